@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call: one question to one worker, one answer.
+ *
+ * It waits in its pool's queue, goes to a worker, and ends exactly once: with a result
+ * or with an error. Arguments and results are JSON text. An object carries the tool's
+ * named arguments, an array positional ones.
+ */
+#ifndef SNAKEPIT_CALL_H
+#define SNAKEPIT_CALL_H
+
+#include "base.h"
+#include "error.h"
+#include "pit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    /* The tool may be run again: send the call to another worker when one dies. */
+    SP_CALL_IDEMPOTENT = 1u << 0
+};
+
+typedef struct sp_call_options {
+    size_t size;
+    const char *pool;         /* NULL: the first pool */
+    const char *session;      /* 1..255 bytes of UTF-8, or NULL */
+    uint64_t timeout_ms;      /* queue and run together; 0: the command's, the pool's */
+    uint64_t queue_timeout_ms; /* waiting for a worker; 0: the pool's */
+    uint32_t flags;           /* SP_CALL_ */
+} sp_call_options;
+
+/* A result that the caller owns. Zeroed is empty. Release with sp_result_clear(). */
+typedef struct sp_result {
+    char *json;        /* UTF-8 JSON, NUL-terminated, never NULL on success */
+    size_t json_bytes; /* without the NUL */
+    void *binary;      /* raw bytes beside the JSON, or NULL */
+    size_t binary_bytes;
+    uint64_t queued_us; /* from the call to its worker */
+    uint64_t run_us;    /* from then to the answer */
+    sp_id worker;
+    int worker_pid;
+    uint32_t attempts;
+} sp_result;
+
+/* Release what a result owns and make it empty. NULL is fine. */
+SP_API void sp_result_clear(sp_result *result);
+
+/*
+ * Call a tool and wait for its answer.
+ *
+ * tool        1..255 bytes of UTF-8
+ * args_json   a JSON object or array; no bytes mean {}. At most the pool's
+ *             request_max_bytes, nested at most 512 deep
+ * options     NULL for defaults
+ * ret_result  set on success; release with sp_result_clear()
+ *
+ * Errors: SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP, SP_ERR_TOO_BIG, SP_ERR_NO_POOL,
+ * SP_ERR_NO_TOOL, SP_ERR_REFUSED, SP_ERR_INVAL before anything is sent;
+ * SP_ERR_QUEUE_FULL, SP_ERR_QUEUE_TIMEOUT, SP_ERR_NO_WORKER, SP_ERR_START_FAILED when no
+ * worker took it; SP_ERR_TIMEOUT, SP_ERR_REMOTE, SP_ERR_BAD_ARGS, SP_ERR_WORKER_DIED,
+ * SP_ERR_PROTOCOL, SP_ERR_CLOSED afterwards. err->executed says whether user code ran.
+ * Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_execute(sp_pit *pit, const char *tool, sp_bytes args_json,
+                      const sp_call_options *options, sp_result *ret_result,
+                      sp_error *err);
+
+/* As sp_execute(), in a session: options->session is `session`. Since: 0.1 */
+SP_API int sp_execute_in_session(sp_pit *pit, const char *session, const char *tool,
+                                 sp_bytes args_json, const sp_call_options *options,
+                                 sp_result *ret_result, sp_error *err);
+
+/* How a call ended, as a callback sees it. Everything is borrowed until it returns. */
+typedef struct sp_reply {
+    sp_id call;
+    const sp_error *error;   /* NULL on success */
+    const sp_result *result; /* NULL on failure */
+} sp_reply;
+
+typedef void (*sp_reply_cb)(const sp_reply *reply, void *user_data);
+
+/*
+ * Start a call and return at once.
+ *
+ * cb        called exactly once, inside sp_pit_dispatch(); NULL: the caller will
+ *           sp_call_wait() for it, and must
+ * ret_call  set on success; names the call until it has ended. May be NULL with a cb
+ *
+ * Errors: those of sp_execute() that come before anything is sent, and SP_ERR_CLOSED.
+ * After an error `cb` is never called.
+ * Thread: any. Since: 0.1
+ */
+SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
+                         const sp_call_options *options, sp_reply_cb cb,
+                         void *user_data, sp_id *ret_call, sp_error *err);
+
+/*
+ * Wait for a call started without a callback. Errors: as sp_execute(), and
+ * SP_ERR_NOT_FOUND (no such call, or waited for already).
+ * Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error *err);
+
+/*
+ * Ask a call to end. It ends with SP_ERR_CANCELLED, at once for the caller; the worker's
+ * user code is interrupted where its language allows, and its worker is replaced when it
+ * does not stop within cancel_grace_ms.
+ *
+ * Cancelling a call that has ended is not an error. Errors: SP_ERR_CLOSED.
+ * Thread: any. Since: 0.1
+ */
+SP_API int sp_call_cancel(sp_pit *pit, sp_id call, sp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

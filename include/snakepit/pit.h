@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pit: one runtime with its loop thread, its guard process and its pools.
+ *
+ * A program opens a pit, calls tools through it and closes it. Closing ends every
+ * worker and their children; so does the death of the program, in whatever way.
+ *
+ * Threads: every function may be called from any thread. Callbacks (replies, chunks,
+ * events) run only inside sp_pit_dispatch(), on the thread that calls it. Blocking
+ * calls (sp_execute, sp_stream_next ...) need nobody to dispatch.
+ */
+#ifndef SNAKEPIT_PIT_H
+#define SNAKEPIT_PIT_H
+
+#include "base.h"
+#include "error.h"
+#include "event.h"
+#include "pool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_pit sp_pit;
+
+typedef struct sp_pit_options {
+    size_t size;
+    const char *instance;          /* name of this pit in messages; default "default" */
+    const sp_pool_options *pools;  /* NULL: one Python pool with the showcase adapter */
+    size_t pools_count;
+    uint32_t workers_max;          /* over all pools, default 1 000: more are refused
+                                      with a warning that says why */
+    const char *guard_path;        /* snakepit-guard; NULL: found beside the library */
+    const char *bridge_path;       /* folder of snakepit_bridge; NULL: likewise */
+    sp_event_cb on_event;          /* or NULL */
+    void *event_data;
+} sp_pit_options;
+
+/*
+ * Open a pit and begin to start its workers.
+ *
+ * Returns as soon as the guard runs; workers start in the background and calls made
+ * meanwhile wait in their pool's queue. See sp_pit_await_ready().
+ *
+ * options  NULL for defaults
+ * ret_pit  set on success; release with sp_pit_close()
+ *
+ * Errors: SP_ERR_INVAL, SP_ERR_CONFIG (an option out of range; the message names it and
+ * the limit), SP_ERR_GUARD, SP_ERR_SYSTEM, SP_ERR_NOMEM. After an error nothing is left
+ * to undo.
+ * Thread: any. Since: 0.1
+ */
+SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err);
+
+/* Open a pit from a YAML file, see snakepit.yaml(5). Errors: as sp_config_load() and
+ * sp_pit_open(). Since: 0.1 */
+SP_API int sp_pit_open_file(const char *path, sp_pit **ret_pit, sp_error *err);
+
+/* Open a pit from YAML text. Errors: as sp_config_parse() and sp_pit_open().
+ * Since: 0.1 */
+SP_API int sp_pit_open_string(const char *yaml, sp_pit **ret_pit, sp_error *err);
+
+/*
+ * Wait until every worker of every pool is ready.
+ *
+ * timeout_ms  0 for the largest startup_timeout of the pools
+ *
+ * Errors: SP_ERR_NOT_READY (the message counts what is missing and quotes the last
+ * failed start), SP_ERR_START_FAILED (a worker of a pool can never start: its
+ * executable is missing, its adapter does not import), SP_ERR_CLOSED.
+ * Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pit_await_ready(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
+
+/*
+ * A descriptor that is readable when sp_pit_dispatch() has something to do. For poll,
+ * epoll and event loops of other languages; never read or close it.
+ */
+SP_API int sp_pit_fd(const sp_pit *pit);
+
+/*
+ * Run the callbacks that are due.
+ *
+ * timeout_ms  how long to wait for the first; 0 does not wait, SP_UNLIMITED waits
+ *
+ * Returns the number of callbacks run, or SP_ERR_CLOSED when the pit is closing and
+ * nothing is left. Only one thread may dispatch at a time.
+ * Since: 0.1
+ */
+SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
+
+/*
+ * Close the pit: refuse new calls, end those in flight with SP_ERR_CLOSED, stop every
+ * worker, wait until no process is left, and release everything.
+ *
+ * Blocks for at most the largest shutdown_grace of the pools plus one second. Callbacks
+ * of calls not yet ended run inside sp_pit_close(), on this thread. NULL is fine. Do not
+ * call it from a callback, and not while another thread uses the pit.
+ * Since: 0.1
+ */
+SP_API void sp_pit_close(sp_pit *pit);
+
+/*
+ * Copy the statistics of one pool.
+ *
+ * pool  NULL for the first
+ * Errors: SP_ERR_NO_POOL (near names in the message). Since: 0.1
+ */
+SP_API int sp_pool_stats_get(sp_pit *pit, const char *pool, sp_pool_stats *ret_stats,
+                             sp_error *err);
+
+/* The name of the index-th pool, NULL past the last. Borrowed from the pit. */
+SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index);
+
+/*
+ * Copy the list of a pool's workers.
+ *
+ * ret_workers  room for `max` entries, may be NULL when max is 0
+ *
+ * Returns how many workers the pool has (which may be more than `max`), or
+ * SP_ERR_NO_POOL. Since: 0.1
+ */
+SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
+                               sp_worker_info *ret_workers, size_t max, sp_error *err);
+
+typedef void (*sp_tool_cb)(const sp_tool_info *tool, void *user_data);
+
+/*
+ * List the tools of a pool, in the order of their names, through a callback that runs
+ * before this returns, on this thread.
+ *
+ * Returns how many there are (0 before the first worker is ready), or SP_ERR_NO_POOL.
+ * Since: 0.1
+ */
+SP_API int sp_pool_tools_get(sp_pit *pit, const char *pool, sp_tool_cb cb,
+                             void *user_data, sp_error *err);
+
+typedef int (*sp_script_fn)(sp_pit *pit, void *user_data);
+
+/*
+ * Open a pit, wait until it is ready, run `fn` and close the pit, whatever happened.
+ *
+ * timeout_ms  for the wait, as in sp_pit_await_ready()
+ *
+ * Returns what `fn` returned when it ran; `fn` may return any value from 0 up. When it
+ * did not run, a negative SP_ERR_ as sp_pit_open() or sp_pit_await_ready() give it. When
+ * this returns no worker process exists.
+ * Since: 0.1
+ */
+SP_API int sp_run_as_script(const sp_pit_options *options, uint64_t timeout_ms,
+                            sp_script_fn fn, void *user_data, sp_error *err);
+
+/*
+ * Find the Python interpreter that a pool without `python` would use: $SNAKEPIT_PYTHON,
+ * .venv/bin/python3 here, $VIRTUAL_ENV, python3 on PATH (a version manager's shim is
+ * resolved to the interpreter behind it).
+ *
+ * ret_path  room for `max` bytes; always terminated on success
+ * Errors: SP_ERR_NOT_FOUND, SP_ERR_TOO_BIG (path longer than max). Since: 0.1
+ */
+SP_API int sp_python_find(char *ret_path, size_t max, sp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snakepit: functions of other languages as if they were your own.
+ *
+ * This header includes all others, in the order in which they are best read. A first
+ * program: examples/01_hello.c.
+ */
+#ifndef SNAKEPIT_H
+#define SNAKEPIT_H
+
+#include "base.h"
+#include "error.h"
+#include "event.h"
+#include "adapter.h"
+#include "pool.h"
+#include "pit.h"
+#include "call.h"
+#include "stream.h"
+#include "config.h"
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Making and passing on errors inside the library. */
+#ifndef SP_BASE_ERROR_H
+#define SP_BASE_ERROR_H
+
+#include "snakepit/error.h"
+
+/* Fill err (may be NULL) and return the code. */
+int sp__fail(sp_error *err, int code, const char *format, ...) SP_PRINTF(3, 4);
+
+/* The same with errno's text appended and kept. Code SP_ERR_SYSTEM. */
+int sp__fail_errno(sp_error *err, int os_errno, const char *format, ...)
+    SP_PRINTF(3, 4);
+
+/* Put "what I was doing: " before the message that is there; returns err's code or
+ * `code` when err is NULL. */
+int sp__wrap(sp_error *err, int code, const char *format, ...) SP_PRINTF(3, 4);
+
+/* Copy everything, texts included. A text there is no memory for is left out. */
+void sp__error_copy(sp_error *to, const sp_error *from);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Every allocation of the library goes through here; see mem.c. */
+#ifndef SP_BASE_MEM_H
+#define SP_BASE_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "snakepit/base.h"
+
+void *sp__malloc(size_t size) SP_MUST_CHECK;
+void *sp__calloc(size_t count, size_t size) SP_MUST_CHECK;
+void *sp__realloc(void *memory, size_t size) SP_MUST_CHECK;
+void sp__free(void *memory);
+char *sp__strdup(const char *text) SP_MUST_CHECK;          /* NULL gives NULL */
+char *sp__strndup(const char *text, size_t n) SP_MUST_CHECK;
+
+/* For tests: allocations alive now, and "fail the n-th allocation from here on" (1 is
+ * the next; 0 never; `sticky` fails every one after it too). */
+int64_t sp__mem_live(void);
+void sp__mem_fail_at(uint64_t n, int sticky);
+uint64_t sp__mem_calls(void);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages of snakepit.bridge and friends <-> plain structs.
+ *
+ * The three hot messages (ExecuteToolRequest, ExecuteToolResponse, ToolChunk) have hand
+ * written coders that copy nothing when reading; everything else goes through the code
+ * protobuf-c generates from proto/. Reading borrows from the input bytes unless a
+ * struct says that it owns.
+ *
+ * Values are JSON text inside google.protobuf.Any, whatever its type_url says, as the
+ * original wire has it; native peers exchange the whole argument object in one field.
+ */
+#ifndef SP_WIRE_PROTO_H
+#define SP_WIRE_PROTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "snakepit/base.h"
+#include "snakepit/error.h"
+
+#define SP__PATH_EXECUTE "/snakepit.bridge.BridgeService/ExecuteTool"
+#define SP__PATH_STREAM "/snakepit.bridge.BridgeService/ExecuteStreamingTool"
+#define SP__PATH_PING "/snakepit.bridge.BridgeService/Ping"
+#define SP__PATH_ANNOUNCE "/snakepit.bridge.BridgeService/AnnounceWorker"
+#define SP__PATH_TELEMETRY "/snakepit.bridge.BridgeService/StreamTelemetry"
+#define SP__PATH_HEALTH_CHECK "/grpc.health.v1.Health/Check"
+#define SP__PATH_HEALTH_WATCH "/grpc.health.v1.Health/Watch"
+
+enum { SP__PROTOCOL_VERSION = 1 };
+
+struct proto_pair {
+    sp_bytes key;
+    sp_bytes value;
+};
+
+/* ---- ExecuteToolRequest ---- */
+struct proto_request {
+    sp_bytes session_id;
+    sp_bytes tool_name;
+    sp_bytes args_json;      /* native: the whole object or array (field 16) */
+    int stream;
+    /* When reading: the map fields, in `pairs` storage of the reader; see below. */
+    const struct proto_pair *parameters; /* key -> Any.value (JSON text) */
+    size_t parameters_count;
+    const struct proto_pair *binary;
+    size_t binary_count;
+    const struct proto_pair *metadata;
+    size_t metadata_count;
+};
+
+/* Bytes that sp__proto_put_request() will append for a native peer, at most. */
+size_t sp__proto_request_size(const struct proto_request *request);
+
+/* Append a request. `split`: a stock peer; args_json must be an object (SP_ERR_BAD_ARGS
+ * otherwise) and becomes the parameters map, each value an Any with StringValue's
+ * type_url and the member's JSON text. */
+int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *request,
+                          int split, sp_error *err) SP_MUST_CHECK;
+
+/* Storage for the repeated parts of a request; zero it once, reuse it, fini it. */
+struct proto_scratch {
+    struct proto_pair *pairs;
+    size_t capacity;
+};
+void sp__proto_scratch_fini(struct proto_scratch *scratch);
+
+int sp__proto_get_request(const uint8_t *data, size_t size,
+                          struct proto_scratch *scratch, struct proto_request *ret,
+                          sp_error *err) SP_MUST_CHECK;
+
+/* ---- ExecuteToolResponse ---- */
+struct proto_response {
+    int success;
+    sp_bytes result_json;  /* result.value */
+    sp_bytes result_type;  /* what follows "snakepit." in type_url: "map", "list" ... */
+    sp_bytes error_message;
+    sp_bytes binary_result;
+    int64_t execution_time_ms;
+};
+int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *response,
+                           sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_response *ret,
+                           sp_error *err) SP_MUST_CHECK;
+
+/* ---- ToolChunk ---- */
+struct proto_chunk {
+    sp_bytes chunk_id;
+    sp_bytes data;
+    int is_final;
+};
+int sp__proto_put_chunk(struct sp_buffer *out, const struct proto_chunk *chunk,
+                        sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_chunk(const uint8_t *data, size_t size, struct proto_chunk *ret,
+                        sp_error *err) SP_MUST_CHECK;
+
+/* ---- AnnounceWorker: a native worker says that it is ready, or never will be ---- */
+struct proto_param {
+    char *name, *type, *description, *default_json; /* default_json NULL: required */
+};
+struct proto_tool {
+    char *name, *description;
+    int streaming;
+    struct proto_param *params;
+    size_t params_count;
+};
+struct proto_announce { /* reading: owns everything; sp__proto_announce_fini() */
+    uint32_t protocol_version;
+    char *worker_id;
+    char *runtime;
+    int64_t pid;
+    uint32_t capacity;   /* calls it runs at once */
+    int accepts_any;     /* also runs tools it did not list */
+    int failed;          /* it cannot start ... */
+    int permanent;       /* ... and never will */
+    char *error_type, *error_message, *error_trace; /* or NULL */
+    struct proto_tool *tools;
+    size_t tools_count;
+};
+int sp__proto_put_announce(struct sp_buffer *out, const struct proto_announce *announce,
+                           sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_announce(const uint8_t *data, size_t size, struct proto_announce *ret,
+                           sp_error *err) SP_MUST_CHECK;
+void sp__proto_announce_fini(struct proto_announce *announce);
+
+int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted, const char *message,
+                                 sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_announce_reply(const uint8_t *data, size_t size, int *ret_accepted,
+                                 char **ret_message, sp_error *err) SP_MUST_CHECK;
+
+/* ---- Failures: google.rpc.Status in grpc-status-details-bin, with ErrorInfo (reason:
+ *      the stable name "SP-REMOTE", domain "snakepit", metadata executed) and DebugInfo
+ *      (remote type, message and trace). Reading fills `err` wholly. ---- */
+int sp__proto_put_failure(struct sp_buffer *out, const sp_error *failure,
+                          sp_error *err) SP_MUST_CHECK;
+/* 1 when details were ours and `ret` is filled, 0 when not. */
+int sp__proto_get_failure(const uint8_t *details, size_t size, sp_error *ret);
+
+/* The original's error text: JSON {type, message, traceback...} in error_message, or
+ * plain text. Fills code SP_ERR_REMOTE. */
+void sp__proto_get_error_text(sp_bytes text, sp_error *ret);
+/* And its writing, for ExecuteToolResponse.error_message. */
+int sp__proto_put_error_text(struct sp_buffer *out, const sp_error *failure,
+                             sp_error *err) SP_MUST_CHECK;
+
+/* ---- small ones ---- */
+int sp__proto_put_ping(struct sp_buffer *out, const char *message, sp_error *err)
+    SP_MUST_CHECK;
+int sp__proto_get_ping(const uint8_t *data, size_t size, sp_bytes *ret_message,
+                       sp_error *err) SP_MUST_CHECK;
+/* PingResponse with the wall clock's time in nanoseconds. */
+int sp__proto_put_pong(struct sp_buffer *out, const char *message, int64_t unix_ns,
+                       sp_error *err) SP_MUST_CHECK;
+/* grpc.health.v1: 0 unknown, 1 serving, 2 not serving, 3 service unknown. */
+int sp__proto_put_health(struct sp_buffer *out, int status, sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status,
+                         sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_health_request(const uint8_t *data, size_t size, sp_bytes *ret_service,
+                                 sp_error *err) SP_MUST_CHECK;
+
+/* ---- StreamTelemetry ---- */
+struct proto_telemetry {
+    const char *event;          /* "tool.execution.stop", split at the dots */
+    const char *measurement;    /* name of one integer measurement, or NULL */
+    int64_t value;
+    const char *const *metadata; /* key, value, key, value ..., NULL */
+    int64_t unix_ns;
+};
+int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry *event,
+                            sp_error *err) SP_MUST_CHECK;
+/* TelemetryControl: *ret_enabled 0, 1, or -1 when it is not a toggle; *ret_sampling
+ * < 0 when it is not a sampling update. */
+int sp__proto_get_telemetry_control(const uint8_t *data, size_t size, int *ret_enabled,
+                                    double *ret_sampling, sp_error *err) SP_MUST_CHECK;
+
+#endif
