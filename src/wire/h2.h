@@ -181,4 +181,8 @@ int sp__h2_goaway(struct h2 *h2, uint32_t error_code, sp_error *err) SP_MUST_CHE
 /* Streams open now. */
 size_t sp__h2_streams(const struct h2 *h2);
 
+/* Client: RPCs that can still be opened. HTTP/2 has 2^30 stream numbers for each
+ * connection, about an hour's worth for a busy one: replace the connection in time. */
+uint32_t sp__h2_ids_left(const struct h2 *h2);
+
 #endif

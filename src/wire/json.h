@@ -15,7 +15,10 @@
 
 #include "snakepit/error.h"
 
-enum { SP__JSON_DEPTH_MAX = 512 }; /* arguments and results: nesting allowed */
+enum {
+    SP__JSON_DEPTH_MAX = 512, /* arguments and results: nesting allowed */
+    SP__JSON_DEPTH_CAP = 4096 /* no reading goes deeper, whoever asks */
+};
 
 enum json_number { JSON_INTEGER, JSON_REAL, JSON_NAN, JSON_INF, JSON_NEG_INF };
 
@@ -41,7 +44,8 @@ struct json_handler {
 /*
  * Read one value that fills `text` (white space around it is fine).
  *
- * handler  NULL only checks
+ * depth_max  clamped to SP__JSON_DEPTH_CAP
+ * handler    NULL only checks
  * Errors: SP_ERR_BAD_JSON ("line 1, column 7: expected ',' or '}', found 'x'", also for
  * invalid UTF-8), SP_ERR_TOO_DEEP; or what the handler returned.
  */
@@ -51,6 +55,9 @@ int sp__json_read(const char *text, size_t n, unsigned depth_max,
 /* Undo escapes: writes at most n bytes to `out` (which may not overlap) and returns how
  * many. Lone surrogates become WTF-8 (ED A0..BF xx), as Python's surrogatepass has it. */
 size_t sp__json_unescape(const char *raw, size_t n, char *out);
+
+/* 1 when the text is valid UTF-8. */
+int sp__json_is_utf8(const char *text, size_t n);
 
 /* Walk the members of an object that sp__json_read() has accepted: 1 with the raw key
  * and the raw value, 0 at the end. Begin with *pos = 0. */

@@ -1,0 +1,48 @@
+# A menu. Every entry is one or two lines; the work is done by Meson and by tools/.
+
+BUILD ?= build
+FUZZ_SECONDS ?= 60
+
+.PHONY: build demo test check bench fmt lint asan tsan fuzz docs install valgrind clean
+
+build: # compile everything into build/
+	@tools/setup build && tools/build $(BUILD)
+
+demo: build # a pool of Python workers does real work, visibly
+	@tools/demo
+
+test: # unit, system and bridge tests; the last line is the sum
+	@tools/setup test && tools/build $(BUILD) && tools/run_tests.py $(BUILD)
+
+check: # what every change must pass: form, lint, two compilers, sanitizers
+	@tools/setup check && tools/check
+
+bench: build # calls/s and latency, beside comparators measured in the same run
+	@tools/setup test && tools/bench $(BUILD)
+
+fmt: # give the C code its form
+	@tools/setup check && tools/fmt
+
+lint: build # layers, banned functions, symbols, features, spelling, scripts
+	@tools/setup check && tools/lint $(BUILD)
+
+asan: # AddressSanitizer and UndefinedBehaviorSanitizer over unit and system tests
+	@tools/setup test && tools/sanitize address
+
+tsan: # ThreadSanitizer over unit tests and the system tests marked for it
+	@tools/setup test && tools/sanitize thread
+
+fuzz: # every fuzz target for FUZZ_SECONDS
+	@tools/setup check && tools/fuzz $(FUZZ_SECONDS)
+
+docs: build # the man pages are part of the build
+	@ls $(BUILD)/docs/*.[1-8]
+
+install: build # PREFIX is chosen when the folder is made; DESTDIR is honoured
+	@meson install -C $(BUILD) --no-rebuild
+
+valgrind: # unit tests under memcheck
+	@tools/setup check && tools/build $(BUILD) && tools/run_tests.py --valgrind $(BUILD)
+
+clean:
+	@rm -rf $(BUILD) build-asan build-tsan build-fuzz build-gcc build-clang

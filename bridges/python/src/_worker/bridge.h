@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The extension's own types: the worker, the call it runs, and what both share.
+ *
+ * One process is one worker: signals, the fork handler and the inherited sockets belong
+ * to the process, so the state of this extension does too.
+ *
+ * A tool, as the serve loop sees it, is a tuple (callable, style, context):
+ *   style    one of STYLE_, how the arguments are handed over
+ *   context  None, or what to call with a SessionContext before the tool
+ */
+#ifndef SP_PYTHON_BRIDGE_H
+#define SP_PYTHON_BRIDGE_H
+
+#include "codec.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/list.h"
+#include "snakepit/worker.h"
+
+enum { SP__PY_REPEAT_MS = 1000 }; /* a swallowed interruption comes again after this */
+
+enum tool_style {
+    STYLE_KEYWORDS = 0, /* f(**object) or f(*array) */
+    STYLE_DICT,         /* f(object) */
+    STYLE_DISPATCH,     /* f(tool_name=, arguments=, context=) */
+};
+
+/* What a call in progress is for Python code: safe to keep, it outlives the call. */
+typedef struct {
+    PyObject_HEAD
+    sp_job *job; /* NULL once the call has ended */
+    int was_cancelled;
+    PyObject *tool;     /* str */
+    PyObject *session;  /* str */
+    PyObject *metadata; /* dict */
+} call_object;
+
+/* A call that runs, or a stream between two turns. */
+struct running {
+    struct link link;     /* on worker_object.streams once it has parked */
+    sp_job *job;
+    PyObject *tool;       /* str */
+    PyObject *iterator;   /* a stream's, else NULL */
+    call_object *view;    /* or NULL: nobody asked */
+    int in_user_code;     /* an interruption may be raised now */
+    int asked_politely;   /* the event loop was asked to cancel its task */
+    uint64_t not_before_ms; /* no (further) interruption before */
+};
+
+typedef struct {
+    PyObject_HEAD
+    sp_worker *worker;      /* NULL once closed */
+    int forgotten;          /* this is the child of a fork inside a call */
+    int serving;
+    PyThreadState *thread;  /* the serving thread's state while it waits without it */
+    pthread_t main;         /* the thread cancellations interrupt */
+    int cancel_signal;      /* 0: calls are not interrupted */
+    struct running *current; /* or NULL; under the critical section of this object */
+    struct list streams;    /* streams that have waited for a turn at least once */
+    PyObject *canceller;    /* asks the event loop to cancel its task, or NULL */
+    PyObject *tools;        /* dict: name -> tool tuple */
+    PyObject *resolve;      /* resolve(name) -> tool tuple, raises NoSuchTool */
+    PyObject *helpers;      /* module snakepit_bridge._serve: the rarer work */
+    struct key_cache keys;
+    struct encoder encoder;
+} worker_object;
+
+/* Made once per process, when the module is first imported. */
+struct bridge {
+    PyTypeObject *worker_type;
+    PyTypeObject *call_type;
+    PyObject *cancelled;    /* Cancelled(BaseException) */
+    PyObject *bad_args;     /* BadArguments(TypeError) */
+    PyObject *no_tool;      /* NoSuchTool(LookupError) */
+    PyObject *worker_error; /* WorkerError(RuntimeError) */
+    worker_object *worker;  /* the open one, borrowed; or NULL */
+};
+extern struct bridge sp__py_bridge;
+
+/* Raise WorkerError with the error's text; clears it. NULL. */
+PyObject *sp__py_raise(sp_error *err);
+
+/* serve.c */
+PyObject *sp__py_serve(worker_object *self, PyObject *args);
+/* The call that runs now: a new reference, NULL with or without an exception. */
+PyObject *sp__py_current(void);
+
+/* interrupt.c */
+int sp__py_signals_start(worker_object *self);
+void sp__py_signals_stop(worker_object *self);
+void sp__py_on_cancel(void *user_data, sp_job *job);
+extern PyMethodDef sp__py_cancel_handler;
+
+/* call.c */
+int sp__py_call_type(PyObject *module);
+call_object *sp__py_call_new(sp_job *job, PyObject *tool);
+/* The call is about to end: what was lent to Python lets go of it. */
+void sp__py_call_end(call_object *call);
+
+/* worker.c */
+int sp__py_worker_type(PyObject *module);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `_worker.Call`: a call in progress as Python code sees it.
+ *
+ * Made only when somebody asks, because most tools never do. It copies what it can and
+ * borrows the job for the rest; the loop takes the job away from it before it ends the
+ * call, so a Call kept in a variable or used on another thread answers "over" instead of
+ * touching freed memory. Both sides do this under the object's critical section.
+ */
+#include "bridge.h"
+
+static PyObject *metadata_of(const sp_job *job)
+{
+    PyObject *dict = PyDict_New();
+    const char *key, *value;
+    for (size_t i = 0; dict != NULL && sp_job_metadata(job, i, &key, &value); i++) {
+        PyObject *text = PyUnicode_DecodeUTF8(value, (Py_ssize_t)strlen(value),
+                                              "replace");
+        if (text == NULL || PyDict_SetItemString(dict, key, text) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(text);
+    }
+    return dict;
+}
+
+call_object *sp__py_call_new(sp_job *job, PyObject *tool)
+{
+    call_object *self = PyObject_New(call_object, sp__py_bridge.call_type);
+    if (self == NULL) {
+        return NULL;
+    }
+    const char *session = sp_job_session(job);
+    self->job = job;
+    self->was_cancelled = 0;
+    self->tool = Py_NewRef(tool);
+    self->session =
+        PyUnicode_DecodeUTF8(session, (Py_ssize_t)strlen(session), "replace");
+    self->metadata = metadata_of(job);
+    if (self->session == NULL || self->metadata == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+void sp__py_call_end(call_object *call)
+{
+    Py_BEGIN_CRITICAL_SECTION(call);
+    call->was_cancelled = sp_job_cancelled(call->job);
+    call->job = NULL;
+    Py_END_CRITICAL_SECTION();
+}
+
+static PyObject *call_cancelled(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    call_object *self = (call_object *)object;
+    int cancelled;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    cancelled = self->job != NULL ? sp_job_cancelled(self->job) : self->was_cancelled;
+    Py_END_CRITICAL_SECTION();
+    return PyBool_FromLong(cancelled);
+}
+
+static PyObject *call_time_left(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    call_object *self = (call_object *)object;
+    uint64_t left_ms;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    left_ms = self->job != NULL ? sp_job_time_left_ms(self->job) : 0;
+    Py_END_CRITICAL_SECTION();
+    if (left_ms == SP_UNLIMITED) {
+        Py_RETURN_NONE;
+    }
+    return PyFloat_FromDouble((double)left_ms / 1000.0);
+}
+
+static PyObject *get_tool(PyObject *object, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(((call_object *)object)->tool);
+}
+
+static PyObject *get_session(PyObject *object, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(((call_object *)object)->session);
+}
+
+static PyObject *get_metadata(PyObject *object, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(((call_object *)object)->metadata);
+}
+
+static PyObject *get_active(PyObject *object, void *unused)
+{
+    (void)unused;
+    call_object *self = (call_object *)object;
+    int active;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    active = self->job != NULL;
+    Py_END_CRITICAL_SECTION();
+    return PyBool_FromLong(active);
+}
+
+static void call_dealloc(PyObject *object)
+{
+    call_object *self = (call_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF(self->tool);
+    Py_XDECREF(self->session);
+    Py_XDECREF(self->metadata);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef call_methods[] = {
+    {"cancelled", call_cancelled, METH_NOARGS,
+     "True when nobody waits for the result any more."},
+    {"time_left", call_time_left, METH_NOARGS,
+     "Seconds until the deadline, or None when there is none."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef call_getset[] = {
+    {"tool", get_tool, NULL, "The name of the tool called.", NULL},
+    {"session", get_session, NULL, "The caller's session, '' when there is none.", NULL},
+    {"metadata", get_metadata, NULL, "What the caller sent along: str to str.", NULL},
+    {"active", get_active, NULL, "False once the call has ended.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot call_slots[] = {
+    {Py_tp_dealloc, call_dealloc},
+    {Py_tp_methods, call_methods},
+    {Py_tp_getset, call_getset},
+    {Py_tp_doc, "A call in progress. Made by the worker, never by hand."},
+    {0, NULL},
+};
+
+static PyType_Spec call_spec = {
+    .name = "snakepit_bridge._worker.Call",
+    .basicsize = sizeof(call_object),
+    .flags = Py_TPFLAGS_DEFAULT
+#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION
+#endif
+    ,
+    .slots = call_slots,
+};
+
+int sp__py_call_type(PyObject *module)
+{
+    if (sp__py_bridge.call_type == NULL) {
+        sp__py_bridge.call_type = (PyTypeObject *)PyType_FromSpec(&call_spec);
+    }
+    if (sp__py_bridge.call_type == NULL) {
+        return -1;
+    }
+#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
+    sp__py_bridge.call_type->tp_new = NULL;
+#endif
+    return PyModule_AddObjectRef(module, "Call", (PyObject *)sp__py_bridge.call_type);
+}

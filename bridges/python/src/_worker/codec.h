@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * JSON text <-> Python objects, without Python's json module.
+ *
+ * What comes in: objects, arrays, strings (lone surrogates too), integers of any size up
+ * to DIGITS_MAX digits, reals, NaN and the infinities. What goes out: the same, and every
+ * other value through one Python function that answers with something JSON can hold.
+ */
+#ifndef SP_PYTHON_CODEC_H
+#define SP_PYTHON_CODEC_H
+
+#include "compat.h"
+
+#include "base/buf.h"
+#include "snakepit/error.h"
+#include "wire/json.h"
+
+enum {
+    KEYS_MAX = 256,  /* slots of the key cache, a power of two */
+    KEY_SIZE_MAX = 48, /* longer keys are not worth remembering */
+};
+
+/*
+ * Keys met before, so that "name" in ten thousand rows is one object whose hash is known.
+ * Names of tool parameters are pinned: they are the very objects a function's code holds,
+ * which makes keyword calls compare pointers. Nothing is interned: from 3.12 on that
+ * would keep every key ever received.
+ */
+struct key_cache {
+    struct key_slot {
+        PyObject *text; /* ASCII, owned; or NULL */
+        int pinned;
+    } slots[KEYS_MAX];
+};
+
+void sp__py_keys_fini(struct key_cache *cache);
+
+/* Keep this str for good, if it is one the cache can hold. */
+void sp__py_keys_pin(struct key_cache *cache, PyObject *text);
+
+/* The str of UTF-8 text that has no escapes: a new reference or NULL. */
+PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n);
+
+/*
+ * Build the value that `text` describes.
+ *
+ * keys  NULL: no cache (another thread may be using it)
+ *
+ * NULL with `err` filled and no exception (SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP,
+ * SP_ERR_NOMEM), or NULL with err->code 0 and an exception.
+ */
+PyObject *sp__py_decode(struct key_cache *keys, const char *text, size_t n,
+                        sp_error *err);
+
+/* What the writing of one value needs; keep it, its buffer is reused. */
+struct encoder {
+    struct sp_buffer out;
+    PyObject *fallback; /* fallback(value), for what JSON cannot hold; owned */
+    int code;           /* SP_ERR_ when a limit of the encoder was met, else 0 */
+    unsigned depth;
+    PyObject *path[SP__JSON_DEPTH_MAX]; /* the containers being written, borrowed */
+};
+
+void sp__py_encoder_init(struct encoder *encoder, PyObject *fallback);
+void sp__py_encoder_fini(struct encoder *encoder);
+
+/* Replace what is in encoder->out by the value's JSON. 0, or -1 with an exception; then
+ * encoder->code says whether it was SP_ERR_TOO_DEEP (also for circular references),
+ * SP_ERR_TOO_BIG or SP_ERR_NOMEM. */
+int sp__py_encode(struct encoder *encoder, PyObject *value) SP_MUST_CHECK;
+
+/* The kind of what is in encoder->out, as the wire names it: "map", "list", "string",
+ * "integer", "float", "boolean", "null". */
+const char *sp__py_encoded_type(const struct encoder *encoder);
+
+/* Call snakepit_bridge._bigint.NAME(arg): integers beyond CPython's own digit limit. */
+PyObject *sp__py_bigint(const char *name, PyObject *arg);
+
+#endif

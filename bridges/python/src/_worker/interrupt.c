@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stopping: a call that nobody waits for any more, and the whole worker.
+ *
+ * A cancellation arrives on the runtime's helper thread, which may not touch the
+ * interpreter. It sends a real signal (SIGURG unless set otherwise) to the main thread:
+ * that ends sleeps and reads with EINTR and makes the interpreter run on_signal() below
+ * between two instructions, which raises Cancelled in the tool. (Pending calls and
+ * asynchronous exceptions set from another thread do neither.)
+ *
+ * The runtime repeats the signal with growing pauses until the call ends. That serves
+ * twice: a signal that came too early is not lost, and a tool that swallowed Cancelled
+ * meets it again after a second. An async tool is first asked through its event loop to
+ * cancel the task; if it does not get there within POLITE_MS it blocks, and Cancelled is
+ * raised inside it like in any other.
+ *
+ * A late signal finds another call, or none: the handler looks at the call that runs now
+ * and raises only if that one is cancelled. SIGTERM and SIGINT end the worker after the
+ * calls that run; the second one kills it.
+ */
+#include "bridge.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+
+enum { POLITE_MS = 60 };
+
+static struct {
+    sp_worker *worker; /* what SIGTERM stops; NULL: nothing */
+    struct sigaction old_term;
+    struct sigaction old_int;
+    volatile sig_atomic_t asked;
+} stopping;
+
+void sp__py_on_cancel(void *user_data, sp_job *job)
+{
+    (void)job;
+    worker_object *self = user_data;
+    if (self->cancel_signal != 0) {
+        (void)pthread_kill(self->main, self->cancel_signal);
+    }
+}
+
+/* Cancelled if the call that runs now is, and it is time (again). */
+static PyObject *on_signal(PyObject *unused, PyObject *args)
+{
+    (void)unused;
+    (void)args;
+    worker_object *self = sp__py_bridge.worker;
+    struct running *run = self != NULL ? self->current : NULL;
+    if (run == NULL || !run->in_user_code || !sp_job_cancelled(run->job)) {
+        Py_RETURN_NONE;
+    }
+    uint64_t now_ms = sp__now_ms();
+    if (now_ms < run->not_before_ms) {
+        Py_RETURN_NONE;
+    }
+    if (self->canceller != NULL && !run->asked_politely) {
+        run->asked_politely = 1;
+        run->not_before_ms = now_ms + POLITE_MS;
+        return PyObject_CallNoArgs(self->canceller);
+    }
+    run->not_before_ms = now_ms + SP__PY_REPEAT_MS;
+    PyErr_SetString(sp__py_bridge.cancelled, "nobody waits for this call any more");
+    return NULL;
+}
+
+PyMethodDef sp__py_cancel_handler = {"_on_cancel_signal", on_signal, METH_VARARGS,
+                                     "Raise Cancelled in a call that is cancelled."};
+
+static void on_stop_signal(int number)
+{
+    int saved_errno = errno;
+    if (stopping.asked) {
+        (void)signal(number, SIG_DFL);
+        (void)raise(number);
+    }
+    stopping.asked = 1;
+    if (stopping.worker != NULL) {
+        sp_worker_stop(stopping.worker);
+    }
+    errno = saved_errno;
+}
+
+/* signal.py imports enum, which costs more than this whole package; _signal is built in. */
+static int install_cancel_handler(worker_object *self)
+{
+    PyObject *handler = PyCFunction_New(&sp__py_cancel_handler, NULL);
+    PyObject *module = handler != NULL ? PyImport_ImportModule("_signal") : NULL;
+    PyObject *old = NULL;
+    if (module != NULL) {
+        old = PyObject_CallMethod(module, "signal", "iO", self->cancel_signal, handler);
+    }
+    Py_XDECREF(handler);
+    Py_XDECREF(module);
+    Py_XDECREF(old);
+    if (old != NULL) {
+        return 0;
+    }
+    if (PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear(); /* not the main thread: calls here cannot be interrupted */
+        self->cancel_signal = 0;
+        return 0;
+    }
+    return -1;
+}
+
+int sp__py_signals_start(worker_object *self)
+{
+    self->main = pthread_self();
+    if (self->cancel_signal != 0 && install_cancel_handler(self) < 0) {
+        return -1;
+    }
+    struct sigaction action = {.sa_handler = on_stop_signal};
+    (void)sigemptyset(&action.sa_mask);
+    stopping.asked = 0;
+    stopping.worker = self->worker;
+    if (sigaction(SIGTERM, &action, &stopping.old_term) != 0 ||
+        sigaction(SIGINT, &action, &stopping.old_int) != 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return 0;
+}
+
+void sp__py_signals_stop(worker_object *self)
+{
+    (void)self;
+    (void)sigaction(SIGTERM, &stopping.old_term, NULL);
+    (void)sigaction(SIGINT, &stopping.old_int, NULL);
+    stopping.worker = NULL;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The module `snakepit_bridge._worker`: types, exceptions, and the codec as two functions.
+ *
+ * Initialised in several phases, so that the free-threaded interpreter can be told that
+ * the module does without the global lock. Its state is the process's, not the module's
+ * (see bridge.h), so only the main interpreter may import it; importing it a second time
+ * gives the same types.
+ */
+#include "bridge.h"
+
+#include "base/mem.h"
+
+struct bridge sp__py_bridge;
+
+static PyObject *module_decode(PyObject *module, PyObject *arg)
+{
+    (void)module;
+    Py_buffer bytes;
+    const char *text;
+    Py_ssize_t size;
+    int is_str = PyUnicode_Check(arg);
+    if (is_str) {
+        text = PyUnicode_AsUTF8AndSize(arg, &size);
+        if (text == NULL) {
+            return NULL;
+        }
+    } else {
+        if (PyObject_GetBuffer(arg, &bytes, PyBUF_SIMPLE) < 0) {
+            return NULL;
+        }
+        text = bytes.buf;
+        size = bytes.len;
+    }
+    sp_error err = {0};
+    PyObject *value = sp__py_decode(NULL, text, (size_t)size, &err);
+    if (!is_str) {
+        PyBuffer_Release(&bytes);
+    }
+    if (value == NULL && err.code != 0) {
+        PyErr_SetString(PyExc_ValueError, err.message);
+    }
+    sp_error_clear(&err);
+    return value;
+}
+
+static PyObject *module_encode(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *value, *fallback = Py_None;
+    if (!PyArg_ParseTuple(args, "O|O:encode", &value, &fallback)) {
+        return NULL;
+    }
+    struct encoder *encoder = sp__malloc(sizeof *encoder);
+    if (encoder == NULL) {
+        return PyErr_NoMemory();
+    }
+    sp__py_encoder_init(encoder, fallback);
+    PyObject *bytes = NULL;
+    if (sp__py_encode(encoder, value) == 0) {
+        bytes = PyBytes_FromStringAndSize((const char *)encoder->out.data,
+                                          (Py_ssize_t)encoder->out.size);
+    }
+    sp__py_encoder_fini(encoder);
+    sp__free(encoder);
+    return bytes;
+}
+
+static PyObject *module_current(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    PyObject *call = sp__py_current();
+    if (call == NULL && !PyErr_Occurred()) {
+        Py_RETURN_NONE;
+    }
+    return call;
+}
+
+static PyObject *module_set_canceller(PyObject *module, PyObject *canceller)
+{
+    (void)module;
+    worker_object *worker = sp__py_bridge.worker;
+    if (worker != NULL) {
+        PyObject *new_one = canceller == Py_None ? NULL : Py_NewRef(canceller);
+        Py_XSETREF(worker->canceller, new_one);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"decode", module_decode, METH_O, "decode(text): the value of JSON text or bytes."},
+    {"encode", module_encode, METH_VARARGS,
+     "encode(value, fallback=None): JSON as bytes; fallback(value) stands in for what "
+     "JSON cannot hold."},
+    {"current", module_current, METH_NOARGS, "The Call that runs now, or None."},
+    {"set_canceller", module_set_canceller, METH_O,
+     "What to call, first, when the running call is cancelled; None: raise Cancelled."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int add_exception(PyObject *module, PyObject **slot, const char *qualified,
+                         const char *name, const char *doc, PyObject *base)
+{
+    if (*slot == NULL) {
+        *slot = PyErr_NewExceptionWithDoc(qualified, doc, base, NULL);
+    }
+    return *slot == NULL ? -1 : PyModule_AddObjectRef(module, name, *slot);
+}
+
+static int add_exceptions(PyObject *module)
+{
+    struct bridge *bridge = &sp__py_bridge;
+    if (add_exception(module, &bridge->cancelled, "snakepit_bridge.Cancelled",
+                      "Cancelled",
+                      "Raised inside a tool whose caller no longer waits. Not an "
+                      "Exception, so that it is not caught by accident.",
+                      PyExc_BaseException) < 0 ||
+        add_exception(module, &bridge->bad_args, "snakepit_bridge.BadArguments",
+                      "BadArguments",
+                      "The arguments do not fit the tool. Raise it from a tool to say so "
+                      "with the code SP-BAD-ARGS.",
+                      PyExc_TypeError) < 0 ||
+        add_exception(module, &bridge->no_tool, "snakepit_bridge.NoSuchTool",
+                      "NoSuchTool", "The worker has no tool of that name.",
+                      PyExc_LookupError) < 0 ||
+        add_exception(module, &bridge->worker_error, "snakepit_bridge.WorkerError",
+                      "WorkerError", "The worker's connection or runtime failed.",
+                      PyExc_RuntimeError) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static int add_constants(PyObject *module)
+{
+    if (PyModule_AddIntConstant(module, "KEYWORDS", STYLE_KEYWORDS) < 0 ||
+        PyModule_AddIntConstant(module, "DICT", STYLE_DICT) < 0 ||
+        PyModule_AddIntConstant(module, "DISPATCH", STYLE_DISPATCH) < 0 ||
+        PyModule_AddIntConstant(module, "DEPTH_MAX", SP__JSON_DEPTH_MAX) < 0 ||
+        PyModule_AddStringConstant(module, "VERSION", SP_VERSION_STRING) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static int module_exec(PyObject *module)
+{
+    if (PyThreadState_Get()->interp != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "snakepit_bridge works in the main interpreter only");
+        return -1;
+    }
+    if (add_exceptions(module) < 0 || add_constants(module) < 0 ||
+        sp__py_call_type(module) < 0 || sp__py_worker_type(module) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "snakepit_bridge._worker",
+    .m_doc = "The worker runtime for Python: connection, serve loop and JSON codec.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+/* 3.8's PyMODINIT_FUNC says nothing of visibility, and this build hides by default. */
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__worker(void);
+
+PyMODINIT_FUNC PyInit__worker(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What the serve loop asks Python for, because it is rare: awaiting, streams that are no
+plain generators, contexts, and the telling of exceptions."""
+
+import sys
+
+from . import _worker
+
+
+def context():
+    """The SessionContext of the call that runs now."""
+    from .session_context import SessionContext
+
+    return SessionContext(call=_worker.current())
+
+
+def run(awaitable):
+    """What a coroutine (or another awaitable) gives in the end."""
+    from . import _async
+
+    return _async.run(awaitable)
+
+
+def iterate(value):
+    """A stream's result as an iterator; a value that is none becomes its only item."""
+    cls = type(value)
+    if hasattr(cls, "__anext__") or hasattr(cls, "__aiter__"):
+        from . import _async
+
+        return _async.iterate(value)
+    if hasattr(cls, "__next__"):
+        return value
+    return iter((value,))
+
+
+def unwrap(item):
+    """The data of a StreamChunk, or of anything that looks like one; others as they are."""
+    is_final = getattr(item, "is_final", None)
+    if is_final is None or not hasattr(item, "data"):
+        return item
+    data = item.data
+    metadata = getattr(item, "metadata", None)
+    if data is None:
+        data = {}
+    if isinstance(data, dict):
+        data = dict(data)
+        data.setdefault("is_final", bool(is_final))
+        if metadata:
+            data.setdefault("_metadata", dict(metadata))
+    return data
+
+
+def _clean(text):
+    """Text that survives as a C string in UTF-8."""
+    text = text.replace("\0", "\\0")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _name(cls):
+    if cls.__module__ == "builtins":
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def describe(exception, with_trace):
+    """(type, message, traceback or None) of an exception, as text."""
+    cls = type(exception)
+    try:
+        message = str(exception)
+    except Exception as failure:
+        message = f"<str() of the exception raised {type(failure).__name__}>"
+    trace = None
+    if with_trace:
+        import traceback
+
+        try:
+            lines = traceback.format_exception(cls, exception, exception.__traceback__)
+            trace = _clean("".join(lines))
+        except Exception as failure:
+            trace = f"<no traceback: {type(failure).__name__}: {failure}>"
+    return _name(cls), _clean(message), trace
+
+
+def finish():
+    """Close the event loop, if there ever was one."""
+    module = sys.modules.get("snakepit_bridge._async")
+    if module is not None:
+        module.close()

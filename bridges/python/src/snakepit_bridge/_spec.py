@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""What a function's parameters are, read from its code object.
+
+``inspect`` would say the same and cost more to import than everything else a worker
+needs at its start.
+"""
+
+_VARARGS = 0x04  # flags of a code object, as inspect.CO_* has them
+_VARKEYWORDS = 0x08
+_GENERATOR = 0x20
+_ASYNC_GENERATOR = 0x200
+
+_SIMPLE = {
+    "str", "int", "float", "bool", "list", "dict", "tuple", "set", "bytes", "bytearray",
+    "complex", "frozenset", "any", "object", "none", "nonetype",
+}  # fmt: skip
+_RENAMED = {"object": "any", "nonetype": "none", "mapping": "dict", "sequence": "list"}
+
+MISSING = object()
+
+
+class Parameter:
+    """One parameter: name, type, whether it must be given, its default."""
+
+    __slots__ = ("name", "type", "description", "default")
+
+    def __init__(self, name, type="any", description="", default=MISSING):
+        self.name = name
+        self.type = type
+        self.description = description
+        self.default = default
+
+    @property
+    def required(self):
+        return self.default is MISSING
+
+    def __repr__(self):
+        default = "" if self.required else f" = {self.default!r}"
+        return f"<Parameter {self.name}: {self.type}{default}>"
+
+
+def underlying(callable_):
+    """The plain function behind methods, partials of methods and wrappers, or None."""
+    seen = 0
+    while callable_ is not None and seen < 32:
+        seen += 1
+        wrapped = getattr(callable_, "__wrapped__", None)
+        if wrapped is not None:
+            callable_ = wrapped
+        elif hasattr(callable_, "__code__"):
+            return callable_
+        elif hasattr(callable_, "__func__"):
+            callable_ = callable_.__func__
+        elif isinstance(callable_, type):
+            callable_ = callable_.__dict__.get("__init__")
+        else:
+            callable_ = type(callable_).__dict__.get("__call__")
+    return None
+
+
+def type_name(annotation):
+    """An annotation as a word: its lower-case name, "any" when it is not that simple."""
+    if isinstance(annotation, str):
+        text = annotation.strip("'\" ").split("[", 1)[0]
+        name = text.rsplit(".", 1)[-1].lower()
+    else:
+        origin = getattr(annotation, "__origin__", annotation)
+        name = getattr(origin, "__name__", None) or getattr(annotation, "_name", None)
+        name = name.lower() if isinstance(name, str) else "any"
+    name = _RENAMED.get(name, name)
+    return name if name in _SIMPLE else "any"
+
+
+def _annotations(function):
+    try:
+        return function.__annotations__
+    except Exception:
+        return {}  # evaluated late, and one of its names does not exist
+
+
+def parameters(callable_, bound=None):
+    """The parameters a caller may give.
+
+    bound  how many leading ones are filled already; by default one for methods
+    """
+    function = underlying(callable_)
+    if function is None:
+        return []
+    if bound is None:
+        bound = 1 if _takes_self(callable_) else 0
+    code = function.__code__
+    annotations = _annotations(function)
+    positional = code.co_varnames[: code.co_argcount]
+    keyword_only = code.co_varnames[
+        code.co_argcount : code.co_argcount + code.co_kwonlyargcount
+    ]
+    defaults = function.__defaults__ or ()
+    known = dict(zip(positional[len(positional) - len(defaults) :], defaults))
+    known.update(function.__kwdefaults__ or {})
+    return [
+        Parameter(
+            name,
+            type_name(annotations[name]) if name in annotations else "any",
+            default=known.get(name, MISSING),
+        )
+        for name in (*positional[bound:], *keyword_only)
+    ]
+
+
+def _takes_self(callable_):
+    if isinstance(callable_, type):
+        return True
+    if getattr(callable_, "__self__", None) is not None:
+        return True
+    return not hasattr(callable_, "__code__") and not hasattr(callable_, "__wrapped__")
+
+
+def takes_any_keyword(callable_):
+    """Whether the function has a **parameter."""
+    function = underlying(callable_)
+    return function is not None and bool(function.__code__.co_flags & _VARKEYWORDS)
+
+
+def is_stream(callable_):
+    """Whether calling the function makes a generator or an async generator."""
+    function = underlying(callable_)
+    if function is None:
+        return False
+    return bool(function.__code__.co_flags & (_GENERATOR | _ASYNC_GENERATOR))
+
+
+def summary(callable_):
+    """The first paragraph of the docstring, on one line; '' without one."""
+    doc = getattr(callable_, "__doc__", None)
+    if not isinstance(doc, str):
+        return ""
+    return " ".join(doc.strip().split("\n\n", 1)[0].split())

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Adapters that come with the package."""

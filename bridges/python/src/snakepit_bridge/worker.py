@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""A worker process: open the connections the host left, load the adapter, serve.
+
+    python3 snakepit_worker.py --adapter SPEC [--listen ADDRESS] [ADAPTER ARGUMENTS]
+
+What is not known here is the adapter's and stands in sys.argv[1:]. A worker that cannot
+load its adapter tells the host why before it ends with status 1.
+"""
+
+import os
+import sys
+
+from . import _serve, _worker, loader
+
+_INHERITED = ("SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD", "SNAKEPIT_PAGE_FD")
+_USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--listen ADDRESS] [ARGUMENT ...]
+
+  --adapter SPEC     showcase (the default), none, module:Class, pkg.module.Class,
+                     path/to/file.py or path/to/file.py:Class
+  --listen ADDRESS   serve gRPC clients on unix:/path or 127.0.0.1:port instead of the
+                     sockets a host leaves; port 0 takes a free one and prints it
+"""
+
+_open_worker = None  # the worker main() has opened, for a script's ProtocolHandler
+_was_served = False
+
+
+def parse(arguments):
+    """(adapter, listen address or None, the adapter's arguments). Exits on --help."""
+    adapter, listen, rest = None, None, []
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if name == "--help" and not equals:
+            sys.stdout.write(_USAGE)
+            raise SystemExit(0)
+        if name not in ("--adapter", "--listen"):
+            rest.append(argument)
+            continue
+        if not equals:
+            value = next(waiting, None)
+            if value is None:
+                sys.stderr.write(f"snakepit_worker.py: {name} needs a value\n")
+                raise SystemExit(2)
+        if name == "--adapter":
+            adapter = value
+        else:
+            listen = value
+    return adapter or "showcase", listen, rest
+
+
+def cancel_signal():
+    """The number of the signal that interrupts a cancelled call; 0: none."""
+    import _signal  # built in; the module signal costs a millisecond for its enums
+
+    name = os.environ.get("SNAKEPIT_CANCEL_SIGNAL", "SIGURG")
+    if name in ("", "0", "none"):
+        return 0
+    number = int(name) if name.isdigit() else getattr(_signal, name, None)
+    if not isinstance(number, int):
+        raise ValueError(f"SNAKEPIT_CANCEL_SIGNAL: no signal named {name!r}")
+    return number
+
+
+def runtime_name():
+    """Such as "python 3.11.2"."""
+    version = "python %d.%d.%d" % sys.version_info[:3]
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    return version if enabled is None or enabled() else version + " free-threaded"
+
+
+def open_worker(listen=None):
+    """Connect to what the host left in the environment, or listen."""
+    worker = _worker.Worker(
+        runtime=runtime_name(), listen=listen, cancel_signal=cancel_signal()
+    )
+    os.register_at_fork(after_in_child=worker.forget)
+    for name in _INHERITED:
+        os.environ.pop(name, None)  # a child of ours must not take them for its own
+    return worker
+
+
+def prepare_process():
+    """What user code finds: lines that leave at once, and a stack when it crashes."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(line_buffering=True)
+        except (AttributeError, ValueError):
+            pass  # replaced or closed by whoever started us
+    try:
+        import faulthandler
+
+        faulthandler.enable()
+    except (ImportError, AttributeError, ValueError, OSError):
+        pass  # no stderr to write to
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(min(1, len(sys.path)), folder)
+
+
+def announce(worker, tools):
+    """Tell the host what there is, and that the worker is ready."""
+    for tool in tools.tools:
+        worker.add_tool(
+            tool.name,
+            tool.description or None,
+            tool.streaming,
+            [_parameter(worker, p) for p in tool.parameters],
+        )
+    if tools.accepts_any:
+        worker.accept_any()
+    worker.announce()
+
+
+def _parameter(worker, parameter):
+    worker.pin_key(parameter.name)
+    default = None
+    if not parameter.required:
+        default = _worker.encode(parameter.default, _substitute).decode("utf-8")
+    return (parameter.name, parameter.type, parameter.description or None, default)
+
+
+def _substitute(value):
+    """The codec's way out; loads the real one when it is first needed."""
+    from ._values import substitute
+
+    return substitute(value)
+
+
+def serve(worker, tools):
+    """Announce and run calls until the worker shall end."""
+    global _was_served
+    _was_served = True
+    announce(worker, tools)
+    if worker.address is not None:
+        print(f"snakepit worker: listening on {worker.address}")
+    worker.serve(tools.table, tools.resolve, _serve, _substitute)
+
+
+def refuse(worker, exception, permanent):
+    """Tell the host that the worker cannot start, and whoever reads stderr too."""
+    kind, message, trace = _serve.describe(exception, True)
+    sys.stderr.write(trace or f"{kind}: {message}\n")
+    worker.refuse(permanent, kind, message, trace)
+
+
+def _start(worker, spec):
+    """The tools, ready to run; None after a refusal."""
+    permanent = True
+    try:
+        tools = loader.load(spec)
+        permanent = False  # what initialize() lacks now it may have another time
+        if not _was_served:
+            tools.start()
+        return tools
+    except (Exception, SystemExit) as failure:
+        refuse(worker, failure, permanent)
+        return None
+
+
+def main(arguments=None):
+    """Run a worker; returns its exit status."""
+    global _open_worker
+    spec, listen, rest = parse(sys.argv[1:] if arguments is None else arguments)
+    sys.argv = [sys.argv[0] or "snakepit_worker.py", *rest]
+    prepare_process()
+    worker = _open_worker = open_worker(listen)
+    try:
+        tools = _start(worker, spec)
+        if tools is None:
+            return 1
+        if not _was_served:  # a script may have done it while it was loaded
+            try:
+                serve(worker, tools)
+            finally:
+                tools.stop()
+        return 0
+    finally:
+        _serve.finish()
+        worker.close()

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the command line share: the parsed line, talking, printing, opening
+ * a pit. The program stands on the public headers alone, like anybody's.
+ *
+ * Standard output is data, standard error is talk. Exit codes are EXIT_ below.
+ */
+#ifndef SNAKEPIT_CLI_H
+#define SNAKEPIT_CLI_H
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "snakepit/snakepit.h"
+
+enum {
+    CODE_OK = 0,
+    CODE_FINDING = 1,     /* degraded, a check failed */
+    CODE_USAGE = 2,
+    CODE_UNREACHABLE = 3, /* cannot start: guard, interpreter, worker */
+    CODE_NOT_FOUND = 4,
+    CODE_REFUSED = 5,
+    CODE_TIMEOUT = 6,
+    CODE_WORKER = 7, /* the tool raised, the worker died */
+    CODE_SATURATED = 8,
+    CODE_INTERRUPTED = 130,
+    CODE_PIPE = 141 /* whoever read our output has gone */
+};
+
+enum output {
+    OUTPUT_UNSET = 0,
+    OUTPUT_TABLE,
+    OUTPUT_WIDE,
+    OUTPUT_JSON,
+    OUTPUT_JSONL,
+    OUTPUT_TEXT
+};
+
+/* Every option there is; the tables in options.c and in the commands name them. */
+enum option_id {
+    OPTION_NONE = 0,
+    OPTION_ADAPTER,
+    OPTION_BINARY,
+    OPTION_CHANGED,
+    OPTION_CONFIG,
+    OPTION_COUNT,
+    OPTION_FORCE,
+    OPTION_FUNCTION,
+    OPTION_HELP,
+    OPTION_KEEP_GOING,
+    OPTION_LANG,
+    OPTION_NAMES,
+    OPTION_NO_COLOR,
+    OPTION_OUTPUT,
+    OPTION_PARALLEL,
+    OPTION_POOL,
+    OPTION_PYTHON,
+    OPTION_QUIET,
+    OPTION_SESSION,
+    OPTION_SET,
+    OPTION_SIZE,
+    OPTION_TIMEOUT,
+    OPTION_VERBOSE,
+    OPTION_VERSION,
+    OPTION_WORKERS
+};
+
+struct option_spec {
+    const char *name;  /* without "--" */
+    char letter;       /* or 0 */
+    const char *value; /* "NAME", or NULL for a switch */
+    enum option_id id;
+    const char *text;
+};
+
+enum { SETS_MAX = 64 };
+
+struct setting {
+    const char *key;
+    const char *value;
+};
+
+/* The parsed command line. Strings point into argv. */
+struct cli {
+    const struct command *command;
+    int words_count; /* what is neither command nor option */
+    char **words;
+
+    const char *config_path;
+    const char *pool;
+    const char *adapter;
+    const char *function;
+    const char *python;
+    const char *workers;
+    const char *session;
+    const char *lang;
+    struct setting sets[SETS_MAX];
+    int sets_count;
+    uint64_t timeout_ms;
+    uint64_t count;
+    uint32_t parallel;
+    enum output output;
+    int binary, changed, force, help, keep_going, names, show_workers, version;
+
+    int quiet;
+    int verbose;
+    int has_color; /* on standard error and output alike */
+    int has_line;  /* standard error is a terminal: a progress line may stand there */
+};
+
+struct command {
+    const char *name;
+    const char *usage;   /* behind "snakepit NAME" */
+    const char *summary; /* one line, for the list */
+    const char *text;    /* paragraphs and examples for --help */
+    const struct option_spec *options; /* ended by a row without name, or NULL */
+    int (*run)(struct cli *cli);
+    const char *words; /* what completion offers: "tools", "files", "a|b|c", "" */
+};
+
+/* --- commands.c --- */
+
+/* Sorted by name, ended by a row without name. */
+extern const struct command commands[];
+const struct command *command_find(const char *name);
+
+/* --- options.c --- */
+
+extern const struct option_spec global_options[];
+
+/* Fill `cli` from the command line; 0 or CODE_USAGE, explained on standard error. */
+int options_parse(struct cli *cli, int argc, char **argv);
+
+/* "30s" and the like; 0 or CODE_USAGE, explained. */
+int parse_duration(const char *text, const char *what, uint64_t *ret_ms);
+
+/* The same for one line of a script: command-line words of `call` and `stream`. */
+int options_parse_line(struct cli *cli, const struct command *command, int count,
+                       char **words);
+
+/* --- near.c --- */
+
+/* The nearest of some words, NULL when none is near. */
+struct nearest {
+    const char *wanted;
+    const char *name;
+    unsigned distance;
+};
+void nearest_init(struct nearest *nearest, const char *wanted);
+void nearest_offer(struct nearest *nearest, const char *name);
+
+/* --- talk.c: standard error --- */
+
+void talk_init(struct cli *cli);
+
+/* One line, unless -q. */
+void talk(const char *format, ...) SP_PRINTF(1, 2);
+
+/* "error: ..." with a full line; returns `code`. */
+int complain(int code, const char *format, ...) SP_PRINTF(2, 3);
+
+/* Show an error of the library in full; returns the exit code that stands for it. */
+int report(const sp_error *err);
+int exit_code_of(int error_code);
+json_t *error_to_json(const sp_error *err);
+
+/* The progress line; nothing when standard error is no terminal. */
+void progress(const char *format, ...) SP_PRINTF(1, 2);
+void progress_erase(void);
+
+/* Event callback of every pit the program opens. */
+void show_event(const sp_event *event, void *user_data);
+
+/* --- print.c: standard output --- */
+
+void print_init(int with_color);
+
+/* Returns 0, or CODE_PIPE when nobody reads any more. */
+int print_flush(void);
+void print_json(const json_t *value);
+
+/* Text with line ends and other control characters made harmless. */
+void print_clean(FILE *to, const char *text, size_t size);
+
+struct table;
+struct table *table_new(const char *const *headings); /* NULL-terminated */
+void table_cell(struct table *table, const char *format, ...) SP_PRINTF(2, 3);
+void table_print(struct table *table, const char *indent);
+void table_free(struct table *table);
+
+const char *format_duration(uint64_t ms, char *text, size_t max);
+
+/* "bold", "red", "green", "yellow", "dim" or "": the escape, or nothing. */
+const char *paint(const char *color);
+
+/* --- text.c --- */
+
+/* Growing text; the program ends when memory does. */
+struct text {
+    char *data;
+    size_t size;
+    size_t capacity;
+};
+void text_add(struct text *text, const void *data, size_t size);
+void text_printf(struct text *text, const char *format, ...) SP_PRINTF(2, 3);
+const char *text_c(struct text *text);
+void text_free(struct text *text);
+
+void *need(void *memory); /* end the program when it is NULL */
+
+/* Whole file, or standard input for "-"; 0 or an exit code, explained. */
+int read_whole(const char *path, struct text *ret_text);
+
+/* Write a new file; refuses to replace one unless `force`. */
+int write_new(const char *path, const char *content, int force);
+
+/* --- arguments.c --- */
+
+/* Words of a call to the JSON of its arguments; 0 or an exit code, explained. */
+int arguments_build(char **words, int count, struct text *ret_json);
+
+/* Split a line as a shell does; words point into `line`, which is changed. Returns the
+ * number of words or -1 (a quote is open). */
+int line_split(char *line, char **words, int max);
+
+/* --- open.c --- */
+
+struct opened {
+    sp_config *config;
+    sp_pit_options options;
+    sp_pool_options pools[64];
+    sp_pit *pit;
+};
+
+/* Configuration with the flags laid over it; 0 or an exit code, explained. */
+int config_open(const struct cli *cli, sp_config **ret_config);
+
+enum {
+    OPEN_ONE_POOL = 1,   /* the pool of -p, or the first */
+    OPEN_ONE_WORKER = 2, /* in it, unless the command line asked for more */
+};
+
+/* Open the pit and wait until it is ready, unless `no_wait`. */
+int pit_open(const struct cli *cli, int flags, struct opened *ret);
+int pit_wait(struct opened *opened);
+void pit_close(struct opened *opened);
+
+/* --- watch.c: signals and events while the main thread waits --- */
+
+void watch_init(void);
+int watch_start(sp_pit *pit);
+void watch_stop(void);
+int watch_interrupted(void);
+
+/* Names what an interrupt must cancel. `slot` is below WATCH_SLOTS. */
+enum { WATCH_SLOTS = 256 };
+void watch_call(int slot, sp_id call);
+void watch_stream(int slot, sp_stream *stream);
+void watch_clear(int slot);
+
+/* --- perform.c: one call or stream, as the commands and scripts share it --- */
+
+/* Gets every line of output; returns non-zero to stop the stream. */
+typedef int (*line_cb)(const char *data, size_t size, void *user_data);
+
+int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
+                 int slot, sp_result *ret_result, sp_error *err);
+int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
+                   int slot, line_cb cb, void *user_data, sp_error *err);
+
+/* --- cmd_*.c --- */
+
+int cmd_call(struct cli *cli);
+int cmd_complete(struct cli *cli);
+int cmd_completion(struct cli *cli);
+int cmd_config(struct cli *cli);
+int cmd_doctor(struct cli *cli);
+int cmd_explain(struct cli *cli);
+int cmd_gen(struct cli *cli);
+int cmd_help(struct cli *cli);
+int cmd_init(struct cli *cli);
+int cmd_run(struct cli *cli);
+int cmd_status(struct cli *cli);
+int cmd_stream(struct cli *cli);
+int cmd_tools(struct cli *cli);
+
+void help_command(const struct command *command);
+void help_all(void);
+
+/* The adapter that `init` and `gen adapter` write. */
+void adapter_template(struct text *out, const char *class_name, const char *file);
+
+#endif

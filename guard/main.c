@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snakepit-guard: the process between a host and its workers.
+ *
+ * It spawns workers when the host asks, reaps them, tells how they ended, and makes
+ * sure that nothing of them outlives the host. It is small, static, has one thread and
+ * allocates nothing, so that it works when the machine does not.
+ *
+ * The normal course: the library starts it with two descriptors (protocol.h) and its
+ * own process id as the argument. The guard shuts out everything else it inherited,
+ * says that it is ready and polls until one of four things tells it that the host is
+ * gone or done: GUARD_STOP or end of file on the control socket, the closing of the
+ * host's lifeline, or the host's pidfd, which no stray copy of a descriptor can hold
+ * open. Then it kills and reaps everything and exits with 0.
+ *
+ * How it fails: a start that cannot be made sure of ends with status 1 (2 when it was
+ * not the library that called) before any worker exists. It writes nothing anywhere;
+ * what it has to say goes through the control socket. Signals other than SIGKILL do
+ * not end it: a service manager that sends SIGTERM to all means the host first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "reap.h"
+#include "spawn.h"
+#include "table.h"
+
+enum {
+    AT_CONTROL,
+    AT_LIFELINE,
+    AT_HOST,
+    AT_SIGNAL,
+    AT_WORKERS, /* from here on: status pipes of workers that start */
+    STARVED_MS = 10
+};
+
+static struct pollfd polled[AT_WORKERS + GUARD_WORKERS_MAX];
+static struct worker *polled_worker[GUARD_WORKERS_MAX];
+
+/* Whether the two descriptors are what the library gives. */
+static int is_called_by_library(void)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    struct stat lifeline;
+    return getsockopt(GUARD_FD_CONTROL, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           type == SOCK_SEQPACKET && fstat(GUARD_FD_LIFELINE, &lifeline) == 0 &&
+           S_ISFIFO(lifeline.st_mode);
+}
+
+/* Default dispositions, which workers inherit, and every signal blocked, which they do
+ * not (spawn.c). A host that ignores SIGCHLD must not make the guard lose exits. */
+static void reset_signals(void)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    for (int signal = 1; signal < NSIG; signal++) {
+        (void)sigaction(signal, &standard, NULL); /* SIGKILL and such refuse: good */
+    }
+}
+
+/* Keep the two descriptors, replace 0 to 2 (a guard that held the host's output open
+ * would keep readers of it waiting), close what an embedding program leaked. */
+static int shut_out(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3; fd++) {
+        int from = null >= 0 ? null : GUARD_FD_LIFELINE; /* a chroot may lack it */
+        if (from != fd && dup2(from, fd) < 0) {
+            return -1;
+        }
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    if (syscall(SYS_close_range, GUARD_FD_LIFELINE + 1, ~0u, 0) != 0) {
+        struct rlimit limit;
+        int last = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20
+                       ? (int)limit.rlim_cur
+                       : 1 << 20;
+        for (int fd = GUARD_FD_LIFELINE + 1; fd < last; fd++) {
+            (void)close(fd);
+        }
+    }
+    return fcntl(GUARD_FD_CONTROL, F_SETFD, FD_CLOEXEC) != 0 ||
+                   fcntl(GUARD_FD_LIFELINE, F_SETFD, FD_CLOEXEC) != 0
+               ? -1
+               : 0;
+}
+
+/* A pidfd of the host; -1 on kernels without. Parenthood is checked after it is open:
+ * had the host died before, the number might be another process's. */
+static int watch_host(pid_t host)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, host, 0);
+    if (getppid() != host) {
+        _exit(1);
+    }
+    return pidfd;
+}
+
+static int watch_children(void)
+{
+    sigset_t child;
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static nfds_t collect_starting(void)
+{
+    nfds_t count = 0;
+    for (size_t i = 0; i < sp__table_end(); i++) {
+        struct worker *worker = sp__table_at(i);
+        if (worker->status_fd >= 0) {
+            polled[AT_WORKERS + count] =
+                (struct pollfd){.fd = worker->status_fd, .events = POLLIN};
+            polled_worker[count] = worker;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void settle_starting(nfds_t count)
+{
+    for (nfds_t i = 0; i < count; i++) {
+        /* A worker that was reaped a moment ago has been settled by that. */
+        if (polled[AT_WORKERS + i].revents != 0 &&
+            polled_worker[i]->status_fd == polled[AT_WORKERS + i].fd) {
+            sp__spawn_settle(polled_worker[i]);
+        }
+    }
+}
+
+static int is_host_gone(void)
+{
+    return polled[AT_LIFELINE].revents != 0 || polled[AT_HOST].revents != 0 ||
+           (polled[AT_CONTROL].revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0;
+}
+
+/* Until the host is gone or done. */
+static void serve(void)
+{
+    enum control out = CONTROL_OK;
+    while (out != CONTROL_END) {
+        /* While reports are held back nothing is read; see control.c. */
+        polled[AT_CONTROL].events = POLLRDHUP;
+        if (out == CONTROL_OK) {
+            polled[AT_CONTROL].events |= POLLIN;
+        } else if (out == CONTROL_BLOCKED) {
+            polled[AT_CONTROL].events |= POLLOUT;
+        }
+        nfds_t starting = collect_starting();
+        int timeout_ms = out == CONTROL_STARVED ? STARVED_MS : -1;
+        if (poll(polled, AT_WORKERS + starting, timeout_ms) < 0) {
+            continue; /* ENOMEM: nothing better to do than to try again */
+        }
+        if (is_host_gone()) {
+            return;
+        }
+        if (polled[AT_SIGNAL].revents != 0) {
+            struct signalfd_siginfo drained[8];
+            while (read(polled[AT_SIGNAL].fd, drained, sizeof drained) > 0) {
+            }
+            (void)sp__reap_ready();
+        }
+        settle_starting(starting);
+        if ((polled[AT_CONTROL].revents & POLLIN) != 0 &&
+            sp__control_receive() == CONTROL_END) {
+            return;
+        }
+        out = sp__control_flush();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2 || !is_called_by_library()) {
+        static const char text[] = "snakepit-guard is started by libsnakepit, "
+                                   "not by hand\n";
+        ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+        (void)n; /* nowhere to say it then */
+        return 2;
+    }
+    reset_signals();
+    (void)setsid(); /* EPERM: it leads a group already */
+    (void)prctl(PR_SET_NAME, "snakepit-guard");
+    (void)prctl(PR_SET_DUMPABLE, 0); /* workers of the same user must not trace it */
+    if (shut_out() != 0) {
+        return 1;
+    }
+    sp__spawn_init();
+    int children = watch_children();
+    if (children < 0) {
+        return 1;
+    }
+    polled[AT_CONTROL].fd = GUARD_FD_CONTROL;
+    polled[AT_LIFELINE].fd = GUARD_FD_LIFELINE; /* no events: hang-up is always told */
+    polled[AT_HOST].fd = watch_host((pid_t)strtol(argv[1], NULL, 10));
+    polled[AT_HOST].events = POLLIN;
+    polled[AT_SIGNAL].fd = children;
+    polled[AT_SIGNAL].events = POLLIN;
+
+    int level = sp__reap_init();
+    if (sp__control_greet(level) == CONTROL_OK) {
+        serve();
+    }
+    sp__reap_everything();
+    return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking what died, and killing what should have; see reap.c. */
+#ifndef SP_GUARD_REAP_H
+#define SP_GUARD_REAP_H
+
+/* What can be kept from surviving on this machine: a GUARD_LEVEL_. Becomes subreaper. */
+int sp__reap_init(void);
+
+/* Take every child that has ended: workers' rows become ENDED. Leftovers of workers
+ * that ended are killed; they are taken by a later call. Returns how many were taken,
+ * or -1 when the guard has no child at all. */
+int sp__reap_ready(void);
+
+/* Kill all that descends from the guard and take it. Returns when no child is left, or
+ * after a few seconds when the kernel holds one that cannot die. */
+void sp__reap_everything(void);
+
+#endif

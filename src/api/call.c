@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls: check, copy, post, and wait where asked.
+ *
+ * Everything that can be refused is refused here, on the caller's thread, before anything
+ * is queued: the pool's name, the tool's, the size, depth and form of the arguments, what
+ * the adapter says. The message for the wire is made here too, so that the loop thread
+ * only forwards bytes.
+ */
+#include "api/call.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "wire/json.h"
+
+enum { NAME_MAX_BYTES = 255 };
+
+/* The options a caller's struct of any known size stands for. */
+static int read_options(const sp_call_options *given, sp_call_options *ret, sp_error *err)
+{
+    *ret = (sp_call_options){0};
+    if (given == NULL) {
+        return SP_OK;
+    }
+    if (given->size < sizeof given->size || given->size > 4096) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "sp_call_options.size is %zu; set it to sizeof the struct",
+                        given->size);
+    }
+    memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
+    return SP_OK;
+}
+
+static int check_name(const char *what, const char *name, size_t min, sp_error *err)
+{
+    size_t n = name == NULL ? 0 : strlen(name);
+    if (n < min || n > NAME_MAX_BYTES) {
+        return sp__fail(err, SP_ERR_INVAL, "%s of %zu bytes, allowed are %zu to %d", what,
+                        n, min, NAME_MAX_BYTES);
+    }
+    return SP_OK;
+}
+
+static int check_args(const struct pool *pool, sp_bytes args, sp_error *err)
+{
+    if (args.size > pool->options.request_max_bytes) {
+        return sp__fail(err, SP_ERR_TOO_BIG,
+                        "the arguments have %zu bytes, pool %s takes at most %llu "
+                        "(request_max)",
+                        args.size, pool->name,
+                        (unsigned long long)pool->options.request_max_bytes);
+    }
+    int rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
+    if (rc < 0) {
+        return rc;
+    }
+    char kind = sp__json_kind(args.data, args.size);
+    if (kind != '{' && kind != '[') {
+        return sp__fail(err, SP_ERR_BAD_ARGS,
+                        "the arguments are neither a JSON object nor an array");
+    }
+    return SP_OK;
+}
+
+/* What the pool's own adapter says: let it check, rewrite, and set the time. */
+static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *args,
+                       struct sp_buffer *rewritten, uint64_t *timeout_ms, sp_error *err)
+{
+    sp_error refusal = {0};
+    int rc = 0;
+    if (adapter->validate != NULL) {
+        rc = adapter->validate(adapter->user_data, tool, *args, &refusal);
+    }
+    if (rc == 0 && adapter->prepare != NULL) {
+        rc = adapter->prepare(adapter->user_data, tool, *args, rewritten, &refusal);
+        if (rc == 0 && rewritten->size > 0) {
+            *args = (sp_bytes){rewritten->data, rewritten->size};
+        }
+    }
+    if (rc != 0) {
+        rc = sp__fail(err, SP_ERR_REFUSED, "%s",
+                      refusal.message[0] != '\0' ? refusal.message
+                                                 : "the adapter gave no reason");
+        sp_error_clear(&refusal);
+        return rc;
+    }
+    if (adapter->size >= sizeof *adapter && adapter->timeout_ms != NULL) {
+        uint64_t wanted_ms = adapter->timeout_ms(adapter->user_data, tool, *args);
+        *timeout_ms = wanted_ms != 0 ? wanted_ms : *timeout_ms;
+    }
+    sp_error_clear(&refusal);
+    return SP_OK;
+}
+
+static int encode(struct request *request, sp_bytes args, sp_error *err)
+{
+    struct pool *pool = request->pool;
+    struct proto_request message = {
+        .session_id = sp_text(request->session),
+        .tool_name = sp_text(request->tool_name),
+        .args_json = args,
+        .stream = request->streaming,
+    };
+    int split = pool->spec.transport == SP_TRANSPORT_ADDRESS;
+    sp__buf_init(&request->message, SIZE_MAX / 2);
+    if (!split) {
+        int rc = sp__buf_reserve(&request->message, sp__proto_request_size(&message), err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return sp__proto_put_request(&request->message, &message, split, err);
+}
+
+static void set_deadlines(struct request *request, const sp_call_options *options,
+                          uint64_t timeout_ms)
+{
+    const struct pool *pool = request->pool;
+    uint64_t queue_ms = options->queue_timeout_ms != 0 ? options->queue_timeout_ms
+                                                       : pool->options.queue_timeout_ms;
+    timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : timeout_ms;
+    request->created_us = sp__now_us();
+    uint64_t now_ms = request->created_us / 1000;
+    request->deadline_ms =
+        timeout_ms >= SP_UNLIMITED - now_ms ? SP_UNLIMITED : now_ms + timeout_ms;
+    request->queue_deadline_ms =
+        queue_ms >= SP_UNLIMITED - now_ms ? SP_UNLIMITED : now_ms + queue_ms;
+    if (request->queue_deadline_ms > request->deadline_ms) {
+        request->queue_deadline_ms = request->deadline_ms;
+    }
+}
+
+static int fill_request(struct request *request, struct pool *pool,
+                        const struct call_wish *wish, const sp_call_options *options,
+                        sp_error *err)
+{
+    const sp_adapter *adapter = pool->options.custom;
+    uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
+    sp_bytes args = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
+    struct sp_buffer rewritten;
+    sp__buf_init(&rewritten, pool->options.request_max_bytes);
+
+    request->pool = pool;
+    request->taker = wish->taker;
+    request->streaming = wish->streaming;
+    request->flags = options->flags;
+    request->adapter = adapter;
+    int rc = SP_OK;
+    if (adapter != NULL) {
+        rc = ask_adapter(adapter, wish->tool, &args, &rewritten, &timeout_ms, err);
+    }
+    if (rc == SP_OK) {
+        rc = check_args(pool, args, err);
+    }
+    if (rc == SP_OK) {
+        rc = encode(request, args, err);
+    }
+    set_deadlines(request, options, timeout_ms);
+    sp__buf_fini(&rewritten);
+    return rc;
+}
+
+int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
+                     struct request **ret_request, sp_error *err)
+{
+    sp_call_options options;
+    struct pool *pool;
+    struct request *request;
+    int rc = read_options(wish->options, &options, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const char *session = wish->session != NULL ? wish->session : options.session;
+    rc = check_name("a tool's name", wish->tool, 1, err);
+    if (rc == SP_OK && session != NULL) {
+        rc = check_name("a session's name", session, 1, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__pit_pool(pit, options.pool, &pool, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__request_new(wish->tool, session != NULL ? session : "", &request, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (wish->streaming) {
+        sp__mailbox_init(&request->mailbox);
+    }
+    rc = fill_request(request, pool, wish, &options, err);
+    if (rc < 0) {
+        sp__request_drop(request);
+        sp__request_drop(request);
+        return rc;
+    }
+    request->id = atomic_fetch_add_explicit(&pit->next_call, 1, memory_order_relaxed);
+    *ret_request = request;
+    return SP_OK;
+}
+
+/* Take the ending of a request whose latch is open, and let go of it. */
+static int take_ending(struct request *request, sp_result *ret_result, sp_error *err)
+{
+    int rc = sp__request_process(request);
+    if (rc < 0) {
+        sp_error_move(err, &request->error);
+    } else {
+        *ret_result = request->result;
+        request->result = (sp_result){0};
+        sp_error_clear(err);
+    }
+    sp__request_drop(request);
+    return rc;
+}
+
+static int execute(struct sp_pit *pit, const char *session, const char *tool,
+                   sp_bytes args_json, const sp_call_options *options,
+                   sp_result *ret_result, sp_error *err)
+{
+    if (pit == NULL || ret_result == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the result are needed");
+    }
+    struct request *request;
+    struct call_wish wish = {.tool = tool,
+                             .args_json = args_json,
+                             .options = options,
+                             .session = session,
+                             .taker = TAKER_WAITER};
+    int rc = sp__call_prepare(pit, &wish, &request, err);
+    if (rc < 0) {
+        return rc;
+    }
+    sp__pit_submit(pit, request);
+    (void)sp__latch_wait(&request->done, SP_UNLIMITED);
+    return take_ending(request, ret_result, err);
+}
+
+SP_API int sp_execute(sp_pit *pit, const char *tool, sp_bytes args_json,
+                      const sp_call_options *options, sp_result *ret_result,
+                      sp_error *err)
+{
+    return execute(pit, NULL, tool, args_json, options, ret_result, err);
+}
+
+SP_API int sp_execute_in_session(sp_pit *pit, const char *session, const char *tool,
+                                 sp_bytes args_json, const sp_call_options *options,
+                                 sp_result *ret_result, sp_error *err)
+{
+    if (session == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a session is needed");
+    }
+    return execute(pit, session, tool, args_json, options, ret_result, err);
+}
+
+SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
+                         const sp_call_options *options, sp_reply_cb cb, void *user_data,
+                         sp_id *ret_call, sp_error *err)
+{
+    if (pit == NULL || (cb == NULL && ret_call == NULL)) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit, and a callback or a place for the call's id, are needed");
+    }
+    struct request *request;
+    struct call_wish wish = {.tool = tool,
+                             .args_json = args_json,
+                             .options = options,
+                             .taker = cb != NULL ? TAKER_DISPATCH : TAKER_WAITER};
+    int rc = sp__call_prepare(pit, &wish, &request, err);
+    if (rc < 0) {
+        return rc;
+    }
+    request->reply_cb = cb;
+    request->user_data = user_data;
+    if (cb == NULL) {
+        rc = sp__dispatch_keep(&pit->dispatch, request, err);
+        if (rc < 0) {
+            sp__request_drop(request);
+            sp__request_drop(request);
+            return rc;
+        }
+    }
+    if (ret_call != NULL) {
+        *ret_call = request->id;
+    }
+    sp__pit_submit(pit, request);
+    return SP_OK;
+}
+
+SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error *err)
+{
+    if (pit == NULL || ret_result == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the result are needed");
+    }
+    struct request *request = sp__dispatch_take(&pit->dispatch, call);
+    if (request == NULL) {
+        return sp__fail(err, SP_ERR_NOT_FOUND,
+                        "no call %llu to wait for: it has a callback, or was waited for",
+                        (unsigned long long)call);
+    }
+    (void)sp__latch_wait(&request->done, SP_UNLIMITED);
+    return take_ending(request, ret_result, err);
+}
+
+SP_API int sp_call_cancel(sp_pit *pit, sp_id call, sp_error *err)
+{
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    return sp__pit_cancel(pit, call, err);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Making a request from what a caller gave: shared by calls and streams. */
+#ifndef SP_API_CALL_H
+#define SP_API_CALL_H
+
+#include "pit/pit.h"
+#include "snakepit/call.h"
+
+struct call_wish {
+    const char *tool;
+    sp_bytes args_json;
+    const sp_call_options *options;
+    const char *session; /* overrides the options' when not NULL */
+    int streaming;
+    enum request_taker taker;
+};
+
+/* Check everything that can be checked here and encode the message. The request is not
+ * submitted; drop it twice to give it up. */
+int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
+                     struct request **ret_request, sp_error *err) SP_MUST_CHECK;
+
+#endif

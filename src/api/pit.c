@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pit's public face: open, wait until ready, dispatch, ask, close, run as a script.
+ *
+ * Questions about pools are errands on the loop thread: the answer is a copy of one
+ * moment, and nothing outside the loop ever looks into a pool.
+ */
+#include "snakepit/pit.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "pit/pit.h"
+#include "snakepit/config.h"
+#include "worker/python.h"
+
+SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err)
+{
+    sp_pit_options full = {0};
+    if (ret_pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a place for the pit is needed");
+    }
+    if (options != NULL) {
+        if (options->size < sizeof options->size || options->size > 4096) {
+            return sp__fail(err, SP_ERR_INVAL,
+                            "sp_pit_options.size is %zu; set it to sizeof the struct",
+                            options->size);
+        }
+        memcpy(&full, options, options->size < sizeof full ? options->size : sizeof full);
+    }
+    if (full.pools_count > 0 && full.pools == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "pools_count is %zu but pools is NULL",
+                        full.pools_count);
+    }
+    return sp__pit_new(&full, ret_pit, err);
+}
+
+static int open_config(int rc, sp_config *config, sp_pit **ret_pit, sp_error *err)
+{
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp_pit_open(sp_config_options(config), ret_pit, err);
+    sp_config_free(config);
+    return rc;
+}
+
+SP_API int sp_pit_open_file(const char *path, sp_pit **ret_pit, sp_error *err)
+{
+    sp_config *config = NULL;
+    return open_config(sp_config_load(path, &config, err), config, ret_pit, err);
+}
+
+SP_API int sp_pit_open_string(const char *yaml, sp_pit **ret_pit, sp_error *err)
+{
+    sp_config *config = NULL;
+    int rc = sp_config_parse(sp_text(yaml), "text", &config, err);
+    return open_config(rc, config, ret_pit, err);
+}
+
+SP_API void sp_pit_close(sp_pit *pit)
+{
+    if (pit != NULL) {
+        sp__pit_close(pit);
+    }
+}
+
+/* ---- readiness ---- */
+
+static void add_waiter(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    struct ready_waiter *waiter = arg;
+    sp__list_append(&pit->ready_waiters, &waiter->on_pit);
+    pit->pools[0].events->on_readiness(pit, &pit->pools[0]); /* perhaps it is already */
+}
+
+struct giving_up {
+    struct ready_waiter *waiter;
+    uint64_t timeout_ms;
+};
+
+static void give_up(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    struct giving_up *giving_up = arg;
+    uint32_t ready = 0;
+    uint32_t wanted = 0;
+    const sp_error *last = NULL;
+    if (giving_up->waiter->on_pit.on == NULL) {
+        return; /* the answer came just now */
+    }
+    sp__list_remove(&giving_up->waiter->on_pit);
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        const struct pool *pool = &pit->pools[i];
+        ready += pool->idle.length + pool->busy.length;
+        wanted += pool->options.workers;
+        last = pool->last_failure.code != 0 ? &pool->last_failure : last;
+    }
+    sp__fail(&giving_up->waiter->error, SP_ERR_NOT_READY,
+             "%u of %u workers are ready after %llu ms%s%.300s", ready, wanted,
+             (unsigned long long)giving_up->timeout_ms,
+             last != NULL ? "; last failed start: " : "",
+             last != NULL ? last->message : "");
+    if (last != NULL) {
+        giving_up->waiter->error.worker_stderr = sp__strdup(last->worker_stderr);
+    }
+}
+
+SP_API int sp_pit_await_ready(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
+{
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    uint64_t longest_ms = 0;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        uint64_t pool_ms = pit->pools[i].options.startup_timeout_ms;
+        longest_ms = pool_ms > longest_ms ? pool_ms : longest_ms;
+    }
+    timeout_ms = timeout_ms == 0 ? longest_ms : timeout_ms;
+    struct ready_waiter waiter = {0};
+    sp__latch_init(&waiter.done);
+    sp__loop_call(pit->loop, add_waiter, &waiter);
+    if (!sp__latch_wait(&waiter.done, timeout_ms)) {
+        struct giving_up giving_up = {.waiter = &waiter, .timeout_ms = timeout_ms};
+        sp__loop_call(pit->loop, give_up, &giving_up);
+    }
+    int rc = waiter.error.code;
+    sp_error_move(err, &waiter.error);
+    return rc;
+}
+
+/* ---- dispatch ---- */
+
+SP_API int sp_pit_fd(const sp_pit *pit)
+{
+    return pit == NULL ? -1 : pit->dispatch.fd;
+}
+
+static void grant(void *user, struct request *request, size_t wire_bytes)
+{
+    sp__pit_grant(user, request, wire_bytes);
+}
+
+static void cancel(void *user, struct request *request)
+{
+    (void)sp__pit_cancel(user, request->id, NULL);
+}
+
+SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
+{
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    sp_error_clear(err);
+    if (!sp__dispatch_wait(&pit->dispatch, timeout_ms)) {
+        return 0;
+    }
+    return sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant, cancel,
+                            pit);
+}
+
+/* ---- asking ---- */
+
+struct question {
+    struct pool *pool;
+    sp_pool_stats *stats;
+    sp_worker_info *workers;
+    size_t max;
+    size_t count;
+};
+
+static void answer_stats(void *user, void *arg)
+{
+    struct question *question = arg;
+    sp__pool_stats(question->pool, question->stats);
+}
+
+static void answer_workers(void *user, void *arg)
+{
+    struct question *question = arg;
+    question->count = sp__pool_workers(question->pool, question->workers, question->max);
+}
+
+SP_API int sp_pool_stats_get(sp_pit *pit, const char *pool, sp_pool_stats *ret_stats,
+                             sp_error *err)
+{
+    struct question question = {.stats = ret_stats};
+    if (pit == NULL || ret_stats == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the answer are needed");
+    }
+    int rc = sp__pit_pool(pit, pool, &question.pool, err);
+    if (rc == SP_OK) {
+        sp__loop_call(pit->loop, answer_stats, &question);
+    }
+    return rc;
+}
+
+SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index)
+{
+    return pit == NULL || index >= pit->pools_count ? NULL : pit->pools[index].name;
+}
+
+SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool, sp_worker_info *ret_workers,
+                               size_t max, sp_error *err)
+{
+    struct question question = {.workers = ret_workers, .max = max};
+    if (pit == NULL || (ret_workers == NULL && max > 0)) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the answer are needed");
+    }
+    int rc = sp__pit_pool(pit, pool, &question.pool, err);
+    if (rc < 0) {
+        return rc;
+    }
+    sp__loop_call(pit->loop, answer_workers, &question);
+    return (int)question.count;
+}
+
+SP_API int sp_pool_tools_get(sp_pit *pit, const char *pool, sp_tool_cb cb,
+                             void *user_data, sp_error *err)
+{
+    struct pool *found;
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    int rc = sp__pit_pool(pit, pool, &found, err);
+    return rc < 0 ? rc : sp__tools_each(&found->tools, cb, user_data);
+}
+
+/* ---- the whole in one ---- */
+
+SP_API int sp_run_as_script(const sp_pit_options *options, uint64_t timeout_ms,
+                            sp_script_fn fn, void *user_data, sp_error *err)
+{
+    sp_pit *pit;
+    if (fn == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a function to run is needed");
+    }
+    int rc = sp_pit_open(options, &pit, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp_pit_await_ready(pit, timeout_ms, err);
+    if (rc == SP_OK) {
+        rc = fn(pit, user_data);
+    }
+    sp_pit_close(pit);
+    return rc;
+}
+
+SP_API int sp_python_find(char *ret_path, size_t max, sp_error *err)
+{
+    if (ret_path == NULL || max == 0) {
+        return sp__fail(err, SP_ERR_INVAL, "a place for the path is needed");
+    }
+    return sp__python_find(ret_path, max, err);
+}

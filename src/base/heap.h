@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* A binary heap of deadlines: the earliest is found at once, any can be taken out. */
+#ifndef SP_BASE_HEAP_H
+#define SP_BASE_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct heap_node {
+    uint64_t key;
+    size_t at; /* place in the heap + 1; 0: not in it */
+};
+
+struct heap {
+    struct heap_node **nodes;
+    size_t length;
+    size_t capacity;
+};
+
+void sp__heap_fini(struct heap *heap);
+
+/* Room for `length` nodes, so that a later push of as many cannot fail. 0 or NOMEM. */
+int sp__heap_reserve(struct heap *heap, size_t length);
+
+/* The node must not be in it, and there must be room. */
+void sp__heap_push(struct heap *heap, struct heap_node *node, uint64_t key);
+void sp__heap_remove(struct heap *heap, struct heap_node *node); /* fine when not in */
+void sp__heap_move(struct heap *heap, struct heap_node *node, uint64_t key);
+
+/* The earliest, or NULL. */
+static inline struct heap_node *sp__heap_first(const struct heap *heap)
+{
+    return heap->length == 0 ? NULL : heap->nodes[0];
+}
+
+#endif

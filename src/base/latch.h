@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* A latch: one thread waits until another opens it. Opens once; closed again by init. */
+#ifndef SP_BASE_LATCH_H
+#define SP_BASE_LATCH_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct latch {
+    atomic_uint state; /* 0 closed, 1 closed and somebody sleeps, 2 open */
+};
+
+static inline void sp__latch_init(struct latch *latch)
+{
+    atomic_init(&latch->state, 0);
+}
+
+/* Everything written before is seen by the waiter. The latch may be gone the moment
+ * after the waiter woke: the wake-up passes only its address to the kernel. */
+void sp__latch_open(struct latch *latch);
+
+static inline int sp__latch_is_open(struct latch *latch)
+{
+    return atomic_load_explicit(&latch->state, memory_order_acquire) == 2;
+}
+
+/* Wait; 1 when open, 0 when timeout_ms (SP_UNLIMITED: never) passed first. */
+int sp__latch_wait(struct latch *latch, uint64_t timeout_ms);
+
+/* Close an open latch again. Only the waiter may. */
+static inline void sp__latch_close(struct latch *latch)
+{
+    atomic_store_explicit(&latch->state, 0, memory_order_relaxed);
+}
+
+#endif

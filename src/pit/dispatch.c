@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way back from the loop thread to the user's.
+ *
+ * During a turn the loop collects the requests that have something to say; at its end
+ * they are published together: one lock, and one write to the descriptor if it was not
+ * readable already. The user's thread takes everything in one swap and runs callbacks
+ * without the lock.
+ *
+ * A stream may come round many times: with chunks, with more chunks, with its end. It is
+ * on the list at most once.
+ */
+#include "pit/dispatch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+struct event_node {
+    struct link on_events;
+    sp_event event;
+    char text[]; /* pool and message */
+};
+
+int sp__dispatch_init(struct dispatch *dispatch, sp_error *err)
+{
+    *dispatch = (struct dispatch){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (dispatch->fd < 0) {
+        return sp__fail_errno(err, errno, "make the dispatch descriptor");
+    }
+    (void)pthread_mutex_init(&dispatch->lock, NULL);
+    return SP_OK;
+}
+
+void sp__dispatch_fini(struct dispatch *dispatch)
+{
+    struct link *link;
+    while ((link = sp__list_pop(&dispatch->events)) != NULL) {
+        sp__free(ITEM(link, struct event_node, on_events));
+    }
+    size_t at = 0;
+    struct request *request;
+    while ((request = sp__map_next(&dispatch->waitable, &at)) != NULL) {
+        sp__request_drop(request); /* started, never waited for */
+    }
+    sp__map_fini(&dispatch->waitable);
+    (void)close(dispatch->fd);
+    (void)pthread_mutex_destroy(&dispatch->lock);
+}
+
+/* ---- the loop's side ---- */
+
+static void signal_fd(struct dispatch *dispatch)
+{
+    if (!dispatch->signalled) {
+        uint64_t one = 1;
+        dispatch->signalled = 1;
+        (void)!write(dispatch->fd, &one, sizeof one); /* an eventfd at 0 takes it */
+    }
+}
+
+void sp__dispatch_add(struct dispatch *dispatch, struct request *request)
+{
+    if (request->on_wake.on == NULL) {
+        sp__list_append(&dispatch->turn, &request->on_wake);
+    }
+}
+
+void sp__dispatch_publish(struct dispatch *dispatch)
+{
+    if (dispatch->turn.length == 0) {
+        return;
+    }
+    struct list drop = {0};
+    struct link *link;
+    pthread_mutex_lock(&dispatch->lock);
+    while ((link = sp__list_pop(&dispatch->turn)) != NULL) {
+        struct request *request = ITEM(link, struct request, on_wake);
+        if (request->on_done.on == NULL) {
+            sp__list_append(&dispatch->due, &request->on_done);
+        }
+        if (request->state == REQUEST_ENDED) {
+            request->end_published = 1;
+            sp__list_append(&drop, link);
+        }
+    }
+    signal_fd(dispatch);
+    pthread_mutex_unlock(&dispatch->lock);
+    /* The taker has its own reference. */
+    while ((link = sp__list_pop(&drop)) != NULL) {
+        sp__request_drop(ITEM(link, struct request, on_wake));
+    }
+}
+
+void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event)
+{
+    size_t pool_bytes = strlen(event->pool) + 1;
+    size_t message_bytes = strlen(event->message) + 1;
+    struct event_node *node = sp__malloc(sizeof *node + pool_bytes + message_bytes);
+    if (node == NULL) {
+        return; /* an event is not worth failing for */
+    }
+    node->on_events = (struct link){0};
+    node->event = *event;
+    memcpy(node->text, event->pool, pool_bytes);
+    memcpy(node->text + pool_bytes, event->message, message_bytes);
+    node->event.pool = node->text;
+    node->event.message = node->text + pool_bytes;
+
+    struct link *oldest = NULL;
+    pthread_mutex_lock(&dispatch->lock);
+    sp__list_append(&dispatch->events, &node->on_events);
+    if (dispatch->events.length > EVENTS_MAX) {
+        oldest = sp__list_pop(&dispatch->events);
+        dispatch->events_lost++;
+    }
+    signal_fd(dispatch);
+    pthread_mutex_unlock(&dispatch->lock);
+    if (oldest != NULL) {
+        sp__free(ITEM(oldest, struct event_node, on_events));
+    }
+}
+
+/* ---- the user's side ---- */
+
+int sp__dispatch_wait(struct dispatch *dispatch, uint64_t timeout_ms)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    int due = dispatch->due.length + dispatch->events.length > 0;
+    pthread_mutex_unlock(&dispatch->lock);
+    if (due || timeout_ms == 0) {
+        return due;
+    }
+    uint64_t end_ms =
+        timeout_ms == SP_UNLIMITED ? UINT64_MAX : sp__now_ms() + timeout_ms;
+    for (;;) {
+        uint64_t now_ms = sp__now_ms();
+        if (now_ms >= end_ms) {
+            return 0;
+        }
+        uint64_t left_ms = end_ms - now_ms;
+        struct pollfd ready = {.fd = dispatch->fd, .events = POLLIN};
+        int n = poll(&ready, 1, left_ms > 1000000 ? 1000000 : (int)left_ms);
+        if (n > 0) {
+            return 1;
+        }
+        if (n < 0 && errno == EINTR) {
+            return 0; /* a signal handler of the program may want to be heard */
+        }
+    }
+}
+
+static int ignore_chunk(const sp_chunk *chunk, void *user_data)
+{
+    return 0;
+}
+
+/* `ending`: its end has been published, so nothing more will touch it. Without that an
+ * end seen early is left for the round in which it is published. */
+static int run_stream(struct request *request, int ending,
+                      void (*grant)(void *, struct request *, size_t),
+                      void (*cancel)(void *, struct request *), void *user)
+{
+    int ran = 0;
+    for (;;) {
+        const uint8_t *data;
+        size_t size;
+        size_t credit;
+        int rc = sp__mailbox_take(&request->mailbox, &data, &size, &credit);
+        if (credit > 0) {
+            grant(user, request, credit);
+        }
+        if (rc == 0 || (rc < 0 && !ending)) {
+            return ran;
+        }
+        ran++;
+        if (rc < 0) {
+            sp_reply reply = {.call = request->id,
+                              .error =
+                                  request->error.code != 0 ? &request->error : NULL};
+            request->reply_cb(&reply, request->user_data);
+            sp__request_drop(request);
+            return ran;
+        }
+        sp_chunk chunk = {.data = (const char *)data,
+                          .size = size,
+                          .index = request->mailbox.index - 1};
+        if (request->chunk_cb(&chunk, request->user_data) != 0) {
+            /* The rest is taken without telling; the end follows. */
+            request->chunk_cb = ignore_chunk;
+            cancel(user, request);
+        }
+    }
+}
+
+static void run_reply(struct request *request)
+{
+    sp_reply reply = {.call = request->id};
+    if (sp__request_process(request) != 0) {
+        reply.error = &request->error;
+    } else {
+        reply.result = &request->result;
+    }
+    request->reply_cb(&reply, request->user_data);
+    sp__request_drop(request);
+}
+
+int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,
+                     void (*grant)(void *user, struct request *request,
+                                   size_t wire_bytes),
+                     void (*cancel)(void *user, struct request *request), void *user)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    if (dispatch->signalled) {
+        uint64_t count;
+        dispatch->signalled = 0;
+        (void)!read(dispatch->fd, &count, sizeof count);
+    }
+    uint32_t left = dispatch->due.length;
+    struct list events = dispatch->events;
+    dispatch->events = (struct list){0};
+    pthread_mutex_unlock(&dispatch->lock);
+
+    int ran = 0;
+    while (events.first != NULL) {
+        struct event_node *node = ITEM(events.first, struct event_node, on_events);
+        events.first = node->on_events.next;
+        if (on_event != NULL) {
+            on_event(&node->event, event_data);
+            ran++;
+        }
+        sp__free(node);
+    }
+    for (; left > 0; left--) {
+        pthread_mutex_lock(&dispatch->lock);
+        struct link *link = sp__list_pop(&dispatch->due);
+        int ending = link != NULL && ITEM(link, struct request, on_done)->end_published;
+        pthread_mutex_unlock(&dispatch->lock);
+        if (link == NULL) {
+            break;
+        }
+        struct request *request = ITEM(link, struct request, on_done);
+        if (request->streaming) {
+            ran += run_stream(request, ending, grant, cancel, user);
+        } else {
+            run_reply(request);
+            ran++;
+        }
+    }
+    return ran;
+}
+
+/* ---- calls to be waited for ---- */
+
+int sp__dispatch_keep(struct dispatch *dispatch, struct request *request, sp_error *err)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    int rc = sp__map_put(&dispatch->waitable, request->id, request);
+    pthread_mutex_unlock(&dispatch->lock);
+    return rc < 0 ? sp__fail(err, rc, "no memory to keep a call") : SP_OK;
+}
+
+struct request *sp__dispatch_take(struct dispatch *dispatch, sp_id call)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    struct request *request = sp__map_take(&dispatch->waitable, call);
+    pthread_mutex_unlock(&dispatch->lock);
+    return request;
+}

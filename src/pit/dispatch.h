@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits for the user's thread: endings, chunks and events, and the descriptor that
+ * says so. */
+#ifndef SP_PIT_DISPATCH_H
+#define SP_PIT_DISPATCH_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "pool/request.h"
+#include "snakepit/event.h"
+
+enum { EVENTS_MAX = 1024 };
+
+struct dispatch {
+    int fd; /* an eventfd */
+
+    /* Under lock. */
+    pthread_mutex_t lock;
+    struct list due; /* requests with something for the user, by on_done */
+    struct list events;
+    uint64_t events_lost;
+    int signalled;       /* fd is readable */
+    struct map waitable; /* calls started without a callback, by id */
+
+    /* Loop thread: collected during a turn. */
+    struct list turn; /* requests, by on_wake */
+};
+
+int sp__dispatch_init(struct dispatch *dispatch, sp_error *err) SP_MUST_CHECK;
+void sp__dispatch_fini(struct dispatch *dispatch);
+
+/* Loop thread: this request has chunks or has ended; at the end of the turn. */
+void sp__dispatch_add(struct dispatch *dispatch, struct request *request);
+/* Loop thread: publish what the turn collected. */
+void sp__dispatch_publish(struct dispatch *dispatch);
+/* Any thread: one event; the oldest goes when there are too many. */
+void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event);
+
+/* User thread: run what is due. The number of callbacks run. */
+int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,
+                     void (*grant)(void *user, struct request *request,
+                                   size_t wire_bytes),
+                     void (*cancel)(void *user, struct request *request), void *user);
+/* User thread: wait until something is due. 1, or 0 after timeout_ms. */
+int sp__dispatch_wait(struct dispatch *dispatch, uint64_t timeout_ms);
+
+/* Any thread: keep a request to be waited for by id, and take it out again (NULL: no
+ * such). */
+int sp__dispatch_keep(struct dispatch *dispatch, struct request *request,
+                      sp_error *err) SP_MUST_CHECK;
+struct request *sp__dispatch_take(struct dispatch *dispatch, sp_id call);
+
+#endif

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime: one loop thread, one guard process, some pools.
+ *
+ * Start order: guard (a process, nothing else runs yet), loop thread, pools on the loop.
+ * Stop order, reversed: pools end their calls and stop their workers, the guard is told
+ * to end what is left and reaped, the loop thread ends, callbacks that are still due run
+ * on the closing thread.
+ *
+ * A guard that dies takes every worker along (the kernel sees to that); the loop opens a
+ * new one and the pools start again.
+ */
+#include "pit/pit.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/near.h"
+#include "worker/python.h"
+
+enum {
+    CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
+    WORKERS_MAX = 1000
+};
+
+/* ---- what pools tell ---- */
+
+static void tell_taker(struct sp_pit *pit, struct request *request)
+{
+    if (request->taker == TAKER_DISPATCH) {
+        sp__dispatch_add(&pit->dispatch, request);
+    } else if (request->on_wake.on == NULL) {
+        sp__list_append(&pit->to_wake, &request->on_wake);
+    }
+}
+
+static void request_ended(void *owner, struct request *request)
+{
+    struct sp_pit *pit = owner;
+    (void)sp__map_take(&pit->requests, request->id);
+    if (request->streaming) {
+        sp__mailbox_end(&request->mailbox);
+    }
+    tell_taker(pit, request);
+}
+
+static void chunks_came(void *owner, struct request *request)
+{
+    tell_taker(owner, request);
+}
+
+static void request_assigned(void *owner, struct request *request, uint64_t worker_id)
+{
+    struct sp_pit *pit = owner;
+    uint64_t key = sp__affinity_key(request->session_hash, request->pool);
+    sp__affinity_set(&pit->affinity, key, worker_id, sp__loop_now_ms(pit->loop));
+}
+
+static void event_happened(void *owner, const sp_event *event)
+{
+    struct sp_pit *pit = owner;
+    sp__dispatch_event(&pit->dispatch, event);
+}
+
+/* 1 with the answer in *ret_error, 0 when it is still open. */
+static int readiness(struct sp_pit *pit, sp_error *ret_error)
+{
+    int ready = 1;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        struct pool *pool = &pit->pools[i];
+        if (pool->failed_for_good) {
+            sp__error_copy(ret_error, &pool->last_failure);
+            return 1;
+        }
+        ready = ready && sp__pool_is_ready(pool);
+    }
+    return ready;
+}
+
+static void readiness_changed(void *owner, struct pool *pool)
+{
+    struct sp_pit *pit = owner;
+    struct link *link = pit->ready_waiters.first;
+    while (link != NULL) {
+        struct ready_waiter *waiter = ITEM(link, struct ready_waiter, on_pit);
+        link = link->next;
+        if (readiness(pit, &waiter->error)) {
+            sp__list_remove(&waiter->on_pit);
+            sp__latch_open(&waiter->done);
+        }
+    }
+}
+
+static void pool_closed(void *owner, struct pool *pool)
+{
+    struct sp_pit *pit = owner;
+    pit->pools_open--;
+    if (pit->pools_open == 0) {
+        sp__latch_open(&pit->closed);
+    }
+}
+
+static const struct pool_events pool_events = {
+    .on_ended = request_ended,
+    .on_chunks = chunks_came,
+    .on_assigned = request_assigned,
+    .on_readiness = readiness_changed,
+    .on_closed = pool_closed,
+    .on_event = event_happened,
+};
+
+/* ---- the guard ---- */
+
+static void warn(struct sp_pit *pit, const char *message)
+{
+    sp_event event = {.kind = SP_EVENT_WARNING,
+                      .time_unix_ms = sp__unix_ns() / 1000000u,
+                      .pool = "",
+                      .exit_status = -1,
+                      .message = message};
+    sp__dispatch_event(&pit->dispatch, &event);
+}
+
+static void guard_spawned(void *user, uint64_t id, int pid, int pidfd,
+                          const sp_error *failure)
+{
+    struct sp_pit *pit = user;
+    if (pidfd >= 0) {
+        (void)close(pidfd); /* the guard reports the end; nobody here signals by pid */
+    }
+    sp__workshop_on_spawned(&pit->shop, id, pid, failure);
+}
+
+static void guard_exited(void *user, uint64_t id, const struct guard_exit *exit)
+{
+    struct sp_pit *pit = user;
+    sp__workshop_on_exited(&pit->shop, id, exit);
+}
+
+static void guard_lost(void *user, const sp_error *err);
+
+static const struct guard_events guard_events = {
+    .on_spawned = guard_spawned,
+    .on_exited = guard_exited,
+    .on_lost = guard_lost,
+};
+
+static void guard_ready(void *user, int events)
+{
+    struct sp_pit *pit = user;
+    if ((events & WATCH_WRITE) && pit->shop.guard != NULL) {
+        sp__guard_on_writable(pit->shop.guard);
+    }
+    if ((events & WATCH_READ) && pit->shop.guard != NULL) {
+        sp__guard_on_readable(pit->shop.guard);
+    }
+}
+
+static int watch_guard(struct sp_pit *pit, sp_error *err)
+{
+    return sp__watch_open(pit->loop, sp__guard_fd(pit->shop.guard), guard_ready, pit,
+                          &pit->guard_watch, err);
+}
+
+/* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
+ * closed on the next errand. */
+struct guard_funeral {
+    struct command command;
+    struct guard *dead;
+};
+
+static void bury_guard(struct command *command, void *user)
+{
+    struct guard_funeral *funeral = (struct guard_funeral *)(void *)command;
+    struct sp_pit *pit = user;
+    sp__guard_close(funeral->dead);
+    sp__free(funeral);
+    if (pit->closing) {
+        return;
+    }
+    sp_error failure = {0};
+    if (sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard,
+                       &failure) < 0 ||
+        watch_guard(pit, &failure) < 0) {
+        warn(pit, failure.message);
+    }
+    sp_error_clear(&failure);
+}
+
+static void guard_lost(void *user, const sp_error *err)
+{
+    struct sp_pit *pit = user;
+    struct guard_funeral *funeral = sp__malloc(sizeof *funeral);
+    warn(pit, err->message);
+    sp__watch_close(pit->guard_watch);
+    pit->guard_watch = NULL;
+    if (funeral != NULL) {
+        *funeral = (struct guard_funeral){.command = {.run = bury_guard},
+                                          .dead = pit->shop.guard};
+        sp__loop_post(pit->loop, &funeral->command);
+    }
+    pit->shop.guard = NULL;
+    sp__workshop_on_guard_lost(&pit->shop);
+}
+
+/* ---- the end of a turn ---- */
+
+static void wake_takers(struct sp_pit *pit)
+{
+    struct link *link;
+    while ((link = sp__list_pop(&pit->to_wake)) != NULL) {
+        struct request *request = ITEM(link, struct request, on_wake);
+        int ended = request->state == REQUEST_ENDED;
+        if (request->streaming) {
+            sp__latch_open(&request->mailbox.ready);
+        }
+        if (ended) {
+            sp__latch_open(&request->done);
+            sp__request_drop(request);
+        }
+    }
+}
+
+static void turn_ended(void *user)
+{
+    struct sp_pit *pit = user;
+    /* First the workers, so that they run while callers are being woken. */
+    sp__channels_flush(&pit->shop.channels);
+    if (pit->guard_watch != NULL) {
+        sp__watch_set(pit->guard_watch,
+                      WATCH_READ |
+                          (sp__guard_wants_write(pit->shop.guard) ? WATCH_WRITE : 0));
+    }
+    wake_takers(pit);
+    sp__dispatch_publish(&pit->dispatch);
+}
+
+static const struct loop_events loop_events = {.on_turn_end = turn_ended};
+
+/* ---- calls ---- */
+
+static void refuse(struct sp_pit *pit, struct request *request, int code,
+                   const char *message)
+{
+    sp__fail(&request->error, code, "%s", message);
+    request->state = REQUEST_ENDED;
+    if (request->streaming) {
+        sp__mailbox_end(&request->mailbox);
+    }
+    tell_taker(pit, request);
+}
+
+static void run_submit(struct command *command, void *user)
+{
+    struct request *request = (struct request *)(void *)command;
+    struct sp_pit *pit = user;
+    if (pit->closing) {
+        refuse(pit, request, SP_ERR_CLOSED, "the pit is closing");
+        return;
+    }
+    if (sp__map_put(&pit->requests, request->id, request) < 0) {
+        refuse(pit, request, SP_ERR_NOMEM, "no memory to register a call");
+        return;
+    }
+    if (request->session_hash != 0 &&
+        request->pool->options.affinity != SP_AFFINITY_NONE) {
+        request->preferred = sp__affinity_find(
+            &pit->affinity, sp__affinity_key(request->session_hash, request->pool),
+            sp__loop_now_ms(pit->loop));
+    }
+    sp__pool_submit(request->pool, request);
+}
+
+void sp__pit_submit(struct sp_pit *pit, struct request *request)
+{
+    request->submit.run = run_submit;
+    sp__loop_post(pit->loop, &request->submit);
+}
+
+struct cancel {
+    struct command command;
+    sp_id call;
+};
+
+static void run_cancel(struct command *command, void *user)
+{
+    struct cancel *cancel = (struct cancel *)(void *)command;
+    struct sp_pit *pit = user;
+    struct request *request = sp__map_find(&pit->requests, cancel->call);
+    if (request != NULL) {
+        sp__pool_cancel(request);
+    }
+    sp__free(cancel);
+}
+
+int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err)
+{
+    struct cancel *cancel = sp__malloc(sizeof *cancel);
+    if (cancel == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory to cancel a call");
+    }
+    *cancel = (struct cancel){.command = {.run = run_cancel}, .call = call};
+    sp__loop_post(pit->loop, &cancel->command);
+    return SP_OK;
+}
+
+static void run_grant(struct command *command, void *user)
+{
+    struct mailbox *mailbox = ITEM(command, struct mailbox, grant);
+    struct request *request = ITEM(mailbox, struct request, mailbox);
+    size_t wire_bytes =
+        atomic_exchange_explicit(&mailbox->granted, 0, memory_order_acq_rel);
+    sp__worker_grant(&request->call, wire_bytes);
+    sp__request_drop(request);
+}
+
+void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes)
+{
+    struct mailbox *mailbox = &request->mailbox;
+    if (atomic_fetch_add_explicit(&mailbox->granted, wire_bytes,
+                                  memory_order_acq_rel) == 0) {
+        atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+        mailbox->grant.run = run_grant;
+        sp__loop_post(pit->loop, &mailbox->grant);
+    }
+}
+
+/* ---- opening ---- */
+
+int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
+                 sp_error *err)
+{
+    if (name == NULL) {
+        *ret_pool = &pit->pools[0];
+        return SP_OK;
+    }
+    struct near near;
+    sp__near_init(&near, name);
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        if (strcmp(pit->pools[i].name, name) == 0) {
+            *ret_pool = &pit->pools[i];
+            return SP_OK;
+        }
+        sp__near_offer(&near, pit->pools[i].name);
+    }
+    char text[256];
+    return sp__fail(err, SP_ERR_NO_POOL, "no pool \"%.64s\"%s", name,
+                    sp__near_text(&near, text, sizeof text));
+}
+
+static int check_names(struct sp_pit *pit, sp_error *err)
+{
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(pit->pools[i].name, pit->pools[j].name) == 0) {
+                return sp__fail(err, SP_ERR_CONFIG, "two pools are called %s",
+                                pit->pools[i].name);
+            }
+        }
+    }
+    return SP_OK;
+}
+
+/* The safeguard: a mistyped size must not bring a machine down. */
+static void limit_workers(struct sp_pit *pit, uint32_t workers_max)
+{
+    uint32_t total = 0;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        struct pool *pool = &pit->pools[i];
+        uint32_t wanted = pool->options.workers;
+        uint32_t room = workers_max - total;
+        /* Every pool keeps one worker, or it could never answer. */
+        uint32_t most = room > 1 ? room : 1;
+        if (wanted > most) {
+            char message[320];
+            pool->options.workers = most;
+            (void)snprintf(
+                message, sizeof message,
+                "pool %s wants %u workers, but all pools together may have %u "
+                "(workers_max): it gets %u; each worker is a process with its "
+                "own interpreter and memory, so raise workers_max only if the "
+                "machine has room",
+                pool->name, wanted, workers_max, most);
+            warn(pit, message);
+        }
+        total += pool->options.workers;
+        total = total > workers_max ? workers_max : total;
+    }
+}
+
+static int init_pools(struct sp_pit *pit, const sp_pit_options *options,
+                      const char *bridge_path, sp_error *err)
+{
+    size_t count = options->pools_count == 0 ? 1 : options->pools_count;
+    pit->pools = sp__calloc(count, sizeof *pit->pools);
+    if (pit->pools == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu pools", count);
+    }
+    const char *at = (const char *)options->pools;
+    for (size_t i = 0; i < count; i++) {
+        const sp_pool_options *given = (const sp_pool_options *)(const void *)at;
+        int rc =
+            sp__pool_init(&pit->pools[i], given, bridge_path, &pool_events, pit, err);
+        if (rc < 0) {
+            return rc;
+        }
+        pit->pools_count++;
+        /* An array of a caller's older, smaller structs steps by its own size. */
+        at = at == NULL ? NULL : at + given->size;
+    }
+    return check_names(pit, err);
+}
+
+static void start_pools(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    sp_error *err = arg;
+    if (sp__workshop_init(&pit->shop, pit->loop, err) < 0) {
+        return;
+    }
+    if (sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard, err) <
+        0) {
+        return;
+    }
+    if (watch_guard(pit, err) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        pit->pools_open++;
+        if (sp__pool_start(&pit->pools[i], &pit->shop, err) < 0) {
+            return;
+        }
+    }
+}
+
+int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error *err)
+{
+    char bridge[4096] = "";
+    sp_error failure = {0};
+    uint32_t workers_max =
+        options->workers_max == 0 ? WORKERS_MAX : options->workers_max;
+    struct sp_pit *pit = sp__calloc(1, sizeof *pit);
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a pit");
+    }
+    atomic_init(&pit->next_call, 1);
+    sp__latch_init(&pit->closed);
+    pit->on_event = options->on_event;
+    pit->event_data = options->event_data;
+    (void)snprintf(pit->instance, sizeof pit->instance, "%s",
+                   options->instance != NULL ? options->instance : "default");
+
+    int rc = sp__dispatch_init(&pit->dispatch, err);
+    if (rc < 0) {
+        goto free_pit;
+    }
+    if (options->guard_path != NULL) {
+        (void)snprintf(pit->guard_path, sizeof pit->guard_path, "%s",
+                       options->guard_path);
+    } else {
+        rc = sp__guard_find(pit->guard_path, sizeof pit->guard_path, err);
+        if (rc < 0) {
+            goto fini_dispatch;
+        }
+    }
+    /* Only pools of Python workers need the bridge; they complain when it is missing. */
+    rc = sp__bridge_find(options->bridge_path, bridge, sizeof bridge, err);
+    if (rc < 0 && options->bridge_path != NULL) {
+        goto fini_dispatch;
+    }
+    rc = init_pools(pit, options, bridge, err);
+    if (rc < 0) {
+        goto fini_pools;
+    }
+    limit_workers(pit, workers_max);
+    rc = sp__loop_open(&loop_events, pit, &pit->loop, err);
+    if (rc < 0) {
+        goto fini_pools;
+    }
+    sp__loop_call(pit->loop, start_pools, &failure);
+    if (failure.code != 0) {
+        rc = failure.code;
+        sp_error_move(err, &failure);
+        sp__pit_close(pit);
+        return rc;
+    }
+    sp_error_clear(err);
+    *ret_pit = pit;
+    return SP_OK;
+
+fini_pools:
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        sp__pool_fini(&pit->pools[i]);
+    }
+    sp__free(pit->pools);
+fini_dispatch:
+    sp__dispatch_fini(&pit->dispatch);
+free_pit:
+    sp__free(pit);
+    return rc;
+}
+
+/* ---- closing ---- */
+
+static void begin_close(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    pit->closing = 1;
+    if (pit->pools_open == 0) {
+        sp__latch_open(&pit->closed); /* opening failed before the first pool */
+        return;
+    }
+    size_t open = pit->pools_open;
+    for (size_t i = 0; i < open; i++) {
+        sp__pool_close(&pit->pools[i]);
+    }
+    struct link *link;
+    while ((link = sp__list_pop(&pit->ready_waiters)) != NULL) {
+        struct ready_waiter *waiter = ITEM(link, struct ready_waiter, on_pit);
+        sp__fail(&waiter->error, SP_ERR_CLOSED, "the pit is closing");
+        sp__latch_open(&waiter->done);
+    }
+}
+
+static void finish_close(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    sp__watch_close(pit->guard_watch);
+    pit->guard_watch = NULL;
+    /* Workers that outlived every grace: the guard ends them in a moment. */
+    sp__workshop_on_guard_lost(&pit->shop);
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        sp__pool_fini(&pit->pools[i]);
+    }
+    sp__affinity_fini(&pit->affinity);
+    sp__map_fini(&pit->requests);
+    sp__workshop_fini(&pit->shop);
+}
+
+/* The loop is gone: credit and wishes to stop have nobody to go to. */
+static void no_grant(void *user, struct request *request, size_t wire_bytes)
+{
+}
+
+static void no_cancel(void *user, struct request *request)
+{
+}
+
+void sp__pit_close(struct sp_pit *pit)
+{
+    uint64_t grace_ms = 0;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        uint64_t pool_ms = pit->pools[i].options.shutdown_grace_ms;
+        grace_ms = pool_ms > grace_ms ? pool_ms : grace_ms;
+    }
+    sp__loop_call(pit->loop, begin_close, NULL);
+    (void)sp__latch_wait(&pit->closed, grace_ms + CLOSE_MARGIN_MS);
+    struct guard *guard = pit->shop.guard;
+    sp__loop_call(pit->loop, finish_close, NULL);
+    sp__guard_close(guard);
+    sp__loop_close(pit->loop);
+
+    struct dispatch *dispatch = &pit->dispatch;
+    while (sp__dispatch_wait(dispatch, 0)) {
+        (void)sp__dispatch_run(dispatch, pit->on_event, pit->event_data, no_grant,
+                               no_cancel, NULL);
+    }
+    sp__dispatch_fini(dispatch);
+    sp__free(pit->pools);
+    sp__free(pit);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The runtime: ties loop, guard, pools and sessions together, once. */
+#ifndef SP_PIT_PIT_H
+#define SP_PIT_PIT_H
+
+#include <pthread.h>
+
+#include "pit/dispatch.h"
+#include "pool/pool.h"
+#include "session/affinity.h"
+#include "snakepit/pit.h"
+#include "worker/worker.h"
+
+struct sp_pit {
+    /* Set before start, then constant. */
+    char instance[65];
+    sp_event_cb on_event;
+    void *event_data;
+    struct pool *pools;
+    size_t pools_count;
+    struct loop *loop;
+    char guard_path[4096];
+
+    /* Any thread. */
+    atomic_uint_least64_t next_call;
+    struct dispatch dispatch; /* has a lock of its own */
+
+    /* Loop thread. */
+    struct workshop shop;
+    struct watch *guard_watch;
+    struct map requests; /* by id: those that have not ended */
+    struct affinity affinity;
+    struct list ready_waiters;
+    struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
+    size_t pools_open;
+    int closing;
+    struct latch closed; /* every pool is */
+};
+
+/* Who waits for readiness, on its own stack. */
+struct ready_waiter {
+    struct link on_pit;
+    struct latch done;
+    sp_error error; /* code 0: ready */
+};
+
+int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit,
+                sp_error *err) SP_MUST_CHECK;
+void sp__pit_close(struct sp_pit *pit);
+
+/* Any thread: the pool of a name (NULL: the first), or SP_ERR_NO_POOL. */
+int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
+                 sp_error *err) SP_MUST_CHECK;
+
+/* Any thread: hand a finished-to-send request over. Never fails: it ends with an error. */
+void sp__pit_submit(struct sp_pit *pit, struct request *request);
+
+/* Any thread. */
+int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err);
+
+/* Any thread: give a stream's credit back. */
+void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool's options: defaults and ranges, for whoever brings a struct. The configuration
+ * file has its own table with the same limits and says where in the file the value is;
+ * this is the check that nobody can go around.
+ */
+#include "pool/options.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+enum {
+    WORKERS_MAX = 1000,
+    NAME_MAX_BYTES = 64,
+    THREADS_MAX = 1024,
+    PIPELINE_MAX = 1024,
+    QUEUE_MAX = 10000000
+};
+
+#define DAY_MS (24ull * 3600 * 1000)
+#define GIB (1ull << 30)
+
+struct rule {
+    const char *name;
+    uint64_t value;
+    uint64_t min;
+    uint64_t max;
+    int may_be_unlimited;
+};
+
+static int check(const sp_pool_options *options, sp_error *err)
+{
+    const struct rule rules[] = {
+        {"workers", options->workers, 1, WORKERS_MAX, 0},
+        {"threads", options->threads, 1, THREADS_MAX, 0},
+        {"pipeline_max", options->pipeline_max, 1, PIPELINE_MAX, 0},
+        {"startup_batch", options->startup_batch, 1, WORKERS_MAX, 0},
+        {"startup_batch_delay_ms", options->startup_batch_delay_ms, 0, DAY_MS, 0},
+        {"startup_timeout_ms", options->startup_timeout_ms, 1, DAY_MS, 0},
+        {"init_timeout_ms", options->init_timeout_ms, 1, DAY_MS, 0},
+        {"queue_timeout_ms", options->queue_timeout_ms, 1, DAY_MS, 1},
+        {"call_timeout_ms", options->call_timeout_ms, 1, DAY_MS, 1},
+        {"stream_timeout_ms", options->stream_timeout_ms, 1, DAY_MS, 1},
+        {"cancel_grace_ms", options->cancel_grace_ms, 1, DAY_MS, 1},
+        {"shutdown_grace_ms", options->shutdown_grace_ms, 1, DAY_MS, 0},
+        {"health_interval_ms", options->health_interval_ms, 10, DAY_MS, 1},
+        {"queue_max", options->queue_max, 1, QUEUE_MAX, 0},
+        {"request_max_bytes", options->request_max_bytes, 1, GIB, 0},
+        {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
+        {"affinity", (uint64_t)options->affinity, 0, SP_AFFINITY_STRICT_FAIL_FAST, 0},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        const struct rule *rule = &rules[i];
+        if (rule->may_be_unlimited && rule->value == SP_UNLIMITED) {
+            continue;
+        }
+        if (rule->value < rule->min || rule->value > rule->max) {
+            return sp__fail(err, SP_ERR_CONFIG,
+                            "pool %s: %s is %llu, allowed are %llu to %llu",
+                            options->name, rule->name, (unsigned long long)rule->value,
+                            (unsigned long long)rule->min,
+                            (unsigned long long)rule->max);
+        }
+    }
+    return SP_OK;
+}
+
+static int check_kind(const sp_pool_options *options, sp_error *err)
+{
+    if (options->custom != NULL) {
+        if (options->custom->size < offsetof(sp_adapter, timeout_ms) ||
+            options->custom->executable == NULL) {
+            return sp__fail(err, SP_ERR_CONFIG, "pool %s: the adapter has no executable",
+                            options->name);
+        }
+        return SP_OK;
+    }
+    if (strcmp(options->runtime, "python") == 0) {
+        return SP_OK;
+    }
+    if (strcmp(options->runtime, "exec") != 0 && strcmp(options->runtime, "grpc") != 0) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "pool %s: runtime \"%s\" is none of python, exec, grpc",
+                        options->name, options->runtime);
+    }
+    if (options->command == NULL || options->command[0] == NULL) {
+        return sp__fail(err, SP_ERR_CONFIG, "pool %s: runtime %s needs a command",
+                        options->name, options->runtime);
+    }
+    return SP_OK;
+}
+
+static void fill_u32(uint32_t *value, uint32_t usual)
+{
+    *value = *value == 0 ? usual : *value;
+}
+
+static void fill_u64(uint64_t *value, uint64_t usual)
+{
+    *value = *value == 0 ? usual : *value;
+}
+
+int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
+                          sp_error *err)
+{
+    sp_pool_options options = {0};
+    if (given != NULL) {
+        if (given->size == 0 || given->size > 4096) {
+            return sp__fail(err, SP_ERR_INVAL,
+                            "sp_pool_options.size is %zu; set it to sizeof the struct",
+                            given->size);
+        }
+        memcpy(&options, given,
+               given->size < sizeof options ? given->size : sizeof options);
+    }
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t twice = processors > 0 ? 2 * (uint32_t)processors : 2;
+
+    options.size = sizeof options;
+    options.name = options.name == NULL ? "default" : options.name;
+    options.runtime = options.runtime == NULL ? "python" : options.runtime;
+    fill_u32(&options.workers, twice > WORKERS_MAX ? WORKERS_MAX : twice);
+    fill_u32(&options.threads, 1);
+    fill_u32(&options.pipeline_max, 64);
+    fill_u32(&options.startup_batch, twice < 8 ? 8 : twice);
+    fill_u64(&options.startup_timeout_ms, 30000);
+    fill_u64(&options.init_timeout_ms, 20000);
+    fill_u64(&options.queue_timeout_ms, 5000);
+    fill_u64(&options.call_timeout_ms, 60000);
+    fill_u64(&options.stream_timeout_ms, 300000);
+    fill_u64(&options.cancel_grace_ms, 2000);
+    fill_u64(&options.shutdown_grace_ms, 2000);
+    fill_u64(&options.health_interval_ms, 30000);
+    fill_u32(&options.queue_max, 1000);
+    fill_u64(&options.request_max_bytes, 128ull << 20);
+    fill_u64(&options.response_max_bytes, 128ull << 20);
+
+    size_t name_bytes = strlen(options.name);
+    if (name_bytes == 0 || name_bytes > NAME_MAX_BYTES) {
+        return sp__fail(err, SP_ERR_CONFIG, "a pool's name of %zu bytes, allowed are 1 to %d",
+                        name_bytes, NAME_MAX_BYTES);
+    }
+    int rc = check(&options, err);
+    if (rc == SP_OK) {
+        rc = check_kind(&options, err);
+    }
+    if (rc == SP_OK) {
+        *ret = options;
+    }
+    return rc;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Many workers of one kind, and the calls in front of them. Loop thread, except where a
+ * function says otherwise. */
+#ifndef SP_POOL_POOL_H
+#define SP_POOL_POOL_H
+
+#include "pool/request.h"
+#include "pool/tools.h"
+#include "snakepit/event.h"
+#include "snakepit/pool.h"
+#include "worker/worker.h"
+
+struct pool;
+
+struct pool_events {
+    /* The request has ended; its result or error is written. The loop's reference goes
+     * to the callee. */
+    void (*on_ended)(void *owner, struct request *request);
+    /* The mailbox of a streaming request was empty and is not any more. */
+    void (*on_chunks)(void *owner, struct request *request);
+    /* The request went to this worker: remember it for its session. */
+    void (*on_assigned)(void *owner, struct request *request, uint64_t worker_id);
+    /* Readiness changed: ready, or failed for good. */
+    void (*on_readiness)(void *owner, struct pool *pool);
+    /* Every worker of a closing pool is gone. */
+    void (*on_closed)(void *owner, struct pool *pool);
+    /* Something worth telling; strings are borrowed. */
+    void (*on_event)(void *owner, const sp_event *event);
+};
+
+/* One place for a worker: processes come and go, the slot stays. */
+struct slot {
+    struct pool *pool;
+    uint32_t index;
+    struct worker *worker;   /* NULL: none now */
+    uint32_t restarts;
+    uint32_t failures;       /* in a row, without a call that went well between */
+    int waiting;             /* to be started when the batch has room */
+    struct timer backoff;
+};
+
+struct pool {
+    /* Set before start, then constant. */
+    char name[65];
+    sp_pool_options options; /* its strings are not kept, except `custom` */
+    struct worker_spec spec;
+    sp_command_timeout *command_timeouts; /* owned copies */
+    size_t command_timeouts_count;
+    const struct pool_events *events;
+    void *owner;
+
+    /* Has a lock of its own. */
+    struct tools tools;
+
+    /* Loop thread. */
+    struct workshop *shop;
+    struct slot *slots;
+    struct list queue;       /* QUEUED requests, the oldest first */
+    uint32_t queue_bound;    /* of those, waiting for one certain worker */
+    struct list idle;        /* READY workers without a call; the last used is last */
+    struct list busy;        /* READY workers with calls */
+    struct list starting;
+    struct list stopping;
+    struct timer batch;      /* when the next batch may start */
+    uint32_t batch_left;     /* starts left in this batch */
+    int was_ready;           /* every worker was ready once: POOL_READY has been told */
+    int failed_for_good;
+    int closing;
+    sp_error last_failure;   /* of a start; code 0: none */
+    uint32_t random;
+    sp_pool_stats stats;     /* the counters of it */
+};
+
+/* Any thread, before the loop knows it. Fills in defaults, resolves the executable. */
+int sp__pool_init(struct pool *pool, const sp_pool_options *options,
+                  const char *bridge_path, const struct pool_events *events, void *owner,
+                  sp_error *err) SP_MUST_CHECK;
+/* After on_closed, or when it was never started. */
+void sp__pool_fini(struct pool *pool);
+
+/* Begin to start workers. */
+int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err) SP_MUST_CHECK;
+
+/* Take a request: queue it or send it. It ends through on_ended, perhaps at once. */
+void sp__pool_submit(struct pool *pool, struct request *request);
+
+/* End it with SP_ERR_CANCELLED if it has not ended. */
+void sp__pool_cancel(struct request *request);
+
+/* Refuse, end and stop everything; on_closed follows (perhaps from inside). */
+void sp__pool_close(struct pool *pool);
+
+/* Any thread: the time a command may take. */
+uint64_t sp__pool_command_timeout(const struct pool *pool, const char *command,
+                                  int streaming);
+
+int sp__pool_is_ready(const struct pool *pool); /* every worker is */
+void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
+/* Fills at most max; returns how many there are. */
+size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
+
+#endif

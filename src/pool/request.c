@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of a call.
+ *
+ * Made on the caller's thread with everything the loop needs, so that posting it costs
+ * one pointer. Two references: the loop's, dropped when the call has ended and is off
+ * its worker, and the taker's, dropped when its ending has been taken. Whoever drops the
+ * last frees, on whatever thread that is.
+ */
+#include "pool/request.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "pool/pool.h"
+
+int sp__request_new(const char *tool, const char *session, struct request **ret_request,
+                    sp_error *err)
+{
+    size_t tool_bytes = strlen(tool) + 1;
+    size_t session_bytes = strlen(session) + 1;
+    struct request *request = sp__malloc(sizeof *request + tool_bytes + session_bytes);
+    if (request == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
+    }
+    memset(request, 0, sizeof *request);
+    atomic_init(&request->references, 2);
+    char *text = (char *)(request + 1);
+    memcpy(text, tool, tool_bytes);
+    memcpy(text + tool_bytes, session, session_bytes);
+    request->tool_name = text;
+    request->session = text + tool_bytes;
+    if (session[0] != '\0') {
+        request->session_hash = sp__hash(session, session_bytes - 1);
+    }
+    sp__latch_init(&request->done);
+    *ret_request = request;
+    return SP_OK;
+}
+
+void sp__request_drop(struct request *request)
+{
+    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    sp__buf_fini(&request->message);
+    sp_result_clear(&request->result);
+    sp_error_clear(&request->error);
+    if (request->streaming) {
+        sp__mailbox_fini(&request->mailbox);
+    }
+    sp__free(request);
+}
+
+SP_API void sp_result_clear(sp_result *result)
+{
+    if (result != NULL) {
+        sp__free(result->json);
+        sp__free(result->binary);
+        *result = (sp_result){0};
+    }
+}
+
+int sp__request_process(struct request *request)
+{
+    const sp_adapter *adapter = request->adapter;
+    if (adapter == NULL || adapter->process == NULL || request->error.code != 0) {
+        return request->error.code;
+    }
+    struct sp_buffer rewritten;
+    sp_error refusal = {0};
+    sp__buf_init(&rewritten, request->pool->options.response_max_bytes);
+    int rc = adapter->process(
+        adapter->user_data, request->tool_name,
+        (sp_bytes){request->result.json, request->result.json_bytes}, &rewritten, &refusal);
+    if (rc == 0 && rewritten.size > 0) {
+        rc = sp__buf_append(&rewritten, "", 1, &refusal); /* the terminating NUL */
+        if (rc == SP_OK) {
+            uint8_t *json;
+            size_t size;
+            sp__buf_take(&rewritten, &json, &size);
+            sp__free(request->result.json);
+            request->result.json = (char *)json;
+            request->result.json_bytes = size - 1;
+        }
+    }
+    if (rc != 0) {
+        sp__fail(&request->error, SP_ERR_REFUSED, "%s",
+                 refusal.message[0] != '\0' ? refusal.message
+                                            : "the adapter refused the result");
+        request->error.executed = SP_EXECUTED_YES;
+    }
+    sp_error_clear(&refusal);
+    sp__buf_fini(&rewritten);
+    return request->error.code;
+}

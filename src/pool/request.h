@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call as the pool sees it, from its making on the caller's thread to its one ending.
+ */
+#ifndef SP_POOL_REQUEST_H
+#define SP_POOL_REQUEST_H
+
+#include <stdatomic.h>
+
+#include "base/latch.h"
+#include "io/loop.h"
+#include "pool/mailbox.h"
+#include "snakepit/call.h"
+#include "snakepit/stream.h"
+#include "worker/worker.h"
+
+struct pool;
+struct tool;
+
+/*
+ *   NEW ──submitted──▶ QUEUED ──picked──▶ SENT ──answered──────────────▶ ENDED
+ *                        ▲                  │
+ *                        └── not started ───┘  (its worker died or refused)
+ *   cancelled · deadline · pool closed · worker died: from any state, exactly once ─▶ ENDED
+ */
+enum request_state { REQUEST_NEW, REQUEST_QUEUED, REQUEST_SENT, REQUEST_ENDED };
+
+/* Who takes the ending. */
+enum request_taker {
+    TAKER_WAITER,   /* a thread sleeps on `done`, or will */
+    TAKER_DISPATCH  /* the completion queue, and the callbacks */
+};
+
+struct request {
+    struct command submit;     /* first: the inbox's node */
+    atomic_uint references;    /* the loop's and the taker's */
+
+    /* Set before submitting, then constant. */
+    sp_id id;
+    struct pool *pool;
+    enum request_taker taker;
+    sp_reply_cb reply_cb;
+    sp_chunk_cb chunk_cb;
+    void *user_data;
+    uint64_t created_us;
+    uint64_t deadline_ms;
+    uint64_t queue_deadline_ms; /* at most deadline_ms */
+    uint32_t flags;             /* SP_CALL_ */
+    int streaming;
+    const char *tool_name;      /* these two point behind the struct */
+    const char *session;        /* "" : none */
+    uint64_t session_hash;
+    const sp_adapter *adapter;  /* for `process`, or NULL */
+    struct sp_buffer message;   /* the encoded ExecuteToolRequest */
+
+    /* Loop thread. */
+    struct link on_queue;
+    enum request_state state;
+    struct worker_call call;
+    struct timer timer;
+    struct tool *tool;          /* what is known of it, or NULL */
+    uint64_t preferred;         /* the session's worker id, 0: none */
+    uint64_t sent_us;
+
+    /* Written by the loop before the ending is published, then the taker's. */
+    sp_result result;
+    sp_error error;             /* code 0: it went well */
+    struct latch done;
+    struct link on_wake;        /* the loop's list of takers to tell at the turn's end */
+    struct link on_done;        /* the dispatch list; under its lock */
+    int end_published;          /* the ending was put there; under its lock */
+
+    /* Streams. */
+    struct mailbox mailbox;
+};
+
+/* A request with its strings; message empty; one reference each for loop and taker. */
+int sp__request_new(const char *tool, const char *session, struct request **ret_request,
+                    sp_error *err) SP_MUST_CHECK;
+
+/* Drop one reference; the last one frees. */
+void sp__request_drop(struct request *request);
+
+/* The taker: apply the adapter's `process` to the result in place. 0, or the code of the
+ * request's error. */
+int sp__request_process(struct request *request);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tools of a pool.
+ *
+ * Every native worker announces its tools; the first announcement fills the table and
+ * later ones only add. From then on an unknown name is refused on the caller's thread,
+ * before anything is queued. Pools whose workers run any function, or say nothing of
+ * their tools, refuse nothing.
+ *
+ * Entries are never removed while the pool lives, so a pointer to one stays good; names
+ * that were only called, not announced, are kept up to a limit.
+ */
+#include "pool/tools.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/near.h"
+
+enum { CAPACITY_MIN = 64 };
+
+void sp__tools_init(struct tools *tools)
+{
+    *tools = (struct tools){0};
+    (void)pthread_mutex_init(&tools->lock, NULL);
+}
+
+static void free_spec(struct proto_tool *spec)
+{
+    /* Reuse the announcement's own destructor: it knows every string. */
+    struct proto_announce holder = {.tools_count = 1};
+    holder.tools = sp__malloc(sizeof *holder.tools);
+    if (holder.tools != NULL) {
+        holder.tools[0] = *spec;
+        sp__proto_announce_fini(&holder);
+    }
+}
+
+void sp__tools_fini(struct tools *tools)
+{
+    for (size_t i = 0; i < tools->capacity; i++) {
+        struct tool *tool = tools->table[i];
+        if (tool != NULL) {
+            if (tool->announced) {
+                free_spec(&tool->spec);
+            }
+            sp__free(tool->name);
+            sp__free(tool);
+        }
+    }
+    sp__free(tools->table);
+    (void)pthread_mutex_destroy(&tools->lock);
+}
+
+static size_t place_of(const struct tools *tools, const char *name)
+{
+    size_t at = (size_t)sp__hash(name, strlen(name)) & (tools->capacity - 1);
+    while (tools->table[at] != NULL && strcmp(tools->table[at]->name, name) != 0) {
+        at = (at + 1) & (tools->capacity - 1);
+    }
+    return at;
+}
+
+static struct tool *find(const struct tools *tools, const char *name)
+{
+    return tools->capacity == 0 ? NULL : tools->table[place_of(tools, name)];
+}
+
+static int grow(struct tools *tools)
+{
+    struct tools bigger = {.capacity =
+                               tools->capacity == 0 ? CAPACITY_MIN : tools->capacity * 2};
+    bigger.table = sp__calloc(bigger.capacity, sizeof(struct tool *));
+    if (bigger.table == NULL) {
+        return SP_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < tools->capacity; i++) {
+        if (tools->table[i] != NULL) {
+            bigger.table[place_of(&bigger, tools->table[i]->name)] = tools->table[i];
+        }
+    }
+    sp__free(tools->table);
+    tools->table = bigger.table;
+    tools->capacity = bigger.capacity;
+    return SP_OK;
+}
+
+/* Under lock. NULL without memory. */
+static struct tool *insert(struct tools *tools, const char *name)
+{
+    if ((tools->length + 1) * 3 > tools->capacity * 2 && grow(tools) < 0) {
+        return NULL;
+    }
+    struct tool *tool = sp__calloc(1, sizeof *tool);
+    if (tool == NULL) {
+        return NULL;
+    }
+    tool->name = sp__strdup(name);
+    if (tool->name == NULL) {
+        sp__free(tool);
+        return NULL;
+    }
+    tools->table[place_of(tools, name)] = tool;
+    tools->length++;
+    return tool;
+}
+
+static struct tool *find_or_insert(struct tools *tools, const char *name)
+{
+    struct tool *tool = find(tools, name);
+    return tool != NULL ? tool : insert(tools, name);
+}
+
+int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
+                       sp_error *err)
+{
+    int rc = SP_OK;
+    pthread_mutex_lock(&tools->lock);
+    for (size_t i = 0; rc == SP_OK && i < announce->tools_count; i++) {
+        struct proto_tool *spec = &announce->tools[i];
+        struct tool *tool = find_or_insert(tools, spec->name);
+        if (tool == NULL) {
+            rc = sp__fail(err, SP_ERR_NOMEM, "no memory for the list of tools");
+        } else if (!tool->announced) {
+            tool->announced = 1;
+            tool->spec = *spec;
+            *spec = (struct proto_tool){0};
+        }
+    }
+    tools->known = !announce->accepts_any;
+    pthread_mutex_unlock(&tools->lock);
+    return rc;
+}
+
+int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *err)
+{
+    int rc = SP_OK;
+    pthread_mutex_lock(&tools->lock);
+    for (size_t i = 0; rc == SP_OK && names[i] != NULL; i++) {
+        struct tool *tool = find_or_insert(tools, names[i]);
+        char *name = sp__strdup(names[i]);
+        char *description = sp__strdup("");
+        if (tool == NULL || name == NULL || description == NULL) {
+            sp__free(name);
+            sp__free(description);
+            rc = sp__fail(err, SP_ERR_NOMEM, "no memory for the list of commands");
+        } else if (tool->announced) {
+            sp__free(name);
+            sp__free(description);
+        } else {
+            tool->announced = 1;
+            tool->spec = (struct proto_tool){.name = name, .description = description,
+                                             .streaming = -1};
+        }
+    }
+    tools->known = 1;
+    pthread_mutex_unlock(&tools->lock);
+    return rc;
+}
+
+struct tool *sp__tools_of(struct tools *tools, const char *name)
+{
+    pthread_mutex_lock(&tools->lock);
+    struct tool *tool = find(tools, name);
+    if (tool == NULL && tools->length < TOOLS_LEARNED_MAX) {
+        tool = insert(tools, name);
+    }
+    pthread_mutex_unlock(&tools->lock);
+    return tool;
+}
+
+static int refuse_unknown(struct tools *tools, const char *name, const char *pool,
+                          sp_error *err)
+{
+    struct near near;
+    char text[256];
+    sp__near_init(&near, name);
+    for (size_t i = 0; i < tools->capacity; i++) {
+        if (tools->table[i] != NULL && tools->table[i]->announced) {
+            sp__near_offer(&near, tools->table[i]->name);
+        }
+    }
+    return sp__fail(err, SP_ERR_NO_TOOL, "pool %s has no tool \"%s\"%s", pool, name,
+                    sp__near_text(&near, text, sizeof text));
+}
+
+int sp__tools_check(struct tools *tools, const char *name, int streaming,
+                    const char *pool, sp_error *err)
+{
+    int rc = SP_OK;
+    pthread_mutex_lock(&tools->lock);
+    const struct tool *tool = find(tools, name);
+    if (tool != NULL && tool->announced) {
+        if (tool->spec.streaming == 1 && !streaming) {
+            rc = sp__fail(err, SP_ERR_BAD_ARGS,
+                          "tool \"%s\" answers a stream: open it as one", name);
+        }
+    } else if (tools->known) {
+        rc = refuse_unknown(tools, name, pool, err);
+    }
+    pthread_mutex_unlock(&tools->lock);
+    return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(struct tool *const *)a)->name, (*(struct tool *const *)b)->name);
+}
+
+static void tell(const struct tool *tool, void (*cb)(const sp_tool_info *, void *),
+                 void *user_data)
+{
+    size_t n = tool->spec.params_count;
+    sp_tool_parameter *params = sp__calloc(n == 0 ? 1 : n, sizeof *params);
+    for (size_t i = 0; params != NULL && i < n; i++) {
+        const struct proto_param *param = &tool->spec.params[i];
+        params[i] = (sp_tool_parameter){
+            .name = param->name,
+            .type = param->type,
+            .description = param->description,
+            .required = param->default_json == NULL,
+            .default_json = param->default_json,
+        };
+    }
+    sp_tool_info info = {.name = tool->name,
+                         .description = tool->spec.description,
+                         .streaming = tool->spec.streaming == 1,
+                         .parameters_count = params != NULL ? n : 0,
+                         .parameters = params};
+    cb(&info, user_data);
+    sp__free(params);
+}
+
+int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *),
+                   void *user_data)
+{
+    pthread_mutex_lock(&tools->lock);
+    struct tool **list = sp__calloc(tools->length + 1, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; list != NULL && i < tools->capacity; i++) {
+        if (tools->table[i] != NULL && tools->table[i]->announced) {
+            list[n++] = tools->table[i];
+        }
+    }
+    pthread_mutex_unlock(&tools->lock);
+    if (list == NULL) {
+        return SP_ERR_NOMEM;
+    }
+    /* Entries are not removed and their announced parts not changed: no lock needed. */
+    qsort(list, n, sizeof(struct tool *), by_name);
+    for (size_t i = 0; cb != NULL && i < n; i++) {
+        tell(list[i], cb, user_data);
+    }
+    sp__free(list);
+    return (int)n;
+}

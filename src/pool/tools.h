@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The tools of a pool: what workers announced, and how long they take. */
+#ifndef SP_POOL_TOOLS_H
+#define SP_POOL_TOOLS_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "snakepit/error.h"
+#include "snakepit/pool.h"
+#include "wire/proto.h"
+
+enum { TOOLS_LEARNED_MAX = 4096 }; /* names remembered beyond those announced */
+
+struct tool {
+    char *name;
+    uint32_t average_us;  /* 0: never ran */
+    int announced;
+    struct proto_tool spec; /* owned when announced */
+};
+
+struct tools {
+    pthread_mutex_t lock;     /* callers look names up; the loop adds */
+    struct tool **table;      /* open addressing over the names */
+    size_t capacity;
+    size_t length;
+    int known;                /* the list is complete: others are refused */
+};
+
+void sp__tools_init(struct tools *tools);
+void sp__tools_fini(struct tools *tools);
+
+/* Move an announcement's tools in. accepts_any: its list is not the whole truth. */
+int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
+                       sp_error *err) SP_MUST_CHECK;
+/* The same from a configured list of names. */
+int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *err)
+    SP_MUST_CHECK;
+
+/* Loop thread: what is known of a tool, making an entry to learn in; NULL when there is
+ * no room for more. */
+struct tool *sp__tools_of(struct tools *tools, const char *name);
+
+/* Any thread: 0, or SP_ERR_NO_TOOL with the near matches; SP_ERR_BAD_ARGS when a
+ * streaming tool is called as a plain one. */
+int sp__tools_check(struct tools *tools, const char *name, int streaming,
+                    const char *pool, sp_error *err) SP_MUST_CHECK;
+
+/* Any thread: every announced tool in the order of names. */
+int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *),
+                   void *user_data);
+
+#endif

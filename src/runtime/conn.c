@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's connections: bytes between sockets and HTTP/2. Everything under smu.
+ *
+ * Reading and writing never wait. What a socket does not take stays in the connection's
+ * out buffer, which is filled again only when it is empty, so it holds one write's
+ * worth; the rest stays in h2, where streams stop at their high-water mark.
+ *
+ * A connection that ended or broke is marked and dropped by the next pump: h2 then ends
+ * its streams, which cancels their jobs. When it was the one with the host's calls, the
+ * worker has lost its purpose: cancel.c.
+ */
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
+                 struct conn **ret_conn, sp_error *err)
+{
+    size_t conns_max = sizeof w->conns / sizeof w->conns[0];
+    if (w->conns_count == conns_max) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "%zu connections are the limit", conns_max);
+    }
+    struct conn *c = sp__calloc(1, sizeof *c);
+    if (c == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a connection");
+    }
+    c->worker = w;
+    c->role = role;
+    c->fd = fd;
+    c->dirty = 1; /* our SETTINGS */
+    sp__buf_init(&c->out, SIZE_MAX);
+    struct h2_options options = {
+        .trusted = role != CONN_STRANGER,
+        .message_max = w->options.request_max_bytes,
+        .high_water = HIGH_WATER,
+    };
+    int rc = sp__h2_new(role == CONN_HOST ? H2_CLIENT : H2_SERVER, &options,
+                        role == CONN_HOST ? &sp__host_events : &sp__service_events, c,
+                        &c->h2, err);
+    if (rc < 0) {
+        sp__free(c);
+        return rc;
+    }
+    w->conns[w->conns_count++] = c;
+    *ret_conn = c;
+    return SP_OK;
+}
+
+struct conn *sp__conn_find(struct sp_worker *w, enum conn_role role)
+{
+    for (size_t i = 0; i < w->conns_count; i++) {
+        if (w->conns[i]->role == role && !w->conns[i]->broken) {
+            return w->conns[i];
+        }
+    }
+    return NULL;
+}
+
+static void conn_free(struct conn *c)
+{
+    sp__h2_free(c->h2);
+    (void)close(c->fd);
+    sp__buf_fini(&c->out);
+    sp__free(c);
+}
+
+/* ---- writing ---- */
+
+/* 1 when all of `out` went away. */
+static int write_out(struct conn *c)
+{
+    while (c->out_off < c->out.size) {
+        ssize_t n = send(c->fd, c->out.data + c->out_off, c->out.size - c->out_off,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            c->out_off += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            c->stuck = 1;
+            sp__runtime_nudge(c->worker); /* a leader asleep must poll for writing */
+            return 0;
+        } else if (errno != EINTR) {
+            c->broken = 1;
+            return 0;
+        }
+    }
+    c->out.size = 0;
+    c->out_off = 0;
+    c->stuck = 0;
+    return 1;
+}
+
+void sp__conn_flush(struct conn *c)
+{
+    int more = c->dirty;
+    while (!c->broken && write_out(c) && more > 0) {
+        more = sp__h2_send(c->h2, &c->out, WRITE_BYTES, NULL);
+        if (more < 0) {
+            (void)write_out(c); /* the GOAWAY, if it can be said */
+            c->broken = 1;
+        } else if (more == 0) {
+            c->dirty = 0;
+            if (c->out.size == 0) {
+                break;
+            }
+        }
+    }
+    if (sp__h2_is_done(c->h2) && !c->stuck) {
+        c->broken = 1;
+    }
+}
+
+void sp__conns_flush(struct sp_worker *w)
+{
+    w->unflushed = 0;
+    w->unflushed_bytes = 0;
+    for (size_t i = 0; i < w->conns_count; i++) {
+        struct conn *c = w->conns[i];
+        if (c->dirty && !c->stuck) {
+            sp__conn_flush(c);
+        }
+    }
+}
+
+/* ---- reading ---- */
+
+static int conn_read(struct conn *c)
+{
+    struct sp_worker *w = c->worker;
+    ssize_t n = recv(c->fd, w->read_buffer, READ_BYTES, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) {
+        return 1;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        c->hot = 0;
+        return 0;
+    }
+    if (n <= 0) {
+        c->broken = 1;
+        return 1;
+    }
+    c->hot = n == READ_BYTES;
+    c->dirty = 1;
+    if (sp__h2_receive(c->h2, w->read_buffer, (size_t)n, NULL) < 0) {
+        sp__conn_flush(c);
+        c->broken = 1;
+    }
+    return 1;
+}
+
+static void drop(struct sp_worker *w, size_t index, struct slot *slot)
+{
+    struct conn *c = w->conns[index];
+    w->conns[index] = w->conns[--w->conns_count];
+    if (c->role == CONN_CALLS) {
+        sp__runtime_host_gone(w, slot); /* before anything that takes long */
+    }
+    conn_free(c);
+}
+
+int sp__conns_pump(struct sp_worker *w, struct slot *slot)
+{
+    int any = 0;
+    w->now_ms = sp__now_ms();
+    for (size_t i = 0; i < w->conns_count;) {
+        struct conn *c = w->conns[i];
+        if (c->hot && !c->broken) {
+            any |= conn_read(c);
+        }
+        if (c->broken) {
+            drop(w, i, slot);
+            any = 1;
+        } else {
+            i++;
+        }
+    }
+    if (w->listen_hot) {
+        w->listen_hot = 0;
+        sp__listen_accept(w);
+        any = 1;
+    }
+    if (w->now_ms >= w->next_deadline_ms) {
+        (void)sp__runtime_timers(w);
+    }
+    return any;
+}
+
+void sp__conns_close(struct sp_worker *w)
+{
+    while (w->conns_count > 0) {
+        conn_free(w->conns[--w->conns_count]);
+    }
+}
+
+/* ---- polling ---- */
+
+nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled)
+{
+    nfds_t n = 0;
+    polled[n++] = (struct pollfd){.fd = w->kick_fd, .events = POLLIN};
+    polled[n++] = (struct pollfd){.fd = w->stopping ? -1 : w->stop_fd, .events = POLLIN};
+    polled[n++] = (struct pollfd){.fd = w->listen_fd, .events = POLLIN};
+    for (size_t i = 0; i < w->conns_count; i++) {
+        short events = POLLIN | POLLRDHUP;
+        if (w->conns[i]->stuck) {
+            events |= POLLOUT;
+        }
+        polled[n++] = (struct pollfd){.fd = w->conns[i]->fd, .events = events};
+    }
+    return n;
+}
+
+void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n)
+{
+    if (polled[0].revents != 0) {
+        uint64_t kicks;
+        (void)!read(w->kick_fd, &kicks, sizeof kicks);
+    }
+    if (polled[1].revents != 0) {
+        sp__service_stop(w);
+    }
+    w->listen_hot = polled[2].revents != 0;
+    for (nfds_t i = 3; i < n; i++) {
+        struct conn *c = w->conns[i - 3];
+        if (polled[i].revents & ~POLLOUT) {
+            c->hot = 1;
+        }
+        if (polled[i].revents & POLLOUT) {
+            c->stuck = 0;
+            c->dirty = 1;
+        }
+    }
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a binding asks a job, and its answers.
+ *
+ * An answer is encoded outside the lock into the slot's own buffer and then given to h2
+ * under it. Several answers leave in one write: every 16, or 16 KiB, and always before a
+ * thread waits. A job that nobody waits for any more ends in silence.
+ *
+ * An exception of user code in a call is an answer of its own (success = false with the
+ * error as JSON), because that is what hosts of this protocol expect; every other
+ * failure, and every failure of a stream, is a gRPC status with details.
+ */
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+/* ---- questions ---- */
+
+SP_API const char *sp_job_tool(const sp_job *job)
+{
+    return job->tool;
+}
+
+SP_API const char *sp_job_session(const sp_job *job)
+{
+    return job->session;
+}
+
+SP_API sp_bytes sp_job_args(const sp_job *job)
+{
+    return job->args_json;
+}
+
+SP_API int sp_job_binary(const sp_job *job, size_t index, const char **ret_name,
+                         sp_bytes *ret_value)
+{
+    if (index >= job->request.binary_count) {
+        return 0;
+    }
+    const struct proto_pair *pair = &job->request.binary[index];
+    *ret_name = pair->key.size > 0 ? pair->key.data : "";
+    *ret_value = pair->value;
+    return 1;
+}
+
+SP_API int sp_job_metadata(const sp_job *job, size_t index, const char **ret_key,
+                           const char **ret_value)
+{
+    if (index >= job->request.metadata_count) {
+        return 0;
+    }
+    const struct proto_pair *pair = &job->request.metadata[index];
+    *ret_key = pair->key.size > 0 ? pair->key.data : "";
+    *ret_value = pair->value.size > 0 ? pair->value.data : "";
+    return 1;
+}
+
+SP_API int sp_job_is_stream(const sp_job *job)
+{
+    return job->rpc.method == RPC_STREAM;
+}
+
+SP_API int sp_job_is_turn(const sp_job *job)
+{
+    return job->turn;
+}
+
+SP_API int sp_job_cancelled(const sp_job *job)
+{
+    return atomic_load_explicit(&job->cancelled, memory_order_acquire) != CANCEL_NONE;
+}
+
+SP_API void sp_job_interrupted(sp_job *job)
+{
+    atomic_store_explicit(&job->interrupted, 1, memory_order_relaxed);
+}
+
+SP_API uint64_t sp_job_time_left_ms(const sp_job *job)
+{
+    if (job->deadline_ms == SP_UNLIMITED) {
+        return SP_UNLIMITED;
+    }
+    uint64_t now_ms = sp__now_ms();
+    return job->deadline_ms > now_ms ? job->deadline_ms - now_ms : 0;
+}
+
+SP_API void sp_job_set_data(sp_job *job, void *data)
+{
+    job->data = data;
+}
+
+SP_API void *sp_job_data(const sp_job *job)
+{
+    return job->data;
+}
+
+/* ---- ending; under smu ---- */
+
+void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *failure)
+{
+    struct sp_buffer details;
+    sp__buf_init(&details, SIZE_MAX);
+    if (sp__proto_put_failure(&details, failure, NULL) < 0) {
+        details.size = 0; /* the bare status must do */
+    }
+    const char *text = failure->remote_message != NULL ? failure->remote_message
+                                                       : failure->message;
+    if (sp__h2_finish(job->stream, grpc_status, text,
+                      (sp_bytes){details.data, details.size}, NULL, 0, NULL) < 0) {
+        sp__h2_reset(job->stream, RST_INTERNAL);
+    }
+    job->conn->dirty = 1;
+    sp__buf_fini(&details);
+}
+
+/* Gather answers into few writes. While somebody else leads, this thread is in the
+ * middle of something long and the answer leaves at once. */
+void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
+{
+    if (c != NULL) {
+        c->dirty = 1;
+        c->hot = 1; /* a peer that got an answer may have sent more */
+    }
+    w->unflushed++;
+    w->unflushed_bytes += bytes;
+    if (w->unflushed >= FLUSH_JOBS || w->unflushed_bytes >= FLUSH_BYTES ||
+        w->leader != LEADER_NONE) {
+        sp__conns_flush(w);
+    }
+}
+
+void sp__job_end(struct sp_job *job, size_t bytes, int failed)
+{
+    struct sp_worker *w = job->worker;
+    struct conn *c = job->conn;
+    sp__telemetry_stop(job, failed);
+    sp__job_leave(job);
+    sp__job_free(job);
+    sp__job_answered(w, c, bytes);
+}
+
+static struct slot *slot_of(struct sp_job *job)
+{
+    struct slot *slot = &job->worker->slots[job->slot];
+    slot->out.size = 0;
+    return slot;
+}
+
+/* ---- answers ---- */
+
+static int encode_response(struct sp_job *job, struct proto_response *response,
+                           sp_error *err)
+{
+    if (job->started_us != 0) {
+        response->execution_time_ms =
+            (int64_t)((sp__now_us() - job->started_us) / 1000);
+    }
+    return sp__proto_put_response(&slot_of(job)->out, response, err);
+}
+
+/* Give what slot->out holds to the caller as the answer of a call; rc is how encoding
+ * went, and an answer that could not be made becomes a failure. */
+static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
+{
+    struct sp_worker *w = job->worker;
+    struct slot *slot = &w->slots[job->slot];
+    size_t bytes = slot->out.size;
+    sp_error own = {0};
+    err = err != NULL ? err : &own;
+
+    sp__runtime_lock(w);
+    if (job->stream != NULL) {
+        if (rc == SP_OK) {
+            rc = sp__h2_write(job->stream, (sp_bytes){slot->out.data, bytes}, err);
+        }
+        if (rc == SP_OK) {
+            rc = sp__h2_finish(job->stream, GRPC_OK, NULL, (sp_bytes){0}, NULL, 0, err);
+        }
+        if (rc == SP_ERR_CLOSED) {
+            rc = SP_OK; /* reset by the peer, its end is on the way */
+        } else if (rc < 0) {
+            err->executed = SP_EXECUTED_YES;
+            sp__job_put_status(job, sp_error_grpc_status(rc), err);
+        }
+    } else {
+        rc = SP_OK;
+    }
+    sp__job_end(job, bytes, failed || rc < 0);
+    sp__runtime_unlock(w);
+
+    slot->out.size = 0;
+    sp__buf_shrink(&slot->out, SLOT_BUFFER_KEEP);
+    sp_error_clear(&own);
+    return rc;
+}
+
+SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
+                        sp_bytes binary, sp_error *err)
+{
+    if (atomic_load_explicit(&job->worker->forgotten, memory_order_relaxed)) {
+        return SP_OK;
+    }
+    if (job->rpc.method == RPC_STREAM) {
+        /* A tool that is no generator has one item. */
+        return sp__chunk_finish(job, &result_json, err);
+    }
+    int rc = SP_OK;
+    if (!sp_job_cancelled(job)) {
+        struct proto_response response = {
+            .success = 1,
+            .result_json = result_json,
+            .result_type = sp_text(type != NULL ? type : "map"),
+            .binary_result = binary,
+        };
+        rc = encode_response(job, &response, err);
+    }
+    return send_response(job, rc, 0, err);
+}
+
+/* An exception as the answer of a call. */
+static int reply_exception(struct sp_job *job, const sp_error *failure, sp_error *err)
+{
+    struct sp_buffer text;
+    sp__buf_init(&text, SIZE_MAX);
+    int rc = sp__proto_put_error_text(&text, failure, err);
+    if (rc == SP_OK) {
+        struct proto_response response = {.error_message = {text.data, text.size}};
+        rc = encode_response(job, &response, err);
+    }
+    sp__buf_fini(&text);
+    return send_response(job, rc, 1, err);
+}
+
+void sp__job_refuse(struct sp_job *job, const sp_error *failure)
+{
+    struct sp_worker *w = job->worker;
+    sp__runtime_lock(w);
+    if (job->stream != NULL) {
+        sp__job_put_status(job, sp_error_grpc_status(failure->code), failure);
+    }
+    sp__job_end(job, 0, 1);
+    sp__runtime_unlock(w);
+}
+
+/* Whether a failure of this kind means that user code ran. */
+static int was_executed(int code)
+{
+    switch (code) {
+    case SP_ERR_NO_TOOL:
+    case SP_ERR_BAD_ARGS:
+    case SP_ERR_BAD_JSON:
+    case SP_ERR_TOO_DEEP:
+    case SP_ERR_UNSUPPORTED:
+        return SP_EXECUTED_NO;
+    default:
+        return SP_EXECUTED_YES;
+    }
+}
+
+SP_API int sp_job_fail(sp_job *job, int code, const char *type, const char *message,
+                       const char *trace, sp_error *err)
+{
+    struct sp_worker *w = job->worker;
+    if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        return SP_OK;
+    }
+    sp_error failure = {0};
+    (void)sp__fail(&failure, code, "%s", message != NULL ? message : sp_strerror(code));
+    failure.executed = was_executed(code);
+    if (code == SP_ERR_REMOTE) {
+        failure.remote_type = sp__strdup(type != NULL ? type : "Exception");
+        failure.remote_message = sp__strdup(message != NULL ? message : "");
+        failure.remote_trace = sp__strdup(trace);
+    }
+    int rc = SP_OK;
+    if (code == SP_ERR_REMOTE && job->rpc.method == RPC_EXECUTE) {
+        rc = reply_exception(job, &failure, err);
+    } else {
+        sp__runtime_lock(w);
+        if (job->stream != NULL) {
+            (void)sp__job_publish(job); /* what was said before stays said */
+            sp__job_put_status(job, sp_error_grpc_status(code), &failure);
+        }
+        sp__job_end(job, 0, 1);
+        sp__runtime_unlock(w);
+    }
+    sp_error_clear(&failure);
+    return rc;
+}

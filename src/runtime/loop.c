@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sp_worker_next(): the thread that runs user code does the I/O as well.
+ *
+ * The normal course, one thread: take the lock, pop a job, mark the slot as away, drop
+ * the lock and return to the binding. With no job left, write what is due, read what is
+ * there without waiting, and only then sleep in poll as the leader. While jobs are short
+ * nobody else ever takes the lock; the helper (helper.c) watches `seq` and does the I/O
+ * when a job takes long, until the slot comes back and takes the lead from it.
+ *
+ * With several threads one leads and the others are parked. A leader that takes a job
+ * promotes nobody; the helper wakes a parked thread when the job turns out to be long,
+ * so short calls cost what they cost with one thread.
+ *
+ * A wait ends early only for a signal, which is the binding's to handle.
+ */
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+enum { POPS_PER_READ = 64 };
+
+static _Thread_local struct {
+    uint64_t serial;
+    struct slot *slot;
+} mine; /* this thread's slot in the worker it called last */
+
+/* glibc's mutexes are not fair: a helper that reads a flood, and drops and takes the
+ * lock again at once, would starve a slot that comes back. It looks at `waiters`. */
+void sp__runtime_lock(struct sp_worker *w)
+{
+    if (pthread_mutex_trylock(&w->smu) == 0) {
+        return;
+    }
+    atomic_fetch_add_explicit(&w->waiters, 1, memory_order_relaxed);
+    (void)pthread_mutex_lock(&w->smu);
+    atomic_fetch_sub_explicit(&w->waiters, 1, memory_order_relaxed);
+}
+
+void sp__runtime_unlock(struct sp_worker *w)
+{
+    (void)pthread_mutex_unlock(&w->smu);
+}
+
+void sp__runtime_nudge(struct sp_worker *w)
+{
+    if (w->leader != LEADER_NONE) {
+        uint64_t one = 1;
+        (void)!write(w->kick_fd, &one, sizeof one); /* full means kicked already */
+    }
+}
+
+static void step(struct slot *slot)
+{
+    uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
+    atomic_store_explicit(&slot->seq, seq + 1, memory_order_relaxed);
+}
+
+void sp__slot_back(struct sp_worker *w, struct slot *slot)
+{
+    sp__runtime_lock(w);
+    step(slot);
+    if (w->leader == LEADER_HELPER) {
+        /* Once per long job. The helper enters poll only after it has dropped smu, so
+         * the kick cannot be lost. */
+        sp__runtime_nudge(w);
+        w->leader = LEADER_NONE;
+    }
+}
+
+void sp__slot_away(struct sp_worker *w, struct slot *slot)
+{
+    if (!slot->active) {
+        slot->active = 1;
+        /* Against the helper's last look before it sleeps: one of the two sees the
+         * other. Once per burst of jobs, not per job. */
+        atomic_fetch_add(&w->active, 1);
+        if (atomic_load(&w->helper_state) == HELPER_ASLEEP) {
+            sp__helper_wake(w);
+        }
+    }
+    step(slot);
+    sp__runtime_unlock(w);
+}
+
+static void rest(struct sp_worker *w, struct slot *slot)
+{
+    if (slot->active) {
+        slot->active = 0;
+        atomic_fetch_sub(&w->active, 1);
+    }
+}
+
+/* ---- parked threads ---- */
+
+static void unpark(struct sp_worker *w, struct slot *slot)
+{
+    slot->parked = 0;
+    w->parked--;
+    atomic_fetch_add_explicit(&slot->wake, 1, memory_order_relaxed);
+    sp__futex_wake(&slot->wake);
+}
+
+int sp__slots_wake_one(struct sp_worker *w)
+{
+    for (uint32_t i = 0; w->parked > 0 && i < w->slots_count; i++) {
+        if (w->slots[i].parked) {
+            unpark(w, &w->slots[i]);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void sp__slots_wake_all(struct sp_worker *w)
+{
+    while (sp__slots_wake_one(w)) {
+    }
+}
+
+static int park(struct sp_worker *w, struct slot *slot)
+{
+    uint32_t wake = atomic_load_explicit(&slot->wake, memory_order_relaxed);
+    slot->parked = 1;
+    w->parked++;
+    sp__runtime_unlock(w);
+    int signalled = sp__futex_wait_signal(&slot->wake, wake);
+    sp__runtime_lock(w);
+    if (slot->parked) {
+        slot->parked = 0;
+        w->parked--;
+    }
+    return signalled;
+}
+
+static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
+{
+    uint64_t next_ms = sp__runtime_timers(w);
+    if (w->ready.first != NULL) {
+        return 0; /* a cancelled stream wants its turn */
+    }
+    next_ms = until_ms < next_ms ? until_ms : next_ms;
+    nfds_t n = sp__conns_poll_fill(w, slot->polled);
+    w->leader = (int)slot->index;
+    sp__runtime_unlock(w);
+
+    struct timespec pause = {0};
+    if (next_ms != SP_UNLIMITED) {
+        uint64_t now_ms = sp__now_ms();
+        uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+        pause.tv_sec = (time_t)(left_ms / 1000);
+        pause.tv_nsec = (long)(left_ms % 1000) * 1000000;
+    }
+    int rc = ppoll(slot->polled, n, next_ms == SP_UNLIMITED ? NULL : &pause, NULL);
+    int signalled = rc < 0 && errno == EINTR;
+
+    sp__runtime_lock(w);
+    w->leader = LEADER_NONE;
+    if (rc > 0) {
+        sp__conns_poll_read(w, slot->polled, n);
+    }
+    return signalled;
+}
+
+int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
+{
+    rest(w, slot);
+    return w->leader == LEADER_NONE ? lead(w, slot, until_ms) : park(w, slot);
+}
+
+/* ---- next ---- */
+
+/* The calling thread's slot. A worker has as many as it was told threads. */
+static struct slot *find_slot(struct sp_worker *w, sp_error *err)
+{
+    if (mine.serial == w->serial) {
+        return mine.slot;
+    }
+    if (w->options.threads == 1) {
+        mine.serial = w->serial;
+        mine.slot = &w->slots[0];
+        return mine.slot;
+    }
+    struct slot *slot = NULL;
+    sp__runtime_lock(w);
+    for (uint32_t i = 0; slot == NULL && i < w->slots_taken; i++) {
+        if (pthread_equal(w->slots[i].thread, pthread_self())) {
+            slot = &w->slots[i];
+        }
+    }
+    if (slot == NULL && w->slots_taken < w->options.threads) {
+        slot = &w->slots[w->slots_taken++];
+        slot->thread = pthread_self();
+    }
+    sp__runtime_unlock(w);
+    if (slot == NULL) {
+        (void)sp__fail(err, SP_ERR_INVAL, "more threads than the %u of options.threads",
+                       w->options.threads);
+        return NULL;
+    }
+    mine.serial = w->serial;
+    mine.slot = slot;
+    return slot;
+}
+
+/* The binding has finished starting up: its last slot no longer counts as away. */
+static void end_start_up(struct sp_worker *w)
+{
+    struct slot *front = &w->slots[w->slots_count - 1];
+    if (atomic_load_explicit(&front->seq, memory_order_relaxed) & 1) {
+        step(front);
+        rest(w, front);
+    }
+}
+
+static int is_over(struct sp_worker *w)
+{
+    if (!w->gone && !(w->stopping && w->begun == 0)) {
+        return 0;
+    }
+    sp__slots_wake_all(w);
+    sp__runtime_nudge(w);
+    return 1;
+}
+
+/* 1 with a job, 0 when it is over, or SP_ERR_STOPPED_BY_CALLBACK. *idle: on_idle has
+ * been called. */
+static int await_job(struct sp_worker *w, struct slot *slot, int *idle,
+                     struct sp_job **ret_job)
+{
+    for (;;) {
+        if (++slot->pops % POPS_PER_READ == 0 && w->leader == LEADER_NONE) {
+            (void)sp__conns_pump(w, slot); /* PINGs and cancellations wait behind */
+        }
+        *ret_job = sp__job_pop(w, slot);
+        if (*ret_job != NULL) {
+            return 1;
+        }
+        sp__conns_flush(w);
+        if (w->leader == LEADER_NONE && sp__conns_pump(w, slot)) {
+            continue;
+        }
+        if (w->ready.first != NULL) {
+            continue;
+        }
+        if (is_over(w)) {
+            return 0;
+        }
+        if (!*idle && w->options.on_idle != NULL) {
+            *idle = 1;
+            sp__runtime_unlock(w);
+            w->options.on_idle(w->options.user_data);
+            sp__runtime_lock(w);
+            if (w->options.threads > 1) {
+                continue; /* another thread may have read a job meanwhile */
+            }
+        }
+        if (sp__slot_wait(w, slot, SP_UNLIMITED)) {
+            return SP_ERR_STOPPED_BY_CALLBACK;
+        }
+    }
+}
+
+/* 1 when the job can be handed to the binding; otherwise it has been ended. */
+static int prepare(struct sp_job *job)
+{
+    struct sp_worker *w = job->worker;
+    sp_error failure = {0};
+    int rc = sp__job_prepare(job, &failure);
+    if (rc < 0 || sp_job_cancelled(job)) {
+        sp__job_refuse(job, &failure);
+        sp_error_clear(&failure);
+        return 0;
+    }
+    if (atomic_load_explicit(&w->telemetry_on, memory_order_relaxed) > 0) {
+        sp__runtime_lock(w);
+        sp__telemetry_start(job);
+        sp__conns_flush(w);
+        sp__runtime_unlock(w);
+    }
+    return 1;
+}
+
+SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
+{
+    if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        return 0;
+    }
+    struct slot *slot = find_slot(w, err);
+    if (slot == NULL) {
+        return SP_ERR_INVAL;
+    }
+    for (;;) {
+        int idle = 0;
+        struct sp_job *job = NULL;
+        sp__slot_back(w, slot);
+        end_start_up(w);
+        int rc = await_job(w, slot, &idle, &job);
+        sp__slot_away(w, slot);
+        if (idle) {
+            w->options.on_busy(w->options.user_data); /* may wait for the interpreter */
+        }
+        if (rc <= 0) {
+            return rc == 0 ? 0 : sp__fail(err, rc, "a signal interrupted the wait");
+        }
+
+        if (job->turn || prepare(job)) {
+            *ret_job = job;
+            return 1;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Jobs from the request's head to the thread that runs them. Everything under smu.
+ *
+ * Calls and the turns of streams stand in one line, first come first served, so several
+ * streams and calls share a thread fairly. The line is bounded where calls are admitted
+ * (service.c); turns are bounded by the calls they came from. Ended jobs are kept for
+ * use again with their small buffers, so a short call allocates nothing.
+ */
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+static struct sp_job *job_take(struct sp_worker *w)
+{
+    if (w->spare_count > 0) {
+        return w->spare[--w->spare_count];
+    }
+    struct sp_job *job = sp__calloc(1, sizeof *job);
+    if (job != NULL) {
+        sp__buf_init(&job->input, SIZE_MAX);
+        sp__buf_init(&job->args, SIZE_MAX);
+    }
+    return job;
+}
+
+struct sp_job *sp__job_new(struct conn *c, struct h2_stream *stream,
+                           enum rpc_method method, uint64_t timeout_ms)
+{
+    struct sp_worker *w = c->worker;
+    struct sp_job *job = job_take(w);
+    if (job == NULL) {
+        return NULL;
+    }
+    job->rpc.method = method;
+    job->worker = w;
+    job->state = JOB_INCOMING;
+    job->stream = stream;
+    job->conn = c;
+    job->stream_id = sp__h2_stream_id(stream);
+    job->trusted = c->role == CONN_CALLS;
+    job->deadline_ms = SP_UNLIMITED;
+    if (timeout_ms < SP_UNLIMITED - w->now_ms) {
+        job->deadline_ms = w->now_ms + timeout_ms;
+        sp__list_append(&w->timed, &job->on_timed);
+        if (job->deadline_ms < w->next_deadline_ms) {
+            w->next_deadline_ms = job->deadline_ms;
+        }
+    }
+    sp__list_append(&w->incoming, &job->on_list);
+    w->queued++;
+    return job;
+}
+
+/* The request has come. A call has one; what follows it is not ours to see. */
+int sp__job_message(struct sp_job *job, const uint8_t *data, size_t size)
+{
+    struct sp_worker *w = job->worker;
+    if (job->state != JOB_INCOMING) {
+        return SP_OK;
+    }
+    /* One byte more: request.c ends strings where they lie. */
+    int rc = sp__buf_reserve(&job->input, size + 1, NULL);
+    if (rc < 0) {
+        return rc;
+    }
+    if (size > 0) {
+        memcpy(job->input.data, data, size);
+    }
+    job->input.data[size] = 0;
+    job->input.size = size;
+    sp__list_remove(&job->on_list);
+    job->state = JOB_QUEUED;
+    sp__list_append(&w->ready, &job->on_list);
+    return SP_OK;
+}
+
+/* Forget a job that no thread runs; its stream has been seen to. */
+void sp__job_free(struct sp_job *job)
+{
+    struct sp_worker *w = job->worker;
+    if (job->state == JOB_INCOMING || job->state == JOB_QUEUED) {
+        w->queued--;
+    } else {
+        w->begun--;
+    }
+    sp__job_detach(job);
+    sp__list_remove(&job->on_list);
+
+    struct sp_buffer input = job->input;
+    struct sp_buffer args = job->args;
+    struct proto_scratch scratch = job->scratch;
+    input.size = args.size = 0;
+    sp__buf_shrink(&input, SPARE_BYTES);
+    sp__buf_shrink(&args, SPARE_BYTES);
+    sp__free(job->pend);
+    if (w->spare_count == SPARE_MAX) {
+        sp__buf_fini(&input);
+        sp__buf_fini(&args);
+        sp__proto_scratch_fini(&scratch);
+        sp__free(job);
+        return;
+    }
+    *job = (struct sp_job){.input = input, .args = args, .scratch = scratch};
+    w->spare[w->spare_count++] = job;
+}
+
+/* When no thread runs any: the connections are closed. */
+void sp__jobs_free(struct sp_worker *w)
+{
+    struct link *link;
+    for (uint32_t i = 0; i < w->slots_count; i++) {
+        if (w->slots[i].cur != NULL) { /* left behind by the binding */
+            struct sp_job *job = w->slots[i].cur;
+            sp__job_leave(job);
+            sp__job_free(job);
+        }
+    }
+    while ((link = w->ready.first) != NULL) {
+        sp__job_free(ITEM(link, struct sp_job, on_list));
+    }
+    while (w->spare_count > 0) {
+        struct sp_job *job = w->spare[--w->spare_count];
+        sp__buf_fini(&job->input);
+        sp__buf_fini(&job->args);
+        sp__proto_scratch_fini(&job->scratch);
+        sp__free(job);
+    }
+}
+
+/* ---- running ---- */
+
+/* The host reads this page after a death to know what had certainly not begun. */
+static void show_begun(struct sp_worker *w, const struct sp_job *job)
+{
+    uint32_t started = atomic_load_explicit(&w->page->started, memory_order_relaxed);
+    if (job->trusted && job->stream_id > started) {
+        atomic_store_explicit(&w->page->started, job->stream_id, memory_order_release);
+    }
+}
+
+static void show_running(struct sp_worker *w, const struct sp_job *job, uint32_t id)
+{
+    if (job->trusted) {
+        atomic_store_explicit(&w->page->running[job->slot], id, memory_order_relaxed);
+    }
+}
+
+static void begin(struct sp_worker *w, struct sp_job *job)
+{
+    w->queued--;
+    w->begun++;
+    show_begun(w, job);
+    if (!job->trusted) {
+        job->started_us = sp__now_us(); /* our own host looks at its own clock */
+    }
+}
+
+struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot)
+{
+    struct sp_job *job;
+    for (;;) {
+        struct link *link = sp__list_pop(&w->ready);
+        if (link == NULL) {
+            return NULL;
+        }
+        job = ITEM(link, struct sp_job, on_list);
+        if (job->state == JOB_TURN) {
+            job->turn = 1;
+            break;
+        }
+        if (job->deadline_ms == SP_UNLIMITED || sp__now_ms() < job->deadline_ms) {
+            begin(w, job);
+            break;
+        }
+        sp__list_prepend(&w->ready, &job->on_list);
+        (void)sp__runtime_timers(w); /* answers and frees it */
+    }
+    job->state = JOB_RUNNING;
+    job->slot = slot->index;
+    slot->cur = job;
+    show_running(w, job, job->stream_id);
+    return job;
+}
+
+void sp__job_push_turn(struct sp_job *job)
+{
+    job->state = JOB_TURN;
+    sp__list_append(&job->worker->ready, &job->on_list);
+    if (job->worker->leader >= 0) {
+        sp__runtime_nudge(job->worker); /* it sleeps and could run this */
+    }
+}
+
+void sp__job_leave(struct sp_job *job)
+{
+    struct sp_worker *w = job->worker;
+    w->slots[job->slot].cur = NULL;
+    show_running(w, job, 0);
+    job->raise_at_ms = 0;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a worker: its slots, connections and jobs, and who may touch them.
+ *
+ * Threads. A *slot* is a thread that calls sp_worker_next(). Its `seq` is odd while it
+ * is away (in user code, or waiting for its interpreter's lock) and even while it
+ * attends. The *leader* is the one thread that may sleep in poll on the sockets and read
+ * them: a slot without work, the helper thread while every slot is away for long, or
+ * nobody while slots run short jobs. `leader` changes under smu only.
+ *
+ * Locking. One mutex, `smu`, guards everything marked so below; it is never held across
+ * a wait, user code or a callback that may block. A RUNNING job's request, its output
+ * area and its data belong to the thread that runs it.
+ */
+#ifndef SP_RUNTIME_RUNTIME_H
+#define SP_RUNTIME_RUNTIME_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "snakepit/worker.h"
+#include "wire/h2.h"
+#include "wire/page.h"
+#include "wire/proto.h"
+
+enum {
+    LEADER_NONE = -1,
+    LEADER_HELPER = -2,
+    THREADS_MAX = WORKER_PAGE_SLOTS,
+    CONNS_MAX = 256,          /* strangers connected at once */
+    POLLED_MAX = CONNS_MAX + 8,
+    TELEMETRY_MAX = 8,        /* telemetry streams at once; bits of sp_job.sampled */
+    TELEMETRY_QUEUE_MAX = 256 * 1024,
+    SESSIONS_MAX = 1024,
+    SPARE_MAX = 256,          /* ended jobs kept for use again */
+    SPARE_BYTES = 4096,       /* input such a job may keep */
+    READ_BYTES = 64 * 1024,   /* one recv */
+    WRITE_BYTES = 64 * 1024,  /* one send */
+    FLUSH_JOBS = 16,          /* answers gathered before a write */
+    FLUSH_BYTES = 16 * 1024,
+    HIGH_WATER = 256 * 1024,  /* a stream with more queued must wait */
+    PEND_BYTES = 32 * 1024,   /* a stream's area for chunks not yet published */
+    SLOT_BUFFER_KEEP = 256 * 1024, /* of an answer's memory, for the next one */
+    EXIT_HOST_GONE = 75,      /* EX_TEMPFAIL: the status of a worker without a host */
+    UNDERTAKER_MS = 2000,     /* from the host's death, seen while idle, to _exit */
+    RST_REFUSED = 7,          /* RFC 9113 REFUSED_STREAM */
+    RST_INTERNAL = 2
+};
+
+enum grpc_status {
+    GRPC_OK = 0,
+    GRPC_INVALID_ARGUMENT = 3,
+    GRPC_DEADLINE_EXCEEDED = 4,
+    GRPC_NOT_FOUND = 5,
+    GRPC_RESOURCE_EXHAUSTED = 8,
+    GRPC_UNIMPLEMENTED = 12,
+    GRPC_INTERNAL = 13
+};
+
+enum rpc_method {
+    RPC_EXECUTE,
+    RPC_STREAM,
+    RPC_PING,
+    RPC_TELEMETRY,
+    RPC_HEALTH_CHECK,
+    RPC_HEALTH_WATCH,
+    RPC_SESSION_INITIALIZE,
+    RPC_SESSION_CLEANUP,
+    RPC_SESSION_GET,
+    RPC_SESSION_HEARTBEAT,
+    RPC_METHODS
+};
+
+/* What a server stream's user pointer points to; the first member of whatever it is. */
+struct rpc {
+    enum rpc_method method;
+};
+
+enum conn_role {
+    CONN_CALLS,  /* inherited: the host calls; its end is the host's death */
+    CONN_HOST,   /* inherited: we call the host */
+    CONN_STRANGER /* accepted: a stock gRPC client */
+};
+
+struct conn { /* all under smu */
+    struct sp_worker *worker;
+    enum conn_role role;
+    int fd;
+    struct h2 *h2;
+    struct sp_buffer out; /* what the socket has not taken yet, from out_off on */
+    size_t out_off;
+    int hot;    /* may have input */
+    int dirty;  /* h2 may have output */
+    int stuck;  /* the socket takes no more: wait for POLLOUT */
+    int broken; /* dropped by the next pump */
+};
+
+/*
+ *  INCOMING ──message──▶ QUEUED ──popped──▶ RUNNING ──reply, fail, end──▶ (freed)
+ *      │                    │                │   ▲
+ *      │                    │        chunk: 0│   │popped
+ *      │                    │                ▼   │
+ *      │                    │   PARKED ──▶ TURN ─┘
+ *      │                    │     drained, cancelled, or at once for fairness
+ *      └── reset, deadline, stop: freed without running
+ */
+enum job_state {
+    JOB_INCOMING, /* on incoming: the message has not come whole */
+    JOB_QUEUED,   /* on ready */
+    JOB_RUNNING,  /* a slot's cur; owned by its thread */
+    JOB_PARKED,   /* a stream whose peer must read first */
+    JOB_TURN      /* on ready: a stream that may go on */
+};
+
+enum cancel_why { CANCEL_NONE, CANCEL_PEER, CANCEL_DEADLINE, CANCEL_GONE };
+
+struct sp_job {
+    struct rpc rpc;
+    struct sp_worker *worker;
+
+    /* under smu */
+    enum job_state state;
+    struct h2_stream *stream; /* NULL: nobody waits for the answer any more */
+    struct conn *conn;        /* as long as stream */
+    struct link on_list;      /* incoming or ready */
+    struct link on_timed;
+    uint32_t slot;            /* where it runs */
+    uint64_t raise_at_ms;     /* the next on_cancel, 0: none */
+    uint32_t raise_pause_ms;
+    size_t pend_off;          /* pend[pend_off .. pend_n) is not published */
+    uint8_t sampled;          /* telemetry streams that were told of its start */
+
+    /* set before RUNNING, then constant */
+    uint64_t deadline_ms; /* SP_UNLIMITED: none */
+    uint32_t stream_id;
+    int trusted;
+
+    /* written under smu (the first) or by the owner, read by both */
+    _Atomic int cancelled;   /* enum cancel_why */
+    _Atomic int interrupted; /* the binding has acted on on_cancel */
+    _Atomic size_t pend_n;   /* stored (release) by the owner after the bytes */
+
+    /* the owner's: smu's holders before RUNNING, then the running thread */
+    struct sp_buffer input;
+    struct proto_request request; /* borrows from input */
+    struct proto_scratch scratch;
+    struct sp_buffer args;        /* put together from the parameters of a stranger */
+    sp_bytes args_json;
+    const char *tool;
+    const char *session;
+    int turn;
+    void *data;
+    uint64_t started_us;          /* 0 when nobody wants to know */
+    uint8_t *pend;                /* PEND_BYTES, from the first chunk on */
+    uint64_t chunks;
+    uint64_t publish_us;          /* when it last published */
+    uint64_t clock_us;            /* when it last read the clock ... */
+    uint32_t unclocked;           /* ... and chunks since */
+    int brisk;                    /* chunks come fast: read the clock for every 8th */
+};
+
+struct slot {
+    _Alignas(64) _Atomic uint32_t seq; /* odd: away. Written under smu by its thread;
+                                          only a hint without it */
+    _Atomic uint32_t wake;             /* futex a parked thread sleeps on */
+    /* under smu */
+    struct sp_job *cur;
+    int parked;
+    int active; /* counted in sp_worker.active */
+    /* the slot's thread only */
+    struct sp_buffer out;
+    pthread_t thread; /* when there are several */
+    struct pollfd *polled; /* POLLED_MAX */
+    uint32_t index;
+    uint32_t pops;
+    /* the helper only */
+    uint32_t seen;
+};
+
+struct watcher { /* a Health/Watch stream */
+    struct rpc rpc;
+    struct h2_stream *stream;
+    struct link on_watchers;
+    int known; /* the service asked for is ours */
+    int told;  /* the status it was last told */
+};
+
+struct telemetry {
+    struct rpc rpc;
+    struct h2_stream *stream;
+    uint32_t index;
+    int enabled;
+    double rate;
+    double credit; /* a job is told when the sum of rates reaches one */
+    uint64_t dropped;
+};
+
+struct session {
+    struct link on_sessions;
+    char *id;
+    struct sp_buffer metadata; /* key NUL value NUL ... */
+    uint64_t created_ns;
+};
+
+struct tool {
+    char *name;
+    size_t name_size;
+    char *description;
+    int streaming;
+    struct proto_param *params;
+    size_t params_count;
+};
+
+struct announcement { /* on the announcing thread's stack, under smu */
+    int done;
+    int accepted; /* or a negative SP_ERR_ */
+    char *message;
+};
+
+enum helper_state { HELPER_AWAKE, HELPER_ASLEEP, HELPER_STOP };
+
+struct sp_worker {
+    /* set by open, then constant (tools: until announced) */
+    sp_worker_options options; /* its strings are not kept: see below */
+    char *runtime;
+    char *name;
+    char *address;      /* what listen_fd is bound to, or NULL */
+    char *unlink_path;  /* removed by close, or NULL */
+    struct worker_page *page;
+    int page_mapped;
+    uint64_t serial;    /* tells workers at one address apart, for find_slot() */
+    int stop_fd;
+    int kick_fd;
+    struct slot *slots; /* options.threads, and one more: the start-up before next() */
+    void *slots_memory; /* theirs, before alignment */
+    uint32_t slots_count;
+    pthread_t helper;
+    struct link on_workers;
+    struct tool *tools;
+    size_t tools_count;
+    size_t tools_capacity;
+    int accept_any;
+
+    _Atomic int waiters;   /* threads waiting for smu */
+    _Atomic int active;    /* slots that are not idle; seq_cst with helper_state */
+    _Atomic uint32_t helper_state;
+    _Atomic int forgotten; /* this is a forked child */
+
+    pthread_mutex_t smu;
+    /* under smu */
+    int leader; /* slot, LEADER_NONE or LEADER_HELPER */
+    int listen_fd;
+    int listen_hot;
+    struct conn *conns[CONNS_MAX + 2];
+    size_t conns_count;
+    uint8_t *read_buffer;
+    struct list incoming;
+    struct list ready;
+    struct list timed;
+    uint64_t next_deadline_ms; /* no deadline is earlier; may be too early itself */
+    uint64_t now_ms;           /* when the last bytes came */
+    struct sp_job *spare[SPARE_MAX]; /* ended jobs to use again */
+    size_t spare_count;
+    uint32_t queued;  /* jobs QUEUED or INCOMING */
+    uint32_t begun;   /* jobs RUNNING, PARKED or TURN */
+    uint32_t parked;  /* slots */
+    uint32_t unflushed;
+    size_t unflushed_bytes;
+    int announced;
+    int serving;
+    int stopping;
+    int gone;            /* the host is */
+    _Atomic int mourning; /* exit_at_ms is set: for the helper, without smu */
+    uint64_t exit_at_ms; /* when the undertaker strikes, 0: never */
+    struct announcement *announcement;
+    struct list watchers;
+    struct telemetry *telemetry[TELEMETRY_MAX];
+    _Atomic int telemetry_on; /* enabled streams */
+    struct list sessions;
+    uint32_t slots_taken;
+};
+
+/* ---- loop.c: the lock, slots, waiting ---- */
+void sp__runtime_lock(struct sp_worker *w);
+void sp__runtime_unlock(struct sp_worker *w);
+void sp__slot_back(struct sp_worker *w, struct slot *slot); /* unlocked -> locked */
+void sp__slot_away(struct sp_worker *w, struct slot *slot); /* locked -> unlocked */
+/* Make the leader, if it sleeps in poll, look again. */
+void sp__runtime_nudge(struct sp_worker *w);
+/* Sleep as leader, or until the leader's place is free. 1: a signal came. */
+int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms);
+/* Let parked threads look again: one, or all. */
+int sp__slots_wake_one(struct sp_worker *w);
+void sp__slots_wake_all(struct sp_worker *w);
+
+/* ---- conn.c: sockets and h2; all under smu ---- */
+int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
+                 struct conn **ret_conn, sp_error *err) SP_MUST_CHECK;
+struct conn *sp__conn_find(struct sp_worker *w, enum conn_role role);
+void sp__conn_flush(struct conn *c);
+void sp__conns_flush(struct sp_worker *w);
+/* Read what came, without waiting; 1 when something did. `slot` is who asks, NULL the
+ * helper. */
+int sp__conns_pump(struct sp_worker *w, struct slot *slot);
+void sp__conns_close(struct sp_worker *w);
+/* What to poll (at most POLLED_MAX; returns how many), and what poll said. */
+nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled);
+void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n);
+
+/* ---- listen.c ---- */
+int sp__listen_open(const char *where, int *ret_fd, char **ret_address, char **ret_path,
+                    sp_error *err) SP_MUST_CHECK;
+void sp__listen_accept(struct sp_worker *w);
+
+/* ---- service.c: what peers may call; under smu, called by h2 ---- */
+extern const struct h2_events sp__service_events;
+void sp__service_stop(struct sp_worker *w); /* no new calls from now on */
+
+/* ---- health.c, telemetry.c, session.c: under smu ---- */
+int sp__health_status(const struct sp_worker *w);
+void sp__health_check(struct conn *c, struct h2_stream *stream, const uint8_t *data,
+                      size_t size);
+struct watcher *sp__health_watcher_new(struct h2_stream *stream);
+void sp__health_watch(struct conn *c, struct watcher *watcher, const uint8_t *data,
+                      size_t size);
+void sp__health_watcher_free(struct watcher *watcher);
+void sp__health_changed(struct sp_worker *w);
+
+struct telemetry *sp__telemetry_new(struct sp_worker *w, struct h2_stream *stream);
+void sp__telemetry_control(struct sp_worker *w, struct telemetry *t, const uint8_t *data,
+                           size_t size);
+void sp__telemetry_free(struct sp_worker *w, struct telemetry *t);
+void sp__telemetry_start(struct sp_job *job);
+void sp__telemetry_stop(struct sp_job *job, int failed);
+
+void sp__session_call(struct conn *c, struct h2_stream *stream, enum rpc_method method,
+                      const uint8_t *data, size_t size);
+void sp__sessions_free(struct sp_worker *w);
+
+/* ---- queue.c: jobs until they run; under smu ---- */
+struct sp_job *sp__job_new(struct conn *c, struct h2_stream *stream,
+                           enum rpc_method method, uint64_t timeout_ms);
+int sp__job_message(struct sp_job *job, const uint8_t *data, size_t size);
+void sp__job_free(struct sp_job *job);
+/* The next job to run, already RUNNING on `slot`, or NULL. */
+struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot);
+void sp__job_push_turn(struct sp_job *job);
+/* The job's thread is done with it for now: it is no slot's any more. */
+void sp__job_leave(struct sp_job *job);
+void sp__jobs_free(struct sp_worker *w);
+
+/* ---- cancel.c: why a job ends early; under smu ---- */
+void sp__job_detach(struct sp_job *job);
+void sp__job_stream_ended(struct sp_job *job, enum cancel_why why);
+/* Do what is due; returns when to look again (ms, monotonic), SP_UNLIMITED: never. */
+uint64_t sp__runtime_timers(struct sp_worker *w);
+/* The call connection is at its end. */
+void sp__runtime_host_gone(struct sp_worker *w, struct slot *slot);
+
+/* ---- request.c: the request of a RUNNING job, outside smu ---- */
+/* Read it and find its tool. SP_ERR_NO_TOOL, BAD_JSON, BAD_ARGS ... */
+int sp__job_prepare(struct sp_job *job, sp_error *err) SP_MUST_CHECK;
+
+/* ---- job.c, chunk.c: answers ---- */
+/* End a stream of any job with a failure's status; under smu. */
+void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *failure);
+/* A job of the calling thread that failed before user code began. */
+void sp__job_refuse(struct sp_job *job, const sp_error *failure);
+/* The job is over: forget it and write as the policy has it. Under smu. */
+void sp__job_end(struct sp_job *job, size_t bytes, int failed);
+void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes);
+/* End a stream, after one more chunk unless last is NULL; its thread. */
+int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_error *err);
+/* Move published-but-unsent chunks of running jobs to h2. 1 when there were any. */
+int sp__job_publish(struct sp_job *job);
+int sp__jobs_publish(struct sp_worker *w);
+
+/* ---- tools.c ---- */
+const struct tool *sp__tool_find(const struct sp_worker *w, const char *name,
+                                 size_t size);
+int sp__tool_unknown(const struct sp_worker *w, const char *name, sp_error *err);
+void sp__tools_free(struct sp_worker *w);
+
+/* ---- announce.c ---- */
+extern const struct h2_events sp__host_events;
+
+/* ---- helper.c ---- */
+int sp__helper_start(struct sp_worker *w, sp_error *err) SP_MUST_CHECK;
+void sp__helper_stop(struct sp_worker *w);
+void sp__helper_wake(struct sp_worker *w);
+void sp__futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us);
+int sp__futex_wait_signal(_Atomic uint32_t *word, uint32_t value);
+void sp__futex_wake(_Atomic uint32_t *word);
+
+/* ---- fork.c ---- */
+void sp__fork_register(struct sp_worker *w);
+void sp__fork_unregister(struct sp_worker *w);
+
+#endif

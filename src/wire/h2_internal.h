@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the connection share: h2.c (its life and what it receives),
+ * h2_stream.c (a stream's life and its end), h2_send.c (what it sends). Nobody else
+ * includes this.
+ */
+#ifndef SP_WIRE_H2_INTERNAL_H
+#define SP_WIRE_H2_INTERNAL_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "base/list.h"
+#include "wire/h2.h"
+#include "wire/grpc_meta.h"
+#include "wire/h2_block.h"
+
+enum { H2_PREFIX = 5 }; /* compressed flag, 32-bit length */
+
+/* Bytes on their way out. Small messages share one piece; a message that was taken or
+ * is large has its own. */
+struct h2_piece {
+    struct h2_piece *next;
+    uint8_t *data; /* behind the struct, or memory that was taken */
+    size_t size;
+    size_t sent;
+    size_t capacity;
+};
+
+struct h2_stream {
+    struct link on_open;    /* h2->streams, or h2->spare when it is free */
+    struct link on_drained; /* h2->drained: on_drained is due */
+    struct h2 *h2;
+    void *user;
+    uint32_t id;
+
+    /* Where it stands. */
+    uint8_t headers_out;   /* our header block is submitted (server: accepted) */
+    uint8_t headers_sent;  /* ... and has left (client) */
+    uint8_t headers_in;    /* the peer's header block came */
+    uint8_t half_closed;   /* we queue no more messages */
+    uint8_t eof_out;       /* client: END_STREAM is out or in nghttp2's hands */
+    uint8_t finished;      /* server: a status is set */
+    uint8_t trailers_out;  /* server: the trailers are submitted */
+    uint8_t status_sent;   /* server: the status has left */
+    uint8_t reset;         /* we reset it */
+    uint8_t silent;        /* the user never heard of it: no events */
+    uint8_t deaf;          /* what comes is thrown away */
+    uint8_t deferred;      /* nghttp2 waits for sp__h2_write() */
+    uint8_t above_mark;    /* queued was above the high-water mark */
+    uint8_t held;          /* sp__h2_hold() */
+    uint32_t reset_code;
+
+    /* Outgoing. */
+    struct h2_piece *out_first;
+    struct h2_piece *out_last;
+    size_t queued;
+
+    /* Incoming: the message that is not whole yet. */
+    uint8_t prefix[H2_PREFIX];
+    uint8_t prefix_size;
+    size_t message_size;
+    struct sp_buffer in;
+    size_t early_left; /* of a message larger than the window: still to grant early */
+    size_t early;      /* granted before sp__h2_grant() asked for it */
+
+    /* The end: the status that came (client) or that is to be sent (server). */
+    int status;                /* -1: none yet */
+    int http_status;           /* client: when it was not 200 */
+    const char *status_text;   /* ours, constant; NULL: look into `block` */
+    struct h2_block *block;    /* client: trailers with more than a status */
+    struct h2_trailers *trailers; /* server: what goes with the status */
+};
+
+/* A server's status beyond the bare number, until it is sent. One allocation. */
+struct h2_trailers {
+    char *message; /* percent-encoded; NULL: none */
+    size_t message_size;
+    const char *text; /* the message as it was given, NUL-terminated */
+    char *details;    /* base64; NULL: none */
+    size_t details_size;
+    size_t count; /* further metadata, in `fields` */
+    nghttp2_nv fields[];
+};
+
+struct h2 {
+    nghttp2_session *session;
+    enum h2_role role;
+    struct h2_options options;
+    struct h2_events events;
+    void *user;
+    char *authority; /* client */
+    size_t authority_size;
+
+    struct list streams; /* open */
+    struct list spare;   /* struct h2_stream to reuse */
+    struct list drained;
+    struct h2_piece *spare_pieces;
+    uint32_t spare_pieces_count;
+
+    struct h2_block block; /* the header block that is coming in */
+    struct h2_block_limits limits;
+    size_t in_bytes; /* in half-received messages, all streams */
+
+    struct sp_buffer *out; /* during sp__h2_send() */
+    size_t out_max;        /* its size when it is full */
+    int failed;            /* SP_ERR_ of something inside a callback */
+
+    uint32_t own_goaway_code;
+    uint8_t goaway_sent;
+    uint8_t goaway_received;
+    uint8_t paused; /* a data source met the limit of sp__h2_send() */
+    uint8_t closing;
+    uint8_t broken;
+    uint8_t flooded;   /* too many glitches */
+    uint32_t glitches; /* frames that cost us and bring nothing, less what was useful */
+};
+
+/* h2_stream.c */
+struct h2_stream *sp__h2_stream_new(struct h2 *h2);
+void sp__h2_stream_end(struct h2_stream *stream, uint32_t error_code);
+void sp__h2_stream_recycle(struct h2_stream *stream);
+void sp__h2_stream_drop_all(struct h2 *h2); /* the spare ones */
+/* Give up on the stream with a status of our own making. */
+void sp__h2_stream_fail(struct h2_stream *stream, int status, const char *text);
+void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t size,
+                        int is_last);
+
+/* h2_send.c */
+void sp__h2_queue_clear(struct h2_stream *stream);
+void sp__h2_pieces_drop(struct h2 *h2);
+int sp__h2_send_data_cb(nghttp2_session *session, nghttp2_frame *frame,
+                        const uint8_t *framehd, size_t length,
+                        nghttp2_data_source *source, void *user_data);
+/* Server: a response of headers alone, `http_status` being text like "415". */
+int sp__h2_answer_http(struct h2_stream *stream, const char *http_status);
+
+int sp__h2_fatal(struct h2 *h2, int nghttp2_code, sp_error *err);
+
+#endif

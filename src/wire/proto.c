@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The three hot messages, by hand.
+ *
+ * Reading walks the fields where they lie and hands out pointers into the input; only
+ * the entries of maps need memory, an array the caller keeps from message to message.
+ * Writing measures first, makes room once and then cannot fail.
+ *
+ * As protobuf wants it: unknown fields and fields of another wire type than expected
+ * are skipped, the last of several values wins, absent fields are empty or zero, and a
+ * map entry may have its key and value in any order. Groups, which nobody has written
+ * for years, count as malformed.
+ *
+ * Map entries are limited, because two bytes on the wire become thirty-two here.
+ */
+#include "wire/proto.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "wire/json.h"
+#include "wire/proto_internal.h"
+
+enum {
+    PAIRS_MAX = 1 << 20, /* map entries of one request */
+    VARINT_MAX = 10,     /* bytes */
+    TAG_PARAMETER_KEY = 1,
+    TAG_PARAMETER_VALUE = 2,
+    TAG_ANY_URL = 1,
+    TAG_ANY_VALUE = 2
+};
+
+/* Field numbers; see bridge.proto. */
+enum {
+    REQUEST_SESSION = 1,
+    REQUEST_TOOL = 2,
+    REQUEST_PARAMETERS = 3,
+    REQUEST_METADATA = 4,
+    REQUEST_STREAM = 5,
+    REQUEST_BINARY = 6,
+    REQUEST_ARGS_JSON = 16,
+    RESPONSE_SUCCESS = 1,
+    RESPONSE_RESULT = 2,
+    RESPONSE_ERROR = 3,
+    RESPONSE_TIME = 5,
+    RESPONSE_BINARY = 6,
+    CHUNK_ID = 1,
+    CHUNK_DATA = 2,
+    CHUNK_FINAL = 3
+};
+
+/* ---- reading ---- */
+
+int sp__proto_malformed(sp_error *err, const char *what)
+{
+    return sp__fail(err, SP_ERR_PROTOCOL, "the peer sent a malformed %s", what);
+}
+
+static int get_varint(struct proto_reader *reader, uint64_t *ret)
+{
+    const uint8_t *at = reader->at;
+    if (at < reader->end && *at < 0x80) { /* nearly always */
+        *ret = *at;
+        reader->at = at + 1;
+        return 1;
+    }
+    uint64_t value = 0;
+    for (unsigned shift = 0; at < reader->end && shift < 7 * VARINT_MAX; shift += 7) {
+        uint8_t byte = *at++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret = value;
+            reader->at = at;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int sp__proto_next(struct proto_reader *reader, struct proto_field *ret)
+{
+    uint64_t tag;
+    if (reader->at == reader->end) {
+        return 0;
+    }
+    if (!get_varint(reader, &tag) || tag > UINT32_MAX || tag >> 3 == 0) {
+        return -1;
+    }
+    ret->number = (uint32_t)(tag >> 3);
+    size_t left;
+    uint64_t size;
+    switch (tag & 7) {
+    case PROTO_VARINT:
+        ret->type = PROTO_VARINT;
+        return get_varint(reader, &ret->varint) ? 1 : -1;
+    case PROTO_BYTES:
+        ret->type = PROTO_BYTES;
+        if (!get_varint(reader, &size)) {
+            return -1;
+        }
+        break;
+    case PROTO_64:
+        ret->type = PROTO_64;
+        size = 8;
+        break;
+    case PROTO_32:
+        ret->type = PROTO_32;
+        size = 4;
+        break;
+    default:
+        return -1;
+    }
+    left = (size_t)(reader->end - reader->at);
+    if (size > left) {
+        return -1;
+    }
+    ret->bytes = (sp_bytes){.data = reader->at, .size = (size_t)size};
+    reader->at += size;
+    return 1;
+}
+
+static struct proto_reader reader_of(const void *data, size_t size)
+{
+    static const uint8_t nothing;
+    const uint8_t *at = size == 0 ? &nothing : data;
+    return (struct proto_reader){.at = at, .end = at + size};
+}
+
+/* The two byte fields of a small message: a map entry, an Any. */
+static int get_two(sp_bytes message, sp_bytes *first, sp_bytes *second)
+{
+    struct proto_reader reader = reader_of(message.data, message.size);
+    struct proto_field field;
+    int rc;
+    *first = *second = (sp_bytes){0};
+    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_BYTES && field.number == 1) {
+            *first = field.bytes;
+        } else if (field.type == PROTO_BYTES && field.number == 2) {
+            *second = field.bytes;
+        }
+    }
+    return rc;
+}
+
+/* ---- writing: measure, reserve, put ---- */
+
+static size_t varint_size(uint64_t value)
+{
+    size_t n = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        n++;
+    }
+    return n;
+}
+
+static uint8_t *put_varint(uint8_t *to, uint64_t value)
+{
+    while (value >= 0x80) {
+        *to++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+static size_t tag_size(uint32_t number)
+{
+    return number < 16 ? 1 : 2;
+}
+
+/* A field of bytes, written even when there are none. */
+static size_t field_size(uint32_t number, size_t size)
+{
+    return tag_size(number) + varint_size(size) + size;
+}
+
+static uint8_t *put_head(uint8_t *to, uint32_t number, size_t size)
+{
+    to = put_varint(to, number << 3 | PROTO_BYTES);
+    return put_varint(to, size);
+}
+
+static uint8_t *put_field(uint8_t *to, uint32_t number, sp_bytes bytes)
+{
+    to = put_head(to, number, bytes.size);
+    if (bytes.size > 0) {
+        memcpy(to, bytes.data, bytes.size);
+    }
+    return to + bytes.size;
+}
+
+/* Absent when empty, as proto3 has it. */
+static size_t bytes_size(uint32_t number, sp_bytes bytes)
+{
+    return bytes.size == 0 ? 0 : field_size(number, bytes.size);
+}
+
+static uint8_t *put_bytes(uint8_t *to, uint32_t number, sp_bytes bytes)
+{
+    return bytes.size == 0 ? to : put_field(to, number, bytes);
+}
+
+static uint8_t *put_true(uint8_t *to, uint32_t number)
+{
+    *to++ = (uint8_t)(number << 3 | PROTO_VARINT);
+    *to++ = 1;
+    return to;
+}
+
+static size_t entry_size(const struct proto_pair *pair)
+{
+    return field_size(TAG_PARAMETER_KEY, pair->key.size) +
+           field_size(TAG_PARAMETER_VALUE, pair->value.size);
+}
+
+static size_t entries_size(uint32_t number, const struct proto_pair *pairs, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += field_size(number, entry_size(&pairs[i]));
+    }
+    return size;
+}
+
+static uint8_t *put_entries(uint8_t *to, uint32_t number, const struct proto_pair *pairs,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        to = put_head(to, number, entry_size(&pairs[i]));
+        to = put_field(to, TAG_PARAMETER_KEY, pairs[i].key);
+        to = put_field(to, TAG_PARAMETER_VALUE, pairs[i].value);
+    }
+    return to;
+}
+
+/* ---- ExecuteToolRequest ---- */
+
+static size_t any_size(size_t url_size, size_t value_size)
+{
+    return field_size(TAG_ANY_URL, url_size) + field_size(TAG_ANY_VALUE, value_size);
+}
+
+static const sp_bytes string_value_url = {SP__STRING_VALUE_URL,
+                                          sizeof SP__STRING_VALUE_URL - 1};
+
+static size_t parameter_size(size_t key_size, size_t value_size)
+{
+    return field_size(TAG_PARAMETER_KEY, key_size) +
+           field_size(TAG_PARAMETER_VALUE, any_size(string_value_url.size, value_size));
+}
+
+static uint8_t *put_parameter(uint8_t *to, sp_bytes key, sp_bytes value)
+{
+    to = put_head(to, REQUEST_PARAMETERS, parameter_size(key.size, value.size));
+    to = put_field(to, TAG_PARAMETER_KEY, key);
+    to = put_head(to, TAG_PARAMETER_VALUE, any_size(string_value_url.size, value.size));
+    to = put_field(to, TAG_ANY_URL, string_value_url);
+    return put_field(to, TAG_ANY_VALUE, value);
+}
+
+/* Everything but the arguments in args_json. */
+static size_t common_size(const struct proto_request *request)
+{
+    size_t size = bytes_size(REQUEST_SESSION, request->session_id) +
+                  bytes_size(REQUEST_TOOL, request->tool_name) +
+                  entries_size(REQUEST_METADATA, request->metadata,
+                               request->metadata_count) +
+                  entries_size(REQUEST_BINARY, request->binary, request->binary_count) +
+                  (request->stream ? 2 : 0);
+    for (size_t i = 0; i < request->parameters_count; i++) {
+        const struct proto_pair *p = &request->parameters[i];
+        size += field_size(REQUEST_PARAMETERS,
+                           parameter_size(p->key.size, p->value.size));
+    }
+    return size;
+}
+
+static uint8_t *put_common(uint8_t *to, const struct proto_request *request)
+{
+    to = put_bytes(to, REQUEST_SESSION, request->session_id);
+    to = put_bytes(to, REQUEST_TOOL, request->tool_name);
+    for (size_t i = 0; i < request->parameters_count; i++) {
+        to = put_parameter(to, request->parameters[i].key, request->parameters[i].value);
+    }
+    to = put_entries(to, REQUEST_METADATA, request->metadata, request->metadata_count);
+    if (request->stream) {
+        to = put_true(to, REQUEST_STREAM);
+    }
+    return put_entries(to, REQUEST_BINARY, request->binary, request->binary_count);
+}
+
+size_t sp__proto_request_size(const struct proto_request *request)
+{
+    return common_size(request) + bytes_size(REQUEST_ARGS_JSON, request->args_json);
+}
+
+/* One member of the argument object becomes one parameter. */
+static int put_member(struct sp_buffer *out, const struct json_member *member,
+                      sp_error *err)
+{
+    /* An unescaped key is never longer than the escaped one, but its length must be
+     * known before it is written: the unescaped text goes to the far end first. */
+    size_t room = field_size(REQUEST_PARAMETERS,
+                             parameter_size(member->key_size, member->value_size));
+    int rc = sp__buf_reserve(out, room + member->key_size, err);
+    if (rc < 0) {
+        return rc;
+    }
+    uint8_t *to = out->data + out->size;
+    sp_bytes key = {.data = member->key, .size = member->key_size};
+    if (member->key_escaped) {
+        char *text = (char *)to + room;
+        key = (sp_bytes){
+            .data = text, .size = sp__json_unescape(member->key, member->key_size, text)};
+        if (!sp__json_is_utf8(text, key.size)) {
+            return sp__fail(err, SP_ERR_BAD_ARGS,
+                            "an argument's name has half a surrogate pair");
+        }
+    }
+    sp_bytes value = {.data = member->value, .size = member->value_size};
+    out->size = (size_t)(put_parameter(to, key, value) - out->data);
+    return SP_OK;
+}
+
+static int put_split(struct sp_buffer *out, sp_bytes args, sp_error *err)
+{
+    if (args.size == 0) {
+        return SP_OK;
+    }
+    if (sp__json_kind(args.data, args.size) != '{') {
+        return sp__fail(err, SP_ERR_BAD_ARGS,
+                        "this worker takes named arguments only: pass an object");
+    }
+    size_t at = 0;
+    struct json_member member;
+    while (sp__json_next_member(args.data, args.size, &at, &member)) {
+        int rc = put_member(out, &member, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return SP_OK;
+}
+
+int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *request,
+                          int split, sp_error *err)
+{
+    size_t size = split ? common_size(request) : sp__proto_request_size(request);
+    int rc = sp__buf_reserve(out, size, err);
+    if (rc < 0) {
+        return rc;
+    }
+    size_t start = out->size;
+    if (size > 0) {
+        uint8_t *to = put_common(out->data + out->size, request);
+        if (!split) {
+            to = put_bytes(to, REQUEST_ARGS_JSON, request->args_json);
+        }
+        out->size += size;
+        assert(to == out->data + out->size);
+    }
+    if (split) {
+        rc = put_split(out, request->args_json, err);
+        if (rc < 0) {
+            out->size = start;
+        }
+    }
+    return rc;
+}
+
+void sp__proto_scratch_fini(struct proto_scratch *scratch)
+{
+    sp__free(scratch->pairs);
+    *scratch = (struct proto_scratch){0};
+}
+
+static int scratch_room(struct proto_scratch *scratch, size_t count, sp_error *err)
+{
+    if (count <= scratch->capacity) {
+        return SP_OK;
+    }
+    if (count > PAIRS_MAX) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "%zu map entries are more than %d", count,
+                        (int)PAIRS_MAX);
+    }
+    size_t capacity = scratch->capacity * 2 > count ? scratch->capacity * 2 : count;
+    struct proto_pair *pairs =
+        sp__realloc(scratch->pairs, capacity * sizeof scratch->pairs[0]);
+    if (pairs == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu map entries", count);
+    }
+    scratch->pairs = pairs;
+    scratch->capacity = capacity;
+    return SP_OK;
+}
+
+/* The maps, once their entries are counted: the counts of `ret` are counted up again. */
+static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
+                    struct proto_request *ret)
+{
+    struct proto_pair *parameters = pairs;
+    struct proto_pair *binary = parameters + ret->parameters_count;
+    struct proto_pair *metadata = binary + ret->binary_count;
+    ret->parameters = parameters;
+    ret->binary = binary;
+    ret->metadata = metadata;
+    struct proto_reader reader = reader_of(data, size);
+    struct proto_field field;
+    while (sp__proto_next(&reader, &field) > 0) {
+        struct proto_pair pair;
+        if (field.type != PROTO_BYTES ||
+            (field.number != REQUEST_PARAMETERS && field.number != REQUEST_BINARY &&
+             field.number != REQUEST_METADATA)) {
+            continue;
+        }
+        if (get_two(field.bytes, &pair.key, &pair.value) < 0) {
+            return -1;
+        }
+        if (field.number == REQUEST_PARAMETERS) {
+            sp_bytes url;
+            sp_bytes any = pair.value;
+            if (get_two(any, &url, &pair.value) < 0) {
+                return -1;
+            }
+            *parameters++ = pair;
+        } else if (field.number == REQUEST_BINARY) {
+            *binary++ = pair;
+        } else {
+            *metadata++ = pair;
+        }
+    }
+    return 0;
+}
+
+int sp__proto_get_request(const uint8_t *data, size_t size,
+                          struct proto_scratch *scratch, struct proto_request *ret,
+                          sp_error *err)
+{
+    struct proto_request request = {0};
+    struct proto_reader reader = reader_of(data, size);
+    struct proto_field field;
+    int rc;
+    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_VARINT) {
+            if (field.number == REQUEST_STREAM) {
+                request.stream = field.varint != 0;
+            }
+            continue;
+        }
+        if (field.type != PROTO_BYTES) {
+            continue;
+        }
+        switch (field.number) {
+        case REQUEST_SESSION:
+            request.session_id = field.bytes;
+            break;
+        case REQUEST_TOOL:
+            request.tool_name = field.bytes;
+            break;
+        case REQUEST_ARGS_JSON:
+            request.args_json = field.bytes;
+            break;
+        case REQUEST_PARAMETERS:
+            request.parameters_count++;
+            break;
+        case REQUEST_BINARY:
+            request.binary_count++;
+            break;
+        case REQUEST_METADATA:
+            request.metadata_count++;
+            break;
+        default:
+            break;
+        }
+    }
+    if (rc < 0) {
+        return sp__proto_malformed(err, "ExecuteToolRequest");
+    }
+    size_t count =
+        request.parameters_count + request.binary_count + request.metadata_count;
+    if (count > 0) {
+        rc = scratch_room(scratch, count, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (get_maps(data, size, scratch->pairs, &request) < 0) {
+            return sp__proto_malformed(err, "ExecuteToolRequest");
+        }
+    }
+    *ret = request;
+    return SP_OK;
+}
+
+/* ---- ExecuteToolResponse ---- */
+
+int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *response,
+                           sp_error *err)
+{
+    static const char prefix[] = SP__SNAKEPIT_URL;
+    enum { PREFIX = sizeof prefix - 1 };
+    sp_bytes type = response->result_type;
+    if (type.size == 0) {
+        type = (sp_bytes){.data = "map", .size = 3};
+    }
+    int has_result = response->result_json.size > 0;
+    size_t any = any_size(PREFIX + type.size, response->result_json.size);
+    uint64_t time_ms = (uint64_t)response->execution_time_ms;
+    size_t size = (response->success ? 2 : 0) +
+                  (has_result ? field_size(RESPONSE_RESULT, any) : 0) +
+                  bytes_size(RESPONSE_ERROR, response->error_message) +
+                  (time_ms != 0 ? 1 + varint_size(time_ms) : 0) +
+                  bytes_size(RESPONSE_BINARY, response->binary_result);
+    int rc = sp__buf_reserve(out, size, err);
+    if (rc < 0 || size == 0) {
+        return rc;
+    }
+    uint8_t *to = out->data + out->size;
+    if (response->success) {
+        to = put_true(to, RESPONSE_SUCCESS);
+    }
+    if (has_result) {
+        to = put_head(to, RESPONSE_RESULT, any);
+        to = put_head(to, TAG_ANY_URL, PREFIX + type.size);
+        memcpy(to, prefix, PREFIX);
+        memcpy(to + PREFIX, type.data, type.size);
+        to += PREFIX + type.size;
+        to = put_field(to, TAG_ANY_VALUE, response->result_json);
+    }
+    to = put_bytes(to, RESPONSE_ERROR, response->error_message);
+    if (time_ms != 0) {
+        *to++ = RESPONSE_TIME << 3 | PROTO_VARINT;
+        to = put_varint(to, time_ms);
+    }
+    to = put_bytes(to, RESPONSE_BINARY, response->binary_result);
+    out->size += size;
+    assert(to == out->data + out->size);
+    return SP_OK;
+}
+
+/* "type.googleapis.com/snakepit.map" -> "map"; other names from the last dot on. */
+static sp_bytes type_of_url(sp_bytes url)
+{
+    static const char prefix[] = "snakepit.";
+    enum { PREFIX = sizeof prefix - 1 };
+    const char *text = url.data;
+    size_t start = url.size;
+    while (start > 0 && text[start - 1] != '/') {
+        start--;
+    }
+    if (url.size - start >= PREFIX && memcmp(text + start, prefix, PREFIX) == 0) {
+        start += PREFIX;
+    } else {
+        size_t dot = url.size;
+        while (dot > start && text[dot - 1] != '.') {
+            dot--;
+        }
+        start = dot;
+    }
+    return (sp_bytes){.data = text + start, .size = url.size - start};
+}
+
+int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_response *ret,
+                           sp_error *err)
+{
+    struct proto_response response = {0};
+    struct proto_reader reader = reader_of(data, size);
+    struct proto_field field;
+    int rc;
+    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_VARINT) {
+            if (field.number == RESPONSE_SUCCESS) {
+                response.success = field.varint != 0;
+            } else if (field.number == RESPONSE_TIME) {
+                response.execution_time_ms = (int64_t)field.varint;
+            }
+        } else if (field.type == PROTO_BYTES) {
+            if (field.number == RESPONSE_RESULT) {
+                sp_bytes url;
+                if (get_two(field.bytes, &url, &response.result_json) < 0) {
+                    rc = -1;
+                    break;
+                }
+                response.result_type =
+                    url.size > 0 ? type_of_url(url) : (sp_bytes){0};
+            } else if (field.number == RESPONSE_ERROR) {
+                response.error_message = field.bytes;
+            } else if (field.number == RESPONSE_BINARY) {
+                response.binary_result = field.bytes;
+            }
+        }
+    }
+    if (rc < 0) {
+        return sp__proto_malformed(err, "ExecuteToolResponse");
+    }
+    *ret = response;
+    return SP_OK;
+}
+
+/* ---- ToolChunk ---- */
+
+int sp__proto_put_chunk(struct sp_buffer *out, const struct proto_chunk *chunk,
+                        sp_error *err)
+{
+    size_t size = bytes_size(CHUNK_ID, chunk->chunk_id) +
+                  bytes_size(CHUNK_DATA, chunk->data) + (chunk->is_final ? 2 : 0);
+    int rc = sp__buf_reserve(out, size, err);
+    if (rc < 0 || size == 0) {
+        return rc;
+    }
+    uint8_t *to = out->data + out->size;
+    to = put_bytes(to, CHUNK_ID, chunk->chunk_id);
+    to = put_bytes(to, CHUNK_DATA, chunk->data);
+    if (chunk->is_final) {
+        to = put_true(to, CHUNK_FINAL);
+    }
+    out->size += size;
+    assert(to == out->data + out->size);
+    return SP_OK;
+}
+
+int sp__proto_get_chunk(const uint8_t *data, size_t size, struct proto_chunk *ret,
+                        sp_error *err)
+{
+    struct proto_chunk chunk = {0};
+    struct proto_reader reader = reader_of(data, size);
+    struct proto_field field;
+    int rc;
+    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_VARINT && field.number == CHUNK_FINAL) {
+            chunk.is_final = field.varint != 0;
+        } else if (field.type == PROTO_BYTES && field.number == CHUNK_ID) {
+            chunk.chunk_id = field.bytes;
+        } else if (field.type == PROTO_BYTES && field.number == CHUNK_DATA) {
+            chunk.data = field.bytes;
+        }
+    }
+    if (rc < 0) {
+        return sp__proto_malformed(err, "ToolChunk");
+    }
+    *ret = chunk;
+    return SP_OK;
+}

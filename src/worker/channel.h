@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* A connected socket with HTTP/2 on it: bytes between the loop and wire/h2. */
+#ifndef SP_WORKER_CHANNEL_H
+#define SP_WORKER_CHANNEL_H
+
+#include "base/list.h"
+#include "io/loop.h"
+#include "wire/h2.h"
+
+enum { CHANNEL_READ_BYTES = 256 * 1024 };
+
+/* What the channels of one pit share. */
+struct channels {
+    struct loop *loop;
+    struct list dirty;      /* channels with something to write at the end of the turn */
+    uint8_t *read_buffer;   /* CHANNEL_READ_BYTES */
+};
+
+struct channel {
+    struct channels *shared;
+    struct link on_dirty;
+    struct watch *watch;
+    struct h2 *h2;
+    int fd;
+    int blocked;            /* the socket took no more: waiting until it does */
+    int broken;             /* told so already */
+    struct sp_buffer out;
+    size_t out_at;          /* bytes of `out` that are on their way */
+    void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
+    void *user;
+};
+
+int sp__channels_init(struct channels *channels, struct loop *loop, sp_error *err)
+    SP_MUST_CHECK;
+void sp__channels_fini(struct channels *channels);
+
+/* Write what every dirty channel has to say. At the end of a turn. */
+void sp__channels_flush(struct channels *channels);
+
+/* Takes the descriptor when it succeeds. on_broken is called at most once, never from
+ * inside sp__channel_open() or sp__channel_close(). */
+int sp__channel_open(struct channel *channel, struct channels *shared, int fd,
+                     enum h2_role role, const struct h2_options *options,
+                     const struct h2_events *events, void *user,
+                     void (*on_broken)(void *user, const sp_error *why),
+                     sp_error *err) SP_MUST_CHECK;
+
+/* There is something to write: at the end of this turn. */
+void sp__channel_touch(struct channel *channel);
+
+/* End every stream (their on_end runs), close the socket. Fine when zeroed. */
+void sp__channel_close(struct channel *channel);
+
+static inline int sp__channel_is_open(const struct channel *channel)
+{
+    return channel->h2 != NULL;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the files of this layer only. */
+#ifndef SP_WORKER_INTERNAL_H
+#define SP_WORKER_INTERNAL_H
+
+#include "worker/worker.h"
+
+/* launch.c: make the descriptors, tell the guard to spawn, open the channels. */
+int sp__worker_launch(struct worker *worker, sp_error *err) SP_MUST_CHECK;
+/* launch.c: a stock worker's socket is tried again and again until it answers. */
+void sp__worker_connect(struct worker *worker);
+
+/* link.c: the events of both connections. */
+extern const struct h2_events sp__call_events;
+extern const struct h2_events sp__host_events;
+/* link.c: ask a stock worker whether it is there. */
+int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
+
+/* worker.c: what happened. */
+void sp__worker_on_announced(struct worker *worker, struct proto_announce *announce);
+void sp__worker_on_connected(struct worker *worker);
+void sp__worker_on_broken(void *user, const sp_error *why);
+void sp__worker_on_goaway(struct worker *worker);
+void sp__worker_on_host_broken(void *user, const sp_error *why);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting a worker process: descriptors, environment, and the guard's errand.
+ *
+ * A native worker gets two connected sockets and a shared page; it listens nowhere and a
+ * closed socket is death notice. A stock gRPC worker gets the path of a unix socket in a
+ * folder that only this user may enter; connecting is tried until it answers a Ping.
+ *
+ * Everything is made close-on-exec and handed to the guard, which alone forks; our copies
+ * of the worker's ends are closed at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "worker/internal.h"
+
+enum {
+    WORKER_STDIO = 3,        /* 0, 1, 2 */
+    WORKER_FDS_MAX = 6,      /* and the two sockets and the page */
+    ENV_OWN_MAX = 8,         /* variables put on top of the spec's */
+    CONNECT_RETRY_MS = 10
+};
+
+/* The descriptors of one launch: ours and the worker's. -1 where there is none. */
+struct ends {
+    int null;
+    int output[2];
+    int call[2];
+    int host[2];
+    int page;
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(*fd);
+        *fd = -1;
+    }
+}
+
+static void close_ends(struct ends *ends)
+{
+    close_fd(&ends->null);
+    close_fd(&ends->output[0]);
+    close_fd(&ends->output[1]);
+    close_fd(&ends->call[0]);
+    close_fd(&ends->call[1]);
+    close_fd(&ends->host[0]);
+    close_fd(&ends->host[1]);
+    close_fd(&ends->page);
+}
+
+static int make_page(struct worker *worker, struct ends *ends, sp_error *err)
+{
+    ends->page = memfd_create("snakepit-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (ends->page < 0 || ftruncate(ends->page, WORKER_PAGE_BYTES) < 0) {
+        return sp__fail_errno(err, errno, "make the page of worker %s", worker->name);
+    }
+    /* A worker that shrank it would kill the host by SIGBUS. */
+    (void)fcntl(ends->page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    void *page = mmap(NULL, WORKER_PAGE_BYTES, PROT_READ, MAP_SHARED, ends->page, 0);
+    if (page == MAP_FAILED) {
+        return sp__fail_errno(err, errno, "map the page of worker %s", worker->name);
+    }
+    worker->page = page;
+    return SP_OK;
+}
+
+static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
+{
+    int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
+    ends->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (ends->null < 0 || pipe2(ends->output, O_CLOEXEC) < 0 ||
+        fcntl(ends->output[0], F_SETFL, O_NONBLOCK) < 0) {
+        return sp__fail_errno(err, errno, "make the pipes of worker %s", worker->name);
+    }
+    if (!native) {
+        return SP_OK;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->call) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->host) < 0 ||
+        fcntl(ends->call[0], F_SETFL, O_NONBLOCK) < 0 ||
+        fcntl(ends->host[0], F_SETFL, O_NONBLOCK) < 0) {
+        return sp__fail_errno(err, errno, "make the sockets of worker %s", worker->name);
+    }
+    return make_page(worker, ends, err);
+}
+
+/* ---- the socket of a stock worker ---- */
+
+static int make_run_dir(struct workshop *shop, sp_error *err)
+{
+    if (shop->run_dir[0] != '\0') {
+        return SP_OK;
+    }
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    if (base == NULL || strlen(base) > 40 || access(base, W_OK) < 0) {
+        base = "/tmp";
+    }
+    char path[sizeof shop->run_dir];
+    (void)snprintf(path, sizeof path, "%s/snakepit-XXXXXX", base);
+    if (mkdtemp(path) == NULL) {
+        return sp__fail_errno(err, errno, "make a folder for sockets, %s", path);
+    }
+    memcpy(shop->run_dir, path, sizeof path);
+    return SP_OK;
+}
+
+static int choose_address(struct worker *worker, sp_error *err)
+{
+    int rc = make_run_dir(worker->shop, err);
+    if (rc == SP_OK) {
+        (void)snprintf(worker->address, sizeof worker->address, "%s/%llu",
+                       worker->shop->run_dir, (unsigned long long)worker->id);
+    }
+    return rc;
+}
+
+static void try_later(struct worker *worker)
+{
+    sp__timer_set(worker->shop->loop, &worker->connect,
+                  sp__loop_now_ms(worker->shop->loop) + CONNECT_RETRY_MS);
+}
+
+static int open_call_channel(struct worker *worker, int fd, int trusted, sp_error *err)
+{
+    struct h2_options options = {
+        .trusted = trusted,
+        .message_max = worker->spec->response_max_bytes,
+        .authority = "localhost",
+    };
+    return sp__channel_open(&worker->calls, &worker->shop->channels, fd, H2_CLIENT,
+                            &options, &sp__call_events, worker, sp__worker_on_broken,
+                            err);
+}
+
+void sp__worker_connect(struct worker *worker)
+{
+    sp__channel_close(&worker->calls);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", worker->address);
+
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        try_later(worker);
+        return;
+    }
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        open_call_channel(worker, fd, 0, NULL) < 0) {
+        (void)close(fd); /* it does not listen yet */
+        try_later(worker);
+        return;
+    }
+    if (sp__worker_send_ping(worker, NULL) < 0) {
+        sp__channel_close(&worker->calls);
+        try_later(worker);
+    }
+}
+
+/* ---- the errand ---- */
+
+/* Our variables in front: execve takes the first of two equal names in most libcs, and
+ * the spec's environment was composed without them. */
+struct launch_env {
+    char text[ENV_OWN_MAX][192];
+    const char **env;
+};
+
+static int compose_env(struct worker *worker, struct launch_env *own, sp_error *err)
+{
+    size_t inherited = 0;
+    while (worker->spec->env[inherited] != NULL) {
+        inherited++;
+    }
+    size_t n = 0;
+    (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_WORKER_ID=%s",
+                   worker->name);
+    if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
+        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_CALL_FD=3");
+        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_HOST_FD=4");
+        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_PAGE_FD=5");
+    } else {
+        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_ADDRESS=unix:%s",
+                       worker->address);
+    }
+    own->env = sp__calloc(n + inherited + 1, sizeof *own->env);
+    if (own->env == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the environment");
+    }
+    for (size_t i = 0; i < n; i++) {
+        own->env[i] = own->text[i];
+    }
+    memcpy(own->env + n, worker->spec->env, inherited * sizeof *own->env);
+    return SP_OK;
+}
+
+/* argv with "{address}" replaced in stock workers' arguments. */
+static int compose_argv(struct worker *worker, char *place, size_t place_bytes,
+                        const char ***ret_argv, sp_error *err)
+{
+    size_t n = 0;
+    while (worker->spec->argv[n] != NULL) {
+        n++;
+    }
+    const char **argv = sp__calloc(n + 1, sizeof *argv);
+    if (argv == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the arguments");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *arg = worker->spec->argv[i];
+        const char *mark = worker->address[0] != '\0' ? strstr(arg, "{address}") : NULL;
+        argv[i] = arg;
+        if (mark != NULL) {
+            (void)snprintf(place, place_bytes, "%.*sunix:%s%s", (int)(mark - arg), arg,
+                           worker->address, mark + strlen("{address}"));
+            argv[i] = place;
+        }
+    }
+    *ret_argv = argv;
+    return SP_OK;
+}
+
+static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *err)
+{
+    char place[512];
+    const char **argv = NULL;
+    struct launch_env own = {0};
+    int rc = compose_argv(worker, place, sizeof place, &argv, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = compose_env(worker, &own, err);
+    if (rc < 0) {
+        goto free_argv;
+    }
+    int fds[WORKER_FDS_MAX] = {ends->null,    ends->output[1], ends->output[1],
+                               ends->call[1], ends->host[1],   ends->page};
+    struct guard_command command = {
+        .argv = argv,
+        .env = own.env,
+        .working_dir = worker->spec->working_dir,
+        .fds = fds,
+        .fds_count = worker->spec->transport == SP_TRANSPORT_INHERITED ? WORKER_FDS_MAX
+                                                                       : WORKER_STDIO,
+    };
+    rc = sp__guard_spawn(worker->shop->guard, worker->id, &command, err);
+    sp__free(own.env);
+free_argv:
+    sp__free(argv);
+    return rc;
+}
+
+static void line_printed(void *user, const char *line)
+{
+    struct worker *worker = user;
+    worker->events->on_line(worker, line);
+}
+
+static int open_native_channels(struct worker *worker, struct ends *ends, sp_error *err)
+{
+    int rc = open_call_channel(worker, ends->call[0], 1, err);
+    if (rc < 0) {
+        return rc;
+    }
+    ends->call[0] = -1;
+    struct h2_options options = {.trusted = 1, .message_max = 16u << 20};
+    rc = sp__channel_open(&worker->host, &worker->shop->channels, ends->host[0],
+                          H2_SERVER, &options, &sp__host_events, worker,
+                          sp__worker_on_host_broken, err);
+    if (rc == SP_OK) {
+        ends->host[0] = -1;
+    }
+    return rc;
+}
+
+int sp__worker_launch(struct worker *worker, sp_error *err)
+{
+    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1};
+    if (worker->shop->guard == NULL) {
+        return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
+    }
+    int rc = make_ends(worker, &ends, err);
+    if (rc == SP_OK && worker->spec->transport == SP_TRANSPORT_ADDRESS) {
+        rc = choose_address(worker, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__output_open(&worker->output, worker->shop->loop, ends.output[0],
+                             line_printed, worker, err);
+    }
+    if (rc == SP_OK) {
+        ends.output[0] = -1;
+        if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
+            rc = open_native_channels(worker, &ends, err);
+        }
+    }
+    if (rc == SP_OK) {
+        rc = tell_guard(worker, &ends, err);
+    }
+    if (rc == SP_OK && worker->spec->transport == SP_TRANSPORT_ADDRESS) {
+        try_later(worker);
+    }
+    close_ends(&ends);
+    return rc;
+}

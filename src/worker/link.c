@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls out, replies and chunks in, announcements in: what travels on a worker's two
+ * connections, as calls know it.
+ *
+ * A call is one HTTP/2 stream whose user pointer is the worker_call. A call that was
+ * cancelled has let go of its stream (user NULL); late events of it find nothing.
+ *
+ * Failures arrive in three forms and leave in one, an sp_error: an answer with
+ * success=false (an exception, as the original's workers tell it), a gRPC status with
+ * our details, and a bare gRPC status from a stranger.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "worker/internal.h"
+
+/* ---- the call connection: we are the client ---- */
+
+int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes message,
+                    uint64_t timeout_ms, sp_error *err)
+{
+    assert(worker->state == WORKER_READY);
+    struct h2_stream *stream;
+    int rc = sp__h2_open(worker->calls.h2,
+                         call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE, timeout_ms,
+                         NULL, 0, message, 1, call, &stream, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (call->streaming) {
+        sp__h2_hold(stream);
+    }
+    call->worker = worker;
+    call->stream = stream;
+    call->stream_id = sp__h2_stream_id(stream);
+    call->replied = 0;
+    call->sent_us = sp__loop_now_us(worker->shop->loop);
+    sp__list_append(&worker->in_flight, &call->on_worker);
+    worker->estimate_us += call->estimate_us;
+    sp__channel_touch(&worker->calls);
+    return SP_OK;
+}
+
+void sp__worker_grant(struct worker_call *call, size_t wire_bytes)
+{
+    if (call->stream != NULL) {
+        sp__h2_grant(call->stream, wire_bytes);
+        sp__channel_touch(&call->worker->calls);
+    }
+}
+
+static void call_ended(struct worker_call *call, sp_error *failure)
+{
+    struct worker *worker = call->worker;
+    uint64_t now_us = sp__loop_now_us(worker->shop->loop);
+    uint64_t begun_us = call->sent_us > worker->last_reply_us ? call->sent_us
+                                                              : worker->last_reply_us;
+    call->service_us = now_us - begun_us;
+    worker->last_reply_us = now_us;
+    sp__list_remove(&call->on_worker);
+    worker->estimate_us -= call->estimate_us;
+    worker->calls_total++;
+    call->worker = NULL;
+    call->stream = NULL;
+    worker->events->on_end(call, failure, worker);
+}
+
+static void reply_came(struct worker_call *call, const uint8_t *data, size_t size)
+{
+    struct proto_response response;
+    sp_error failure = {0};
+    if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0) {
+        struct worker *worker = call->worker;
+        sp__wrap(&failure, SP_ERR_PROTOCOL, "an answer of worker %s", worker->name);
+        failure.code = SP_ERR_PROTOCOL;
+        failure.executed = SP_EXECUTED_UNKNOWN;
+        (void)sp__worker_cancel(call);
+        worker->events->on_end(call, &failure, worker);
+        sp_error_clear(&failure);
+        return;
+    }
+    call->replied = 1;
+    call->worker->events->on_reply(call, &response);
+}
+
+static void chunk_came(struct worker_call *call, const uint8_t *data, size_t size)
+{
+    struct proto_chunk chunk;
+    sp_error failure = {0};
+    size_t wire_bytes = size + 5;
+    if (sp__proto_get_chunk(data, size, &chunk, &failure) < 0) {
+        struct worker *worker = call->worker;
+        failure.code = SP_ERR_PROTOCOL;
+        failure.executed = SP_EXECUTED_UNKNOWN;
+        (void)sp__worker_cancel(call);
+        worker->events->on_end(call, &failure, worker);
+        sp_error_clear(&failure);
+        return;
+    }
+    if (chunk.is_final && chunk.data.size == 0) {
+        sp__h2_grant(call->stream, wire_bytes); /* only says that no more will come */
+        return;
+    }
+    call->worker->events->on_chunk(call, chunk.data, wire_bytes);
+}
+
+static void call_message(void *user, struct h2_stream *stream, const uint8_t *data,
+                         size_t size)
+{
+    struct worker *worker = user;
+    struct worker_call *call = sp__h2_stream_user(stream);
+    if (call == NULL) {
+        return; /* cancelled meanwhile */
+    }
+    if ((void *)call == (void *)worker) {
+        return; /* the answer to the Ping; its status follows */
+    }
+    if (call->streaming) {
+        chunk_came(call, data, size);
+    } else {
+        reply_came(call, data, size);
+    }
+}
+
+/* The code for a status without our details, from a stranger. */
+static int code_of_status(int grpc_status)
+{
+    switch (grpc_status) {
+    case 1:
+        return SP_ERR_CANCELLED;
+    case 3:
+        return SP_ERR_BAD_ARGS;
+    case 4:
+        return SP_ERR_TIMEOUT;
+    case 5:
+    case 12:
+        return SP_ERR_NO_TOOL;
+    case 8:
+        return SP_ERR_TOO_BIG;
+    case -1:
+        return SP_ERR_PROTOCOL;
+    default:
+        return SP_ERR_REMOTE;
+    }
+}
+
+static void failure_of_status(const struct h2_status *status, sp_error *ret)
+{
+    if (status->details_size > 0 &&
+        sp__proto_get_failure(status->details, status->details_size, ret) == 1) {
+        return;
+    }
+    if (status->grpc_status == 13 && status->message[0] == '{') {
+        /* The original puts its error object into the details of INTERNAL. */
+        sp__proto_get_error_text(sp_text(status->message), ret);
+        ret->executed = SP_EXECUTED_YES;
+        return;
+    }
+    sp__fail(ret, code_of_status(status->grpc_status), "%s",
+             status->message[0] != '\0' ? status->message
+             : status->refused          ? "the worker refused the call"
+             : status->grpc_status < 0  ? "the worker ended the call without a status"
+                                        : "the worker gave no reason");
+    ret->grpc_status = status->grpc_status < 0 ? 2 : status->grpc_status;
+    ret->executed = status->refused ? SP_EXECUTED_NO : SP_EXECUTED_UNKNOWN;
+}
+
+static void call_end(void *user, struct h2_stream *stream, const struct h2_status *status)
+{
+    struct worker *worker = user;
+    struct worker_call *call = sp__h2_stream_user(stream);
+    if (call == NULL) {
+        return;
+    }
+    if ((void *)call == (void *)worker) {
+        /* A stock worker that has no Ping is there all the same. */
+        if (status->grpc_status == 0 || status->grpc_status == 12) {
+            sp__worker_on_connected(worker);
+        }
+        return;
+    }
+    if (worker->state == WORKER_DEAD || worker->calls.broken) {
+        return; /* the connection is gone; its death will tell this call */
+    }
+    call->stream = NULL;
+    if (status->grpc_status == 0 && (call->streaming || call->replied)) {
+        call_ended(call, NULL);
+        return;
+    }
+    sp_error failure = {0};
+    failure_of_status(status, &failure);
+    failure.worker_pid = worker->pid;
+    call_ended(call, &failure);
+    sp_error_clear(&failure);
+}
+
+static void call_pong(void *user, uint64_t opaque)
+{
+    struct worker *worker = user;
+    worker->ping_out = 0;
+}
+
+static void call_goaway(void *user, uint32_t error_code)
+{
+    sp__worker_on_goaway(user);
+}
+
+const struct h2_events sp__call_events = {
+    .on_message = call_message,
+    .on_end = call_end,
+    .on_pong = call_pong,
+    .on_goaway = call_goaway,
+};
+
+int sp__worker_send_ping(struct worker *worker, sp_error *err)
+{
+    struct sp_buffer message;
+    sp__buf_init(&message, 256);
+    int rc = sp__proto_put_ping(&message, "connection_test", err);
+    if (rc == SP_OK) {
+        struct h2_stream *stream;
+        /* The worker itself as user tells the Ping from a call. */
+        rc = sp__h2_open(worker->calls.h2, SP__PATH_PING, worker->spec->init_timeout_ms,
+                         NULL, 0, (sp_bytes){message.data, message.size}, 1, worker,
+                         &stream, err);
+        sp__channel_touch(&worker->calls);
+    }
+    sp__buf_fini(&message);
+    return rc;
+}
+
+/* ---- the host connection: we are the server ---- */
+
+enum { GRPC_UNIMPLEMENTED = 12, GRPC_INVALID_ARGUMENT = 3 };
+
+/* What a stream of the host connection asked for, as its user pointer. */
+static char wants_announce;
+static char wants_ping;
+
+static int host_request(void *user, struct h2_stream *stream,
+                        const struct h2_request *request)
+{
+    static const struct {
+        const char *path;
+        void *mark;
+    } methods[] = {{SP__PATH_ANNOUNCE, &wants_announce}, {SP__PATH_PING, &wants_ping}};
+
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (request->path_size == strlen(methods[i].path) &&
+            memcmp(request->path, methods[i].path, request->path_size) == 0) {
+            sp__h2_stream_set_user(stream, methods[i].mark);
+            return 0;
+        }
+    }
+    return GRPC_UNIMPLEMENTED;
+}
+
+static int answer_announce(struct worker *worker, struct h2_stream *stream,
+                           const uint8_t *data, size_t size, struct sp_buffer *out,
+                           sp_error *err)
+{
+    struct proto_announce announce;
+    int rc = sp__proto_get_announce(data, size, &announce, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (announce.protocol_version != SP__PROTOCOL_VERSION) {
+        sp__proto_announce_fini(&announce);
+        return sp__fail(err, SP_ERR_PROTOCOL,
+                        "worker protocol version %u, this host speaks %d",
+                        announce.protocol_version, SP__PROTOCOL_VERSION);
+    }
+    rc = sp__proto_put_announce_reply(out, 1, "", err);
+    if (rc == SP_OK) {
+        sp__worker_on_announced(worker, &announce);
+    }
+    sp__proto_announce_fini(&announce);
+    return rc;
+}
+
+static void host_message(void *user, struct h2_stream *stream, const uint8_t *data,
+                         size_t size)
+{
+    struct worker *worker = user;
+    struct sp_buffer out;
+    sp_error failure = {0};
+    sp__buf_init(&out, 64 * 1024);
+
+    int rc;
+    if (sp__h2_stream_user(stream) == &wants_announce) {
+        rc = answer_announce(worker, stream, data, size, &out, &failure);
+    } else {
+        sp_bytes message;
+        char text[256];
+        rc = sp__proto_get_ping(data, size, &message, &failure);
+        if (rc == SP_OK) {
+            (void)snprintf(text, sizeof text, "pong: %.*s",
+                           (int)(message.size > 200 ? 200 : message.size),
+                           (const char *)message.data);
+            rc = sp__proto_put_pong(&out, text, (int64_t)sp__unix_ns(), &failure);
+        }
+    }
+    if (rc == SP_OK) {
+        rc = sp__h2_write(stream, (sp_bytes){out.data, out.size}, &failure);
+    }
+    rc = sp__h2_finish(stream, rc == SP_OK ? 0 : GRPC_INVALID_ARGUMENT, failure.message,
+                       (sp_bytes){0}, NULL, 0, NULL);
+    if (rc < 0) {
+        sp__h2_reset(stream, 2 /* INTERNAL_ERROR */);
+    }
+    sp__buf_fini(&out);
+    sp_error_clear(&failure);
+    sp__channel_touch(&worker->host);
+}
+
+static void host_end(void *user, struct h2_stream *stream, const struct h2_status *status)
+{
+    /* Nothing is kept for a stream of this connection. */
+}
+
+const struct h2_events sp__host_events = {
+    .on_request = host_request,
+    .on_message = host_message,
+    .on_end = host_end,
+};

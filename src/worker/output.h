@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker prints: drained always, kept at the end, told line by line. */
+#ifndef SP_WORKER_OUTPUT_H
+#define SP_WORKER_OUTPUT_H
+
+#include "io/loop.h"
+
+enum {
+    OUTPUT_TAIL_BYTES = 16 * 1024, /* kept for the death record */
+    OUTPUT_LINE_BYTES = 4 * 1024,  /* longer lines are told in pieces */
+    OUTPUT_LINES_PER_SECOND = 1000 /* more are counted, not told */
+};
+
+struct output {
+    struct loop *loop;
+    struct watch *watch;
+    int fd; /* -1: closed */
+    void (*on_line)(void *user, const char *line);
+    void *user;
+    char tail[OUTPUT_TAIL_BYTES]; /* a ring */
+    size_t tail_at;
+    size_t tail_size;
+    char line[OUTPUT_LINE_BYTES + 1];
+    size_t line_size;
+    uint64_t second;     /* the second that lines_told counts */
+    uint32_t lines_told;
+    uint64_t lines_dropped;
+};
+
+/* Takes fd, the read end of a pipe, when it succeeds. */
+int sp__output_open(struct output *output, struct loop *loop, int fd,
+                    void (*on_line)(void *user, const char *line), void *user,
+                    sp_error *err) SP_MUST_CHECK;
+
+/* Read what is in the pipe now (at most one pipe's worth): before a death is told. */
+void sp__output_drain(struct output *output);
+
+/* The last lines, at most `lines_max`, each escaped and ended by '\n'; from
+ * sp__malloc(), NULL when nothing was printed or no memory is left. */
+char *sp__output_tail(const struct output *output, unsigned lines_max);
+
+void sp__output_close(struct output *output);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a pool's options to a command line and an environment.
+ *
+ * python: the interpreter is found (sp__python_find) and runs the bridge's start script
+ * with the adapter named. exec and grpc: the command as given. A custom adapter brings
+ * its own executable, script, arguments and environment.
+ *
+ * The environment is the host's (or only the names in env_pass), then limits on the
+ * thread pools of numeric libraries, unless they are set, because a pool of N processes
+ * that start N threads each is a well-known way to stop a machine; then env_set.
+ */
+#include "worker/spec.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "worker/python.h"
+
+extern char **environ;
+
+enum { ARGS_MAX = 1024, ENV_MAX = 3072 };
+
+/* ---- a growing, owned list of strings ---- */
+
+struct strings {
+    char **items;
+    size_t length;
+    size_t capacity;
+};
+
+static int add(struct strings *list, const char *text)
+{
+    if (list->length + 2 > list->capacity) {
+        size_t capacity = list->capacity == 0 ? 32 : list->capacity * 2;
+        char **items = sp__realloc(list->items, capacity * sizeof *items);
+        if (items == NULL) {
+            return SP_ERR_NOMEM;
+        }
+        list->items = items;
+        list->capacity = capacity;
+    }
+    char *copy = sp__strdup(text);
+    if (copy == NULL) {
+        return SP_ERR_NOMEM;
+    }
+    list->items[list->length++] = copy;
+    list->items[list->length] = NULL;
+    return SP_OK;
+}
+
+static int add_all(struct strings *list, const char *const *texts)
+{
+    int rc = SP_OK;
+    for (size_t i = 0; rc == SP_OK && texts != NULL && texts[i] != NULL; i++) {
+        rc = add(list, texts[i]);
+    }
+    return rc;
+}
+
+static void free_strings(char **items)
+{
+    for (size_t i = 0; items != NULL && items[i] != NULL; i++) {
+        sp__free(items[i]);
+    }
+    sp__free(items);
+}
+
+/* ---- executables ---- */
+
+static int is_executable(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}
+
+int sp__find_executable(const char *name, char **ret_path, sp_error *err)
+{
+    char path[4096];
+    if (strchr(name, '/') != NULL) {
+        char *real = realpath(name, path);
+        if (real == NULL || !is_executable(path)) {
+            return sp__fail(err, SP_ERR_NOT_FOUND, "%s is not an executable file", name);
+        }
+        /* The path as given, made absolute: what a link is called can matter (a
+         * virtual environment's python is one). */
+        if (name[0] != '/') {
+            char here[2048];
+            if (getcwd(here, sizeof here) == NULL) {
+                return sp__fail_errno(err, errno, "find the working directory");
+            }
+            (void)snprintf(path, sizeof path, "%s/%s", here, name);
+        } else {
+            (void)snprintf(path, sizeof path, "%s", name);
+        }
+        *ret_path = sp__strdup(path);
+        return *ret_path != NULL ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory");
+    }
+    const char *dirs = getenv("PATH");
+    for (const char *dir = dirs != NULL ? dirs : "/usr/bin:/bin"; dir != NULL;) {
+        const char *end = strchr(dir, ':');
+        size_t n = end != NULL ? (size_t)(end - dir) : strlen(dir);
+        (void)snprintf(path, sizeof path, "%.*s/%s", (int)n, dir, name);
+        if (n > 0 && is_executable(path)) {
+            *ret_path = sp__strdup(path);
+            return *ret_path != NULL ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory");
+        }
+        dir = end != NULL ? end + 1 : NULL;
+    }
+    return sp__fail(err, SP_ERR_NOT_FOUND, "no executable %s on PATH", name);
+}
+
+/* ---- command lines ---- */
+
+static int add_executable(struct strings *argv, const char *name, sp_error *err)
+{
+    char *path = NULL;
+    int rc = sp__find_executable(name, &path, err);
+    if (rc == SP_OK) {
+        rc = add(argv, path);
+        sp__free(path);
+    }
+    return rc;
+}
+
+static int python_argv(struct strings *argv, const sp_pool_options *options,
+                       const char *bridge_path, sp_error *err)
+{
+    char path[4096];
+    if (options->python != NULL) {
+        char *found = NULL;
+        int rc = sp__find_executable(options->python, &found, err);
+        if (rc < 0) {
+            return rc;
+        }
+        (void)snprintf(path, sizeof path, "%s", found);
+        sp__free(found);
+    } else {
+        int rc = sp__python_find(path, sizeof path, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (bridge_path == NULL || bridge_path[0] == '\0') {
+        return sp__fail(err, SP_ERR_NOT_FOUND,
+                        "the Python bridge was not found; set SNAKEPIT_BRIDGE_PATH to "
+                        "the folder of snakepit_worker.py");
+    }
+    char script[4096];
+    (void)snprintf(script, sizeof script, "%s/snakepit_worker.py", bridge_path);
+    const char *const fixed[] = {path, script, "--adapter",
+                                 options->adapter != NULL ? options->adapter : "showcase",
+                                 NULL};
+    int rc = add_all(argv, fixed);
+    return rc < 0 ? sp__fail(err, rc, "no memory for a command line") : SP_OK;
+}
+
+static int compose_argv(struct strings *argv, const sp_pool_options *options,
+                        const char *bridge_path, sp_error *err)
+{
+    int rc;
+    if (options->custom != NULL) {
+        rc = add_executable(argv, options->custom->executable, err);
+        if (rc == SP_OK && options->custom->script != NULL) {
+            rc = add(argv, options->custom->script);
+        }
+        if (rc == SP_OK) {
+            rc = add_all(argv, options->custom->args);
+        }
+    } else if (options->runtime == NULL || strcmp(options->runtime, "python") == 0) {
+        rc = python_argv(argv, options, bridge_path, err);
+    } else {
+        rc = add_executable(argv, options->command[0], err);
+        if (rc == SP_OK) {
+            rc = add_all(argv, options->command + 1);
+        }
+    }
+    if (rc == SP_OK) {
+        rc = add_all(argv, options->args);
+    }
+    if (rc == SP_OK && argv->length > ARGS_MAX) {
+        rc = sp__fail(err, SP_ERR_CONFIG, "%zu arguments are more than %d", argv->length,
+                      ARGS_MAX);
+    }
+    return rc;
+}
+
+/* ---- the environment ---- */
+
+static int is_named(const char *entry, const char *name, size_t n)
+{
+    return strncmp(entry, name, n) == 0 && entry[n] == '=';
+}
+
+static int has_name(const struct strings *env, const char *entry)
+{
+    size_t n = strcspn(entry, "=");
+    for (size_t i = 0; i < env->length; i++) {
+        if (is_named(env->items[i], entry, n)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Variables that belong to one worker, which a nested pit must not hand on. */
+static int is_own(const char *entry)
+{
+    static const char *const own[] = {"SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD",
+                                      "SNAKEPIT_PAGE_FD", "SNAKEPIT_WORKER_ID",
+                                      "SNAKEPIT_ADDRESS"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        if (is_named(entry, own[i], strlen(own[i]))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_passed(const char *entry, const char *const *names)
+{
+    for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
+        if (is_named(entry, names[i], strlen(names[i]))) {
+            return 1;
+        }
+    }
+    return names == NULL;
+}
+
+static int compose_env(struct strings *env, const sp_pool_options *options)
+{
+    static const char *const thread_limits[] = {
+        "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
+        "NUMEXPR_NUM_THREADS=1",  "VECLIB_MAXIMUM_THREADS=1"};
+
+    /* What is set comes first and wins over what is inherited. */
+    int rc = add_all(env, options->env_set);
+    if (rc == SP_OK && options->custom != NULL) {
+        rc = add_all(env, options->custom->env);
+    }
+    for (char **entry = environ; rc == SP_OK && entry != NULL && *entry != NULL; entry++) {
+        if (strchr(*entry, '=') != NULL && !is_own(*entry) &&
+            is_passed(*entry, options->env_pass) && !has_name(env, *entry)) {
+            rc = add(env, *entry);
+        }
+    }
+    size_t n = sizeof thread_limits / sizeof thread_limits[0];
+    for (size_t i = 0; rc == SP_OK && i < n; i++) {
+        if (!has_name(env, thread_limits[i])) {
+            rc = add(env, thread_limits[i]);
+        }
+    }
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+static char *describe(const sp_pool_options *options, const char *executable)
+{
+    char text[512];
+    if (options->custom != NULL) {
+        (void)snprintf(text, sizeof text, "%s",
+                       options->custom->name != NULL ? options->custom->name : executable);
+    } else if (options->runtime == NULL || strcmp(options->runtime, "python") == 0) {
+        (void)snprintf(text, sizeof text, "python %s, adapter %s", executable,
+                       options->adapter != NULL ? options->adapter : "showcase");
+    } else {
+        (void)snprintf(text, sizeof text, "%s %s", options->runtime, executable);
+    }
+    return sp__strdup(text);
+}
+
+static int transport_of(const sp_pool_options *options)
+{
+    if (options->custom != NULL) {
+        return options->custom->transport;
+    }
+    return options->runtime != NULL && strcmp(options->runtime, "grpc") == 0
+               ? SP_TRANSPORT_ADDRESS
+               : SP_TRANSPORT_INHERITED;
+}
+
+int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
+                  const char *bridge_path, sp_error *err)
+{
+    *spec = (struct worker_spec){
+        .transport = transport_of(options),
+        .init_timeout_ms = options->init_timeout_ms,
+        .shutdown_grace_ms = options->shutdown_grace_ms,
+        .health_interval_ms = options->health_interval_ms,
+        .cancel_grace_ms = options->cancel_grace_ms,
+        .response_max_bytes = options->response_max_bytes,
+    };
+    struct strings argv = {0};
+    struct strings env = {0};
+    int rc = compose_argv(&argv, options, bridge_path, err);
+    spec->argv = argv.items;
+    if (rc < 0) {
+        goto fini;
+    }
+    rc = compose_env(&env, options);
+    spec->env = env.items;
+    if (rc == SP_OK && env.length == 0) {
+        rc = add(&env, "SNAKEPIT=1"); /* never an empty list */
+        spec->env = env.items;
+    }
+    if (rc == SP_OK && env.length > ENV_MAX) {
+        rc = sp__fail(err, SP_ERR_CONFIG, "%zu variables are more than %d", env.length,
+                      ENV_MAX);
+        goto fini;
+    }
+    spec->working_dir = sp__strdup(options->working_dir);
+    spec->describe = describe(options, spec->argv[0]);
+    if (rc < 0 || spec->describe == NULL ||
+        (options->working_dir != NULL && spec->working_dir == NULL)) {
+        rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a worker's command line");
+        goto fini;
+    }
+    return SP_OK;
+
+fini:
+    sp__spec_fini(spec);
+    return rc;
+}
+
+void sp__spec_fini(struct worker_spec *spec)
+{
+    free_strings(spec->argv);
+    free_strings(spec->env);
+    sp__free(spec->working_dir);
+    sp__free(spec->describe);
+    *spec = (struct worker_spec){0};
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* How to start one kind of worker: what a pool's options come down to. */
+#ifndef SP_WORKER_SPEC_H
+#define SP_WORKER_SPEC_H
+
+#include <stdint.h>
+
+#include "snakepit/pool.h"
+
+struct worker_spec {
+    char **argv;       /* argv[0] is an absolute path */
+    char **env;        /* NULL-terminated; the worker's own variables come on top */
+    char *working_dir; /* or NULL */
+    char *describe;    /* "python /usr/bin/python3, adapter showcase" */
+    int transport;     /* SP_TRANSPORT_ */
+    int accepts_any;   /* the tool list of the worker is not the whole truth */
+    uint64_t init_timeout_ms;
+    uint64_t shutdown_grace_ms;
+    uint64_t health_interval_ms;
+    uint64_t cancel_grace_ms;
+    uint64_t response_max_bytes;
+};
+
+/* Resolve a pool's options: the interpreter is looked up, the environment composed.
+ * Errors: SP_ERR_CONFIG, SP_ERR_NOT_FOUND, SP_ERR_NOMEM. After an error nothing is left. */
+int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
+                  const char *bridge_path, sp_error *err) SP_MUST_CHECK;
+void sp__spec_fini(struct worker_spec *spec);
+
+/* Find an executable: a path as it is, a name on PATH. Result from sp__malloc(). */
+int sp__find_executable(const char *name, char **ret_path, sp_error *err) SP_MUST_CHECK;
+
+#endif

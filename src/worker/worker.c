@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One worker process: its states and what moves it between them.
+ *
+ * Normal course: launched (launch.c), announced over its host connection, READY until
+ * asked to stop, SIGTERM, gone. The process is over only when the guard says so: a broken
+ * connection alone makes the worker STOPPING and sends the killer, and the calls on it
+ * are told when its cause of death is known, a few milliseconds later.
+ *
+ * Whatever happens, it ends in DEAD exactly once and on_dead is the last event.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "worker/internal.h"
+
+enum {
+    LOST_GRACE_MS = 500,     /* from a broken connection to SIGKILL */
+    EXIT_CONFIG = 78,        /* EX_CONFIG: starting it again is useless */
+    TAIL_LINES = 12          /* of its output, in errors */
+};
+
+#define TO(state) (1u << WORKER_##state)
+static const struct {
+    const char *name;
+    unsigned next;
+} worker_states[] = {
+    [WORKER_STARTING] = {"starting", TO(READY) | TO(STOPPING) | TO(DEAD)},
+    [WORKER_READY] = {"ready", TO(STOPPING) | TO(DEAD)},
+    [WORKER_STOPPING] = {"stopping", TO(DEAD)},
+    [WORKER_DEAD] = {"dead", 0},
+};
+#undef TO
+
+/* The only writer of worker->state. */
+static void worker_move(struct worker *worker, enum worker_state next)
+{
+    assert(worker_states[worker->state].next & (1u << next));
+    worker->state = next;
+}
+
+/* ---- stopping ---- */
+
+static void send_signal(struct worker *worker, int signal_number, int group)
+{
+    if (worker->shop->guard == NULL ||
+        sp__guard_kill(worker->shop->guard, worker->id, signal_number, group, NULL) < 0) {
+        return; /* the guard is lost, and the worker is dying with it */
+    }
+}
+
+static void begin_stopping(struct worker *worker, enum worker_why why, uint64_t grace_ms)
+{
+    worker->why = why;
+    worker_move(worker, WORKER_STOPPING);
+    sp__timer_stop(worker->shop->loop, &worker->health);
+    sp__timer_stop(worker->shop->loop, &worker->connect);
+    sp__timer_set(worker->shop->loop, &worker->deadline,
+                  sp__loop_now_ms(worker->shop->loop) + grace_ms);
+    worker->events->on_stopping(worker);
+}
+
+void sp__worker_stop(struct worker *worker, enum worker_why why)
+{
+    switch (worker->state) {
+    case WORKER_STARTING:
+    case WORKER_READY:
+        begin_stopping(worker, why, worker->spec->shutdown_grace_ms);
+        send_signal(worker, SIGTERM, 0);
+        break;
+    case WORKER_STOPPING: /* the killer is on its way */
+    case WORKER_DEAD:
+        break;
+    }
+}
+
+void sp__worker_kill(struct worker *worker, enum worker_why why)
+{
+    switch (worker->state) {
+    case WORKER_STARTING:
+    case WORKER_READY:
+        begin_stopping(worker, why, LOST_GRACE_MS);
+        send_signal(worker, SIGKILL, 1);
+        break;
+    case WORKER_STOPPING:
+        send_signal(worker, SIGKILL, 1);
+        break;
+    case WORKER_DEAD:
+        break;
+    }
+}
+
+static void deadline_passed(struct timer *timer, uint64_t now_ms)
+{
+    struct worker *worker = ITEM(timer, struct worker, deadline);
+    switch (worker->state) {
+    case WORKER_STARTING:
+        sp__worker_kill(worker, WHY_TOO_SLOW);
+        break;
+    case WORKER_STOPPING:
+        send_signal(worker, SIGKILL, 1);
+        /* Again until the guard reports the exit: the first may have been lost with a
+         * guard that was just replaced. */
+        sp__timer_set(worker->shop->loop, timer, now_ms + LOST_GRACE_MS);
+        break;
+    case WORKER_READY:
+    case WORKER_DEAD:
+        break; /* set only in the two states above; a stale firing means nothing */
+    }
+}
+
+/* ---- health ---- */
+
+static void health_due(struct timer *timer, uint64_t now_ms)
+{
+    struct worker *worker = ITEM(timer, struct worker, health);
+    if (worker->state != WORKER_READY) {
+        return;
+    }
+    if (worker->ping_out) {
+        worker->events->on_hung(worker);
+        sp__worker_kill(worker, WHY_HUNG);
+        return;
+    }
+    worker->ping_out = 1;
+    if (sp__h2_ping(worker->calls.h2, now_ms, NULL) == SP_OK) {
+        sp__channel_touch(&worker->calls);
+    }
+    sp__timer_set(worker->shop->loop, timer, now_ms + worker->spec->health_interval_ms);
+}
+
+static void start_health(struct worker *worker, uint64_t now_ms)
+{
+    if (worker->spec->health_interval_ms != SP_UNLIMITED) {
+        sp__timer_set(worker->shop->loop, &worker->health,
+                      now_ms + worker->spec->health_interval_ms);
+    }
+}
+
+/* ---- cancelled calls that may go on in user code ---- */
+
+static int is_running(const struct worker *worker, uint32_t stream_id)
+{
+    for (size_t i = 0; i < WORKER_PAGE_SLOTS; i++) {
+        if (atomic_load_explicit(&worker->page->running[i], memory_order_acquire) ==
+            stream_id) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int sp__worker_is_stuck(struct worker *worker)
+{
+    if (worker->page == NULL) {
+        return 0;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < worker->abandoned_count; i++) {
+        if (is_running(worker, worker->abandoned[i])) {
+            worker->abandoned[kept++] = worker->abandoned[i];
+        }
+    }
+    worker->abandoned_count = kept;
+    return kept > 0;
+}
+
+static void stuck_due(struct timer *timer, uint64_t now_ms)
+{
+    struct worker *worker = ITEM(timer, struct worker, stuck);
+    if (worker->state == WORKER_READY && sp__worker_is_stuck(worker)) {
+        sp__worker_kill(worker, WHY_STUCK);
+    }
+}
+
+static void abandon(struct worker *worker, uint32_t stream_id)
+{
+    size_t max = sizeof worker->abandoned / sizeof worker->abandoned[0];
+    uint64_t grace_ms = worker->spec->cancel_grace_ms;
+    if (worker->page == NULL || worker->abandoned_count == max) {
+        return;
+    }
+    worker->abandoned[worker->abandoned_count++] = stream_id;
+    if (grace_ms != SP_UNLIMITED && worker->stuck.node.at == 0) {
+        sp__timer_set(worker->shop->loop, &worker->stuck,
+                      sp__loop_now_ms(worker->shop->loop) + grace_ms);
+    }
+}
+
+int sp__worker_cancel(struct worker_call *call)
+{
+    struct worker *worker = call->worker;
+    int started = worker->page == NULL ||
+                  call->stream_id <= atomic_load_explicit(&worker->page->started,
+                                                          memory_order_acquire);
+    if (call->stream != NULL) {
+        sp__h2_stream_set_user(call->stream, NULL);
+        sp__h2_reset(call->stream, 8 /* CANCEL */);
+        sp__channel_touch(&worker->calls);
+    }
+    if (started && !call->replied) {
+        abandon(worker, call->stream_id);
+    }
+    sp__list_remove(&call->on_worker);
+    worker->estimate_us -= call->estimate_us;
+    worker->calls_total++;
+    call->worker = NULL;
+    call->stream = NULL;
+    return started ? SP_EXECUTED_UNKNOWN : SP_EXECUTED_NO;
+}
+
+/* ---- ready ---- */
+
+static void become_ready(struct worker *worker, struct proto_announce *announce)
+{
+    struct loop *loop = worker->shop->loop;
+    worker_move(worker, WORKER_READY);
+    worker->was_ready = 1;
+    worker->ready_ms = sp__loop_now_ms(loop);
+    sp__timer_stop(loop, &worker->deadline);
+    start_health(worker, worker->ready_ms);
+    worker->events->on_ready(worker, announce);
+}
+
+void sp__worker_on_announced(struct worker *worker, struct proto_announce *announce)
+{
+    if (worker->state != WORKER_STARTING) {
+        return; /* it announced itself just when it was told to stop */
+    }
+    if (announce->failed) {
+        worker->refused_for_good = announce->permanent;
+        sp__fail(&worker->refusal, SP_ERR_START_FAILED, "%s: %s",
+                 announce->error_type != NULL ? announce->error_type : "failed",
+                 announce->error_message != NULL ? announce->error_message : "");
+        worker->refusal.remote_type = sp__strdup(announce->error_type);
+        worker->refusal.remote_message = sp__strdup(announce->error_message);
+        worker->refusal.remote_trace = sp__strdup(announce->error_trace);
+        sp__worker_stop(worker, WHY_REFUSED);
+        return;
+    }
+    (void)snprintf(worker->runtime, sizeof worker->runtime, "%s",
+                   announce->runtime != NULL ? announce->runtime : "");
+    worker->capacity = announce->capacity == 0 ? 1 : announce->capacity;
+    become_ready(worker, announce);
+}
+
+void sp__worker_on_connected(struct worker *worker)
+{
+    if (worker->state == WORKER_STARTING) {
+        (void)snprintf(worker->runtime, sizeof worker->runtime, "grpc");
+        become_ready(worker, NULL);
+    }
+}
+
+/* ---- death ---- */
+
+void sp__worker_on_broken(void *user, const sp_error *why)
+{
+    struct worker *worker = user;
+    /* The process is usually dying: the guard's word with the cause is on its way. */
+    switch (worker->state) {
+    case WORKER_STARTING:
+        if (worker->spec->transport == SP_TRANSPORT_ADDRESS) {
+            sp__worker_connect(worker);
+            break;
+        }
+        begin_stopping(worker, WHY_LOST, LOST_GRACE_MS);
+        break;
+    case WORKER_READY:
+        begin_stopping(worker, why->code == SP_ERR_PROTOCOL ? WHY_PROTOCOL : WHY_LOST,
+                       why->code == SP_ERR_PROTOCOL ? 0 : LOST_GRACE_MS);
+        break;
+    case WORKER_STOPPING:
+    case WORKER_DEAD:
+        break;
+    }
+}
+
+void sp__worker_on_goaway(struct worker *worker)
+{
+    /* It was told to end by somebody else and finishes what it has. */
+    if (worker->state == WORKER_READY) {
+        begin_stopping(worker, WHY_LOST, worker->spec->shutdown_grace_ms);
+    }
+}
+
+void sp__worker_on_host_broken(void *user, const sp_error *why)
+{
+    struct worker *worker = user;
+    if (worker->state == WORKER_STARTING) {
+        sp__worker_on_broken(worker, why);
+    }
+    /* Later it is only the way back to the host; its end is told by the other one. */
+}
+
+/* What to say of a death, by why it came to it. */
+static void describe(struct worker *worker, const struct guard_exit *exit, sp_error *out)
+{
+    char how[80];
+    (void)sp__guard_describe_exit(exit, how, sizeof how);
+    int code = worker->was_ready ? SP_ERR_WORKER_DIED : SP_ERR_START_FAILED;
+    switch (worker->why) {
+    case WHY_REFUSED:
+        sp_error_move(out, &worker->refusal);
+        break;
+    case WHY_TOO_SLOW:
+        sp__fail(out, SP_ERR_START_TIMEOUT,
+                 "worker %s was not ready after %llu ms and was killed", worker->name,
+                 (unsigned long long)worker->spec->init_timeout_ms);
+        break;
+    case WHY_PROTOCOL:
+        sp__fail(out, SP_ERR_PROTOCOL, "worker %s broke the protocol and was killed",
+                 worker->name);
+        break;
+    case WHY_HUNG:
+        sp__fail(out, code, "worker %s did not answer a PING within %llu ms and was killed",
+                 worker->name, (unsigned long long)worker->spec->health_interval_ms);
+        break;
+    case WHY_STUCK:
+        sp__fail(out, code,
+                 "worker %s went on with a cancelled call for %llu ms and was killed",
+                 worker->name, (unsigned long long)worker->spec->cancel_grace_ms);
+        break;
+    case WHY_GUARD:
+        sp__fail(out, SP_ERR_GUARD, "worker %s ended with the guard process",
+                 worker->name);
+        break;
+    case WHY_ASKED:
+        sp__fail(out, SP_ERR_CLOSED, "worker %s was stopped", worker->name);
+        break;
+    case WHY_NONE:
+    case WHY_LOST:
+        sp__fail(out, code, "worker %s (pid %d) %s%s", worker->name, worker->pid, how,
+                 worker->was_ready ? "" : " before it was ready");
+        break;
+    }
+    out->worker_pid = worker->pid;
+    out->worker_exit = exit->exit_code;
+    out->worker_signal = exit->exit_signal;
+    out->worker_stderr = sp__output_tail(&worker->output, TAIL_LINES);
+}
+
+/* Tell every call on the dead worker; those whose user code had not begun say so. */
+static void end_calls(struct worker *worker, const sp_error *cause)
+{
+    uint32_t started = UINT32_MAX;
+    if (worker->page != NULL) {
+        started = atomic_load_explicit(&worker->page->started, memory_order_acquire);
+    }
+    /* The youngest first: who puts them back in front of a queue keeps their order. */
+    struct link *link;
+    while ((link = worker->in_flight.last) != NULL) {
+        struct worker_call *call = ITEM(link, struct worker_call, on_worker);
+        sp__list_remove(link);
+        sp_error failure = {0};
+        sp__error_copy(&failure, cause);
+        if (failure.code == SP_ERR_START_FAILED) {
+            failure.code = SP_ERR_WORKER_DIED;
+        }
+        failure.executed =
+            call->stream_id <= started ? SP_EXECUTED_UNKNOWN : SP_EXECUTED_NO;
+        if (call->stream != NULL) {
+            sp__h2_stream_set_user(call->stream, NULL);
+        }
+        call->worker = NULL;
+        call->stream = NULL;
+        worker->estimate_us -= call->estimate_us;
+        worker->events->on_end(call, &failure, worker);
+        sp_error_clear(&failure);
+    }
+}
+
+static void die(struct worker *worker, const struct guard_exit *exit)
+{
+    sp__output_drain(&worker->output);
+    struct worker_death death = {
+        .why = worker->why,
+        .was_ready = worker->was_ready,
+        .permanent = worker->refused_for_good ||
+                     (!worker->was_ready && exit->exit_code == EXIT_CONFIG),
+        .exit_code = exit->exit_code,
+        .exit_signal = exit->exit_signal,
+    };
+    describe(worker, exit, &death.error);
+
+    worker_move(worker, WORKER_DEAD);
+    sp__list_remove(&worker->on_state);
+    (void)sp__map_take(&worker->shop->by_id, worker->id);
+    end_calls(worker, &death.error);
+    worker->events->on_dead(worker, &death);
+    sp_error_clear(&death.error);
+}
+
+void sp__worker_free(struct worker *worker)
+{
+    struct loop *loop = worker->shop->loop;
+    assert(worker->in_flight.length == 0);
+    sp__list_remove(&worker->on_state);
+    sp__timer_fini(loop, &worker->deadline);
+    sp__timer_fini(loop, &worker->health);
+    sp__timer_fini(loop, &worker->stuck);
+    sp__timer_fini(loop, &worker->connect);
+    sp__channel_close(&worker->calls);
+    sp__channel_close(&worker->host);
+    sp__output_close(&worker->output);
+    if (worker->page != NULL) {
+        (void)munmap(worker->page, WORKER_PAGE_BYTES);
+    }
+    if (worker->address[0] != '\0') {
+        (void)unlink(worker->address);
+    }
+    sp_error_clear(&worker->refusal);
+    sp__free(worker);
+}
+
+/* ---- start ---- */
+
+static void connect_due(struct timer *timer, uint64_t now_ms)
+{
+    struct worker *worker = ITEM(timer, struct worker, connect);
+    if (worker->state == WORKER_STARTING) {
+        sp__worker_connect(worker);
+    }
+}
+
+static int init_timers(struct worker *worker)
+{
+    struct loop *loop = worker->shop->loop;
+    int rc = sp__timer_init(loop, &worker->deadline, deadline_passed);
+    if (rc == SP_OK) {
+        rc = sp__timer_init(loop, &worker->health, health_due);
+    }
+    if (rc == SP_OK) {
+        rc = sp__timer_init(loop, &worker->stuck, stuck_due);
+    }
+    if (rc == SP_OK) {
+        rc = sp__timer_init(loop, &worker->connect, connect_due);
+    }
+    return rc;
+}
+
+int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
+                     const struct worker_events *events, void *owner, const char *name,
+                     uint32_t slot, struct worker **ret_worker, sp_error *err)
+{
+    SP__ON_LOOP(shop->loop);
+    struct worker *worker = sp__calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for worker %s", name);
+    }
+    worker->shop = shop;
+    worker->spec = spec;
+    worker->events = events;
+    worker->owner = owner;
+    worker->slot = slot;
+    worker->id = shop->next_id++;
+    worker->capacity = 1;
+    worker->output.fd = -1;
+    (void)snprintf(worker->name, sizeof worker->name, "%s", name);
+    worker->spawned_ms = sp__loop_now_ms(shop->loop);
+
+    int rc = init_timers(worker);
+    if (rc < 0) {
+        sp__fail(err, rc, "no memory for the timers of worker %s", name);
+        goto free_worker;
+    }
+    rc = sp__map_put(&shop->by_id, worker->id, worker);
+    if (rc < 0) {
+        sp__fail(err, rc, "no memory to register worker %s", name);
+        goto free_worker;
+    }
+    rc = sp__worker_launch(worker, err);
+    if (rc < 0) {
+        (void)sp__map_take(&shop->by_id, worker->id);
+        goto free_worker;
+    }
+    sp__timer_set(shop->loop, &worker->deadline,
+                  worker->spawned_ms + spec->init_timeout_ms);
+    *ret_worker = worker;
+    return SP_OK;
+
+free_worker:
+    sp__worker_free(worker);
+    return rc;
+}
+
+/* ---- what the guard says ---- */
+
+int sp__workshop_init(struct workshop *shop, struct loop *loop, sp_error *err)
+{
+    *shop = (struct workshop){.loop = loop, .next_id = 1};
+    return sp__channels_init(&shop->channels, loop, err);
+}
+
+void sp__workshop_fini(struct workshop *shop)
+{
+    sp__channels_fini(&shop->channels);
+    sp__map_fini(&shop->by_id);
+    if (shop->run_dir[0] != '\0') {
+        (void)rmdir(shop->run_dir);
+    }
+}
+
+void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
+                             const sp_error *failure)
+{
+    struct worker *worker = sp__map_find(&shop->by_id, id);
+    if (worker == NULL) {
+        return; /* it was given up before the guard got to it */
+    }
+    worker->pid = pid;
+    if (failure != NULL) {
+        sp__error_copy(&worker->refusal, failure);
+        worker->refusal.code = SP_ERR_START_FAILED;
+        worker->refused_for_good =
+            failure->os_errno == ENOENT || failure->os_errno == EACCES;
+        worker->why = WHY_REFUSED;
+        die(worker, &(struct guard_exit){.exit_code = -1});
+    }
+}
+
+void sp__workshop_on_exited(struct workshop *shop, uint64_t id,
+                            const struct guard_exit *exit)
+{
+    struct worker *worker = sp__map_find(&shop->by_id, id);
+    if (worker != NULL) {
+        die(worker, exit);
+    }
+}
+
+void sp__workshop_on_guard_lost(struct workshop *shop)
+{
+    struct guard_exit exit = {.exit_code = -1, .exit_signal = SIGKILL};
+    for (;;) {
+        size_t at = 0;
+        struct worker *worker = sp__map_next(&shop->by_id, &at);
+        if (worker == NULL) {
+            break;
+        }
+        worker->why = WHY_GUARD;
+        die(worker, &exit);
+    }
+}

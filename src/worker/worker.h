@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One external process, from the wish to start it to its reaped death, and the calls on
+ * it. Knows nothing of pools: who owns it listens to worker_events.
+ */
+#ifndef SP_WORKER_WORKER_H
+#define SP_WORKER_WORKER_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "guard/guard.h"
+#include "io/loop.h"
+#include "wire/page.h"
+#include "wire/proto.h"
+#include "worker/channel.h"
+#include "worker/output.h"
+#include "worker/spec.h"
+
+/* What the workers of one pit share. Loop thread. */
+struct workshop {
+    struct loop *loop;
+    struct guard *guard;      /* NULL while it is lost */
+    struct channels channels;
+    struct map by_id;         /* workers by id, for the guard's messages */
+    uint64_t next_id;
+    char run_dir[80];         /* 0700, for the sockets of stock workers; "" : not made */
+};
+
+/*
+ *   STARTING ──announced / answered a Ping──▶ READY ──stop──▶ STOPPING ──exit seen──▶ DEAD
+ *       │                                      │                 ▲            ▲
+ *       └── refused · start deadline · stop ───┴── connection ───┘            │
+ *       └──────────────── exit seen, spawn failed: from any state ────────────┘
+ *
+ * STARTING  spawned, not yet ready           STOPPING  asked or lost; the killer runs
+ * READY     takes calls                      DEAD      reaped; on_dead has been told
+ */
+enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING, WORKER_DEAD };
+
+/* Why it is STOPPING or DEAD; the state says where it is, this says why. */
+enum worker_why {
+    WHY_NONE,      /* nobody asked: it died */
+    WHY_ASKED,     /* the pool is closing */
+    WHY_REFUSED,   /* it said that it cannot start */
+    WHY_TOO_SLOW,  /* not ready before the start deadline */
+    WHY_LOST,      /* its connection broke */
+    WHY_PROTOCOL,  /* it broke the protocol */
+    WHY_HUNG,      /* it did not answer a PING */
+    WHY_STUCK,     /* it went on with a cancelled call past the grace */
+    WHY_GUARD      /* the guard died and took it along */
+};
+
+/* One RPC on a worker; embedded in what the owner knows as a request. */
+struct worker_call {
+    struct link on_worker;    /* worker->calls, in the order of sending */
+    struct worker *worker;    /* NULL when it is on none */
+    struct h2_stream *stream;
+    uint32_t stream_id;
+    int streaming;
+    int replied;              /* the response message came */
+    uint64_t estimate_us;     /* the owner's guess of its run time */
+    uint64_t sent_us;
+    uint64_t service_us;      /* once it ended: what the worker took for it, the time
+                                 behind earlier calls left out */
+};
+
+/* How a process ended. Borrowed during on_dead. */
+struct worker_death {
+    enum worker_why why;
+    int was_ready;
+    int permanent;            /* starting another one like it is useless */
+    int exit_code;            /* or -1 */
+    int exit_signal;          /* or 0 */
+    sp_error error;           /* one line with the cause; worker_stderr holds the tail */
+};
+
+struct worker;
+struct worker_events {
+    /* It takes calls now. announce is NULL for stock workers. */
+    void (*on_ready)(struct worker *worker, const struct proto_announce *announce);
+    /* It became STOPPING: no more calls for it. */
+    void (*on_stopping)(struct worker *worker);
+    /* It is reaped and its calls have ended; the owner frees it with sp__worker_free(). */
+    void (*on_dead)(struct worker *worker, const struct worker_death *death);
+    void (*on_line)(struct worker *worker, const char *line);
+    /* It did not answer a PING in time and is being killed. */
+    void (*on_hung)(struct worker *worker);
+    /* The answer of a unary call; on_end follows. */
+    void (*on_reply)(struct worker_call *call, const struct proto_response *response);
+    /* A chunk; wire_bytes must come back through sp__worker_grant(). */
+    void (*on_chunk)(struct worker_call *call, sp_bytes data, size_t wire_bytes);
+    /* The call is over and off `worker` (call->worker is NULL). failure NULL: it went
+     * well; otherwise it may be moved from. */
+    void (*on_end)(struct worker_call *call, sp_error *failure, struct worker *worker);
+};
+
+struct worker {
+    /* Set before start, then constant. */
+    struct workshop *shop;
+    const struct worker_spec *spec;
+    const struct worker_events *events;
+    void *owner;
+    uint64_t id;
+    uint32_t slot;
+    char name[80];            /* "pool/3" */
+
+    /* Loop thread. */
+    struct link on_state;     /* the owner's list for the worker's condition */
+    enum worker_state state;
+    enum worker_why why;
+    int was_ready;
+    int pid;                  /* 0 until the guard said */
+    uint64_t spawned_ms;
+    uint64_t ready_ms;        /* when, 0: not yet */
+    struct channel calls;     /* we are the client */
+    struct channel host;      /* we are the server; native workers only */
+    struct output output;
+    struct worker_page *page; /* NULL for stock workers */
+    struct timer deadline;    /* STARTING: the start's; STOPPING: the killer's */
+    struct timer health;
+    struct timer stuck;       /* a cancelled call must leave user code until then */
+    struct timer connect;     /* stock workers: the next try */
+    struct list in_flight;    /* worker_call.on_worker */
+    uint64_t estimate_us;     /* sum over in_flight */
+    uint64_t last_reply_us;
+    uint64_t calls_total;
+    int ping_out;
+    uint32_t abandoned[16];   /* stream ids cancelled while they may be running */
+    size_t abandoned_count;
+    char address[108];        /* stock workers: the unix path */
+    uint32_t capacity;        /* calls it runs at once */
+    char runtime[64];
+    sp_error refusal;         /* what it said when it could not start */
+    int refused_for_good;
+};
+
+int sp__workshop_init(struct workshop *shop, struct loop *loop, sp_error *err)
+    SP_MUST_CHECK;
+void sp__workshop_fini(struct workshop *shop);
+
+/* Messages of the guard, for the guard_events of whoever opened it. */
+void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
+                             const sp_error *failure);
+void sp__workshop_on_exited(struct workshop *shop, uint64_t id,
+                            const struct guard_exit *exit);
+void sp__workshop_on_guard_lost(struct workshop *shop);
+
+/* Start a process. on_ready or on_dead follows, never from inside. */
+int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
+                     const struct worker_events *events, void *owner, const char *name,
+                     uint32_t slot, struct worker **ret_worker, sp_error *err) SP_MUST_CHECK;
+
+/* Ask it to end: SIGTERM, then SIGKILL to its group after the grace. */
+void sp__worker_stop(struct worker *worker, enum worker_why why);
+
+/* End it now. */
+void sp__worker_kill(struct worker *worker, enum worker_why why);
+
+/* After on_dead. */
+void sp__worker_free(struct worker *worker);
+
+/* Put a call on the wire at the end of the turn. `message` is an encoded
+ * ExecuteToolRequest, copied. */
+int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes message,
+                    uint64_t timeout_ms, sp_error *err) SP_MUST_CHECK;
+
+/* Take a call off its worker and reset its stream. on_end is not called. Whether user
+ * code had begun: SP_EXECUTED_NO or SP_EXECUTED_UNKNOWN. */
+int sp__worker_cancel(struct worker_call *call);
+
+/* Give stream credit back. */
+void sp__worker_grant(struct worker_call *call, size_t wire_bytes);
+
+/* A cancelled call may still be running in it: it should get no new ones. */
+int sp__worker_is_stuck(struct worker *worker);
+
+#endif

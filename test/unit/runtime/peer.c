@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host made of wire/h2 and a socket. See peer.h.
+ *
+ * Everything happens inside peer_turn(): send what h2 has, wait for the socket, feed h2
+ * what came. As a server it knows one method, AnnounceWorker.
+ */
+#include "peer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+
+uint64_t test_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- client events ---- */
+
+static void client_headers(void *user, struct h2_stream *stream)
+{
+    struct peer_call *call = sp__h2_stream_user(stream);
+    if (call != NULL) {
+        call->headers = 1;
+    }
+}
+
+static void client_message(void *user, struct h2_stream *stream, const uint8_t *data,
+                           size_t size)
+{
+    struct peer_call *call = sp__h2_stream_user(stream);
+    if (call == NULL) {
+        return;
+    }
+    call->messages++;
+    call->bytes += size;
+    call->last.size = 0;
+    assert_int_equal(sp__buf_append(&call->last, data, size, NULL), 0);
+    if (call->keep) {
+        uint32_t n = (uint32_t)size;
+        assert_int_equal(sp__buf_append(&call->all, &n, sizeof n, NULL), 0);
+        assert_int_equal(sp__buf_append(&call->all, data, size, NULL), 0);
+    }
+}
+
+static void client_end(void *user, struct h2_stream *stream,
+                       const struct h2_status *status)
+{
+    struct peer_call *call = sp__h2_stream_user(stream);
+    if (call == NULL) {
+        return;
+    }
+    call->stream = NULL;
+    call->done = 1;
+    call->status = status->grpc_status;
+    call->rst_code = status->rst_code;
+    call->refused = status->refused;
+    size_t n = strlen(status->message);
+    n = n < sizeof call->message - 1 ? n : sizeof call->message - 1;
+    memcpy(call->message, status->message, n);
+    call->message[n] = '\0';
+    assert_int_equal(
+        sp__buf_append(&call->details, status->details, status->details_size, NULL), 0);
+}
+
+static void pong(void *user, uint64_t opaque)
+{
+    ((struct peer *)user)->pongs++;
+}
+
+static void goaway(void *user, uint32_t code)
+{
+    ((struct peer *)user)->goaway = 1;
+}
+
+static const struct h2_events client_events = {
+    .on_headers = client_headers,
+    .on_message = client_message,
+    .on_end = client_end,
+    .on_pong = pong,
+    .on_goaway = goaway,
+};
+
+/* ---- server events: AnnounceWorker ---- */
+
+static int server_request(void *user, struct h2_stream *stream,
+                          const struct h2_request *request)
+{
+    return request->path_size == strlen(SP__PATH_ANNOUNCE) &&
+                   memcmp(request->path, SP__PATH_ANNOUNCE, request->path_size) == 0
+               ? 0
+               : 12;
+}
+
+static void server_message(void *user, struct h2_stream *stream, const uint8_t *data,
+                           size_t size)
+{
+    struct peer *peer = user;
+    struct sp_buffer out;
+    sp__proto_announce_fini(&peer->announce);
+    assert_int_equal(sp__proto_get_announce(data, size, &peer->announce, NULL), 0);
+    peer->announced++;
+    if (peer->mute) {
+        return;
+    }
+    sp__buf_init(&out, SIZE_MAX);
+    assert_int_equal(sp__proto_put_announce_reply(&out, !peer->refuse,
+                                                  peer->refuse ? "no room" : "", NULL),
+                     0);
+    assert_int_equal(sp__h2_write(stream, (sp_bytes){out.data, out.size}, NULL), 0);
+    assert_int_equal(sp__h2_finish(stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL), 0);
+    sp__buf_fini(&out);
+}
+
+static void server_end(void *user, struct h2_stream *stream,
+                       const struct h2_status *status)
+{
+}
+
+static const struct h2_events server_events = {
+    .on_request = server_request,
+    .on_message = server_message,
+    .on_end = server_end,
+};
+
+/* ---- life ---- */
+
+struct peer *peer_new(int fd, enum h2_role role, int trusted)
+{
+    struct peer *peer = sp__calloc(1, sizeof *peer);
+    assert_non_null(peer);
+    peer->fd = fd;
+    sp__buf_init(&peer->out, SIZE_MAX);
+    struct h2_options options = {.trusted = trusted};
+    assert_int_equal(sp__h2_new(role, &options,
+                                role == H2_CLIENT ? &client_events : &server_events,
+                                peer, &peer->h2, NULL),
+                     0);
+    return peer;
+}
+
+void peer_free(struct peer *peer)
+{
+    if (peer == NULL) {
+        return;
+    }
+    sp__h2_free(peer->h2);
+    sp__buf_fini(&peer->out);
+    sp__proto_announce_fini(&peer->announce);
+    close(peer->fd);
+    sp__free(peer);
+}
+
+static void peer_write(struct peer *peer)
+{
+    for (;;) {
+        if (peer->out_off == peer->out.size) {
+            peer->out.size = peer->out_off = 0;
+            if (sp__h2_send(peer->h2, &peer->out, 65536, NULL) < 0 ||
+                peer->out.size == 0) {
+                return;
+            }
+        }
+        ssize_t n = send(peer->fd, peer->out.data + peer->out_off,
+                         peer->out.size - peer->out_off, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0) {
+            return;
+        }
+        peer->out_off += (size_t)n;
+    }
+}
+
+void peer_turn(struct peer *peer, int timeout_ms)
+{
+    uint8_t buffer[65536];
+    peer_write(peer);
+    if (peer->eof) {
+        return;
+    }
+    struct pollfd polled = {.fd = peer->fd, .events = POLLIN};
+    if (peer->out_off < peer->out.size) {
+        polled.events |= POLLOUT;
+    }
+    if (poll(&polled, 1, timeout_ms) <= 0 || !(polled.revents & ~POLLOUT)) {
+        return;
+    }
+    ssize_t n = recv(peer->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        peer->eof = 1;
+    } else if (n > 0 && sp__h2_receive(peer->h2, buffer, (size_t)n, NULL) < 0) {
+        peer->eof = 1;
+    }
+    peer_write(peer);
+}
+
+/* ---- calls ---- */
+
+struct peer_call *call_new(void)
+{
+    struct peer_call *call = sp__calloc(1, sizeof *call);
+    assert_non_null(call);
+    sp__buf_init(&call->last, SIZE_MAX);
+    sp__buf_init(&call->details, SIZE_MAX);
+    sp__buf_init(&call->all, SIZE_MAX);
+    return call;
+}
+
+void call_free(struct peer_call *call)
+{
+    if (call->stream != NULL) {
+        sp__h2_stream_set_user(call->stream, NULL);
+    }
+    sp__buf_fini(&call->last);
+    sp__buf_fini(&call->details);
+    sp__buf_fini(&call->all);
+    sp__free(call);
+}
+
+static struct peer_call *open_call(struct peer *peer, const char *path, sp_bytes message,
+                                   int half_close, uint64_t timeout_ms, int held)
+{
+    struct peer_call *call = call_new();
+    assert_int_equal(sp__h2_open(peer->h2, path, timeout_ms, NULL, 0, message,
+                                 half_close, call, &call->stream, NULL),
+                     0);
+    if (held) {
+        sp__h2_hold(call->stream);
+    }
+    peer_write(peer);
+    if (call->stream != NULL) {
+        call->id = sp__h2_stream_id(call->stream);
+    }
+    return call;
+}
+
+struct peer_call *peer_open(struct peer *peer, const char *path, sp_bytes message,
+                            int half_close)
+{
+    return open_call(peer, path, message, half_close, SP_UNLIMITED, 0);
+}
+
+static struct peer_call *execute(struct peer *peer, const char *path, const char *tool,
+                                 const char *args, uint64_t timeout_ms, int held)
+{
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    struct proto_request request = {.tool_name = sp_text(tool),
+                                    .session_id = sp_text("s1"),
+                                    .args_json = sp_text(args)};
+    assert_int_equal(sp__proto_put_request(&out, &request, 0, NULL), 0);
+    struct peer_call *call = open_call(peer, path, (sp_bytes){out.data, out.size}, 1,
+                                       timeout_ms, held);
+    sp__buf_fini(&out);
+    return call;
+}
+
+struct peer_call *peer_execute(struct peer *peer, const char *tool, const char *args)
+{
+    return execute(peer, SP__PATH_EXECUTE, tool, args, SP_UNLIMITED, 0);
+}
+
+struct peer_call *peer_execute_for(struct peer *peer, const char *tool, const char *args,
+                                   uint64_t timeout_ms)
+{
+    return execute(peer, SP__PATH_EXECUTE, tool, args, timeout_ms, 0);
+}
+
+struct peer_call *peer_stream(struct peer *peer, const char *tool, const char *args,
+                              int held)
+{
+    return execute(peer, SP__PATH_STREAM, tool, args, SP_UNLIMITED, held);
+}
+
+void peer_finish(struct peer *peer, struct peer_call *call)
+{
+    PEER_UNTIL(peer, call->done);
+}
+
+const char *peer_result(struct peer_call *call, char *text, size_t size)
+{
+    struct proto_response response;
+    assert_int_equal(call->done, 1);
+    assert_int_equal(call->status, 0);
+    assert_int_equal(call->messages, 1);
+    assert_int_equal(
+        sp__proto_get_response(call->last.data, call->last.size, &response, NULL), 0);
+    sp_bytes from = response.success ? response.result_json : response.error_message;
+    size_t n = from.size < size - 1 ? from.size : size - 1;
+    memcpy(text, from.data, n);
+    text[n] = '\0';
+    return text;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker under test: in this process on threads of its own, between two socketpairs,
+ * with tools that wait for what the test allows them.
+ *
+ *   add [a,b]         their sum
+ *   echo X            X
+ *   wait              tells `begun`, then waits for one `gate` or an interruption
+ *   raise             fails like a Python exception
+ *   mute              ends without a result
+ *   count [n,size]    stream: n chunks of `size` bytes that begin with their number
+ *   slow [n]          stream: tells `begun` after each chunk and waits for a `gate`
+ *   single            stream whose tool returns one value
+ *   break             stream: one chunk, then an exception
+ */
+#ifndef TEST_RUNTIME_RIG_H
+#define TEST_RUNTIME_RIG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "peer.h"
+#include "snakepit/worker.h"
+#include "wire/page.h"
+
+enum { RIG_THREADS_MAX = 8 };
+
+struct rig {
+    sp_worker *worker;
+    sp_worker_options options;
+    uint32_t threads;
+    pthread_t thread[RIG_THREADS_MAX];
+    struct peer *peer; /* calls */
+    struct peer *host; /* the host's service */
+    struct worker_page *page;
+    int call_fd, host_fd, page_fd;
+    int gate;        /* eventfd semaphore: lets one waiting tool go on */
+    int begun;       /* eventfd semaphore: one per tool that has begun */
+    int interrupted; /* eventfd semaphore: on_cancel was called */
+    int take_interrupts;     /* on_cancel interrupts the tool */
+    atomic_int cancels;      /* calls of on_cancel */
+    atomic_int ran;          /* tools that began */
+    atomic_int cancelled;    /* tools that learned that nobody waits */
+    atomic_int closed;       /* generators ended early */
+    atomic_ullong produced;  /* chunks */
+    atomic_int next_rc;      /* what sp_worker_next() returned last, 99: not yet */
+    atomic_int bad;          /* what should not happen */
+};
+
+/* Sockets, worker and tools, not yet announced; nothing runs. `options` may be NULL. */
+struct rig *rig_new(const sp_worker_options *options);
+/* Announce and serve on threads. */
+void rig_start(struct rig *rig);
+/* The same for a worker that has been announced by the test. */
+void rig_serve(struct rig *rig);
+/* rig_new() and rig_start(). */
+struct rig *rig_open(const sp_worker_options *options);
+/* Stop if need be, join, close, free; fails the test when something was bad. */
+void rig_close(struct rig *rig);
+void rig_join(struct rig *rig);
+
+void rig_allow(struct rig *rig, int n);       /* open the gate for n */
+void rig_await_begun(struct rig *rig, int n); /* until n more tools have begun */
+void rig_loop(struct rig *rig);               /* serve on the calling thread */
+
+#endif

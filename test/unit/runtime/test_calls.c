@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls: answers, failures, refusals, the page, announcing and stopping. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "rig.h"
+#include "runtime/runtime.h"
+
+static int nothing_before(void **state)
+{
+    *state = (void *)(intptr_t)sp__mem_live();
+    return 0;
+}
+
+static int nothing_left(void **state)
+{
+    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
+}
+
+static void a_call_is_answered(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    char text[64];
+    struct peer_call *call = peer_execute(rig->peer, "add", "[2,3]");
+    peer_finish(rig->peer, call);
+    assert_string_equal(peer_result(call, text, sizeof text), "5");
+    call_free(call);
+    rig_close(rig);
+}
+
+static void a_thousand_calls_in_one_batch_are_answered_in_order(void **state)
+{
+    enum { CALLS = 1000 };
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *calls[CALLS];
+    for (int i = 0; i < CALLS; i++) {
+        char args[64];
+        (void)snprintf(args, sizeof args, "[%d,1]", i);
+        calls[i] = peer_execute(rig->peer, "add", args);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        char text[64];
+        char want[64];
+        peer_finish(rig->peer, calls[i]);
+        (void)snprintf(want, sizeof want, "%d", i + 1);
+        assert_string_equal(peer_result(calls[i], text, sizeof text), want);
+        call_free(calls[i]);
+    }
+    assert_int_equal(atomic_load(&rig->ran), CALLS);
+    rig_close(rig);
+}
+
+static void a_large_argument_comes_back_whole(void **state)
+{
+    enum { SIZE = 8 << 20 };
+    struct rig *rig = rig_open(NULL);
+    char *args = malloc(SIZE + 1);
+    memset(args, 'x', SIZE);
+    memcpy(args, "[\"", 2);
+    memcpy(args + SIZE - 2, "\"]", 3);
+    struct peer_call *call = peer_execute(rig->peer, "echo", args);
+    peer_finish(rig->peer, call);
+    char *text = malloc(SIZE + 1);
+    assert_string_equal(peer_result(call, text, SIZE + 1), args);
+    free(text);
+    free(args);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void an_exception_is_an_answer_with_its_text(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "raise", "{}");
+    struct proto_response response;
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 0);
+    assert_int_equal(
+        sp__proto_get_response(call->last.data, call->last.size, &response, NULL), 0);
+    assert_int_equal(response.success, 0);
+    sp_error err = {0};
+    sp__proto_get_error_text(response.error_message, &err);
+    assert_int_equal(err.code, SP_ERR_REMOTE);
+    assert_string_equal(err.remote_type, "ValueError");
+    assert_string_equal(err.remote_message, "no \"good\"");
+    assert_non_null(strstr(err.remote_trace, "line 1"));
+    sp_error_clear(&err);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void a_failure_that_is_no_exception_is_a_status(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "add", "[\"x\"]");
+    sp_error err = {0};
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 3);
+    assert_int_equal(
+        sp__proto_get_failure(call->details.data, call->details.size, &err), 1);
+    assert_int_equal(err.code, SP_ERR_BAD_ARGS);
+    assert_int_equal(err.executed, SP_EXECUTED_NO);
+    sp_error_clear(&err);
+    call_free(call);
+
+    call = peer_execute(rig->peer, "mute", "{}");
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 0);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void an_unknown_tool_is_refused_with_near_names(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "ecko", "{}");
+    sp_error err = {0};
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 12);
+    assert_non_null(strstr(call->message, "no tool 'ecko'"));
+    assert_non_null(strstr(call->message, "'echo'"));
+    assert_int_equal(
+        sp__proto_get_failure(call->details.data, call->details.size, &err), 1);
+    assert_int_equal(err.code, SP_ERR_NO_TOOL);
+    assert_int_equal(err.executed, SP_EXECUTED_NO);
+    assert_int_equal(atomic_load(&rig->ran), 0);
+    sp_error_clear(&err);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void accept_any_hands_unknown_tools_to_the_binding(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    sp_worker_accept_any(rig->worker);
+    rig_start(rig);
+    assert_int_equal(rig->host->announce.accepts_any, 1);
+    struct peer_call *call = peer_stream(rig->peer, "statistics.fmean", "[2]", 0);
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 0);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void the_page_shows_what_has_begun(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *first = peer_execute(rig->peer, "wait", "{}");
+    struct peer_call *second = peer_execute(rig->peer, "add", "[1,1]");
+    rig_await_begun(rig, 1);
+    assert_int_equal(atomic_load(&rig->page->started), first->id);
+    assert_int_equal(atomic_load(&rig->page->running[0]), first->id);
+    assert_true(second->id > first->id);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, second);
+    assert_int_equal(atomic_load(&rig->page->started), second->id);
+    peer_finish(rig->peer, first);
+    call_free(first);
+    call_free(second);
+    rig_close(rig);
+}
+
+static void the_announcement_lists_the_tools(void **state)
+{
+    struct rig *rig = rig_open(&(sp_worker_options){.runtime = "test 1", .name = "w7"});
+    const struct proto_announce *a = &rig->host->announce;
+    assert_int_equal(a->protocol_version, SP__PROTOCOL_VERSION);
+    assert_string_equal(a->worker_id, "w7");
+    assert_string_equal(a->runtime, "test 1");
+    assert_int_equal(a->pid, getpid());
+    assert_int_equal(a->capacity, 1);
+    assert_int_equal(a->failed, 0);
+    assert_int_equal(a->tools_count, 9);
+    assert_string_equal(a->tools[0].name, "add");
+    assert_int_equal(a->tools[0].params_count, 2);
+    assert_string_equal(a->tools[0].params[0].type, "int");
+    assert_null(a->tools[0].params[0].default_json);
+    assert_string_equal(a->tools[0].params[1].type, "any");
+    assert_string_equal(a->tools[0].params[1].default_json, "1");
+    assert_int_equal(a->tools[5].streaming, 1);
+    rig_close(rig);
+}
+
+static void *announce_alone(void *arg)
+{
+    struct rig *rig = arg;
+    sp_error err = {0};
+    int rc = sp_worker_announce(rig->worker, &err);
+    atomic_store(&rig->next_rc, rc);
+    if (rc == SP_ERR_PROTOCOL && strstr(err.message, "no room") == NULL) {
+        atomic_fetch_add(&rig->bad, 1);
+    }
+    sp_error_clear(&err);
+    return NULL;
+}
+
+static void a_refused_announcement_says_why(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    rig->host->refuse = 1;
+    assert_int_equal(pthread_create(&rig->thread[0], NULL, announce_alone, rig), 0);
+    PEER_UNTIL(rig->host, atomic_load(&rig->next_rc) != 99);
+    assert_int_equal(atomic_load(&rig->next_rc), SP_ERR_PROTOCOL);
+    rig_close(rig);
+}
+
+static void an_announcement_ends_when_the_host_goes(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    rig->host->mute = 1;
+    assert_int_equal(pthread_create(&rig->thread[0], NULL, announce_alone, rig), 0);
+    PEER_UNTIL(rig->host, rig->host->announced);
+    assert_int_equal(shutdown(rig->host->fd, SHUT_RDWR), 0);
+    rig_join(rig);
+    assert_int_equal(atomic_load(&rig->next_rc), SP_ERR_CLOSED);
+    rig_close(rig);
+}
+
+static void *refuse_alone(void *arg)
+{
+    struct rig *rig = arg;
+    sp_worker_refuse(rig->worker, 1, "ImportError", "no module named x", "a trace");
+    atomic_store(&rig->next_rc, 0);
+    return NULL;
+}
+
+static void a_worker_that_cannot_start_says_so(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    assert_int_equal(pthread_create(&rig->thread[0], NULL, refuse_alone, rig), 0);
+    PEER_UNTIL(rig->host, atomic_load(&rig->next_rc) != 99);
+    const struct proto_announce *a = &rig->host->announce;
+    assert_int_equal(a->failed, 1);
+    assert_int_equal(a->permanent, 1);
+    assert_string_equal(a->error_type, "ImportError");
+    assert_string_equal(a->error_message, "no module named x");
+    assert_string_equal(a->error_trace, "a trace");
+    rig_close(rig);
+}
+
+static void a_starting_worker_answers_pings(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    assert_int_equal(sp__h2_ping(rig->peer->h2, 7, NULL), 0);
+    PEER_UNTIL(rig->peer, rig->peer->pongs == 1);
+    rig_close(rig);
+}
+
+static void pings_and_ping_calls_are_answered_while_a_tool_runs(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    rig_await_begun(rig, 1);
+    for (int i = 1; i <= 5; i++) {
+        assert_int_equal(sp__h2_ping(rig->peer->h2, 7, NULL), 0);
+        PEER_UNTIL(rig->peer, rig->peer->pongs == (uint64_t)i);
+    }
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    assert_int_equal(sp__proto_put_ping(&out, "hello", NULL), 0);
+    struct peer_call *ping =
+        peer_open(rig->peer, SP__PATH_PING, (sp_bytes){out.data, out.size}, 1);
+    sp__buf_fini(&out);
+    peer_finish(rig->peer, ping);
+    assert_int_equal(ping->status, 0);
+    sp_bytes said;
+    assert_int_equal(sp__proto_get_ping(ping->last.data, ping->last.size, &said, NULL),
+                     0);
+    assert_int_equal(said.size, strlen("Pong from c: hello"));
+    assert_memory_equal(said.data, "Pong from c: hello", said.size);
+    assert_int_equal(busy->done, 0);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    call_free(ping);
+    call_free(busy);
+    rig_close(rig);
+}
+
+static void an_unknown_method_is_unimplemented(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_open(
+        rig->peer, "/snakepit.bridge.BridgeService/RegisterTools", (sp_bytes){0}, 1);
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 12);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void a_call_without_a_message_is_an_error(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_open(rig->peer, SP__PATH_EXECUTE, (sp_bytes){0}, 0);
+    assert_int_equal(sp__h2_half_close(call->stream, NULL), 0);
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 3);
+    call_free(call);
+    rig_close(rig);
+}
+
+static void calls_beyond_the_queue_are_refused_while_busy(void **state)
+{
+    enum { CALLS = 10, QUEUE = 4 };
+    struct rig *rig = rig_open(&(sp_worker_options){.queue_max = QUEUE});
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    struct peer_call *calls[CALLS];
+    rig_await_begun(rig, 1);
+    for (int i = 0; i < CALLS; i++) {
+        calls[i] = peer_execute(rig->peer, "add", "[1,1]");
+    }
+    for (int i = QUEUE; i < CALLS; i++) {
+        peer_finish(rig->peer, calls[i]);
+        assert_int_equal(calls[i]->refused, 1);
+    }
+    assert_int_equal(busy->done, 0);
+    rig_allow(rig, 1);
+    for (int i = 0; i < QUEUE; i++) {
+        peer_finish(rig->peer, calls[i]);
+        assert_int_equal(calls[i]->status, 0);
+    }
+    peer_finish(rig->peer, busy);
+    for (int i = 0; i < CALLS; i++) {
+        call_free(calls[i]);
+    }
+    call_free(busy);
+    rig_close(rig);
+}
+
+static void stopping_ends_what_runs_and_sends_back_what_waits(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    struct peer_call *waiting = peer_execute(rig->peer, "add", "[1,1]");
+    rig_await_begun(rig, 1);
+    sp_worker_stop(rig->worker);
+    peer_finish(rig->peer, waiting);
+    assert_int_equal(waiting->refused, 1);
+    PEER_UNTIL(rig->peer, rig->peer->goaway);
+    assert_int_equal(busy->done, 0);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    assert_int_equal(busy->status, 0);
+    rig_join(rig);
+    assert_int_equal(atomic_load(&rig->next_rc), 0);
+    call_free(busy);
+    call_free(waiting);
+    rig_close(rig);
+}
+
+static void an_idle_worker_stops_at_once(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    sp_worker_stop(rig->worker);
+    rig_join(rig);
+    assert_int_equal(atomic_load(&rig->next_rc), 0);
+    rig_close(rig);
+}
+
+static void an_idle_worker_ends_when_the_host_does(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
+    peer_finish(rig->peer, call);
+    call_free(call);
+    assert_int_equal(shutdown(rig->peer->fd, SHUT_RDWR), 0);
+    rig_join(rig);
+    assert_int_equal(atomic_load(&rig->next_rc), 0);
+    rig_close(rig);
+}
+
+static void several_threads_answer_and_share_the_waiting(void **state)
+{
+    enum { CALLS = 400, LONG = 3 };
+    struct rig *rig = rig_open(&(sp_worker_options){.threads = 4});
+    struct peer_call *waits[LONG];
+    struct peer_call *calls[CALLS];
+    for (int i = 0; i < LONG; i++) {
+        waits[i] = peer_execute(rig->peer, "wait", "{}");
+    }
+    rig_await_begun(rig, LONG); /* three at once: parked threads were promoted */
+    for (int i = 0; i < CALLS; i++) {
+        calls[i] = peer_execute(rig->peer, "add", "[1,1]");
+    }
+    for (int i = 0; i < CALLS; i++) {
+        peer_finish(rig->peer, calls[i]);
+        assert_int_equal(calls[i]->status, 0);
+        call_free(calls[i]);
+    }
+    struct peer_call *fourth = peer_execute(rig->peer, "wait", "{}");
+    rig_await_begun(rig, 1);
+    assert_int_equal(sp__h2_ping(rig->peer->h2, 7, NULL), 0);
+    PEER_UNTIL(rig->peer, rig->peer->pongs == 1); /* all threads busy: the helper */
+    rig_allow(rig, LONG + 1);
+    for (int i = 0; i < LONG; i++) {
+        peer_finish(rig->peer, waits[i]);
+        call_free(waits[i]);
+    }
+    peer_finish(rig->peer, fourth);
+    call_free(fourth);
+    rig_close(rig);
+}
+
+static void more_threads_than_announced_are_an_error(void **state)
+{
+    struct rig *rig = rig_new(&(sp_worker_options){.threads = 2});
+    rig_start(rig);
+    struct peer_call *calls[2];
+    for (int i = 0; i < 2; i++) {
+        calls[i] = peer_execute(rig->peer, "wait", "{}");
+    }
+    rig_await_begun(rig, 2);
+    sp_job *job;
+    assert_int_equal(sp_worker_next(rig->worker, &job, NULL), SP_ERR_INVAL);
+    rig_allow(rig, 2);
+    for (int i = 0; i < 2; i++) {
+        peer_finish(rig->peer, calls[i]);
+        call_free(calls[i]);
+    }
+    rig_close(rig);
+}
+
+static void tools_are_checked_when_registered(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    char name[300];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    sp_tool tool = {.size = sizeof tool, .name = "add"};
+    assert_int_equal(sp_worker_add_tool(rig->worker, &tool, NULL), SP_ERR_INVAL);
+    tool.name = "";
+    assert_int_equal(sp_worker_add_tool(rig->worker, &tool, NULL), SP_ERR_INVAL);
+    tool.name = name;
+    assert_int_equal(sp_worker_add_tool(rig->worker, &tool, NULL), SP_ERR_INVAL);
+    name[255] = '\0';
+    assert_int_equal(sp_worker_add_tool(rig->worker, &tool, NULL), 0);
+    rig_close(rig);
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
+    const struct CMUnitTest tests[] = {
+        CASE(a_call_is_answered),
+        CASE(a_thousand_calls_in_one_batch_are_answered_in_order),
+        CASE(a_large_argument_comes_back_whole),
+        CASE(an_exception_is_an_answer_with_its_text),
+        CASE(a_failure_that_is_no_exception_is_a_status),
+        CASE(an_unknown_tool_is_refused_with_near_names),
+        CASE(accept_any_hands_unknown_tools_to_the_binding),
+        CASE(the_page_shows_what_has_begun),
+        CASE(the_announcement_lists_the_tools),
+        CASE(a_refused_announcement_says_why),
+        CASE(an_announcement_ends_when_the_host_goes),
+        CASE(a_worker_that_cannot_start_says_so),
+        CASE(a_starting_worker_answers_pings),
+        CASE(pings_and_ping_calls_are_answered_while_a_tool_runs),
+        CASE(an_unknown_method_is_unimplemented),
+        CASE(a_call_without_a_message_is_an_error),
+        CASE(calls_beyond_the_queue_are_refused_while_busy),
+        CASE(stopping_ends_what_runs_and_sends_back_what_waits),
+        CASE(an_idle_worker_stops_at_once),
+        CASE(an_idle_worker_ends_when_the_host_does),
+        CASE(several_threads_answer_and_share_the_waiting),
+        CASE(more_threads_than_announced_are_an_error),
+        CASE(tools_are_checked_when_registered),
+    };
+#undef CASE
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
