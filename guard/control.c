@@ -223,7 +223,7 @@ static int spawn(const struct received *in, int *ret_stage)
     if (message->fds > GUARD_FDS_MAX || in->fds_count != 1 + message->fds) {
         return EINVAL;
     }
-    const char *block;
+    const char *block = NULL;
     int wrong = map_block(in->fds[0], message->block_bytes, &block);
     if (wrong != 0) {
         return wrong;

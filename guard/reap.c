@@ -252,7 +252,8 @@ void sp__reap_everything(void)
     /* Groups first: one call ends many, before any of them can react to the others. */
     for (size_t i = 0; i < sp__table_end(); i++) {
         const struct worker *worker = sp__table_at(i);
-        if (worker->state != WORKER_FREE && worker->state != WORKER_ENDED) {
+        if (worker->state != WORKER_FREE && worker->state != WORKER_ENDED &&
+            worker->pid > 0) {
             (void)kill(-worker->pid, SIGKILL);
             (void)kill(worker->pid, SIGKILL); /* it may not have its group yet */
         }

@@ -56,7 +56,7 @@ static struct {
     pid_t pid;             /* the guard's */
     struct rlimit nofile;  /* as the host has it: workers get it back */
     int nofile_raised;
-    char oom[16];          /* what workers write to oom_score_adj; "" for nothing */
+    char oom[24];          /* what workers write to oom_score_adj; "" for nothing */
 } inherited;
 
 static void read_oom_score(void)

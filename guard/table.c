@@ -76,7 +76,8 @@ void sp__table_release(struct worker *worker)
     sp__close(&worker->status_fd);
     sp__close(&worker->lifeline_fd);
     sp__close(&worker->pidfd);
-    *worker = (struct worker){.state = WORKER_FREE};
+    *worker = (struct worker){
+        .state = WORKER_FREE, .status_fd = -1, .lifeline_fd = -1, .pidfd = -1};
     while (end > 0 && rows[end - 1].state == WORKER_FREE) {
         end--;
     }

@@ -492,7 +492,7 @@ int sp__guard_spawn(struct guard *guard, uint64_t id,
                         "descriptors",
                         GUARD_FDS_MAX);
     }
-    struct pending *pending;
+    struct pending *pending = NULL;
     int rc = new_pending(guard, id, &pending, err);
     if (rc < 0) {
         return rc;
@@ -515,7 +515,7 @@ int sp__guard_spawn(struct guard *guard, uint64_t id,
 int sp__guard_kill(struct guard *guard, uint64_t id, int signal, int group,
                    sp_error *err)
 {
-    struct pending *pending;
+    struct pending *pending = NULL;
     int rc = new_pending(guard, id, &pending, err);
     if (rc < 0) {
         return rc;

@@ -54,16 +54,18 @@ void sp__runtime_nudge(struct sp_worker *w)
     }
 }
 
-static void step(struct slot *slot)
+/* To the next even number (attending; a slot begins so too) or the next odd one. */
+static void step(struct slot *slot, uint32_t odd)
 {
     uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
-    atomic_store_explicit(&slot->seq, seq + 1, memory_order_relaxed);
+    seq = odd ? seq + 1 : (seq | 1) + 1;
+    atomic_store_explicit(&slot->seq, seq, memory_order_relaxed);
 }
 
 void sp__slot_back(struct sp_worker *w, struct slot *slot)
 {
     sp__runtime_lock(w);
-    step(slot);
+    step(slot, 0);
     if (w->leader == LEADER_HELPER) {
         /* Once per long job. The helper enters poll only after it has dropped smu, so
          * the kick cannot be lost. */
@@ -83,7 +85,7 @@ void sp__slot_away(struct sp_worker *w, struct slot *slot)
             sp__helper_wake(w);
         }
     }
-    step(slot);
+    step(slot, 1);
     sp__runtime_unlock(w);
 }
 
@@ -212,7 +214,7 @@ static void end_start_up(struct sp_worker *w)
 {
     struct slot *front = &w->slots[w->slots_count - 1];
     if (atomic_load_explicit(&front->seq, memory_order_relaxed) & 1) {
-        step(front);
+        step(front, 0);
         rest(w, front);
     }
 }

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the command line to an open pit: configuration, flags over it, only the pool that
+ * is needed, started and ready.
+ *
+ * Without a daemon every command opens its own pit and closes it. A single call starts
+ * one worker of one pool, however large the configured pools are, unless --size or --set
+ * asks for more. On failure the error is on standard error and nothing is left open.
+ */
+#include "cli.h"
+
+#include <string.h>
+#include <time.h>
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- Configuration ------------------------------------------------------------------- */
+
+/* The index of the pool of -p, or of the first. */
+static int find_pool(const struct cli *cli, const sp_pit_options *options,
+                     size_t *ret_index)
+{
+    struct nearest nearest;
+    *ret_index = 0;
+    if (cli->pool == NULL) {
+        return CODE_OK;
+    }
+    nearest_init(&nearest, cli->pool);
+    for (size_t i = 0; i < options->pools_count; i++) {
+        if (strcmp(options->pools[i].name, cli->pool) == 0) {
+            *ret_index = i;
+            return CODE_OK;
+        }
+        nearest_offer(&nearest, options->pools[i].name);
+    }
+    if (nearest.name != NULL) {
+        return complain(CODE_NOT_FOUND, "no pool \"%s\"; did you mean \"%s\"?",
+                        cli->pool, nearest.name);
+    }
+    return complain(CODE_NOT_FOUND, "no pool \"%s\"; the first one is \"%s\"", cli->pool,
+                    options->pools[0].name);
+}
+
+static int set(sp_config *config, const char *pool, const char *key, const char *value)
+{
+    char full[160];
+    sp_error err = {0};
+    (void)snprintf(full, sizeof full, "pools.%s.%s", pool, key);
+    if (value == NULL || sp_config_set(config, full, value, &err) == 0) {
+        return CODE_OK;
+    }
+    int code = report(&err);
+    sp_error_clear(&err);
+    return code;
+}
+
+/* -a, -m, --python and --size concern the pool in use. */
+static int set_flags(const struct cli *cli, sp_config *config)
+{
+    const char *adapter = cli->function != NULL ? "none" : cli->adapter;
+    size_t index;
+    sp_error err = {0};
+    for (int i = 0; i < cli->sets_count; i++) {
+        if (sp_config_set(config, cli->sets[i].key, cli->sets[i].value, &err) < 0) {
+            int code = report(&err);
+            sp_error_clear(&err);
+            return code;
+        }
+    }
+    int code = find_pool(cli, sp_config_options(config), &index);
+    if (code != CODE_OK) {
+        return code;
+    }
+    const sp_pool_options *pool = &sp_config_options(config)->pools[index];
+    if ((adapter != NULL || cli->python != NULL) &&
+        strcmp(pool->runtime, "python") != 0) {
+        return complain(CODE_USAGE, "pool \"%s\" runs %s; -a, -m and --python need a "
+                                    "pool of Python workers",
+                        pool->name, pool->runtime);
+    }
+    code = set(config, pool->name, "adapter", adapter);
+    if (code == CODE_OK) {
+        code = set(config, pool->name, "python", cli->python);
+    }
+    if (code == CODE_OK) {
+        code = set(config, pool->name, "size", cli->workers);
+    }
+    return code;
+}
+
+int config_open(const struct cli *cli, sp_config **ret_config)
+{
+    sp_config *config = NULL;
+    sp_error err = {0};
+    if (sp_config_load(cli->config_path, &config, &err) < 0) {
+        int code = report(&err);
+        sp_error_clear(&err);
+        return code;
+    }
+    int code = set_flags(cli, config);
+    if (code != CODE_OK) {
+        sp_config_free(config);
+        return code;
+    }
+    *ret_config = config;
+    return CODE_OK;
+}
+
+/* --- The pit ------------------------------------------------------------------------- */
+
+static int has_size(const struct cli *cli)
+{
+    for (int i = 0; i < cli->sets_count; i++) {
+        size_t length = strlen(cli->sets[i].key);
+        if (length >= 5 && strcmp(cli->sets[i].key + length - 5, ".size") == 0) {
+            return 1;
+        }
+    }
+    return cli->workers != NULL;
+}
+
+int pit_open(const struct cli *cli, int flags, struct opened *ret)
+{
+    sp_error err = {0};
+    size_t index = 0;
+    *ret = (struct opened){0};
+    int code = config_open(cli, &ret->config);
+    if (code != CODE_OK) {
+        return code;
+    }
+    const sp_pit_options *options = sp_config_options(ret->config);
+    ret->options = *options;
+    ret->options.on_event = show_event;
+    ret->options.event_data = (void *)(uintptr_t)cli;
+    /* config_open() has found the pool of -p already. */
+    (void)find_pool(cli, options, &index);
+    memcpy(ret->pools, options->pools, options->pools_count * sizeof *ret->pools);
+    ret->options.pools = ret->pools;
+    if ((flags & OPEN_ONE_POOL) != 0 || cli->pool != NULL) {
+        ret->options.pools = &ret->pools[index];
+        ret->options.pools_count = 1;
+    }
+    if ((flags & OPEN_ONE_WORKER) != 0 && !has_size(cli)) {
+        ret->pools[index].workers = 1;
+    }
+    if (sp_pit_open(&ret->options, &ret->pit, &err) < 0) {
+        code = report(&err);
+        sp_error_clear(&err);
+        sp_config_free(ret->config);
+        return code;
+    }
+    code = watch_start(ret->pit);
+    if (code != CODE_OK) {
+        pit_close(ret);
+    }
+    return code;
+}
+
+/* "starting default: 3 of 4 workers ready" */
+static void show_start(const struct opened *opened)
+{
+    unsigned ready = 0;
+    unsigned wanted = 0;
+    for (size_t i = 0; i < opened->options.pools_count; i++) {
+        sp_pool_stats stats;
+        if (sp_pool_stats_get(opened->pit, opened->options.pools[i].name, &stats,
+                              NULL) == 0) {
+            ready += stats.available + stats.busy;
+            wanted += stats.workers;
+        }
+    }
+    progress("starting: %u of %u workers ready", ready, wanted);
+}
+
+int pit_wait(struct opened *opened)
+{
+    enum { SLICE_MS = 200 }; /* how soon an interrupt and the progress line show */
+    uint64_t limit = 0;
+    for (size_t i = 0; i < opened->options.pools_count; i++) {
+        uint64_t timeout = opened->options.pools[i].startup_timeout_ms;
+        limit = timeout > limit ? timeout : limit;
+    }
+    uint64_t deadline = now_ms() + limit;
+    for (;;) {
+        sp_error err = {0};
+        uint64_t now = now_ms();
+        uint64_t left = deadline > now ? deadline - now : 1;
+        int rc = sp_pit_await_ready(opened->pit, left < SLICE_MS ? left : SLICE_MS, &err);
+        if (rc == 0) {
+            progress_erase();
+            return CODE_OK;
+        }
+        if (watch_interrupted()) {
+            sp_error_clear(&err);
+            return CODE_INTERRUPTED;
+        }
+        if (rc != SP_ERR_NOT_READY || now_ms() >= deadline) {
+            int code = report(&err);
+            sp_error_clear(&err);
+            return code;
+        }
+        sp_error_clear(&err);
+        show_start(opened);
+    }
+}
+
+void pit_close(struct opened *opened)
+{
+    progress_erase();
+    watch_stop();
+    sp_pit_close(opened->pit);
+    sp_config_free(opened->config);
+    *opened = (struct opened){0};
+}

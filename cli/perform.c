@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One call or one stream, interruptible: what `call`, `stream` and the lines of a script
+ * have in common.
+ *
+ * The call is started without a callback and waited for, so that the watcher knows its
+ * id and can cancel it. Results and chunks leave as one line each: line ends inside JSON
+ * are white space and become spaces.
+ */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static sp_call_options options_of(const struct cli *cli)
+{
+    return (sp_call_options){.size = sizeof(sp_call_options),
+                             .pool = cli->pool,
+                             .session = cli->session,
+                             .timeout_ms = cli->timeout_ms};
+}
+
+int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
+                 int slot, sp_result *ret_result, sp_error *err)
+{
+    sp_call_options options = options_of(cli);
+    sp_id call;
+    int rc = sp_call_start(pit, tool, args, &options, NULL, NULL, &call, err);
+    if (rc < 0) {
+        return rc;
+    }
+    watch_call(slot, call);
+    rc = sp_call_wait(pit, call, ret_result, err);
+    watch_clear(slot);
+    return rc;
+}
+
+/* A chunk as one line: JSON whose line ends are spaces. Borrowed until the next call. */
+static const char *one_line(const sp_chunk *chunk, struct text *copy)
+{
+    if (memchr(chunk->data, '\n', chunk->size) == NULL &&
+        memchr(chunk->data, '\r', chunk->size) == NULL) {
+        return chunk->data;
+    }
+    copy->size = 0;
+    text_add(copy, chunk->data, chunk->size);
+    for (size_t i = 0; i < copy->size; i++) {
+        if (copy->data[i] == '\n' || copy->data[i] == '\r') {
+            copy->data[i] = ' ';
+        }
+    }
+    return copy->data;
+}
+
+int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
+                   int slot, line_cb cb, void *user_data, sp_error *err)
+{
+    sp_call_options options = options_of(cli);
+    sp_stream *stream = NULL;
+    struct text copy = {0};
+    sp_chunk chunk;
+    int rc = sp_stream_open(pit, tool, args, &options, &stream, err);
+    if (rc < 0) {
+        return rc;
+    }
+    watch_stream(slot, stream);
+    while ((rc = sp_stream_next(stream, &chunk, err)) == 1) {
+        const char *data = cli->binary ? chunk.data : one_line(&chunk, &copy);
+        if (cb(data, chunk.size, user_data) != 0) {
+            rc = SP_ERR_STOPPED_BY_CALLBACK;
+            break;
+        }
+    }
+    watch_clear(slot);
+    sp_stream_close(stream);
+    text_free(&copy);
+    return rc;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Standard error: errors in full, what workers print, the progress line.
+ *
+ * The main thread and the watcher both talk, so one lock keeps lines whole and takes the
+ * progress line away before anything else is written. With -o json an error is one JSON
+ * object on a line of its own; without, the first line is the sentence and the rest are
+ * the facts, indented, the last of them what to do.
+ */
+#include "cli.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct cli *current; /* for -q, -v and -o json */
+static int line_stands;           /* a progress line is on the terminal */
+static char line[256];
+
+void talk_init(struct cli *cli)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    int is_dumb = term == NULL || strcmp(term, "dumb") == 0;
+    cli->has_line = isatty(STDERR_FILENO) && !is_dumb && !cli->quiet;
+    if (no_color == NULL || no_color[0] == '\0') {
+        cli->has_color = isatty(STDOUT_FILENO) && !is_dumb;
+    }
+    current = cli;
+}
+
+static int wants_json(void)
+{
+    return current != NULL &&
+           (current->output == OUTPUT_JSON || current->output == OUTPUT_JSONL);
+}
+
+/* --- The progress line --------------------------------------------------------------- */
+
+static void erase_locked(void)
+{
+    if (line_stands) {
+        (void)fputs("\r\033[K", stderr);
+        line_stands = 0;
+    }
+}
+
+void progress_erase(void)
+{
+    (void)pthread_mutex_lock(&lock); /* cannot fail: a valid, plain mutex */
+    erase_locked();
+    (void)fflush(stderr);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void progress(const char *format, ...)
+{
+    if (current == NULL || !current->has_line) {
+        return;
+    }
+    va_list args;
+    (void)pthread_mutex_lock(&lock);
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    erase_locked();
+    print_clean(stderr, line, strnlen(line, 78)); /* a wrapped line cannot be erased */
+    (void)fflush(stderr);
+    line_stands = 1;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* --- Lines --------------------------------------------------------------------------- */
+
+void talk(const char *format, ...)
+{
+    if (current != NULL && current->quiet) {
+        return;
+    }
+    va_list args;
+    (void)pthread_mutex_lock(&lock);
+    erase_locked();
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* A name for mistakes that never reached the library. */
+static const char *code_name(int code)
+{
+    switch (code) {
+    case CODE_USAGE:
+        return "SP-USAGE";
+    case CODE_NOT_FOUND:
+        return "SP-NOT-FOUND";
+    case CODE_REFUSED:
+        return "SP-REFUSED";
+    case CODE_FINDING:
+        return "SP-FINDING";
+    default:
+        return "SP-SYSTEM";
+    }
+}
+
+int complain(int code, const char *format, ...)
+{
+    char *message = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&message, format, args);
+    va_end(args);
+    need(length < 0 ? NULL : message);
+    (void)pthread_mutex_lock(&lock);
+    erase_locked();
+    if (wants_json()) {
+        json_t *root =
+            json_pack("{s:i, s:{s:s, s:s+, s:i}}", "version", 1, "error", "name",
+                      code_name(code), "message", message, "", "exit", code);
+        if (root == NULL) { /* the message quotes bytes that are not UTF-8 */
+            root = json_pack("{s:i, s:{s:s, s:s}}", "version", 1, "error", "name",
+                             code_name(code), "message", "text that is not UTF-8");
+        }
+        char *text = need(json_dumps(root, JSON_COMPACT));
+        (void)fprintf(stderr, "%s\n", text);
+        free(text);
+        json_decref(root);
+    } else {
+        (void)fputs("error: ", stderr);
+        /* Line ends are ours; everything between them may quote somebody. */
+        for (char *rest = message, *part; (part = strsep(&rest, "\n")) != NULL;) {
+            print_clean(stderr, part, strlen(part));
+            (void)fputc('\n', stderr);
+        }
+    }
+    (void)pthread_mutex_unlock(&lock);
+    free(message);
+    return code;
+}
+
+/* --- Errors of the library ----------------------------------------------------------- */
+
+int exit_code_of(int error_code)
+{
+    switch (error_code) {
+    case SP_OK:
+        return CODE_OK;
+    case SP_ERR_INVAL:
+    case SP_ERR_CONFIG:
+    case SP_ERR_BAD_JSON:
+    case SP_ERR_BAD_ARGS:
+    case SP_ERR_TOO_BIG:
+    case SP_ERR_TOO_DEEP:
+        return CODE_USAGE;
+    case SP_ERR_NO_TOOL:
+    case SP_ERR_NO_POOL:
+    case SP_ERR_NOT_FOUND:
+        return CODE_NOT_FOUND;
+    case SP_ERR_REFUSED:
+    case SP_ERR_UNSUPPORTED:
+        return CODE_REFUSED;
+    case SP_ERR_QUEUE_TIMEOUT:
+    case SP_ERR_TIMEOUT:
+    case SP_ERR_NOT_READY:
+        return CODE_TIMEOUT;
+    case SP_ERR_REMOTE:
+    case SP_ERR_WORKER_DIED:
+    case SP_ERR_PROTOCOL:
+        return CODE_WORKER;
+    case SP_ERR_QUEUE_FULL:
+        return CODE_SATURATED;
+    case SP_ERR_CANCELLED:
+    case SP_ERR_STOPPED_BY_CALLBACK:
+        return CODE_INTERRUPTED;
+    default:
+        return CODE_UNREACHABLE;
+    }
+}
+
+static const char *executed_word(int executed)
+{
+    return executed == SP_EXECUTED_YES  ? "yes"
+           : executed == SP_EXECUTED_NO ? "no"
+                                        : "unknown";
+}
+
+static const char *category_word(int category)
+{
+    static const char *const words[] = {"none", "system", "usage",  "pool",
+                                        "time", "worker", "remote", "wire"};
+    size_t count = sizeof words / sizeof words[0];
+    return category >= 0 && (size_t)category < count ? words[category] : "none";
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text != NULL) {
+        /* Text that is no UTF-8 gives NULL, which set_new refuses: left out. */
+        (void)json_object_set_new(object, key, json_string(text));
+    }
+}
+
+json_t *error_to_json(const sp_error *err)
+{
+    json_t *error = need(json_object());
+    (void)json_object_set_new(error, "code", json_integer(err->code));
+    set_text(error, "name", sp_error_name(err->code));
+    set_text(error, "message", err->message);
+    set_text(error, "category", category_word(sp_error_category(err->code)));
+    (void)json_object_set_new(error, "retryable",
+                              json_boolean(sp_error_is_retryable(err->code)));
+    set_text(error, "executed", executed_word(err->executed));
+    (void)json_object_set_new(error, "attempts", json_integer(err->attempts));
+    (void)json_object_set_new(error, "grpc_status", json_integer(err->grpc_status));
+    set_text(error, "remote_type", err->remote_type);
+    set_text(error, "remote_message", err->remote_message);
+    set_text(error, "remote_trace", err->remote_trace);
+    if (err->worker_pid > 0) {
+        (void)json_object_set_new(error, "worker_pid", json_integer(err->worker_pid));
+    }
+    if (err->worker_pid > 0 && err->worker_exit >= 0) {
+        (void)json_object_set_new(error, "worker_exit", json_integer(err->worker_exit));
+    }
+    if (err->worker_signal > 0) {
+        (void)json_object_set_new(error, "worker_signal",
+                                  json_integer(err->worker_signal));
+    }
+    set_text(error, "worker_stderr", err->worker_stderr);
+    set_text(error, "hint", sp_error_hint(err->code));
+    (void)json_object_set_new(error, "exit", json_integer(exit_code_of(err->code)));
+    return error;
+}
+
+/* "  name     first line" and the further lines below it, at most `max` of them, the
+ * last ones when there are more. */
+static void fact(const char *name, const char *text, size_t max)
+{
+    size_t lines = 1;
+    size_t size = strlen(text);
+    while (size > 0 && text[size - 1] == '\n') {
+        size--;
+    }
+    for (size_t i = 0; i < size; i++) {
+        lines += text[i] == '\n';
+    }
+    const char *at = text;
+    for (size_t i = 0; at < text + size; i++) {
+        const char *end = memchr(at, '\n', (size_t)(text + size - at));
+        size_t length = end != NULL ? (size_t)(end - at) : (size_t)(text + size - at);
+        if (i + max >= lines) {
+            (void)fprintf(stderr, "  %-8s ", name);
+            print_clean(stderr, at, length);
+            (void)fputc('\n', stderr);
+            name = "";
+        }
+        at += length + 1;
+    }
+}
+
+static void report_cause(const sp_error *err)
+{
+    char text[160];
+    if (err->worker_pid <= 0) {
+        return;
+    }
+    if (err->worker_signal > 0) {
+        (void)snprintf(text, sizeof text, "worker pid %d was killed by signal %d (%s)",
+                       err->worker_pid, err->worker_signal,
+                       strsignal(err->worker_signal));
+        fact("cause", text, 1);
+    } else if (err->worker_exit >= 0) {
+        (void)snprintf(text, sizeof text, "worker pid %d ended with exit status %d",
+                       err->worker_pid, err->worker_exit);
+        fact("cause", text, 1);
+    }
+}
+
+static void report_text(const sp_error *err)
+{
+    const char *hint = sp_error_hint(err->code);
+    (void)fprintf(stderr, "error %s: ", sp_error_name(err->code));
+    print_clean(stderr, err->message, strlen(err->message));
+    (void)fputc('\n', stderr);
+    report_cause(err);
+    if (err->remote_trace != NULL && err->remote_trace[0] != '\0') {
+        fact("trace", err->remote_trace, 24);
+    } else if (err->remote_message != NULL &&
+               strstr(err->message, err->remote_message) == NULL) {
+        fact("remote", err->remote_message, 4);
+    }
+    if (err->worker_stderr != NULL && err->worker_stderr[0] != '\0') {
+        fact("stderr", err->worker_stderr, 12);
+    }
+    if (err->executed == SP_EXECUTED_UNKNOWN) {
+        fact("executed", "perhaps: the tool may have run, wholly or in part", 1);
+    }
+    if (hint[0] != '\0') {
+        fact("try", hint, 2);
+    }
+}
+
+int report(const sp_error *err)
+{
+    (void)pthread_mutex_lock(&lock);
+    erase_locked();
+    if (wants_json()) {
+        json_t *root = need(json_pack("{s:i, s:o}", "version", 1, "error",
+                                      error_to_json(err)));
+        char *text = need(json_dumps(root, JSON_COMPACT));
+        (void)fprintf(stderr, "%s\n", text);
+        free(text);
+        json_decref(root);
+    } else {
+        report_text(err);
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return exit_code_of(err->code);
+}
+
+/* --- Events -------------------------------------------------------------------------- */
+
+void show_event(const sp_event *event, void *user_data)
+{
+    const struct cli *cli = user_data;
+    int is_output = event->kind == SP_EVENT_WORKER_OUTPUT;
+    int is_warning = event->kind == SP_EVENT_WARNING;
+    if (cli->quiet || (!is_output && !is_warning && !cli->verbose)) {
+        return;
+    }
+    const char *message = event->message != NULL ? event->message : "";
+    (void)pthread_mutex_lock(&lock);
+    erase_locked();
+    if (is_warning) {
+        (void)fputs("warning: ", stderr);
+    } else {
+        (void)fprintf(stderr, "[%s/%u] ", event->pool != NULL ? event->pool : "",
+                      event->slot);
+    }
+    if (!is_output && !is_warning) {
+        (void)fprintf(stderr, "%s pid %d", sp_event_name(event->kind), event->pid);
+        if (event->kind == SP_EVENT_WORKER_READY) {
+            (void)fprintf(stderr, " after %llu ms",
+                          (unsigned long long)event->duration_ms);
+        }
+        (void)fputs(message[0] != '\0' ? ": " : "", stderr);
+    }
+    print_clean(stderr, message, strlen(message));
+    (void)fputc('\n', stderr);
+    (void)pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker with bad manners, one per first argument. It reports on descriptor 1 and,
+ * where it stays alive, ignores every signal that can be ignored.
+ */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static _Noreturn void stay(void)
+{
+    for (int i = 1; i < NSIG; i++) {
+        (void)signal(i, SIG_IGN);
+    }
+    for (;;) {
+        (void)pause();
+    }
+}
+
+static int show_arguments(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        dprintf(1, "arg %s\n", argv[i]);
+    }
+    for (char **env = environ; *env != NULL; env++) {
+        dprintf(1, "env %s\n", *env);
+    }
+    char folder[4096];
+    dprintf(1, "cwd %s\n", getcwd(folder, sizeof folder));
+    return 0;
+}
+
+static int show_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir)) {
+            dprintf(1, "%s ", entry->d_name);
+        }
+    }
+    dprintf(1, "\n");
+    return closedir(dir);
+}
+
+static void show_lines(const char *path, const char *only)
+{
+    char line[256];
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, only, strlen(only)) == 0) {
+            dprintf(1, "%s", line);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+}
+
+static int show_state(void)
+{
+    show_lines("/proc/self/status", "SigBlk");
+    show_lines("/proc/self/status", "SigIgn");
+    show_lines("/proc/self/status", "SigCgt");
+    struct rlimit files;
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    dprintf(1, "group %d session %d files %llu umask %o oom ", getpgrp() == getpid(),
+            getsid(0) == getpid(), (unsigned long long)files.rlim_cur, umask(0));
+    show_lines("/proc/self/oom_score_adj", "");
+    return 0;
+}
+
+/* A grandchild that ignores everything: in this group, or out of it by double fork and
+ * setsid. Its number is printed by itself, when it ignores. */
+static void beget(int escapes)
+{
+    if (fork() != 0) {
+        return;
+    }
+    if (escapes) {
+        (void)setsid();
+        if (fork() != 0) {
+            _exit(0);
+        }
+    }
+    for (int i = 1; i < NSIG; i++) {
+        (void)signal(i, SIG_IGN);
+    }
+    dprintf(1, "%d\n", (int)getpid());
+    stay();
+}
+
+static int crash(void)
+{
+    struct rlimit none = {0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)raise(SIGSEGV);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "arguments") == 0) {
+        return show_arguments(argc, argv);
+    }
+    if (strcmp(what, "fds") == 0) {
+        return show_fds();
+    }
+    if (strcmp(what, "state") == 0) {
+        return show_state();
+    }
+    if (strcmp(what, "exit") == 0) {
+        return atoi(argv[2]);
+    }
+    if (strcmp(what, "crash") == 0) {
+        return crash();
+    }
+    if (strcmp(what, "family") == 0 || strcmp(what, "hostile") == 0) {
+        beget(0);
+    }
+    if (strcmp(what, "escape") == 0 || strcmp(what, "hostile") == 0) {
+        beget(1);
+    }
+    if (strcmp(what, "leave") == 0) { /* daemonise one, then end when told */
+        beget(1);
+        char byte;
+        return read(0, &byte, 1) == 1;
+    }
+    if (strcmp(what, "stay") == 0) {
+        dprintf(1, "%d\n", (int)getpid());
+    }
+    stay();
+}
