@@ -66,9 +66,11 @@ static void reset_signals(void)
     sigset_t all;
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
-    struct sigaction standard = {.sa_handler = SIG_DFL};
+    /* Past the C library, which keeps two signals to itself and has the child of
+     * posix_spawn() ignore them. Zeroes say SIG_DFL, no flags, an empty mask. */
+    static const unsigned char standard[64];
     for (int signal = 1; signal < NSIG; signal++) {
-        (void)sigaction(signal, &standard, NULL); /* SIGKILL and such refuse: good */
+        (void)syscall(SYS_rt_sigaction, signal, standard, NULL, (NSIG - 1) / 8);
     }
 }
 
@@ -110,6 +112,16 @@ static int watch_host(pid_t host)
     return pidfd;
 }
 
+/* Should somebody have stopped the guard (SIGSTOP), the host's death continues it: the
+ * kernel sends SIGCONT when the lifeline closes. */
+static void wake_with_host(void)
+{
+    if (fcntl(GUARD_FD_LIFELINE, F_SETSIG, SIGCONT) == 0 &&
+        fcntl(GUARD_FD_LIFELINE, F_SETOWN, getpid()) == 0) {
+        (void)fcntl(GUARD_FD_LIFELINE, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC);
+    }
+}
+
 static int watch_children(void)
 {
     sigset_t child;
@@ -139,7 +151,7 @@ static void settle_starting(nfds_t count)
         /* A worker that was reaped a moment ago has been settled by that. */
         if (polled[AT_WORKERS + i].revents != 0 &&
             polled_worker[i]->status_fd == polled[AT_WORKERS + i].fd) {
-            sp__spawn_settle(polled_worker[i]);
+            sp__spawn_settle(polled_worker[i], 0);
         }
     }
 }
@@ -210,6 +222,7 @@ int main(int argc, char **argv)
     polled[AT_LIFELINE].fd = GUARD_FD_LIFELINE; /* no events: hang-up is always told */
     polled[AT_HOST].fd = watch_host((pid_t)strtol(argv[1], NULL, 10));
     polled[AT_HOST].events = POLLIN;
+    wake_with_host();
     polled[AT_SIGNAL].fd = children;
     polled[AT_SIGNAL].events = POLLIN;
 

@@ -177,7 +177,7 @@ static void take(pid_t pid)
     struct worker *worker = sp__table_by_pid(pid);
     if (worker != NULL) {
         if (worker->state == WORKER_SPAWNING) {
-            sp__spawn_settle(worker); /* its end of the pipe is closed: this decides */
+            sp__spawn_settle(worker, 1);
         }
         (void)kill(-pid, SIGKILL); /* ESRCH: nobody is left there, as it should be */
     }
@@ -242,7 +242,8 @@ static void wait_for_death(void)
 {
     sigset_t child;
     (void)sigemptyset(&child);
-    (void)sigaddset(&child, SIGCHLD); /* blocked since the start, so it can be awaited */
+    (void)sigaddset(&child,
+                    SIGCHLD); /* blocked since the start, so it can be awaited */
     struct timespec turn = {.tv_nsec = END_TURN_MS * 1000000L};
     (void)sigtimedwait(&child, NULL, &turn);
 }

@@ -10,7 +10,7 @@
 /* What execve() needs, borrowed from the block it was read from. */
 struct spawn_request {
     char *strings[GUARD_STRINGS_MAX + 2]; /* argv, NULL, environment, NULL */
-    char **argv;             /* argv[0] is an absolute path: what is executed */
+    char **argv; /* argv[0] is an absolute path: what is executed */
     char **env;
     const char *working_dir; /* "" stays where the guard is */
 };

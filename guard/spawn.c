@@ -47,16 +47,19 @@
 /* Workers are the first to go when memory runs out, the host and the guard are not. */
 enum { OOM_RAISE = 500, OOM_MAX = 1000 };
 
+#define LIFELINE_PATH "/proc/self/fd/4"
+_Static_assert(GUARD_FD_LIFELINE == 4, "LIFELINE_PATH names it");
+
 struct failure {
     int32_t stage;
     int32_t os_errno;
 };
 
 static struct {
-    pid_t pid;             /* the guard's */
-    struct rlimit nofile;  /* as the host has it: workers get it back */
+    pid_t pid;            /* the guard's */
+    struct rlimit nofile; /* as the host has it: workers get it back */
     int nofile_raised;
-    char oom[24];          /* what workers write to oom_score_adj; "" for nothing */
+    char oom[24]; /* what workers write to oom_score_adj; "" for nothing */
 } inherited;
 
 static void read_oom_score(void)
@@ -167,9 +170,6 @@ static int place_fds(int *status_fd, const int *fds, uint32_t count)
     /* Whatever else is open must not reach the worker. The guard's own descriptors are
      * close-on-exec from birth, so an old kernel's refusal changes nothing. */
     (void)syscall(SYS_close_range, count, ~0u, CLOSE_RANGE_CLOEXEC);
-    for (uint32_t i = count; i < 3; i++) {
-        (void)close((int)i);
-    }
     return 0;
 }
 
@@ -227,9 +227,7 @@ int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
     }
     /* A second description of the same pipe end. Without /proc there is none, and the
      * other ties have to do. */
-    char name[32];
-    (void)snprintf(name, sizeof name, "/proc/self/fd/%d", GUARD_FD_LIFELINE);
-    worker->lifeline_fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    worker->lifeline_fd = open(LIFELINE_PATH, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
     pid_t pid = clone_self(&worker->pidfd);
     if (pid == 0) {
@@ -242,11 +240,11 @@ int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
     return wrong;
 }
 
-void sp__spawn_settle(struct worker *worker)
+void sp__spawn_settle(struct worker *worker, int ended)
 {
     struct failure failure;
     ssize_t n = read(worker->status_fd, &failure, sizeof failure);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (n < 0 && errno == EAGAIN && !ended) {
         return;
     }
     sp__close(&worker->status_fd);

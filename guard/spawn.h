@@ -15,7 +15,8 @@ void sp__spawn_init(void);
 int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
                     const int *fds, uint32_t fds_count);
 
-/* Its status pipe spoke: the row becomes RUNNING or FAILED and its reply is due. */
-void sp__spawn_settle(struct worker *worker);
+/* Its status pipe spoke, or it `ended`: the row becomes RUNNING or FAILED and its reply
+ * is due. */
+void sp__spawn_settle(struct worker *worker, int ended);
 
 #endif

@@ -23,16 +23,16 @@ enum worker_state {
 };
 
 struct worker {
-    uint64_t id;       /* the host's name for it */
+    uint64_t id; /* the host's name for it */
     enum worker_state state;
-    pid_t pid;         /* ours alone until reaped: the number cannot be reused */
-    int status_fd;     /* SPAWNING: read end of the pipe that closes at exec; or -1 */
-    int lifeline_fd;   /* the kernel's lifeline of its process group; or -1 */
-    int pidfd;         /* until it is handed to the host; or -1 */
-    int reply_due;     /* SPAWNED is still to be sent */
-    int exit_due;      /* EXITED is still to be sent, after SPAWNED */
-    int os_errno;      /* FAILED: why ... */
-    int stage;         /* ... and where */
+    pid_t pid;       /* ours alone until reaped: the number cannot be reused */
+    int status_fd;   /* SPAWNING: read end of the pipe that closes at exec; or -1 */
+    int lifeline_fd; /* the kernel's lifeline of its process group; or -1 */
+    int pidfd;       /* until it is handed to the host; or -1 */
+    int reply_due;   /* SPAWNED is still to be sent */
+    int exit_due;    /* EXITED is still to be sent, after SPAWNED */
+    int os_errno;    /* FAILED: why ... */
+    int stage;       /* ... and where */
     struct guard_message exit; /* what EXITED will say */
 };
 

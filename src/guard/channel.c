@@ -153,9 +153,9 @@ static int create_sealed(const struct sp_buffer *block, int *ret_fd, sp_error *e
         return sp__fail_errno(err, errno, "memfd for a spawn request");
     }
     int wrong = write_all(fd, block->data, block->size);
-    if (wrong == 0 && fcntl(fd, F_ADD_SEALS,
-                            F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW |
-                                F_SEAL_SEAL) != 0) {
+    if (wrong == 0 &&
+        fcntl(fd, F_ADD_SEALS,
+              F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         wrong = errno;
     }
     if (wrong != 0) {

@@ -39,7 +39,7 @@
 #include "guard/protocol.h"
 
 enum {
-    SPAWN_WINDOW = 32,     /* spawns sent and not answered */
+    SPAWN_WINDOW = 32, /* spawns sent and not answered */
     READY_LIMIT_MS = 5000,
     CLOSE_LIMIT_MS = 6000, /* the guard itself gives up after five seconds */
     LOST_LIMIT_MS = 100,   /* from its socket's end to its own; microseconds, really */
@@ -67,8 +67,8 @@ struct guard {
     int lifeline; /* the only write end of the pipe there is */
     int level;
     int lost;
-    int reaped;   /* by us or by the host's own means: nothing to wait for */
-    int blocked;  /* the socket was full when it was last tried */
+    int reaped;          /* by us or by the host's own means: nothing to wait for */
+    int blocked;         /* the socket was full when it was last tried */
     uint32_t unanswered; /* spawns sent and not answered */
     struct list waiting; /* struct pending, oldest first */
 };
@@ -142,7 +142,8 @@ static int wait_guard(struct guard *guard, int limit_ms, struct guard_exit *ret)
         struct pollfd process = {.fd = guard->pidfd, .events = POLLIN};
         int left_ms = (int)(end_ms - now_ms);
         (void)poll(&process, 1,
-                   guard->pidfd >= 0 || left_ms < POLL_TURN_MS ? left_ms : POLL_TURN_MS);
+                   guard->pidfd >= 0 || left_ms < POLL_TURN_MS ? left_ms
+                                                               : POLL_TURN_MS);
     }
 }
 
@@ -421,7 +422,8 @@ static void flush(struct guard *guard)
 {
     guard->blocked = 0;
     struct link *next;
-    for (struct link *l = guard->waiting.first; l != NULL && !guard->blocked; l = next) {
+    for (struct link *l = guard->waiting.first; l != NULL && !guard->blocked;
+         l = next) {
         next = l->next;
         struct pending *pending = ITEM(l, struct pending, link);
         if (send_pending(guard, pending)) {

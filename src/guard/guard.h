@@ -27,9 +27,9 @@ struct guard_exit {
     int exit_code;   /* its exit status, or -1 when a signal killed it */
     int exit_signal; /* that signal, or 0 */
     int core_dumped;
-    uint64_t user_us;      /* processor time, children it waited for included */
+    uint64_t user_us; /* processor time, children it waited for included */
     uint64_t system_us;
-    uint64_t rss_max_kib;  /* largest resident set */
+    uint64_t rss_max_kib; /* largest resident set */
 };
 
 struct guard_events {

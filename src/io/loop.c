@@ -50,6 +50,7 @@ struct loop {
 struct watch {
     uv_poll_t poll;
     struct loop *loop;
+    int wanted; /* what the kernel was asked for last: asking again costs a call */
     void (*on_ready)(void *user, int events);
     void *user;
 };
@@ -248,7 +249,7 @@ int sp__watch_open(struct loop *loop, int fd, void (*on_ready)(void *user, int e
         return sp__fail_errno(err, -rc, "watch descriptor %d", fd);
     }
     watch->poll.data = watch;
-    (void)uv_poll_start(&watch->poll, UV_READABLE, poll_cb);
+    sp__watch_set(watch, WATCH_READ);
     *ret_watch = watch;
     return SP_OK;
 }
@@ -257,6 +258,10 @@ void sp__watch_set(struct watch *watch, int events)
 {
     int wanted = ((events & WATCH_READ) ? UV_READABLE : 0) |
                  ((events & WATCH_WRITE) ? UV_WRITABLE : 0);
+    if (wanted == watch->wanted) {
+        return;
+    }
+    watch->wanted = wanted;
     if (wanted == 0) {
         (void)uv_poll_stop(&watch->poll);
     } else {

@@ -557,6 +557,7 @@ static void call_ended(struct worker_call *call, sp_error *failure, struct worke
 }
 
 static const struct worker_events worker_events = {
+    .on_spawned = sp__pool_worker_spawned,
     .on_ready = sp__pool_worker_ready,
     .on_stopping = sp__pool_worker_stopping,
     .on_dead = sp__pool_worker_dead,

@@ -151,6 +151,11 @@ int sp__pool_is_ready(const struct pool *pool)
     return pool->idle.length + pool->busy.length == pool->options.workers;
 }
 
+void sp__pool_worker_spawned(struct worker *worker)
+{
+    tell(worker->owner, SP_EVENT_WORKER_SPAWNED, worker, NULL, 0, worker->name);
+}
+
 void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *announce)
 {
     struct pool *pool = worker->owner;

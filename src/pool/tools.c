@@ -28,25 +28,12 @@ void sp__tools_init(struct tools *tools)
     (void)pthread_mutex_init(&tools->lock, NULL);
 }
 
-static void free_spec(struct proto_tool *spec)
-{
-    /* Reuse the announcement's own destructor: it knows every string. */
-    struct proto_announce holder = {.tools_count = 1};
-    holder.tools = sp__malloc(sizeof *holder.tools);
-    if (holder.tools != NULL) {
-        holder.tools[0] = *spec;
-        sp__proto_announce_fini(&holder);
-    }
-}
-
 void sp__tools_fini(struct tools *tools)
 {
     for (size_t i = 0; i < tools->capacity; i++) {
         struct tool *tool = tools->table[i];
         if (tool != NULL) {
-            if (tool->announced) {
-                free_spec(&tool->spec);
-            }
+            sp__proto_tool_fini(&tool->spec);
             sp__free(tool->name);
             sp__free(tool);
         }

@@ -123,6 +123,7 @@ int sp__proto_put_announce(struct sp_buffer *out, const struct proto_announce *a
 int sp__proto_get_announce(const uint8_t *data, size_t size, struct proto_announce *ret,
                            sp_error *err) SP_MUST_CHECK;
 void sp__proto_announce_fini(struct proto_announce *announce);
+void sp__proto_tool_fini(struct proto_tool *tool);
 
 int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted, const char *message,
                                  sp_error *err) SP_MUST_CHECK;

@@ -268,19 +268,24 @@ int sp__proto_get_announce(const uint8_t *data, size_t size, struct proto_announ
     return SP_OK;
 }
 
+void sp__proto_tool_fini(struct proto_tool *tool)
+{
+    for (size_t i = 0; i < tool->params_count; i++) {
+        sp__free(tool->params[i].name);
+        sp__free(tool->params[i].type);
+        sp__free(tool->params[i].description);
+        sp__free(tool->params[i].default_json);
+    }
+    sp__free(tool->params);
+    sp__free(tool->name);
+    sp__free(tool->description);
+    *tool = (struct proto_tool){0};
+}
+
 void sp__proto_announce_fini(struct proto_announce *announce)
 {
     for (size_t i = 0; i < announce->tools_count; i++) {
-        struct proto_tool *tool = &announce->tools[i];
-        for (size_t k = 0; k < tool->params_count; k++) {
-            sp__free(tool->params[k].name);
-            sp__free(tool->params[k].type);
-            sp__free(tool->params[k].description);
-            sp__free(tool->params[k].default_json);
-        }
-        sp__free(tool->params);
-        sp__free(tool->name);
-        sp__free(tool->description);
+        sp__proto_tool_fini(&announce->tools[i]);
     }
     sp__free(announce->tools);
     sp__free(announce->worker_id);

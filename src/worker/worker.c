@@ -524,7 +524,9 @@ void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
             failure->os_errno == ENOENT || failure->os_errno == EACCES;
         worker->why = WHY_REFUSED;
         die(worker, &(struct guard_exit){.exit_code = -1});
+        return;
     }
+    worker->events->on_spawned(worker);
 }
 
 void sp__workshop_on_exited(struct workshop *shop, uint64_t id,

@@ -78,6 +78,8 @@ struct worker_death {
 
 struct worker;
 struct worker_events {
+    /* Its process exists: pid is known. */
+    void (*on_spawned)(struct worker *worker);
     /* It takes calls now. announce is NULL for stock workers. */
     void (*on_ready)(struct worker *worker, const struct proto_announce *announce);
     /* It became STOPPING: no more calls for it. */

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,7 +34,7 @@
 
 enum { DEADLINE_MS = 20000, GONE_MS = 1000, RECORDS = 1024 };
 
-static const char *misbehave;
+static char misbehave[4096];
 static char guard_path[4096];
 
 /* What the guard told about worker `id`, at index `id`. */
@@ -189,7 +190,9 @@ static void read_lines(int fd, char *text, size_t max, int lines)
     while (lines > 0 && used < max - 1 && sp__now_ms() < end_ms) {
         struct pollfd readable = {.fd = fd, .events = POLLIN};
         if (poll(&readable, 1, 100) <= 0) {
-            sp__guard_on_readable(host.guard);
+            if (host.guard != NULL) {
+                sp__guard_on_readable(host.guard);
+            }
             continue;
         }
         ssize_t n = read(fd, text + used, 1);
@@ -353,8 +356,8 @@ static void arguments_environment_and_directory_arrive(void **state)
                                     .fds_count = 2};
     assert_int_equal(sp__guard_spawn(host.guard, 1, &command, NULL), SP_OK);
     (void)close(out[1]);
-    char text[1024];
-    char wanted[1024];
+    char text[8192];
+    char wanted[8192];
     read_lines(out[0], text, sizeof text, 1000);
     (void)snprintf(wanted, sizeof wanted,
                    "arg %s\narg arguments\narg \narg a b\nc\nenv A=1\nenv EMPTY=\n"
@@ -582,12 +585,20 @@ static void daemonised_process_of_a_live_worker_is_spared(void **state)
 static void worker_that_exits_leaves_no_daemon(void **state)
 {
     (void)state;
-    int out = misbehaving(1, "leave", NULL); /* reads end of file and exits */
-    int daemon = watch_next(out);
+    const char *const argv[] = {misbehave, "leave", NULL};
+    int in[2];
+    int out[2];
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    spawn(1, argv, (const int[]){in[0], out[1]}, 2);
+    (void)close(in[0]);
+    (void)close(out[1]);
+    int daemon = watch_next(out[0]);
+    (void)close(in[1]); /* the worker reads end of file and exits */
     assert_true(pump(&host.exited, 1));
     assert_int_equal(host.records[1].exit.exit_code, 0);
     assert_true(is_gone(daemon, GONE_MS));
-    (void)close(out);
+    (void)close(out[0]);
 }
 
 static void close_ends_everything(void **state)
@@ -666,20 +677,19 @@ static void guard_survives_every_signal_but_kill(void **state)
 
 /* ---- the host dies ---- */
 
-enum { VICTIM_WORKERS = 8 };
+enum { VICTIM_WORKERS = 8, VICTIM_PROCESSES = 3 * VICTIM_WORKERS + 1 };
 
 struct victim {
     pid_t pid;
-    int guard;                        /* watched, as the rest */
-    int watched[2 * VICTIM_WORKERS];  /* grandchildren of each worker */
-    int workers[VICTIM_WORKERS];
     pid_t guard_pid;
-    int leak;                         /* write end that ends a leaking sibling; or -1 */
+    int watched[VICTIM_PROCESSES];
+    int leak; /* write end that ends a leaking sibling; or -1 */
 };
 
 /* In a child: be a host with hostile workers, tell their numbers, wait to be killed. */
 static _Noreturn void be_victim(int tell, int hold)
 {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the test fail */
     memset(&host, 0, sizeof host);
     if (sp__guard_open(guard_path, &events, &host, &host.guard, NULL) < 0) {
         _exit(1);
@@ -701,24 +711,16 @@ static _Noreturn void be_victim(int tell, int hold)
     for (uint64_t id = 1; id <= VICTIM_WORKERS; id++) {
         dprintf(tell, "%d\n", host.records[id].pid);
     }
-    dprintf(tell, "%d\n", sp__guard_pid(host.guard));
     if (hold >= 0 && fork() == 0) {
         /* An embedding program's own child, which never executes anything and so keeps
          * the socket and the lifeline open. */
         char byte;
         _exit(read(hold, &byte, 1) == 1);
     }
-    dprintf(tell, "0\n");
+    dprintf(tell, "%d\n", sp__guard_pid(host.guard)); /* last: all is set up */
     for (;;) {
         (void)pause();
     }
-}
-
-static int read_number(int fd)
-{
-    char text[32];
-    read_lines(fd, text, sizeof text, 1);
-    return atoi(text);
 }
 
 static void start_victim(struct victim *victim, int leaks)
@@ -741,30 +743,10 @@ static void start_victim(struct victim *victim, int leaks)
     if (leaks) {
         (void)close(hold[0]);
     }
-    /* Numbers come in any order; the last two are the guard's and 0. */
-    int numbers[3 * VICTIM_WORKERS + 2];
-    int count = 0;
-    do {
-        numbers[count] = read_number(tell[0]);
-    } while (numbers[count++] != 0 && count < 3 * VICTIM_WORKERS + 2);
-    while (count < 3 * VICTIM_WORKERS + 2) {
-        numbers[count++] = read_number(tell[0]);
+    /* Workers, grandchildren and the guard, in any order. */
+    for (size_t i = 0; i < VICTIM_PROCESSES; i++) {
+        victim->watched[i] = watch_next(tell[0]);
     }
-    int at = 0;
-    for (int i = 0; i < count; i++) {
-        if (numbers[i] != 0) {
-            int fd = watch(numbers[i]);
-            if (at < 2 * VICTIM_WORKERS) {
-                victim->watched[at] = fd;
-            } else if (at < 3 * VICTIM_WORKERS) {
-                victim->workers[at - 2 * VICTIM_WORKERS] = fd;
-            } else {
-                victim->guard = fd;
-            }
-            at++;
-        }
-    }
-    assert_int_equal(at, 3 * VICTIM_WORKERS + 1);
     (void)close(tell[0]);
     /* The guard is the victim's only child that is called so. */
     char path[64];
@@ -780,12 +762,10 @@ static void start_victim(struct victim *victim, int leaks)
 static void assert_all_gone(struct victim *victim)
 {
     uint64_t end_ms = sp__now_ms() + GONE_MS;
-    for (size_t i = 0; i < 2 * VICTIM_WORKERS + VICTIM_WORKERS + 1; i++) {
-        int fd = i < 2 * VICTIM_WORKERS   ? victim->watched[i]
-                 : i < 3 * VICTIM_WORKERS ? victim->workers[i - 2 * VICTIM_WORKERS]
-                                          : victim->guard;
+    for (size_t i = 0; i < VICTIM_PROCESSES; i++) {
         uint64_t now_ms = sp__now_ms();
-        assert_true(is_gone(fd, now_ms < end_ms ? (int)(end_ms - now_ms) : 0));
+        assert_true(
+            is_gone(victim->watched[i], now_ms < end_ms ? (int)(end_ms - now_ms) : 0));
     }
     assert_int_equal(waitpid(victim->pid, NULL, 0), victim->pid);
 }
@@ -954,11 +934,11 @@ static int check_left(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || getenv("SNAKEPIT_GUARD") == NULL) {
+    if (argc < 2 || realpath(argv[1], misbehave) == NULL ||
+        getenv("SNAKEPIT_GUARD") == NULL) {
         print_error("usage: SNAKEPIT_GUARD=GUARD test_guard MISBEHAVE\n");
         return 2;
     }
-    misbehave = argv[1];
     (void)snprintf(guard_path, sizeof guard_path, "%s", getenv("SNAKEPIT_GUARD"));
     (void)alarm(240); /* a hang is a failure */
     const struct CMUnitTest tests[] = {

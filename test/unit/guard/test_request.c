@@ -14,8 +14,7 @@
 static struct spawn_request request;
 
 /* Parse a block given as a literal, its last NUL included. */
-#define PARSE(argc_, envc_, text)                                                      \
-    parse(argc_, envc_, 0, sizeof text, text, sizeof text)
+#define PARSE(argc_, envc_, text) parse(argc_, envc_, 0, sizeof text, text, sizeof text)
 
 static int parse(uint32_t argc, uint32_t envc, uint32_t fds, uint32_t says,
                  const char *block, size_t size)

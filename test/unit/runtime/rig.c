@@ -165,6 +165,19 @@ static void run_generator(struct rig *rig, sp_job *job, int slow)
     generator_close(rig, job, g, 0);
 }
 
+/* Chunks in one go, then something long without a chunk. */
+static void run_burst(struct rig *rig, sp_job *job)
+{
+    for (int i = 0; i < 20; i++) {
+        if (sp_job_chunk(job, sp_text("12345678"), NULL) != 1) {
+            atomic_fetch_add(&rig->bad, 1);
+        }
+    }
+    tick(rig->begun);
+    (void)wait_gate(rig);
+    (void)sp_job_end(job, NULL);
+}
+
 static void run_break(struct rig *rig, sp_job *job)
 {
     if (sp_job_chunk(job, sp_text("1"), NULL) < 0) {
@@ -196,6 +209,8 @@ static void run(struct rig *rig, sp_job *job)
         (void)sp_job_end(job, NULL);
     } else if (strcmp(tool, "single") == 0) {
         reply(rig, job, "\"one\"");
+    } else if (strcmp(tool, "burst") == 0) {
+        run_burst(rig, job);
     } else if (strcmp(tool, "break") == 0) {
         run_break(rig, job);
     } else {
@@ -243,7 +258,7 @@ static void *announce_and_serve(void *arg)
 static void add_tools(struct rig *rig)
 {
     static const char *const names[] = {"add",   "echo", "wait",   "raise", "mute",
-                                        "count", "slow", "single", "break"};
+                                        "count", "slow", "single", "break", "burst"};
     sp_tool_param params[] = {{.name = "a", .type = "int"},
                               {.name = "b", .default_json = "1"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

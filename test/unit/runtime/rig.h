@@ -11,6 +11,7 @@
  *   count [n,size]    stream: n chunks of `size` bytes that begin with their number
  *   slow [n]          stream: tells `begun` after each chunk and waits for a `gate`
  *   single            stream whose tool returns one value
+ *   burst             stream: 20 chunks, tells `begun`, waits for a `gate`
  *   break             stream: one chunk, then an exception
  */
 #ifndef TEST_RUNTIME_RIG_H

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call: one question, one answer, one line of JSON.
+ *
+ * The pit has one pool and one worker for as long as the call takes. With -m the first
+ * word is not needed: the function is the tool. `-o text` prints a text result without
+ * quotes and anything else as indented JSON, for people.
+ */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -o text: what a person would like to read. */
+static void print_for_people(const char *json, size_t size)
+{
+    json_error_t error;
+    json_t *value = json_loadb(json, size, JSON_DECODE_ANY, &error);
+    if (value == NULL) { /* integers beyond 64 bits: print what was sent */
+        (void)fwrite(json, 1, size, stdout);
+    } else if (json_is_string(value)) {
+        (void)fwrite(json_string_value(value), 1, json_string_length(value), stdout);
+    } else {
+        char *text = need(json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY));
+        (void)fputs(text, stdout);
+        free(text);
+    }
+    (void)fputc('\n', stdout);
+    json_decref(value);
+}
+
+static int print_result(const struct cli *cli, const sp_result *result)
+{
+    progress_erase();
+    if (cli->binary) {
+        if (result->binary == NULL) {
+            return complain(CODE_FINDING, "the result has no binary part; without "
+                                          "--binary its JSON is printed");
+        }
+        (void)fwrite(result->binary, 1, result->binary_bytes, stdout);
+        return CODE_OK;
+    }
+    if (cli->output == OUTPUT_TEXT) {
+        print_for_people(result->json, result->json_bytes);
+        return CODE_OK;
+    }
+    for (size_t i = 0; i < result->json_bytes; i++) {
+        char c = result->json[i];
+        (void)fputc(c == '\n' || c == '\r' ? ' ' : c, stdout);
+    }
+    (void)fputc('\n', stdout);
+    return CODE_OK;
+}
+
+static int call_in(struct cli *cli, struct opened *opened, const char *tool,
+                   struct text *args)
+{
+    sp_result result = {0};
+    sp_error err = {0};
+    int code = pit_wait(opened);
+    if (code != CODE_OK) {
+        return code;
+    }
+    cli->pool = opened->options.pools[0].name;
+    progress("calling %s", tool);
+    sp_bytes bytes = {args->data, args->size};
+    if (perform_call(opened->pit, cli, tool, bytes, 0, &result, &err) == 0) {
+        code = print_result(cli, &result);
+    } else if (watch_interrupted()) {
+        talk("interrupted");
+        code = CODE_INTERRUPTED;
+    } else {
+        code = report(&err);
+    }
+    sp_result_clear(&result);
+    sp_error_clear(&err);
+    return code;
+}
+
+int cmd_call(struct cli *cli)
+{
+    struct opened opened;
+    struct text args = {0};
+    const char *tool = cli->function;
+    int first = 0;
+    if (tool == NULL && cli->words_count == 0) {
+        return complain(CODE_USAGE, "which tool? snakepit call TOOL [a=5 ...]; "
+                                    "`snakepit tools` lists them");
+    }
+    if (tool == NULL) {
+        tool = cli->words[0];
+        first = 1;
+    }
+    /* Arguments first: a slip in them should not wait for a worker. */
+    int code = arguments_build(cli->words + first, cli->words_count - first, &args);
+    if (code == CODE_OK) {
+        code = pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened);
+        if (code == CODE_OK) {
+            code = call_in(cli, &opened, tool, &args);
+            /* The answer leaves before the workers do. */
+            int written = print_flush();
+            code = code != CODE_OK ? code : written;
+            pit_close(&opened);
+        }
+    }
+    text_free(&args);
+    return code;
+}

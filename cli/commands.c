@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of commands: what each is called, takes and tells in --help.
+ *
+ * Help, completion and "did you mean" read this table, so a command is described once.
+ */
+#include "cli.h"
+
+#include <string.h>
+
+#define CALL_OPTIONS                                                                   \
+    {"session", 's', "ID", OPTION_SESSION, "session the call belongs to"},             \
+        {"timeout", 't', "TIME", OPTION_TIMEOUT, "longest time, such as 30s or 2h"}
+
+static const struct option_spec call_options[] = {
+    CALL_OPTIONS,
+    {"binary", 0, NULL, OPTION_BINARY, "write the raw bytes of the result, not its JSON"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec stream_options[] = {
+    CALL_OPTIONS,
+    {"count", 'n', "N", OPTION_COUNT, "stop after N chunks"},
+    {"binary", 0, NULL, OPTION_BINARY, "write chunks as they are, without line ends"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec run_options[] = {
+    CALL_OPTIONS,
+    {"parallel", 'j', "N", OPTION_PARALLEL, "run N lines at once; output keeps its order"},
+    {"keep-going", 'k', NULL, OPTION_KEEP_GOING, "go on after a line that failed"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec status_options[] = {
+    {"workers", 'w', NULL, OPTION_WORKERS, "list the workers too, as -o wide"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec tools_options[] = {
+    {"names", 0, NULL, OPTION_NAMES, "names only, one on a line"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec config_options[] = {
+    {"changed", 0, NULL, OPTION_CHANGED, "show: only what differs from the default"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec write_options[] = {
+    {"force", 'f', NULL, OPTION_FORCE, "replace files that exist"},
+    {"lang", 0, "LANGUAGE", OPTION_LANG, "language of the adapter: python"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+const struct command commands[] = {
+    {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",
+     "Starts one worker, calls the tool and ends the worker again. Standard output gets\n"
+     "the result as one line of JSON and nothing else.\n"
+     "\n"
+     "Arguments:\n"
+     "  a=5 s=hello     a value is JSON when it is valid JSON, else text\n"
+     "  a:=5            the value must be JSON\n"
+     "  a=@file         the text of a file; a:=@file reads JSON from it\n"
+     "  '{\"a\": 5}'      all arguments as a JSON object; '[5]' gives positional ones\n"
+     "  - or @file      all arguments, from standard input or a file\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit call add a=2 b=3\n"
+     "  snakepit call process_text text=@README.md operation=upper\n"
+     "  snakepit call -a adapter.py hello name=Ada\n"
+     "  snakepit call -m statistics.fmean '[[1, 2, 3]]'\n"
+     "  snakepit call compute --timeout 2s operation=add a=1 b=2\n",
+     call_options, cmd_call, "tools"},
+    {"complete", "WORDS", NULL, "", NULL, cmd_complete, ""},
+    {"completion", "bash|zsh|fish", "print the completion script of a shell",
+     "Examples:\n"
+     "  source <(snakepit completion bash)\n"
+     "  snakepit completion zsh > ~/.zfunc/_snakepit\n"
+     "  snakepit completion fish > ~/.config/fish/completions/snakepit.fish\n",
+     NULL, cmd_completion, "bash|fish|zsh"},
+    {"config", "check [FILE] | show | explain [KEY]",
+     "check, show or explain the configuration",
+     "check    read the configuration and say whether it is sound; exit code 1 when not\n"
+     "show     every setting in force: value, where it comes from, default\n"
+     "explain  what a key means, its range, default and environment variable;\n"
+     "         without a key all of them\n"
+     "\n"
+     "A value comes from a flag, else the environment (SNAKEPIT_...), else the file, else\n"
+     "the default. The file is --config, $SNAKEPIT_CONFIG, ./snakepit.yaml,\n"
+     "~/.config/snakepit/snakepit.yaml or /etc/snakepit/snakepit.yaml.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit config check snakepit.yaml\n"
+     "  snakepit config show --changed\n"
+     "  snakepit config explain queue.max\n",
+     config_options, cmd_config, "check|explain|show"},
+    {"doctor", "", "check what workers need on this machine",
+     "Looks at the configuration, the interpreter, the guard, the bridge and the adapter,\n"
+     "makes a real call, and looks at limits and kernel features. One line each: ok, warn\n"
+     "or fail, with what to do. Exit code 1 when something failed.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit doctor\n"
+     "  snakepit doctor --python /opt/python3.12/bin/python3 -a myapp.adapters:Main\n"
+     "  snakepit doctor -o json\n",
+     NULL, cmd_doctor, ""},
+    {"explain", "[CODE|WORD]", "explain an error code or a word",
+     "Without an argument lists everything there is to explain.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit explain SP-QUEUE-FULL\n"
+     "  snakepit explain backoff\n",
+     NULL, cmd_explain, "words"},
+    {"gen", "adapter NAME", "write the template of an adapter",
+     "Writes NAME.py with a class, tools and a stream. It works as it is.\n"
+     "\n"
+     "Example:\n"
+     "  snakepit gen adapter weather\n"
+     "  snakepit call -a weather.py hello name=Ada\n",
+     write_options, cmd_gen, "adapter"},
+    {"help", "[COMMAND]", "explain a command", "Example:\n  snakepit help call\n", NULL,
+     cmd_help, "commands"},
+    {"init", "[DIR]", "write a configuration and an adapter to start with",
+     "Writes snakepit.yaml and adapter.py into DIR (else here) that work at once.\n"
+     "\n"
+     "Example:\n"
+     "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
+     write_options, cmd_init, "folders"},
+    {"run", "SCRIPT", "run a file of calls on one pit",
+     "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- is\n"
+     "standard input) and leaves nothing behind. Each line prints one line of JSON, a\n"
+     "stream one for each chunk. It stops at the first line that fails; the exit code is\n"
+     "that of the first failure.\n"
+     "\n"
+     "  # a comment\n"
+     "  add a=1 b=2\n"
+     "  echo {\"quotes\": \"not needed around JSON\"}\n"
+     "  call process_text text=\"two words\" operation=upper --timeout 5s\n"
+     "  stream ping_stream count=3\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit run work.pit\n"
+     "  seq 100 | sed 's/.*/add a=& b=1/' | snakepit run - --parallel 8 --size 4\n",
+     run_options, cmd_run, "files"},
+    {"status", "", "start the pools and show how they are",
+     "Exit code 0 when every worker is ready, 1 when some are, 2 when none is.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit status\n"
+     "  snakepit status -o wide\n"
+     "  snakepit status -o json | jq .state\n",
+     status_options, cmd_status, ""},
+    {"stream", "TOOL [ARGUMENTS]", "call a tool and print its chunks as they come",
+     "Standard output gets one line for each chunk. On a terminal a progress line on\n"
+     "standard error counts them. Arguments are those of `snakepit call`.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit stream ping_stream count=5\n"
+     "  snakepit stream tail_and_analyze path=/var/log/syslog --count 10\n"
+     "  snakepit stream process_large_dataset file_path=data.csv -o jsonl | tail -1\n",
+     stream_options, cmd_stream, "tools"},
+    {"tools", "[NAME]", "list the tools of a pool, or explain one",
+     "Examples:\n"
+     "  snakepit tools\n"
+     "  snakepit tools add\n"
+     "  snakepit tools -a adapter.py -o json\n",
+     tools_options, cmd_tools, "tools"},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        if (strcmp(command->name, name) == 0) {
+            return command;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The benchmark programs' common part: see measure.h.
+ *
+ * Percentiles come from a histogram with classes of equal relative width, so that a
+ * million latencies cost no memory and the error stays below half a percent. A program
+ * that cannot go on says why on standard error and exits with status 1; run.py then
+ * fails too, because a table with holes would be read as a result.
+ */
+#include "measure.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void give_up(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    exit(1);
+}
+
+const char *option_text(int argc, char **argv, const char *name, const char *otherwise)
+{
+    for (int i = 1; i + 1 < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, name) == 0) {
+            return argv[i + 1];
+        }
+    }
+    return otherwise;
+}
+
+long option_number(int argc, char **argv, const char *name, long otherwise)
+{
+    const char *text = option_text(argc, argv, name, NULL);
+    if (text == NULL) {
+        return otherwise;
+    }
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 0) {
+        give_up("--%s: not a number: %s", name, text);
+    }
+    return value;
+}
+
+/* ---- latencies ---- */
+
+static size_t class_of(uint64_t ns)
+{
+    if (ns < (1u << LATENCY_SUB_BITS)) {
+        return (size_t)ns;
+    }
+    unsigned power = 63u - (unsigned)__builtin_clzll(ns) - LATENCY_SUB_BITS;
+    size_t at = ((size_t)(power + 1) << LATENCY_SUB_BITS) +
+                (size_t)((ns >> power) & ((1u << LATENCY_SUB_BITS) - 1));
+    size_t last = ((size_t)LATENCY_POWERS << LATENCY_SUB_BITS) - 1;
+    return at < last ? at : last;
+}
+
+/* The middle of a class. */
+static uint64_t value_of(size_t at)
+{
+    if (at < (1u << LATENCY_SUB_BITS)) {
+        return at;
+    }
+    unsigned power = (unsigned)(at >> LATENCY_SUB_BITS) - 1;
+    uint64_t low = ((uint64_t)(at & ((1u << LATENCY_SUB_BITS) - 1)) |
+                    (1u << LATENCY_SUB_BITS))
+                   << power;
+    return low + (((uint64_t)1 << power) >> 1);
+}
+
+static double latency_us(const struct latencies *latencies, double share)
+{
+    uint64_t wanted = (uint64_t)((double)latencies->total * share);
+    uint64_t seen = 0;
+    size_t classes = sizeof latencies->counts / sizeof latencies->counts[0];
+    for (size_t i = 0; i < classes; i++) {
+        seen += latencies->counts[i];
+        if (seen > wanted) {
+            return (double)value_of(i) / 1000.0;
+        }
+    }
+    return (double)latencies->max_ns / 1000.0;
+}
+
+/* ---- the closed loop ---- */
+
+void load_begin(struct load *load, uint32_t in_flight, long warm_ms, long measure_ms)
+{
+    memset(load, 0, sizeof *load);
+    load->in_flight = in_flight;
+    load->begin_ns = now_ns() + (uint64_t)warm_ms * 1000000u;
+    load->end_ns = load->begin_ns + (uint64_t)measure_ms * 1000000u;
+}
+
+int load_ended(struct load *load, uint64_t started_ns, uint64_t ended_ns, int is_right)
+{
+    struct latencies *latencies = &load->latencies;
+    load->wrong += !is_right;
+    if (ended_ns >= load->end_ns) {
+        return 0;
+    }
+    if (ended_ns >= load->begin_ns) {
+        uint64_t ns = ended_ns - started_ns;
+        latencies->counts[class_of(ns)]++;
+        latencies->total++;
+        latencies->max_ns = ns > latencies->max_ns ? ns : latencies->max_ns;
+    }
+    return 1;
+}
+
+void load_join(struct load *into, const struct load *from)
+{
+    size_t classes = sizeof into->latencies.counts / sizeof into->latencies.counts[0];
+    for (size_t i = 0; i < classes; i++) {
+        into->latencies.counts[i] += from->latencies.counts[i];
+    }
+    into->latencies.total += from->latencies.total;
+    into->wrong += from->wrong;
+    if (from->latencies.max_ns > into->latencies.max_ns) {
+        into->latencies.max_ns = from->latencies.max_ns;
+    }
+}
+
+void load_print(const struct load *load, const char *what, const char *extra)
+{
+    const struct latencies *latencies = &load->latencies;
+    double seconds = (double)(load->end_ns - load->begin_ns) / 1e9;
+    printf("{\"what\":\"%s\",\"in_flight\":%u,\"rate\":%.0f,\"p50_us\":%.2f,"
+           "\"p99_us\":%.2f,\"max_us\":%.2f,\"counted\":%llu,\"wrong\":%llu%s%s}\n",
+           what, load->in_flight, (double)latencies->total / seconds,
+           latency_us(latencies, 0.50), latency_us(latencies, 0.99),
+           (double)latencies->max_ns / 1000.0, (unsigned long long)latencies->total,
+           (unsigned long long)load->wrong, extra[0] != '\0' ? "," : "", extra);
+    (void)fflush(stdout);
+}
+
+/* ---- numbers ---- */
+
+static char *put_number(char *text, uint32_t value)
+{
+    char digits[10];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0) {
+        *text++ = digits[--n];
+    }
+    return text;
+}
+
+size_t put_arguments(char *text, uint32_t a, uint32_t b)
+{
+    char *at = text;
+    memcpy(at, "{\"a\":", 5);
+    at = put_number(at + 5, a);
+    memcpy(at, ",\"b\":", 5);
+    at = put_number(at + 5, b);
+    *at++ = '}';
+    return (size_t)(at - text);
+}
+
+int64_t get_result(const char *text, size_t size)
+{
+    const char *end = text + size;
+    const char *at = size == 0 ? NULL : memchr(text, ':', size);
+    if (at == NULL) {
+        return -1;
+    }
+    at++;
+    while (at < end && *at == ' ') {
+        at++;
+    }
+    int64_t value = at < end && *at >= '0' && *at <= '9' ? 0 : -1;
+    for (; at < end && *at >= '0' && *at <= '9'; at++) {
+        value = value * 10 + (*at - '0');
+    }
+    return value;
+}
+
+/* ---- /proc ---- */
+
+uint64_t resident_bytes(pid_t pid)
+{
+    char path[64];
+    unsigned long long pages = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%*u %llu", &pages) != 1) {
+        pages = 0;
+    }
+    (void)fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int has_entry(const char *pid, const char *entry)
+{
+    static char environment[256 * 1024];
+    char path[300];
+    (void)snprintf(path, sizeof path, "/proc/%s/environ", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    size_t size = 0;
+    ssize_t n;
+    while (size < sizeof environment - 1 &&
+           (n = read(fd, environment + size, sizeof environment - 1 - size)) > 0) {
+        size += (size_t)n;
+    }
+    (void)close(fd);
+    environment[size] = '\0';
+    for (size_t at = 0; at < size; at += strlen(environment + at) + 1) {
+        if (strcmp(environment + at, entry) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int processes_with(const char *entry)
+{
+    int count = 0;
+    DIR *proc = opendir("/proc");
+    if (proc == NULL) {
+        give_up("/proc cannot be read: %s", strerrordesc_np(errno));
+    }
+    struct dirent *item;
+    while ((item = readdir(proc)) != NULL) {
+        if (item->d_name[0] >= '1' && item->d_name[0] <= '9' &&
+            atoi(item->d_name) != getpid()) {
+            count += has_entry(item->d_name, entry);
+        }
+    }
+    (void)closedir(proc);
+    return count;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all benchmark programs share: a clock, latencies, a closed loop's book-keeping,
+ * numbers to and from text, and a look into /proc.
+ *
+ * A closed loop keeps so many calls in flight: each answer starts the next call. What
+ * ends before `begin_ns` warms up and is not counted.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { LATENCY_SUB_BITS = 8, LATENCY_POWERS = 40 };
+
+/* Counts by size, each class at most 1/256 wide. */
+struct latencies {
+    uint64_t counts[LATENCY_POWERS << LATENCY_SUB_BITS];
+    uint64_t total;
+    uint64_t max_ns;
+};
+
+struct load {
+    uint32_t in_flight;
+    uint64_t begin_ns;
+    uint64_t end_ns;
+    uint64_t wrong; /* answers that were errors, or not the right ones */
+    struct latencies latencies;
+};
+
+uint64_t now_ns(void);
+
+/* The value behind --NAME, or what is given for its absence. Exits on nonsense. */
+long option_number(int argc, char **argv, const char *name, long otherwise);
+const char *option_text(int argc, char **argv, const char *name, const char *otherwise);
+
+/* Say why and exit with status 1. */
+void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+void load_begin(struct load *load, uint32_t in_flight, long warm_ms, long measure_ms);
+/* A call has ended. Returns 1 when another shall begin. */
+int load_ended(struct load *load, uint64_t started_ns, uint64_t ended_ns, int is_right);
+void load_join(struct load *into, const struct load *from);
+/* One line of JSON. `extra` is JSON members that follow, or "". */
+void load_print(const struct load *load, const char *what, const char *extra);
+
+/* {"a":A,"b":B} into `text` (64 bytes are enough); returns how many bytes. */
+size_t put_arguments(char *text, uint32_t a, uint32_t b);
+/* The integer behind the first colon of `text`, or -1. */
+int64_t get_result(const char *text, size_t size);
+
+/* Resident bytes of a process, 0 when there is none. */
+uint64_t resident_bytes(pid_t pid);
+/* Processes, this one left out, whose environment at their start had `entry`. */
+int processes_with(const char *entry);
+
+#endif

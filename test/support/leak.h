@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fixture that every test runs in: what a test leaves behind fails it.
+ *
+ *     static void heap_gives_the_earliest_first(void **state) { ... }
+ *
+ *     int main(void)
+ *     {
+ *         const struct CMUnitTest tests[] = {TEST(heap_gives_the_earliest_first)};
+ *         return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
+ *     }
+ */
+#ifndef TEST_SUPPORT_LEAK_H
+#define TEST_SUPPORT_LEAK_H
+
+#include <stdint.h>
+
+#include "cm.h"
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
+
+int leak_setup(void **state);
+int leak_teardown(void **state);
+
+/* Run before the checks of this test, the last given first, also when it failed. */
+void leak_at_end(void (*fn)(void));
+
+/* A folder for files of the test's own, removed with them after it. */
+const char *leak_folder(void);
+/* The path of a file in that folder; borrowed until the test is over. */
+const char *leak_path(const char *name);
+
+/* The value of SNAKEPIT_TEST_MARK: every process that this test starts has it. */
+const char *leak_mark(void);
+
+/* Milliseconds for an event that must come: longer where everything is slow (a
+ * sanitizer, valgrind, SNAKEPIT_TEST_PATIENCE). */
+uint64_t patience_ms(uint64_t usual_ms);
+
+/* Wait until a condition holds; fails the test after ten patient seconds. What it asks
+ * is another process's or thread's doing, so there is nothing to be woken by. */
+#define UNTIL(condition)                                                               \
+    do {                                                                               \
+        uint64_t until_ms = leak_now_ms() + patience_ms(10000);                        \
+        while (!(condition)) {                                                         \
+            if (leak_now_ms() > until_ms) {                                            \
+                fail_msg("never came true: %s", #condition);                           \
+            }                                                                          \
+            leak_pause();                                                              \
+        }                                                                              \
+    } while (0)
+
+uint64_t leak_now_ms(void);
+void leak_pause(void); /* a few milliseconds, between two looks */
+
+#endif
