@@ -157,6 +157,9 @@ void talk_init(struct cli *cli);
 /* One line, unless -q. */
 void talk(const char *format, ...) SP_PRINTF(1, 2);
 
+/* Put in front of what complain() and report() say on this thread: "script:3: ". */
+void talk_where(const char *where);
+
 /* "error: ..." with a full line; returns `code`. */
 int complain(int code, const char *format, ...) SP_PRINTF(2, 3);
 
@@ -257,6 +260,7 @@ int watch_interrupted(void);
 enum { WATCH_SLOTS = 256 };
 void watch_call(int slot, sp_id call);
 void watch_stream(int slot, sp_stream *stream);
+void watch_cancel(int slot);
 void watch_clear(int slot);
 
 /* --- perform.c: one call or stream, as the commands and scripts share it --- */

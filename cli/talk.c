@@ -20,6 +20,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct cli *current; /* for -q, -v and -o json */
 static int line_stands;           /* a progress line is on the terminal */
 static char line[256];
+static _Thread_local char where[300]; /* in front of this thread's errors */
 
 void talk_init(struct cli *cli)
 {
@@ -91,6 +92,11 @@ void talk(const char *format, ...)
     (void)pthread_mutex_unlock(&lock);
 }
 
+void talk_where(const char *text)
+{
+    (void)snprintf(where, sizeof where, "%s", text);
+}
+
 /* A name for mistakes that never reached the library. */
 static const char *code_name(int code)
 {
@@ -121,7 +127,7 @@ int complain(int code, const char *format, ...)
     if (wants_json()) {
         json_t *root =
             json_pack("{s:i, s:{s:s, s:s+, s:i}}", "version", 1, "error", "name",
-                      code_name(code), "message", message, "", "exit", code);
+                      code_name(code), "message", where, message, "exit", code);
         if (root == NULL) { /* the message quotes bytes that are not UTF-8 */
             root = json_pack("{s:i, s:{s:s, s:s}}", "version", 1, "error", "name",
                              code_name(code), "message", "text that is not UTF-8");
@@ -131,7 +137,7 @@ int complain(int code, const char *format, ...)
         free(text);
         json_decref(root);
     } else {
-        (void)fputs("error: ", stderr);
+        (void)fprintf(stderr, "error: %s", where);
         /* Line ends are ours; everything between them may quote somebody. */
         for (char *rest = message, *part; (part = strsep(&rest, "\n")) != NULL;) {
             print_clean(stderr, part, strlen(part));
@@ -283,7 +289,7 @@ static void report_cause(const sp_error *err)
 static void report_text(const sp_error *err)
 {
     const char *hint = sp_error_hint(err->code);
-    (void)fprintf(stderr, "error %s: ", sp_error_name(err->code));
+    (void)fprintf(stderr, "error %s: %s", sp_error_name(err->code), where);
     print_clean(stderr, err->message, strlen(err->message));
     (void)fputc('\n', stderr);
     report_cause(err);
@@ -309,8 +315,11 @@ int report(const sp_error *err)
     (void)pthread_mutex_lock(&lock);
     erase_locked();
     if (wants_json()) {
-        json_t *root = need(json_pack("{s:i, s:o}", "version", 1, "error",
-                                      error_to_json(err)));
+        json_t *root = need(
+            json_pack("{s:i, s:o}", "version", 1, "error", error_to_json(err)));
+        if (where[0] != '\0') {
+            set_text(json_object_get(root, "error"), "where", where);
+        }
         char *text = need(json_dumps(root, JSON_COMPACT));
         (void)fprintf(stderr, "%s\n", text);
         free(text);

@@ -172,3 +172,10 @@ void watch_clear(int slot)
 {
     set_slot(slot, (struct slot){0});
 }
+
+void watch_cancel(int slot)
+{
+    (void)pthread_mutex_lock(&watch.lock);
+    cancel_slot(&watch.slots[slot]);
+    (void)pthread_mutex_unlock(&watch.lock);
+}

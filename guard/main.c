@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -60,15 +61,13 @@ static int is_called_by_library(void)
 }
 
 /* Default dispositions, which workers inherit, and every signal blocked, which they do
- * not (spawn.c). A host that ignores SIGCHLD must not make the guard lose exits. */
+ * not (spawn.c). A host that ignores SIGCHLD must not make the guard lose exits. Both go
+ * past the C library, which keeps two signals to itself. */
 static void reset_signals(void)
 {
-    sigset_t all;
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, NULL);
-    /* Past the C library, which keeps two signals to itself and has the child of
-     * posix_spawn() ignore them. Zeroes say SIG_DFL, no flags, an empty mask. */
-    static const unsigned char standard[64];
+    static const unsigned char standard[64]; /* SIG_DFL, no flags, an empty mask */
+    static const uint64_t all[2] = {~UINT64_C(0), ~UINT64_C(0)};
+    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, NULL, (NSIG - 1) / 8);
     for (int signal = 1; signal < NSIG; signal++) {
         (void)syscall(SYS_rt_sigaction, signal, standard, NULL, (NSIG - 1) / 8);
     }

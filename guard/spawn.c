@@ -189,9 +189,8 @@ static _Noreturn void become(const struct worker *worker,
     }
     /* The dispositions are the defaults: main.c restored them. The umask is the host's
      * on purpose: files of an embedded program's workers look like its own. */
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    static const uint64_t none[2];
+    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, (NSIG - 1) / 8);
     (void)execve(request->argv[0], request->argv, request->env);
     give_up(status_fd, GUARD_STAGE_EXEC, errno);
 }

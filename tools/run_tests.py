@@ -85,6 +85,8 @@ def run_pytest(folder: str, build: Path, mark: str | None) -> Counter:
             command += ["-m", mark]
         environment = dict(os.environ, SNAKEPIT_BUILD=str(build))
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        if folder.startswith("bridges/python"):
+            environment["PYTHONPATH"] = str(build / "bridges" / "python")
         print(f"--- pytest {folder}", flush=True)
         status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         count = Counter()

@@ -7,16 +7,20 @@
  * and wakes callers), then the loop sleeps until the next event or deadline.
  *
  * Posting takes the inbox lock for two pointer writes; the loop takes the whole list in
- * one swap. The wake-up is sent only when the list was empty, so a burst costs one.
+ * one swap. The loop looks into the inbox before it sleeps and says so when it does, so a
+ * wake-up is written only to a loop that sleeps: a burst costs one, a busy loop none.
  *
  * All timers share one uv_timer over a heap: a call's deadline costs two heap steps and
  * no libuv call.
  */
 #include "io/loop.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -24,15 +28,18 @@
 #include "base/latch.h"
 #include "base/mem.h"
 
+enum { INBOX_ROUNDS = 4 };
+
 struct loop {
     /* Set before start, then constant. */
     struct loop_events events;
     void *user;
+    int wake_fd; /* an eventfd */
     pthread_t thread; /* to join; who asks for the thread uses on_thread */
 
     /* Loop thread. */
     uv_loop_t uv;
-    uv_async_t wake;
+    uv_poll_t wake;
     uv_timer_t timer;
     uv_prepare_t prepare;
     struct heap timers;
@@ -45,6 +52,7 @@ struct loop {
     pthread_mutex_t lock;
     struct command *first;
     struct command **last;
+    int asleep; /* the loop is in, or on its way to, the kernel: write to wake_fd */
 };
 
 struct watch {
@@ -75,40 +83,53 @@ int sp__on_loop(const struct loop *loop)
 
 /* ---- inbox ---- */
 
+static void wake(struct loop *loop)
+{
+    uint64_t one = 1;
+    (void)!write(loop->wake_fd, &one, sizeof one); /* an eventfd at 0 takes it */
+}
+
 void sp__loop_post(struct loop *loop, struct command *command)
 {
     command->next = NULL;
     pthread_mutex_lock(&loop->lock);
-    int was_empty = loop->first == NULL;
     *loop->last = command;
     loop->last = &command->next;
+    int was_asleep = loop->asleep;
+    loop->asleep = 0;
     pthread_mutex_unlock(&loop->lock);
-    if (was_empty) {
-        /* Fails only for a closing handle, and closing drains the list anyway. */
-        (void)uv_async_send(&loop->wake);
+    if (was_asleep) {
+        wake(loop);
     }
 }
 
-static void run_commands(struct loop *loop)
+/* Run what was posted; 1 when there was something, 0 (and asleep from now on) when not. */
+static int run_commands(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     struct command *command = loop->first;
     loop->first = NULL;
     loop->last = &loop->first;
+    loop->asleep = command == NULL;
     pthread_mutex_unlock(&loop->lock);
-
+    if (command == NULL) {
+        return 0;
+    }
+    touch(loop);
     while (command != NULL) {
         struct command *next = command->next; /* run() may free it */
         command->run(command, loop->user);
         command = next;
     }
+    return 1;
 }
 
-static void wake_cb(uv_async_t *handle)
+static void wake_cb(uv_poll_t *handle, int status, int events)
 {
     struct loop *loop = handle->data;
-    touch(loop);
-    run_commands(loop);
+    uint64_t count;
+    (void)!read(loop->wake_fd, &count, sizeof count);
+    (void)run_commands(loop);
 }
 
 struct errand {
@@ -209,14 +230,24 @@ static void arm_timer(struct loop *loop)
 
 /* ---- the end of a turn ---- */
 
+/* Before the loop sleeps. What was posted meanwhile is run first, a few times over; then
+ * descriptors have their turn again, and a wake-up to itself keeps the rest from waiting. */
 static void prepare_cb(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
-    if (!loop->dirty) {
-        return;
+    for (int round = 0;; round++) {
+        if (loop->dirty) {
+            loop->dirty = 0;
+            loop->events.on_turn_end(loop->user);
+        }
+        if (round == INBOX_ROUNDS) {
+            wake(loop);
+            break;
+        }
+        if (!run_commands(loop)) {
+            break;
+        }
     }
-    loop->dirty = 0;
-    loop->events.on_turn_end(loop->user);
     arm_timer(loop);
 }
 
@@ -319,19 +350,25 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
     loop->timer_due_ms = UINT64_MAX;
     (void)pthread_mutex_init(&loop->lock, NULL);
 
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0) {
+        sp__fail_errno(err, errno, "make the loop's wake-up");
+        goto free_loop;
+    }
     int rc = uv_loop_init(&loop->uv);
     if (rc < 0) {
         sp__fail_errno(err, -rc, "start the event loop");
-        goto free_loop;
+        goto close_wake;
     }
     loop->wake.data = loop;
     loop->timer.data = loop;
     loop->prepare.data = loop;
-    rc = uv_async_init(&loop->uv, &loop->wake, wake_cb);
+    rc = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
     if (rc < 0) {
-        sp__fail_errno(err, -rc, "make the loop's wake-up");
+        sp__fail_errno(err, -rc, "watch the loop's wake-up");
         goto close_uv;
     }
+    (void)uv_poll_start(&loop->wake, UV_READABLE, wake_cb);
     (void)uv_timer_init(&loop->uv, &loop->timer);
     (void)uv_prepare_init(&loop->uv, &loop->prepare);
     (void)uv_prepare_start(&loop->prepare, prepare_cb);
@@ -350,6 +387,8 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
 
 close_uv:
     (void)uv_loop_close(&loop->uv);
+close_wake:
+    (void)close(loop->wake_fd);
 free_loop:
     (void)pthread_mutex_destroy(&loop->lock);
     sp__free(loop);
@@ -375,6 +414,7 @@ void sp__loop_close(struct loop *loop)
     int rc = uv_loop_close(&loop->uv);
     assert(rc == 0); /* a watch that its owner forgot to close */
     (void)rc;
+    (void)close(loop->wake_fd);
     sp__heap_fini(&loop->timers);
     (void)pthread_mutex_destroy(&loop->lock);
     sp__free(loop);

@@ -112,8 +112,8 @@ void sp__conn_flush(struct conn *c)
             }
         }
     }
-    if (sp__h2_is_done(c->h2) && !c->stuck) {
-        c->broken = 1;
+    if (c->role == CONN_STRANGER && sp__h2_is_done(c->h2) && !c->stuck) {
+        c->broken = 1; /* inherited ones are the host's to close */
     }
 }
 

@@ -90,12 +90,12 @@ SP_API uint64_t sp_job_time_left_ms(const sp_job *job)
 
 SP_API void sp_job_set_data(sp_job *job, void *data)
 {
-    job->data = data;
+    atomic_store_explicit(&job->data, data, memory_order_release);
 }
 
 SP_API void *sp_job_data(const sp_job *job)
 {
-    return job->data;
+    return atomic_load_explicit(&job->data, memory_order_acquire);
 }
 
 /* ---- ending; under smu ---- */

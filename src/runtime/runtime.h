@@ -154,7 +154,7 @@ struct sp_job {
     const char *tool;
     const char *session;
     int turn;
-    void *data;
+    _Atomic(void *) data; /* the binding's; on_cancel may read it on another thread */
     uint64_t started_us;          /* 0 when nobody wants to know */
     uint8_t *pend;                /* PEND_BYTES, from the first chunk on */
     uint64_t chunks;

@@ -163,20 +163,9 @@ class Process:
 class Worker(Process):
     """A worker that listens, and a client of it."""
 
-    def __init__(self, adapter, folder, stubs, env, extra):
-        address = f"unix:{folder}/worker.sock"
-        super().__init__(
-            [
-                str(PACKAGE / "snakepit_worker.py"),
-                "--adapter",
-                adapter,
-                "--listen",
-                address,
-                *extra,
-            ],
-            folder,
-            env,
-        )
+    def __init__(self, command, folder, stubs, env, number):
+        address = f"unix:{folder}/worker-{number}.sock"
+        super().__init__(command, folder, {**env, "SNAKEPIT_LISTEN": address})
         self.wait_for("listening on")
         self.client = Client(address, stubs)
 
@@ -186,22 +175,30 @@ class Worker(Process):
 
 
 def environment(**changes):
-    env = {**os.environ, **changes}
+    env = dict(os.environ)
     env.pop("PYTHONPATH", None)  # the start script finds its package itself
+    env.update(changes)
+    # Where a sanitizer is preloaded, crashes stay the interpreter's to report.
+    env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":handle_segv=0"
     return env
 
 
 @pytest.fixture
 def start(stubs, tmp_path):
-    """Start a worker: start(adapter, {file name: text}, NAME=value ...)."""
+    """Start a worker: start(adapter, {file name: text}, NAME=value ...), or with
+    script= a script that is one by itself."""
     workers = []
 
-    def start_one(adapter, files=None, arguments=(), **env):
+    def start_one(adapter, files=None, arguments=(), script=None, **env):
         for name, text in (files or {}).items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        worker = Worker(adapter, tmp_path, stubs, environment(**env), arguments)
+        if script is None:
+            script = str(PACKAGE / "snakepit_worker.py")
+            arguments = ["--adapter", adapter, *arguments]
+        command = [script, *arguments]
+        worker = Worker(command, tmp_path, stubs, environment(**env), len(workers))
         workers.append(worker)
         return worker
 

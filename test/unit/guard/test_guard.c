@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -205,13 +204,27 @@ static void read_lines(int fd, char *text, size_t max, int lines)
     text[used] = '\0';
 }
 
+/* By number: whether a process runs, be it not yet waited for or not. */
+static int is_running(int pid)
+{
+    char path[32];
+    char state = 'Z';
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *stat = fopen(path, "r");
+    if (stat != NULL) {
+        (void)fscanf(stat, "%*d (%*[^)]) %c", &state);
+        (void)fclose(stat);
+    }
+    return state != 'Z' && state != 'X';
+}
+
 static int watch(int pid)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0) {
+    if (pidfd < 0 && (errno != ENOSYS || !is_running(pid))) {
         fail_msg("no process %d", pid);
     }
-    return pidfd;
+    return pidfd >= 0 ? pidfd : -pid; /* valgrind knows no pidfds: ask by number */
 }
 
 /* Read a process id from a worker and watch that process. */
@@ -225,6 +238,16 @@ static int watch_next(int fd)
 /* Whether a watched process ends in time; closes the descriptor. */
 static int is_gone(int pidfd, int limit_ms)
 {
+    uint64_t end_ms = sp__now_ms() + (uint64_t)limit_ms;
+    while (pidfd < 0 && is_running(-pidfd)) {
+        if (sp__now_ms() >= end_ms) {
+            return 0;
+        }
+        (void)poll(NULL, 0, 1);
+    }
+    if (pidfd < 0) {
+        return 1;
+    }
     struct pollfd process = {.fd = pidfd, .events = POLLIN};
     int gone = poll(&process, 1, limit_ms) == 1;
     (void)close(pidfd);
@@ -234,7 +257,14 @@ static int is_gone(int pidfd, int limit_ms)
 static int is_alive(int pidfd)
 {
     struct pollfd process = {.fd = pidfd, .events = POLLIN};
-    return poll(&process, 1, 0) == 0;
+    return pidfd < 0 ? is_running(-pidfd) : poll(&process, 1, 0) == 0;
+}
+
+/* What was orphaned came to this process, a subreaper, and is dead: wait for it. */
+static void reap_orphans(void)
+{
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
 }
 
 /* ---- spawning ---- */
@@ -393,6 +423,20 @@ static void worker_has_the_given_descriptors_and_no_other(void **state)
     assert_true(pump(&host.exited, GUARD_FDS_MAX - 1));
 }
 
+/* The kernel's view of this process: valgrind shows its programs another. */
+static unsigned long long read_files_limit(void)
+{
+    char line[256];
+    unsigned long long soft = 0;
+    FILE *limits = fopen("/proc/self/limits", "r");
+    assert_non_null(limits);
+    while (fgets(line, sizeof line, limits) != NULL &&
+           sscanf(line, "Max open files %llu", &soft) != 1) {
+    }
+    (void)fclose(limits);
+    return soft;
+}
+
 static void worker_starts_with_a_clean_state(void **state)
 {
     (void)state;
@@ -400,14 +444,12 @@ static void worker_starts_with_a_clean_state(void **state)
     char text[1024];
     char wanted[256];
     read_lines(out, text, sizeof text, 1000);
-    struct rlimit files;
-    (void)getrlimit(RLIMIT_NOFILE, &files);
     mode_t mask = umask(0);
     (void)umask(mask);
     assert_non_null(strstr(text, "SigBlk:\t0000000000000000"));
     assert_non_null(strstr(text, "SigIgn:\t0000000000000000"));
     (void)snprintf(wanted, sizeof wanted, "group 1 session 1 files %llu umask %o oom ",
-                   (unsigned long long)files.rlim_cur, mask);
+                   read_files_limit(), mask);
     assert_non_null(strstr(text, wanted));
     assert_non_null(strstr(text, "oom 500\n"));
     (void)close(out);
@@ -577,7 +619,7 @@ static void daemonised_process_of_a_live_worker_is_spared(void **state)
     spawn(3, argv, NULL, 0);
     assert_true(pump(&host.exited, 2));
     assert_true(is_alive(second));
-    (void)close(second);
+    assert_false(is_gone(second, 0));
     (void)close(outs[0]);
     (void)close(outs[1]);
 }
@@ -660,6 +702,7 @@ static void workers_die_with_the_guard_and_its_loss_is_told(void **state)
     assert_int_equal(sp__guard_kill(host.guard, 1, SIGKILL, 0, NULL), SP_ERR_GUARD);
     sp__guard_on_readable(host.guard);
     assert_int_equal(host.lost, 1);
+    reap_orphans();
 }
 
 static void guard_survives_every_signal_but_kill(void **state)
@@ -767,7 +810,6 @@ static void assert_all_gone(struct victim *victim)
         assert_true(
             is_gone(victim->watched[i], now_ms < end_ms ? (int)(end_ms - now_ms) : 0));
     }
-    assert_int_equal(waitpid(victim->pid, NULL, 0), victim->pid);
 }
 
 static void nothing_outlives_a_killed_host(void **state)
@@ -778,6 +820,7 @@ static void nothing_outlives_a_killed_host(void **state)
         start_victim(&victim, 0);
         (void)kill(victim.pid, SIGKILL);
         assert_all_gone(&victim);
+        reap_orphans();
     }
 }
 
@@ -789,6 +832,7 @@ static void nothing_outlives_a_killed_host_with_a_stopped_guard(void **state)
     (void)kill(victim.guard_pid, SIGSTOP);
     (void)kill(victim.pid, SIGKILL);
     assert_all_gone(&victim);
+    reap_orphans();
 }
 
 static void nothing_outlives_a_host_whose_child_keeps_its_descriptors(void **state)
@@ -799,6 +843,7 @@ static void nothing_outlives_a_host_whose_child_keeps_its_descriptors(void **sta
     (void)kill(victim.pid, SIGKILL);
     assert_all_gone(&victim);
     (void)close(victim.leak); /* lets the sibling end */
+    reap_orphans();
 }
 
 /* ---- opening ---- */
@@ -822,7 +867,8 @@ static void missing_guard_is_an_error(void **state)
     struct guard *guard = NULL;
     assert_int_equal(sp__guard_open("/nowhere", &events, &host, &guard, &err),
                      SP_ERR_GUARD);
-    assert_int_equal(err.os_errno, ENOENT);
+    /* Valgrind turns the vfork of posix_spawn() into a fork, which cannot tell. */
+    assert_true(err.os_errno == ENOENT || strstr(err.message, "status 127") != NULL);
     assert_null(guard);
 }
 
@@ -940,6 +986,7 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)snprintf(guard_path, sizeof guard_path, "%s", getenv("SNAKEPIT_GUARD"));
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     (void)alarm(240); /* a hang is a failure */
     const struct CMUnitTest tests[] = {
         WITH_GUARD(guard_says_how_it_protects),

@@ -19,7 +19,13 @@
 
 #include "base/mem.h"
 
+/* What on_cancel writes to; the job's data begins with it. */
+struct wake {
+    int fd;
+};
+
 struct generator {
+    struct wake wake;
     uint64_t at;
     uint64_t count;
     size_t size;
@@ -39,16 +45,16 @@ static int take(int fd)
 }
 
 /* Wait for the gate; 0 when interrupted. */
-static int wait_gate(struct rig *rig)
+static int wait_gate(struct rig *rig, const struct wake *wake)
 {
     for (;;) {
         struct pollfd polled[2] = {{.fd = rig->gate, .events = POLLIN},
-                                   {.fd = rig->interrupted, .events = POLLIN}};
+                                   {.fd = wake->fd, .events = POLLIN}};
         if (poll(polled, 2, 30000) == 0) {
             atomic_fetch_add(&rig->bad, 1);
             return 0;
         }
-        if (polled[1].revents && take(rig->interrupted)) {
+        if (polled[1].revents && take(wake->fd)) {
             return 0;
         }
         if (polled[0].revents && take(rig->gate)) {
@@ -61,9 +67,10 @@ static void on_cancel(void *user_data, sp_job *job)
 {
     struct rig *rig = user_data;
     atomic_fetch_add(&rig->cancels, 1);
-    if (rig->take_interrupts) {
+    struct wake *wake = sp_job_data(job);
+    if (rig->take_interrupts && wake != NULL) {
         sp_job_interrupted(job);
-        tick(rig->interrupted);
+        tick(wake->fd);
     }
 }
 
@@ -93,10 +100,17 @@ static void run_add(struct rig *rig, sp_job *job)
     }
 }
 
+static struct wake wake_new(void)
+{
+    return (struct wake){eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK)};
+}
+
 static void run_wait(struct rig *rig, sp_job *job)
 {
+    struct wake wake = wake_new();
+    sp_job_set_data(job, &wake);
     tick(rig->begun);
-    int allowed = wait_gate(rig);
+    int allowed = wait_gate(rig, &wake);
     if (sp_job_cancelled(job)) {
         atomic_fetch_add(&rig->cancelled, 1);
     }
@@ -105,6 +119,7 @@ static void run_wait(struct rig *rig, sp_job *job)
     } else {
         (void)sp_job_fail(job, SP_ERR_REMOTE, "Cancelled", "interrupted", NULL, NULL);
     }
+    close(wake.fd); /* the job is over: on_cancel comes no more */
 }
 
 /* ---- streams ---- */
@@ -114,12 +129,12 @@ static void generator_close(struct rig *rig, sp_job *job, struct generator *g, i
     if (early) {
         atomic_fetch_add(&rig->closed, 1);
     }
-    free(g->bytes);
-    free(g);
-    sp_job_set_data(job, NULL);
     if (sp_job_end(job, NULL) < 0) {
         atomic_fetch_add(&rig->bad, 1);
     }
+    close(g->wake.fd);
+    free(g->bytes);
+    free(g);
 }
 
 static void run_generator(struct rig *rig, sp_job *job, int slow)
@@ -134,7 +149,9 @@ static void run_generator(struct rig *rig, sp_job *job, int slow)
                        (const char *)args.data);
         (void)sscanf(text, "[%llu,%llu]", &n, &size);
         g = calloc(1, sizeof *g);
-        *g = (struct generator){.count = n, .size = size < 8 ? 8 : size};
+        *g = (struct generator){.wake = wake_new(),
+                                .count = n,
+                                .size = size < 8 ? 8 : size};
         g->bytes = calloc(1, g->size);
         sp_job_set_data(job, g);
     }
@@ -157,7 +174,7 @@ static void run_generator(struct rig *rig, sp_job *job, int slow)
         if (rc == 0) {
             return;
         }
-        if (slow && !wait_gate(rig)) {
+        if (slow && !wait_gate(rig, &g->wake)) {
             generator_close(rig, job, g, 1);
             return;
         }
@@ -173,9 +190,11 @@ static void run_burst(struct rig *rig, sp_job *job)
             atomic_fetch_add(&rig->bad, 1);
         }
     }
+    struct wake wake = wake_new();
     tick(rig->begun);
-    (void)wait_gate(rig);
+    (void)wait_gate(rig, &wake);
     (void)sp_job_end(job, NULL);
+    close(wake.fd);
 }
 
 static void run_break(struct rig *rig, sp_job *job)
@@ -285,7 +304,6 @@ struct rig *rig_new(const sp_worker_options *options)
     rig->options.size = sizeof rig->options;
     rig->gate = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
     rig->begun = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
-    rig->interrupted = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
     atomic_store(&rig->next_rc, 99);
     rig->threads = rig->options.threads == 0 ? 1 : rig->options.threads;
     if (rig->options.listen == NULL) {
@@ -360,7 +378,6 @@ void rig_close(struct rig *rig)
     }
     close(rig->gate);
     close(rig->begun);
-    close(rig->interrupted);
     free(rig);
 }
 

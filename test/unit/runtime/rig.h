@@ -37,7 +37,6 @@ struct rig {
     int call_fd, host_fd, page_fd;
     int gate;        /* eventfd semaphore: lets one waiting tool go on */
     int begun;       /* eventfd semaphore: one per tool that has begun */
-    int interrupted; /* eventfd semaphore: on_cancel was called */
     int take_interrupts;     /* on_cancel interrupts the tool */
     atomic_int cancels;      /* calls of on_cancel */
     atomic_int ran;          /* tools that began */

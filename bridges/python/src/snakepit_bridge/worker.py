@@ -70,9 +70,12 @@ def runtime_name():
 
 
 def open_worker(listen=None):
-    """Connect to what the host left in the environment, or listen."""
+    """Connect to what the host left in the environment, or listen. SNAKEPIT_LISTEN is
+    for scripts that have no --listen."""
     worker = _worker.Worker(
-        runtime=runtime_name(), listen=listen, cancel_signal=cancel_signal()
+        runtime=runtime_name(),
+        listen=listen or os.environ.pop("SNAKEPIT_LISTEN", None),
+        cancel_signal=cancel_signal(),
     )
     os.register_at_fork(after_in_child=worker.forget)
     for name in _INHERITED:
@@ -164,7 +167,11 @@ def main(arguments=None):
     spec, listen, rest = parse(sys.argv[1:] if arguments is None else arguments)
     sys.argv = [sys.argv[0] or "snakepit_worker.py", *rest]
     prepare_process()
-    worker = _open_worker = open_worker(listen)
+    try:
+        worker = _open_worker = open_worker(listen)
+    except (_worker.WorkerError, ValueError) as failure:
+        sys.stderr.write(f"snakepit_worker.py: {failure}\n")
+        return 1
     try:
         tools = _start(worker, spec)
         if tools is None:

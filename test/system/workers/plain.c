@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker in C, as libsnakepit-worker's own header describes one: echo gives back its
+ * arguments, count streams numbers, bad_answer answers with something that is no JSON.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snakepit/worker.h"
+
+struct counting {
+    unsigned long next;
+    unsigned long end;
+};
+
+static int count_on(sp_job *job, sp_error *err)
+{
+    struct counting *counting = sp_job_data(job);
+    int rc = 1;
+    while (rc > 0 && counting->next < counting->end) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "%lu", counting->next++);
+        rc = sp_job_chunk(job, sp_text(text), err);
+    }
+    if (rc == 0) {
+        return 0; /* no credit now: our turn comes again */
+    }
+    free(counting);
+    return sp_job_end(job, err);
+}
+
+static int count(sp_job *job, sp_error *err)
+{
+    struct counting *counting = calloc(1, sizeof *counting);
+    char text[64];
+    sp_bytes args = sp_job_args(job);
+    if (counting == NULL) {
+        return sp_job_fail(job, SP_ERR_NOMEM, NULL, "no memory", NULL, err);
+    }
+    (void)snprintf(text, sizeof text, "%.*s", (int)(args.size > 60 ? 60 : args.size),
+                   (const char *)args.data);
+    const char *number = strchr(text, ':');
+    counting->end = number != NULL ? strtoul(number + 1, NULL, 10) : 0;
+    sp_job_set_data(job, counting);
+    return count_on(job, err);
+}
+
+static int work(sp_job *job, sp_error *err)
+{
+    const char *tool = sp_job_tool(job);
+    if (sp_job_is_turn(job)) {
+        return count_on(job, err);
+    }
+    if (strcmp(tool, "count") == 0) {
+        return count(job, err);
+    }
+    if (strcmp(tool, "bad_answer") == 0) {
+        return sp_job_reply(job, sp_text("{not json"), NULL, (sp_bytes){0}, err);
+    }
+    if (strcmp(tool, "fail") == 0) {
+        return sp_job_fail(job, SP_ERR_REMOTE, "Sadness", "it did not work", NULL, err);
+    }
+    return sp_job_reply(job, sp_job_args(job), "map", (sp_bytes){0}, err);
+}
+
+static int serve(sp_worker *worker, sp_error *err)
+{
+    static const sp_tool tools[] = {
+        {.size = sizeof(sp_tool), .name = "echo", .description = "gives back"},
+        {.size = sizeof(sp_tool), .name = "count", .streaming = 1},
+        {.size = sizeof(sp_tool), .name = "bad_answer"},
+        {.size = sizeof(sp_tool), .name = "fail"},
+    };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof tools / sizeof tools[0]; i++) {
+        rc = sp_worker_add_tool(worker, &tools[i], err);
+    }
+    if (rc == 0) {
+        rc = sp_worker_announce(worker, err);
+    }
+    sp_job *job;
+    while (rc >= 0 && (rc = sp_worker_next(worker, &job, err)) > 0) {
+        rc = work(job, err);
+    }
+    return rc;
+}
+
+int main(void)
+{
+    sp_worker *worker;
+    sp_error err = {0};
+    int rc = sp_worker_open(NULL, &worker, &err);
+    if (rc == 0) {
+        rc = serve(worker, &err);
+        sp_worker_close(worker);
+    }
+    if (rc < 0) {
+        (void)fprintf(stderr, "plain: %s\n", err.message);
+    }
+    sp_error_clear(&err);
+    return rc < 0;
+}

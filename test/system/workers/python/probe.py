@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""The adapter of the system tests: tools that tell what a worker is, and tools that do
+what no worker should."""
+
+import ctypes
+import mmap
+import os
+import struct
+import subprocess
+import sys
+import time
+
+from snakepit_bridge import BaseAdapter, tool
+
+CALL_FD = 3  # where every native worker finds its call connection
+
+
+def touch(path):
+    with open(path + ".part", "wb"):
+        pass
+    os.rename(path + ".part", path)
+
+
+def hold_until_released(path):
+    """Say that user code runs, then go on when the test says so."""
+    touch(path + ".held")
+    while not os.path.exists(path + ".go"):
+        time.sleep(0.002)
+
+
+class Counter:
+    """A number in a file that the test maps into its own memory."""
+
+    def __init__(self, path):
+        self.file = open(path, "w+b")
+        self.file.truncate(8)
+        self.map = mmap.mmap(self.file.fileno(), 8)
+
+    def set(self, value):
+        struct.pack_into("=Q", self.map, 0, value)
+
+    def close(self):
+        self.map.close()
+        self.file.close()
+
+
+class Probe(BaseAdapter):
+    """One instance per worker."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    # ---- what it is ----
+
+    @tool
+    def where(self):
+        self.calls += 1
+        return {"pid": os.getpid(), "calls": self.calls, "session": self.session_id}
+
+    @tool
+    def variable(self, name):
+        return os.environ.get(name)
+
+    @tool
+    def folder(self):
+        return os.getcwd()
+
+    @tool
+    def arguments(self):
+        return sys.argv[1:]
+
+    @tool
+    def resident(self):
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+
+    # ---- what it does ----
+
+    @tool
+    def echo(self, value=None):
+        """Give back what came."""
+        return value
+
+    @tool
+    def length(self, text: str):
+        return len(text)
+
+    @tool
+    def text(self, size: int):
+        return "x" * size
+
+    @tool
+    def add(self, a: int, b: int = 1):
+        """Add two numbers."""
+        return a + b
+
+    @tool
+    def raw(self, size: int):
+        return bytes(size)
+
+    @tool
+    def say(self, line):
+        print(line)
+
+    @tool
+    def hold(self, path):
+        hold_until_released(path)
+        return os.getpid()
+
+    @tool
+    def held_sum(self, path, values):
+        hold_until_released(path)
+        return sum(values)
+
+    @tool
+    def fail(self, message="it failed"):
+        raise ValueError(message)
+
+    @tool
+    def grandchild(self, own_session=False):
+        """Start a process that would go on for ten minutes."""
+        child = subprocess.Popen(
+            ["sleep", "600"], stdin=subprocess.DEVNULL, start_new_session=own_session
+        )
+        return child.pid
+
+    # ---- streams ----
+
+    @tool
+    def numbers(self, count: int):
+        for i in range(count):
+            yield i
+
+    @tool
+    def counted(self, path, count, size):
+        """`count` chunks of `size` bytes; how many were made is in the file. Its end
+        makes a second file."""
+        counter = Counter(path)
+        try:
+            chunk = "x" * size
+            for i in range(count):
+                counter.set(i + 1)
+                yield chunk
+        finally:
+            counter.close()
+            touch(path + ".closed")
+
+    @tool
+    def breaking(self, count):
+        for i in range(count):
+            yield i
+        raise RuntimeError("the stream broke")
+
+    @tool
+    def dying(self, count):
+        for i in range(count):
+            yield i
+        os._exit(4)
+
+    @tool
+    def blocking(self, path):
+        """One chunk, then nothing until it is released."""
+        try:
+            yield "first"
+            hold_until_released(path)
+            yield "second"
+        finally:
+            touch(path + ".closed")
+
+    # ---- misbehaviour ----
+
+    @tool
+    def end(self, status, line=""):
+        if line:
+            print(line, file=sys.stderr)
+        os._exit(status)
+
+    @tool
+    def end_once(self, path):
+        """Ends the first worker that runs it; the next one answers."""
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return "survived"
+        os._exit(5)
+
+    @tool
+    def act(self, path=""):
+        """Nothing; or hold, and then end the worker."""
+        if path:
+            hold_until_released(path)
+            os._exit(6)
+
+    @tool
+    def crash(self):
+        ctypes.string_at(0)
+
+    @tool
+    def hang(self, path):
+        """Hold the interpreter's lock for ever: a lock taken twice, in C, which no
+        signal ends."""
+        library = ctypes.PyDLL(None)
+        lock = ctypes.create_string_buffer(64)
+        touch(path)
+        library.pthread_mutex_lock(lock)
+        library.pthread_mutex_lock(lock)
+
+    @tool
+    def stubborn(self, path):
+        """Swallow every interruption."""
+        touch(path)
+        while True:
+            try:
+                while True:
+                    time.sleep(0.05)
+            except BaseException:
+                pass
+
+    @tool
+    def polite(self, path):
+        """Clean up when it is interrupted."""
+        try:
+            touch(path)
+            time.sleep(600)
+        finally:
+            touch(path + ".cleaned")
+
+    @tool
+    def garbage(self):
+        for _ in range(64):
+            os.write(CALL_FD, b"\xffgarbage" * 512)
+        time.sleep(600)
+
+    @tool
+    def flood(self, megabytes):
+        line = b"x" * 99 + b"\n"
+        block = line * (2**20 // len(line))
+        for _ in range(megabytes):
+            os.write(2, block)
+        return megabytes
+
+    @tool
+    def stop_itself(self):
+        """SIGSTOP: nothing of this process runs any more."""
+        os.kill(os.getpid(), 19)
