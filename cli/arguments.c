@@ -22,8 +22,8 @@
 static int is_json(const char *text, size_t size)
 {
     json_error_t error;
-    json_t *value = json_loadb(text, size, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL,
-                               &error);
+    json_t *value =
+        json_loadb(text, size, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
     json_decref(value);
     return value != NULL;
 }
@@ -93,10 +93,11 @@ static int add_value(struct text *out, const struct argument *argument)
     if (can_be_json && is_json(data, size)) {
         text_add(out, data, size);
     } else if (argument->must_be_json) {
-        code = complain(CODE_USAGE, "argument %s: not valid JSON: %.80s", argument->name,
-                        data);
+        code = complain(CODE_USAGE, "argument %s: not valid JSON: %.80s",
+                        argument->name, data);
     } else if (add_string(out, data, size) != 0) {
-        code = complain(CODE_USAGE, "argument %s: the text is not UTF-8", argument->name);
+        code =
+            complain(CODE_USAGE, "argument %s: the text is not UTF-8", argument->name);
     }
     text_free(&content);
     return code;
@@ -106,7 +107,7 @@ static int build_object(char **words, int count, struct text *ret_json)
 {
     text_add(ret_json, "{", 1);
     for (int i = 0; i < count; i++) {
-        struct argument argument;
+        struct argument argument = {0};
         int code = cut(words[i], &argument);
         for (int j = 0; code == CODE_OK && j < i; j++) {
             /* Earlier words have been cut at the end of their names. */

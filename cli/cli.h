@@ -16,7 +16,7 @@
 
 enum {
     CODE_OK = 0,
-    CODE_FINDING = 1,     /* degraded, a check failed */
+    CODE_FINDING = 1, /* degraded, a check failed */
     CODE_USAGE = 2,
     CODE_UNREACHABLE = 3, /* cannot start: guard, interpreter, worker */
     CODE_NOT_FOUND = 4,
@@ -111,9 +111,9 @@ struct cli {
 
 struct command {
     const char *name;
-    const char *usage;   /* behind "snakepit NAME" */
-    const char *summary; /* one line, for the list */
-    const char *text;    /* paragraphs and examples for --help */
+    const char *usage;                 /* behind "snakepit NAME" */
+    const char *summary;               /* one line, for the list */
+    const char *text;                  /* paragraphs and examples for --help */
     const struct option_spec *options; /* ended by a row without name, or NULL */
     int (*run)(struct cli *cli);
     const char *words; /* what completion offers: "tools", "files", "a|b|c", "" */

@@ -37,9 +37,9 @@ static int check(struct cli *cli)
     }
     const char *path = sp_config_path(config);
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
-        json_t *root = need(json_pack("{s:i, s:b, s:s?, s:i, s:i}", "version", 1, "ok", 1,
-                                      "file", path, "pools", (int)options->pools_count,
-                                      "workers", (int)workers));
+        json_t *root = need(
+            json_pack("{s:i, s:b, s:s?, s:i, s:i}", "version", 1, "ok", 1, "file", path,
+                      "pools", (int)options->pools_count, "workers", (int)workers));
         print_json(root);
         json_decref(root);
     } else {
@@ -119,23 +119,25 @@ static int show(struct cli *cli)
 
 static json_t *key_to_json(const sp_config_key *key)
 {
-    return need(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "key", key->key, "type",
-                          key->type, "range", key->range, "default", key->default_value,
-                          "environment", key->environment, "applies", key->applies,
-                          "text", key->text));
+    return need(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "key", key->key,
+                          "type", key->type, "range", key->range, "default",
+                          key->default_value, "environment", key->environment,
+                          "applies", key->applies, "text", key->text));
 }
 
 static void print_key(const sp_config_key *key)
 {
     (void)printf("%s%s%s\n  %s\n\n", paint("bold"), key->key, paint(""), key->text);
-    (void)printf("  type         %s%s%s%s\n", key->type, key->range[0] != '\0' ? " (" : "",
-                 key->range, key->range[0] != '\0' ? ")" : "");
+    (void)printf("  type         %s%s%s%s\n", key->type,
+                 key->range[0] != '\0' ? " (" : "", key->range,
+                 key->range[0] != '\0' ? ")" : "");
     (void)printf("  default      %s\n",
                  key->default_value[0] != '\0' ? key->default_value : "-");
     (void)printf("  environment  %s\n",
                  key->environment[0] != '\0' ? key->environment : "-");
     (void)printf("  applies      %s\n", key->applies);
-    if (strncmp(key->key, "pools[].", 8) == 0 && strcmp(key->key, "pools[].name") != 0) {
+    if (strncmp(key->key, "pools[].", 8) == 0 &&
+        strcmp(key->key, "pools[].name") != 0) {
         (void)printf("  flag         --set pool.%s=...\n", key->key + 8);
         (void)printf("  also         defaults.%s, for every pool\n", key->key + 8);
     } else if (strcmp(key->key, "pools[].name") != 0) {
@@ -145,7 +147,8 @@ static void print_key(const sp_config_key *key)
 
 static int explain_all(const struct cli *cli)
 {
-    static const char *const headings[] = {"KEY", "TYPE", "DEFAULT", "ENVIRONMENT", NULL};
+    static const char *const headings[] = {"KEY", "TYPE", "DEFAULT", "ENVIRONMENT",
+                                           NULL};
     sp_config_key key;
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
         json_t *keys = need(json_array());

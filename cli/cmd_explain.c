@@ -16,8 +16,9 @@ struct word {
 };
 
 static const struct word words[] = {
-    {"starting", "state of a worker", "The process was spawned and has not said that it "
-                                      "is ready. It has init_timeout to do so."},
+    {"starting", "state of a worker",
+     "The process was spawned and has not said that it "
+     "is ready. It has init_timeout to do so."},
     {"ready", "state of a worker", "It takes calls and runs none."},
     {"busy", "state of a worker", "It is ready and at least one call runs in it."},
     {"stopping", "state of a worker",
@@ -29,28 +30,36 @@ static const struct word words[] = {
     {"degraded", "state of a pool",
      "Some workers are ready and some are not: starting, stopping or in back-off."},
     {"failed", "state of a pool", "No worker is ready."},
-    {"pit", "word", "One runtime: a loop thread, a guard process and pools. A program "
-                    "opens it, calls through it and closes it."},
+    {"pit", "word",
+     "One runtime: a loop thread, a guard process and pools. A program "
+     "opens it, calls through it and closes it."},
     {"pool", "word", "Worker processes of one kind and the queue in front of them."},
     {"worker", "word", "A process that runs an adapter's tools."},
-    {"adapter", "word", "What a kind of worker is: how it is started and which tools it "
-                        "has. In Python a class, or any importable module."},
+    {"adapter", "word",
+     "What a kind of worker is: how it is started and which tools it "
+     "has. In Python a class, or any importable module."},
     {"tool", "word", "A function that a worker offers under a name."},
     {"call", "word", "One question to one worker and its one answer."},
     {"stream", "word", "A call that is answered by many chunks."},
-    {"session", "word", "A name that calls share, so that they can reach the same worker "
-                        "(affinity) and the tool can keep state for it."},
-    {"affinity", "word", "Which worker a session's calls go to: hint, none, "
-                         "strict_queue or strict_fail_fast."},
-    {"guard", "word", "snakepit-guard, the small process that spawns the workers and "
-                      "ends them and their children when the program ends, however it "
-                      "ends."},
-    {"bridge", "word", "The package of a language that connects an adapter to the pool; "
-                       "for Python snakepit_bridge."},
+    {"session", "word",
+     "A name that calls share, so that they can reach the same worker "
+     "(affinity) and the tool can keep state for it."},
+    {"affinity", "word",
+     "Which worker a session's calls go to: hint, none, "
+     "strict_queue or strict_fail_fast."},
+    {"guard", "word",
+     "snakepit-guard, the small process that spawns the workers and "
+     "ends them and their children when the program ends, however it "
+     "ends."},
+    {"bridge", "word",
+     "The package of a language that connects an adapter to the pool; "
+     "for Python snakepit_bridge."},
     {"pipeline", "word", "Calls that are on their way to one worker at the same time."},
-    {"executed", "word", "Whether the tool ran for a call that failed: no means that "
-                         "repeating the call is safe."},
-    {"deadline", "word", "The point in time at which a call has run out of its timeout."},
+    {"executed", "word",
+     "Whether the tool ran for a call that failed: no means that "
+     "repeating the call is safe."},
+    {"deadline", "word",
+     "The point in time at which a call has run out of its timeout."},
 };
 
 enum { WORDS = sizeof words / sizeof words[0] };
@@ -60,19 +69,19 @@ static void print_code(const struct cli *cli, int code)
     const char *name = sp_error_name(code);
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
         json_t *root = need(json_pack(
-            "{s:i, s:{s:s, s:i, s:s, s:s, s:b, s:i, s:i}}", "version", 1, "error", "name",
-            name, "code", code, "text", sp_strerror(code), "hint", sp_error_hint(code),
-            "retryable", sp_error_is_retryable(code), "grpc_status",
-            sp_error_grpc_status(code), "exit", exit_code_of(code)));
+            "{s:i, s:{s:s, s:i, s:s, s:s, s:b, s:i, s:i}}", "version", 1, "error",
+            "name", name, "code", code, "text", sp_strerror(code), "hint",
+            sp_error_hint(code), "retryable", sp_error_is_retryable(code),
+            "grpc_status", sp_error_grpc_status(code), "exit", exit_code_of(code)));
         print_json(root);
         json_decref(root);
         return;
     }
     (void)printf("%s%s%s: %s\n\n", paint("bold"), name, paint(""), sp_strerror(code));
     (void)printf("  try        %s\n", sp_error_hint(code));
-    (void)printf("  retryable  %s\n",
-                 sp_error_is_retryable(code) ? "yes: the same call may succeed later"
-                                             : "no: the same call fails again");
+    (void)printf("  retryable  %s\n", sp_error_is_retryable(code)
+                                          ? "yes: the same call may succeed later"
+                                          : "no: the same call fails again");
     (void)printf("  number     %d\n", code);
     (void)printf("  gRPC       %d\n", sp_error_grpc_status(code));
     (void)printf("  exit code  %d\n", exit_code_of(code));
@@ -88,8 +97,8 @@ static void print_word(const struct cli *cli, const struct word *word)
         json_decref(root);
         return;
     }
-    (void)printf("%s%s%s (%s)\n  %s\n", paint("bold"), word->word, paint(""), word->kind,
-                 word->text);
+    (void)printf("%s%s%s (%s)\n  %s\n", paint("bold"), word->word, paint(""),
+                 word->kind, word->text);
 }
 
 static int list_all(const struct cli *cli)
@@ -161,8 +170,8 @@ int cmd_explain(struct cli *cli)
     }
     sp_config_key key;
     if (sp_config_explain(name, &key, NULL) == 0) {
-        return complain(CODE_NOT_FOUND, "\"%s\" is a setting: snakepit config explain %s",
-                        name, name);
+        return complain(CODE_NOT_FOUND,
+                        "\"%s\" is a setting: snakepit config explain %s", name, name);
     }
     return complain(CODE_NOT_FOUND, "nothing to explain under \"%s\"%s%s%s", name,
                     nearest.name != NULL ? "; did you mean \"" : "",

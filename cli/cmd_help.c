@@ -8,12 +8,11 @@ static void print_options(const struct option_spec *spec)
 {
     for (; spec->name != NULL; spec++) {
         char left[40];
-        (void)snprintf(left, sizeof left, "%c%c%s--%s%s%s",
-                       spec->letter != 0 ? '-' : ' ',
-                       spec->letter != 0 ? spec->letter : ' ',
-                       spec->letter != 0 ? ", " : "  ", spec->name,
-                       spec->value != NULL ? " " : "",
-                       spec->value != NULL ? spec->value : "");
+        (void)snprintf(
+            left, sizeof left, "%c%c%s--%s%s%s", spec->letter != 0 ? '-' : ' ',
+            spec->letter != 0 ? spec->letter : ' ', spec->letter != 0 ? ", " : "  ",
+            spec->name, spec->value != NULL ? " " : "",
+            spec->value != NULL ? spec->value : "");
         (void)printf("  %-24s %s\n", left, spec->text);
     }
 }
@@ -34,15 +33,16 @@ void help_all(void)
     }
     (void)printf("\n%sOptions of every command%s\n", paint("bold"), paint(""));
     print_options(global_options);
-    (void)printf("\n"
-                 "%sTo start with%s\n"
-                 "  snakepit call add a=1 b=2     call a tool of the built-in adapter\n"
-                 "  snakepit tools                see what else it offers\n"
-                 "  snakepit init                 write an adapter of your own\n"
-                 "  snakepit doctor               find out why something does not work\n"
-                 "\n"
-                 "`snakepit help COMMAND` explains a command; snakepit(1) has it all.\n",
-                 paint("bold"), paint(""));
+    (void)printf(
+        "\n"
+        "%sTo start with%s\n"
+        "  snakepit call add a=1 b=2     call a tool of the built-in adapter\n"
+        "  snakepit tools                see what else it offers\n"
+        "  snakepit init                 write an adapter of your own\n"
+        "  snakepit doctor               find out why something does not work\n"
+        "\n"
+        "`snakepit help COMMAND` explains a command; snakepit(1) has it all.\n",
+        paint("bold"), paint(""));
 }
 
 void help_command(const struct command *command)

@@ -45,11 +45,11 @@ struct script {
     size_t count;
     struct opened opened;
 
-    pthread_mutex_t lock; /* over all below, the jobs' output and ends */
-    size_t next;          /* the job to start */
-    size_t turn;          /* the job whose output is printed */
-    int is_over;          /* start no more */
-    int code;             /* of the first failure */
+    pthread_mutex_t lock;        /* over all below, the jobs' output and ends */
+    size_t next;                 /* the job to start */
+    size_t turn;                 /* the job whose output is printed */
+    int is_over;                 /* start no more */
+    int code;                    /* of the first failure */
     size_t running[WATCH_SLOTS]; /* the job of each thread, plus one; 0 for none */
 };
 
@@ -67,7 +67,8 @@ static int read_line(struct script *script, struct job *job, char *text)
         return CODE_OK;
     }
     int first = 0;
-    if (count > 1 && (strcmp(words[0], "call") == 0 || strcmp(words[0], "stream") == 0)) {
+    if (count > 1 &&
+        (strcmp(words[0], "call") == 0 || strcmp(words[0], "stream") == 0)) {
         job->is_stream = words[0][0] == 's';
         first = 1;
     }
@@ -75,7 +76,8 @@ static int read_line(struct script *script, struct job *job, char *text)
     job->cli = *script->cli;
     job->cli.words = rest;
     job->cli.words_count = 0;
-    int code = options_parse_line(&job->cli, &line_command, count - first, words + first);
+    int code =
+        options_parse_line(&job->cli, &line_command, count - first, words + first);
     if (code == CODE_OK && job->cli.words_count == 0) {
         code = complain(CODE_USAGE, "a line without a tool");
     }

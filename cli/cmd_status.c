@@ -59,10 +59,9 @@ static int workers_of(sp_pit *pit, const char *pool, sp_worker_info **ret_worker
 
 static void print_pools(sp_pit *pit)
 {
-    static const char *const headings[] = {"POOL",    "STATE",  "WORKERS", "READY",
-                                           "BUSY",    "STARTING", "BACKOFF", "QUEUE",
-                                           "PEAK",    "LIMIT",  "CALLS",   "ERRORS",
-                                           "ADAPTER", NULL};
+    static const char *const headings[] = {
+        "POOL",  "STATE", "WORKERS", "READY", "BUSY",   "STARTING", "BACKOFF",
+        "QUEUE", "PEAK",  "LIMIT",   "CALLS", "ERRORS", "ADAPTER",  NULL};
     struct table *table = table_new(headings);
     const char *name;
     for (size_t i = 0; (name = sp_pool_name_at(pit, i)) != NULL; i++) {
@@ -72,8 +71,8 @@ static void print_pools(sp_pit *pit)
         }
         table_cell(table, "%s", name);
         table_cell(table, "%s", state_word(state_of(&stats)));
-        const uint32_t numbers[] = {stats.workers,  stats.available, stats.busy,
-                                    stats.starting, stats.backoff,   stats.queued,
+        const uint32_t numbers[] = {stats.workers,     stats.available, stats.busy,
+                                    stats.starting,    stats.backoff,   stats.queued,
                                     stats.queued_peak, stats.queue_max};
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++) {
             table_cell(table, "%u", numbers[n]);
@@ -88,7 +87,7 @@ static void print_pools(sp_pit *pit)
 
 static void print_workers(sp_pit *pit)
 {
-    static const char *const headings[] = {"WORKER", "STATE",    "PID", "CALLS",
+    static const char *const headings[] = {"WORKER",  "STATE",    "PID", "CALLS",
                                            "RUNNING", "READY IN", "AGE", "RESTARTS",
                                            "RUNTIME", NULL};
     struct table *table = table_new(headings);
@@ -105,7 +104,8 @@ static void print_workers(sp_pit *pit)
             table_cell(table, "%d", worker->pid);
             table_cell(table, "%llu", (unsigned long long)worker->calls_total);
             table_cell(table, "%u", worker->in_flight);
-            table_cell(table, "%s", format_duration(worker->ready_ms, ready, sizeof ready));
+            table_cell(table, "%s",
+                       format_duration(worker->ready_ms, ready, sizeof ready));
             table_cell(table, "%s", format_duration(worker->age_ms, age, sizeof age));
             table_cell(table, "%u", worker->restarts);
             table_cell(table, "%s", worker->runtime);
@@ -144,9 +144,9 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, "
         "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
         "name", s->name, "state", state_word(state_of(s)), "adapter", s->adapter,
-        "workers", (int)s->workers, "available", (int)s->available, "busy", (int)s->busy,
-        "starting", (int)s->starting, "backoff", (int)s->backoff, "queued",
-        (int)s->queued, "queued_peak", (int)s->queued_peak, "queue_max",
+        "workers", (int)s->workers, "available", (int)s->available, "busy",
+        (int)s->busy, "starting", (int)s->starting, "backoff", (int)s->backoff,
+        "queued", (int)s->queued, "queued_peak", (int)s->queued_peak, "queue_max",
         (int)s->queue_max, "requests", (json_int_t)s->requests, "succeeded",
         (json_int_t)s->succeeded, "errors", (json_int_t)s->errors, "queue_timeouts",
         (json_int_t)s->queue_timeouts, "call_timeouts", (json_int_t)s->call_timeouts,

@@ -75,8 +75,7 @@ static int chunk_cb(const char *data, size_t size, void *user_data)
     s->code = print_flush();
     s->chunks++;
     show_progress(s, data, size);
-    return s->code != CODE_OK ||
-           (s->cli->count > 0 && s->chunks >= s->cli->count);
+    return s->code != CODE_OK || (s->cli->count > 0 && s->chunks >= s->cli->count);
 }
 
 static int stream_in(struct cli *cli, struct opened *opened, const char *tool,

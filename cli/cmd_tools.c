@@ -43,7 +43,8 @@ static void collect_cb(const sp_tool_info *info, void *user_data)
     set_or_null(tool, "description", info->description);
     (void)json_object_set_new(tool, "streaming", json_boolean(info->streaming));
     for (size_t i = 0; i < info->parameters_count; i++) {
-        (void)json_array_append_new(parameters, parameter_to_json(&info->parameters[i]));
+        (void)json_array_append_new(parameters,
+                                    parameter_to_json(&info->parameters[i]));
     }
     (void)json_object_set_new(tool, "parameters", parameters);
     (void)json_array_append_new(user_data, tool);
@@ -72,7 +73,7 @@ static void describe_parameters(const json_t *tool, struct text *out)
         if (!json_is_true(json_object_get(p, "required"))) {
             char *preset = json_dumps(json_object_get(p, "default"),
                                       JSON_ENCODE_ANY | JSON_COMPACT);
-            text_printf(out, " = %s", need(preset));
+            text_printf(out, " = %s", (const char *)need(preset));
             free(preset);
         }
     }
@@ -92,7 +93,8 @@ static void print_list(const json_t *tools)
         describe_parameters(tool, &parameters);
         table_cell(table, "%s", text_of(tool, "name"));
         table_cell(table, "%s",
-                   json_is_true(json_object_get(tool, "streaming")) ? "stream" : "call");
+                   json_is_true(json_object_get(tool, "streaming")) ? "stream"
+                                                                    : "call");
         table_cell(table, "%s", text_c(&parameters));
         table_cell(table, "%.*s", (int)strcspn(description, "\n"), description);
         text_free(&parameters);
@@ -176,8 +178,8 @@ static int print_named(const struct cli *cli, const json_t *tools, const char *n
     {
         if (strcmp(text_of(tool, "name"), name) == 0) {
             if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
-                json_t *root = need(
-                    json_pack("{s:i, s:O}", "version", 1, "tool", tool));
+                json_t *root =
+                    need(json_pack("{s:i, s:O}", "version", 1, "tool", tool));
                 print_json(root);
                 json_decref(root);
             } else {
@@ -212,8 +214,8 @@ static int print_tools(const struct cli *cli, json_t *tools, const char *pool)
             print_json(tool);
         }
     } else if (cli->output == OUTPUT_JSON) {
-        json_t *root = need(json_pack("{s:i, s:s, s:O}", "version", 1, "pool", pool,
-                                      "tools", tools));
+        json_t *root = need(
+            json_pack("{s:i, s:s, s:O}", "version", 1, "pool", pool, "tools", tools));
         print_json(root);
         json_decref(root);
     } else if (json_array_size(tools) == 0) {

@@ -8,13 +8,16 @@
 
 #include <string.h>
 
-#define CALL_OPTIONS                                                                   \
-    {"session", 's', "ID", OPTION_SESSION, "session the call belongs to"},             \
-        {"timeout", 't', "TIME", OPTION_TIMEOUT, "longest time, such as 30s or 2h"}
+#define CALL_OPTIONS                                                              \
+    {"session", 's', "ID", OPTION_SESSION, "session the call belongs to"},        \
+    {                                                                             \
+        "timeout", 't', "TIME", OPTION_TIMEOUT, "longest time, such as 30s or 2h" \
+    }
 
 static const struct option_spec call_options[] = {
     CALL_OPTIONS,
-    {"binary", 0, NULL, OPTION_BINARY, "write the raw bytes of the result, not its JSON"},
+    {"binary", 0, NULL, OPTION_BINARY,
+     "write the raw bytes of the result, not its JSON"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
@@ -27,7 +30,8 @@ static const struct option_spec stream_options[] = {
 
 static const struct option_spec run_options[] = {
     CALL_OPTIONS,
-    {"parallel", 'j', "N", OPTION_PARALLEL, "run N lines at once; output keeps its order"},
+    {"parallel", 'j', "N", OPTION_PARALLEL,
+     "run N lines at once; output keeps its order"},
     {"keep-going", 'k', NULL, OPTION_KEEP_GOING, "go on after a line that failed"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
@@ -55,7 +59,8 @@ static const struct option_spec write_options[] = {
 
 const struct command commands[] = {
     {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",
-     "Starts one worker, calls the tool and ends the worker again. Standard output gets\n"
+     "Starts one worker, calls the tool and ends the worker again. Standard output "
+     "gets\n"
      "the result as one line of JSON and nothing else.\n"
      "\n"
      "Arguments:\n"
@@ -81,12 +86,14 @@ const struct command commands[] = {
      NULL, cmd_completion, "bash|fish|zsh"},
     {"config", "check [FILE] | show | explain [KEY]",
      "check, show or explain the configuration",
-     "check    read the configuration and say whether it is sound; exit code 1 when not\n"
+     "check    read the configuration and say whether it is sound; exit code 1 when "
+     "not\n"
      "show     every setting in force: value, where it comes from, default\n"
      "explain  what a key means, its range, default and environment variable;\n"
      "         without a key all of them\n"
      "\n"
-     "A value comes from a flag, else the environment (SNAKEPIT_...), else the file, else\n"
+     "A value comes from a flag, else the environment (SNAKEPIT_...), else the file, "
+     "else\n"
      "the default. The file is --config, $SNAKEPIT_CONFIG, ./snakepit.yaml,\n"
      "~/.config/snakepit/snakepit.yaml or /etc/snakepit/snakepit.yaml.\n"
      "\n"
@@ -96,8 +103,10 @@ const struct command commands[] = {
      "  snakepit config explain queue.max\n",
      config_options, cmd_config, "check|explain|show"},
     {"doctor", "", "check what workers need on this machine",
-     "Looks at the configuration, the interpreter, the guard, the bridge and the adapter,\n"
-     "makes a real call, and looks at limits and kernel features. One line each: ok, warn\n"
+     "Looks at the configuration, the interpreter, the guard, the bridge and the "
+     "adapter,\n"
+     "makes a real call, and looks at limits and kernel features. One line each: ok, "
+     "warn\n"
      "or fail, with what to do. Exit code 1 when something failed.\n"
      "\n"
      "Examples:\n"
@@ -128,9 +137,11 @@ const struct command commands[] = {
      "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
      write_options, cmd_init, "folders"},
     {"run", "SCRIPT", "run a file of calls on one pit",
-     "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- is\n"
+     "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- "
+     "is\n"
      "standard input) and leaves nothing behind. Each line prints one line of JSON, a\n"
-     "stream one for each chunk. It stops at the first line that fails; the exit code is\n"
+     "stream one for each chunk. It stops at the first line that fails; the exit code "
+     "is\n"
      "that of the first failure.\n"
      "\n"
      "  # a comment\n"

@@ -31,8 +31,7 @@ static unsigned distance(const char *a, const char *b)
             unsigned above = row[j + 1];
             int differ =
                 tolower((unsigned char)a[i]) != tolower((unsigned char)b[j]) ? 1 : 0;
-            row[j + 1] =
-                least(least(above, row[j]) + 1, diagonal + (unsigned)differ);
+            row[j + 1] = least(least(above, row[j]) + 1, diagonal + (unsigned)differ);
             diagonal = above;
         }
     }

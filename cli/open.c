@@ -42,8 +42,8 @@ static int find_pool(const struct cli *cli, const sp_pit_options *options,
         return complain(CODE_NOT_FOUND, "no pool \"%s\"; did you mean \"%s\"?",
                         cli->pool, nearest.name);
     }
-    return complain(CODE_NOT_FOUND, "no pool \"%s\"; the first one is \"%s\"", cli->pool,
-                    options->pools[0].name);
+    return complain(CODE_NOT_FOUND, "no pool \"%s\"; the first one is \"%s\"",
+                    cli->pool, options->pools[0].name);
 }
 
 static int set(sp_config *config, const char *pool, const char *key, const char *value)
@@ -79,8 +79,9 @@ static int set_flags(const struct cli *cli, sp_config *config)
     const sp_pool_options *pool = &sp_config_options(config)->pools[index];
     if ((adapter != NULL || cli->python != NULL) &&
         strcmp(pool->runtime, "python") != 0) {
-        return complain(CODE_USAGE, "pool \"%s\" runs %s; -a, -m and --python need a "
-                                    "pool of Python workers",
+        return complain(CODE_USAGE,
+                        "pool \"%s\" runs %s; -a, -m and --python need a "
+                        "pool of Python workers",
                         pool->name, pool->runtime);
     }
     code = set(config, pool->name, "adapter", adapter);
@@ -190,7 +191,8 @@ int pit_wait(struct opened *opened)
         sp_error err = {0};
         uint64_t now = now_ms();
         uint64_t left = deadline > now ? deadline - now : 1;
-        int rc = sp_pit_await_ready(opened->pit, left < SLICE_MS ? left : SLICE_MS, &err);
+        int rc =
+            sp_pit_await_ready(opened->pit, left < SLICE_MS ? left : SLICE_MS, &err);
         if (rc == 0) {
             progress_erase();
             return CODE_OK;

@@ -77,10 +77,11 @@ static int parse_output(const char *text, enum output *ret_output)
         }
         nearest_offer(&nearest, names[i]);
     }
-    return complain(CODE_USAGE,
-                    "--output: expected table, wide, json, jsonl or text, not \"%s\"%s%s",
-                    text, nearest.name != NULL ? "; did you mean " : "",
-                    nearest.name != NULL ? nearest.name : "");
+    return complain(
+        CODE_USAGE,
+        "--output: expected table, wide, json, jsonl or text, not \"%s\"%s%s", text,
+        nearest.name != NULL ? "; did you mean " : "",
+        nearest.name != NULL ? nearest.name : "");
 }
 
 /* KEY=VALUE, cut in place: argv is the program's to change. */
@@ -195,7 +196,7 @@ static const struct option_spec *find_in(const struct option_spec *specs,
 
 struct walk {
     struct cli *cli;
-    const struct command *command; /* NULL before it is known */
+    const struct command *command;     /* NULL before it is known */
     const struct option_spec *globals; /* NULL inside a script */
     int argc;
     char **argv;
@@ -221,7 +222,8 @@ static int unknown_option(const struct walk *walk, const char *word)
     (void)snprintf(name, sizeof name, "%.*s", (int)length, word);
     nearest_init(&nearest, name + strspn(name, "-"));
     for (size_t i = 0; i < 2; i++) {
-        for (const struct option_spec *s = tables[i]; s != NULL && s->name != NULL; s++) {
+        for (const struct option_spec *s = tables[i]; s != NULL && s->name != NULL;
+             s++) {
             nearest_offer(&nearest, s->name);
         }
     }
@@ -281,8 +283,8 @@ static int take_command(struct walk *walk, const char *name)
         nearest_offer(&nearest, c->summary != NULL ? c->name : "");
     }
     if (nearest.name != NULL) {
-        return complain(CODE_USAGE, "unknown command \"%s\"; did you mean \"%s\"?", name,
-                        nearest.name);
+        return complain(CODE_USAGE, "unknown command \"%s\"; did you mean \"%s\"?",
+                        name, nearest.name);
     }
     return complain(CODE_USAGE,
                     "unknown command \"%s\"\n`snakepit help` lists the commands", name);

@@ -24,8 +24,11 @@ const char *paint(const char *color)
     static const struct {
         const char *name;
         const char *escape;
-    } colors[] = {{"bold", "\033[1m"},   {"red", "\033[31m"},  {"green", "\033[32m"},
-                  {"yellow", "\033[33m"}, {"dim", "\033[2m"}};
+    } colors[] = {{"bold", "\033[1m"},
+                  {"red", "\033[31m"},
+                  {"green", "\033[32m"},
+                  {"yellow", "\033[33m"},
+                  {"dim", "\033[2m"}};
     if (!has_color) {
         return "";
     }
@@ -42,9 +45,9 @@ int print_flush(void)
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return CODE_OK;
     }
-    return errno == EPIPE ? CODE_PIPE
-                          : complain(CODE_REFUSED, "standard output: %s",
-                                     strerror(errno));
+    return errno == EPIPE
+               ? CODE_PIPE
+               : complain(CODE_REFUSED, "standard output: %s", strerror(errno));
 }
 
 void print_json(const json_t *value)

@@ -315,8 +315,8 @@ int report(const sp_error *err)
     (void)pthread_mutex_lock(&lock);
     erase_locked();
     if (wants_json()) {
-        json_t *root = need(
-            json_pack("{s:i, s:o}", "version", 1, "error", error_to_json(err)));
+        json_t *root =
+            need(json_pack("{s:i, s:o}", "version", 1, "error", error_to_json(err)));
         if (where[0] != '\0') {
             set_text(json_object_get(root, "error"), "where", where);
         }

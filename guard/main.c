@@ -8,10 +8,10 @@
  *
  * The normal course: the library starts it with two descriptors (protocol.h) and its
  * own process id as the argument. The guard shuts out everything else it inherited,
- * says that it is ready and polls until one of four things tells it that the host is
- * gone or done: GUARD_STOP or end of file on the control socket, the closing of the
- * host's lifeline, or the host's pidfd, which no stray copy of a descriptor can hold
- * open. Then it kills and reaps everything and exits with 0.
+ * says that it is ready and polls until something tells it that the host is gone or
+ * done: GUARD_STOP or end of file on the control socket, the closing of the host's
+ * lifeline, or, should a stray copy of a descriptor hold both open, the host's pidfd
+ * and a change of parent. Then it kills and reaps everything and exits with 0.
  *
  * How it fails: a start that cannot be made sure of ends with status 1 (2 when it was
  * not the library that called) before any worker exists. It writes nothing anywhere;
@@ -48,6 +48,7 @@ enum {
 
 static struct pollfd polled[AT_WORKERS + GUARD_WORKERS_MAX];
 static struct worker *polled_worker[GUARD_WORKERS_MAX];
+static pid_t host; /* the parent, as long as it lives */
 
 /* Whether the two descriptors are what the library gives. */
 static int is_called_by_library(void)
@@ -100,33 +101,39 @@ static int shut_out(void)
                : 0;
 }
 
-/* A pidfd of the host; -1 on kernels without. Parenthood is checked after it is open:
- * had the host died before, the number might be another process's. */
-static int watch_host(pid_t host)
+/* Ask the kernel for SIGCONT when the host dies, twice: as its lifeline closes, and as
+ * the parent. It continues a guard that somebody has stopped, and, blocked like all
+ * signals, can be read. The parent is a thread of the host, so its SIGCONT may mean no
+ * more than the end of that thread: is_host_gone() asks who the parent is. */
+static void ask_for_wake(void)
 {
-    int pidfd = (int)syscall(SYS_pidfd_open, host, 0);
-    if (getppid() != host) {
-        _exit(1);
-    }
-    return pidfd;
-}
-
-/* Should somebody have stopped the guard (SIGSTOP), the host's death continues it: the
- * kernel sends SIGCONT when the lifeline closes. */
-static void wake_with_host(void)
-{
+    (void)prctl(PR_SET_PDEATHSIG, SIGCONT);
     if (fcntl(GUARD_FD_LIFELINE, F_SETSIG, SIGCONT) == 0 &&
         fcntl(GUARD_FD_LIFELINE, F_SETOWN, getpid()) == 0) {
         (void)fcntl(GUARD_FD_LIFELINE, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC);
     }
 }
 
-static int watch_children(void)
+/* A pidfd of the host; -1 on kernels without. */
+static int watch_host(void)
 {
-    sigset_t child;
-    (void)sigemptyset(&child);
-    (void)sigaddset(&child, SIGCHLD);
-    return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    return (int)syscall(SYS_pidfd_open, host, 0);
+}
+
+static int watch_signals(void)
+{
+    sigset_t awaited;
+    (void)sigemptyset(&awaited);
+    (void)sigaddset(&awaited, SIGCHLD);
+    (void)sigaddset(&awaited, SIGCONT);
+    return signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void read_signals(void)
+{
+    struct signalfd_siginfo drained[8];
+    while (read(polled[AT_SIGNAL].fd, drained, sizeof drained) > 0) {
+    }
 }
 
 static nfds_t collect_starting(void)
@@ -158,7 +165,8 @@ static void settle_starting(nfds_t count)
 static int is_host_gone(void)
 {
     return polled[AT_LIFELINE].revents != 0 || polled[AT_HOST].revents != 0 ||
-           (polled[AT_CONTROL].revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0;
+           (polled[AT_CONTROL].revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0 ||
+           getppid() != host;
 }
 
 /* Until the host is gone or done. */
@@ -182,9 +190,7 @@ static void serve(void)
             return;
         }
         if (polled[AT_SIGNAL].revents != 0) {
-            struct signalfd_siginfo drained[8];
-            while (read(polled[AT_SIGNAL].fd, drained, sizeof drained) > 0) {
-            }
+            read_signals();
             (void)sp__reap_ready();
         }
         settle_starting(starting);
@@ -205,6 +211,7 @@ int main(int argc, char **argv)
         (void)n; /* nowhere to say it then */
         return 2;
     }
+    host = (pid_t)strtol(argv[1], NULL, 10);
     reset_signals();
     (void)setsid(); /* EPERM: it leads a group already */
     (void)prctl(PR_SET_NAME, "snakepit-guard");
@@ -213,17 +220,14 @@ int main(int argc, char **argv)
         return 1;
     }
     sp__spawn_init();
-    int children = watch_children();
-    if (children < 0) {
-        return 1;
-    }
+    ask_for_wake();
     polled[AT_CONTROL].fd = GUARD_FD_CONTROL;
     polled[AT_LIFELINE].fd = GUARD_FD_LIFELINE; /* no events: hang-up is always told */
-    polled[AT_HOST].fd = watch_host((pid_t)strtol(argv[1], NULL, 10));
-    polled[AT_HOST].events = POLLIN;
-    wake_with_host();
-    polled[AT_SIGNAL].fd = children;
-    polled[AT_SIGNAL].events = POLLIN;
+    polled[AT_HOST] = (struct pollfd){.fd = watch_host(), .events = POLLIN};
+    polled[AT_SIGNAL] = (struct pollfd){.fd = watch_signals(), .events = POLLIN};
+    if (polled[AT_SIGNAL].fd < 0 || getppid() != host) {
+        return 1; /* had the host died earlier, its number could be another's by now */
+    }
 
     int level = sp__reap_init();
     if (sp__control_greet(level) == CONTROL_OK) {

@@ -195,7 +195,7 @@ static int take_all(void)
     for (;;) {
         siginfo_t info = {0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
-            return taken > 0 ? taken : -1; /* ECHILD */
+            return -1; /* ECHILD: all are taken, so nothing is left to sweep either */
         }
         if (info.si_pid == 0) {
             return taken;

@@ -8,7 +8,7 @@ int sp__reap_init(void);
 
 /* Take every child that has ended: workers' rows become ENDED. Leftovers of workers
  * that ended are killed; they are taken by a later call. Returns how many were taken,
- * or -1 when the guard has no child at all. */
+ * or -1 when the guard has no child any more. */
 int sp__reap_ready(void);
 
 /* Kill all that descends from the guard and take it. Returns when no child is left, or

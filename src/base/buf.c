@@ -37,7 +37,8 @@ int sp__buf_reserve(struct sp_buffer *buf, size_t more, sp_error *err)
         return sp__fail(err, SP_ERR_TOO_BIG, "%zu bytes are more than the limit of %zu",
                         buf->size + more, buf->max);
     }
-    size_t capacity = buf->capacity < CAPACITY_MIN ? CAPACITY_MIN : buf->capacity;
+    size_t least = buf->max < CAPACITY_MIN ? buf->max : CAPACITY_MIN;
+    size_t capacity = buf->capacity < least ? least : buf->capacity;
     while (capacity < buf->size + more) {
         capacity = capacity > buf->max / 2 ? buf->max : capacity * 2;
     }

@@ -15,8 +15,8 @@ enum {
     GUARD_FD_CONTROL = 3,  /* in the guard: the control socket */
     GUARD_FD_LIFELINE = 4, /* in the guard: a pipe whose other end only the host has */
 
-    GUARD_FDS_MAX = 6,     /* descriptors handed to one worker */
-    GUARD_STRINGS_MAX = 4096, /* argv and environment entries together */
+    GUARD_FDS_MAX = 6,         /* descriptors handed to one worker */
+    GUARD_STRINGS_MAX = 4096,  /* argv and environment entries together */
     GUARD_BLOCK_MAX = 1 << 20, /* bytes of a spawn block */
     GUARD_WORKERS_MAX = 4096
 };
@@ -34,21 +34,27 @@ enum guard_op {
     GUARD_EXITED = 12   /* worker `id` ended; status, rusage */
 };
 
-enum guard_stage { GUARD_STAGE_NONE, GUARD_STAGE_CLONE, GUARD_STAGE_SETUP,
-                   GUARD_STAGE_CHDIR, GUARD_STAGE_EXEC, GUARD_STAGE_REQUEST };
+enum guard_stage {
+    GUARD_STAGE_NONE,
+    GUARD_STAGE_CLONE,
+    GUARD_STAGE_SETUP,
+    GUARD_STAGE_CHDIR,
+    GUARD_STAGE_EXEC,
+    GUARD_STAGE_REQUEST
+};
 
 /* What keeps grandchildren from surviving. */
 enum guard_level { GUARD_LEVEL_GROUP = 1, GUARD_LEVEL_SUBREAPER = 2 };
 
 struct guard_message {
     uint32_t op;
-    uint32_t fds;       /* SPAWN: descriptors for the worker */
-    uint64_t id;        /* the worker's, chosen by the host */
+    uint32_t fds; /* SPAWN: descriptors for the worker */
+    uint64_t id;  /* the worker's, chosen by the host */
     int32_t pid;
     int32_t os_errno;
     int32_t stage;
-    int32_t signal;     /* KILL: which */
-    int32_t group;      /* KILL: the whole process group */
+    int32_t signal; /* KILL: which */
+    int32_t group;  /* KILL: the whole process group */
     int32_t level;
     /* SPAWN: the block holds argc + envc terminated strings one after another, then the
      * working directory (may be empty: stay). */
@@ -56,7 +62,7 @@ struct guard_message {
     uint32_t argc;
     uint32_t envc;
     /* EXITED, as waitid tells: */
-    int32_t exit_code;  /* CLD_EXITED: its status, else -1 */
+    int32_t exit_code;   /* CLD_EXITED: its status, else -1 */
     int32_t exit_signal; /* CLD_KILLED, CLD_DUMPED: which, else 0 */
     int32_t core_dumped;
     uint64_t user_us;

@@ -127,6 +127,7 @@ static int begin_headers_cb(nghttp2_session *session, const nghttp2_frame *frame
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
         }
         stream->id = (uint32_t)frame->hd.stream_id;
+        stream->silent = 1; /* until on_request */
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
     }
     return 0;
@@ -152,7 +153,6 @@ static void refuse(struct h2_stream *stream, int status, const char *text)
 
 static void refuse_http(struct h2_stream *stream, const char *http_status)
 {
-    stream->silent = 1;
     if (sp__h2_answer_http(stream, http_status) < 0) {
         sp__h2_reset(stream, NGHTTP2_INTERNAL_ERROR);
     }
@@ -163,7 +163,6 @@ static void request_came(struct h2 *h2, struct h2_stream *stream)
 {
     const struct h2_block *block = &h2->block;
     if (block->no_memory) {
-        stream->silent = 1;
         sp__h2_reset(stream, NGHTTP2_REFUSED_STREAM);
     } else if (block->overflow) {
         refuse(stream, 8, "the metadata is larger than the limit"); /* RESOURCE_EXHAUSTED */
@@ -182,6 +181,7 @@ static void request_came(struct h2 *h2, struct h2_stream *stream)
                                      .timeout_ms = block->timeout_ms,
                                      .headers = block->headers,
                                      .headers_count = block->count};
+        stream->silent = 0;
         int status = h2->events.on_request(h2->user, stream, &request);
         if (status != 0) {
             refuse(stream, status, NULL);

@@ -421,10 +421,12 @@ static int submit_request(struct h2_stream *stream, const char *path, uint64_t t
     fields[n++] = constants[0];
     fields[n++] = constants[1];
     fields[n++] = FIELD(":path", path, strlen(path), NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    fields[n++] = FIELD(":authority", h2->authority, h2->authority_size,
-                        NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    fields[n++] = constants[2];
-    fields[n++] = constants[3];
+    if (!h2->options.trusted) { /* our own peers know all this */
+        fields[n++] = FIELD(":authority", h2->authority, h2->authority_size,
+                            NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+        fields[n++] = constants[2];
+        fields[n++] = constants[3];
+    }
     if (timeout_ms != SP_UNLIMITED) {
         /* It differs from call to call: not worth a place in the dynamic table. */
         fields[n++] = FIELD("grpc-timeout", timeout,
@@ -605,8 +607,8 @@ int sp__h2_accept(struct h2_stream *stream, sp_error *err)
         return SP_OK;
     }
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_cb};
-    int rc = nghttp2_submit_response(h2->session, (int32_t)stream->id, response_fields, 2,
-                                     &provider);
+    int rc = nghttp2_submit_response(h2->session, (int32_t)stream->id, response_fields,
+                                     h2->options.trusted ? 1 : 2, &provider);
     if (rc != 0) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a response");
     }

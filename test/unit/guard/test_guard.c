@@ -289,8 +289,10 @@ static void worker_runs_and_its_status_is_told(void **state)
     assert_int_equal(host.records[2].exit.exit_signal, 0);
     assert_int_equal(host.records[2].exit.pid, host.records[2].pid);
     assert_true(host.records[1].exit.rss_max_kib > 0);
-    assert_true(is_gone(host.records[1].pidfd, 0));
-    host.records[1].pidfd = -1;
+    if (host.records[1].pidfd >= 0) { /* the kernel may have none */
+        assert_true(is_gone(host.records[1].pidfd, 0));
+        host.records[1].pidfd = -1;
+    }
 }
 
 static void missing_program_is_told_with_its_errno(void **state)
@@ -361,13 +363,14 @@ static void id_in_use_is_refused(void **state)
 {
     (void)state;
     int out = misbehaving(1, "stay", NULL);
+    int worker = watch_next(out);
     assert_true(pump(&host.answered, 1));
     int pidfd = host.records[1].pidfd;
     const char *const argv[] = {"/bin/true", NULL};
     spawn(1, argv, NULL, 0);
     assert_true(pump(&host.answered, 2));
     assert_int_equal(host.records[1].os_errno, EEXIST);
-    assert_true(is_alive(pidfd));
+    assert_false(is_gone(worker, 0));
     host.records[1].pidfd = pidfd;
     (void)close(out);
 }

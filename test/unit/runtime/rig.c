@@ -268,6 +268,7 @@ static void *announce_and_serve(void *arg)
         sp_error_clear(&err);
         atomic_fetch_add(&rig->bad, 1);
     }
+    atomic_store(&rig->ready, 1);
     rig_loop(rig);
     return NULL;
 }
@@ -340,8 +341,7 @@ void rig_start(struct rig *rig)
 {
     assert_int_equal(pthread_create(&rig->thread[0], NULL, announce_and_serve, rig), 0);
     if (rig->host != NULL) {
-        PEER_UNTIL(rig->host, rig->host->announced);
-        peer_turn(rig->host, 0);
+        PEER_UNTIL(rig->host, atomic_load(&rig->ready));
     }
     for (uint32_t i = 1; i < rig->threads; i++) {
         assert_int_equal(pthread_create(&rig->thread[i], NULL, serve, rig), 0);

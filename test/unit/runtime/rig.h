@@ -38,6 +38,7 @@ struct rig {
     int gate;        /* eventfd semaphore: lets one waiting tool go on */
     int begun;       /* eventfd semaphore: one per tool that has begun */
     int take_interrupts;     /* on_cancel interrupts the tool */
+    atomic_int ready;        /* sp_worker_announce() has returned */
     atomic_int cancels;      /* calls of on_cancel */
     atomic_int ran;          /* tools that began */
     atomic_int cancelled;    /* tools that learned that nobody waits */

@@ -22,6 +22,8 @@ struct heard {
     unsigned requests, headers_came, messages, half_closes, drained, ends;
     size_t bytes;          /* of all messages */
     struct sp_buffer last; /* the latest message */
+    int is_refused;        /* by on_request: no further events */
+    int lost;              /* no memory to write one down */
     int grpc_status;
     uint32_t rst_code;
     int refused;

@@ -305,7 +305,7 @@ static void a_peer_that_does_not_speak_http2_is_found_out(void **state)
 {
     static const char *const rows[] = {
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client",
+        "\x16\x03\x01\x02\x01\x01\x01\x01\xfc\x03\x03 a TLS client, say",
         "Traceback (most recent call last):\n  File \"x.py\", line 1\n",
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -364,7 +364,7 @@ static void a_flood_of_control_frames_is_calmed(void **state)
         size_t size;
     } rows[] = {
         {NGHTTP2_PING, 0, 8},     {NGHTTP2_PING, 1, 8},  {NGHTTP2_SETTINGS, 0, 0},
-        {NGHTTP2_PRIORITY, 0, 5}, {NGHTTP2_DATA, 0, 0},  {99, 0, 0},
+        {NGHTTP2_PRIORITY, 0, 5}, {NGHTTP2_DATA, 0, 0},
         {NGHTTP2_WINDOW_UPDATE, 0, 4},
     };
     static const uint8_t ones[8] = {0, 0, 0, 1, 1, 0, 0, 0};
@@ -385,7 +385,9 @@ static void a_flood_of_control_frames_is_calmed(void **state)
             }
             rc = say(&scene, scene.pair->server);
         }
-        assert_int_equal(rc, SP_ERR_PROTOCOL);
+        if (rc != SP_ERR_PROTOCOL) {
+            fail_msg("frame type %d was taken for ever", rows[i].type);
+        }
         assert_int_equal(goaway_code(&scene), NGHTTP2_ENHANCE_YOUR_CALM);
         assert_true(frames <= 3000);
         end(&scene);

@@ -30,7 +30,7 @@ enum tool_style {
 
 /* What a call in progress is for Python code: safe to keep, it outlives the call. */
 typedef struct {
-    PyObject_HEAD
+    PyObject ob_base;
     sp_job *job; /* NULL once the call has ended */
     int was_cancelled;
     PyObject *tool;     /* str */
@@ -40,30 +40,32 @@ typedef struct {
 
 /* A call that runs, or a stream between two turns. */
 struct running {
-    struct link link;     /* on worker_object.streams once it has parked */
+    struct link link; /* on worker_object.streams once it has parked */
     sp_job *job;
-    PyObject *tool;       /* str */
-    PyObject *iterator;   /* a stream's, else NULL */
-    call_object *view;    /* or NULL: nobody asked */
-    int in_user_code;     /* an interruption may be raised now */
-    int asked_politely;   /* the event loop was asked to cancel its task */
+    PyObject *tool;         /* str */
+    PyObject *iterator;     /* a stream's, else NULL */
+    call_object *view;      /* or NULL: nobody asked */
+    int code;               /* SP_ERR_ of what was found wrong before the tool, or 0 */
+    int in_user_code;       /* an interruption may be raised now */
+    int asked_politely;     /* the event loop was asked to cancel its task */
     uint64_t not_before_ms; /* no (further) interruption before */
 };
 
 typedef struct {
-    PyObject_HEAD
-    sp_worker *worker;      /* NULL once closed */
-    int forgotten;          /* this is the child of a fork inside a call */
+    PyObject ob_base;
+    sp_worker *worker; /* NULL once closed */
+    int forgotten;     /* this is the child of a fork inside a call */
     int serving;
-    PyThreadState *thread;  /* the serving thread's state while it waits without it */
-    pthread_t main;         /* the thread cancellations interrupt */
-    int cancel_signal;      /* 0: calls are not interrupted */
+    PyThreadState *thread;   /* the serving thread's state while it waits without it */
+    pthread_t main;          /* the thread cancellations interrupt */
+    int cancel_signal;       /* 0: calls are not interrupted */
     struct running *current; /* or NULL; under the critical section of this object */
-    struct list streams;    /* streams that have waited for a turn at least once */
-    PyObject *canceller;    /* asks the event loop to cancel its task, or NULL */
-    PyObject *tools;        /* dict: name -> tool tuple */
-    PyObject *resolve;      /* resolve(name) -> tool tuple, raises NoSuchTool */
-    PyObject *helpers;      /* module snakepit_bridge._serve: the rarer work */
+    struct running *spare;   /* kept for the next call, or NULL */
+    struct list streams;     /* streams that have waited for a turn at least once */
+    PyObject *canceller;     /* asks the event loop to cancel its task, or NULL */
+    PyObject *tools;         /* dict: name -> tool tuple */
+    PyObject *resolve;       /* resolve(name) -> tool tuple, raises NoSuchTool */
+    PyObject *helpers;       /* module snakepit_bridge._serve: the rarer work */
     struct key_cache keys;
     struct encoder encoder;
 } worker_object;

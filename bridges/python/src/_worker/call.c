@@ -14,8 +14,8 @@ static PyObject *metadata_of(const sp_job *job)
     PyObject *dict = PyDict_New();
     const char *key, *value;
     for (size_t i = 0; dict != NULL && sp_job_metadata(job, i, &key, &value); i++) {
-        PyObject *text = PyUnicode_DecodeUTF8(value, (Py_ssize_t)strlen(value),
-                                              "replace");
+        PyObject *text =
+            PyUnicode_DecodeUTF8(value, (Py_ssize_t)strlen(value), "replace");
         if (text == NULL || PyDict_SetItemString(dict, key, text) < 0) {
             Py_CLEAR(dict);
         }
@@ -127,7 +127,8 @@ static PyMethodDef call_methods[] = {
 
 static PyGetSetDef call_getset[] = {
     {"tool", get_tool, NULL, "The name of the tool called.", NULL},
-    {"session", get_session, NULL, "The caller's session, '' when there is none.", NULL},
+    {"session", get_session, NULL, "The caller's session, '' when there is none.",
+     NULL},
     {"metadata", get_metadata, NULL, "What the caller sent along: str to str.", NULL},
     {"active", get_active, NULL, "False once the call has ended.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

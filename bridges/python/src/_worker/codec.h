@@ -16,7 +16,7 @@
 #include "wire/json.h"
 
 enum {
-    KEYS_MAX = 256,  /* slots of the key cache, a power of two */
+    KEYS_MAX = 256,    /* slots of the key cache, a power of two */
     KEY_SIZE_MAX = 48, /* longer keys are not worth remembering */
 };
 
@@ -56,7 +56,6 @@ PyObject *sp__py_decode(struct key_cache *keys, const char *text, size_t n,
 struct encoder {
     struct sp_buffer out;
     PyObject *fallback; /* fallback(value), for what JSON cannot hold; owned */
-    int code;           /* SP_ERR_ when a limit of the encoder was met, else 0 */
     unsigned depth;
     PyObject *path[SP__JSON_DEPTH_MAX]; /* the containers being written, borrowed */
 };
@@ -64,9 +63,8 @@ struct encoder {
 void sp__py_encoder_init(struct encoder *encoder, PyObject *fallback);
 void sp__py_encoder_fini(struct encoder *encoder);
 
-/* Replace what is in encoder->out by the value's JSON. 0, or -1 with an exception; then
- * encoder->code says whether it was SP_ERR_TOO_DEEP (also for circular references),
- * SP_ERR_TOO_BIG or SP_ERR_NOMEM. */
+/* Replace what is in encoder->out by the value's JSON. 0, or -1 with an exception:
+ * ValueError for circular references and what is too deep or too large. */
 int sp__py_encode(struct encoder *encoder, PyObject *value) SP_MUST_CHECK;
 
 /* The kind of what is in encoder->out, as the wire names it: "map", "list", "string",

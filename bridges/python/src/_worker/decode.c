@@ -103,7 +103,8 @@ static PyObject *unescaped(struct builder *builder, const char *raw, size_t n)
     return PyUnicode_DecodeUTF8(builder->scratch, (Py_ssize_t)size, "surrogatepass");
 }
 
-static PyObject *text_of(struct builder *builder, const char *raw, size_t n, int escaped)
+static PyObject *text_of(struct builder *builder, const char *raw, size_t n,
+                         int escaped)
 {
     if (escaped) {
         return unescaped(builder, raw, n);

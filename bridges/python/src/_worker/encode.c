@@ -30,9 +30,8 @@ static int put_value(struct encoder *encoder, PyObject *value);
 
 /* ---- bytes ---- */
 
-static int no_room(struct encoder *encoder, sp_error *err)
+static int no_room(sp_error *err)
 {
-    encoder->code = err->code;
     if (err->code == SP_ERR_NOMEM) {
         (void)PyErr_NoMemory();
     } else {
@@ -50,7 +49,7 @@ static inline int need(struct encoder *encoder, size_t n)
     }
     sp_error err = {0};
     if (sp__buf_reserve(&encoder->out, n, &err) < 0) {
-        return no_room(encoder, &err);
+        return no_room(&err);
     }
     return 0;
 }
@@ -74,9 +73,9 @@ static inline int put_char(struct encoder *encoder, char c)
 
 /* What stands after the backslash, 'u' for \u00xx, 0 for characters that need none. */
 static const char escapes[128] = {
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n',       'u', 'f', 'r',
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',       'u', 'u', 'u',
-    'u', 'u', 'u', 'u', 0,   0,   '"', 0,   0,   0,   ['\\'] = '\\',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f',
+    'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 0,   0,   '"', 0,   0,   0,   ['\\'] = '\\',
 };
 
 static size_t escape_unit(uint8_t *out, unsigned unit)
@@ -259,14 +258,12 @@ static int enter(struct encoder *encoder, PyObject *container)
 {
     for (unsigned i = 0; i < encoder->depth; i++) {
         if (encoder->path[i] == container) {
-            encoder->code = SP_ERR_TOO_DEEP;
             PyErr_Format(PyExc_ValueError, "circular reference: a %s contains itself",
                          Py_TYPE(container)->tp_name);
             return -1;
         }
     }
     if (encoder->depth == SP__JSON_DEPTH_MAX) {
-        encoder->code = SP_ERR_TOO_DEEP;
         PyErr_Format(PyExc_ValueError, "nested deeper than %d levels",
                      SP__JSON_DEPTH_MAX);
         return -1;
@@ -341,13 +338,15 @@ static int put_key(struct encoder *encoder, PyObject *key)
         if (put_char(encoder, '"') < 0) {
             return -1;
         }
-        int rc = PyLong_Check(key) ? put_integer(encoder, key) : put_float(encoder, key);
+        int rc =
+            PyLong_Check(key) ? put_integer(encoder, key) : put_float(encoder, key);
         return rc < 0 ? -1 : put_char(encoder, '"');
     }
     return put_key_text(encoder, PyObject_Str(key));
 }
 
-static int put_member(struct encoder *encoder, int first, PyObject *key, PyObject *value)
+static int put_member(struct encoder *encoder, int first, PyObject *key,
+                      PyObject *value)
 {
     if ((!first && put_char(encoder, ',') < 0) || put_key(encoder, key) < 0 ||
         put_char(encoder, ':') < 0) {
@@ -494,7 +493,6 @@ void sp__py_encoder_init(struct encoder *encoder, PyObject *fallback)
     sp__buf_init(&encoder->out, RESULT_MAX_BYTES);
     encoder->fallback = fallback == Py_None ? NULL : fallback;
     Py_XINCREF(encoder->fallback);
-    encoder->code = 0;
     encoder->depth = 0;
 }
 
@@ -508,7 +506,6 @@ int sp__py_encode(struct encoder *encoder, PyObject *value)
 {
     encoder->out.size = 0;
     sp__buf_shrink(&encoder->out, BUFFER_KEEP_BYTES);
-    encoder->code = 0;
     encoder->depth = 0;
     return put_value(encoder, value);
 }

@@ -116,11 +116,11 @@ static int add_exceptions(PyObject *module)
                       "Raised inside a tool whose caller no longer waits. Not an "
                       "Exception, so that it is not caught by accident.",
                       PyExc_BaseException) < 0 ||
-        add_exception(module, &bridge->bad_args, "snakepit_bridge.BadArguments",
-                      "BadArguments",
-                      "The arguments do not fit the tool. Raise it from a tool to say so "
-                      "with the code SP-BAD-ARGS.",
-                      PyExc_TypeError) < 0 ||
+        add_exception(
+            module, &bridge->bad_args, "snakepit_bridge.BadArguments", "BadArguments",
+            "The arguments do not fit the tool. Raise it from a tool to say so "
+            "with the code SP-BAD-ARGS.",
+            PyExc_TypeError) < 0 ||
         add_exception(module, &bridge->no_tool, "snakepit_bridge.NoSuchTool",
                       "NoSuchTool", "The worker has no tool of that name.",
                       PyExc_LookupError) < 0 ||

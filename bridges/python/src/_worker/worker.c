@@ -37,8 +37,9 @@ PyObject *sp__py_raise(sp_error *err)
     if (err->code == SP_ERR_NOMEM) {
         (void)PyErr_NoMemory();
     } else {
-        PyErr_SetString(sp__py_bridge.worker_error,
-                        err->message[0] != '\0' ? err->message : sp_strerror(err->code));
+        PyErr_SetString(sp__py_bridge.worker_error, err->message[0] != '\0'
+                                                        ? err->message
+                                                        : sp_strerror(err->code));
     }
     sp_error_clear(err);
     return NULL;
@@ -55,7 +56,8 @@ static int is_open(const worker_object *self)
 
 static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"runtime", "listen", "cancel_signal", "exit_grace_ms", NULL};
+    static char *names[] = {"runtime", "listen", "cancel_signal", "exit_grace_ms",
+                            NULL};
     const char *runtime = NULL, *listen = NULL;
     int cancel_signal = SIGURG;
     unsigned long long exit_grace_ms = 0;
@@ -107,8 +109,8 @@ static int read_param(PyObject *item, sp_tool_param *ret)
 }
 
 /* A list or tuple of parameters as an array the caller frees, and what it borrows from. */
-static int read_params(PyObject *sequence, sp_tool_param **ret_params, size_t *ret_count,
-                       PyObject **ret_owner)
+static int read_params(PyObject *sequence, sp_tool_param **ret_params,
+                       size_t *ret_count, PyObject **ret_owner)
 {
     PyObject *items = PySequence_Tuple(sequence);
     if (items == NULL) {
@@ -202,8 +204,7 @@ static PyObject *worker_announce(PyObject *object, PyObject *unused)
     int rc;
     do {
         sp_error_clear(&err);
-        Py_BEGIN_ALLOW_THREADS
-        rc = sp_worker_announce(self->worker, &err);
+        Py_BEGIN_ALLOW_THREADS rc = sp_worker_announce(self->worker, &err);
         Py_END_ALLOW_THREADS
     } while (rc == SP_ERR_STOPPED_BY_CALLBACK && PyErr_CheckSignals() == 0);
     if (rc < 0) {
@@ -221,10 +222,9 @@ static PyObject *worker_refuse(PyObject *object, PyObject *args)
         !is_open(self)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    sp_worker_refuse(self->worker, permanent, type, message, trace);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS sp_worker_refuse(self->worker, permanent, type, message,
+                                            trace);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyObject *worker_serve(PyObject *object, PyObject *args)
@@ -250,8 +250,7 @@ static void close_worker(worker_object *self)
         sp__py_bridge.worker = NULL;
     }
     if (worker != NULL && !self->forgotten) {
-        Py_BEGIN_ALLOW_THREADS
-        sp_worker_close(worker);
+        Py_BEGIN_ALLOW_THREADS sp_worker_close(worker);
         Py_END_ALLOW_THREADS
     }
 }
@@ -285,8 +284,7 @@ static PyObject *worker_get_address(PyObject *object, void *unused)
 {
     (void)unused;
     worker_object *self = (worker_object *)object;
-    const char *address =
-        self->worker != NULL ? sp_worker_address(self->worker) : NULL;
+    const char *address = self->worker != NULL ? sp_worker_address(self->worker) : NULL;
     if (address == NULL) {
         Py_RETURN_NONE;
     }
@@ -325,6 +323,7 @@ static void worker_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     close_worker(self);
     (void)worker_clear(object);
+    sp__free(self->spare);
     sp__py_keys_fini(&self->keys);
     sp__py_encoder_fini(&self->encoder);
     type->tp_free(object);
@@ -339,7 +338,8 @@ static PyMethodDef worker_methods[] = {
      "Keep this str for a member name that will come often."},
     {"accept_any", worker_accept_any, METH_NOARGS,
      "Take calls of tools that were not added."},
-    {"announce", worker_announce, METH_NOARGS, "Tell the host that the worker is ready."},
+    {"announce", worker_announce, METH_NOARGS,
+     "Tell the host that the worker is ready."},
     {"refuse", worker_refuse, METH_VARARGS,
      "refuse(permanent, type, message, trace): tell the host why it cannot start."},
     {"serve", worker_serve, METH_VARARGS,

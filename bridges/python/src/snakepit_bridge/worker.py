@@ -135,7 +135,7 @@ def serve(worker, tools):
     global _was_served
     _was_served = True
     announce(worker, tools)
-    if worker.address is not None:
+    if worker.address:
         print(f"snakepit worker: listening on {worker.address}")
     worker.serve(tools.table, tools.resolve, _serve, _substitute)
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ending a call: with a result, or with what went wrong.
+ *
+ * A result is encoded and handed over; bytes travel raw, beside JSON null. An exception
+ * becomes a failure with its type, message and traceback, told by Python code that is
+ * loaded then. Which code it gets depends on where it came from: the encoder's limits,
+ * the package's own exceptions, a TypeError before any frame of the tool ran (the
+ * arguments did not fit), or else the tool itself.
+ *
+ * When even the telling fails, the exception's type is told and nothing more. An answer
+ * that cannot be sent ends its job all the same: the runtime tells the caller why.
+ */
+#include "serve.h"
+
+#include <string.h>
+
+/* Between two parts of user code, and before the job ends: no interruption now. */
+void sp__py_calm(struct running *run)
+{
+    run->in_user_code = 0;
+}
+
+void sp__py_detach_view(worker_object *self, struct running *run)
+{
+    call_object *view;
+    /* In one step: a thread of the tool that asks now must get the old view or none. */
+    Py_BEGIN_CRITICAL_SECTION(self);
+    self->current = NULL;
+    view = run->view;
+    run->view = NULL;
+    Py_END_CRITICAL_SECTION();
+    if (view != NULL) {
+        sp__py_call_end(view);
+        Py_DECREF((PyObject *)view);
+    }
+}
+
+sp_bytes sp__py_bytes_of(PyObject *bytes)
+{
+    return (sp_bytes){PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
+}
+
+sp_bytes sp__py_encoded(const worker_object *self)
+{
+    return (sp_bytes){self->encoder.out.data, self->encoder.out.size};
+}
+
+void sp__py_fail(worker_object *self, struct running *run, int code, const char *type,
+                 const char *message, const char *trace)
+{
+    sp__py_calm(run);
+    sp__py_detach_view(self, run);
+    (void)sp_job_fail(run->job, code, type, message, trace, NULL);
+}
+
+/* bytes, bytearray and memoryview as a whole result travel raw, beside JSON null. */
+int sp__py_is_raw(PyObject *value)
+{
+    return PyBytes_CheckExact(value) || PyByteArray_CheckExact(value) ||
+           PyMemoryView_Check(value);
+}
+
+enum outcome sp__py_reply(worker_object *self, struct running *run, PyObject *value)
+{
+    if (sp__py_is_raw(value)) {
+        PyObject *raw = PyBytes_FromObject(value);
+        if (raw == NULL) {
+            return RAISED;
+        }
+        sp__py_calm(run);
+        sp__py_detach_view(self, run);
+        (void)sp_job_reply(run->job, (sp_bytes){"null", 4}, "null",
+                           sp__py_bytes_of(raw), NULL);
+        Py_DECREF(raw);
+        return OVER;
+    }
+    if (sp__py_encode(&self->encoder, value) < 0) {
+        return RAISED;
+    }
+    sp__py_calm(run);
+    sp__py_detach_view(self, run);
+    (void)sp_job_reply(run->job, sp__py_encoded(self),
+                       sp__py_encoded_type(&self->encoder), (sp_bytes){NULL, 0}, NULL);
+    return OVER;
+}
+
+static const char *text_or_null(PyObject *value)
+{
+    if (!PyUnicode_Check(value)) {
+        return NULL;
+    }
+    const char *text = PyUnicode_AsUTF8(value);
+    if (text == NULL) {
+        PyErr_Clear();
+    }
+    return text;
+}
+
+/* An exception that happened before any frame of user code ran: the arguments did not
+ * fit the tool's parameters. */
+static int is_argument_error(PyObject *exception)
+{
+    if (Py_TYPE(exception) != (PyTypeObject *)PyExc_TypeError) {
+        return 0;
+    }
+    PyObject *trace = PyException_GetTraceback(exception);
+    Py_XDECREF(trace);
+    return trace == NULL;
+}
+
+static int code_of(const struct running *run, PyObject *exception, int at_boundary)
+{
+    PyObject *type = (PyObject *)Py_TYPE(exception);
+    if (run->code != 0) {
+        return run->code;
+    }
+    if (PyErr_GivenExceptionMatches(type, sp__py_bridge.no_tool)) {
+        return SP_ERR_NO_TOOL;
+    }
+    if (PyErr_GivenExceptionMatches(type, sp__py_bridge.bad_args) ||
+        (at_boundary && is_argument_error(exception))) {
+        return SP_ERR_BAD_ARGS;
+    }
+    return SP_ERR_REMOTE;
+}
+
+/* End the job with the exception that is set. */
+void sp__py_fail_raised(worker_object *self, struct running *run, int at_boundary)
+{
+    sp__py_calm(run);
+    PyObject *exception = sp__py_take_exception();
+    if (exception == NULL) {
+        sp__py_fail(self, run, SP_ERR_REMOTE, "SystemError",
+                    "failed without an exception", NULL);
+        return;
+    }
+    if (sp_job_cancelled(run->job)) {
+        Py_DECREF(exception); /* nobody is left to be told */
+        sp__py_fail(self, run, SP_ERR_CANCELLED, NULL, NULL, NULL);
+        return;
+    }
+    int code = code_of(run, exception, at_boundary);
+
+    PyObject *story = NULL;
+    if (self->helpers != NULL) {
+        story = PyObject_CallMethod(self->helpers, "describe", "Oi", exception,
+                                    code == SP_ERR_REMOTE);
+    }
+    if (story != NULL && PyTuple_Check(story) && PyTuple_GET_SIZE(story) == 3) {
+        sp__py_fail(self, run, code, text_or_null(PyTuple_GET_ITEM(story, 0)),
+                    text_or_null(PyTuple_GET_ITEM(story, 1)),
+                    text_or_null(PyTuple_GET_ITEM(story, 2)));
+    } else {
+        PyErr_Clear();
+        sp__py_fail(self, run, code, Py_TYPE(exception)->tp_name, NULL, NULL);
+    }
+    Py_XDECREF(story);
+    Py_DECREF(exception);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calling a tool: its arguments decoded, handed over in the tool's style, and what it
+ * gives looked at.
+ *
+ * The arguments are a JSON object or array; raw binary arguments join the object by name.
+ * A tool whose adapter wants to know its caller is told before. A coroutine is awaited,
+ * on the event loop that the package keeps for that.
+ */
+#include "serve.h"
+
+/* ---- arguments ---- */
+
+/* Raw binary arguments join the others by name, as bytes. */
+static int add_binaries(const sp_job *job, PyObject *dict)
+{
+    const char *name;
+    sp_bytes value;
+    for (size_t i = 0; sp_job_binary(job, i, &name, &value); i++) {
+        PyObject *bytes = PyBytes_FromStringAndSize(value.data, (Py_ssize_t)value.size);
+        int rc = bytes == NULL ? -1 : PyDict_SetItemString(dict, name, bytes);
+        Py_XDECREF(bytes);
+        if (rc < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The decoded arguments: a dict or a list. NULL with an exception. */
+static PyObject *arguments_of(worker_object *self, struct running *run)
+{
+    sp_bytes text = sp_job_args(run->job);
+    if (text.size == 0) {
+        text = (sp_bytes){"{}", 2};
+    }
+    sp_error err = {0};
+    PyObject *args = sp__py_decode(&self->keys, text.data, text.size, &err);
+    if (args != NULL && (PyDict_CheckExact(args) || PyList_CheckExact(args))) {
+        return args;
+    }
+    if (args != NULL) {
+        PyErr_SetString(sp__py_bridge.bad_args,
+                        "the arguments must be a JSON object or array");
+        Py_DECREF(args);
+    } else if (err.code != 0) {
+        run->code = err.code; /* BAD_JSON, TOO_DEEP: told as it is */
+        PyErr_SetString(sp__py_bridge.bad_args, err.message);
+    }
+    sp_error_clear(&err);
+    return NULL;
+}
+
+/* ---- calling the tool ---- */
+
+static PyObject *context_of(worker_object *self)
+{
+    return PyObject_CallMethod(self->helpers, "context", NULL);
+}
+
+static PyObject *call_positional(PyObject *callable, PyObject *list, const sp_job *job)
+{
+    PyObject *kwargs = PyDict_New();
+    PyObject *positional = kwargs != NULL ? PyList_AsTuple(list) : NULL;
+    PyObject *result = NULL;
+    if (positional != NULL && add_binaries(job, kwargs) == 0) {
+        result = PyObject_Call(callable, positional, kwargs);
+    }
+    Py_XDECREF(kwargs);
+    Py_XDECREF(positional);
+    return result;
+}
+
+static PyObject *call_keywords(PyObject *callable, PyObject *dict)
+{
+    PyObject *none = PyTuple_New(0); /* the empty tuple is a singleton */
+    PyObject *result = none != NULL ? PyObject_Call(callable, none, dict) : NULL;
+    Py_XDECREF(none);
+    return result;
+}
+
+static PyObject *call_dispatch(worker_object *self, PyObject *callable, PyObject *tool,
+                               PyObject *dict)
+{
+    PyObject *context = context_of(self);
+    if (context == NULL) {
+        return NULL;
+    }
+    PyObject *kwargs = Py_BuildValue("{sOsOsO}", "tool_name", tool, "arguments", dict,
+                                     "context", context);
+    Py_DECREF(context);
+    PyObject *result = kwargs != NULL ? call_keywords(callable, kwargs) : NULL;
+    Py_XDECREF(kwargs);
+    return result;
+}
+
+static int set_context(worker_object *self, PyObject *setter)
+{
+    if (setter == Py_None) {
+        return 0;
+    }
+    PyObject *context = context_of(self);
+    PyObject *result = context != NULL ? PyObject_CallOneArg(setter, context) : NULL;
+    Py_XDECREF(context);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Run a tool. *ret_at_boundary says whether an exception may mean "bad arguments". */
+PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool,
+                        int *ret_at_boundary)
+{
+    PyObject *callable = PyTuple_GET_ITEM(tool, 0);
+    long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
+    PyObject *args = arguments_of(self, run);
+    if (args == NULL) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (PyDict_CheckExact(args) && add_binaries(run->job, args) < 0) {
+        goto drop_args;
+    }
+    if (set_context(self, PyTuple_GET_ITEM(tool, 2)) < 0) {
+        goto drop_args;
+    }
+    *ret_at_boundary = 1;
+    if (style == STYLE_KEYWORDS) {
+        result = PyDict_CheckExact(args) ? call_keywords(callable, args)
+                                         : call_positional(callable, args, run->job);
+    } else if (!PyDict_CheckExact(args)) {
+        PyErr_Format(sp__py_bridge.bad_args, "%U takes named arguments: a JSON object",
+                     run->tool);
+    } else if (style == STYLE_DICT) {
+        result = PyObject_CallOneArg(callable, args);
+    } else {
+        result = call_dispatch(self, callable, run->tool, args);
+    }
+drop_args:
+    Py_DECREF(args);
+    return result;
+}
+
+/* ---- results ---- */
+
+static int is_awaitable(PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    return PyCoro_CheckExact(value) ||
+           (type->tp_as_async != NULL && type->tp_as_async->am_await != NULL);
+}
+
+/* Types whose values are never awaited, iterated or unwrapped. */
+int sp__py_is_plain(PyObject *value)
+{
+    return PyDict_CheckExact(value) || PyUnicode_CheckExact(value) ||
+           PyLong_CheckExact(value) || PyFloat_CheckExact(value) ||
+           PyList_CheckExact(value) || value == Py_None || PyBool_Check(value) ||
+           PyBytes_CheckExact(value) || PyTuple_CheckExact(value);
+}
+
+/* Replace an awaitable by what it gives. */
+PyObject *sp__py_awaited(worker_object *self, PyObject *value)
+{
+    if (sp__py_is_plain(value) || !is_awaitable(value)) {
+        return value;
+    }
+    PyObject *result = PyObject_CallMethod(self->helpers, "run", "O", value);
+    Py_DECREF(value);
+    return result;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams: an iterator asked for items until the runtime says that its consumer has had
+ * enough for now, and again when the stream's turn comes.
+ *
+ * It ends when the iterator does, when it raises, or when nobody listens any more; then
+ * it is closed, so that the generator's finally blocks run. That clean-up is user code as
+ * well: a cancellation does not strike it at once, but after a while if it hangs.
+ */
+#include "serve.h"
+
+#include "base/clock.h"
+
+int sp__py_is_generator(PyObject *value)
+{
+    return PyGen_CheckExact(value) || PyAsyncGen_CheckExact(value);
+}
+
+/* A stream's result as an iterator (taken); a value that is none becomes one chunk. */
+PyObject *sp__py_stream_open(worker_object *self, PyObject *value)
+{
+    if (PyGen_CheckExact(value)) {
+        return value;
+    }
+    if (sp__py_is_plain(value)) {
+        PyObject *single = PyTuple_Pack(1, value);
+        Py_DECREF(value);
+        if (single == NULL) {
+            return NULL;
+        }
+        PyObject *iterator = PyObject_GetIter(single);
+        Py_DECREF(single);
+        return iterator;
+    }
+    PyObject *iterator = PyObject_CallMethod(self->helpers, "iterate", "O", value);
+    Py_DECREF(value);
+    return iterator;
+}
+
+/* Close a generator: its finally blocks run now. */
+void sp__py_stream_drop(struct running *run)
+{
+    PyObject *iterator = run->iterator;
+    run->iterator = NULL;
+    if (PyObject_HasAttrString(iterator, "close")) {
+        PyObject *closed = PyObject_CallMethod(iterator, "close", NULL);
+        if (closed == NULL) {
+            PyErr_WriteUnraisable(iterator);
+        }
+        Py_XDECREF(closed);
+    }
+    Py_DECREF(iterator);
+}
+
+/* End a stream that nobody listens to. */
+static enum outcome close_stream(worker_object *self, struct running *run)
+{
+    /* Its clean-up is not interrupted at once; a clean-up that hangs is. */
+    run->not_before_ms = sp__now_ms() + SP__PY_REPEAT_MS;
+    run->in_user_code = 1;
+    sp__py_stream_drop(run);
+    sp__py_calm(run);
+    if (self->forgotten) {
+        return OVER;
+    }
+    sp__py_detach_view(self, run);
+    (void)sp_job_end(run->job, NULL);
+    return OVER;
+}
+
+enum { ITEM_RAISED = -1000 }; /* no error code */
+
+/* Hand one item to the runtime, whose answer it gives; or ITEM_RAISED. */
+static int send_item(worker_object *self, struct running *run, PyObject *item,
+                     sp_error *err)
+{
+    PyObject *raw = NULL;
+    int encode = 1;
+    if (!sp__py_is_plain(item)) {
+        item = PyObject_CallMethod(self->helpers, "unwrap", "O", item);
+        if (item == NULL) {
+            return ITEM_RAISED;
+        }
+    } else {
+        Py_INCREF(item);
+    }
+    if (sp__py_is_raw(item)) {
+        raw = PyBytes_FromObject(item);
+        encode = 0;
+    }
+    int failed = encode ? sp__py_encode(&self->encoder, item) < 0 : raw == NULL;
+    Py_DECREF(item);
+    if (failed) {
+        return ITEM_RAISED;
+    }
+    sp__py_calm(run);
+    int rc = sp_job_chunk(run->job,
+                          encode ? sp__py_encoded(self) : sp__py_bytes_of(raw), err);
+    Py_XDECREF(raw);
+    return rc;
+}
+
+/* The iterator has ended, or raised. */
+static enum outcome finish_stream(worker_object *self, struct running *run)
+{
+    sp__py_calm(run);
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+            return RAISED;
+        }
+        PyErr_Clear();
+    }
+    Py_CLEAR(run->iterator);
+    sp__py_detach_view(self, run);
+    (void)sp_job_end(run->job, NULL);
+    return OVER;
+}
+
+/* The runtime has not taken an item. */
+static enum outcome give_up(worker_object *self, struct running *run, int code,
+                            sp_error *err)
+{
+    if (code == ITEM_RAISED) {
+        return RAISED;
+    }
+    if (code == SP_ERR_CANCELLED) {
+        sp_error_clear(err);
+        return close_stream(self, run);
+    }
+    sp__py_stream_drop(run);
+    sp__py_fail(self, run, code, NULL, err->message, NULL);
+    sp_error_clear(err);
+    return OVER;
+}
+
+enum outcome sp__py_stream_go_on(worker_object *self, struct running *run)
+{
+    iternextfunc next = Py_TYPE(run->iterator)->tp_iternext;
+    for (;;) {
+        if (sp_job_cancelled(run->job)) {
+            return close_stream(self, run);
+        }
+        run->in_user_code = 1;
+        PyObject *item = next(run->iterator);
+        if (self->forgotten) {
+            return item == NULL && PyErr_Occurred() ? RAISED : OVER;
+        }
+        if (item == NULL) {
+            return finish_stream(self, run);
+        }
+        sp_error err = {0};
+        int rc = send_item(self, run, item, &err);
+        Py_DECREF(item);
+        if (rc < 0) {
+            return give_up(self, run, rc, &err);
+        }
+        if (rc == 0) {
+            return PARKED;
+        }
+    }
+}

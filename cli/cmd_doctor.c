@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor: what workers need, looked at one thing after another, each on a line.
+ *
+ * The checks go from the outside to the inside: configuration, limits and kernel, then
+ * the interpreter by itself, the guard by opening a pit, the bridge by a worker without
+ * an adapter, the adapter by a worker with it, and a real call. A check whose ground has
+ * failed is left out, so the first `fail` is the one to mend. Nothing is changed.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum level { LEVEL_OK, LEVEL_WARN, LEVEL_FAIL };
+
+struct doctor {
+    struct cli *cli;
+    json_t *checks; /* with -o json, else NULL */
+    int worst;
+};
+
+/* One line: what was looked at, what was found, and what to do, which may be "". */
+static void SP_PRINTF(5, 6)
+    note(struct doctor *doctor, enum level level, const char *what, const char *hint,
+         const char *format, ...)
+{
+    static const char *const names[] = {"ok", "warn", "fail"};
+    static const char *const colors[] = {"green", "yellow", "red"};
+    char *facts = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&facts, format, args);
+    va_end(args);
+    need(length < 0 ? NULL : facts);
+    doctor->worst = (int)level > doctor->worst ? (int)level : doctor->worst;
+    if (doctor->checks != NULL) {
+        json_t *text = json_string(facts);
+        json_t *check =
+            need(json_pack("{s:s, s:s, s:o, s:s}", "check", what, "level", names[level],
+                           "facts", text != NULL ? text : json_null(), "hint", hint));
+        (void)json_array_append_new(doctor->checks, check);
+    } else {
+        progress_erase();
+        (void)printf("%s%-4s%s  %-12s  ", paint(colors[level]), names[level], paint(""),
+                     what);
+        print_clean(stdout, facts, strlen(facts));
+        (void)puts("");
+        if (hint[0] != '\0') {
+            (void)printf("                    try: %s\n", hint);
+        }
+        (void)fflush(stdout);
+    }
+    free(facts);
+}
+
+/* --- The machine ---------------------------------------------------------------------- */
+
+static void check_system(struct doctor *doctor)
+{
+    struct utsname name;
+    char missing[128] = "";
+    int subreaper;
+    if (uname(&name) != 0) {
+        return;
+    }
+    int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (fd >= 0) {
+        (void)close(fd);
+    } else {
+        (void)strncat(missing, " pidfd_open", sizeof missing - strlen(missing) - 1);
+    }
+    /* An empty range closes nothing and still says whether the call exists. */
+    if (syscall(SYS_close_range, ~0U, ~0U, 0) != 0) {
+        (void)strncat(missing, " close_range", sizeof missing - strlen(missing) - 1);
+    }
+    if (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) != 0) {
+        (void)strncat(missing, " subreaper", sizeof missing - strlen(missing) - 1);
+    }
+    fd = memfd_create("snakepit", MFD_CLOEXEC);
+    if (fd >= 0) {
+        (void)close(fd);
+    } else {
+        (void)strncat(missing, " memfd_create", sizeof missing - strlen(missing) - 1);
+    }
+    if (missing[0] != '\0') {
+        note(doctor, LEVEL_FAIL, "kernel", "Linux 5.9 or newer has them all",
+             "%s %s lacks%s", name.sysname, name.release, missing);
+    } else {
+        note(doctor, LEVEL_OK, "kernel", "",
+             "%s %s: pidfd, close_range, subreaper, memfd", name.sysname, name.release);
+    }
+}
+
+static void show_limit(rlim_t value, char *text, size_t max)
+{
+    if (value == RLIM_INFINITY) {
+        (void)snprintf(text, max, "unlimited");
+    } else {
+        (void)snprintf(text, max, "%llu", (unsigned long long)value);
+    }
+}
+
+static void check_limits(struct doctor *doctor, unsigned workers)
+{
+    /* In the host: two sockets, a pidfd and two pipes for each worker, and some more. */
+    rlim_t files_needed = 5 * (rlim_t)workers + 64;
+    struct rlimit files;
+    struct rlimit processes;
+    char files_text[32];
+    char processes_text[32];
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+        getrlimit(RLIMIT_NPROC, &processes) != 0) {
+        return;
+    }
+    show_limit(files.rlim_cur, files_text, sizeof files_text);
+    show_limit(processes.rlim_cur, processes_text, sizeof processes_text);
+    int few_files = files.rlim_cur < files_needed;
+    int few_processes = processes.rlim_cur < 2 * (rlim_t)workers;
+    if (few_files || few_processes) {
+        note(doctor, LEVEL_WARN, "limits",
+             few_files ? "raise `ulimit -n` or lower the pools' size"
+                       : "raise `ulimit -u` or lower the pools' size",
+             "%s open files, %s processes; %u workers want %llu files", files_text,
+             processes_text, workers, (unsigned long long)files_needed);
+    } else {
+        note(doctor, LEVEL_OK, "limits", "",
+             "%s open files, %s processes, enough for %u workers", files_text,
+             processes_text, workers);
+    }
+}
+
+/* --- The interpreter ------------------------------------------------------------------ */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Read until the end or the deadline; what does not fit is dropped. */
+static int read_until(int fd, char *ret_text, size_t max, uint64_t deadline)
+{
+    size_t size = 0;
+    for (;;) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        uint64_t now = now_ms();
+        char rest[256];
+        if (now >= deadline || watch_interrupted() ||
+            poll(&poller, 1, (int)(deadline - now)) == 0) {
+            return -1;
+        }
+        int has_room = size + 1 < max;
+        ssize_t n = read(fd, has_room ? ret_text + size : rest,
+                         has_room ? max - 1 - size : sizeof rest);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            ret_text[size] = '\0';
+            return 0;
+        }
+        size += has_room ? (size_t)n : 0;
+    }
+}
+
+/* Run a program and take both its outputs. Returns its exit status, -1 when it could not
+ * be run, -2 when it took longer than ten seconds. */
+static int capture(char *const *argv, char *ret_text, size_t max)
+{
+    int fds[2];
+    pid_t pid;
+    posix_spawn_file_actions_t actions;
+    ret_text[0] = '\0';
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return -1;
+    }
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+        return -1;
+    }
+    int rc = posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+    rc = rc != 0 ? rc
+                 : posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
+    rc = rc != 0 ? rc : posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    (void)close(fds[1]);
+    if (rc != 0) {
+        (void)close(fds[0]);
+        (void)snprintf(ret_text, max, "%s", strerror(rc));
+        return -1;
+    }
+    int is_late = read_until(fds[0], ret_text, max, now_ms() + 10000) != 0;
+    (void)close(fds[0]);
+    if (is_late) {
+        (void)kill(pid, SIGKILL);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+    return is_late ? -2 : WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The interpreter's own account of itself: version, path, prefix, threads. */
+static int check_python(struct doctor *doctor, const char *configured)
+{
+    static const char question[] =
+        "import sys, os\n"
+        "gil = getattr(sys, '_is_gil_enabled', lambda: True)()\n"
+        "print('.'.join(map(str, sys.version_info[:3])), "
+        "os.path.realpath(sys.executable),"
+        " 'venv ' + sys.prefix if sys.prefix != sys.base_prefix else 'no venv',"
+        " 'GIL' if gil else 'free-threaded', sep='\\t')\n";
+    char path[4096];
+    char answer[8192];
+    char option[] = "-c";
+    char code[sizeof question];
+    sp_error err = {0};
+    if (configured != NULL) {
+        (void)snprintf(path, sizeof path, "%s", configured);
+    } else if (sp_python_find(path, sizeof path, &err) < 0) {
+        note(doctor, LEVEL_FAIL, "python",
+             "install Python 3.8 or newer, or set `python`", "%s", err.message);
+        sp_error_clear(&err);
+        return 0;
+    }
+    memcpy(code, question, sizeof question);
+    char *argv[] = {path, option, code, NULL};
+    int status = capture(argv, answer, sizeof answer);
+    if (status != 0) {
+        note(doctor, LEVEL_FAIL, "python",
+             "set `python` to an interpreter, such as /usr/bin/python3", "%s: %s", path,
+             status == -2        ? "no answer within 10 s"
+             : answer[0] != '\0' ? answer
+                                 : "it does not run");
+        return 0;
+    }
+    answer[strcspn(answer, "\n")] = '\0';
+    char *rest = answer;
+    const char *version = strsep(&rest, "\t");
+    const char *real = strsep(&rest, "\t");
+    int is_old = strncmp(version, "3.", 2) != 0 || atoi(version + 2) < 8;
+    int is_elsewhere = real != NULL && strcmp(real, path) != 0;
+    for (char *c = rest; c != NULL && *c != '\0'; c++) {
+        *c = *c == '\t' ? ',' : *c;
+    }
+    note(doctor, is_old ? LEVEL_FAIL : LEVEL_OK, "python",
+         is_old ? "use Python 3.8 or newer" : "", "%s %s%s%s (%s)", version, path,
+         is_elsewhere ? " -> " : "", is_elsewhere ? real : "",
+         rest != NULL ? rest : "");
+    return !is_old;
+}
+
+/* --- Workers -------------------------------------------------------------------------- */
+
+struct trial {
+    struct opened opened;
+    uint64_t ready_ms;
+    int tools;
+    int has_ping;
+};
+
+static void ping_cb(const sp_tool_info *tool, void *user_data)
+{
+    struct trial *trial = user_data;
+    trial->tools++;
+    trial->has_ping |= strcmp(tool->name, "ping") == 0;
+}
+
+static void note_error(struct doctor *doctor, const char *what, sp_error *err)
+{
+    char text[2048];
+    const char *more = err->worker_stderr != NULL  ? err->worker_stderr
+                       : err->remote_trace != NULL ? err->remote_trace
+                                                   : "";
+    size_t length = strlen(more);
+    while (length > 0 && more[length - 1] == '\n') {
+        length--;
+    }
+    /* The last line of a traceback says most. */
+    size_t start = length;
+    while (start > 0 && more[start - 1] != '\n') {
+        start--;
+    }
+    (void)snprintf(text, sizeof text, "%s: %s%s%.*s", sp_error_name(err->code),
+                   err->message, length > start ? "; " : "", (int)(length - start),
+                   more + start);
+    note(doctor, LEVEL_FAIL, what, sp_error_hint(err->code), "%s", text);
+    sp_error_clear(err);
+}
+
+/* Open a pit with one worker of the configured pool; `adapter` NULL keeps its own. */
+static int try_open(struct doctor *doctor, const char *adapter, struct trial *trial,
+                    sp_error *err)
+{
+    struct cli cli = *doctor->cli;
+    *trial = (struct trial){0};
+    if (adapter != NULL) {
+        cli.adapter = adapter;
+        cli.function = NULL;
+    }
+    int code = config_open(&cli, &trial->opened.config);
+    if (code != CODE_OK) {
+        return sp_error_set(err, SP_ERR_CONFIG, "see above");
+    }
+    const sp_pit_options *options = sp_config_options(trial->opened.config);
+    trial->opened.options = *options;
+    trial->opened.options.on_event = show_event;
+    trial->opened.options.event_data = doctor->cli;
+    trial->opened.options.pools = trial->opened.pools;
+    trial->opened.options.pools_count = 1;
+    for (size_t i = 0; i < options->pools_count; i++) {
+        if (i == 0 ||
+            (cli.pool != NULL && strcmp(options->pools[i].name, cli.pool) == 0)) {
+            trial->opened.pools[0] = options->pools[i];
+        }
+    }
+    trial->opened.pools[0].workers = 1;
+    int rc = sp_pit_open(&trial->opened.options, &trial->opened.pit, err);
+    if (rc == 0 && watch_start(trial->opened.pit) != CODE_OK) {
+        rc = sp_error_set(err, SP_ERR_SYSTEM, "no thread for the watcher");
+    }
+    return rc;
+}
+
+static int try_ready(struct trial *trial, sp_error *err)
+{
+    sp_worker_info worker = {0};
+    uint64_t limit = now_ms() + trial->opened.pools[0].startup_timeout_ms;
+    int rc;
+    do {
+        sp_error_clear(err);
+        rc = sp_pit_await_ready(trial->opened.pit, 200, err);
+    } while (rc == SP_ERR_NOT_READY && now_ms() < limit && !watch_interrupted());
+    if (rc == 0 &&
+        sp_pool_workers_get(trial->opened.pit, NULL, &worker, 1, NULL) == 1) {
+        trial->ready_ms = worker.ready_ms;
+    }
+    if (rc == 0) {
+        (void)sp_pool_tools_get(trial->opened.pit, NULL, ping_cb, trial, NULL);
+    }
+    return rc;
+}
+
+static int check_bridge(struct doctor *doctor)
+{
+    struct trial trial;
+    sp_error err = {0};
+    int is_python = 0;
+    int rc = try_open(doctor, NULL, &trial, &err);
+    if (rc == 0) {
+        note(doctor, LEVEL_OK, "guard", "", "started and answering");
+        is_python = strcmp(trial.opened.pools[0].runtime, "python") == 0;
+    } else {
+        note_error(doctor, "guard", &err);
+    }
+    pit_close(&trial.opened);
+    if (rc != 0 || !is_python) {
+        return rc == 0;
+    }
+    rc = try_open(doctor, "none", &trial, &err);
+    if (rc == 0) {
+        rc = try_ready(&trial, &err);
+    }
+    if (rc == 0) {
+        note(doctor, LEVEL_OK, "bridge", "",
+             "a worker without an adapter was ready "
+             "after %llu ms",
+             (unsigned long long)trial.ready_ms);
+    } else {
+        note_error(doctor, "bridge", &err);
+    }
+    pit_close(&trial.opened);
+    return rc == 0;
+}
+
+static void check_call(struct doctor *doctor, struct trial *trial)
+{
+    sp_result result = {0};
+    sp_error err = {0};
+    if (!trial->has_ping) {
+        note(doctor, LEVEL_OK, "call", "", "left out: there is no tool \"ping\"");
+        return;
+    }
+    int rc = perform_call(trial->opened.pit, &(struct cli){0}, "ping", sp_text("{}"), 0,
+                          &result, &err);
+    if (rc == 0) {
+        note(doctor, LEVEL_OK, "call", "", "ping answered in %llu us",
+             (unsigned long long)(result.queued_us + result.run_us));
+    } else {
+        note_error(doctor, "call", &err);
+    }
+    sp_result_clear(&result);
+}
+
+static void check_adapter(struct doctor *doctor)
+{
+    struct trial trial;
+    sp_error err = {0};
+    int rc = try_open(doctor, NULL, &trial, &err);
+    if (rc == 0) {
+        rc = try_ready(&trial, &err);
+    }
+    if (rc == 0) {
+        sp_pool_stats stats = {0};
+        (void)sp_pool_stats_get(trial.opened.pit, NULL, &stats, NULL); /* only words */
+        note(doctor, LEVEL_OK, "adapter", "", "%s: %d tools, ready after %llu ms",
+             stats.adapter, trial.tools, (unsigned long long)trial.ready_ms);
+        check_call(doctor, &trial);
+    } else {
+        note_error(doctor, "adapter", &err);
+    }
+    pit_close(&trial.opened);
+}
+
+/* --- The command ---------------------------------------------------------------------- */
+
+static int check_all(struct doctor *doctor)
+{
+    sp_config *config = NULL;
+    unsigned workers = 0;
+    int needs_python = 0;
+    char python[4096] = "";
+    int code = config_open(doctor->cli, &config);
+    if (code != CODE_OK) {
+        return code; /* the mistake has been shown */
+    }
+    const sp_pit_options *options = sp_config_options(config);
+    for (size_t i = 0; i < options->pools_count; i++) {
+        const sp_pool_options *pool = &options->pools[i];
+        int is_chosen = doctor->cli->pool != NULL
+                            ? strcmp(doctor->cli->pool, pool->name) == 0
+                            : i == 0;
+        workers += pool->workers;
+        if (is_chosen && strcmp(pool->runtime, "python") == 0) {
+            needs_python = 1;
+            (void)snprintf(python, sizeof python, "%s",
+                           pool->python != NULL ? pool->python : "");
+        }
+    }
+    note(doctor, LEVEL_OK, "snakepit", "", "%s, library %s", SP_VERSION_STRING,
+         sp_version());
+    const char *path = sp_config_path(config);
+    note(doctor, LEVEL_OK, "config", "", "%s: %zu %s, %u workers",
+         path != NULL ? path : "defaults", options->pools_count,
+         options->pools_count == 1 ? "pool" : "pools", workers);
+    sp_config_free(config);
+
+    check_system(doctor);
+    check_limits(doctor, workers);
+    int is_sound = 1;
+    if (needs_python) {
+        is_sound = check_python(doctor, python[0] != '\0' ? python : NULL);
+    }
+    if (is_sound && !watch_interrupted()) {
+        is_sound = check_bridge(doctor);
+    }
+    if (is_sound && !watch_interrupted()) {
+        check_adapter(doctor);
+    }
+    return CODE_OK;
+}
+
+int cmd_doctor(struct cli *cli)
+{
+    struct doctor doctor = {.cli = cli};
+    if (cli->words_count > 0) {
+        return complain(CODE_USAGE, "doctor takes no \"%s\"", cli->words[0]);
+    }
+    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+        doctor.checks = need(json_array());
+    }
+    int code = check_all(&doctor);
+    if (watch_interrupted()) {
+        code = CODE_INTERRUPTED;
+    } else if (code == CODE_OK && doctor.worst == LEVEL_FAIL) {
+        code = CODE_FINDING;
+    }
+    if (doctor.checks != NULL && code != CODE_USAGE) {
+        json_t *root =
+            need(json_pack("{s:i, s:b, s:O}", "version", 1, "ok",
+                           doctor.worst < LEVEL_FAIL, "checks", doctor.checks));
+        print_json(root);
+        json_decref(root);
+    }
+    json_decref(doctor.checks);
+    return code;
+}

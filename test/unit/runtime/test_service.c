@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker answers besides tool calls: health, telemetry, sessions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "rig.h"
+#include "runtime/runtime.h"
+
+#define BRIDGE "/snakepit.bridge.BridgeService/"
+#define BYTES(literal) ((sp_bytes){literal, sizeof(literal) - 1})
+
+enum { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
+
+static int nothing_before(void **state)
+{
+    *state = (void *)(intptr_t)sp__mem_live();
+    return 0;
+}
+
+static int nothing_left(void **state)
+{
+    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
+}
+
+static void call_add(struct rig *rig)
+{
+    struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 0);
+    call_free(call);
+}
+
+static int last_has(const struct peer_call *call, const char *text)
+{
+    return memmem(call->last.data, call->last.size, text, strlen(text)) != NULL;
+}
+
+/* ---- health ---- */
+
+static int health_of(const struct peer_call *call)
+{
+    int status = -1;
+    assert_int_equal(sp__proto_get_health(call->last.data, call->last.size, &status, NULL),
+                     0);
+    return status;
+}
+
+static void check_health(struct rig *rig, sp_bytes request, int grpc_status, int status)
+{
+    struct peer_call *call = peer_open(rig->peer, SP__PATH_HEALTH_CHECK, request, 1);
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, grpc_status);
+    if (grpc_status == 0) {
+        assert_int_equal(health_of(call), status);
+    }
+    call_free(call);
+}
+
+#define NO_SERVICE ((sp_bytes){"", 0})
+
+static void health_check_follows_the_announcement(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    check_health(rig, NO_SERVICE, 0, NOT_SERVING);
+    rig_start(rig);
+    check_health(rig, NO_SERVICE, 0, SERVING);
+    check_health(rig, BYTES("\x0a\x1dsnakepit.bridge.BridgeService"), 0, SERVING);
+    check_health(rig, BYTES("\x0a\x05other"), 5, 0);
+    check_health(rig, BYTES("\x0a\x7f"), 3, 0);
+    rig_close(rig);
+}
+
+static void health_watch_tells_every_change(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    struct peer_call *watch = peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
+    struct peer_call *other =
+        peer_open(rig->peer, SP__PATH_HEALTH_WATCH, BYTES("\x0a\x05other"), 1);
+    PEER_UNTIL(rig->peer, watch->messages == 1 && other->messages == 1);
+    assert_int_equal(health_of(watch), NOT_SERVING);
+    assert_int_equal(health_of(other), SERVICE_UNKNOWN);
+    rig_start(rig);
+    PEER_UNTIL(rig->peer, watch->messages == 2);
+    assert_int_equal(health_of(watch), SERVING);
+
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    rig_await_begun(rig, 1);
+    sp_worker_stop(rig->worker);
+    PEER_UNTIL(rig->peer, watch->messages == 3);
+    assert_int_equal(health_of(watch), NOT_SERVING);
+    assert_int_equal(other->messages, 1);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    assert_int_equal(busy->status, 0);
+    call_free(busy);
+    call_free(watch);
+    call_free(other);
+    rig_close(rig);
+}
+
+static void a_watcher_may_leave(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *watch = peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
+    PEER_UNTIL(rig->peer, watch->messages == 1);
+    sp__h2_reset(watch->stream, 8);
+    call_add(rig);
+    call_free(watch);
+    rig_close(rig);
+}
+
+/* ---- telemetry ---- */
+
+#define TOGGLE_OFF BYTES("\x0a\x00")
+#define TOGGLE_ON BYTES("\x0a\x02\x08\x01")
+#define SAMPLING_HALF BYTES("\x12\x09\x09\x00\x00\x00\x00\x00\x00\xe0\x3f")
+
+static struct peer_call *open_telemetry(struct rig *rig)
+{
+    struct peer_call *call =
+        peer_open(rig->peer, SP__PATH_TELEMETRY, (sp_bytes){0}, 0);
+    PEER_UNTIL(rig->peer, call->headers); /* they come before any event */
+    return call;
+}
+
+static void telemetry_tells_the_start_and_the_end_of_each_job(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *events = open_telemetry(rig);
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    PEER_UNTIL(rig->peer, events->messages == 1); /* while it runs */
+    assert_true(last_has(events, "start"));
+    assert_true(last_has(events, "wait"));
+    assert_true(last_has(events, "s1"));
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    PEER_UNTIL(rig->peer, events->messages == 2);
+    assert_true(last_has(events, "stop"));
+    assert_true(last_has(events, "duration"));
+    struct peer_call *raise = peer_execute(rig->peer, "raise", "{}");
+    peer_finish(rig->peer, raise);
+    PEER_UNTIL(rig->peer, events->messages == 4);
+    assert_true(last_has(events, "exception"));
+
+    assert_int_equal(sp__h2_half_close(events->stream, NULL), 0);
+    peer_finish(rig->peer, events);
+    assert_int_equal(events->status, 0);
+    call_add(rig);
+    call_free(busy);
+    call_free(raise);
+    call_free(events);
+    rig_close(rig);
+}
+
+static void telemetry_obeys_its_controls(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *events = open_telemetry(rig);
+    assert_int_equal(sp__h2_write(events->stream, TOGGLE_OFF, NULL), 0);
+    call_add(rig);
+    assert_int_equal(events->messages, 0);
+    assert_int_equal(sp__h2_write(events->stream, TOGGLE_ON, NULL), 0);
+    assert_int_equal(sp__h2_write(events->stream, BYTES("\xff\xff"), NULL), 0);
+    call_add(rig);
+    PEER_UNTIL(rig->peer, events->messages == 2);
+    assert_int_equal(sp__h2_write(events->stream, SAMPLING_HALF, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        call_add(rig);
+    }
+    PEER_UNTIL(rig->peer, events->messages == 2 + 10);
+    sp__h2_reset(events->stream, 8);
+    call_add(rig);
+    call_free(events);
+    rig_close(rig);
+}
+
+static void telemetry_that_nobody_reads_is_dropped_and_counted(void **state)
+{
+    enum { BATCHES = 120, BATCH = 100 };
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *events = open_telemetry(rig);
+    sp__h2_hold(events->stream);
+    for (int i = 0; i < BATCHES; i++) {
+        struct peer_call *calls[BATCH];
+        for (int j = 0; j < BATCH; j++) {
+            calls[j] = peer_execute(rig->peer, "add", "[1,1]");
+        }
+        for (int j = 0; j < BATCH; j++) {
+            peer_finish(rig->peer, calls[j]);
+            assert_int_equal(calls[j]->status, 0);
+            call_free(calls[j]);
+        }
+    }
+    uint64_t granted = 0;
+    while (events->bytes > granted) {
+        sp__h2_grant(events->stream, events->bytes - granted);
+        granted = events->bytes;
+        call_add(rig);
+    }
+    assert_true(events->messages < 2u * BATCHES * BATCH);
+    assert_true(last_has(events, "events_dropped"));
+    call_free(events);
+    rig_close(rig);
+}
+
+static void only_so_many_may_listen_to_telemetry(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *events[TELEMETRY_MAX];
+    for (int i = 0; i < TELEMETRY_MAX; i++) {
+        events[i] = open_telemetry(rig);
+    }
+    struct peer_call *late = peer_open(rig->peer, SP__PATH_TELEMETRY, (sp_bytes){0}, 0);
+    peer_finish(rig->peer, late);
+    assert_int_equal(late->status, 8);
+    call_free(late);
+    for (int i = 0; i < TELEMETRY_MAX; i++) {
+        call_free(events[i]);
+    }
+    rig_close(rig);
+}
+
+/* ---- sessions ---- */
+
+static struct peer_call *session_call(struct rig *rig, const char *path, sp_bytes request)
+{
+    struct peer_call *call = peer_open(rig->peer, path, request, 1);
+    peer_finish(rig->peer, call);
+    return call;
+}
+
+static void check_heartbeat(struct rig *rig, sp_bytes request, int valid)
+{
+    struct peer_call *call = session_call(rig, BRIDGE "Heartbeat", request);
+    assert_int_equal(call->status, 0);
+    assert_int_equal(last_has(call, "\x10\x01"), valid);
+    call_free(call);
+}
+
+static void check_status(struct rig *rig, const char *path, sp_bytes request, int status)
+{
+    struct peer_call *call = session_call(rig, path, request);
+    assert_int_equal(call->status, status);
+    call_free(call);
+}
+
+#define SESSION_ABC BYTES("\x0a\x03" "abc")
+#define SESSION_ABC_META BYTES("\x0a\x03" "abc\x12\x0a\x0a\x03key\x12\x03val")
+
+static void a_session_lives_from_initialize_to_cleanup(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    check_heartbeat(rig, SESSION_ABC, 0);
+    check_status(rig, BRIDGE "GetSession", SESSION_ABC, 5);
+    for (int i = 0; i < 2; i++) { /* begun twice is begun */
+        struct peer_call *call =
+            session_call(rig, BRIDGE "InitializeSession", SESSION_ABC_META);
+        assert_int_equal(call->status, 0);
+        assert_memory_equal(call->last.data, "\x08\x01", 2);
+        call_free(call);
+    }
+    check_heartbeat(rig, SESSION_ABC, 1);
+    struct peer_call *call = session_call(rig, BRIDGE "GetSession", SESSION_ABC);
+    assert_int_equal(call->status, 0);
+    assert_true(last_has(call, "abc") && last_has(call, "key") && last_has(call, "val"));
+    call_free(call);
+    check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0);
+    check_status(rig, BRIDGE "GetSession", SESSION_ABC, 5);
+    check_heartbeat(rig, SESSION_ABC, 0);
+    check_status(rig, BRIDGE "InitializeSession", SESSION_ABC, 0); /* close frees it */
+    rig_close(rig);
+}
+
+static void bad_session_requests_are_refused(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    check_status(rig, BRIDGE "InitializeSession", NO_SERVICE, 3);
+    check_status(rig, BRIDGE "InitializeSession", BYTES("\x0a\x7f"), 13);
+    check_status(rig, BRIDGE "GetSession", BYTES("\x0a\x7f"), 13);
+    rig_close(rig);
+}
+
+static void the_table_of_sessions_is_bounded(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    for (int i = 0; i <= SESSIONS_MAX; i++) {
+        char request[32];
+        (void)snprintf(request, sizeof request, "\x0a\x06s%05d", i);
+        check_status(rig, BRIDGE "InitializeSession", sp_text(request),
+                     i < SESSIONS_MAX ? 0 : 8);
+    }
+    rig_close(rig);
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
+    const struct CMUnitTest tests[] = {
+        CASE(health_check_follows_the_announcement),
+        CASE(health_watch_tells_every_change),
+        CASE(a_watcher_may_leave),
+        CASE(telemetry_tells_the_start_and_the_end_of_each_job),
+        CASE(telemetry_obeys_its_controls),
+        CASE(telemetry_that_nobody_reads_is_dropped_and_counted),
+        CASE(only_so_many_may_listen_to_telemetry),
+        CASE(a_session_lives_from_initialize_to_cleanup),
+        CASE(bad_session_requests_are_refused),
+        CASE(the_table_of_sessions_is_bounded),
+    };
+#undef CASE
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
