@@ -172,6 +172,12 @@ json_t *error_to_json(const sp_error *err);
 void progress(const char *format, ...) SP_PRINTF(1, 2);
 void progress_erase(void);
 
+/* Hold back what workers print; let it out again, or drop it. */
+void talk_hold(int hold, int drop);
+
+/* Workers that died since talk_hold(1, ...). */
+unsigned talk_deaths(void);
+
 /* Event callback of every pit the program opens. */
 void show_event(const sp_event *event, void *user_data);
 

@@ -249,26 +249,26 @@ static int check_python(struct doctor *doctor, const char *configured)
     char *argv[] = {path, option, code, NULL};
     int status = capture(argv, answer, sizeof answer);
     if (status != 0) {
+        char ended[64];
+        (void)snprintf(ended, sizeof ended, "exit status %d", status);
         note(doctor, LEVEL_FAIL, "python",
              "set `python` to an interpreter, such as /usr/bin/python3", "%s: %s", path,
              status == -2        ? "no answer within 10 s"
              : answer[0] != '\0' ? answer
-                                 : "it does not run");
+                                 : ended);
         return 0;
     }
     answer[strcspn(answer, "\n")] = '\0';
     char *rest = answer;
     const char *version = strsep(&rest, "\t");
     const char *real = strsep(&rest, "\t");
-    int is_old = strncmp(version, "3.", 2) != 0 || atoi(version + 2) < 8;
+    int is_old = strncmp(version, "3.", 2) != 0 || strtol(version + 2, NULL, 10) < 8;
     int is_elsewhere = real != NULL && strcmp(real, path) != 0;
-    for (char *c = rest; c != NULL && *c != '\0'; c++) {
-        *c = *c == '\t' ? ',' : *c;
-    }
+    const char *environment = strsep(&rest, "\t");
     note(doctor, is_old ? LEVEL_FAIL : LEVEL_OK, "python",
-         is_old ? "use Python 3.8 or newer" : "", "%s %s%s%s (%s)", version, path,
+         is_old ? "use Python 3.8 or newer" : "", "%s %s%s%s (%s, %s)", version, path,
          is_elsewhere ? " -> " : "", is_elsewhere ? real : "",
-         rest != NULL ? rest : "");
+         environment != NULL ? environment : "", rest != NULL ? rest : "");
     return !is_old;
 }
 
@@ -290,6 +290,7 @@ static void ping_cb(const sp_tool_info *tool, void *user_data)
 
 static void note_error(struct doctor *doctor, const char *what, sp_error *err)
 {
+    talk_hold(0, 1); /* the last line below is enough */
     char text[2048];
     const char *more = err->worker_stderr != NULL  ? err->worker_stderr
                        : err->remote_trace != NULL ? err->remote_trace
@@ -303,9 +304,11 @@ static void note_error(struct doctor *doctor, const char *what, sp_error *err)
     while (start > 0 && more[start - 1] != '\n') {
         start--;
     }
-    (void)snprintf(text, sizeof text, "%s: %s%s%.*s", sp_error_name(err->code),
-                   err->message, length > start ? "; " : "", (int)(length - start),
-                   more + start);
+    char last[512];
+    (void)snprintf(last, sizeof last, "%.*s", (int)(length - start), more + start);
+    int is_new = last[0] != '\0' && strstr(last, err->message) == NULL;
+    (void)snprintf(text, sizeof text, "%s: %s%s%s", sp_error_name(err->code),
+                   err->message, is_new ? "; " : "", is_new ? last : "");
     note(doctor, LEVEL_FAIL, what, sp_error_hint(err->code), "%s", text);
     sp_error_clear(err);
 }
@@ -337,6 +340,7 @@ static int try_open(struct doctor *doctor, const char *adapter, struct trial *tr
         }
     }
     trial->opened.pools[0].workers = 1;
+    talk_hold(1, 0);
     int rc = sp_pit_open(&trial->opened.options, &trial->opened.pit, err);
     if (rc == 0 && watch_start(trial->opened.pit) != CODE_OK) {
         rc = sp_error_set(err, SP_ERR_SYSTEM, "no thread for the watcher");
@@ -352,7 +356,8 @@ static int try_ready(struct trial *trial, sp_error *err)
     do {
         sp_error_clear(err);
         rc = sp_pit_await_ready(trial->opened.pit, 200, err);
-    } while (rc == SP_ERR_NOT_READY && now_ms() < limit && !watch_interrupted());
+    } while (rc == SP_ERR_NOT_READY && now_ms() < limit && talk_deaths() < 3 &&
+             !watch_interrupted());
     if (rc == 0 &&
         sp_pool_workers_get(trial->opened.pit, NULL, &worker, 1, NULL) == 1) {
         trial->ready_ms = worker.ready_ms;

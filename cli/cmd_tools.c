@@ -71,8 +71,9 @@ static void describe_parameters(const json_t *tool, struct text *out)
             text_printf(out, ": %s", type);
         }
         if (!json_is_true(json_object_get(p, "required"))) {
-            char *preset = json_dumps(json_object_get(p, "default"),
-                                      JSON_ENCODE_ANY | JSON_COMPACT);
+            char *preset =
+                json_dumps(json_object_get(p, "default"),
+                           JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
             text_printf(out, " = %s", (const char *)need(preset));
             free(preset);
         }
@@ -151,8 +152,9 @@ static void print_one(const json_t *tool)
         json_t *p;
         json_array_foreach(parameters, index, p)
         {
-            char *preset = json_dumps(json_object_get(p, "default"),
-                                      JSON_ENCODE_ANY | JSON_COMPACT);
+            char *preset =
+                json_dumps(json_object_get(p, "default"),
+                           JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
             int is_needed = json_is_true(json_object_get(p, "required"));
             table_cell(table, "%s", text_of(p, "name"));
             table_cell(table, "%s", text_of(p, "type"));

@@ -9,8 +9,10 @@
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t now_ms(void)
 {
@@ -59,6 +61,19 @@ static int set(sp_config *config, const char *pool, const char *key, const char 
     return code;
 }
 
+/* A file that is not there needs no worker to be noticed. */
+static int check_adapter(const char *adapter)
+{
+    char path[4096];
+    const char *colon = strrchr(adapter, ':');
+    int length = colon != NULL ? (int)(colon - adapter) : (int)strlen(adapter);
+    (void)snprintf(path, sizeof path, "%.*s", length, adapter);
+    if (path[0] == '/' && access(path, F_OK) != 0) {
+        return complain(CODE_NOT_FOUND, "adapter %s: %s", path, strerror(errno));
+    }
+    return CODE_OK;
+}
+
 /* -a, -m, --python and --size concern the pool in use. */
 static int set_flags(const struct cli *cli, sp_config *config)
 {
@@ -85,6 +100,9 @@ static int set_flags(const struct cli *cli, sp_config *config)
                         pool->name, pool->runtime);
     }
     code = set(config, pool->name, "adapter", adapter);
+    if (code == CODE_OK && adapter != NULL) {
+        code = check_adapter(pool->adapter); /* a path is absolute by now */
+    }
     if (code == CODE_OK) {
         code = set(config, pool->name, "python", cli->python);
     }
@@ -155,6 +173,7 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
         sp_config_free(ret->config);
         return code;
     }
+    talk_hold(1, 0);
     code = watch_start(ret->pit);
     if (code != CODE_OK) {
         pit_close(ret);
@@ -162,58 +181,87 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     return code;
 }
 
-/* "starting default: 3 of 4 workers ready" */
-static void show_start(const struct opened *opened)
+struct count {
+    unsigned ready;
+    unsigned wanted;
+};
+
+static struct count count_workers(const struct opened *opened)
 {
-    unsigned ready = 0;
-    unsigned wanted = 0;
+    struct count count = {0};
     for (size_t i = 0; i < opened->options.pools_count; i++) {
         sp_pool_stats stats;
         if (sp_pool_stats_get(opened->pit, opened->options.pools[i].name, &stats,
                               NULL) == 0) {
-            ready += stats.available + stats.busy;
-            wanted += stats.workers;
+            count.ready += stats.available + stats.busy;
+            count.wanted += stats.workers;
         }
     }
-    progress("starting: %u of %u workers ready", ready, wanted);
+    return count;
+}
+
+/* Say that the wait is over without success; takes what the error has. The time in the
+ * error's own message is that of the last slice. */
+static int give_up(const struct opened *opened, uint64_t waited_ms, sp_error *err)
+{
+    struct count count = count_workers(opened);
+    if (err->code == SP_ERR_NOT_READY) {
+        char last[SP_ERROR_MESSAGE_MAX];
+        char time[32];
+        const char *semicolon = strstr(err->message, "; ");
+        (void)snprintf(last, sizeof last, "%s", semicolon != NULL ? semicolon : "");
+        (void)sp_error_set(
+            err, last[0] != '\0' ? SP_ERR_START_FAILED : SP_ERR_NOT_READY,
+            "%u of %u workers ready after %s%s", count.ready, count.wanted,
+            format_duration(waited_ms, time, sizeof time), last);
+    }
+    talk_hold(0, err->worker_stderr != NULL || err->remote_trace != NULL);
+    int code = report(err);
+    sp_error_clear(err);
+    return code;
 }
 
 int pit_wait(struct opened *opened)
 {
-    enum { SLICE_MS = 200 }; /* how soon an interrupt and the progress line show */
+    enum {
+        SLICE_MS = 200, /* how soon an interrupt and the progress line show */
+        DEATHS_MAX = 3  /* after so many starts that failed, and none that did not,
+                           another one is not worth a person's time */
+    };
     uint64_t limit = 0;
     for (size_t i = 0; i < opened->options.pools_count; i++) {
         uint64_t timeout = opened->options.pools[i].startup_timeout_ms;
         limit = timeout > limit ? timeout : limit;
     }
-    uint64_t deadline = now_ms() + limit;
+    uint64_t begun = now_ms();
     for (;;) {
         sp_error err = {0};
-        uint64_t now = now_ms();
-        uint64_t left = deadline > now ? deadline - now : 1;
+        uint64_t waited = now_ms() - begun;
+        uint64_t left = limit > waited ? limit - waited : 1;
         int rc =
             sp_pit_await_ready(opened->pit, left < SLICE_MS ? left : SLICE_MS, &err);
         if (rc == 0) {
-            progress_erase();
+            talk_hold(0, 0);
             return CODE_OK;
         }
         if (watch_interrupted()) {
             sp_error_clear(&err);
             return CODE_INTERRUPTED;
         }
-        if (rc != SP_ERR_NOT_READY || now_ms() >= deadline) {
-            int code = report(&err);
-            sp_error_clear(&err);
-            return code;
+        struct count count = count_workers(opened);
+        waited = now_ms() - begun;
+        if (rc != SP_ERR_NOT_READY || waited >= limit ||
+            (talk_deaths() >= DEATHS_MAX && count.ready == 0)) {
+            return give_up(opened, waited, &err);
         }
         sp_error_clear(&err);
-        show_start(opened);
+        progress("starting: %u of %u workers ready", count.ready, count.wanted);
     }
 }
 
 void pit_close(struct opened *opened)
 {
-    progress_erase();
+    talk_hold(0, 0);
     watch_stop();
     sp_pit_close(opened->pit);
     sp_config_free(opened->config);

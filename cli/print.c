@@ -52,7 +52,7 @@ int print_flush(void)
 
 void print_json(const json_t *value)
 {
-    char *text = need(json_dumps(value, JSON_COMPACT));
+    char *text = need(json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15)));
     progress_erase();
     (void)puts(text);
     free(text);

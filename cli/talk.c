@@ -271,7 +271,11 @@ static void fact(const char *name, const char *text, size_t max)
 static void report_cause(const sp_error *err)
 {
     char text[160];
-    if (err->worker_pid <= 0) {
+    (void)snprintf(text, sizeof text, "pid %d", err->worker_pid);
+    /* The message may have it all; and a worker that said itself why it cannot start
+     * was ended by its host, which is no cause. */
+    if (err->worker_pid <= 0 || strstr(err->message, text) != NULL ||
+        (err->code == SP_ERR_START_FAILED && err->remote_type != NULL)) {
         return;
     }
     if (err->worker_signal > 0) {
@@ -286,6 +290,13 @@ static void report_cause(const sp_error *err)
     }
 }
 
+/* Whether the worker's last lines tell what the traceback has told. */
+static int repeats(const sp_error *err)
+{
+    return err->remote_message != NULL &&
+           strstr(err->worker_stderr, err->remote_message) != NULL;
+}
+
 static void report_text(const sp_error *err)
 {
     const char *hint = sp_error_hint(err->code);
@@ -293,14 +304,18 @@ static void report_text(const sp_error *err)
     print_clean(stderr, err->message, strlen(err->message));
     (void)fputc('\n', stderr);
     report_cause(err);
-    if (err->remote_trace != NULL && err->remote_trace[0] != '\0') {
+    int has_trace = err->remote_trace != NULL && err->remote_trace[0] != '\0';
+    if (has_trace) {
         fact("trace", err->remote_trace, 24);
     } else if (err->remote_message != NULL &&
                strstr(err->message, err->remote_message) == NULL) {
         fact("remote", err->remote_message, 4);
     }
-    if (err->worker_stderr != NULL && err->worker_stderr[0] != '\0') {
-        fact("stderr", err->worker_stderr, 12);
+    /* Unless -q was given the worker's lines stand above; and a traceback is often the
+     * last thing it wrote. */
+    if (err->worker_stderr != NULL && err->worker_stderr[0] != '\0' &&
+        !(has_trace && repeats(err))) {
+        fact("stderr", err->worker_stderr, current->quiet ? 12 : 3);
     }
     if (err->executed == SP_EXECUTED_UNKNOWN) {
         fact("executed", "perhaps: the tool may have run, wholly or in part", 1);
@@ -333,32 +348,83 @@ int report(const sp_error *err)
 
 /* --- Events -------------------------------------------------------------------------- */
 
+/* What workers print while they start waits here: when the start fails the error has
+ * the lines that matter, and they are dropped. */
+enum { HELD_MAX = 64 * 1024 };
+static struct text held;
+static int must_hold;
+static unsigned deaths;
+
+void talk_hold(int hold, int drop)
+{
+    (void)pthread_mutex_lock(&lock);
+    must_hold = hold;
+    deaths = hold ? 0 : deaths;
+    if (!hold) {
+        erase_locked();
+        (void)fwrite(held.data, 1, drop ? 0 : held.size, stderr);
+        text_free(&held);
+    }
+    (void)pthread_mutex_unlock(&lock);
+}
+
+unsigned talk_deaths(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    unsigned count = deaths;
+    (void)pthread_mutex_unlock(&lock);
+    return count;
+}
+
+/* The line of an event, as it will stand on standard error. */
+static void write_event(const sp_event *event, FILE *to)
+{
+    const char *message = event->message != NULL ? event->message : "";
+    if (event->kind == SP_EVENT_WARNING) {
+        (void)fputs("warning: ", to);
+    } else {
+        (void)fprintf(to, "[%s/%u] ", event->pool != NULL ? event->pool : "",
+                      event->slot);
+    }
+    if (event->kind != SP_EVENT_WORKER_OUTPUT && event->kind != SP_EVENT_WARNING) {
+        (void)fprintf(to, "%s pid %d", sp_event_name(event->kind), event->pid);
+        if (event->kind == SP_EVENT_WORKER_READY) {
+            (void)fprintf(to, " after %llu ms", (unsigned long long)event->duration_ms);
+        }
+        (void)fputs(message[0] != '\0' ? ": " : "", to);
+    }
+    print_clean(to, message, strlen(message));
+    (void)fputc('\n', to);
+}
+
 void show_event(const sp_event *event, void *user_data)
 {
     const struct cli *cli = user_data;
     int is_output = event->kind == SP_EVENT_WORKER_OUTPUT;
     int is_warning = event->kind == SP_EVENT_WARNING;
+    if (event->kind == SP_EVENT_WORKER_DIED) {
+        (void)pthread_mutex_lock(&lock);
+        deaths++;
+        (void)pthread_mutex_unlock(&lock);
+    }
     if (cli->quiet || (!is_output && !is_warning && !cli->verbose)) {
         return;
     }
-    const char *message = event->message != NULL ? event->message : "";
     (void)pthread_mutex_lock(&lock);
-    erase_locked();
-    if (is_warning) {
-        (void)fputs("warning: ", stderr);
+    FILE *memory = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    if (must_hold && is_output && held.size < HELD_MAX) {
+        memory = open_memstream(&text, &size);
+    }
+    if (memory != NULL) {
+        write_event(event, memory);
+        (void)fclose(memory);
+        text_add(&held, text, size);
+        free(text);
     } else {
-        (void)fprintf(stderr, "[%s/%u] ", event->pool != NULL ? event->pool : "",
-                      event->slot);
+        erase_locked();
+        write_event(event, stderr);
     }
-    if (!is_output && !is_warning) {
-        (void)fprintf(stderr, "%s pid %d", sp_event_name(event->kind), event->pid);
-        if (event->kind == SP_EVENT_WORKER_READY) {
-            (void)fprintf(stderr, " after %llu ms",
-                          (unsigned long long)event->duration_ms);
-        }
-        (void)fputs(message[0] != '\0' ? ": " : "", stderr);
-    }
-    print_clean(stderr, message, strlen(message));
-    (void)fputc('\n', stderr);
     (void)pthread_mutex_unlock(&lock);
 }

@@ -141,7 +141,7 @@ static nfds_t collect_starting(void)
     nfds_t count = 0;
     for (size_t i = 0; i < sp__table_end(); i++) {
         struct worker *worker = sp__table_at(i);
-        if (worker->status_fd >= 0) {
+        if (worker->state == WORKER_SPAWNING && worker->status_fd >= 0) {
             polled[AT_WORKERS + count] =
                 (struct pollfd){.fd = worker->status_fd, .events = POLLIN};
             polled_worker[count] = worker;

@@ -76,7 +76,8 @@ int sp__request_process(struct request *request)
         adapter->user_data, request->tool_name,
         (sp_bytes){request->result.json, request->result.json_bytes}, &rewritten, &refusal);
     if (rc == 0 && rewritten.size > 0) {
-        rc = sp__buf_append(&rewritten, "", 1, &refusal); /* the terminating NUL */
+        rewritten.max++; /* the terminating NUL does not count */
+        rc = sp__buf_append(&rewritten, "", 1, &refusal);
         if (rc == SP_OK) {
             uint8_t *json;
             size_t size;

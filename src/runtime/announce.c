@@ -125,8 +125,8 @@ static int tell_host(struct sp_worker *w, struct conn *host, struct slot *slot,
                      sp_error *err)
 {
     struct h2_stream *stream;
-    int rc = sp__h2_open(host->h2, SP__PATH_ANNOUNCE, timeout_ms, NULL, 0, message, 1, a,
-                         &stream, err);
+    int rc = sp__h2_open(host->h2, SP__PATH_ANNOUNCE, timeout_ms, NULL, 0, message, 1,
+                         a, &stream, err);
     if (rc < 0) {
         return rc;
     }
@@ -165,8 +165,8 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
     sp__slot_back(w, slot);
     struct conn *host = sp__conn_find(w, CONN_HOST);
     if (host != NULL) {
-        rc = tell_host(w, host, slot, (sp_bytes){message.data, message.size}, timeout_ms,
-                       &a, err);
+        rc = tell_host(w, host, slot, (sp_bytes){message.data, message.size},
+                       timeout_ms, &a, err);
     } else if (sp__conn_find(w, CONN_CALLS) == NULL && w->listen_fd < 0) {
         rc = sp__fail(err, SP_ERR_CLOSED, "the host is gone");
     }

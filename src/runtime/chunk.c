@@ -24,11 +24,11 @@
 enum {
     PUBLISH_BYTES = 16 * 1024,
     PUBLISH_US = 50,
-    BRISK_US = 5,        /* mean pause of a generator that needs no clock per chunk */
+    BRISK_US = 5, /* mean pause of a generator that needs no clock per chunk */
     BRISK_CHUNKS = 8,
-    PREFIX_BYTES = 5,    /* gRPC: not compressed, length */
-    ID_BYTES = 24,       /* "-" and a 64-bit number */
-    FRAMING_BYTES = 32   /* tags and lengths around the fields */
+    PREFIX_BYTES = 5,  /* gRPC: not compressed, length */
+    ID_BYTES = 24,     /* "-" and a 64-bit number */
+    FRAMING_BYTES = 32 /* tags and lengths around the fields */
 };
 
 /* ---- publishing; under smu ---- */
@@ -131,10 +131,8 @@ static int put_in_area(struct sp_job *job, sp_bytes chunk, sp_error *err)
         }
     }
     size_t end = atomic_load_explicit(&job->pend_n, memory_order_relaxed);
-    struct sp_buffer area = {.data = job->pend,
-                             .size = end,
-                             .capacity = PEND_BYTES,
-                             .max = PEND_BYTES};
+    struct sp_buffer area = {
+        .data = job->pend, .size = end, .capacity = PEND_BYTES, .max = PEND_BYTES};
     int rc = put_chunk(job, &area, chunk, 0, err);
     if (rc == SP_OK) {
         atomic_store_explicit(&job->pend_n, area.size, memory_order_release);
@@ -269,7 +267,8 @@ int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_error *err)
     }
     if (job->stream != NULL) {
         int status = rc < 0 ? GRPC_INTERNAL : GRPC_OK;
-        if (sp__h2_finish(job->stream, status, NULL, (sp_bytes){0}, NULL, 0, NULL) < 0) {
+        if (sp__h2_finish(job->stream, status, NULL, (sp_bytes){0}, NULL, 0, NULL) <
+            0) {
             sp__h2_reset(job->stream, RST_INTERNAL);
         }
     }

@@ -26,7 +26,8 @@ int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
 {
     size_t conns_max = sizeof w->conns / sizeof w->conns[0];
     if (w->conns_count == conns_max) {
-        return sp__fail(err, SP_ERR_TOO_BIG, "%zu connections are the limit", conns_max);
+        return sp__fail(err, SP_ERR_TOO_BIG, "%zu connections are the limit",
+                        conns_max);
     }
     struct conn *c = sp__calloc(1, sizeof *c);
     if (c == NULL) {
@@ -205,7 +206,8 @@ nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled)
 {
     nfds_t n = 0;
     polled[n++] = (struct pollfd){.fd = w->kick_fd, .events = POLLIN};
-    polled[n++] = (struct pollfd){.fd = w->stopping ? -1 : w->stop_fd, .events = POLLIN};
+    polled[n++] =
+        (struct pollfd){.fd = w->stopping ? -1 : w->stop_fd, .events = POLLIN};
     polled[n++] = (struct pollfd){.fd = w->listen_fd, .events = POLLIN};
     for (size_t i = 0; i < w->conns_count; i++) {
         short events = POLLIN | POLLRDHUP;

@@ -84,8 +84,9 @@ void sp__health_watch(struct conn *c, struct watcher *watcher, const uint8_t *da
     if (watcher->on_watchers.on != NULL) {
         return; /* one request is all there is */
     }
-    watcher->known = sp__proto_get_health_request(data, size, &service, NULL) == SP_OK &&
-                     is_known(service);
+    watcher->known =
+        sp__proto_get_health_request(data, size, &service, NULL) == SP_OK &&
+        is_known(service);
     sp__list_append(&c->worker->watchers, &watcher->on_watchers);
     tell(c->worker, watcher);
 }

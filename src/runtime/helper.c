@@ -221,7 +221,7 @@ static void *helper_main(void *arg)
         int same = look(w, &away, &changed);
         int did = same && attend(w, polled);
         int backs_off = same ? !did : !away;
-        tick_us = !backs_off ? TICK_MIN_US
+        tick_us = !backs_off                  ? TICK_MIN_US
                   : tick_us * 2 < TICK_MAX_US ? tick_us * 2
                                               : TICK_MAX_US;
         quiet = changed || atomic_load(&w->active) != 0 ? 0 : quiet + 1;

@@ -107,8 +107,8 @@ void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *fai
     if (sp__proto_put_failure(&details, failure, NULL) < 0) {
         details.size = 0; /* the bare status must do */
     }
-    const char *text = failure->remote_message != NULL ? failure->remote_message
-                                                       : failure->message;
+    const char *text =
+        failure->remote_message != NULL ? failure->remote_message : failure->message;
     if (sp__h2_finish(job->stream, grpc_status, text,
                       (sp_bytes){details.data, details.size}, NULL, 0, NULL) < 0) {
         sp__h2_reset(job->stream, RST_INTERNAL);

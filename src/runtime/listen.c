@@ -89,7 +89,8 @@ static int open_unix(const char *path, int fd, char **ret_address, char **ret_pa
 
 /* ---- loopback ---- */
 
-static int open_loopback(const char *port_text, int fd, char **ret_address, sp_error *err)
+static int open_loopback(const char *port_text, int fd, char **ret_address,
+                         sp_error *err)
 {
     char *end;
     errno = 0;

@@ -58,8 +58,8 @@ static int check_fd(const char *name, int fd, int is_socket, sp_error *err)
     }
     if (is_socket && (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
                       type != SOCK_STREAM)) {
-        return sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is no stream socket", name,
-                        fd);
+        return sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is no stream socket",
+                        name, fd);
     }
     return SP_OK;
 }
@@ -72,7 +72,8 @@ static int map_page(struct sp_worker *w, int fd, sp_error *err)
                         "SNAKEPIT_PAGE_FD: descriptor %d has fewer than %d bytes", fd,
                         (int)WORKER_PAGE_BYTES);
     }
-    void *page = mmap(NULL, WORKER_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *page =
+        mmap(NULL, WORKER_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (page == MAP_FAILED) {
         return sp__fail_errno(err, errno, "cannot map the page shared with the host");
     }
@@ -107,8 +108,9 @@ static int take_inherited(struct sp_worker *w, sp_error *err)
         o->page_fd = o->page_fd > 0 ? o->page_fd : -1;
     }
     if (rc == SP_OK && o->call_fd < 0) {
-        return sp__fail(err, SP_ERR_INVAL,
-                        "no SNAKEPIT_CALL_FD: a worker is started by a pit, or listens");
+        return sp__fail(
+            err, SP_ERR_INVAL,
+            "no SNAKEPIT_CALL_FD: a worker is started by a pit, or listens");
     }
     if (rc == SP_OK && o->page_fd >= 0) {
         rc = check_fd("SNAKEPIT_PAGE_FD", o->page_fd, 0, err);
@@ -211,9 +213,8 @@ static int connect_up(struct sp_worker *w, sp_error *err)
     }
     if (rc == SP_OK && w->page == NULL) {
         w->page = sp__calloc(1, sizeof *w->page);
-        rc = w->page != NULL
-                 ? SP_OK
-                 : sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
+        rc = w->page != NULL ? SP_OK
+                             : sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
     }
     return rc;
 }

@@ -32,23 +32,23 @@ enum {
     LEADER_NONE = -1,
     LEADER_HELPER = -2,
     THREADS_MAX = WORKER_PAGE_SLOTS,
-    CONNS_MAX = 256,          /* strangers connected at once */
+    CONNS_MAX = 256, /* strangers connected at once */
     POLLED_MAX = CONNS_MAX + 8,
-    TELEMETRY_MAX = 8,        /* telemetry streams at once; bits of sp_job.sampled */
+    TELEMETRY_MAX = 8, /* telemetry streams at once; bits of sp_job.sampled */
     TELEMETRY_QUEUE_MAX = 256 * 1024,
     SESSIONS_MAX = 1024,
-    SPARE_MAX = 256,          /* ended jobs kept for use again */
-    SPARE_BYTES = 4096,       /* input such a job may keep */
-    READ_BYTES = 64 * 1024,   /* one recv */
-    WRITE_BYTES = 64 * 1024,  /* one send */
-    FLUSH_JOBS = 16,          /* answers gathered before a write */
+    SPARE_MAX = 256,         /* ended jobs kept for use again */
+    SPARE_BYTES = 4096,      /* input such a job may keep */
+    READ_BYTES = 64 * 1024,  /* one recv */
+    WRITE_BYTES = 64 * 1024, /* one send */
+    FLUSH_JOBS = 16,         /* answers gathered before a write */
     FLUSH_BYTES = 16 * 1024,
-    HIGH_WATER = 256 * 1024,  /* a stream with more queued must wait */
-    PEND_BYTES = 32 * 1024,   /* a stream's area for chunks not yet published */
+    HIGH_WATER = 256 * 1024,       /* a stream with more queued must wait */
+    PEND_BYTES = 32 * 1024,        /* a stream's area for chunks not yet published */
     SLOT_BUFFER_KEEP = 256 * 1024, /* of an answer's memory, for the next one */
-    EXIT_HOST_GONE = 75,      /* EX_TEMPFAIL: the status of a worker without a host */
-    UNDERTAKER_MS = 2000,     /* from the host's death, seen while idle, to _exit */
-    RST_REFUSED = 7,          /* RFC 9113 REFUSED_STREAM */
+    EXIT_HOST_GONE = 75,  /* EX_TEMPFAIL: the status of a worker without a host */
+    UNDERTAKER_MS = 2000, /* from the host's death, seen while idle, to _exit */
+    RST_REFUSED = 7,      /* RFC 9113 REFUSED_STREAM */
     RST_INTERNAL = 2
 };
 
@@ -82,8 +82,8 @@ struct rpc {
 };
 
 enum conn_role {
-    CONN_CALLS,  /* inherited: the host calls; its end is the host's death */
-    CONN_HOST,   /* inherited: we call the host */
+    CONN_CALLS,   /* inherited: the host calls; its end is the host's death */
+    CONN_HOST,    /* inherited: we call the host */
     CONN_STRANGER /* accepted: a stock gRPC client */
 };
 
@@ -129,11 +129,11 @@ struct sp_job {
     struct conn *conn;        /* as long as stream */
     struct link on_list;      /* incoming or ready */
     struct link on_timed;
-    uint32_t slot;            /* where it runs */
-    uint64_t raise_at_ms;     /* the next on_cancel, 0: none */
+    uint32_t slot;        /* where it runs */
+    uint64_t raise_at_ms; /* the next on_cancel, 0: none */
     uint32_t raise_pause_ms;
-    size_t pend_off;          /* pend[pend_off .. pend_n) is not published */
-    uint8_t sampled;          /* telemetry streams that were told of its start */
+    size_t pend_off; /* pend[pend_off .. pend_n) is not published */
+    uint8_t sampled; /* telemetry streams that were told of its start */
 
     /* set before RUNNING, then constant */
     uint64_t deadline_ms; /* SP_UNLIMITED: none */
@@ -149,19 +149,19 @@ struct sp_job {
     struct sp_buffer input;
     struct proto_request request; /* borrows from input */
     struct proto_scratch scratch;
-    struct sp_buffer args;        /* put together from the parameters of a stranger */
+    struct sp_buffer args; /* put together from the parameters of a stranger */
     sp_bytes args_json;
     const char *tool;
     const char *session;
     int turn;
     _Atomic(void *) data; /* the binding's; on_cancel may read it on another thread */
-    uint64_t started_us;          /* 0 when nobody wants to know */
-    uint8_t *pend;                /* PEND_BYTES, from the first chunk on */
+    uint64_t started_us;  /* 0 when nobody wants to know */
+    uint8_t *pend;        /* PEND_BYTES, from the first chunk on */
     uint64_t chunks;
-    uint64_t publish_us;          /* when it last published */
-    uint64_t clock_us;            /* when it last read the clock ... */
-    uint32_t unclocked;           /* ... and chunks since */
-    int brisk;                    /* chunks come fast: read the clock for every 8th */
+    uint64_t publish_us; /* when it last published */
+    uint64_t clock_us;   /* when it last read the clock ... */
+    uint32_t unclocked;  /* ... and chunks since */
+    int brisk;           /* chunks come fast: read the clock for every 8th */
 };
 
 struct slot {
@@ -174,7 +174,7 @@ struct slot {
     int active; /* counted in sp_worker.active */
     /* the slot's thread only */
     struct sp_buffer out;
-    pthread_t thread; /* when there are several */
+    pthread_t thread;      /* when there are several */
     struct pollfd *polled; /* POLLED_MAX */
     uint32_t index;
     uint32_t pops;
@@ -229,11 +229,11 @@ struct sp_worker {
     sp_worker_options options; /* its strings are not kept: see below */
     char *runtime;
     char *name;
-    char *address;      /* what listen_fd is bound to, or NULL */
-    char *unlink_path;  /* removed by close, or NULL */
+    char *address;     /* what listen_fd is bound to, or NULL */
+    char *unlink_path; /* removed by close, or NULL */
     struct worker_page *page;
     int page_mapped;
-    uint64_t serial;    /* tells workers at one address apart, for find_slot() */
+    uint64_t serial; /* tells workers at one address apart, for find_slot() */
     int stop_fd;
     int kick_fd;
     struct slot *slots; /* options.threads, and one more: the start-up before next() */
@@ -246,8 +246,8 @@ struct sp_worker {
     size_t tools_capacity;
     int accept_any;
 
-    _Atomic int waiters;   /* threads waiting for smu */
-    _Atomic int active;    /* slots that are not idle; seq_cst with helper_state */
+    _Atomic int waiters; /* threads waiting for smu */
+    _Atomic int active;  /* slots that are not idle; seq_cst with helper_state */
     _Atomic uint32_t helper_state;
     _Atomic int forgotten; /* this is a forked child */
 
@@ -266,17 +266,17 @@ struct sp_worker {
     uint64_t now_ms;           /* when the last bytes came */
     struct sp_job *spare[SPARE_MAX]; /* ended jobs to use again */
     size_t spare_count;
-    uint32_t queued;  /* jobs QUEUED or INCOMING */
-    uint32_t begun;   /* jobs RUNNING, PARKED or TURN */
-    uint32_t parked;  /* slots */
+    uint32_t queued; /* jobs QUEUED or INCOMING */
+    uint32_t begun;  /* jobs RUNNING, PARKED or TURN */
+    uint32_t parked; /* slots */
     uint32_t unflushed;
     size_t unflushed_bytes;
     int announced;
     int serving;
     int stopping;
-    int gone;            /* the host is */
+    int gone;             /* the host is */
     _Atomic int mourning; /* exit_at_ms is set: for the helper, without smu */
-    uint64_t exit_at_ms; /* when the undertaker strikes, 0: never */
+    uint64_t exit_at_ms;  /* when the undertaker strikes, 0: never */
     struct announcement *announcement;
     struct list watchers;
     struct telemetry *telemetry[TELEMETRY_MAX];
@@ -332,8 +332,8 @@ void sp__health_watcher_free(struct watcher *watcher);
 void sp__health_changed(struct sp_worker *w);
 
 struct telemetry *sp__telemetry_new(struct sp_worker *w, struct h2_stream *stream);
-void sp__telemetry_control(struct sp_worker *w, struct telemetry *t, const uint8_t *data,
-                           size_t size);
+void sp__telemetry_control(struct sp_worker *w, struct telemetry *t,
+                           const uint8_t *data, size_t size);
 void sp__telemetry_free(struct sp_worker *w, struct telemetry *t);
 void sp__telemetry_start(struct sp_job *job);
 void sp__telemetry_stop(struct sp_job *job, int failed);

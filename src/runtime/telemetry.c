@@ -52,8 +52,8 @@ static void enable(struct sp_worker *w, struct telemetry *t, int enabled)
     }
 }
 
-void sp__telemetry_control(struct sp_worker *w, struct telemetry *t, const uint8_t *data,
-                           size_t size)
+void sp__telemetry_control(struct sp_worker *w, struct telemetry *t,
+                           const uint8_t *data, size_t size)
 {
     int enabled = -1;
     double rate = -1;
@@ -139,9 +139,8 @@ void sp__telemetry_stop(struct sp_job *job, int failed)
         sum += w->telemetry[i] != NULL ? w->telemetry[i]->dropped : 0;
     }
     (void)snprintf(dropped, sizeof dropped, "%llu", (unsigned long long)sum);
-    const char *metadata[] = {"tool",           job->tool,
-                              "session_id",     job->session,
-                              "events_dropped", sum > 0 ? dropped : "0",
+    const char *metadata[] = {"tool",       job->tool,        "session_id",
+                              job->session, "events_dropped", sum > 0 ? dropped : "0",
                               NULL};
     emit(w, job->sampled,
          &(struct proto_telemetry){

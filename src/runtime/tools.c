@@ -15,7 +15,8 @@
 
 enum { NAME_MAX_BYTES = 255, NEAR_MAX = 3, NEAR_NAME_MAX = 64 };
 
-const struct tool *sp__tool_find(const struct sp_worker *w, const char *name, size_t size)
+const struct tool *sp__tool_find(const struct sp_worker *w, const char *name,
+                                 size_t size)
 {
     for (size_t i = 0; i < w->tools_count; i++) {
         const struct tool *tool = &w->tools[i];
@@ -118,11 +119,11 @@ static int copy_param(struct proto_param *to, const sp_tool_param *from)
 
 static int copy_tool(struct tool *to, const sp_tool *from)
 {
-    *to = (struct tool){.streaming = from->streaming != 0,
-                        .name_size = strlen(from->name),
-                        .name = sp__strdup(from->name),
-                        .description = sp__strdup(
-                            from->description != NULL ? from->description : "")};
+    *to = (struct tool){
+        .streaming = from->streaming != 0,
+        .name_size = strlen(from->name),
+        .name = sp__strdup(from->name),
+        .description = sp__strdup(from->description != NULL ? from->description : "")};
     int copied = to->name != NULL && to->description != NULL;
     if (copied && from->params_count > 0) {
         to->params = sp__calloc(from->params_count, sizeof *to->params);

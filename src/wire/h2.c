@@ -45,28 +45,6 @@ enum {
     GLITCHES_FORGIVEN = 16 /* per sp__h2_receive(): a quiet peer's PINGs do not add up */
 };
 
-/* ---- nghttp2's memory is the library's ---- */
-
-static void *malloc_cb(size_t size, void *user_data)
-{
-    return sp__malloc(size);
-}
-
-static void free_cb(void *memory, void *user_data)
-{
-    sp__free(memory);
-}
-
-static void *calloc_cb(size_t count, size_t size, void *user_data)
-{
-    return sp__calloc(count, size);
-}
-
-static void *realloc_cb(void *memory, size_t size, void *user_data)
-{
-    return sp__realloc(memory, size);
-}
-
 /* ---- failure ---- */
 
 int sp__h2_fatal(struct h2 *h2, int nghttp2_code, sp_error *err)
@@ -114,6 +92,16 @@ static int begin_frame_cb(nghttp2_session *session, const nghttp2_frame_hd *hd,
     return 0;
 }
 
+/* nghttp2 looks up by hashing; frames of a stream tend to come one after the other. */
+static struct h2_stream *find_stream(struct h2 *h2, int32_t id)
+{
+    struct h2_stream *recent = h2->recent;
+    if (recent != NULL && recent->id == (uint32_t)id) {
+        return recent;
+    }
+    return h2->recent = nghttp2_session_get_stream_user_data(h2->session, id);
+}
+
 /* ---- header blocks ---- */
 
 static int begin_headers_cb(nghttp2_session *session, const nghttp2_frame *frame,
@@ -129,6 +117,7 @@ static int begin_headers_cb(nghttp2_session *session, const nghttp2_frame *frame
         stream->id = (uint32_t)frame->hd.stream_id;
         stream->silent = 1; /* until on_request */
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
+        h2->recent = stream;
     }
     return 0;
 }
@@ -266,8 +255,7 @@ static void peer_ended(struct h2 *h2, struct h2_stream *stream)
 
 static void headers_came(struct h2 *h2, const nghttp2_frame *frame, int is_end)
 {
-    struct h2_stream *stream =
-        nghttp2_session_get_stream_user_data(h2->session, frame->hd.stream_id);
+    struct h2_stream *stream = find_stream(h2, frame->hd.stream_id);
     if (stream == NULL) {
         return;
     }
@@ -292,8 +280,7 @@ static int frame_recv_cb(nghttp2_session *session, const nghttp2_frame *frame,
         break;
     case NGHTTP2_DATA:
         if (is_end) {
-            struct h2_stream *stream =
-                nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+            struct h2_stream *stream = find_stream(h2, frame->hd.stream_id);
             if (stream != NULL) {
                 peer_ended(h2, stream);
             }
@@ -322,11 +309,8 @@ static int data_cb(nghttp2_session *session, uint8_t flags, int32_t stream_id,
                    const uint8_t *data, size_t size, void *user_data)
 {
     struct h2 *h2 = user_data;
-    int rc = nghttp2_session_consume_connection(session, size);
-    if (rc != 0) {
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, stream_id);
+    struct h2_stream *stream = find_stream(h2, stream_id);
+    h2->consumed += size;
     if (stream != NULL) {
         sp__h2_stream_data(stream, data, size,
                            (flags & NGHTTP2_FLAG_END_STREAM) != 0);
@@ -337,8 +321,10 @@ static int data_cb(nghttp2_session *session, uint8_t flags, int32_t stream_id,
 static int stream_close_cb(nghttp2_session *session, int32_t stream_id,
                            uint32_t error_code, void *user_data)
 {
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, stream_id);
+    struct h2 *h2 = user_data;
+    struct h2_stream *stream = find_stream(h2, stream_id);
     if (stream != NULL) {
+        h2->recent = NULL;
         nghttp2_session_set_stream_user_data(session, stream_id, NULL);
         sp__h2_stream_end(stream, error_code);
     }
@@ -356,8 +342,7 @@ static int frame_send_cb(nghttp2_session *session, const nghttp2_frame *frame,
             h2->broken = 1; /* nghttp2's own: the peer broke the protocol */
         }
     } else if (frame->hd.type == NGHTTP2_HEADERS) {
-        struct h2_stream *stream =
-            nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        struct h2_stream *stream = find_stream(h2, frame->hd.stream_id);
         if (stream != NULL) {
             stream->headers_sent = 1;
             if (h2->role == H2_SERVER &&
@@ -401,6 +386,7 @@ static void set_defaults(struct h2 *h2)
     if (o->high_water == 0) {
         o->high_water = HIGH_WATER;
     }
+    h2->limits.trusted = o->trusted;
     h2->limits.list_max = o->trusted ? HEADER_LIST_MAX_TRUSTED : HEADER_LIST_MAX_STRANGER;
     h2->limits.count_max = o->trusted ? HEADERS_MAX_TRUSTED : HEADERS_MAX_STRANGER;
 }
@@ -464,9 +450,7 @@ static int submit_settings(struct h2 *h2)
 
 static int make_session(struct h2 *h2)
 {
-    static const nghttp2_mem prototype = {NULL, malloc_cb, free_cb, calloc_cb,
-                                          realloc_cb};
-    nghttp2_mem mem = prototype;
+    nghttp2_mem mem = sp__h2_mem_of(&h2->mem);
     nghttp2_session_callbacks *callbacks = make_callbacks(h2);
     nghttp2_option *option = make_option(h2);
     int rc = NGHTTP2_ERR_NOMEM;
@@ -525,6 +509,7 @@ void sp__h2_free(struct h2 *h2)
         sp__h2_stream_end(ITEM(link, struct h2_stream, on_open), NGHTTP2_NO_ERROR);
     }
     nghttp2_session_del(h2->session);
+    sp__h2_mem_fini(&h2->mem);
     sp__h2_stream_drop_all(h2);
     sp__h2_pieces_drop(h2);
     sp__h2_block_fini(&h2->block);
@@ -541,6 +526,10 @@ int sp__h2_receive(struct h2 *h2, const uint8_t *data, size_t size, sp_error *er
     }
     useful(h2, GLITCHES_FORGIVEN);
     ssize_t n = nghttp2_session_mem_recv(h2->session, data, size);
+    if (n >= 0 && h2->consumed > 0) {
+        n = nghttp2_session_consume_connection(h2->session, h2->consumed);
+        h2->consumed = 0;
+    }
     if (n < 0) {
         return sp__h2_fatal(h2, (int)n, err);
     }

@@ -13,6 +13,9 @@
 
 #include "wire/h2.h"
 
+/* Between peers of ours the path travels in a field that HPACK indexes. */
+#define H2_PATH_FIELD "snakepit-path"
+
 struct h2_text; /* a piece of text memory */
 
 struct h2_block {
@@ -40,6 +43,7 @@ struct h2_block {
 };
 
 struct h2_block_limits {
+    int trusted;
     size_t list_max;  /* sum of names and values and 32 for each */
     size_t count_max; /* fields that are kept */
 };

@@ -13,6 +13,7 @@
 #include "wire/h2.h"
 #include "wire/grpc_meta.h"
 #include "wire/h2_block.h"
+#include "wire/h2_mem.h"
 
 enum { H2_PREFIX = 5 }; /* compressed flag, 32-bit length */
 
@@ -60,8 +61,9 @@ struct h2_stream {
     uint8_t prefix_size;
     size_t message_size;
     struct sp_buffer in;
-    size_t early_left; /* of a message larger than the window: still to grant early */
-    size_t early;      /* granted before sp__h2_grant() asked for it */
+    size_t consumed;   /* to give back to the peer once it is worth a frame */
+    size_t unread;     /* held: bytes delivered and not granted */
+    size_t early;      /* held: given back before sp__h2_grant() asked for it */
 
     /* The end: the status that came (client) or that is to be sent (server). */
     int status;                /* -1: none yet */
@@ -84,12 +86,15 @@ struct h2_trailers {
 
 struct h2 {
     nghttp2_session *session;
+    struct h2_mem mem; /* the session's */
     enum h2_role role;
     struct h2_options options;
     struct h2_events events;
     void *user;
     char *authority; /* client */
     size_t authority_size;
+
+    struct h2_stream *recent; /* the stream that was looked up last, or NULL */
 
     struct list streams; /* open */
     struct list spare;   /* struct h2_stream to reuse */
@@ -99,12 +104,14 @@ struct h2 {
 
     struct h2_block block; /* the header block that is coming in */
     struct h2_block_limits limits;
+    size_t consumed; /* DATA of this sp__h2_receive(), to give back to the connection */
     size_t in_bytes; /* in half-received messages, all streams */
 
     struct sp_buffer *out; /* during sp__h2_send() */
     size_t out_max;        /* its size when it is full */
     int failed;            /* SP_ERR_ of something inside a callback */
 
+    uint32_t timeouts_sent;
     uint32_t own_goaway_code;
     uint8_t goaway_sent;
     uint8_t goaway_received;

@@ -24,6 +24,7 @@
 enum {
     PIECE_ROOM = 4096 - sizeof(struct h2_piece), /* bytes in a shared piece */
     SPARE_PIECES_MAX = 256,
+    TIMEOUT_INDEXED_EVERY = 1024,
     FRAME_HEAD = 9,
     OUT_FIELDS = 10, /* header fields of our own in one block, at most */
     STRANGER_DETAILS_MAX = 6 * 1024 /* stock peers take 8 KiB of metadata in all */
@@ -394,6 +395,35 @@ static int cannot_open(const struct h2 *h2, sp_error *err)
     return SP_OK;
 }
 
+/* The fields that every request has. nghttp2 never indexes ":path", so that each call
+ * would carry and Huffman-code it anew; a trusted peer gets it under another name. */
+static size_t put_request(const struct h2 *h2, const char *path, nghttp2_nv *fields)
+{
+    static const nghttp2_nv trusted[] = {
+        CONSTANT(":method", "POST"),
+        CONSTANT(":scheme", "http"),
+        CONSTANT(":path", "/"),
+    };
+    static const nghttp2_nv stranger[] = {
+        CONSTANT(":method", "POST"),
+        CONSTANT(":scheme", "http"),
+        CONSTANT("content-type", "application/grpc"),
+        CONSTANT("te", "trailers"),
+    };
+    size_t size = strlen(path);
+    if (h2->options.trusted) {
+        memcpy(fields, trusted, sizeof trusted);
+        fields[3] = FIELD(H2_PATH_FIELD, path, size, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+        return 4;
+    }
+    memcpy(fields, stranger, 2 * sizeof stranger[0]);
+    fields[2] = FIELD(":path", path, size, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+    fields[3] = FIELD(":authority", h2->authority, h2->authority_size,
+                      NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+    memcpy(fields + 4, stranger + 2, 2 * sizeof stranger[0]);
+    return 6;
+}
+
 /* The request's header block: our own fields and the user's. */
 static int submit_request(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
                           const struct h2_header *headers, size_t headers_count,
@@ -411,27 +441,15 @@ static int submit_request(struct h2_stream *stream, const char *path, uint64_t t
         }
     }
 
-    static const nghttp2_nv constants[] = {
-        CONSTANT(":method", "POST"),
-        CONSTANT(":scheme", "http"),
-        CONSTANT("content-type", "application/grpc"),
-        CONSTANT("te", "trailers"),
-    };
-    size_t n = 0;
-    fields[n++] = constants[0];
-    fields[n++] = constants[1];
-    fields[n++] = FIELD(":path", path, strlen(path), NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    if (!h2->options.trusted) { /* our own peers know all this */
-        fields[n++] = FIELD(":authority", h2->authority, h2->authority_size,
-                            NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-        fields[n++] = constants[2];
-        fields[n++] = constants[3];
-    }
+    size_t n = put_request(h2, path, fields);
     if (timeout_ms != SP_UNLIMITED) {
-        /* It differs from call to call: not worth a place in the dynamic table. */
+        /* Values differ from call to call and are not worth a place in the dynamic
+         * table; the name is, so one in many is indexed. */
+        unsigned flags = h2->timeouts_sent++ % TIMEOUT_INDEXED_EVERY == 0
+                             ? NGHTTP2_NV_FLAG_NONE
+                             : NGHTTP2_NV_FLAG_NO_INDEX;
         fields[n++] = FIELD("grpc-timeout", timeout,
-                            sp__grpc_put_timeout(timeout_ms, timeout),
-                            NGHTTP2_NV_FLAG_NO_INDEX);
+                            sp__grpc_put_timeout(timeout_ms, timeout), flags);
     }
     put_headers(fields + n, headers, headers_count,
                 (char *)(fields + OUT_FIELDS + headers_count));
@@ -593,7 +611,7 @@ int sp__h2_write_framed(struct h2_stream *stream, const uint8_t *data, size_t si
 
 static const nghttp2_nv response_fields[] = {
     CONSTANT(":status", "200"),
-    CONSTANT("content-type", "application/grpc"),
+    CONSTANT("content-type", "application/grpc"), /* strangers only */
 };
 
 int sp__h2_accept(struct h2_stream *stream, sp_error *err)
@@ -668,7 +686,9 @@ static int submit_status(struct h2_stream *stream, int is_response)
     size_t n = 0;
     if (is_response) {
         fields[n++] = response_fields[0];
-        fields[n++] = response_fields[1];
+        if (!stream->h2->options.trusted) {
+            fields[n++] = response_fields[1];
+        }
     }
     fields[n++] = status_fields[stream->status];
     if (trailers != NULL && trailers->message != NULL) {

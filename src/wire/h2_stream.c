@@ -8,9 +8,12 @@
  * anything was allocated.
  *
  * A held stream gets its window back only through sp__h2_grant(), which counts message
- * bytes; the five bytes before each message are granted at once. A message larger than
- * the whole window could never arrive that way, so what exceeds half a window of it is
- * granted early and taken off the grants that follow.
+ * bytes; the five bytes before each message are given back at once. That alone could
+ * lock up: a large message needs more window than is left, and the user cannot grant
+ * what has not been delivered. So while nothing delivered awaits a grant, what exceeds
+ * an eighth of the window of an unfinished message is given back early, and taken off
+ * the grants that follow. Thus one message may exceed the window, whatever its size, but
+ * a second one waits for the user.
  *
  * Streams are reused: a connection in steady state allocates none.
  */
@@ -58,6 +61,9 @@ static void destroy(struct h2_stream *stream)
 void sp__h2_stream_recycle(struct h2_stream *stream)
 {
     struct h2 *h2 = stream->h2;
+    if (h2->recent == stream) {
+        h2->recent = NULL;
+    }
     sp__list_remove(&stream->on_open);
     sp__list_remove(&stream->on_drained);
     sp__h2_queue_clear(stream);
@@ -184,13 +190,20 @@ void sp__h2_reset(struct h2_stream *stream, uint32_t rst_code)
 
 /* ---- flow control ---- */
 
+/* nghttp2 sends a WINDOW_UPDATE for half a window; telling it a quarter at a time spares
+ * the short streams all of it. */
 static void give_back(struct h2_stream *stream, size_t bytes)
 {
     struct h2 *h2 = stream->h2;
-    if (bytes != 0 && nghttp2_is_fatal(nghttp2_session_consume_stream(
-                          h2->session, (int32_t)stream->id, bytes))) {
+    stream->consumed += bytes;
+    if (stream->consumed <= h2->options.stream_window / 4) {
+        return;
+    }
+    if (nghttp2_is_fatal(nghttp2_session_consume_stream(
+            h2->session, (int32_t)stream->id, stream->consumed))) {
         h2->failed = SP_ERR_NOMEM;
     }
+    stream->consumed = 0;
 }
 
 void sp__h2_hold(struct h2_stream *stream)
@@ -198,20 +211,24 @@ void sp__h2_hold(struct h2_stream *stream)
     stream->held = 1;
 }
 
-void sp__h2_grant(struct h2_stream *stream, size_t bytes)
+/* Held: let a large message go on, when the user can do nothing for it. */
+static void give_early(struct h2_stream *stream)
 {
-    size_t early = bytes < stream->early ? bytes : stream->early;
-    stream->early -= early;
-    give_back(stream, bytes - early);
+    size_t keep = stream->h2->options.stream_window / 8 + stream->early;
+    if (stream->held && stream->unread == 0 && stream->in.size > keep) {
+        stream->early += stream->in.size - keep;
+        give_back(stream, stream->in.size - keep);
+    }
 }
 
-/* Held: of `size` bytes of the current message's body, how many are granted early. */
-static size_t early_part(struct h2_stream *stream, size_t size)
+void sp__h2_grant(struct h2_stream *stream, size_t bytes)
 {
-    size_t now = size < stream->early_left ? size : stream->early_left;
-    stream->early_left -= now;
-    stream->early += now;
-    return now;
+    bytes = bytes < stream->unread ? bytes : stream->unread;
+    size_t early = bytes < stream->early ? bytes : stream->early;
+    stream->unread -= bytes;
+    stream->early -= early;
+    give_back(stream, bytes - early);
+    give_early(stream);
 }
 
 /* ---- messages ---- */
@@ -233,14 +250,15 @@ static int begin_message(struct h2_stream *stream)
         return 0;
     }
     stream->message_size = size;
-    size_t window = h2->options.stream_window;
-    stream->early_left = stream->held && size > window ? size - window / 2 : 0;
     return 1;
 }
 
 static void deliver(struct h2_stream *stream, const uint8_t *data, size_t size)
 {
     struct h2 *h2 = stream->h2;
+    if (stream->held) {
+        stream->unread += size;
+    }
     if (!stream->deaf && !stream->silent) {
         h2->events.on_message(h2->user, stream, data, size);
     }
@@ -280,13 +298,16 @@ static size_t take_body(struct h2_stream *stream, const uint8_t *data, size_t si
     if (!gather(stream, data, n)) {
         return n;
     }
-    if (n == missing) {
-        deliver(stream, stream->in.data, stream->in.size);
-        h2->in_bytes -= stream->in.size;
-        stream->prefix_size = 0;
-        stream->in.size = 0;
-        sp__buf_shrink(&stream->in, IN_KEEP);
+    if (n < missing) {
+        give_early(stream);
+        return n;
     }
+    h2->in_bytes -= stream->in.size;
+    size = stream->in.size;
+    stream->in.size = 0; /* a grant inside the callback finds nothing unfinished */
+    stream->prefix_size = 0;
+    deliver(stream, stream->in.data, size);
+    sp__buf_shrink(&stream->in, IN_KEEP);
     return n;
 }
 
@@ -307,26 +328,18 @@ static size_t take_prefix(struct h2_stream *stream, const uint8_t *data, size_t 
 void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t size,
                         int is_last)
 {
-    size_t grant = 0;
+    size_t returned = 0;
     while (size > 0 && !stream->deaf) {
-        int held = stream->held;
-        size_t n;
-        if (stream->prefix_size < H2_PREFIX) {
-            n = take_prefix(stream, data, size);
-            grant += n;
-        } else {
-            size_t missing = stream->message_size - stream->in.size;
-            if (held) {
-                grant += early_part(stream, size < missing ? size : missing);
-            }
-            n = take_body(stream, data, size);
-            grant += held ? 0 : n;
-        }
+        int held = stream->held; /* it may change in a callback */
+        int is_prefix = stream->prefix_size < H2_PREFIX;
+        size_t n = is_prefix ? take_prefix(stream, data, size)
+                             : take_body(stream, data, size);
+        returned += is_prefix || !held ? n : 0;
         data += n;
         size -= n;
     }
     if (!is_last) {
-        give_back(stream, grant + size); /* size: thrown away */
+        give_back(stream, returned + size); /* size: thrown away */
     }
 }
 

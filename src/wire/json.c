@@ -41,8 +41,13 @@ static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
     while (end - p >= 8) {
         uint64_t w;
         memcpy(&w, p, sizeof w);
-        if (has_special(w)) {
+        uint64_t special = has_special(w);
+        if (special != 0) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return p + (__builtin_ctzll(special) >> 3); /* the lowest bit is exact */
+#else
             break;
+#endif
         }
         p += 8;
     }

@@ -105,9 +105,9 @@ static size_t count_texts(sp_bytes run)
     return n;
 }
 
-int sp__proto_put_session_reply(struct sp_buffer *out, const char *id, sp_bytes metadata,
-                                uint64_t created_unix_ns, int32_t tool_count,
-                                sp_error *err)
+int sp__proto_put_session_reply(struct sp_buffer *out, const char *id,
+                                sp_bytes metadata, uint64_t created_unix_ns,
+                                int32_t tool_count, sp_error *err)
 {
     size_t count = count_texts(metadata) / 2;
     reply_entry *entries = sp__calloc(count + 1, sizeof *entries);
@@ -119,8 +119,8 @@ int sp__proto_put_session_reply(struct sp_buffer *out, const char *id, sp_bytes 
     }
     char *at = (char *)(uintptr_t)metadata.data;
     for (size_t i = 0; i < count; i++) {
-        entries[i] = (reply_entry)
-            SNAKEPIT__BRIDGE__GET_SESSION_RESPONSE__METADATA_ENTRY__INIT;
+        entries[i] =
+            (reply_entry)SNAKEPIT__BRIDGE__GET_SESSION_RESPONSE__METADATA_ENTRY__INIT;
         entries[i].key = at;
         at += strlen(at) + 1;
         entries[i].value = at;

@@ -28,9 +28,9 @@ int sp__proto_get_session_id(const uint8_t *data, size_t size, char **ret_id,
 int sp__proto_put_session_close_reply(struct sp_buffer *out, int success,
                                       int32_t resources_cleaned,
                                       sp_error *err) SP_MUST_CHECK;
-int sp__proto_put_session_reply(struct sp_buffer *out, const char *id, sp_bytes metadata,
-                                uint64_t created_unix_ns, int32_t tool_count,
-                                sp_error *err) SP_MUST_CHECK;
+int sp__proto_put_session_reply(struct sp_buffer *out, const char *id,
+                                sp_bytes metadata, uint64_t created_unix_ns,
+                                int32_t tool_count, sp_error *err) SP_MUST_CHECK;
 int sp__proto_put_heartbeat_reply(struct sp_buffer *out, uint64_t unix_ns, int valid,
                                   sp_error *err) SP_MUST_CHECK;
 

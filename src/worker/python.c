@@ -157,6 +157,27 @@ static int has_bridge(const char *dir)
     return access(script, R_OK) == 0;
 }
 
+/* 1 and the folder of the bridge when it lies beside a file, as in a build tree. */
+static int find_beside(const char *file, char *dir, size_t max)
+{
+    static const char *const beside[] = {"bridges/python", "../bridges/python",
+                                         "../../bridges/python",
+                                         "../../../bridges/python",
+                                         "../lib/snakepit/python"};
+    char real[4096];
+    if (realpath(file, real) == NULL) {
+        return 0;
+    }
+    int folder = (int)(strrchr(real, '/') - real);
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        (void)snprintf(dir, max, "%.*s/%s", folder, real, beside[i]);
+        if (has_bridge(dir)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int sp__bridge_find(const char *wanted, char *path, size_t max, sp_error *err)
 {
     const char *named = wanted != NULL ? wanted : getenv("SNAKEPIT_BRIDGE_PATH");
@@ -166,25 +187,15 @@ int sp__bridge_find(const char *wanted, char *path, size_t max, sp_error *err)
         }
         return accept(named, path, max, err);
     }
-    /* In a build tree the bridge lies beside the library or the program. */
+    char dir[4200];
     Dl_info info;
-    if (dladdr((void *)(uintptr_t)sp__bridge_find, &info) != 0 && info.dli_fname != NULL) {
-        char real[4096];
-        if (realpath(info.dli_fname, real) != NULL) {
-            static const char *const beside[] = {"bridges/python", "../bridges/python",
-                                                 "../../bridges/python",
-                                                 "../../../bridges/python",
-                                                 "../lib/snakepit/python"};
-            char *slash = strrchr(real, '/');
-            for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
-                char dir[4200];
-                (void)snprintf(dir, sizeof dir, "%.*s/%s", (int)(slash - real), real,
-                               beside[i]);
-                if (has_bridge(dir)) {
-                    return accept(dir, path, max, err);
-                }
-            }
-        }
+    if (dladdr((void *)(uintptr_t)sp__bridge_find, &info) != 0 &&
+        info.dli_fname != NULL && find_beside(info.dli_fname, dir, sizeof dir)) {
+        return accept(dir, path, max, err);
+    }
+    /* A program's own name is as it was typed; it means nothing after a chdir(). */
+    if (find_beside("/proc/self/exe", dir, sizeof dir)) {
+        return accept(dir, path, max, err);
     }
     if (has_bridge(SP_BRIDGE_DIR)) {
         return accept(SP_BRIDGE_DIR, path, max, err);

@@ -43,6 +43,7 @@ static int add(struct strings *list, const char *text)
         if (items == NULL) {
             return SP_ERR_NOMEM;
         }
+        items[list->length] = NULL;
         list->items = items;
         list->capacity = capacity;
     }
@@ -302,6 +303,7 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
     int rc = compose_argv(&argv, options, bridge_path, err);
     spec->argv = argv.items;
     if (rc < 0) {
+        rc = rc == SP_ERR_NOMEM ? sp__fail(err, rc, "no memory for a command line") : rc;
         goto fini;
     }
     rc = compose_env(&env, options);

@@ -5,6 +5,9 @@ stock gRPC client generated from our own proto files.
 Run with the built package on the path:
 
     PYTHONPATH=<build>/bridges/python /usr/bin/python3 -m pytest bridges/python/tests
+
+SNAKEPIT_TEST_PYTHON and SNAKEPIT_TEST_PACKAGE name another interpreter, and the package
+built for it, for the worker processes: the client then needs gRPC, the worker does not.
 """
 
 import json
@@ -20,7 +23,10 @@ import pytest
 
 import snakepit_bridge
 
-PACKAGE = Path(snakepit_bridge.__file__).parent.parent
+PYTHON = os.environ.get("SNAKEPIT_TEST_PYTHON", sys.executable)
+PACKAGE = Path(
+    os.environ.get("SNAKEPIT_TEST_PACKAGE", Path(snakepit_bridge.__file__).parent.parent)
+)
 PROTO = Path(__file__).resolve().parents[3] / "proto"
 DEADLINE = 20.0  # seconds for anything that should take none
 
@@ -118,7 +124,7 @@ class Process:
 
     def __init__(self, arguments, cwd, env):
         self.process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [PYTHON, *arguments],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,

@@ -228,8 +228,9 @@ void call_free(struct peer_call *call)
     sp__free(call);
 }
 
-static struct peer_call *open_call(struct peer *peer, const char *path, sp_bytes message,
-                                   int half_close, uint64_t timeout_ms, int held)
+static struct peer_call *open_call(struct peer *peer, const char *path,
+                                   sp_bytes message, int half_close,
+                                   uint64_t timeout_ms, int held)
 {
     struct peer_call *call = call_new();
     assert_int_equal(sp__h2_open(peer->h2, path, timeout_ms, NULL, 0, message,
@@ -260,8 +261,8 @@ static struct peer_call *execute(struct peer *peer, const char *path, const char
                                     .session_id = sp_text("s1"),
                                     .args_json = sp_text(args)};
     assert_int_equal(sp__proto_put_request(&out, &request, 0, NULL), 0);
-    struct peer_call *call = open_call(peer, path, (sp_bytes){out.data, out.size}, 1,
-                                       timeout_ms, held);
+    struct peer_call *call =
+        open_call(peer, path, (sp_bytes){out.data, out.size}, 1, timeout_ms, held);
     sp__buf_fini(&out);
     return call;
 }
@@ -271,8 +272,8 @@ struct peer_call *peer_execute(struct peer *peer, const char *tool, const char *
     return execute(peer, SP__PATH_EXECUTE, tool, args, SP_UNLIMITED, 0);
 }
 
-struct peer_call *peer_execute_for(struct peer *peer, const char *tool, const char *args,
-                                   uint64_t timeout_ms)
+struct peer_call *peer_execute_for(struct peer *peer, const char *tool,
+                                   const char *args, uint64_t timeout_ms)
 {
     return execute(peer, SP__PATH_EXECUTE, tool, args, timeout_ms, 0);
 }

@@ -30,8 +30,8 @@ struct peer_call {
     struct sp_buffer last; /* the last message */
     uint64_t messages;
     uint64_t bytes;
-    int held;              /* hold the stream: grant nothing */
-    struct sp_buffer all;  /* messages one after the other, when kept */
+    int held;             /* hold the stream: grant nothing */
+    struct sp_buffer all; /* messages one after the other, when kept */
     int keep;
 };
 
@@ -57,15 +57,15 @@ void peer_free(struct peer *peer); /* closes fd too */
 void peer_turn(struct peer *peer, int timeout_ms);
 
 /* Turn until `condition` holds, failing the test after 20 seconds. */
-#define PEER_UNTIL(peer, condition)                                                    \
-    do {                                                                               \
-        uint64_t until_ = test_now_ms() + 20000;                                       \
-        while (!(condition)) {                                                         \
-            if (test_now_ms() > until_) {                                              \
-                fail_msg("timed out waiting for: %s", #condition);                     \
-            }                                                                          \
-            peer_turn((peer), 20);                                                     \
-        }                                                                              \
+#define PEER_UNTIL(peer, condition)                                \
+    do {                                                           \
+        uint64_t until_ = test_now_ms() + 20000;                   \
+        while (!(condition)) {                                     \
+            if (test_now_ms() > until_) {                          \
+                fail_msg("timed out waiting for: %s", #condition); \
+            }                                                      \
+            peer_turn((peer), 20);                                 \
+        }                                                          \
     } while (0)
 
 uint64_t test_now_ms(void);
@@ -75,8 +75,8 @@ void call_free(struct peer_call *call);
 
 /* ExecuteTool or ExecuteStreamingTool, with the arguments as native peers send them. */
 struct peer_call *peer_execute(struct peer *peer, const char *tool, const char *args);
-struct peer_call *peer_execute_for(struct peer *peer, const char *tool, const char *args,
-                                   uint64_t timeout_ms);
+struct peer_call *peer_execute_for(struct peer *peer, const char *tool,
+                                   const char *args, uint64_t timeout_ms);
 struct peer_call *peer_stream(struct peer *peer, const char *tool, const char *args,
                               int held);
 /* Any method with any message. */

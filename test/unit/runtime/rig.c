@@ -124,7 +124,8 @@ static void run_wait(struct rig *rig, sp_job *job)
 
 /* ---- streams ---- */
 
-static void generator_close(struct rig *rig, sp_job *job, struct generator *g, int early)
+static void generator_close(struct rig *rig, sp_job *job, struct generator *g,
+                            int early)
 {
     if (early) {
         atomic_fetch_add(&rig->closed, 1);
@@ -149,9 +150,8 @@ static void run_generator(struct rig *rig, sp_job *job, int slow)
                        (const char *)args.data);
         (void)sscanf(text, "[%llu,%llu]", &n, &size);
         g = calloc(1, sizeof *g);
-        *g = (struct generator){.wake = wake_new(),
-                                .count = n,
-                                .size = size < 8 ? 8 : size};
+        *g = (struct generator){
+            .wake = wake_new(), .count = n, .size = size < 8 ? 8 : size};
         g->bytes = calloc(1, g->size);
         sp_job_set_data(job, g);
     }
@@ -202,7 +202,8 @@ static void run_break(struct rig *rig, sp_job *job)
     if (sp_job_chunk(job, sp_text("1"), NULL) < 0) {
         atomic_fetch_add(&rig->bad, 1);
     }
-    (void)sp_job_fail(job, SP_ERR_REMOTE, "ValueError", "in the middle", "a trace", NULL);
+    (void)sp_job_fail(job, SP_ERR_REMOTE, "ValueError", "in the middle", "a trace",
+                      NULL);
 }
 
 /* ---- serving ---- */

@@ -35,17 +35,17 @@ struct rig {
     struct peer *host; /* the host's service */
     struct worker_page *page;
     int call_fd, host_fd, page_fd;
-    int gate;        /* eventfd semaphore: lets one waiting tool go on */
-    int begun;       /* eventfd semaphore: one per tool that has begun */
-    int take_interrupts;     /* on_cancel interrupts the tool */
-    atomic_int ready;        /* sp_worker_announce() has returned */
-    atomic_int cancels;      /* calls of on_cancel */
-    atomic_int ran;          /* tools that began */
-    atomic_int cancelled;    /* tools that learned that nobody waits */
-    atomic_int closed;       /* generators ended early */
-    atomic_ullong produced;  /* chunks */
-    atomic_int next_rc;      /* what sp_worker_next() returned last, 99: not yet */
-    atomic_int bad;          /* what should not happen */
+    int gate;               /* eventfd semaphore: lets one waiting tool go on */
+    int begun;              /* eventfd semaphore: one per tool that has begun */
+    int take_interrupts;    /* on_cancel interrupts the tool */
+    atomic_int ready;       /* sp_worker_announce() has returned */
+    atomic_int cancels;     /* calls of on_cancel */
+    atomic_int ran;         /* tools that began */
+    atomic_int cancelled;   /* tools that learned that nobody waits */
+    atomic_int closed;      /* generators ended early */
+    atomic_ullong produced; /* chunks */
+    atomic_int next_rc;     /* what sp_worker_next() returned last, 99: not yet */
+    atomic_int bad;         /* what should not happen */
 };
 
 /* Sockets, worker and tools, not yet announced; nothing runs. `options` may be NULL. */

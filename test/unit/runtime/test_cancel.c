@@ -213,8 +213,9 @@ static void cancelling_at_random_leaves_nothing_behind(void **state)
             PEER_UNTIL(rig->peer, (*slot)->done);
             call_free(*slot);
         }
-        *slot = dice % 5 == 0   ? peer_stream(rig->peer, "count", "[3000,8]", 0)
-                : dice % 5 == 1 ? peer_execute_for(rig->peer, "wait", "{}", 1 + dice % 3)
+        *slot = dice % 5 == 0 ? peer_stream(rig->peer, "count", "[3000,8]", 0)
+                : dice % 5 == 1
+                    ? peer_execute_for(rig->peer, "wait", "{}", 1 + dice % 3)
                 : dice % 5 == 2 ? peer_stream(rig->peer, "slow", "[3]", 0)
                                 : peer_execute(rig->peer, "add", "[1,1]");
     }

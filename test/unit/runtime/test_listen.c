@@ -62,8 +62,8 @@ static struct rig *open_listening(const char *address)
 }
 
 /* A request as a stock client sends it: one parameter. */
-static struct peer_call *stock_call(struct peer *peer, const char *tool, const char *name,
-                                    sp_bytes value)
+static struct peer_call *stock_call(struct peer *peer, const char *tool,
+                                    const char *name, sp_bytes value)
 {
     struct sp_buffer out;
     uint8_t any[1024];
@@ -121,10 +121,17 @@ static void parameters_become_one_json_object(void **state)
     struct peer *peer = connect_unix(place->path);
     check_echo(peer, sp_text("[1, 2]"), "{\"k\":[1, 2]}");
     check_echo(peer, sp_text("\"x\""), "{\"k\":\"x\"}");
-    check_echo(peer, (sp_bytes){"\x0a\x03" "a\"b", 5}, "{\"k\":\"a\\\"b\"}");
+    check_echo(peer,
+               (sp_bytes){"\x0a\x03"
+                          "a\"b",
+                          5},
+               "{\"k\":\"a\\\"b\"}");
     check_echo(peer, (sp_bytes){"", 0}, "{\"k\":\"\"}");
     check_echo(peer, sp_text("\n 7"), "{\"k\":\n 7}");
-    struct peer_call *call = peer_open(peer, SP__PATH_EXECUTE, sp_text("\x12\x04" "echo"), 1);
+    struct peer_call *call = peer_open(peer, SP__PATH_EXECUTE,
+                                       sp_text("\x12\x04"
+                                               "echo"),
+                                       1);
     char text[16];
     peer_finish(peer, call);
     assert_string_equal(peer_result(call, text, sizeof text), "{}");
@@ -284,9 +291,8 @@ static void a_worker_needs_a_host_or_an_address(void **state)
     assert_int_equal(sp_worker_open(NULL, &worker, &err), SP_ERR_INVAL);
     assert_non_null(strstr(err.message, "not open"));
     assert_int_equal(unsetenv("SNAKEPIT_CALL_FD"), 0);
-    sp_worker_options options = {.size = sizeof options,
-                                 .listen = "127.0.0.1:0",
-                                 .threads = 100000};
+    sp_worker_options options = {
+        .size = sizeof options, .listen = "127.0.0.1:0", .threads = 100000};
     assert_int_equal(sp_worker_open(&options, &worker, &err), SP_ERR_INVAL);
     sp_error_clear(&err);
 }

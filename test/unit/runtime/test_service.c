@@ -46,8 +46,8 @@ static int last_has(const struct peer_call *call, const char *text)
 static int health_of(const struct peer_call *call)
 {
     int status = -1;
-    assert_int_equal(sp__proto_get_health(call->last.data, call->last.size, &status, NULL),
-                     0);
+    assert_int_equal(
+        sp__proto_get_health(call->last.data, call->last.size, &status, NULL), 0);
     return status;
 }
 
@@ -79,7 +79,8 @@ static void health_check_follows_the_announcement(void **state)
 static void health_watch_tells_every_change(void **state)
 {
     struct rig *rig = rig_new(NULL);
-    struct peer_call *watch = peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
+    struct peer_call *watch =
+        peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
     struct peer_call *other =
         peer_open(rig->peer, SP__PATH_HEALTH_WATCH, BYTES("\x0a\x05other"), 1);
     PEER_UNTIL(rig->peer, watch->messages == 1 && other->messages == 1);
@@ -107,7 +108,8 @@ static void health_watch_tells_every_change(void **state)
 static void a_watcher_may_leave(void **state)
 {
     struct rig *rig = rig_open(NULL);
-    struct peer_call *watch = peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
+    struct peer_call *watch =
+        peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
     PEER_UNTIL(rig->peer, watch->messages == 1);
     sp__h2_reset(watch->stream, 8);
     call_add(rig);
@@ -123,8 +125,7 @@ static void a_watcher_may_leave(void **state)
 
 static struct peer_call *open_telemetry(struct rig *rig)
 {
-    struct peer_call *call =
-        peer_open(rig->peer, SP__PATH_TELEMETRY, (sp_bytes){0}, 0);
+    struct peer_call *call = peer_open(rig->peer, SP__PATH_TELEMETRY, (sp_bytes){0}, 0);
     PEER_UNTIL(rig->peer, call->headers); /* they come before any event */
     return call;
 }
@@ -197,14 +198,15 @@ static void telemetry_that_nobody_reads_is_dropped_and_counted(void **state)
             call_free(calls[j]);
         }
     }
+    assert_true(events->messages < 2u * BATCHES * BATCH);
     uint64_t granted = 0;
-    while (events->bytes > granted) {
+    do { /* until an event of after the drops comes */
         sp__h2_grant(events->stream, events->bytes - granted);
         granted = events->bytes;
         call_add(rig);
-    }
-    assert_true(events->messages < 2u * BATCHES * BATCH);
-    assert_true(last_has(events, "events_dropped"));
+    } while (!last_has(events, "events_dropped") ||
+             last_has(events, "events_dropped\x12\x01"
+                              "0"));
     call_free(events);
     rig_close(rig);
 }
@@ -228,7 +230,8 @@ static void only_so_many_may_listen_to_telemetry(void **state)
 
 /* ---- sessions ---- */
 
-static struct peer_call *session_call(struct rig *rig, const char *path, sp_bytes request)
+static struct peer_call *session_call(struct rig *rig, const char *path,
+                                      sp_bytes request)
 {
     struct peer_call *call = peer_open(rig->peer, path, request, 1);
     peer_finish(rig->peer, call);
@@ -243,15 +246,20 @@ static void check_heartbeat(struct rig *rig, sp_bytes request, int valid)
     call_free(call);
 }
 
-static void check_status(struct rig *rig, const char *path, sp_bytes request, int status)
+static void check_status(struct rig *rig, const char *path, sp_bytes request,
+                         int status)
 {
     struct peer_call *call = session_call(rig, path, request);
     assert_int_equal(call->status, status);
     call_free(call);
 }
 
-#define SESSION_ABC BYTES("\x0a\x03" "abc")
-#define SESSION_ABC_META BYTES("\x0a\x03" "abc\x12\x0a\x0a\x03key\x12\x03val")
+#define SESSION_ABC  \
+    BYTES("\x0a\x03" \
+          "abc")
+#define SESSION_ABC_META \
+    BYTES("\x0a\x03"     \
+          "abc\x12\x0a\x0a\x03key\x12\x03val")
 
 static void a_session_lives_from_initialize_to_cleanup(void **state)
 {
@@ -268,7 +276,8 @@ static void a_session_lives_from_initialize_to_cleanup(void **state)
     check_heartbeat(rig, SESSION_ABC, 1);
     struct peer_call *call = session_call(rig, BRIDGE "GetSession", SESSION_ABC);
     assert_int_equal(call->status, 0);
-    assert_true(last_has(call, "abc") && last_has(call, "key") && last_has(call, "val"));
+    assert_true(last_has(call, "abc") && last_has(call, "key") &&
+                last_has(call, "val"));
     call_free(call);
     check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0);
     check_status(rig, BRIDGE "GetSession", SESSION_ABC, 5);

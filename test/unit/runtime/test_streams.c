@@ -38,7 +38,8 @@ static int next_chunk(struct peer_call *call, size_t *at, struct proto_chunk *ch
     return 1;
 }
 
-static struct peer_call *kept_stream(struct rig *rig, const char *tool, const char *args)
+static struct peer_call *kept_stream(struct rig *rig, const char *tool,
+                                     const char *args)
 {
     struct peer_call *call = peer_stream(rig->peer, tool, args, 0);
     call->keep = 1; /* nothing is received before the next turn */

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+"""What the tests with foreign peers share: places, programs, generated code, notes.
+
+Nothing here sleeps: a test waits for a line of output, a note, or the end of a process,
+each with a deadline.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = ROOT / "test" / "system"
+BUILD = Path(os.environ.get("SNAKEPIT_BUILD", ROOT / "build")).resolve()
+PYTHON = os.environ.get("SNAKEPIT_TEST_PYTHON", "/usr/bin/python3")
+CLI = BUILD / "snakepit"
+WORKER = BUILD / "bridges" / "python" / "snakepit_worker.py"
+DEADLINE_S = 60
+
+# ---- notes: what a worker says about itself, through a FIFO ----
+
+
+class Notes:
+    """Lines that other processes write; reading them waits, with a deadline."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        os.mkfifo(self.path)
+        # Both ways, so that there is no end of file between two writers.
+        self._fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
+        self._rest = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        os.close(self._fd)
+        self.path.unlink()
+
+    def next(self, deadline_s=DEADLINE_S):
+        """The next line; AssertionError when none comes in time."""
+        end = time.monotonic() + deadline_s
+        while b"\n" not in self._rest:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self._fd], [], [], left)[0]:
+                raise AssertionError("no note came in time")
+            self._rest += os.read(self._fd, 4096)
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
+
+    def wait_for(self, wanted):
+        """Read until this line comes."""
+        while self.next() != wanted:
+            pass
+
+
+# ---- processes ----
+
+
+def end(process):
+    """End a process and everything it started in its session, whatever it does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(DEADLINE_S)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+@contextlib.contextmanager
+def running(*command, **options):
+    """A process in a session of its own, ended with the block."""
+    process = subprocess.Popen(
+        [str(word) for word in command], start_new_session=True, **options
+    )
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def run(*command, **options):
+    """Run a program to its end; returns the CompletedProcess, with text."""
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+        **options,
+    )
+
+
+def line_of(process, deadline_s=DEADLINE_S):
+    """The next line a process prints; AssertionError when none comes in time."""
+    if not select.select([process.stdout], [], [], deadline_s)[0]:
+        raise AssertionError("the process printed nothing in time")
+    line = process.stdout.readline()
+    return line.decode() if isinstance(line, bytes) else line
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# ---- our host, through its command line ----
+
+
+class Host:
+    """Calls through `snakepit`, with a configuration."""
+
+    def __init__(self, config):
+        self.config = str(config)
+
+    def command(self, verb, tool, args=None, *options):
+        words = [str(CLI), verb, "--config", self.config, "-o", "json", "--quiet"]
+        words += [*options, tool]
+        return words + ([] if args is None else [json.dumps(args)])
+
+    def call(self, tool, args=None, *options):
+        """The result of a call that must succeed."""
+        done = run(*self.command("call", tool, args, *options))
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def stream(self, tool, args=None, *options):
+        """The chunks of a stream that must come to its end."""
+        done = run(*self.command("stream", tool, args, *options))
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def fail(self, tool, args=None, *options, verb="call"):
+        """What is said of a call that must fail, and the chunks before it."""
+        done = run(*self.command(verb, tool, args, *options))
+        assert done.returncode != 0, done.stdout
+        error = json.loads(done.stderr.splitlines()[-1])["error"]
+        assert error["exit"] == done.returncode
+        error["chunks"] = [json.loads(line) for line in done.stdout.splitlines()]
+        return error
+
+    def script(self, lines, *options):
+        """The results of many calls on one pit."""
+        done = run(
+            CLI, "run", "-", "--config", self.config, "--quiet", *options,
+            input="\n".join(lines) + "\n",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def stock_pool(place, command, **settings):
+    """A Host whose only pool is a stock gRPC worker: `command` gets "{address}"."""
+    lines = ["pools:", "  - name: stock", "    runtime: grpc", "    size: 1"]
+    lines += [f"    {key}: {value}" for key, value in settings.items()]
+    lines.append(f"    command: {json.dumps([str(word) for word in command])}")
+    config = Path(place) / "stock.yaml"
+    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Host(config)
+
+
+# ---- our worker, listening ----
+
+
+@contextlib.contextmanager
+def listening_worker(place, adapter):
+    """Our Python worker as a gRPC server; gives its address."""
+    address = f"unix:{place}/worker.sock"
+    with running(
+        PYTHON, WORKER, "--adapter", adapter, "--listen", address,
+        stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert line_of(process).rstrip().endswith(address)
+        yield address
+
+
+# ---- generated code ----
+
+
+def make_stubs(place):
+    """Python modules of our proto and its friends, into `place` and onto sys.path.
+
+    health and status lie flat: beside a package named grpc, a second grpc/ would never
+    be found.
+    """
+    proto = ROOT / "proto"
+    plugin = "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin"
+    flat = [
+        proto / "grpc/health/v1/health.proto",
+        proto / "google/rpc/status.proto",
+        proto / "google/rpc/error_details.proto",
+    ]
+    out = [f"--python_out={place}", f"--grpc_python_out={place}", plugin]
+    for folders, files in (
+        ([proto], ["snakepit/bridge.proto"]),
+        (sorted({file.parent for file in flat}), [file.name for file in flat]),
+    ):
+        done = run("protoc", *(f"--proto_path={f}" for f in folders), *out, *files)
+        assert done.returncode == 0, done.stderr
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+    return place

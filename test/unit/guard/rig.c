@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host of the guard's tests: it records what it is told, serves the guard with a
+ * deadline, and checks after each test that no child, descriptor or allocation is left.
+ *
+ * Processes that are none of its children are watched by pidfd, opened while they are
+ * certainly alive; under valgrind, which knows no pidfds, by number.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "rig.h"
+
+enum { DEADLINE_MS = 20000 };
+
+char misbehave[4096];
+char guard_path[4096];
+struct host host;
+
+static void on_spawned(void *user, uint64_t id, int pid, int pidfd,
+                       const sp_error *failure)
+{
+    struct host *h = user;
+    struct record *record = &h->records[id < RECORDS ? id : 0];
+    record->answered++;
+    record->pid = pid;
+    record->pidfd = pidfd;
+    if (failure != NULL) {
+        record->os_errno = failure->os_errno;
+        memcpy(record->failure, failure->message, sizeof record->failure);
+    }
+    h->answered++;
+}
+
+static void on_exited(void *user, uint64_t id, const struct guard_exit *exit)
+{
+    struct host *h = user;
+    h->records[id].exited++;
+    h->records[id].exit = *exit;
+    h->exited++;
+}
+
+static void on_lost(void *user, const sp_error *err)
+{
+    struct host *h = user;
+    h->lost++;
+    memcpy(h->lost_text, err->message, sizeof h->lost_text);
+}
+
+const struct guard_events events = {
+    .on_spawned = on_spawned, .on_exited = on_exited, .on_lost = on_lost};
+
+static int count_fds(void)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir) != NULL) {
+        count++;
+    }
+    (void)closedir(dir);
+    return count;
+}
+
+int open_guard(void **state)
+{
+    memset(&host, 0, sizeof host);
+    for (size_t i = 0; i < RECORDS; i++) {
+        host.records[i].pidfd = -1;
+    }
+    host.fds_before = count_fds();
+    host.mem_before = sp__mem_live();
+    sp_error err = {0};
+    int rc = sp__guard_open(guard_path, &events, &host, &host.guard, &err);
+    if (rc < 0) {
+        print_error("%s\n", err.message);
+    }
+    *state = &host;
+    return rc;
+}
+
+int close_guard(void **state)
+{
+    (void)state;
+    sp__guard_close(host.guard);
+    for (size_t i = 0; i < RECORDS; i++) {
+        if (host.records[i].pidfd >= 0) {
+            (void)close(host.records[i].pidfd);
+        }
+    }
+    int clean = host.records[0].answered + host.records[0].exited == 0 &&
+                waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD &&
+                count_fds() == host.fds_before && sp__mem_live() == host.mem_before;
+    if (!clean) {
+        print_error("left behind: fds %d -> %d, allocations %lld\n", host.fds_before,
+                    count_fds(), (long long)(sp__mem_live() - host.mem_before));
+    }
+    return clean ? 0 : -1;
+}
+
+/* Serve the guard's descriptor until *counter reaches `wanted`; 1 when it does. */
+int pump(const uint32_t *counter, uint32_t wanted)
+{
+    uint64_t end_ms = sp__now_ms() + DEADLINE_MS;
+    while (*counter < wanted && !host.lost && sp__now_ms() < end_ms) {
+        int out = sp__guard_wants_write(host.guard) ? POLLOUT : 0;
+        struct pollfd fd = {.fd = sp__guard_fd(host.guard),
+                            .events = (short)(POLLIN | out)};
+        (void)poll(&fd, 1, 100);
+        if ((fd.revents & POLLOUT) != 0) {
+            sp__guard_on_writable(host.guard);
+        }
+        sp__guard_on_readable(host.guard);
+    }
+    return *counter >= wanted;
+}
+
+void spawn(uint64_t id, const char *const *argv, const int *fds, size_t count)
+{
+    struct guard_command command = {.argv = argv, .fds = fds, .fds_count = count};
+    sp_error err = {0};
+    int rc = sp__guard_spawn(host.guard, id, &command, &err);
+    if (rc < 0) {
+        print_error("spawn: %s\n", err.message);
+    }
+    assert_int_equal(rc, SP_OK);
+}
+
+/* Spawn a misbehaving worker whose output comes from the descriptor returned. */
+int misbehaving(uint64_t id, const char *how, const char *more)
+{
+    const char *const argv[] = {misbehave, how, more, NULL};
+    int out[2];
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int fds[3] = {null, out[1], null};
+    spawn(id, argv, fds, 3);
+    (void)close(null);
+    (void)close(out[1]);
+    return out[0];
+}
+
+/* Read lines until `lines` have come or the other end closes. */
+void read_lines(int fd, char *text, size_t max, int lines)
+{
+    size_t used = 0;
+    uint64_t end_ms = sp__now_ms() + DEADLINE_MS;
+    while (lines > 0 && used < max - 1 && sp__now_ms() < end_ms) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        if (poll(&readable, 1, 100) <= 0) {
+            if (host.guard != NULL) {
+                sp__guard_on_readable(host.guard);
+            }
+            continue;
+        }
+        ssize_t n = read(fd, text + used, 1);
+        if (n <= 0) {
+            break;
+        }
+        lines -= text[used] == '\n';
+        used++;
+    }
+    text[used] = '\0';
+}
+
+/* By number: whether a process runs, be it not yet waited for or not. */
+static int is_running(int pid)
+{
+    char path[32];
+    char state = 'Z';
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *stat = fopen(path, "r");
+    if (stat != NULL) {
+        (void)fscanf(stat, "%*d (%*[^)]) %c", &state);
+        (void)fclose(stat);
+    }
+    return state != 'Z' && state != 'X';
+}
+
+int watch(int pid)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0 && (errno != ENOSYS || !is_running(pid))) {
+        fail_msg("no process %d", pid);
+    }
+    return pidfd >= 0 ? pidfd : -pid; /* valgrind knows no pidfds: ask by number */
+}
+
+/* Read a process id from a worker and watch that process. */
+int watch_next(int fd)
+{
+    char text[32];
+    read_lines(fd, text, sizeof text, 1);
+    return watch(atoi(text));
+}
+
+/* Whether a watched process ends in time; closes the descriptor. */
+int is_gone(int pidfd, int limit_ms)
+{
+    uint64_t end_ms = sp__now_ms() + (uint64_t)limit_ms;
+    while (pidfd < 0 && is_running(-pidfd)) {
+        if (sp__now_ms() >= end_ms) {
+            return 0;
+        }
+        (void)poll(NULL, 0, 1);
+    }
+    if (pidfd < 0) {
+        return 1;
+    }
+    struct pollfd process = {.fd = pidfd, .events = POLLIN};
+    int gone = poll(&process, 1, limit_ms) == 1;
+    (void)close(pidfd);
+    return gone;
+}
+
+int is_alive(int pidfd)
+{
+    struct pollfd process = {.fd = pidfd, .events = POLLIN};
+    return pidfd < 0 ? is_running(-pidfd) : poll(&process, 1, 0) == 0;
+}
+
+/* What was orphaned came to this process, a subreaper, and is dead: wait for it. */
+void reap_orphans(void)
+{
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
+}
+int remember(void **state)
+{
+    (void)state;
+    memset(&host, 0, sizeof host);
+    for (size_t i = 0; i < RECORDS; i++) {
+        host.records[i].pidfd = -1;
+    }
+    host.fds_before = count_fds();
+    host.mem_before = sp__mem_live();
+    return 0;
+}
+
+int check_left(void **state)
+{
+    host.guard = NULL;
+    return close_guard(state);
+}
+
+int prepare(int argc, char **argv)
+{
+    const char *guard = getenv("SNAKEPIT_GUARD");
+    if (argc < 2 || realpath(argv[1], misbehave) == NULL || guard == NULL) {
+        print_error("usage: SNAKEPIT_GUARD=GUARD %s MISBEHAVE\n", argv[0]);
+        return -1;
+    }
+    (void)snprintf(guard_path, sizeof guard_path, "%s", guard);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)alarm(240); /* a hang is a failure */
+    return 0;
+}

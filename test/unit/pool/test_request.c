@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of a call: two references, and what the adapter makes of a result. */
+#include "pool/request.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "leak.h"
+#include "pool/pool.h"
+
+static struct request *make(const char *session)
+{
+    struct request *request = NULL;
+    assert_int_equal(sp__request_new("tool", session, &request, NULL), 0);
+    return request;
+}
+
+static void a_request_keeps_copies_of_its_strings(void **state)
+{
+    char tool[] = "tool";
+    char session[] = "session";
+    struct request *request;
+    assert_int_equal(sp__request_new(tool, session, &request, NULL), 0);
+    memset(tool, '#', sizeof tool - 1);
+    memset(session, '#', sizeof session - 1);
+    assert_string_equal(request->tool_name, "tool");
+    assert_string_equal(request->session, "session");
+    assert_true(request->session_hash != 0);
+    sp__request_drop(request);
+    sp__request_drop(request);
+}
+
+static void without_a_session_there_is_no_hash(void **state)
+{
+    struct request *request = make("");
+    assert_int_equal(request->session_hash, 0);
+    sp__request_drop(request);
+    sp__request_drop(request);
+}
+
+static void it_lives_until_both_have_let_go(void **state)
+{
+    int64_t before = sp__mem_live();
+    struct request *request = make("");
+    request->result.json = sp__strdup("{}");
+    request->error.remote_type = sp__strdup("T");
+    sp__buf_init(&request->message, 100);
+    assert_int_equal(sp__buf_append(&request->message, "bytes", 5, NULL), 0);
+    sp__request_drop(request);
+    assert_string_equal(request->result.json, "{}");
+    sp__request_drop(request);
+    assert_int_equal(sp__mem_live(), before);
+}
+
+static void without_memory_there_is_no_request(void **state)
+{
+    struct request *request = NULL;
+    sp_error err = {0};
+    sp__mem_fail_at(1, 0);
+    assert_int_equal(sp__request_new("tool", "", &request, &err), SP_ERR_NOMEM);
+    assert_null(request);
+    sp_error_clear(&err);
+}
+
+static void an_empty_result_can_be_cleared(void **state)
+{
+    sp_result result = {0};
+    sp_result_clear(&result);
+    sp_result_clear(NULL);
+}
+
+/* ---- the adapter's last word ---- */
+
+static int double_it(void *user_data, const char *command, sp_bytes result_json,
+                     sp_buffer *ret_result, sp_error *err)
+{
+    assert_string_equal(command, "tool");
+    if (user_data == NULL) {
+        return 0;
+    }
+    if (strcmp(user_data, "refuse") == 0) {
+        return sp_error_set(err, SP_ERR_REFUSED, "not like this");
+    }
+    if (strcmp(user_data, "refuse silently") == 0) {
+        return -1;
+    }
+    int rc = sp_buffer_append(ret_result, result_json);
+    return rc == 0 ? sp_buffer_append(ret_result, result_json) : rc;
+}
+
+static int process(const char *mode, uint64_t response_max, struct request **ret)
+{
+    static sp_adapter adapter;
+    static struct pool pool;
+    struct request *request = make("");
+    adapter = (sp_adapter){
+        .size = sizeof adapter, .process = double_it, .user_data = (void *)mode};
+    pool.options.response_max_bytes = response_max;
+    request->adapter = &adapter;
+    request->pool = &pool;
+    request->result.json = sp__strdup("[1]");
+    request->result.json_bytes = 3;
+    *ret = request;
+    return sp__request_process(request);
+}
+
+static void drop_both(struct request *request)
+{
+    sp__request_drop(request);
+    sp__request_drop(request);
+}
+
+static void an_adapter_that_adds_nothing_keeps_the_result(void **state)
+{
+    struct request *request;
+    assert_int_equal(process(NULL, 100, &request), 0);
+    assert_string_equal(request->result.json, "[1]");
+    drop_both(request);
+}
+
+static void an_adapter_may_rewrite_the_result(void **state)
+{
+    struct request *request;
+    assert_int_equal(process("double", 100, &request), 0);
+    assert_string_equal(request->result.json, "[1][1]");
+    assert_int_equal(request->result.json_bytes, 6);
+    drop_both(request);
+}
+
+static void an_adapter_may_refuse_the_result(void **state)
+{
+    struct request *request;
+    assert_int_equal(process("refuse", 100, &request), SP_ERR_REFUSED);
+    assert_string_equal(request->error.message, "not like this");
+    assert_int_equal(request->error.executed, SP_EXECUTED_YES);
+    drop_both(request);
+    assert_int_equal(process("refuse silently", 100, &request), SP_ERR_REFUSED);
+    assert_string_equal(request->error.message, "the adapter refused the result");
+    drop_both(request);
+}
+
+static void a_rewritten_result_keeps_the_limit(void **state)
+{
+    struct request *request;
+    assert_int_equal(process("double", 5, &request), SP_ERR_REFUSED);
+    drop_both(request);
+}
+
+static void a_result_exactly_at_the_limit_is_taken(void **state)
+{
+    struct request *request;
+    assert_int_equal(process("double", 6, &request), 0);
+    assert_string_equal(request->result.json, "[1][1]");
+    drop_both(request);
+}
+
+static void a_failed_call_is_not_processed(void **state)
+{
+    struct request *request = make("");
+    static sp_adapter adapter = {.size = sizeof adapter, .process = double_it};
+    request->adapter = &adapter;
+    request->error.code = SP_ERR_TIMEOUT;
+    assert_int_equal(sp__request_process(request), SP_ERR_TIMEOUT);
+    drop_both(request);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_keeps_copies_of_its_strings),
+        TEST(without_a_session_there_is_no_hash),
+        TEST(it_lives_until_both_have_let_go),
+        TEST(without_memory_there_is_no_request),
+        TEST(an_empty_result_can_be_cleared),
+        TEST(an_adapter_that_adds_nothing_keeps_the_result),
+        TEST(an_adapter_may_rewrite_the_result),
+        TEST(an_adapter_may_refuse_the_result),
+        TEST(a_rewritten_result_keeps_the_limit),
+        TEST(a_result_exactly_at_the_limit_is_taken),
+        TEST(a_failed_call_is_not_processed),
+    };
+    return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker prints: lines told, a flood dropped and counted, the end kept. */
+#include "worker/output.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "leak.h"
+
+enum { LINES_MAX = 5000 };
+
+struct rig {
+    struct loop *loop;
+    struct output output;
+    int writer;
+    pthread_mutex_t lock;
+    char *lines[LINES_MAX]; /* under lock */
+    size_t count;
+};
+
+static void turn_end(void *user)
+{
+}
+
+static void note_line(void *user, const char *line)
+{
+    struct rig *rig = user;
+    pthread_mutex_lock(&rig->lock);
+    if (rig->count < LINES_MAX) {
+        rig->lines[rig->count++] = strdup(line);
+    }
+    pthread_mutex_unlock(&rig->lock);
+}
+
+static void open_on_loop(void *user, void *arg)
+{
+    struct rig *rig = user;
+    int reader = *(int *)arg;
+    *(int *)arg =
+        sp__output_open(&rig->output, rig->loop, reader, note_line, rig, NULL);
+}
+
+static void begin(struct rig *rig)
+{
+    static const struct loop_events events = {.on_turn_end = turn_end};
+    int ends[2];
+    *rig = (struct rig){.output = {.fd = -1}};
+    (void)pthread_mutex_init(&rig->lock, NULL);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(sp__loop_open(&events, rig, &rig->loop, NULL), 0);
+    rig->writer = ends[1];
+    int rc = ends[0];
+    sp__loop_call(rig->loop, open_on_loop, &rc);
+    assert_int_equal(rc, 0);
+}
+
+/* libuv opens a pipe for itself the first time, and keeps it. */
+static int open_one_loop(void **state)
+{
+    static const struct loop_events events = {.on_turn_end = turn_end};
+    struct loop *loop;
+    int rc = sp__loop_open(&events, NULL, &loop, NULL);
+    if (rc == 0) {
+        sp__loop_close(loop);
+    }
+    return rc;
+}
+
+static void close_on_loop(void *user, void *arg)
+{
+    struct rig *rig = user;
+    sp__output_close(&rig->output);
+}
+
+static void end(struct rig *rig)
+{
+    if (rig->writer >= 0) {
+        (void)close(rig->writer);
+    }
+    sp__loop_call(rig->loop, close_on_loop, NULL);
+    sp__loop_close(rig->loop);
+    for (size_t i = 0; i < rig->count; i++) {
+        free(rig->lines[i]);
+    }
+    (void)pthread_mutex_destroy(&rig->lock);
+}
+
+static void print(struct rig *rig, const char *text)
+{
+    assert_int_equal(write(rig->writer, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static size_t count_lines(struct rig *rig)
+{
+    pthread_mutex_lock(&rig->lock);
+    size_t count = rig->count;
+    pthread_mutex_unlock(&rig->lock);
+    return count;
+}
+
+struct tail {
+    unsigned lines;
+    char *text;
+};
+
+static void drain_on_loop(void *user, void *arg)
+{
+    struct rig *rig = user;
+    struct tail *tail = arg;
+    sp__output_drain(&rig->output);
+    tail->text = sp__output_tail(&rig->output, tail->lines);
+}
+
+/* What is kept, as a death record would show it. */
+static char *tail_of(struct rig *rig, unsigned lines)
+{
+    struct tail tail = {.lines = lines};
+    sp__loop_call(rig->loop, drain_on_loop, &tail);
+    return tail.text;
+}
+
+static void whole_lines_are_told_as_they_come(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    print(&rig, "first\nsec");
+    UNTIL(count_lines(&rig) == 1);
+    print(&rig, "ond\n\nfourth\n");
+    UNTIL(count_lines(&rig) == 4);
+    assert_string_equal(rig.lines[0], "first");
+    assert_string_equal(rig.lines[1], "second");
+    assert_string_equal(rig.lines[2], "");
+    assert_string_equal(rig.lines[3], "fourth");
+    end(&rig);
+}
+
+static void an_unfinished_line_is_told_at_the_death(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    print(&rig, "last words");
+    char *text = tail_of(&rig, 12);
+    assert_string_equal(text, "last words\n");
+    assert_int_equal(count_lines(&rig), 1);
+    assert_string_equal(rig.lines[0], "last words");
+    sp__free(text);
+    end(&rig);
+}
+
+static void a_very_long_line_is_told_in_pieces(void **state)
+{
+    struct rig rig;
+    static char line[OUTPUT_LINE_BYTES * 2 + 101];
+    begin(&rig);
+    memset(line, 'x', sizeof line - 2);
+    line[sizeof line - 2] = '\n';
+    print(&rig, line);
+    UNTIL(count_lines(&rig) == 3);
+    assert_int_equal(strlen(rig.lines[0]), OUTPUT_LINE_BYTES);
+    assert_int_equal(strlen(rig.lines[1]), OUTPUT_LINE_BYTES);
+    assert_int_equal(strlen(rig.lines[2]), 99);
+    end(&rig);
+}
+
+static void the_last_lines_are_kept(void **state)
+{
+    struct rig rig;
+    char line[64];
+    begin(&rig);
+    for (int i = 1; i <= 500; i++) {
+        (void)snprintf(line, sizeof line, "line %d of a worker that talks a lot\n", i);
+        print(&rig, line);
+    }
+    UNTIL(count_lines(&rig) == 500);
+    char *text = tail_of(&rig, 2);
+    assert_string_equal(text, "line 499 of a worker that talks a lot\n"
+                              "line 500 of a worker that talks a lot\n");
+    sp__free(text);
+    end(&rig);
+}
+
+static void the_tail_is_no_longer_than_its_ring(void **state)
+{
+    struct rig rig;
+    static char block[3000];
+    begin(&rig);
+    memset(block, 'y', sizeof block - 1);
+    for (int i = 0; i < 20; i++) {
+        print(&rig, block);
+    }
+    char *text = tail_of(&rig, 12);
+    assert_int_equal(strlen(text), OUTPUT_TAIL_BYTES + 1);
+    sp__free(text);
+    end(&rig);
+}
+
+static void control_bytes_do_not_reach_a_terminal(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    print(&rig, "a\033[31mb\x07\x7f\tc\n");
+    char *text = tail_of(&rig, 12);
+    assert_string_equal(text, "a?[31mb??\tc\n");
+    sp__free(text);
+    end(&rig);
+}
+
+static void nothing_printed_is_nothing_kept(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    assert_null(tail_of(&rig, 12));
+    print(&rig, "something\n");
+    UNTIL(count_lines(&rig) == 1);
+    sp__mem_fail_at(1, 0);
+    assert_null(tail_of(&rig, 12));
+    end(&rig);
+}
+
+static void a_flood_is_read_counted_and_not_told(void **state)
+{
+    struct rig rig;
+    static char block[100 * 600 + 1];
+    begin(&rig);
+    for (int i = 0; i < 600; i++) {
+        memset(block + i * 100, 'f', 99);
+        block[i * 100 + 99] = '\n';
+    }
+    for (int i = 0; i < 400; i++) { /* 24 MB, 240 000 lines */
+        print(&rig, block);
+    }
+    /* The flood ends; what comes in a later second tells how much was not shown. */
+    int noted = 0;
+    uint64_t end_ms = leak_now_ms() + patience_ms(20000);
+    while (!noted && leak_now_ms() < end_ms) {
+        print(&rig, "calm\n");
+        leak_pause();
+        pthread_mutex_lock(&rig.lock);
+        for (size_t i = 0; i < rig.count; i++) {
+            noted = noted || strstr(rig.lines[i], "lines not shown: too many") != NULL;
+        }
+        pthread_mutex_unlock(&rig.lock);
+    }
+    assert_true(noted);
+    assert_true(count_lines(&rig) < LINES_MAX);
+    char *text = tail_of(&rig, 12);
+    assert_non_null(text);
+    sp__free(text);
+    end(&rig);
+}
+
+static void a_closed_pipe_ends_quietly(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    print(&rig, "bye\n");
+    (void)close(rig.writer);
+    rig.writer = -1;
+    UNTIL(count_lines(&rig) == 1);
+    char *text = tail_of(&rig, 12);
+    assert_string_equal(text, "bye\n");
+    sp__free(text);
+    end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(whole_lines_are_told_as_they_come),
+        TEST(an_unfinished_line_is_told_at_the_death),
+        TEST(a_very_long_line_is_told_in_pieces),
+        TEST(the_last_lines_are_kept),
+        TEST(the_tail_is_no_longer_than_its_ring),
+        TEST(control_bytes_do_not_reach_a_terminal),
+        TEST(nothing_printed_is_nothing_kept),
+        TEST(a_flood_is_read_counted_and_not_told),
+        TEST(a_closed_pipe_ends_quietly),
+    };
+    return cmocka_run_group_tests_name("output", tests, open_one_loop, NULL);
+}
