@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""snakepit call: arguments in, one line of JSON out, errors with code and exit code."""
+
+import json
+import os
+import signal
+
+import pytest
+from cli_tool import Started, snakepit, wait_until
+
+ADAPTER = '''
+import os, sys, time
+from snakepit_bridge import BaseAdapter, tool
+
+class Adapter(BaseAdapter):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    @tool
+    def show(self, **values):
+        return values
+
+    @tool
+    def kind(self, value=None):
+        return f"{type(value).__name__}:{value!r}"
+
+    @tool
+    def talk(self):
+        print("from the worker")
+        print("and once more", file=sys.stderr)
+        return "done"
+
+    @tool
+    def hang(self, path: str):
+        open(path, "w").close()
+        try:
+            for _ in range(6000):
+                time.sleep(0.01)
+        finally:
+            open(path + ".ended", "w").close()
+
+    @tool
+    def die(self, status: int):
+        os._exit(status)
+
+    @tool
+    def fail(self, text: str):
+        raise LookupError(text)
+
+    @tool
+    def pretty(self):
+        return {"text": "two\\nlines", "list": [1, 2]}
+'''
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "a.py").write_text(ADAPTER)
+    return tmp_path
+
+
+def test_result_is_one_line_of_json_and_nothing_else():
+    done = snakepit("call", "add", "a=5", "b=3")
+    assert (done.code, done.out, done.err) == (0, '{"result":8}\n', "")
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["value=5"], "int:5"),
+    (["value=-1.5"], "float:-1.5"),
+    (["value=true"], "bool:True"),
+    (["value=null"], "NoneType:None"),
+    (["value=hello"], "str:'hello'"),
+    (["value="], "str:''"),
+    (['value="5"'], "str:'5'"),
+    (["value=05"], "str:'05'"),
+    (["value=[1, 2"], "str:'[1, 2'"),
+    (["value=[1, 2]"], "list:[1, 2]"),
+    (['value={"a": null}'], "dict:{'a': None}"),
+    (["value=a=b"], "str:'a=b'"),
+    (["value:=7"], "int:7"),
+    (['value:="7"'], "str:'7'"),
+    (["value=é ü"], "str:'é ü'"),
+    (["value=1234567890123456789012345678901234567890"],
+     "int:1234567890123456789012345678901234567890"),
+    (['{"value": [true]}'], "list:[True]"),
+    (["[9]"], "int:9"),
+    ([], "NoneType:None"),
+])
+def test_arguments_have_these_forms(here, words, expected):
+    done = snakepit("call", "-a", "a.py", "kind", *words, cwd=here)
+    assert done.err == ""
+    assert (done.code, done.json) == (0, expected)
+
+
+def test_arguments_come_from_files_and_standard_input(here):
+    (here / "text").write_text("5")
+    (here / "json").write_text('{"value": {"deep": [1]}}')
+    for words, stdin, expected in [
+            (["value=@text"], None, "str:'5'"),
+            (["value:=@text"], None, "int:5"),
+            (["@json"], None, "dict:{'deep': [1]}"),
+            (["-"], '{"value": 3}', "int:3"),
+            (["value=@-"], "in", "str:'in'")]:
+        done = snakepit("call", "-a", "a.py", "kind", *words, cwd=here, stdin=stdin)
+        assert (done.code, done.json) == (0, expected), done.err
+
+
+@pytest.mark.parametrize("words, code, text", [
+    (["value:=x"], 2, "argument value: not valid JSON: x"),
+    (["5"], 2, "argument 5 has no name"),
+    (["what"], 2, 'argument "what" is neither name=value nor a JSON object or array'),
+    (["=5"], 2, "neither name=value"),
+    (["value=1", "value=2"], 2, "argument value stands twice"),
+    (['{"a": 1}', "b=2"], 2, "nothing may follow"),
+    (["value=@missing"], 4, "missing: No such file or directory"),
+    (["@missing"], 4, "missing: No such file or directory"),
+    (["{"], 2, "error SP-BAD-JSON"),
+    (["[" * 1000 + "]" * 1000], 2, "error SP-TOO-DEEP"),
+])
+def test_malformed_arguments_are_usage_errors(here, words, code, text):
+    done = snakepit("call", "-a", "a.py", "kind", *words, cwd=here)
+    assert (done.code, done.out) == (code, "")
+    assert text in done.err
+
+
+def test_any_importable_function_can_be_called():
+    done = snakepit("call", "-m", "statistics.fmean", "[[1, 2, 3]]")
+    assert (done.code, done.json) == (0, 2.0)
+    done = snakepit("call", "-m", "json.dumps", "obj=x", "indent=null")
+    assert (done.code, done.json) == (0, '"x"')
+
+
+def test_text_output_is_for_people(here):
+    done = snakepit("call", "-o", "text", "-a", "a.py", "talk", "-q", cwd=here)
+    assert done.out == "done\n"
+    done = snakepit("call", "-o", "text", "-a", "a.py", "pretty", cwd=here)
+    assert done.out == json.dumps({"text": "two\nlines", "list": [1, 2]}, indent=2) + "\n"
+
+
+def test_session_reaches_the_tool():
+    done = snakepit("call", "set_counter", "value=3", "--session", "u-42")
+    assert done.code == 0, done.err
+
+
+def test_a_result_without_bytes_is_a_finding():
+    done = snakepit("call", "ping", "--binary")
+    assert done.code == 1
+    assert "has no binary part" in done.err
+
+
+def test_what_the_worker_prints_is_talk(here):
+    done = snakepit("call", "-a", "a.py", "talk", cwd=here)
+    assert done.out == '"done"\n'
+    assert "[default/0] from the worker\n" in done.err
+    assert "[default/0] and once more\n" in done.err
+    assert snakepit("call", "-q", "-a", "a.py", "talk", cwd=here).err == ""
+
+
+@pytest.mark.parametrize("words, code, name, text", [
+    (["nope"], 4, "SP-NO-TOOL", "nope"),
+    (["shwo"], 4, "SP-NO-TOOL", "show"),
+    (["kind", "wrong=1"], 2, "SP-BAD-ARGS", "wrong"),
+    (["fail", "text=gone"], 7, "SP-REMOTE", "LookupError: gone"),
+    (["die", "status=3"], 7, "SP-WORKER-DIED", "exited with status 3"),
+    (["hang", "path=/dev/null", "-t", "200ms"], 6, "SP-TIMEOUT", "deadline"),
+])
+def test_every_failure_has_its_name_and_exit_code(here, words, code, name, text):
+    options = ["--set", "pool.cancel_grace=100ms"]
+    done = snakepit("call", "-a", "a.py", *words, *options, cwd=here)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith(f"error {name}: ") or f"\nerror {name}: " in done.err
+    assert text in done.err
+    assert "\n  try " in done.err
+
+    done = snakepit("call", "-o", "json", "-q", "-a", "a.py", *words, *options, cwd=here)
+    assert (done.code, done.out) == (code, "")
+    assert done.error["name"] == name
+    assert done.error["exit"] == code
+    assert text in done.error["message"]
+
+
+def test_a_remote_error_has_type_and_traceback(here):
+    done = snakepit("call", "-o", "json", "-a", "a.py", "fail", "text=gone", cwd=here)
+    assert done.error["remote_type"] == "LookupError"
+    assert "raise LookupError(text)" in done.error["remote_trace"]
+    assert done.error["executed"] == "yes"
+
+
+@pytest.mark.parametrize("options, code, text", [
+    (["-a", "missing.py"], 4, "missing.py: No such file or directory"),
+    (["-a", "no.such:Thing"], 3, "No module named 'no'"),
+    (["-a", "a.py:Nobody"], 3, "Nobody"),
+    (["--python", "/nonexistent/python"], 4, "/nonexistent/python"),
+    (["--python", "/bin/false"], 3, "exited with status 1"),
+    (["-p", "defualt"], 4, 'no pool "defualt"; did you mean "default"?'),
+    (["--config", "missing.yaml"], 4, "missing.yaml: No such file or directory"),
+    (["--set", "pool.sise=1"], 2, 'did you mean "size"?'),
+    (["--set", "nothing"], 2, "expected KEY=VALUE"),
+    (["--size", "0"], 2, "expected a number from 1 to 1000"),
+    (["--timeout", "5"], 2, "--timeout: 5 has no unit; write 5s, 5ms, 5m or 5h"),
+    (["-o", "jsn"], 2, "did you mean json"),
+])
+def test_what_cannot_start_says_why(here, options, code, text):
+    done = snakepit("call", "kind", *options, cwd=here)
+    assert (done.code, done.out) == (code, "")
+    assert text in done.err
+
+
+def test_a_worker_that_never_gets_ready_ends_in_time(here):
+    (here / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    done = snakepit("call", "-a", "slow.py", "x", "--set", "pool.startup_timeout=300ms",
+                    cwd=here)
+    assert done.code == 6
+    assert "error SP-NOT-READY: 0 of 1 workers ready after" in done.err
+
+
+def test_configured_pools_can_be_chosen(here):
+    (here / "snakepit.yaml").write_text(
+        "pools:\n- {name: one, adapter: a.py}\n- {name: two, adapter: showcase}\n")
+    assert snakepit("call", "kind", "value=1", cwd=here).json == "int:1"
+    assert snakepit("call", "-p", "two", "add", "a=1", "b=2", cwd=here).json == {"result": 3}
+    # The file's relative path counts from the file.
+    done = snakepit("--config", here / "snakepit.yaml", "call", "kind")
+    assert (done.code, done.json) == (0, "NoneType:None")
+
+
+def test_only_the_pool_in_use_starts(here):
+    (here / "snakepit.yaml").write_text(
+        "pools:\n- {name: one, adapter: a.py, size: 8}\n"
+        "- {name: broken, adapter: no.such:Thing}\n")
+    done = snakepit("call", "-v", "kind", cwd=here)
+    assert done.code == 0
+    assert done.err.count("worker.ready") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_cancels_the_call_and_closes_the_pit(here, number):
+    flag = here / "started"
+    with Started("call", "-a", "a.py", "hang", f"path={flag}", cwd=here) as started:
+        wait_until(flag.exists, "the call to run")
+        started.signal(number)
+        done = started.end()
+    assert (done.code, done.out) == (130, "")
+    assert "interrupted" in done.err
+    assert (here / "started.ended").exists(), "the tool's finally did not run"
+
+
+def test_an_interrupt_ends_a_start_that_hangs(here):
+    flag = here / "started"
+    (here / "slow.py").write_text(
+        f"import time\nopen({str(flag)!r}, 'w').close()\ntime.sleep(600)\n")
+    with Started("call", "-a", "slow.py", "x", cwd=here) as started:
+        wait_until(flag.exists, "the worker to start")
+        started.signal()
+        assert started.end().code == 130
+
+
+def test_nothing_outlives_a_killed_command(here):
+    flag = here / "started"
+    with Started("call", "-a", "a.py", "hang", f"path={flag}", cwd=here) as started:
+        wait_until(flag.exists, "the call to run")
+        started.signal(signal.SIGKILL)
+        assert started.end().code == -signal.SIGKILL
+
+
+def test_a_closed_reader_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as broken:
+        import subprocess
+
+        from cli_tool import SNAKEPIT, environment, nobody_left
+        process = subprocess.run([SNAKEPIT, "call", "ping"], stdout=broken, cwd="/",
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                 env=environment("closed"), check=False)
+    nobody_left("closed")
+    assert (process.returncode, process.stderr) == (141, b"")
