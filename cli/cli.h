@@ -101,7 +101,8 @@ struct cli {
     uint64_t count;
     uint32_t parallel;
     enum output output;
-    int binary, changed, force, help, keep_going, names, show_workers, version;
+    int binary, changed, force, help, keep_going, names, no_color, show_workers,
+        version;
 
     int quiet;
     int verbose;

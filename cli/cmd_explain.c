@@ -129,14 +129,14 @@ static int list_all(const struct cli *cli)
     return CODE_OK;
 }
 
-/* The code of "SP-QUEUE-FULL", "queue-full" or "-5"; 0 when it is none. */
+/* The code of "SP-QUEUE-FULL", "queue-full" or "5"; 0 when it is none. */
 static int find_code(const char *name)
 {
     for (size_t i = 0; sp_error_at(i) != 0; i++) {
         char number[16];
         int code = sp_error_at(i);
         const char *full = sp_error_name(code);
-        (void)snprintf(number, sizeof number, "%d", code);
+        (void)snprintf(number, sizeof number, "%d", -code);
         if (strcasecmp(full, name) == 0 || strcasecmp(full + 3, name) == 0 ||
             strcmp(number, name) == 0) {
             return code;

@@ -137,7 +137,7 @@ static int store(struct cli *cli, const struct option_spec *spec, char *value)
         cli->names = 1;
         break;
     case OPTION_NO_COLOR:
-        (void)setenv("NO_COLOR", "1", 1); /* before any thread exists */
+        cli->no_color = 1;
         break;
     case OPTION_OUTPUT:
         return parse_output(value, &cli->output);

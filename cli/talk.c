@@ -28,9 +28,8 @@ void talk_init(struct cli *cli)
     const char *term = getenv("TERM");
     int is_dumb = term == NULL || strcmp(term, "dumb") == 0;
     cli->has_line = isatty(STDERR_FILENO) && !is_dumb && !cli->quiet;
-    if (no_color == NULL || no_color[0] == '\0') {
-        cli->has_color = isatty(STDOUT_FILENO) && !is_dumb;
-    }
+    int has_consent = !cli->no_color && (no_color == NULL || no_color[0] == '\0');
+    cli->has_color = isatty(STDOUT_FILENO) && !is_dumb && has_consent;
     current = cli;
 }
 

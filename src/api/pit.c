@@ -49,7 +49,8 @@ static int open_config(int rc, sp_config *config, sp_pit **ret_pit, sp_error *er
 SP_API int sp_pit_open_file(const char *path, sp_pit **ret_pit, sp_error *err)
 {
     sp_config *config = NULL;
-    return open_config(sp_config_load(path, &config, err), config, ret_pit, err);
+    int rc = sp_config_load(path, &config, err);
+    return open_config(rc, config, ret_pit, err);
 }
 
 SP_API int sp_pit_open_string(const char *yaml, sp_pit **ret_pit, sp_error *err)

@@ -161,6 +161,9 @@ static int execute_stream(struct sp_pit *pit, const char *session, const char *t
         }
     }
     sp_stream_close(stream);
+    if (rc == SP_OK) {
+        sp_error_clear(err);
+    }
     return rc;
 }
 

@@ -111,7 +111,9 @@ static int wait_for_answer(struct sp_worker *w, struct slot *slot,
             return SP_OK;
         }
         if (w->gone || w->stopping || sp__conn_find(w, CONN_HOST) == NULL) {
-            return sp__fail(err, SP_ERR_CLOSED, "the host is gone");
+            return sp__fail(err, SP_ERR_CLOSED, "%s",
+                            w->stopping && !w->gone ? "the worker was asked to stop"
+                                                    : "the host is gone");
         }
         if (sp__now_ms() >= until_ms) {
             return sp__fail(err, SP_ERR_TIMEOUT, "the host does not answer");
@@ -175,7 +177,7 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
         sp__health_changed(w);
         sp__conns_flush(w);
     }
-    sp__slot_away(w, slot);
+    sp__slot_start_up_away(w, slot);
     if (w->options.on_busy != NULL) {
         w->options.on_busy(w->options.user_data);
     }

@@ -120,6 +120,11 @@ uint64_t sp__runtime_timers(struct sp_worker *w)
         expire(w, now_ms);
     }
     uint64_t next_ms = w->next_deadline_ms;
+    if (now_ms >= w->listen_again_ms) {
+        w->listen_again_ms = 0;
+    } else if (w->listen_again_ms < next_ms) {
+        next_ms = w->listen_again_ms;
+    }
     for (uint32_t i = 0; w->options.on_cancel != NULL && i < w->slots_count; i++) {
         struct sp_job *job = w->slots[i].cur;
         if (job == NULL || job->raise_at_ms == 0) {

@@ -208,7 +208,8 @@ nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled)
     polled[n++] = (struct pollfd){.fd = w->kick_fd, .events = POLLIN};
     polled[n++] =
         (struct pollfd){.fd = w->stopping ? -1 : w->stop_fd, .events = POLLIN};
-    polled[n++] = (struct pollfd){.fd = w->listen_fd, .events = POLLIN};
+    int listens = w->listen_again_ms == 0;
+    polled[n++] = (struct pollfd){.fd = listens ? w->listen_fd : -1, .events = POLLIN};
     for (size_t i = 0; i < w->conns_count; i++) {
         short events = POLLIN | POLLRDHUP;
         if (w->conns[i]->stuck) {

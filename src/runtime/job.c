@@ -162,15 +162,13 @@ static int encode_response(struct sp_job *job, struct proto_response *response,
     return sp__proto_put_response(&slot_of(job)->out, response, err);
 }
 
-/* Give what slot->out holds to the caller as the answer of a call; rc is how encoding
- * went, and an answer that could not be made becomes a failure. */
+/* Give what slot->out holds to the caller as the answer of a call; rc and err (not NULL)
+ * are how encoding went, and an answer that could not be made becomes a failure. */
 static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
 {
     struct sp_worker *w = job->worker;
     struct slot *slot = &w->slots[job->slot];
     size_t bytes = slot->out.size;
-    sp_error own = {0};
-    err = err != NULL ? err : &own;
 
     sp__runtime_lock(w);
     if (job->stream != NULL) {
@@ -194,7 +192,9 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
 
     slot->out.size = 0;
     sp__buf_shrink(&slot->out, SLOT_BUFFER_KEEP);
-    sp_error_clear(&own);
+    if (rc < 0) {
+        sp_error_clear(&slot->failure);
+    }
     return rc;
 }
 
@@ -209,6 +209,7 @@ SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
         return sp__chunk_finish(job, &result_json, err);
     }
     int rc = SP_OK;
+    err = err != NULL ? err : &slot_of(job)->failure;
     if (!sp_job_cancelled(job)) {
         struct proto_response response = {
             .success = 1,
@@ -226,6 +227,7 @@ static int reply_exception(struct sp_job *job, const sp_error *failure, sp_error
 {
     struct sp_buffer text;
     sp__buf_init(&text, SIZE_MAX);
+    err = err != NULL ? err : &slot_of(job)->failure;
     int rc = sp__proto_put_error_text(&text, failure, err);
     if (rc == SP_OK) {
         struct proto_response response = {.error_message = {text.data, text.size}};

@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { BACKLOG = 64, ADDRESS_MAX = 160 };
+enum { BACKLOG = 64, ADDRESS_MAX = 160, ACCEPT_AGAIN_MS = 500 };
 
 /* ---- unix ---- */
 
@@ -166,8 +166,15 @@ void sp__listen_accept(struct sp_worker *w)
 {
     while (w->listen_fd >= 0) {
         int fd = accept4(w->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) {
+            continue;
+        }
         if (fd < 0) {
-            return; /* nobody is waiting, or no descriptor is left for them */
+            /* Nobody is waiting; or no descriptor or memory is left for them, and poll
+             * would say at once that they still wait. */
+            int is_done = errno == EAGAIN || errno == EWOULDBLOCK;
+            w->listen_again_ms = is_done ? 0 : w->now_ms + ACCEPT_AGAIN_MS;
+            return;
         }
         int one = 1;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

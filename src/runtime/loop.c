@@ -209,14 +209,26 @@ static struct slot *find_slot(struct sp_worker *w, sp_error *err)
     return slot;
 }
 
-/* The binding has finished starting up: its last slot no longer counts as away. */
+/* The binding has finished starting up: its slot no longer counts as away. */
 static void end_start_up(struct sp_worker *w)
 {
     struct slot *front = &w->slots[w->slots_count - 1];
+    w->started_up = 1;
     if (atomic_load_explicit(&front->seq, memory_order_relaxed) & 1) {
         step(front, 0);
         rest(w, front);
     }
+}
+
+/* sp__slot_away() for the start-up's slot, which stays here once there are others. */
+void sp__slot_start_up_away(struct sp_worker *w, struct slot *front)
+{
+    if (!w->started_up) {
+        sp__slot_away(w, front);
+        return;
+    }
+    rest(w, front);
+    sp__runtime_unlock(w);
 }
 
 static int is_over(struct sp_worker *w)
@@ -268,14 +280,13 @@ static int await_job(struct sp_worker *w, struct slot *slot, int *idle,
 }
 
 /* 1 when the job can be handed to the binding; otherwise it has been ended. */
-static int prepare(struct sp_job *job)
+static int prepare(struct sp_job *job, struct slot *slot)
 {
     struct sp_worker *w = job->worker;
-    sp_error failure = {0};
-    int rc = sp__job_prepare(job, &failure);
+    int rc = sp__job_prepare(job, &slot->failure);
     if (rc < 0 || sp_job_cancelled(job)) {
-        sp__job_refuse(job, &failure);
-        sp_error_clear(&failure);
+        sp__job_refuse(job, &slot->failure);
+        sp_error_clear(&slot->failure);
         return 0;
     }
     if (atomic_load_explicit(&w->telemetry_on, memory_order_relaxed) > 0) {
@@ -310,7 +321,7 @@ SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
             return rc == 0 ? 0 : sp__fail(err, rc, "a signal interrupted the wait");
         }
 
-        if (job->turn || prepare(job)) {
+        if (job->turn || prepare(job, slot)) {
             *ret_job = job;
             return 1;
         }

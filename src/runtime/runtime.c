@@ -304,6 +304,9 @@ SP_API const char *sp_worker_address(const sp_worker *w)
 
 SP_API void sp_worker_stop(sp_worker *w)
 {
+    if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        return; /* a child that inherited the handler: the number names another file */
+    }
     uint64_t one = 1;
     int kept = errno; /* this may run in a signal handler */
     (void)!write(w->stop_fd, &one, sizeof one);

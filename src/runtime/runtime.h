@@ -174,6 +174,7 @@ struct slot {
     int active; /* counted in sp_worker.active */
     /* the slot's thread only */
     struct sp_buffer out;
+    sp_error failure;      /* of the job in hand; kept, because zeroing one costs */
     pthread_t thread;      /* when there are several */
     struct pollfd *polled; /* POLLED_MAX */
     uint32_t index;
@@ -256,6 +257,7 @@ struct sp_worker {
     int leader; /* slot, LEADER_NONE or LEADER_HELPER */
     int listen_fd;
     int listen_hot;
+    uint64_t listen_again_ms; /* no descriptor was left: not before, 0: now */
     struct conn *conns[CONNS_MAX + 2];
     size_t conns_count;
     uint8_t *read_buffer;
@@ -271,6 +273,7 @@ struct sp_worker {
     uint32_t parked; /* slots */
     uint32_t unflushed;
     size_t unflushed_bytes;
+    int started_up; /* some thread has called sp_worker_next() */
     int announced;
     int serving;
     int stopping;
@@ -290,6 +293,7 @@ void sp__runtime_lock(struct sp_worker *w);
 void sp__runtime_unlock(struct sp_worker *w);
 void sp__slot_back(struct sp_worker *w, struct slot *slot); /* unlocked -> locked */
 void sp__slot_away(struct sp_worker *w, struct slot *slot); /* locked -> unlocked */
+void sp__slot_start_up_away(struct sp_worker *w, struct slot *front);
 /* Make the leader, if it sleeps in poll, look again. */
 void sp__runtime_nudge(struct sp_worker *w);
 /* Sleep as leader, or until the leader's place is free. 1: a signal came. */

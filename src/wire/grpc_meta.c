@@ -20,7 +20,7 @@ static const struct unit {
     uint64_t ms; /* 0: less than one */
     uint64_t per_ms;
 } units[] = {
-    {'n', 0, 1000000}, {'u', 0, 1000}, {'m', 1, 0},
+    {'n', 0, 1000000}, {'u', 0, 1000},  {'m', 1, 0},
     {'S', 1000, 0},    {'M', 60000, 0}, {'H', 3600000, 0},
 };
 
@@ -146,7 +146,8 @@ size_t sp__base64_encode(const uint8_t *data, size_t n, char *out)
     size_t used = 0;
     size_t i = 0;
     for (; n - i >= 3; i += 3) {
-        uint32_t bits = (uint32_t)data[i] << 16 | (uint32_t)data[i + 1] << 8 | data[i + 2];
+        uint32_t bits =
+            (uint32_t)data[i] << 16 | (uint32_t)data[i + 1] << 8 | data[i + 2];
         out[used++] = alphabet[bits >> 18];
         out[used++] = alphabet[bits >> 12 & 63];
         out[used++] = alphabet[bits >> 6 & 63];

@@ -42,7 +42,8 @@ enum {
     RESETS_BURST = 200, /* a stranger's RST_STREAM frames: so many at once ... */
     RESETS_PER_S = 20,  /* ... and so many per second */
     GLITCHES_MAX = 2000,
-    GLITCHES_FORGIVEN = 16 /* per sp__h2_receive(): a quiet peer's PINGs do not add up */
+    GLITCHES_FORGIVEN =
+        16 /* per sp__h2_receive(): a quiet peer's PINGs do not add up */
 };
 
 /* ---- failure ---- */
@@ -65,8 +66,7 @@ static void glitch(struct h2 *h2)
 {
     if (++h2->glitches == GLITCHES_MAX) {
         h2->flooded = 1;
-        (void)nghttp2_session_terminate_session(h2->session,
-                                                NGHTTP2_ENHANCE_YOUR_CALM);
+        (void)nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
 }
 
@@ -154,7 +154,8 @@ static void request_came(struct h2 *h2, struct h2_stream *stream)
     if (block->no_memory) {
         sp__h2_reset(stream, NGHTTP2_REFUSED_STREAM);
     } else if (block->overflow) {
-        refuse(stream, 8, "the metadata is larger than the limit"); /* RESOURCE_EXHAUSTED */
+        refuse(stream, 8,
+               "the metadata is larger than the limit"); /* RESOURCE_EXHAUSTED */
     } else if (!h2->options.trusted && !block->is_post) {
         refuse_http(stream, "405");
     } else if (!h2->options.trusted && !block->is_grpc) {
@@ -312,8 +313,7 @@ static int data_cb(nghttp2_session *session, uint8_t flags, int32_t stream_id,
     struct h2_stream *stream = find_stream(h2, stream_id);
     h2->consumed += size;
     if (stream != NULL) {
-        sp__h2_stream_data(stream, data, size,
-                           (flags & NGHTTP2_FLAG_END_STREAM) != 0);
+        sp__h2_stream_data(stream, data, size, (flags & NGHTTP2_FLAG_END_STREAM) != 0);
     }
     return h2->failed != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -348,8 +348,8 @@ static int frame_send_cb(nghttp2_session *session, const nghttp2_frame *frame,
             if (h2->role == H2_SERVER &&
                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
                 stream->status_sent = 1;
-                if (nghttp2_session_get_stream_remote_close(
-                        session, frame->hd.stream_id) == 0) {
+                if (nghttp2_session_get_stream_remote_close(session,
+                                                            frame->hd.stream_id) == 0) {
                     /* RFC 9113 section 8.1: the answer is whole, send no more. */
                     (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE,
                                                     frame->hd.stream_id,
@@ -387,7 +387,8 @@ static void set_defaults(struct h2 *h2)
         o->high_water = HIGH_WATER;
     }
     h2->limits.trusted = o->trusted;
-    h2->limits.list_max = o->trusted ? HEADER_LIST_MAX_TRUSTED : HEADER_LIST_MAX_STRANGER;
+    h2->limits.list_max =
+        o->trusted ? HEADER_LIST_MAX_TRUSTED : HEADER_LIST_MAX_STRANGER;
     h2->limits.count_max = o->trusted ? HEADERS_MAX_TRUSTED : HEADERS_MAX_STRANGER;
 }
 
@@ -397,7 +398,8 @@ static nghttp2_session_callbacks *make_callbacks(const struct h2 *h2)
     if (nghttp2_session_callbacks_new(&callbacks) != 0) {
         return NULL;
     }
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, begin_headers_cb);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
+                                                            begin_headers_cb);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, header_cb);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frame_recv_cb);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, data_cb);
@@ -405,7 +407,8 @@ static nghttp2_session_callbacks *make_callbacks(const struct h2 *h2)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, frame_send_cb);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, sp__h2_send_data_cb);
     if (!h2->options.trusted) {
-        nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, begin_frame_cb);
+        nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks,
+                                                              begin_frame_cb);
     }
     return callbacks;
 }
@@ -455,10 +458,11 @@ static int make_session(struct h2 *h2)
     nghttp2_option *option = make_option(h2);
     int rc = NGHTTP2_ERR_NOMEM;
     if (callbacks != NULL && option != NULL) {
-        rc = h2->role == H2_CLIENT
-                 ? nghttp2_session_client_new3(&h2->session, callbacks, h2, option, &mem)
-                 : nghttp2_session_server_new3(&h2->session, callbacks, h2, option,
-                                               &mem);
+        rc =
+            h2->role == H2_CLIENT
+                ? nghttp2_session_client_new3(&h2->session, callbacks, h2, option, &mem)
+                : nghttp2_session_server_new3(&h2->session, callbacks, h2, option,
+                                              &mem);
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
@@ -565,9 +569,9 @@ int sp__h2_ping(struct h2 *h2, uint64_t opaque, sp_error *err)
 int sp__h2_goaway(struct h2 *h2, uint32_t error_code, sp_error *err)
 {
     h2->own_goaway_code = error_code;
-    int rc = nghttp2_submit_goaway(
-        h2->session, NGHTTP2_FLAG_NONE,
-        nghttp2_session_get_last_proc_stream_id(h2->session), error_code, NULL, 0);
+    int rc = nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                                   nghttp2_session_get_last_proc_stream_id(h2->session),
+                                   error_code, NULL, 0);
     if (rc != 0) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a GOAWAY");
     }

@@ -34,12 +34,12 @@ struct h2_header {
 
 /* How an RPC ended. Borrowed during on_end. */
 struct h2_status {
-    int grpc_status;       /* 0 OK ... 16; -1: no trailers came */
-    const char *message;   /* percent-decoded, NUL-terminated, "" when absent */
+    int grpc_status;        /* 0 OK ... 16; -1: no trailers came */
+    const char *message;    /* percent-decoded, NUL-terminated, "" when absent */
     const uint8_t *details; /* grpc-status-details-bin, decoded, or NULL */
     size_t details_size;
-    uint32_t rst_code;     /* HTTP/2 error code when the stream was reset, else 0 */
-    int refused;           /* certainly never reached user code: REFUSED_STREAM, or
+    uint32_t rst_code; /* HTTP/2 error code when the stream was reset, else 0 */
+    int refused;       /* certainly never reached user code: REFUSED_STREAM, or
                               above GOAWAY's last stream id */
     const struct h2_header *trailers; /* the rest */
     size_t trailers_count;
@@ -47,15 +47,16 @@ struct h2_status {
 
 /* The head of a request, as a server sees it. Borrowed during on_request. */
 struct h2_request {
-    const char *path;       /* "/snakepit.bridge.BridgeService/ExecuteTool" */
+    const char *path; /* "/snakepit.bridge.BridgeService/ExecuteTool" */
     size_t path_size;
-    uint64_t timeout_ms;    /* from grpc-timeout, rounded up; SP_UNLIMITED: none */
+    uint64_t timeout_ms; /* from grpc-timeout, rounded up; SP_UNLIMITED: none */
     const struct h2_header *headers; /* metadata, reserved names left out */
     size_t headers_count;
 };
 
 struct h2_events {
-    /* Server: a request began. Return a gRPC status to refuse it, 0 to go on. */
+    /* Server: a request began. Return a gRPC status to refuse it, 0 to go on. After a
+     * refusal the stream is not the user's any more: no further event tells of it. */
     int (*on_request)(void *user, struct h2_stream *stream,
                       const struct h2_request *request);
     /* Client: the response's headers came. May be NULL. */
@@ -68,7 +69,8 @@ struct h2_events {
     /* The stream is over, exactly once for every stream, and `stream` is gone after it.
      * Client: how it ended. Server: status->rst_code != 0 when the client cancelled,
      * otherwise the status we sent. Also called from sp__h2_free(). */
-    void (*on_end)(void *user, struct h2_stream *stream, const struct h2_status *status);
+    void (*on_end)(void *user, struct h2_stream *stream,
+                   const struct h2_status *status);
     /* A stream whose sp__h2_queued() was above the high-water mark fell below it.
      * May be NULL. Called during sp__h2_send(). */
     void (*on_drained)(void *user, struct h2_stream *stream);
@@ -79,15 +81,16 @@ struct h2_events {
 };
 
 struct h2_options {
-    int trusted;               /* our own peer: no HTTP message validation, no abuse
-                                  limits. Never with strangers */
-    uint32_t streams_max;      /* server: concurrent streams allowed, default 1 << 20
+    int trusted;            /* our own peer, which says the same of us: no HTTP
+                                  message validation, no abuse limits, fewer headers.
+                                  Never with strangers, nor on one side only */
+    uint32_t streams_max;   /* server: concurrent streams allowed, default 1 << 20
                                   for trusted peers, 128 otherwise */
-    size_t message_max;        /* larger messages end the stream RESOURCE_EXHAUSTED */
-    uint32_t stream_window;    /* bytes a peer may send ahead on a stream the receiver
+    size_t message_max;     /* larger messages end the stream RESOURCE_EXHAUSTED */
+    uint32_t stream_window; /* bytes a peer may send ahead on a stream the receiver
                                   holds, default 1 MiB */
-    size_t high_water;         /* see on_drained, default 256 KiB */
-    const char *authority;     /* client, default "snakepit" */
+    size_t high_water;      /* see on_drained, default 256 KiB */
+    const char *authority;  /* client, default "snakepit" */
 };
 
 int sp__h2_new(enum h2_role role, const struct h2_options *options,
@@ -97,14 +100,16 @@ int sp__h2_new(enum h2_role role, const struct h2_options *options,
 /* Ends every stream (on_end, grpc_status -1, rst_code 0, refused 0) and frees. */
 void sp__h2_free(struct h2 *h2);
 
-/* Take bytes from the peer. SP_ERR_PROTOCOL: the connection is beyond repair, send what
- * sp__h2_send() still gives (a GOAWAY) and close. Messages of one call in one DATA
- * frame, or split anywhere, are put together here. */
+/* Take bytes from the peer. SP_ERR_PROTOCOL, SP_ERR_NOMEM: the connection is beyond
+ * repair, send what sp__h2_send() still gives (a GOAWAY) and close. Some violations show
+ * only in the sp__h2_send() that follows, which fails with the GOAWAY in `out`. Messages
+ * of one call in one DATA frame, or split anywhere, are put together here. */
 int sp__h2_receive(struct h2 *h2, const uint8_t *data, size_t size,
                    sp_error *err) SP_MUST_CHECK;
 
-/* Append the bytes that are due for the peer to `out`, at most about `max`; returns 1
- * when more is due, 0 when all is out, negative on failure (as sp__h2_receive()). */
+/* Append the bytes that are due for the peer to `out`, at most about `max` (a frame of 16
+ * KiB more); returns 1 when more is due, 0 when all is out, negative on failure (as
+ * sp__h2_receive()): write what stands in `out` all the same, then close. */
 int sp__h2_send(struct h2 *h2, struct sp_buffer *out, size_t max,
                 sp_error *err) SP_MUST_CHECK;
 
@@ -118,7 +123,8 @@ int sp__h2_is_done(const struct h2 *h2);
  * Client: open an RPC and send its first message.
  *
  * path         NUL-terminated, must outlive the stream (a constant)
- * timeout_ms   sent as grpc-timeout; SP_UNLIMITED sends none
+ * timeout_ms   sent as grpc-timeout, to trusted peers rounded up by at most 1/64;
+ *              SP_UNLIMITED sends none
  * message      borrowed during the call, copied; NULL data with size 0 sends none
  * half_close   1: nothing more will be sent
  * user         see sp__h2_stream_user()
@@ -137,7 +143,12 @@ int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
 
 /* Either role: queue one more message. SP_ERR_CLOSED when the stream is half-closed or
  * reset. The first one of a server sends the response headers before it. */
-int sp__h2_write(struct h2_stream *stream, sp_bytes message, sp_error *err) SP_MUST_CHECK;
+int sp__h2_write(struct h2_stream *stream, sp_bytes message,
+                 sp_error *err) SP_MUST_CHECK;
+
+/* The same without the copy; *data as in sp__h2_open_take(). */
+int sp__h2_write_take(struct h2_stream *stream, uint8_t **data, size_t size,
+                      sp_error *err) SP_MUST_CHECK;
 
 /* Queue messages that carry their 5-byte prefixes already (many small chunks at once). */
 int sp__h2_write_framed(struct h2_stream *stream, const uint8_t *data, size_t size,
@@ -163,7 +174,9 @@ void sp__h2_reset(struct h2_stream *stream, uint32_t rst_code);
 size_t sp__h2_queued(const struct h2_stream *stream);
 
 /* Hold a stream: from now on the peer may send only stream_window bytes more than
- * sp__h2_grant() has returned. Without it every byte received is granted at once. */
+ * sp__h2_grant() has returned, except that a message always comes whole when nothing
+ * before it awaits a grant. Grants count the bytes of delivered messages. Without holding
+ * every byte received is granted at once. */
 void sp__h2_hold(struct h2_stream *stream);
 void sp__h2_grant(struct h2_stream *stream, size_t bytes);
 

@@ -89,7 +89,8 @@ static int is(const char *name, size_t n, const char *what, size_t what_size)
 }
 #define IS(text, n, literal) is(text, n, literal, sizeof(literal) - 1)
 
-static int starts_with(const char *text, size_t n, const char *prefix, size_t prefix_size)
+static int starts_with(const char *text, size_t n, const char *prefix,
+                       size_t prefix_size)
 {
     return n >= prefix_size && memcmp(text, prefix, prefix_size) == 0;
 }

@@ -29,10 +29,10 @@ struct h2_block {
     int http_status; /* 0: none */
     int grpc_status; /* -1: none */
     uint8_t is_post;
-    uint8_t is_grpc;      /* content-type begins with application/grpc */
-    uint8_t has_type;     /* any content-type */
+    uint8_t is_grpc;  /* content-type begins with application/grpc */
+    uint8_t has_type; /* any content-type */
     uint8_t bad_timeout;
-    uint8_t overflow;     /* a limit was hit, the rest was dropped */
+    uint8_t overflow; /* a limit was hit, the rest was dropped */
     uint8_t no_memory;
     /* The rest. */
     struct h2_header *headers;

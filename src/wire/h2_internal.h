@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the connection share: h2.c (its life and what it receives),
- * h2_stream.c (a stream's life and its end), h2_send.c (what it sends). Nobody else
- * includes this.
+ * h2_stream.c (a stream's life and its end), h2_send.c (what it sends), h2_headers.c
+ * (header blocks that go out). Nobody else includes this.
  */
 #ifndef SP_WIRE_H2_INTERNAL_H
 #define SP_WIRE_H2_INTERNAL_H
@@ -10,8 +10,8 @@
 #include <nghttp2/nghttp2.h>
 
 #include "base/list.h"
-#include "wire/h2.h"
 #include "wire/grpc_meta.h"
+#include "wire/h2.h"
 #include "wire/h2_block.h"
 #include "wire/h2_mem.h"
 
@@ -35,20 +35,20 @@ struct h2_stream {
     uint32_t id;
 
     /* Where it stands. */
-    uint8_t headers_out;   /* our header block is submitted (server: accepted) */
-    uint8_t headers_sent;  /* ... and has left (client) */
-    uint8_t headers_in;    /* the peer's header block came */
-    uint8_t half_closed;   /* we queue no more messages */
-    uint8_t eof_out;       /* client: END_STREAM is out or in nghttp2's hands */
-    uint8_t finished;      /* server: a status is set */
-    uint8_t trailers_out;  /* server: the trailers are submitted */
-    uint8_t status_sent;   /* server: the status has left */
-    uint8_t reset;         /* we reset it */
-    uint8_t silent;        /* the user never heard of it: no events */
-    uint8_t deaf;          /* what comes is thrown away */
-    uint8_t deferred;      /* nghttp2 waits for sp__h2_write() */
-    uint8_t above_mark;    /* queued was above the high-water mark */
-    uint8_t held;          /* sp__h2_hold() */
+    uint8_t headers_out;  /* our header block is submitted (server: accepted) */
+    uint8_t headers_sent; /* ... and has left (client) */
+    uint8_t headers_in;   /* the peer's header block came */
+    uint8_t half_closed;  /* we queue no more messages */
+    uint8_t eof_out;      /* client: END_STREAM is out or in nghttp2's hands */
+    uint8_t finished;     /* server: a status is set */
+    uint8_t trailers_out; /* server: the trailers are submitted */
+    uint8_t status_sent;  /* server: the status has left */
+    uint8_t reset;        /* we reset it */
+    uint8_t silent;       /* the user never heard of it: no events */
+    uint8_t deaf;         /* what comes is thrown away */
+    uint8_t deferred;     /* nghttp2 waits for sp__h2_write() */
+    uint8_t above_mark;   /* queued was above the high-water mark */
+    uint8_t held;         /* sp__h2_hold() */
     uint32_t reset_code;
 
     /* Outgoing. */
@@ -61,15 +61,15 @@ struct h2_stream {
     uint8_t prefix_size;
     size_t message_size;
     struct sp_buffer in;
-    size_t consumed;   /* to give back to the peer once it is worth a frame */
-    size_t unread;     /* held: bytes delivered and not granted */
-    size_t early;      /* held: given back before sp__h2_grant() asked for it */
+    size_t consumed; /* to give back to the peer once it is worth a frame */
+    size_t unread;   /* held: bytes delivered and not granted */
+    size_t early;    /* held: given back before sp__h2_grant() asked for it */
 
     /* The end: the status that came (client) or that is to be sent (server). */
-    int status;                /* -1: none yet */
-    int http_status;           /* client: when it was not 200 */
-    const char *status_text;   /* ours, constant; NULL: look into `block` */
-    struct h2_block *block;    /* client: trailers with more than a status */
+    int status;                   /* -1: none yet */
+    int http_status;              /* client: when it was not 200 */
+    const char *status_text;      /* ours, constant; NULL: look into `block` */
+    struct h2_block *block;       /* client: trailers with more than a status */
     struct h2_trailers *trailers; /* server: what goes with the status */
 };
 
@@ -133,14 +133,28 @@ void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t si
                         int is_last);
 
 /* h2_send.c */
+int sp__h2_queue_message(struct h2_stream *stream, sp_bytes message,
+                         sp_error *err) SP_MUST_CHECK;
+int sp__h2_queue_taken(struct h2_stream *stream, uint8_t *data, size_t size,
+                       sp_error *err) SP_MUST_CHECK;
+void sp__h2_queue_untake(struct h2_stream *stream);
 void sp__h2_queue_clear(struct h2_stream *stream);
+void sp__h2_wake(struct h2_stream *stream);
 void sp__h2_pieces_drop(struct h2 *h2);
+ssize_t sp__h2_read_cb(nghttp2_session *session, int32_t stream_id, uint8_t *buf,
+                       size_t length, uint32_t *data_flags, nghttp2_data_source *source,
+                       void *user_data);
 int sp__h2_send_data_cb(nghttp2_session *session, nghttp2_frame *frame,
                         const uint8_t *framehd, size_t length,
                         nghttp2_data_source *source, void *user_data);
-/* Server: a response of headers alone, `http_status` being text like "415". */
-int sp__h2_answer_http(struct h2_stream *stream, const char *http_status);
 
+/* h2_headers.c */
+/* A response of headers alone, `http_status` being text like "415". */
+int sp__h2_answer_http(struct h2_stream *stream, const char *http_status);
+/* nghttp2's error code or 0. */
+int sp__h2_submit_trailers(struct h2_stream *stream);
+
+/* h2.c */
 int sp__h2_fatal(struct h2 *h2, int nghttp2_code, sp_error *err);
 
 #endif

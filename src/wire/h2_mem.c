@@ -135,7 +135,7 @@ nghttp2_mem sp__h2_mem_of(struct h2_mem *mem)
 
 void sp__h2_mem_fini(struct h2_mem *mem)
 {
-    for (size_t class = 0; class < H2_MEM_CLASSES; class++) {
+    for (size_t class = 0; class < H2_MEM_CLASSES; class ++) {
         while (mem->spare[class] != NULL) {
             struct h2_mem_block *block = mem->spare[class];
             mem->spare[class] = block->next;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a connection sends: requests, messages, statuses.
+ * What a connection sends: the queues of its streams, and the bytes that come of them.
  *
  * Messages wait in a queue of pieces on their stream. nghttp2 asks for them through a
  * data source when flow control lets some out; they are then copied once, straight
  * behind the frame's head in the buffer that sp__h2_send() fills. A stream whose queue
  * is empty is deferred in nghttp2 and resumed by the next write.
  *
- * A server's status goes out as trailers behind the last message, or, when there was
- * no message, as a response of headers alone. It is handed to nghttp2 when the queue
- * has run dry, because trailers overtake data that still waits.
+ * When the queue of a finished stream runs dry the status follows as trailers, handed to
+ * nghttp2 only then, because trailers would overtake data that still waits.
  *
- * Without memory a call fails and changes nothing. In a callback of nghttp2 there is
+ * Without memory a write fails and changes nothing. In a callback of nghttp2 there is
  * nobody to tell: the stream is reset, or the connection broken when bytes are lost.
  */
 #include <assert.h>
@@ -24,31 +23,8 @@
 enum {
     PIECE_ROOM = 4096 - sizeof(struct h2_piece), /* bytes in a shared piece */
     SPARE_PIECES_MAX = 256,
-    TIMEOUT_INDEXED_EVERY = 1024,
-    FRAME_HEAD = 9,
-    OUT_FIELDS = 10, /* header fields of our own in one block, at most */
-    STRANGER_DETAILS_MAX = 6 * 1024 /* stock peers take 8 KiB of metadata in all */
+    FRAME_HEAD = 9
 };
-
-/* A field whose name and value are constants. */
-#define CONSTANT(name_text, value_text)                                                \
-    {                                                                                  \
-        (uint8_t *)(uintptr_t)name_text, (uint8_t *)(uintptr_t)value_text,             \
-            sizeof name_text - 1, sizeof value_text - 1,                               \
-            NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE               \
-    }
-
-/* A field with a constant name whose value nghttp2 copies. */
-static nghttp2_nv field(const char *name, size_t name_size, const char *value,
-                        size_t value_size, unsigned flags)
-{
-    /* nghttp2 takes pointers to non-const and does not write through them. */
-    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
-                        name_size, value_size,
-                        (uint8_t)(NGHTTP2_NV_FLAG_NO_COPY_NAME | flags)};
-}
-#define FIELD(name, value, value_size, flags)                                          \
-    field(name, sizeof name - 1, value, value_size, flags)
 
 /* ---- the queue ---- */
 
@@ -156,7 +132,7 @@ static uint8_t *queue_room(struct h2_stream *stream, size_t size)
     return room;
 }
 
-static int queue_message(struct h2_stream *stream, sp_bytes message, sp_error *err)
+int sp__h2_queue_message(struct h2_stream *stream, sp_bytes message, sp_error *err)
 {
     if (message.size > UINT32_MAX) {
         return sp__fail(err, SP_ERR_TOO_BIG, "a message of %zu bytes", message.size);
@@ -173,8 +149,34 @@ static int queue_message(struct h2_stream *stream, sp_bytes message, sp_error *e
     return SP_OK;
 }
 
+/* Queue a message in memory of the user's, which begins with room for the prefix. The
+ * memory is not ours before the caller says so: see sp__h2_queue_untake(). */
+int sp__h2_queue_taken(struct h2_stream *stream, uint8_t *data, size_t size,
+                       sp_error *err)
+{
+    if (size > UINT32_MAX) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "a message of %zu bytes", size);
+    }
+    struct h2_piece *piece = new_piece(stream->h2, 0);
+    if (piece == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a message");
+    }
+    put_prefix(data, size);
+    piece->data = data;
+    piece->size = H2_PREFIX + size;
+    append_piece(stream, piece);
+    count_queued(stream, piece->size);
+    return SP_OK;
+}
+
+/* Give the memory of the only piece back to its owner. */
+void sp__h2_queue_untake(struct h2_stream *stream)
+{
+    stream->out_first->data = (uint8_t *)(stream->out_first + 1);
+}
+
 /* The queue has something new, or will never have: nghttp2 shall look again. */
-static void wake(struct h2_stream *stream)
+void sp__h2_wake(struct h2_stream *stream)
 {
     struct h2 *h2 = stream->h2;
     if (stream->deferred) {
@@ -188,9 +190,7 @@ static void wake(struct h2_stream *stream)
 
 /* ---- the data source ---- */
 
-static int submit_trailers(struct h2_stream *stream);
-
-static ssize_t read_cb(nghttp2_session *session, int32_t stream_id, uint8_t *buf,
+ssize_t sp__h2_read_cb(nghttp2_session *session, int32_t stream_id, uint8_t *buf,
                        size_t length, uint32_t *data_flags, nghttp2_data_source *source,
                        void *user_data)
 {
@@ -214,7 +214,7 @@ static ssize_t read_cb(nghttp2_session *session, int32_t stream_id, uint8_t *buf
             stream->eof_out = 1;
         } else {
             *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-            if (submit_trailers(stream) != 0) {
+            if (sp__h2_submit_trailers(stream) != 0) {
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
             }
         }
@@ -265,6 +265,58 @@ int sp__h2_send_data_cb(nghttp2_session *session, nghttp2_frame *frame,
     return 0;
 }
 
+/* ---- either role ---- */
+
+static int cannot_write(struct h2_stream *stream, sp_error *err)
+{
+    if (stream->half_closed || stream->reset) {
+        return sp__fail(err, SP_ERR_CLOSED, "the stream takes no more messages");
+    }
+    return stream->headers_out ? SP_OK : sp__h2_accept(stream, err);
+}
+
+int sp__h2_write(struct h2_stream *stream, sp_bytes message, sp_error *err)
+{
+    int rc = cannot_write(stream, err);
+    if (rc == SP_OK) {
+        rc = sp__h2_queue_message(stream, message, err);
+    }
+    if (rc == SP_OK) {
+        sp__h2_wake(stream);
+    }
+    return rc;
+}
+
+int sp__h2_write_take(struct h2_stream *stream, uint8_t **data, size_t size,
+                      sp_error *err)
+{
+    int rc = cannot_write(stream, err);
+    if (rc == SP_OK) {
+        rc = sp__h2_queue_taken(stream, *data, size, err);
+    }
+    if (rc == SP_OK) {
+        *data = NULL;
+        sp__h2_wake(stream);
+    }
+    return rc;
+}
+
+int sp__h2_write_framed(struct h2_stream *stream, const uint8_t *data, size_t size,
+                        sp_error *err)
+{
+    int rc = cannot_write(stream, err);
+    if (rc < 0 || size == 0) {
+        return rc;
+    }
+    uint8_t *room = queue_room(stream, size);
+    if (room == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu bytes of messages", size);
+    }
+    memcpy(room, data, size);
+    sp__h2_wake(stream);
+    return SP_OK;
+}
+
 /* ---- bytes out ---- */
 
 static void tell_drained(struct h2 *h2)
@@ -307,510 +359,4 @@ int sp__h2_send(struct h2 *h2, struct sp_buffer *out, size_t max, sp_error *err)
         return sp__fail(err, SP_ERR_PROTOCOL, "the peer broke HTTP/2");
     }
     return rc;
-}
-
-/* ---- metadata of the user's ---- */
-
-static int is_name(const char *name, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        char c = name[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-              c == '.')) {
-            return 0;
-        }
-    }
-    return n > 0 && !(n >= 5 && memcmp(name, "grpc-", 5) == 0);
-}
-
-static int is_value(const char *value, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (value[i] < 0x20 || value[i] > 0x7e) {
-            return 0;
-        }
-    }
-    return n == 0 || (value[0] != ' ' && value[n - 1] != ' ');
-}
-
-static int is_binary(const struct h2_header *header)
-{
-    return header->name_size > 4 &&
-           memcmp(header->name + header->name_size - 4, "-bin", 4) == 0;
-}
-
-static int check_headers(const struct h2_header *headers, size_t count, sp_error *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct h2_header *h = &headers[i];
-        if (!is_name(h->name, h->name_size)) {
-            return sp__fail(err, SP_ERR_INVAL, "'%.*s' cannot be a metadata key",
-                            h->name_size < 100 ? (int)h->name_size : 100, h->name);
-        }
-        if (!is_binary(h) && !is_value(h->value, h->value_size)) {
-            return sp__fail(err, SP_ERR_INVAL,
-                            "the value of metadata key '%.*s' is not printable ASCII",
-                            h->name_size < 100 ? (int)h->name_size : 100, h->name);
-        }
-    }
-    return SP_OK;
-}
-
-/* Text memory that encoded "-bin" values need. */
-static size_t encoded_size(const struct h2_header *headers, size_t count)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < count; i++) {
-        size += is_binary(&headers[i]) ? sp__base64_size(headers[i].value_size) : 0;
-    }
-    return size;
-}
-
-/* Fill `fields`; encoded values go to `text`. */
-static void put_headers(nghttp2_nv *fields, const struct h2_header *headers, size_t count,
-                        char *text)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct h2_header *h = &headers[i];
-        const char *value = h->value;
-        size_t size = h->value_size;
-        if (is_binary(h)) {
-            size = sp__base64_encode((const uint8_t *)h->value, size, text);
-            value = text;
-            text += size;
-        }
-        fields[i] = field(h->name, h->name_size, value, size, 0);
-        fields[i].flags = NGHTTP2_NV_FLAG_NONE; /* nghttp2 copies both */
-    }
-}
-
-/* ---- client ---- */
-
-static int cannot_open(const struct h2 *h2, sp_error *err)
-{
-    assert(h2->role == H2_CLIENT);
-    if (h2->closing || h2->broken || h2->goaway_received || h2->goaway_sent) {
-        return sp__fail(err, SP_ERR_CLOSED, "the connection takes no new calls");
-    }
-    return SP_OK;
-}
-
-/* The fields that every request has. nghttp2 never indexes ":path", so that each call
- * would carry and Huffman-code it anew; a trusted peer gets it under another name. */
-static size_t put_request(const struct h2 *h2, const char *path, nghttp2_nv *fields)
-{
-    static const nghttp2_nv trusted[] = {
-        CONSTANT(":method", "POST"),
-        CONSTANT(":scheme", "http"),
-        CONSTANT(":path", "/"),
-    };
-    static const nghttp2_nv stranger[] = {
-        CONSTANT(":method", "POST"),
-        CONSTANT(":scheme", "http"),
-        CONSTANT("content-type", "application/grpc"),
-        CONSTANT("te", "trailers"),
-    };
-    size_t size = strlen(path);
-    if (h2->options.trusted) {
-        memcpy(fields, trusted, sizeof trusted);
-        fields[3] = FIELD(H2_PATH_FIELD, path, size, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-        return 4;
-    }
-    memcpy(fields, stranger, 2 * sizeof stranger[0]);
-    fields[2] = FIELD(":path", path, size, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    fields[3] = FIELD(":authority", h2->authority, h2->authority_size,
-                      NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    memcpy(fields + 4, stranger + 2, 2 * sizeof stranger[0]);
-    return 6;
-}
-
-/* The request's header block: our own fields and the user's. */
-static int submit_request(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
-                          const struct h2_header *headers, size_t headers_count,
-                          int has_body, sp_error *err)
-{
-    struct h2 *h2 = stream->h2;
-    nghttp2_nv small[OUT_FIELDS];
-    nghttp2_nv *fields = small;
-    char timeout[SP__GRPC_TIMEOUT_MAX];
-    if (headers_count > 0) {
-        fields = sp__malloc((OUT_FIELDS + headers_count) * sizeof fields[0] +
-                            encoded_size(headers, headers_count));
-        if (fields == NULL) {
-            return sp__fail(err, SP_ERR_NOMEM, "no memory for a request's headers");
-        }
-    }
-
-    size_t n = put_request(h2, path, fields);
-    if (timeout_ms != SP_UNLIMITED) {
-        /* Values differ from call to call and are not worth a place in the dynamic
-         * table; the name is, so one in many is indexed. */
-        unsigned flags = h2->timeouts_sent++ % TIMEOUT_INDEXED_EVERY == 0
-                             ? NGHTTP2_NV_FLAG_NONE
-                             : NGHTTP2_NV_FLAG_NO_INDEX;
-        fields[n++] = FIELD("grpc-timeout", timeout,
-                            sp__grpc_put_timeout(timeout_ms, timeout), flags);
-    }
-    put_headers(fields + n, headers, headers_count,
-                (char *)(fields + OUT_FIELDS + headers_count));
-    n += headers_count;
-
-    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_cb};
-    int32_t id = nghttp2_submit_request(h2->session, NULL, fields, n,
-                                        has_body ? &provider : NULL, stream);
-    if (fields != small) {
-        sp__free(fields);
-    }
-    if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
-        return sp__fail(err, SP_ERR_CLOSED, "the connection has used up its stream ids");
-    }
-    if (id < 0) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a request");
-    }
-    stream->id = (uint32_t)id;
-    return SP_OK;
-}
-
-static int open_stream(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
-                       const struct h2_header *headers, size_t headers_count,
-                       int half_close, void *user, sp_error *err)
-{
-    int rc = check_headers(headers, headers_count, err);
-    if (rc < 0) {
-        return rc;
-    }
-    int has_body = stream->queued > 0 || !half_close;
-    rc = submit_request(stream, path, timeout_ms, headers, headers_count, has_body, err);
-    if (rc < 0) {
-        return rc;
-    }
-    stream->user = user;
-    stream->headers_out = 1;
-    stream->half_closed = half_close != 0;
-    stream->eof_out = !has_body;
-    return SP_OK;
-}
-
-int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
-                const struct h2_header *headers, size_t headers_count, sp_bytes message,
-                int half_close, void *user, struct h2_stream **ret_stream, sp_error *err)
-{
-    int rc = cannot_open(h2, err);
-    if (rc < 0) {
-        return rc;
-    }
-    struct h2_stream *stream = sp__h2_stream_new(h2);
-    if (stream == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
-    }
-    if (message.data != NULL || message.size > 0) {
-        rc = queue_message(stream, message, err);
-    }
-    if (rc == SP_OK) {
-        rc = open_stream(stream, path, timeout_ms, headers, headers_count, half_close,
-                         user, err);
-    }
-    if (rc < 0) {
-        sp__h2_stream_recycle(stream);
-        return rc;
-    }
-    *ret_stream = stream;
-    return SP_OK;
-}
-
-int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
-                     const struct h2_header *headers, size_t headers_count,
-                     uint8_t **data, size_t size, int half_close, void *user,
-                     struct h2_stream **ret_stream, sp_error *err)
-{
-    int rc = cannot_open(h2, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (size > UINT32_MAX) {
-        return sp__fail(err, SP_ERR_TOO_BIG, "a message of %zu bytes", size);
-    }
-    struct h2_stream *stream = sp__h2_stream_new(h2);
-    struct h2_piece *piece = stream != NULL ? new_piece(h2, 0) : NULL;
-    if (piece == NULL) {
-        rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
-        goto fail;
-    }
-    put_prefix(*data, size);
-    uint8_t *own = piece->data;
-    piece->data = *data;
-    piece->size = H2_PREFIX + size;
-    append_piece(stream, piece);
-    count_queued(stream, piece->size);
-    rc = open_stream(stream, path, timeout_ms, headers, headers_count, half_close, user,
-                     err);
-    if (rc < 0) {
-        piece->data = own; /* the caller keeps its memory */
-        goto fail;
-    }
-    *data = NULL;
-    *ret_stream = stream;
-    return SP_OK;
-
-fail:
-    if (stream != NULL) {
-        sp__h2_stream_recycle(stream);
-    }
-    return rc;
-}
-
-int sp__h2_half_close(struct h2_stream *stream, sp_error *err)
-{
-    if (stream->reset) {
-        return sp__fail(err, SP_ERR_CLOSED, "the stream was reset");
-    }
-    stream->half_closed = 1;
-    wake(stream);
-    return SP_OK;
-}
-
-/* ---- either role ---- */
-
-static int cannot_write(struct h2_stream *stream, sp_error *err)
-{
-    if (stream->half_closed || stream->reset) {
-        return sp__fail(err, SP_ERR_CLOSED, "the stream takes no more messages");
-    }
-    return stream->headers_out ? SP_OK : sp__h2_accept(stream, err);
-}
-
-int sp__h2_write(struct h2_stream *stream, sp_bytes message, sp_error *err)
-{
-    int rc = cannot_write(stream, err);
-    if (rc == SP_OK) {
-        rc = queue_message(stream, message, err);
-    }
-    if (rc == SP_OK) {
-        wake(stream);
-    }
-    return rc;
-}
-
-int sp__h2_write_framed(struct h2_stream *stream, const uint8_t *data, size_t size,
-                        sp_error *err)
-{
-    int rc = cannot_write(stream, err);
-    if (rc < 0 || size == 0) {
-        return rc;
-    }
-    uint8_t *room = queue_room(stream, size);
-    if (room == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu bytes of messages", size);
-    }
-    memcpy(room, data, size);
-    wake(stream);
-    return SP_OK;
-}
-
-/* ---- server ---- */
-
-static const nghttp2_nv response_fields[] = {
-    CONSTANT(":status", "200"),
-    CONSTANT("content-type", "application/grpc"), /* strangers only */
-};
-
-int sp__h2_accept(struct h2_stream *stream, sp_error *err)
-{
-    struct h2 *h2 = stream->h2;
-    assert(h2->role == H2_SERVER);
-    if (stream->reset || stream->finished) {
-        return sp__fail(err, SP_ERR_CLOSED, "the stream was ended");
-    }
-    if (stream->headers_out) {
-        return SP_OK;
-    }
-    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_cb};
-    int rc = nghttp2_submit_response(h2->session, (int32_t)stream->id, response_fields,
-                                     h2->options.trusted ? 1 : 2, &provider);
-    if (rc != 0) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a response");
-    }
-    stream->headers_out = 1;
-    return SP_OK;
-}
-
-int sp__h2_answer_http(struct h2_stream *stream, const char *http_status)
-{
-    nghttp2_nv status = FIELD(":status", http_status, strlen(http_status),
-                              NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    int rc = nghttp2_submit_response(stream->h2->session, (int32_t)stream->id, &status, 1,
-                                     NULL);
-    if (rc != 0) {
-        return SP_ERR_NOMEM;
-    }
-    stream->status = -1;
-    stream->deaf = 1;
-    stream->half_closed = 1;
-    stream->finished = 1;
-    stream->headers_out = 1;
-    stream->trailers_out = 1;
-    return SP_OK;
-}
-
-static const nghttp2_nv status_fields[] = {
-    CONSTANT("grpc-status", "0"),  CONSTANT("grpc-status", "1"),
-    CONSTANT("grpc-status", "2"),  CONSTANT("grpc-status", "3"),
-    CONSTANT("grpc-status", "4"),  CONSTANT("grpc-status", "5"),
-    CONSTANT("grpc-status", "6"),  CONSTANT("grpc-status", "7"),
-    CONSTANT("grpc-status", "8"),  CONSTANT("grpc-status", "9"),
-    CONSTANT("grpc-status", "10"), CONSTANT("grpc-status", "11"),
-    CONSTANT("grpc-status", "12"), CONSTANT("grpc-status", "13"),
-    CONSTANT("grpc-status", "14"), CONSTANT("grpc-status", "15"),
-    CONSTANT("grpc-status", "16"),
-};
-
-enum {
-    STATUS_UNKNOWN = 2,
-    STATUS_COUNT = sizeof status_fields / sizeof status_fields[0],
-    MESSAGE_MAX = 1024 /* bytes of a status message; percent-encoded it may triple */
-};
-
-/* Hand the status to nghttp2: behind data as trailers, or as the whole response. */
-static int submit_status(struct h2_stream *stream, int is_response)
-{
-    const struct h2_trailers *trailers = stream->trailers;
-    size_t count = trailers != NULL ? trailers->count : 0;
-    nghttp2_nv small[OUT_FIELDS];
-    nghttp2_nv *fields = small;
-    if (count > 0) {
-        fields = sp__malloc((OUT_FIELDS + count) * sizeof fields[0]);
-        if (fields == NULL) {
-            return NGHTTP2_ERR_NOMEM;
-        }
-    }
-    size_t n = 0;
-    if (is_response) {
-        fields[n++] = response_fields[0];
-        if (!stream->h2->options.trusted) {
-            fields[n++] = response_fields[1];
-        }
-    }
-    fields[n++] = status_fields[stream->status];
-    if (trailers != NULL && trailers->message != NULL) {
-        fields[n++] = FIELD("grpc-message", trailers->message, trailers->message_size,
-                            NGHTTP2_NV_FLAG_NO_INDEX);
-    }
-    if (trailers != NULL && trailers->details != NULL) {
-        fields[n++] = FIELD("grpc-status-details-bin", trailers->details,
-                            trailers->details_size, NGHTTP2_NV_FLAG_NO_INDEX);
-    }
-    for (size_t i = 0; i < count; i++) {
-        fields[n++] = trailers->fields[i];
-    }
-    nghttp2_session *session = stream->h2->session;
-    int rc = is_response
-                 ? nghttp2_submit_response(session, (int32_t)stream->id, fields, n, NULL)
-                 : nghttp2_submit_trailer(session, (int32_t)stream->id, fields, n);
-    if (fields != small) {
-        sp__free(fields);
-    }
-    if (rc == 0) {
-        stream->trailers_out = 1;
-    }
-    return rc;
-}
-
-static int submit_trailers(struct h2_stream *stream)
-{
-    return stream->trailers_out ? 0 : submit_status(stream, 0);
-}
-
-/* Everything but the number, encoded, in one allocation. NULL without memory. */
-static struct h2_trailers *make_trailers(const char *message, sp_bytes details,
-                                         const struct h2_header *headers, size_t count)
-{
-    size_t message_size = message != NULL ? strnlen(message, MESSAGE_MAX) : 0;
-    while (message_size == MESSAGE_MAX && message_size > 0 &&
-           ((unsigned char)message[message_size] & 0xc0) == 0x80) {
-        message_size--; /* cut between characters */
-    }
-    size_t size = sizeof(struct h2_trailers) + count * sizeof(nghttp2_nv);
-    for (size_t i = 0; i < count; i++) {
-        size += headers[i].name_size + headers[i].value_size;
-    }
-    size += encoded_size(headers, count) + sp__base64_size(details.size) +
-            4 * message_size + 1;
-    struct h2_trailers *trailers = sp__calloc(1, size);
-    if (trailers == NULL) {
-        return NULL;
-    }
-    char *text = (char *)&trailers->fields[count];
-    if (message != NULL) {
-        memcpy(text, message, message_size);
-        text[message_size] = '\0';
-        trailers->text = text;
-        text += message_size + 1;
-        trailers->message = text;
-        trailers->message_size = sp__grpc_percent_encode(message, message_size, text);
-        text += trailers->message_size;
-    }
-    if (details.size > 0) {
-        trailers->details = text;
-        trailers->details_size = sp__base64_encode(details.data, details.size, text);
-        text += trailers->details_size;
-    }
-    trailers->count = count;
-    put_headers(trailers->fields, headers, count, text);
-    text += encoded_size(headers, count);
-    for (size_t i = 0; i < count; i++) { /* the names and values are only borrowed */
-        nghttp2_nv *f = &trailers->fields[i];
-        memcpy(text, f->name, f->namelen);
-        f->name = (uint8_t *)text;
-        text += f->namelen;
-        if (!is_binary(&headers[i])) {
-            memcpy(text, f->value, f->valuelen);
-            f->value = (uint8_t *)text;
-            text += f->valuelen;
-        }
-    }
-    return trailers;
-}
-
-int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message,
-                  sp_bytes details, const struct h2_header *trailers,
-                  size_t trailers_count, sp_error *err)
-{
-    assert(stream->h2->role == H2_SERVER);
-    if (stream->finished || stream->reset) {
-        return sp__fail(err, SP_ERR_CLOSED, "the stream was ended");
-    }
-    int rc = check_headers(trailers, trailers_count, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (!stream->h2->options.trusted && details.size > STRANGER_DETAILS_MAX) {
-        details = (sp_bytes){0}; /* a stock peer would refuse the whole status */
-    }
-    struct h2_trailers *made = NULL;
-    if (message != NULL || details.size > 0 || trailers_count > 0) {
-        made = make_trailers(message, details, trailers, trailers_count);
-        if (made == NULL) {
-            return sp__fail(err, SP_ERR_NOMEM, "no memory for a status");
-        }
-    }
-    stream->trailers = made;
-    stream->status =
-        grpc_status >= 0 && grpc_status < STATUS_COUNT ? grpc_status : STATUS_UNKNOWN;
-
-    /* A deferred source is left as it is: data that ends in nothing would cost a frame. */
-    int submit_now = !stream->headers_out || (stream->queued == 0 && stream->deferred);
-    if (submit_now && submit_status(stream, !stream->headers_out) != 0) {
-        sp__free(made);
-        stream->trailers = NULL;
-        stream->status = -1;
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a status");
-    }
-    stream->headers_out = 1;
-    stream->finished = 1;
-    stream->half_closed = 1;
-    stream->deaf = 1;
-    if (!submit_now) {
-        wake(stream);
-    }
-    return SP_OK;
 }

@@ -24,9 +24,9 @@
 #include "wire/h2_internal.h"
 
 enum {
-    SPARE_MAX = 1024,       /* streams kept for reuse */
-    IN_KEEP = 4096,         /* capacity of `in` a spare stream keeps */
-    SMALL = 64 * 1024,      /* reserved at once; larger messages grow with what comes */
+    SPARE_MAX = 1024,  /* streams kept for reuse */
+    IN_KEEP = 4096,    /* capacity of `in` a spare stream keeps */
+    SMALL = 64 * 1024, /* reserved at once; larger messages grow with what comes */
     STRANGER_IN_MAX = 64 << 20 /* half-received bytes of one stranger */
 };
 
@@ -43,8 +43,8 @@ static void clear(struct h2_stream *stream, struct h2 *h2)
 struct h2_stream *sp__h2_stream_new(struct h2 *h2)
 {
     struct link *link = sp__list_pop(&h2->spare);
-    struct h2_stream *stream =
-        link != NULL ? ITEM(link, struct h2_stream, on_open) : sp__calloc(1, sizeof *stream);
+    struct h2_stream *stream = link != NULL ? ITEM(link, struct h2_stream, on_open)
+                                            : sp__calloc(1, sizeof *stream);
     if (stream != NULL) {
         clear(stream, h2);
         sp__list_append(&h2->streams, &stream->on_open);
@@ -332,8 +332,8 @@ void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t si
     while (size > 0 && !stream->deaf) {
         int held = stream->held; /* it may change in a callback */
         int is_prefix = stream->prefix_size < H2_PREFIX;
-        size_t n = is_prefix ? take_prefix(stream, data, size)
-                             : take_body(stream, data, size);
+        size_t n =
+            is_prefix ? take_prefix(stream, data, size) : take_body(stream, data, size);
         returned += is_prefix || !held ? n : 0;
         data += n;
         size -= n;

@@ -255,14 +255,14 @@ static inline int read_number(struct reading *r, enum json_number *kind)
 }
 
 /* Call a handler's function, when there is one; stop when it says so. */
-#define TELL(r, function, ...)                                                         \
-    do {                                                                               \
-        if (tells && (r)->handler->function != NULL) {                                 \
-            int stop = (r)->handler->function(__VA_ARGS__);                            \
-            if (stop != 0) {                                                           \
-                return stop;                                                           \
-            }                                                                          \
-        }                                                                              \
+#define TELL(r, function, ...)                              \
+    do {                                                    \
+        if (tells && (r)->handler->function != NULL) {      \
+            int stop = (r)->handler->function(__VA_ARGS__); \
+            if (stop != 0) {                                \
+                return stop;                                \
+            }                                               \
+        }                                                   \
     } while (0)
 
 /* A value that is not an object or array; r->at stands on its first character. */
@@ -325,7 +325,8 @@ static inline int read_scalar(struct reading *r, const int tells)
             if (rc != 0) {
                 return rc;
             }
-            TELL(r, number, r->user, (const char *)first, (size_t)(r->at - first), kind);
+            TELL(r, number, r->user, (const char *)first, (size_t)(r->at - first),
+                 kind);
             return 0;
         }
         break;
@@ -469,7 +470,8 @@ static int report(const struct reading *r, unsigned depth_max, sp_error *err)
                         column, (unsigned)c);
     case BAD_ESCAPE:
         return sp__fail(err, SP_ERR_BAD_JSON,
-                        "line %lu, column %lu: unknown escape in a string", line, column);
+                        "line %lu, column %lu: unknown escape in a string", line,
+                        column);
     case BAD_CONTROL:
         return sp__fail(err, SP_ERR_BAD_JSON,
                         "line %lu, column %lu: control character 0x%02x in a string "
@@ -480,8 +482,8 @@ static int report(const struct reading *r, unsigned depth_max, sp_error *err)
     }
     if (c < 0) {
         return sp__fail(err, SP_ERR_BAD_JSON,
-                        "line %lu, column %lu: expected %s, found the end", line, column,
-                        r->expected);
+                        "line %lu, column %lu: expected %s, found the end", line,
+                        column, r->expected);
     }
     if (c < 0x20 || c > 0x7e) {
         return sp__fail(err, SP_ERR_BAD_JSON,
@@ -498,8 +500,11 @@ int sp__json_read(const char *text, size_t n, unsigned depth_max,
 {
     static const uint8_t nothing;
     const uint8_t *start = n == 0 ? &nothing : (const uint8_t *)text;
-    struct reading r = {
-        .start = start, .end = start + n, .at = start, .handler = handler, .user = user};
+    struct reading r = {.start = start,
+                        .end = start + n,
+                        .at = start,
+                        .handler = handler,
+                        .user = user};
     if (depth_max > SP__JSON_DEPTH_CAP) {
         depth_max = SP__JSON_DEPTH_CAP;
     }
@@ -628,7 +633,8 @@ static size_t put_special(const uint8_t *p, const uint8_t *end, char out[8],
     return 6;
 }
 
-int sp__json_put_string(struct sp_buffer *out, const char *text, size_t n, sp_error *err)
+int sp__json_put_string(struct sp_buffer *out, const char *text, size_t n,
+                        sp_error *err)
 {
     const uint8_t *p = (const uint8_t *)text;
     const uint8_t *end = p + n;

@@ -217,7 +217,8 @@ static size_t entry_size(const struct proto_pair *pair)
            field_size(TAG_PARAMETER_VALUE, pair->value.size);
 }
 
-static size_t entries_size(uint32_t number, const struct proto_pair *pairs, size_t count)
+static size_t entries_size(uint32_t number, const struct proto_pair *pairs,
+                           size_t count)
 {
     size_t size = 0;
     for (size_t i = 0; i < count; i++) {
@@ -226,8 +227,8 @@ static size_t entries_size(uint32_t number, const struct proto_pair *pairs, size
     return size;
 }
 
-static uint8_t *put_entries(uint8_t *to, uint32_t number, const struct proto_pair *pairs,
-                            size_t count)
+static uint8_t *put_entries(uint8_t *to, uint32_t number,
+                            const struct proto_pair *pairs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         to = put_head(to, number, entry_size(&pairs[i]));
@@ -265,16 +266,16 @@ static uint8_t *put_parameter(uint8_t *to, sp_bytes key, sp_bytes value)
 /* Everything but the arguments in args_json. */
 static size_t common_size(const struct proto_request *request)
 {
-    size_t size = bytes_size(REQUEST_SESSION, request->session_id) +
-                  bytes_size(REQUEST_TOOL, request->tool_name) +
-                  entries_size(REQUEST_METADATA, request->metadata,
-                               request->metadata_count) +
-                  entries_size(REQUEST_BINARY, request->binary, request->binary_count) +
-                  (request->stream ? 2 : 0);
+    size_t size =
+        bytes_size(REQUEST_SESSION, request->session_id) +
+        bytes_size(REQUEST_TOOL, request->tool_name) +
+        entries_size(REQUEST_METADATA, request->metadata, request->metadata_count) +
+        entries_size(REQUEST_BINARY, request->binary, request->binary_count) +
+        (request->stream ? 2 : 0);
     for (size_t i = 0; i < request->parameters_count; i++) {
         const struct proto_pair *p = &request->parameters[i];
-        size += field_size(REQUEST_PARAMETERS,
-                           parameter_size(p->key.size, p->value.size));
+        size +=
+            field_size(REQUEST_PARAMETERS, parameter_size(p->key.size, p->value.size));
     }
     return size;
 }
@@ -284,7 +285,8 @@ static uint8_t *put_common(uint8_t *to, const struct proto_request *request)
     to = put_bytes(to, REQUEST_SESSION, request->session_id);
     to = put_bytes(to, REQUEST_TOOL, request->tool_name);
     for (size_t i = 0; i < request->parameters_count; i++) {
-        to = put_parameter(to, request->parameters[i].key, request->parameters[i].value);
+        to =
+            put_parameter(to, request->parameters[i].key, request->parameters[i].value);
     }
     to = put_entries(to, REQUEST_METADATA, request->metadata, request->metadata_count);
     if (request->stream) {
@@ -314,8 +316,9 @@ static int put_member(struct sp_buffer *out, const struct json_member *member,
     sp_bytes key = {.data = member->key, .size = member->key_size};
     if (member->key_escaped) {
         char *text = (char *)to + room;
-        key = (sp_bytes){
-            .data = text, .size = sp__json_unescape(member->key, member->key_size, text)};
+        key =
+            (sp_bytes){.data = text,
+                       .size = sp__json_unescape(member->key, member->key_size, text)};
         if (!sp__json_is_utf8(text, key.size)) {
             return sp__fail(err, SP_ERR_BAD_ARGS,
                             "an argument's name has half a surrogate pair");
@@ -584,8 +587,7 @@ int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_respon
                     rc = -1;
                     break;
                 }
-                response.result_type =
-                    url.size > 0 ? type_of_url(url) : (sp_bytes){0};
+                response.result_type = url.size > 0 ? type_of_url(url) : (sp_bytes){0};
             } else if (field.number == RESPONSE_ERROR) {
                 response.error_message = field.bytes;
             } else if (field.number == RESPONSE_BINARY) {

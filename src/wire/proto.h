@@ -39,7 +39,7 @@ struct proto_pair {
 struct proto_request {
     sp_bytes session_id;
     sp_bytes tool_name;
-    sp_bytes args_json;      /* native: the whole object or array (field 16) */
+    sp_bytes args_json; /* native: the whole object or array (field 16) */
     int stream;
     /* When reading: the map fields, in `pairs` storage of the reader; see below. */
     const struct proto_pair *parameters; /* key -> Any.value (JSON text) */
@@ -73,8 +73,8 @@ int sp__proto_get_request(const uint8_t *data, size_t size,
 /* ---- ExecuteToolResponse ---- */
 struct proto_response {
     int success;
-    sp_bytes result_json;  /* result.value */
-    sp_bytes result_type;  /* what follows "snakepit." in type_url: "map", "list" ... */
+    sp_bytes result_json; /* result.value */
+    sp_bytes result_type; /* what follows "snakepit." in type_url: "map", "list" ... */
     sp_bytes error_message;
     sp_bytes binary_result;
     int64_t execution_time_ms;
@@ -110,10 +110,10 @@ struct proto_announce { /* reading: owns everything; sp__proto_announce_fini() *
     char *worker_id;
     char *runtime;
     int64_t pid;
-    uint32_t capacity;   /* calls it runs at once */
-    int accepts_any;     /* also runs tools it did not list */
-    int failed;          /* it cannot start ... */
-    int permanent;       /* ... and never will */
+    uint32_t capacity; /* calls it runs at once */
+    int accepts_any;   /* also runs tools it did not list */
+    int failed;        /* it cannot start ... */
+    int permanent;     /* ... and never will */
     char *error_type, *error_message, *error_trace; /* or NULL */
     struct proto_tool *tools;
     size_t tools_count;
@@ -125,8 +125,8 @@ int sp__proto_get_announce(const uint8_t *data, size_t size, struct proto_announ
 void sp__proto_announce_fini(struct proto_announce *announce);
 void sp__proto_tool_fini(struct proto_tool *tool);
 
-int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted, const char *message,
-                                 sp_error *err) SP_MUST_CHECK;
+int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted,
+                                 const char *message, sp_error *err) SP_MUST_CHECK;
 int sp__proto_get_announce_reply(const uint8_t *data, size_t size, int *ret_accepted,
                                  char **ret_message, sp_error *err) SP_MUST_CHECK;
 
@@ -146,24 +146,25 @@ int sp__proto_put_error_text(struct sp_buffer *out, const sp_error *failure,
                              sp_error *err) SP_MUST_CHECK;
 
 /* ---- small ones ---- */
-int sp__proto_put_ping(struct sp_buffer *out, const char *message, sp_error *err)
-    SP_MUST_CHECK;
+int sp__proto_put_ping(struct sp_buffer *out, const char *message,
+                       sp_error *err) SP_MUST_CHECK;
 int sp__proto_get_ping(const uint8_t *data, size_t size, sp_bytes *ret_message,
                        sp_error *err) SP_MUST_CHECK;
 /* PingResponse with the wall clock's time in nanoseconds. */
 int sp__proto_put_pong(struct sp_buffer *out, const char *message, int64_t unix_ns,
                        sp_error *err) SP_MUST_CHECK;
 /* grpc.health.v1: 0 unknown, 1 serving, 2 not serving, 3 service unknown. */
-int sp__proto_put_health(struct sp_buffer *out, int status, sp_error *err) SP_MUST_CHECK;
+int sp__proto_put_health(struct sp_buffer *out, int status,
+                         sp_error *err) SP_MUST_CHECK;
 int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status,
                          sp_error *err) SP_MUST_CHECK;
-int sp__proto_get_health_request(const uint8_t *data, size_t size, sp_bytes *ret_service,
-                                 sp_error *err) SP_MUST_CHECK;
+int sp__proto_get_health_request(const uint8_t *data, size_t size,
+                                 sp_bytes *ret_service, sp_error *err) SP_MUST_CHECK;
 
 /* ---- StreamTelemetry ---- */
 struct proto_telemetry {
-    const char *event;          /* "tool.execution.stop", split at the dots */
-    const char *measurement;    /* name of one integer measurement, or NULL */
+    const char *event;       /* "tool.execution.stop", split at the dots */
+    const char *measurement; /* name of one integer measurement, or NULL */
     int64_t value;
     const char *const *metadata; /* key, value, key, value ..., NULL */
     int64_t unix_ns;

@@ -36,8 +36,9 @@ enum {
     LINES_MAX = 1000
 };
 
-static const char *const executed_names[] = {
-    [SP_EXECUTED_NO] = "no", [SP_EXECUTED_UNKNOWN] = "unknown", [SP_EXECUTED_YES] = "yes"};
+static const char *const executed_names[] = {[SP_EXECUTED_NO] = "no",
+                                             [SP_EXECUTED_UNKNOWN] = "unknown",
+                                             [SP_EXECUTED_YES] = "yes"};
 
 /* ---- texts ---- */
 
@@ -135,8 +136,8 @@ static int make_texts(const sp_error *failure, size_t room, struct texts *ret)
         .trace = clean_copy(failure->remote_trace, room / 3, 1),
         .last_lines = clean_copy(failure->worker_stderr, room / 8, 1),
     };
-    if (ret->message == NULL || ret->remote_type == NULL || ret->remote_message == NULL ||
-        ret->trace == NULL || ret->last_lines == NULL) {
+    if (ret->message == NULL || ret->remote_type == NULL ||
+        ret->remote_message == NULL || ret->trace == NULL || ret->last_lines == NULL) {
         free_texts(ret);
         return 0;
     }
@@ -265,7 +266,8 @@ static int find_number(const Info *info, const char *key, int usual)
     }
     char *end;
     long value = strtol(text, &end, 10);
-    return *end == '\0' && value >= INT32_MIN && value <= INT32_MAX ? (int)value : usual;
+    return *end == '\0' && value >= INT32_MIN && value <= INT32_MAX ? (int)value
+                                                                    : usual;
 }
 
 static void set_message(sp_error *ret, const char *message, size_t n)
@@ -421,7 +423,8 @@ void sp__proto_get_error_text(sp_bytes text, sp_error *ret)
 {
     sp_error read = {.code = SP_ERR_REMOTE};
     if (sp__json_kind(text.data, text.size) == '{' &&
-        sp__json_read(text.data, text.size, SP__JSON_DEPTH_MAX, NULL, NULL, NULL) == 0) {
+        sp__json_read(text.data, text.size, SP__JSON_DEPTH_MAX, NULL, NULL, NULL) ==
+            0) {
         get_members(text, &read);
         if (read.remote_type == NULL || read.remote_message == NULL) {
             sp_error_clear(&read); /* some other object: it is the message itself */
@@ -429,8 +432,7 @@ void sp__proto_get_error_text(sp_bytes text, sp_error *ret)
         }
     }
     if (read.remote_message == NULL) {
-        read.remote_message =
-            text.size == 0 ? NULL : sp__strndup(text.data, text.size);
+        read.remote_message = text.size == 0 ? NULL : sp__strndup(text.data, text.size);
     }
     const char *message = read.remote_message != NULL && read.remote_message[0] != '\0'
                               ? read.remote_message
@@ -453,8 +455,8 @@ void sp__proto_get_error_text(sp_bytes text, sp_error *ret)
 static int put_member(struct sp_buffer *out, const char *key, const char *value,
                       sp_error *err)
 {
-    int rc = sp__buf_printf(out, err, "%s\"%s\": ",
-                            out->data[out->size - 1] == '{' ? "" : ", ", key);
+    int rc = sp__buf_printf(
+        out, err, "%s\"%s\": ", out->data[out->size - 1] == '{' ? "" : ", ", key);
     if (rc < 0) {
         return rc;
     }

@@ -45,7 +45,8 @@ static void free_cb(void *user_data, void *memory)
 
 static ProtobufCAllocator allocator = {.alloc = alloc_cb, .free = free_cb};
 
-int sp__proto_pack(struct sp_buffer *out, const ProtobufCMessage *message, sp_error *err)
+int sp__proto_pack(struct sp_buffer *out, const ProtobufCMessage *message,
+                   sp_error *err)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     int rc = sp__buf_reserve(out, size, err);
@@ -67,8 +68,8 @@ ProtobufCMessage *sp__proto_unpack(const ProtobufCMessageDescriptor *descriptor,
                        descriptor->short_name, size, (int)UNPACK_MAX);
         return NULL;
     }
-    ProtobufCMessage *message = protobuf_c_message_unpack(
-        descriptor, &allocator, size, size == 0 ? &nothing : data);
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, size,
+                                                          size == 0 ? &nothing : data);
     if (message == NULL) {
         /* protobuf-c does not say which: malformed bytes are the likely reason. */
         (void)sp__proto_malformed(err, descriptor->short_name);
@@ -296,8 +297,8 @@ void sp__proto_announce_fini(struct proto_announce *announce)
     *announce = (struct proto_announce){0};
 }
 
-int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted, const char *message,
-                                 sp_error *err)
+int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted,
+                                 const char *message, sp_error *err)
 {
     Snakepit__Bridge__AnnounceWorkerResponse reply =
         SNAKEPIT__BRIDGE__ANNOUNCE_WORKER_RESPONSE__INIT;
@@ -385,7 +386,8 @@ int sp__proto_put_health(struct sp_buffer *out, int status, sp_error *err)
     return sp__proto_pack(out, &response.base, err);
 }
 
-int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status, sp_error *err)
+int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status,
+                         sp_error *err)
 {
     uint64_t status = 0;
     if (get_first(data, size, NULL, &status) < 0) {
@@ -395,8 +397,8 @@ int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status, sp_e
     return SP_OK;
 }
 
-int sp__proto_get_health_request(const uint8_t *data, size_t size, sp_bytes *ret_service,
-                                 sp_error *err)
+int sp__proto_get_health_request(const uint8_t *data, size_t size,
+                                 sp_bytes *ret_service, sp_error *err)
 {
     sp_bytes service = {0};
     if (get_first(data, size, &service, NULL) < 0) {
@@ -465,7 +467,8 @@ int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry 
     Snakepit__Bridge__TelemetryValue value = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__INIT;
     value.value_case = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE;
     value.int_value = event->value;
-    Measurement measurement = SNAKEPIT__BRIDGE__TELEMETRY_EVENT__MEASUREMENTS_ENTRY__INIT;
+    Measurement measurement =
+        SNAKEPIT__BRIDGE__TELEMETRY_EVENT__MEASUREMENTS_ENTRY__INIT;
     measurement.key = text_of(event->measurement);
     measurement.value = &value;
     Measurement *measurements = &measurement;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/loop.h"
 #include "processes.h"
 
 #ifndef TEST_SOURCE
@@ -31,7 +32,23 @@ static sp_error error;
 static struct seen *seen;
 static size_t seen_count;
 
+static void turn_end(void *user)
+{
+}
+
 /* ---- care ---- */
+
+/* libuv opens a pipe for itself with its first loop. */
+int pits_prime(void **state)
+{
+    static const struct loop_events events = {.on_turn_end = turn_end};
+    struct loop *loop;
+    int rc = sp__loop_open(&events, NULL, &loop, NULL);
+    if (rc == 0) {
+        sp__loop_close(loop);
+    }
+    return rc;
+}
 
 static void close_all(void)
 {
@@ -85,7 +102,7 @@ const char *const *env_for_python(void)
 const char *path_of_program(const char *program)
 {
     static char path[512];
-    (void)snprintf(path, sizeof path, "%s/test/system/workers/%s", TEST_BUILD, program);
+    (void)snprintf(path, sizeof path, "%s/test/system/%s", TEST_BUILD, program);
     return path;
 }
 

@@ -97,8 +97,13 @@ unsigned workers_in(sp_pit *pit, int state);
 sp_worker_info worker_at(sp_pit *pit, uint32_t slot);
 sp_pool_stats stats_of(sp_pit *pit);
 
-/* The dispatcher must hand LD_PRELOAD to interpreters under a sanitizer; NULL, or a
- * list for sp_pool_options.env_set. */
+/* Before the first test: what libraries open once and keep. */
+int pits_prime(void **state);
+#define RUN_SYSTEM_TESTS(name, tests)                                                  \
+    cmocka_run_group_tests_name(name, tests, pits_prime, NULL)
+
+/* For sp_pool_options.env_set of a Python pool: what an interpreter needs under a
+ * sanitizer, or NULL. */
 const char *const *env_for_python(void);
 
 #endif

@@ -6,6 +6,7 @@ each with a deadline.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -166,6 +167,100 @@ def stock_pool(place, command, **settings):
     config = Path(place) / "stock.yaml"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Host(config)
+
+
+class Bytes(ctypes.Structure):
+    """sp_bytes."""
+
+    _fields_ = [("data", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+
+    @classmethod
+    def of(cls, value):
+        text = json.dumps(value).encode()
+        return cls(text, len(text))
+
+
+class Chunk(ctypes.Structure):
+    """sp_chunk."""
+
+    _fields_ = [
+        ("data", ctypes.POINTER(ctypes.c_char)),
+        ("size", ctypes.c_size_t),
+        ("index", ctypes.c_uint64),
+    ]
+
+
+class Pit:
+    """A pit of the C interface, for what the command line ends together with the pit:
+    calls and streams that are cancelled while it goes on."""
+
+    _RESULT_BYTES = 256  # more than an sp_result has
+
+    def __init__(self, config):
+        self._lib = ctypes.CDLL(str(BUILD / "libsnakepit.so"))
+        self._lib.sp_strerror.restype = ctypes.c_char_p
+        self._pit = ctypes.c_void_p()
+        self._must(
+            self._lib.sp_pit_open_file(
+                str(config).encode(), ctypes.byref(self._pit), None
+            )
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self._lib.sp_pit_close(self._pit)
+
+    def _must(self, rc):
+        assert rc >= 0, self._lib.sp_strerror(rc).decode()
+        return rc
+
+    def start(self, tool, args):
+        """Start a call; gives its id."""
+        call = ctypes.c_uint64()
+        self._must(
+            self._lib.sp_call_start(
+                self._pit, tool.encode(), Bytes.of(args), None, None, None,
+                ctypes.byref(call), None,
+            )
+        )  # fmt: skip
+        return call
+
+    def cancel(self, call):
+        self._must(self._lib.sp_call_cancel(self._pit, call, None))
+
+    def wait(self, call):
+        """How the call ended: 0 or a code."""
+        result = ctypes.create_string_buffer(self._RESULT_BYTES)
+        rc = self._lib.sp_call_wait(self._pit, call, result, None)
+        self._lib.sp_result_clear(result)
+        return rc
+
+    def call(self, tool, args):
+        return self.wait(self.start(tool, args))
+
+    @contextlib.contextmanager
+    def stream(self, tool, args):
+        """Gives a function that returns the next chunk; closes the stream after all."""
+        stream = ctypes.c_void_p()
+        chunk = Chunk()
+        self._must(
+            self._lib.sp_stream_open(
+                self._pit, tool.encode(), Bytes.of(args), None, ctypes.byref(stream), None
+            )
+        )
+
+        def following():
+            rc = self._must(
+                self._lib.sp_stream_next(stream, ctypes.byref(chunk), None)
+            )
+            return json.loads(chunk.data[: chunk.size]) if rc > 0 else None
+
+        try:
+            yield following
+        finally:
+            self._lib.sp_stream_close(stream)
 
 
 # ---- our worker, listening ----

@@ -4,9 +4,10 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
-from cli_tool import Started, snakepit, wait_until
+from cli_tool import SNAKEPIT, Started, environment, nobody_left, snakepit, wait_until
 
 ADAPTER = '''
 import os, sys, time
@@ -159,7 +160,7 @@ def test_what_the_worker_prints_is_talk(here):
 
 @pytest.mark.parametrize("words, code, name, text", [
     (["nope"], 4, "SP-NO-TOOL", "nope"),
-    (["shwo"], 4, "SP-NO-TOOL", "show"),
+    (["showw"], 4, "SP-NO-TOOL", "show"),
     (["kind", "wrong=1"], 2, "SP-BAD-ARGS", "wrong"),
     (["fail", "text=gone"], 7, "SP-REMOTE", "LookupError: gone"),
     (["die", "status=3"], 7, "SP-WORKER-DIED", "exited with status 3"),
@@ -193,9 +194,9 @@ def test_a_remote_error_has_type_and_traceback(here):
     (["-a", "a.py:Nobody"], 3, "Nobody"),
     (["--python", "/nonexistent/python"], 4, "/nonexistent/python"),
     (["--python", "/bin/false"], 3, "exited with status 1"),
-    (["-p", "defualt"], 4, 'no pool "defualt"; did you mean "default"?'),
+    (["-p", "defaultt"], 4, 'no pool "defaultt"; did you mean "default"?'),
     (["--config", "missing.yaml"], 4, "missing.yaml: No such file or directory"),
-    (["--set", "pool.sise=1"], 2, 'did you mean "size"?'),
+    (["--set", "pool.sizee=1"], 2, 'did you mean "size"?'),
     (["--set", "nothing"], 2, "expected KEY=VALUE"),
     (["--size", "0"], 2, "expected a number from 1 to 1000"),
     (["--timeout", "5"], 2, "--timeout: 5 has no unit; write 5s, 5ms, 5m or 5h"),
@@ -268,9 +269,6 @@ def test_a_closed_reader_is_no_error():
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as broken:
-        import subprocess
-
-        from cli_tool import SNAKEPIT, environment, nobody_left
         process = subprocess.run([SNAKEPIT, "call", "ping"], stdout=broken, cwd="/",
                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                  env=environment("closed"), check=False)

@@ -511,11 +511,12 @@ class Tools(BaseAdapter):
             client.call("later", x=i)
             client.call("ask")
             assert len(client.stream("stream", count=3)) == 3
+            with pytest.raises(Failed):
+                client.call("fail")
+        for _ in range(10):  # a peer that cancels very often is taken for an attacker
             stream = client.open_stream("stream", count=10**9)
             next(stream)
             stream.cancel()
-            with pytest.raises(Failed):
-                client.call("fail")
         return client.call("blocks")
 
     work()

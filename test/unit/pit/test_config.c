@@ -71,8 +71,8 @@ static const struct bad bad[] = {
     {"queue: {max: 4}\n",
      "1:1: queue: unknown key; it belongs into a pool or under defaults"},
     {"zzz: 4\n", "1:1: zzz: unknown key"},
-    {"pools:\n  - sise: 4\n",
-     "2:5: pools[0].sise: unknown key; did you mean \"size\"?"},
+    {"pools:\n  - sizee: 4\n",
+     "2:5: pools[0].sizee: unknown key; did you mean \"size\"?"},
     {"pools:\n  - name: a\n    recycle: {after: 2h}\n",
      "3:5: pools[0].recycle: unknown key"},
     {"pools:\n  - queue: {maxx: 4}\n",
@@ -214,8 +214,8 @@ static const struct bad bad[] = {
      "2:11: pools[0].name: 65 bytes long, the limit is 64"},
     {"instance: a/b\n",
      "1:11: instance: \"a/b\" may have letters, digits, '.', '_' and '-' only"},
-    {"pools:\n  - runtime: pyton\n", "2:14: pools[0].runtime: expected python, exec or "
-                                     "grpc, not \"pyton\"; did you mean \"python\"?"},
+    {"pools:\n  - runtime: pythn\n", "2:14: pools[0].runtime: expected python, exec or "
+                                     "grpc, not \"pythn\"; did you mean \"python\"?"},
     {"pools:\n  - runtime: ruby\n",
      "2:14: pools[0].runtime: expected python, exec or grpc, not \"ruby\""},
     {"pools:\n  - runtime: Python\n",
@@ -282,7 +282,7 @@ static sp_config *parse(const char *yaml)
     sp_config *config = NULL;
     sp_error err = {0};
     if (sp_config_parse(sp_text(yaml), "f.yaml", &config, &err) < 0) {
-        fail_msg("%s\nin:\n%s", err.message, yaml);
+        fail_msg("%s\n--\n%s", err.message, yaml);
     }
     return config;
 }
@@ -629,7 +629,7 @@ static void bad_flags_say_what_is_wrong(void **state)
 {
     static const char *const rows[][3] = {
         {"pool.size", "0", "pool.size: 0 is out of range 1..1000"},
-        {"pool.sise", "1", "pool.sise: unknown key; did you mean \"size\"?"},
+        {"pool.sizee", "1", "pool.sizee: unknown key; did you mean \"size\"?"},
         {"size", "1", "size: unknown key; it belongs into a pool or under defaults"},
         {"pools.x.size", "1",
          "pools.x.size: no such pool; the key is pools.NAME.KEY and the first pool is "

@@ -63,6 +63,17 @@ static int wait_gate(struct rig *rig, const struct wake *wake)
     }
 }
 
+static void on_idle(void *user_data)
+{
+    atomic_fetch_add(&((struct rig *)user_data)->idles, 1);
+}
+
+static void on_busy(void *user_data)
+{
+    atomic_fetch_sub(&((struct rig *)user_data)->idles, 1);
+    atomic_fetch_add(&((struct rig *)user_data)->wakes, 1);
+}
+
 static void on_cancel(void *user_data, sp_job *job)
 {
     struct rig *rig = user_data;
@@ -211,6 +222,9 @@ static void run_break(struct rig *rig, sp_job *job)
 static void run(struct rig *rig, sp_job *job)
 {
     const char *tool = sp_job_tool(job);
+    if (atomic_load(&rig->idles) >= (int)rig->threads) {
+        atomic_fetch_add(&rig->bad, 1); /* user code without on_busy */
+    }
     if (!sp_job_is_turn(job)) {
         atomic_fetch_add(&rig->ran, 1);
     }
@@ -323,6 +337,8 @@ struct rig *rig_new(const sp_worker_options *options)
         rig->host = peer_new(host[0], H2_SERVER, 1);
     }
     rig->options.on_cancel = on_cancel;
+    rig->options.on_idle = on_idle;
+    rig->options.on_busy = on_busy;
     rig->options.user_data = rig;
     if (sp_worker_open(&rig->options, &rig->worker, &err) < 0) {
         fail_msg("open: %s", err.message);
@@ -371,6 +387,7 @@ void rig_close(struct rig *rig)
     sp_worker_stop(rig->worker);
     rig_join(rig);
     assert_int_equal(atomic_load(&rig->bad), 0);
+    assert_int_equal(atomic_load(&rig->idles), 0);
     sp_worker_close(rig->worker);
     peer_free(rig->peer);
     peer_free(rig->host);

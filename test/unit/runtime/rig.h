@@ -39,6 +39,8 @@ struct rig {
     int begun;              /* eventfd semaphore: one per tool that has begun */
     int take_interrupts;    /* on_cancel interrupts the tool */
     atomic_int ready;       /* sp_worker_announce() has returned */
+    atomic_int idles;       /* threads between on_idle and on_busy */
+    atomic_int wakes;       /* calls of on_busy */
     atomic_int cancels;     /* calls of on_cancel */
     atomic_int ran;         /* tools that began */
     atomic_int cancelled;   /* tools that learned that nobody waits */

@@ -285,6 +285,24 @@ static void pings_and_ping_calls_are_answered_while_a_tool_runs(void **state)
     rig_close(rig);
 }
 
+static void an_idle_worker_answers_pings_without_waking_its_binding(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
+    peer_finish(rig->peer, call);
+    call_free(call);
+    while (atomic_load(&rig->idles) == 0) {
+        peer_turn(rig->peer, 1);
+    }
+    int wakes = atomic_load(&rig->wakes);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(sp__h2_ping(rig->peer->h2, 7, NULL), 0);
+        PEER_UNTIL(rig->peer, rig->peer->pongs == (uint64_t)i);
+    }
+    assert_int_equal(atomic_load(&rig->wakes), wakes);
+    rig_close(rig);
+}
+
 static void an_unknown_method_is_unimplemented(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -463,6 +481,7 @@ int main(void)
         CASE(a_worker_that_cannot_start_says_so),
         CASE(a_starting_worker_answers_pings),
         CASE(pings_and_ping_calls_are_answered_while_a_tool_runs),
+        CASE(an_idle_worker_answers_pings_without_waking_its_binding),
         CASE(an_unknown_method_is_unimplemented),
         CASE(a_call_without_a_message_is_an_error),
         CASE(calls_beyond_the_queue_are_refused_while_busy),

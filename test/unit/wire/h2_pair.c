@@ -264,8 +264,8 @@ struct heard *pair_open(struct pair *pair, const char *text, int half_close)
     assert_true(pair->client_count < HEARD_MAX);
     struct heard *heard = &pair->at_client[pair->client_count];
     init_heard(heard, pair, NULL);
-    int rc = sp__h2_open(pair->client, "/test/Call", SP_UNLIMITED, NULL, 0, sp_text(text),
-                         half_close, heard, &heard->stream, NULL);
+    int rc = sp__h2_open(pair->client, "/test/Call", SP_UNLIMITED, NULL, 0,
+                         sp_text(text), half_close, heard, &heard->stream, NULL);
     if (rc < 0) {
         return NULL;
     }
@@ -282,6 +282,6 @@ void pair_echo(struct heard *heard, const uint8_t *data, size_t size)
 
 void pair_finish(struct heard *heard)
 {
-    assert_int_equal(sp__h2_finish(heard->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL),
-                     SP_OK);
+    assert_int_equal(
+        sp__h2_finish(heard->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL), SP_OK);
 }

@@ -42,24 +42,15 @@ static void timeouts_are_read_rounding_up(void **state)
         int ok;
         uint64_t ms;
     } rows[] = {
-        {"1n", 1, 1},
-        {"0n", 1, 0},
-        {"1000001n", 1, 2},
-        {"1u", 1, 1},
-        {"2000u", 1, 2},
-        {"2001u", 1, 3},
-        {"5m", 1, 5},
-        {"7S", 1, 7000},
-        {"2M", 1, 120000},
-        {"99999999H", 1, UINT64_C(99999999) * 3600000},
-        {"", 0, 0},
-        {"5", 0, 0},
-        {"m", 0, 0},
-        {"123456789m", 0, 0},
-        {"5x", 0, 0},
-        {"-5m", 0, 0},
-        {" 5m", 0, 0},
-        {"5mm", 0, 0},
+        {"1n", 1, 1},       {"0n", 1, 0},
+        {"1000001n", 1, 2}, {"1u", 1, 1},
+        {"2000u", 1, 2},    {"2001u", 1, 3},
+        {"5m", 1, 5},       {"7S", 1, 7000},
+        {"2M", 1, 120000},  {"99999999H", 1, UINT64_C(99999999) * 3600000},
+        {"", 0, 0},         {"5", 0, 0},
+        {"m", 0, 0},        {"123456789m", 0, 0},
+        {"5x", 0, 0},       {"-5m", 0, 0},
+        {" 5m", 0, 0},      {"5mm", 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t ms = 0;
@@ -86,12 +77,8 @@ static void messages_are_percent_encoded(void **state)
     static const struct {
         const char *plain, *encoded;
     } rows[] = {
-        {"", ""},
-        {"plain text!", "plain text!"},
-        {"100%", "100%25"},
-        {"a\nb", "a%0Ab"},
-        {"\xc3\xa4", "%C3%A4"},
-        {"\x7f~", "%7F~"},
+        {"", ""},          {"plain text!", "plain text!"}, {"100%", "100%25"},
+        {"a\nb", "a%0Ab"}, {"\xc3\xa4", "%C3%A4"},         {"\x7f~", "%7F~"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char out[64];
@@ -144,8 +131,8 @@ static void base64_goes_there_and_back(void **state)
 
 static void malformed_base64_is_refused(void **state)
 {
-    static const char *const rows[] = {"A", "AAAAA", "A===", "AA=", "A*AA", "====",
-                                       "AA-_", "A A="};
+    static const char *const rows[] = {
+        "A", "AAAAA", "A===", "AA=", "A*AA", "====", "AA-_", "A A="};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t out[16];
         size_t size;

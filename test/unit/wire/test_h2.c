@@ -28,7 +28,7 @@ static int no_memory_is_left(void **state)
     return 0;
 }
 
-#define TEST(name)                                                                     \
+#define TEST(name) \
     cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
 
 static struct pair *echoing(const struct h2_options *client,
@@ -136,6 +136,35 @@ static void a_hundred_megabytes_go_through_whole(void **state)
     assert_int_equal(call->bytes, SIZE);
     assert_true(memcmp(call->last.data, copy, SIZE) == 0);
     free(copy);
+    pair_free(pair);
+}
+
+static void write_taken(struct heard *heard)
+{
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t *data = sp__malloc(5 + 100000);
+        assert_non_null(data);
+        memset(data + 5, (int)('a' + i), 100000);
+        assert_int_equal(sp__h2_write_take(heard->stream, &data, i * 50000, NULL),
+                         SP_OK);
+        assert_null(data);
+    }
+    pair_finish(heard);
+    uint8_t *late = sp__malloc(10);
+    assert_non_null(late);
+    assert_int_equal(sp__h2_write_take(heard->stream, &late, 5, NULL), SP_ERR_CLOSED);
+    sp__free(late); /* still ours */
+}
+
+static void a_server_can_give_its_memory_away(void **state)
+{
+    struct pair *pair = pair_new(NULL, NULL);
+    pair->on_half_close = write_taken;
+    struct heard *call = pair_open(pair, "go", 1);
+    pair_run(pair);
+    assert_int_equal(call->messages, 3);
+    assert_int_equal(call->bytes, 150000);
+    assert_int_equal(call->last.data[99999], 'c');
     pair_free(pair);
 }
 
@@ -263,16 +292,38 @@ static void calls_may_be_opened_inside_callbacks(void **state)
 
 static void the_deadline_arrives(void **state)
 {
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = &pair->at_client[pair->client_count++];
-    sp__buf_init(&call->last, 1000);
-    call->pair = pair;
-    assert_int_equal(sp__h2_open(pair->client, "/test/Call", 1234, NULL, 0, sp_text("x"),
-                                 1, call, &call->stream, NULL),
-                     SP_OK);
-    pair_run(pair);
-    assert_int_equal(pair->at_server[0].timeout_ms, 1234);
-    pair_free(pair);
+    static const uint64_t timeouts[] = {0,
+                                        1,
+                                        127,
+                                        1234,
+                                        30000,
+                                        29987,
+                                        3600000,
+                                        UINT64_C(86400000) * 365,
+                                        UINT64_MAX - 1};
+    for (int trusted = 0; trusted < 2; trusted++) {
+        const struct h2_options options = {.trusted = trusted};
+        struct pair *pair = pair_new(&options, &options);
+        for (unsigned i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+            struct heard *call = &pair->at_client[pair->client_count++];
+            sp__buf_init(&call->last, 1000);
+            call->pair = pair;
+            assert_int_equal(sp__h2_open(pair->client, "/test/Call", timeouts[i], NULL,
+                                         0, sp_text("x"), 1, call, &call->stream, NULL),
+                             SP_OK);
+            pair_run(pair);
+            uint64_t sent = timeouts[i];
+            uint64_t got = pair->at_server[i].timeout_ms;
+            if (sent > UINT64_C(99999999) * 3600000) {
+                assert_true(got == UINT64_C(99999999) * 3600000);
+            } else if (trusted || sent == 0 || sent > 99999999) {
+                assert_true(got >= sent && got - sent <= sent / 32 + 1);
+            } else {
+                assert_true(got == sent);
+            }
+        }
+        pair_free(pair);
+    }
 }
 
 static void metadata_arrives_and_binary_values_are_decoded(void **state)
@@ -303,8 +354,8 @@ static void metadata_arrives_and_binary_values_are_decoded(void **state)
 static void impossible_metadata_is_refused(void **state)
 {
     static const struct h2_header bad[] = {
-        {"Upper", 5, "x", 1},   {"sp ace", 6, "x", 1},  {"", 0, "x", 1},
-        {":path", 5, "x", 1},   {"grpc-x", 6, "x", 1},  {"value", 5, "a\nb", 3},
+        {"Upper", 5, "x", 1},        {"sp ace", 6, "x", 1}, {"", 0, "x", 1},
+        {":path", 5, "x", 1},        {"grpc-x", 6, "x", 1}, {"value", 5, "a\nb", 3},
         {"value", 5, "\xc3\xa4", 2}, {"value", 5, " x", 2},
     };
     struct pair *pair = pair_new(NULL, NULL);
@@ -442,8 +493,9 @@ static void a_server_resets(void **state)
     pair_echo(served, (const uint8_t *)"partial", 7);
     pair_run(pair);
     sp__h2_reset(served->stream, 2);
-    assert_int_equal(sp__h2_finish(served->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL),
-                     SP_ERR_CLOSED);
+    assert_int_equal(
+        sp__h2_finish(served->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL),
+        SP_ERR_CLOSED);
     pair_run(pair);
     assert_int_equal(call->messages, 1);
     assert_int_equal(call->ends, 1);
@@ -685,6 +737,7 @@ int main(void)
         TEST(strangers_are_answered_as_well),
         TEST(bytes_may_be_split_at_every_place),
         TEST(a_hundred_megabytes_go_through_whole),
+        TEST(a_server_can_give_its_memory_away),
         TEST(a_thousand_calls_run_at_once),
         TEST(a_server_streams_many_messages),
         TEST(both_sides_stream_in_turns),

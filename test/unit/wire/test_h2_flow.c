@@ -31,7 +31,7 @@ static int no_memory_is_left(void **state)
     return 0;
 }
 
-#define TEST(name)                                                                     \
+#define TEST(name) \
     cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
 
 static const struct h2_options small_window = {.trusted = 1, .stream_window = WINDOW};
@@ -68,7 +68,8 @@ static void a_held_stream_stops_its_sender(void **state)
         assert_true(call->bytes - seen <= WINDOW);
         /* Nothing more comes, whatever the sender still has. */
         assert_int_equal(pair_server_to_client(pair), 0);
-        assert_true(left > 0 || sp__h2_queued(served->stream) > 0 || call->bytes == TOTAL);
+        assert_true(left > 0 || sp__h2_queued(served->stream) > 0 ||
+                    call->bytes == TOTAL);
         /* Another stream is not held up. */
         pair_echo(&pair->at_server[1], (const uint8_t *)"hi", 2);
         pair_run(pair);
@@ -296,7 +297,8 @@ static int richly(struct heard *heard)
     }
     if (sp__h2_write(heard->stream, sp_text("answer"), NULL) < 0 ||
         sp__h2_finish(heard->stream, 5, "not \xc3\xa4 found",
-                      (sp_bytes){.data = "details", .size = 7}, trailers, 1, NULL) < 0) {
+                      (sp_bytes){.data = "details", .size = 7}, trailers, 1,
+                      NULL) < 0) {
         sp__h2_reset(heard->stream, 2);
     }
     return 0;
@@ -326,12 +328,13 @@ static int whole_call(int trusted)
     memset(text, 'x', sizeof text);
     int ok = 0;
     if (sp__h2_open(pair->client, "/test/Call", 5000, headers, 2,
-                    (sp_bytes){.data = text, .size = sizeof text}, 1, call, &call->stream,
-                    NULL) == SP_OK) {
+                    (sp_bytes){.data = text, .size = sizeof text}, 1, call,
+                    &call->stream, NULL) == SP_OK) {
         pair->client_count = 1;
         pair_run(pair);
         ok = call->ends == 1 && call->grpc_status == 5 && call->messages == 1 &&
-             strcmp(call->message, "not \xc3\xa4 found") == 0 && call->details_size == 7;
+             strcmp(call->message, "not \xc3\xa4 found") == 0 &&
+             call->details_size == 7;
     }
     pair_free(pair);
     return ok;

@@ -31,7 +31,7 @@ static int no_memory_is_left(void **state)
     return 0;
 }
 
-#define TEST(name)                                                                     \
+#define TEST(name) \
     cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
 
 /* ---- frames by hand ---- */
@@ -88,11 +88,27 @@ static void put_preface(struct sp_buffer *to)
     put_frame(to, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
 }
 
-static const char *const good_request[] = {
-    ":method", "POST", ":scheme", "http", ":path", "/a.B/C", ":authority", "localhost",
-    "te", "trailers", "content-type", "application/grpc+proto", "user-agent",
-    "grpc-python/1.51.1", "grpc-accept-encoding", "identity, deflate, gzip",
-    "grpc-timeout", "5S", "x-mine", "yes", NULL};
+static const char *const good_request[] = {":method",
+                                           "POST",
+                                           ":scheme",
+                                           "http",
+                                           ":path",
+                                           "/a.B/C",
+                                           ":authority",
+                                           "localhost",
+                                           "te",
+                                           "trailers",
+                                           "content-type",
+                                           "application/grpc+proto",
+                                           "user-agent",
+                                           "grpc-python/1.51.1",
+                                           "grpc-accept-encoding",
+                                           "identity, deflate, gzip",
+                                           "grpc-timeout",
+                                           "5S",
+                                           "x-mine",
+                                           "yes",
+                                           NULL};
 
 /* ---- a server and a stranger ---- */
 
@@ -106,7 +122,8 @@ static const struct h2_options nobody = {.trusted = 0};
 
 static struct scene begin(void)
 {
-    struct scene scene = {.pair = pair_new(&nobody, &nobody), .bytes = new_buffer(),
+    struct scene scene = {.pair = pair_new(&nobody, &nobody),
+                          .bytes = new_buffer(),
                           .reply = new_buffer()};
     return scene;
 }
@@ -208,7 +225,8 @@ static void a_stock_request_is_taken(void **state)
     assert_int_equal(heard->ends, 1);
     char text[500];
     decode(&scene, text, sizeof text);
-    assert_string_equal(text, ":status=200;content-type=application/grpc;grpc-status=0;");
+    assert_string_equal(text,
+                        ":status=200;content-type=application/grpc;grpc-status=0;");
     const uint8_t *payload;
     size_t size;
     uint32_t id;
@@ -288,8 +306,9 @@ static void what_is_not_grpc_gets_an_http_status(void **state)
 static void a_malformed_deadline_is_refused(void **state)
 {
     static const char *const request[] = {
-        ":method", "POST", ":scheme", "http", ":path", "/a.B/C", ":authority", "x",
-        "content-type", "application/grpc", "grpc-timeout", "soon", NULL};
+        ":method",      "POST",       ":scheme", "http",         ":path",
+        "/a.B/C",       ":authority", "x",       "content-type", "application/grpc",
+        "grpc-timeout", "soon",       NULL};
     struct scene scene = begin();
     put_preface(&scene.bytes);
     put_headers(&scene.bytes, 1, NGHTTP2_FLAG_END_STREAM, request);
@@ -312,8 +331,9 @@ static void a_peer_that_does_not_speak_http2_is_found_out(void **state)
         struct scene scene = begin();
         put(&scene.bytes, rows[i], strlen(rows[i]));
         assert_int_equal(say(&scene, scene.pair->server), SP_ERR_PROTOCOL);
-        assert_int_equal(sp__h2_receive(scene.pair->server, (const uint8_t *)"x", 1, NULL),
-                         SP_ERR_PROTOCOL);
+        assert_int_equal(
+            sp__h2_receive(scene.pair->server, (const uint8_t *)"x", 1, NULL),
+            SP_ERR_PROTOCOL);
         put(&scene.bytes, rows[i], strlen(rows[i]));
         assert_int_equal(say(&scene, scene.pair->client), SP_ERR_PROTOCOL);
         end(&scene);
@@ -335,7 +355,7 @@ static void violations_end_the_connection_with_a_goaway(void **state)
         {NGHTTP2_PING, 0, 1, 8, NGHTTP2_PROTOCOL_ERROR},
         {NGHTTP2_SETTINGS, 0, 0, 5, NGHTTP2_FRAME_SIZE_ERROR},
         {NGHTTP2_DATA, 0, 0, 5, NGHTTP2_PROTOCOL_ERROR},
-        {NGHTTP2_DATA, 0, 1, 5, NGHTTP2_PROTOCOL_ERROR}, /* idle stream */
+        {NGHTTP2_DATA, 0, 1, 5, NGHTTP2_PROTOCOL_ERROR},    /* idle stream */
         {NGHTTP2_HEADERS, 4, 2, 0, NGHTTP2_PROTOCOL_ERROR}, /* even id */
         {NGHTTP2_HEADERS, 4, 1, 4, NGHTTP2_COMPRESSION_ERROR},
         {NGHTTP2_WINDOW_UPDATE, 0, 0, 4, NGHTTP2_PROTOCOL_ERROR}, /* increment 0 */
@@ -363,9 +383,8 @@ static void a_flood_of_control_frames_is_calmed(void **state)
         int type, flags;
         size_t size;
     } rows[] = {
-        {NGHTTP2_PING, 0, 8},     {NGHTTP2_PING, 1, 8},  {NGHTTP2_SETTINGS, 0, 0},
-        {NGHTTP2_PRIORITY, 0, 5}, {NGHTTP2_DATA, 0, 0},
-        {NGHTTP2_WINDOW_UPDATE, 0, 4},
+        {NGHTTP2_PING, 0, 8},     {NGHTTP2_PING, 1, 8}, {NGHTTP2_SETTINGS, 0, 0},
+        {NGHTTP2_PRIORITY, 0, 5}, {NGHTTP2_DATA, 0, 0}, {NGHTTP2_WINDOW_UPDATE, 0, 4},
     };
     static const uint8_t ones[8] = {0, 0, 0, 1, 1, 0, 0, 0};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -496,8 +515,8 @@ static void a_header_list_over_the_limit_is_refused_while_it_comes(void **state)
 
 struct answer {
     const char *fields[9];
-    int end;           /* END_STREAM on the headers */
-    const char *body;  /* or NULL */
+    int end;          /* END_STREAM on the headers */
+    const char *body; /* or NULL */
     int body_end;
     const char *trailers[7];
 };
@@ -529,27 +548,37 @@ static void answers_that_are_not_grpc_are_mapped(void **state)
         const char *message;
     } rows[] = {
         {{.fields = {":status", "404", "content-type", "text/html"},
-          .body = "<h1>no</h1>", .body_end = 1},
-         12, "HTTP status 404"},
+          .body = "<h1>no</h1>",
+          .body_end = 1},
+         12,
+         "HTTP status 404"},
         {{.fields = {":status", "503"}, .end = 1}, 14, "HTTP status 503"},
         {{.fields = {":status", "401"}, .end = 1}, 16, "HTTP status 401"},
-        {{.fields = {":status", "500", "grpc-status", "7", "grpc-message", "own%20words"},
+        {{.fields = {":status", "500", "grpc-status", "7", "grpc-message",
+                     "own%20words"},
           .end = 1},
-         7, "own words"},
+         7,
+         "own words"},
         {{.fields = {":status", "200", "content-type", "text/html"},
-          .body = "<h1>hi</h1>", .body_end = 1},
-         2, "the peer's answer is not gRPC"},
+          .body = "<h1>hi</h1>",
+          .body_end = 1},
+         2,
+         "the peer's answer is not gRPC"},
         {{.fields = {":status", "200", "content-type", "application/grpc"},
           .trailers = {"grpc-status", "many"}},
-         2, ""},
+         2,
+         ""},
         {{.fields = {":status", "200", "content-type", "application/grpc"},
           .trailers = {"x-other", "1"}},
-         -1, ""},
+         -1,
+         ""},
         {{.fields = {":status", "200", "content-type", "application/grpc"}, .end = 1},
-         -1, ""},
+         -1,
+         ""},
         {{.fields = {":status", "200", "content-type", "application/grpc"},
           .trailers = {"grpc-status", "5", "grpc-message", "%e4%zz"}},
-         5, "\xe4%zz"},
+         5,
+         "\xe4%zz"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct scene scene = begin();

@@ -26,17 +26,51 @@ static int check(const char *text, size_t n, sp_error *err)
 static void valid_texts_are_accepted(void **state)
 {
     static const char *const rows[] = {
-        "0", "-0", "7", "1234567890123456789012345678901234567890", "0.5", "-0.0e-10",
-        "1e5", "1E+5", "1.5e-7", "true", "false", "null", "NaN", "Infinity",
-        "-Infinity", "\"\"", "\"a\"", "[]", "{}", "[[]]", "[{}]", "{\"\":{}}",
-        " \t\r\n [ 1 , 2 ] \n", "[1,2,3]", "{\"a\":1,\"a\":2}", "{\"a\" : [ ] }",
-        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\"", "\"\\ud83d\\ude00\"", "\"\\ud800\"",
-        "\"\\udc00\\ud800\"", "\"\\u0000\"", "\"\x7f\"", "\"\xc3\xa4\"",
-        "\"\xe2\x82\xac\"", "\"\xf0\x9f\x98\x80\"", "\"\xed\x9f\xbf\"",
-        "\"\xee\x80\x80\"", "\"\xf4\x8f\xbf\xbf\"", "\"\xe0\xa0\x80\"",
-        "\"1234567\"", "\"12345678\"", "\"123456789abcdef0123456789\"",
+        "0",
+        "-0",
+        "7",
+        "1234567890123456789012345678901234567890",
+        "0.5",
+        "-0.0e-10",
+        "1e5",
+        "1E+5",
+        "1.5e-7",
+        "true",
+        "false",
+        "null",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "\"\"",
+        "\"a\"",
+        "[]",
+        "{}",
+        "[[]]",
+        "[{}]",
+        "{\"\":{}}",
+        " \t\r\n [ 1 , 2 ] \n",
+        "[1,2,3]",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\" : [ ] }",
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\ud800\"",
+        "\"\\udc00\\ud800\"",
+        "\"\\u0000\"",
+        "\"\x7f\"",
+        "\"\xc3\xa4\"",
+        "\"\xe2\x82\xac\"",
+        "\"\xf0\x9f\x98\x80\"",
+        "\"\xed\x9f\xbf\"",
+        "\"\xee\x80\x80\"",
+        "\"\xf4\x8f\xbf\xbf\"",
+        "\"\xe0\xa0\x80\"",
+        "\"1234567\"",
+        "\"12345678\"",
+        "\"123456789abcdef0123456789\"",
         "{\"a\": 5, \"b\": [true, null, {\"c\": \"d\"}], \"e\": 1.25e3}",
-        "[NaN, Infinity, -Infinity]", "[0,0.0,-1]",
+        "[NaN, Infinity, -Infinity]",
+        "[0,0.0,-1]",
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         sp_error err = {0};
@@ -138,8 +172,9 @@ static void a_nul_byte_is_not_an_end(void **state)
 
 static void every_cut_of_a_valid_text_is_refused(void **state)
 {
-    static const char text[] = "{\"k\\u00e4y\": [1.5e3, \"\xe2\x82\xac\", {\"x\": null}, "
-                               "true, -Infinity, \"\\ud83d\\ude00\"]}";
+    static const char text[] =
+        "{\"k\\u00e4y\": [1.5e3, \"\xe2\x82\xac\", {\"x\": null}, "
+        "true, -Infinity, \"\\ud83d\\ude00\"]}";
     for (size_t n = 0; n < sizeof text - 1; n++) {
         assert_int_equal(check(text, n, NULL), SP_ERR_BAD_JSON);
     }
@@ -170,10 +205,12 @@ static void depth_is_limited(void **state)
         free(deeper);
     }
     char *thousand = nested(1000, '[', ']');
-    assert_int_equal(sp__json_read(thousand, 2000, SP__JSON_DEPTH_MAX, NULL, NULL, &err),
-                     SP_ERR_TOO_DEEP);
+    assert_int_equal(
+        sp__json_read(thousand, 2000, SP__JSON_DEPTH_MAX, NULL, NULL, &err),
+        SP_ERR_TOO_DEEP);
     assert_string_equal(err.message, "line 1, column 513: nested deeper than 512");
-    assert_int_equal(sp__json_read(thousand, 2000, UINT32_MAX, NULL, NULL, &err), SP_OK);
+    assert_int_equal(sp__json_read(thousand, 2000, UINT32_MAX, NULL, NULL, &err),
+                     SP_OK);
     free(thousand);
     assert_int_equal(sp__json_read("[]", 2, 0, NULL, NULL, &err), SP_ERR_TOO_DEEP);
     assert_int_equal(sp__json_read("1", 1, 0, NULL, NULL, &err), SP_OK);
@@ -234,9 +271,8 @@ static int literal(void *user, int value)
     return tell(user, "l%d ", value);
 }
 
-static const struct json_handler handler = {object_begin, object_end, array_begin,
-                                            array_end,    key,        string,
-                                            number,       literal};
+static const struct json_handler handler = {
+    object_begin, object_end, array_begin, array_end, key, string, number, literal};
 
 static const char sample[] =
     "{\"a\": [1, -2.5, NaN, Infinity, -Infinity], \"b\\n\": \"x\\ty\", \"\": {}, "
@@ -290,8 +326,9 @@ static void escapes_are_undone(void **state)
         {"\\ud800", "\xed\xa0\x80", 3},
         {"\\udc00x", "\xed\xb0\x80x", 4},
         {"\\ud800\\ud800", "\xed\xa0\x80\xed\xa0\x80", 6},
-        {"\\ud800\\u0041", "\xed\xa0\x80"
-                           "A",
+        {"\\ud800\\u0041",
+         "\xed\xa0\x80"
+         "A",
          4},
         {"\\ud800\\n", "\xed\xa0\x80\n", 4},
         {"a\\u0000b", "a\0b", 3},
@@ -322,14 +359,16 @@ static void text_becomes_a_string(void **state)
         {"\x7f\xc3\xa4\xf0\x9f\x98\x80", 7, "\"\x7f\xc3\xa4\xf0\x9f\x98\x80\""},
         {"a\xff"
          "b\xc3",
-         4, "\"a\xef\xbf\xbd"
-            "b\xef\xbf\xbd\""},
+         4,
+         "\"a\xef\xbf\xbd"
+         "b\xef\xbf\xbd\""},
         {"0123456789abcdef\"", 17, "\"0123456789abcdef\\\"\""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sp_buffer out;
         sp__buf_init(&out, 1000);
-        assert_int_equal(sp__json_put_string(&out, rows[i].text, rows[i].n, NULL), SP_OK);
+        assert_int_equal(sp__json_put_string(&out, rows[i].text, rows[i].n, NULL),
+                         SP_OK);
         assert_int_equal(out.size, strlen(rows[i].json));
         assert_memory_equal(out.data, rows[i].json, out.size);
         assert_int_equal(check((char *)out.data, out.size, NULL), SP_OK);
@@ -374,12 +413,8 @@ static void members_are_walked(void **state)
         int escaped;
         const char *value;
     } want[] = {
-        {"a", 0, "5"},
-        {"b\\\"", 1, "\"x,}\\\\\""},
-        {"c", 0, "[1,{\"d\":\"]\"},2]"},
-        {"", 0, "{}"},
-        {"e", 0, "-1.5e3"},
-        {"f", 0, "null"},
+        {"a", 0, "5"}, {"b\\\"", 1, "\"x,}\\\\\""}, {"c", 0, "[1,{\"d\":\"]\"},2]"},
+        {"", 0, "{}"}, {"e", 0, "-1.5e3"},          {"f", 0, "null"},
     };
     assert_int_equal(check(text, sizeof text - 1, NULL), SP_OK);
     size_t pos = 0;
@@ -423,12 +458,13 @@ static void kinds_are_told_by_the_first_character(void **state)
         const char *text;
         char kind;
     } rows[] = {
-        {"{}", '{'}, {" [", '['}, {"\n\"", '"'}, {"12", '0'}, {"-1", '0'}, {"true", 't'},
-        {"false", 'f'}, {"null", 'n'}, {"NaN", '0'}, {"Infinity", '0'}, {"", 0}, {"  ", 0},
-        {"x", 0}, {"}", 0},
+        {"{}", '{'},   {" [", '['},    {"\n\"", '"'}, {"12", '0'},  {"-1", '0'},
+        {"true", 't'}, {"false", 'f'}, {"null", 'n'}, {"NaN", '0'}, {"Infinity", '0'},
+        {"", 0},       {"  ", 0},      {"x", 0},      {"}", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_int_equal(sp__json_kind(rows[i].text, strlen(rows[i].text)), rows[i].kind);
+        assert_int_equal(sp__json_kind(rows[i].text, strlen(rows[i].text)),
+                         rows[i].kind);
     }
 }
 

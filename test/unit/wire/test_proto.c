@@ -34,7 +34,7 @@ static int no_memory_is_left(void **state)
     return 0;
 }
 
-#define TEST(name)                                                                     \
+#define TEST(name) \
     cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
 
 static struct sp_buffer buffer(void)
@@ -148,7 +148,8 @@ static void assert_request(const struct proto_request *got,
 
 typedef Snakepit__Bridge__ExecuteToolRequest Request;
 
-static void assert_same_request(const Request *message, const struct proto_request *want)
+static void assert_same_request(const Request *message,
+                                const struct proto_request *want)
 {
     assert_text(want->session_id, message->session_id);
     assert_text(want->tool_name, message->tool_name);
@@ -195,7 +196,8 @@ static void requests_agree_with_protobuf_c(void **state)
         uint8_t *again = pack(&message->base, &size);
         snakepit__bridge__execute_tool_request__free_unpacked(message, NULL);
         struct proto_request got;
-        assert_int_equal(sp__proto_get_request(again, size, &scratch, &got, NULL), SP_OK);
+        assert_int_equal(sp__proto_get_request(again, size, &scratch, &got, NULL),
+                         SP_OK);
         assert_request(&got, &made.request);
         free(again);
         sp__buf_fini(&out);
@@ -205,7 +207,8 @@ static void requests_agree_with_protobuf_c(void **state)
 
 static void arguments_are_split_for_a_stock_peer(void **state)
 {
-    static const char args[] = "{ \"a\": 5, \"b\\u00e4\\\"\": [1, {\"x\": 2}], \"\": \"s\" }";
+    static const char args[] =
+        "{ \"a\": 5, \"b\\u00e4\\\"\": [1, {\"x\": 2}], \"\": \"s\" }";
     const struct proto_request request = {.tool_name = sp_text("add"),
                                           .session_id = sp_text("s1"),
                                           .args_json = sp_text(args)};
@@ -237,7 +240,8 @@ static void only_an_object_can_be_split(void **state)
     for (size_t i = 0; i < 3; i++) {
         const struct proto_request request = {.tool_name = sp_text("t"),
                                               .args_json = sp_text(bad[i])};
-        assert_int_equal(sp__proto_put_request(&out, &request, 1, NULL), SP_ERR_BAD_ARGS);
+        assert_int_equal(sp__proto_put_request(&out, &request, 1, NULL),
+                         SP_ERR_BAD_ARGS);
         assert_int_equal(out.size, 1);
     }
     const struct proto_request none = {.tool_name = {0}};
@@ -249,16 +253,16 @@ static void only_an_object_can_be_split(void **state)
 static void unknown_fields_and_odd_orders_are_taken(void **state)
 {
     static const uint8_t bytes[] = {
-        0x98, 0x06, 0x05,                         /* 99: varint, unknown */
-        0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8,       /* 100: 64 bit, unknown */
-        0xad, 0x06, 1, 2, 3, 4,                   /* 101: 32 bit, unknown */
-        0xb2, 0x06, 2, 'h', 'i',                  /* 102: bytes, unknown */
-        0x10, 0x07,                               /* 2 as a varint: not the tool's name */
-        0x32, 0x07, 0x12, 1, 'v', 0x0a, 2, 'k', 'k', /* 6: value before key */
-        0x32, 0x02, 0x12, 0x00,                   /* 6: no key */
-        0x1a, 0x03, 0x0a, 1, 'p',                 /* 3: no value */
-        0x12, 1, 'a', 0x12, 1, 'b',               /* 2 twice: the last wins */
-        0x28, 0x80, 0x01,                         /* 5: true, in two bytes */
+        0x98, 0x06, 0x05,                                  /* 99: varint, unknown */
+        0xa1, 0x06, 1,    2,    3,   4,    5, 6,   7,   8, /* 100: 64 bit, unknown */
+        0xad, 0x06, 1,    2,    3,   4,                    /* 101: 32 bit, unknown */
+        0xb2, 0x06, 2,    'h',  'i',                       /* 102: bytes, unknown */
+        0x10, 0x07, /* 2 as a varint: not the tool's name */
+        0x32, 0x07, 0x12, 1,    'v', 0x0a, 2, 'k', 'k', /* 6: value before key */
+        0x32, 0x02, 0x12, 0x00,                         /* 6: no key */
+        0x1a, 0x03, 0x0a, 1,    'p',                    /* 3: no value */
+        0x12, 1,    'a',  0x12, 1,   'b',               /* 2 twice: the last wins */
+        0x28, 0x80, 0x01,                               /* 5: true, in two bytes */
     };
     struct proto_scratch scratch = {0};
     struct proto_request got;
@@ -282,17 +286,17 @@ static void malformed_bytes_are_refused(void **state)
         uint8_t bytes[16];
         size_t n;
     } rows[] = {
-        {{0x0a}, 1},                   /* no length */
-        {{0x0a, 5, 'a'}, 3},           /* too short */
+        {{0x0a}, 1},         /* no length */
+        {{0x0a, 5, 'a'}, 3}, /* too short */
         {{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11},
-        {{0x80}, 1},                   /* a tag that does not end */
-        {{0x00, 0x00}, 2},             /* field 0 */
-        {{0x03, 0x04}, 2},             /* field 0, group */
-        {{0x0b, 0x0c}, 2},             /* group */
-        {{0x0e, 0x00}, 2},             /* wire type 6 */
-        {{0x28}, 1},                   /* no varint */
+        {{0x80}, 1},       /* a tag that does not end */
+        {{0x00, 0x00}, 2}, /* field 0 */
+        {{0x03, 0x04}, 2}, /* field 0, group */
+        {{0x0b, 0x0c}, 2}, /* group */
+        {{0x0e, 0x00}, 2}, /* wire type 6 */
+        {{0x28}, 1},       /* no varint */
         {{0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 12},
-        {{0x09, 1, 2, 3}, 4},          /* half a 64 bit value */
+        {{0x09, 1, 2, 3}, 4},                      /* half a 64 bit value */
         {{0xfd, 0xff, 0xff, 0xff, 0xff, 0x01}, 6}, /* a tag over 32 bits */
     };
     struct proto_scratch scratch = {0};
@@ -301,11 +305,12 @@ static void malformed_bytes_are_refused(void **state)
         struct proto_response response;
         struct proto_chunk chunk;
         sp_error err = {0};
-        assert_int_equal(sp__proto_get_request(rows[i].bytes, rows[i].n, &scratch,
-                                               &request, &err),
-                         SP_ERR_PROTOCOL);
-        assert_int_equal(sp__proto_get_response(rows[i].bytes, rows[i].n, &response, &err),
-                         SP_ERR_PROTOCOL);
+        assert_int_equal(
+            sp__proto_get_request(rows[i].bytes, rows[i].n, &scratch, &request, &err),
+            SP_ERR_PROTOCOL);
+        assert_int_equal(
+            sp__proto_get_response(rows[i].bytes, rows[i].n, &response, &err),
+            SP_ERR_PROTOCOL);
         assert_int_equal(sp__proto_get_chunk(rows[i].bytes, rows[i].n, &chunk, &err),
                          SP_ERR_PROTOCOL);
         assert_non_null(strstr(err.message, "ToolChunk"));
@@ -384,8 +389,10 @@ static void responses_agree_with_protobuf_c(void **state)
         assert_int_equal(got.success, want.success);
         assert_bytes(got.result_json, want.result_json.data, want.result_json.size);
         assert_text(got.result_type, want.result_json.size > 0 ? type : "");
-        assert_bytes(got.error_message, want.error_message.data, want.error_message.size);
-        assert_bytes(got.binary_result, want.binary_result.data, want.binary_result.size);
+        assert_bytes(got.error_message, want.error_message.data,
+                     want.error_message.size);
+        assert_bytes(got.binary_result, want.binary_result.data,
+                     want.binary_result.size);
         assert_true(got.execution_time_ms == want.execution_time_ms);
         free(again);
         sp__buf_fini(&out);
@@ -584,7 +591,8 @@ static void an_announcement_is_answered(void **state)
         int got = -1;
         char *message = NULL;
         assert_int_equal(
-            sp__proto_get_announce_reply(out.data, out.size, &got, &message, NULL), SP_OK);
+            sp__proto_get_announce_reply(out.data, out.size, &got, &message, NULL),
+            SP_OK);
         assert_int_equal(got, accepted);
         assert_string_equal(message, accepted ? "" : "too old");
         sp__free(message);
@@ -597,7 +605,9 @@ static void an_announcement_is_answered(void **state)
 static sp_error a_failure(void)
 {
     sp_error failure = {0};
-    (void)sp__fail(&failure, SP_ERR_REMOTE, "ValueError: b\xc3\xa4" "d");
+    (void)sp__fail(&failure, SP_ERR_REMOTE,
+                   "ValueError: b\xc3\xa4"
+                   "d");
     failure.executed = SP_EXECUTED_YES;
     failure.attempts = 2;
     failure.worker_pid = 4711;
@@ -606,7 +616,8 @@ static sp_error a_failure(void)
     failure.os_errno = 12;
     failure.grpc_status = 2;
     failure.remote_type = sp__strdup("ValueError");
-    failure.remote_message = sp__strdup("b\xc3\xa4" "d");
+    failure.remote_message = sp__strdup("b\xc3\xa4"
+                                        "d");
     failure.remote_trace = sp__strdup("Traceback:\n  line 1\n\n  line 2\n");
     failure.worker_stderr = sp__strdup("last words");
     return failure;
@@ -663,8 +674,7 @@ static void stock_peers_can_read_a_failure(void **state)
     sp_error failure = a_failure();
     struct sp_buffer out = buffer();
     assert_int_equal(sp__proto_put_failure(&out, &failure, NULL), SP_OK);
-    Google__Rpc__Status *status =
-        google__rpc__status__unpack(NULL, out.size, out.data);
+    Google__Rpc__Status *status = google__rpc__status__unpack(NULL, out.size, out.data);
     assert_non_null(status);
     assert_int_equal(status->code, 2);
     assert_int_equal(status->n_details, 2);
@@ -779,7 +789,8 @@ static void error_texts_of_every_age_are_read(void **state)
     } rows[] = {
         {"division by zero", NULL, "division by zero", NULL, "division by zero"},
         {"", NULL, NULL, NULL, "the tool failed without a message"},
-        {"{\"type\": \"KeyError\", \"message\": \"'k\\u00e4'\", \"stacktrace\": [\"x\"], "
+        {"{\"type\": \"KeyError\", \"message\": \"'k\\u00e4'\", \"stacktrace\": "
+         "[\"x\"], "
          "\"traceback\": \"Traceback\\n  x\\n\", \"context\": {\"tool_name\": \"t\"}}",
          "KeyError", "'k\xc3\xa4'", "Traceback\n  x\n", "KeyError: 'k\xc3\xa4'"},
         {"{\"type\": \"E\", \"message\": \"\"}", "E", "", NULL,
@@ -934,7 +945,8 @@ static void telemetry_controls_are_read(void **state)
     static const uint8_t two[] = {0x12, 0x09, 0x09, 0, 0, 0, 0, 0, 0, 0, 0x40};
     static const uint8_t filter[] = {0x1a, 0x00};
     assert_int_equal(
-        sp__proto_get_telemetry_control(on, sizeof on, &enabled, &sampling, NULL), SP_OK);
+        sp__proto_get_telemetry_control(on, sizeof on, &enabled, &sampling, NULL),
+        SP_OK);
     assert_int_equal(enabled, 1);
     assert_true(sampling < 0);
     assert_int_equal(
@@ -950,13 +962,13 @@ static void telemetry_controls_are_read(void **state)
         sp__proto_get_telemetry_control(two, sizeof two, &enabled, &sampling, NULL),
         SP_OK);
     assert_true(sampling == 1);
-    assert_int_equal(
-        sp__proto_get_telemetry_control(filter, sizeof filter, &enabled, &sampling, NULL),
-        SP_OK);
+    assert_int_equal(sp__proto_get_telemetry_control(filter, sizeof filter, &enabled,
+                                                     &sampling, NULL),
+                     SP_OK);
     assert_int_equal(enabled, -1);
     assert_true(sampling < 0);
-    assert_int_equal(sp__proto_get_telemetry_control((const uint8_t *)"\x0a", 1, &enabled,
-                                                     &sampling, NULL),
+    assert_int_equal(sp__proto_get_telemetry_control((const uint8_t *)"\x0a", 1,
+                                                     &enabled, &sampling, NULL),
                      SP_ERR_PROTOCOL);
 }
 

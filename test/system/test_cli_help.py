@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Help, explanations, completion and the manual: they teach, and they are true."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from cli_tool import ROOT, SNAKEPIT, environment, snakepit
+
+COMMANDS = ["call", "completion", "config", "doctor", "explain", "gen", "help", "init",
+            "run", "status", "stream", "tools"]
+
+
+def test_version():
+    for words in (["--version"], ["call", "--version"]):
+        done = snakepit(*words)
+        assert (done.code, done.out, done.err) == (0, "snakepit 0.1.0\n", "")
+
+
+def test_help_lists_the_commands():
+    for words in (["help"], ["--help"], ["-h"]):
+        done = snakepit(*words)
+        assert (done.code, done.err) == (0, "")
+        listed = re.findall(r"^  (\w+) {2,}\S", done.out.split("Options")[0], re.M)
+        assert listed == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_teaches_with_an_example(command):
+    done = snakepit(command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"snakepit {command}")
+    assert f"  snakepit {command}" in done.out or command == "completion"
+    assert snakepit("help", command).out == done.out
+
+
+def test_no_command_is_a_usage_error():
+    done = snakepit()
+    assert (done.code, done.out) == (2, "")
+    assert "snakepit help" in done.err
+
+
+@pytest.mark.parametrize("words, near", [
+    (["cal"], "call"), (["steam"], "stream"), (["tolls"], "tools"),
+    (["help", "doctr"], "doctor"), (["call", "x", "--sesion=1"], "--session"),
+    (["call", "x", "--timout", "1s"], "--timeout"), (["--confg", "x"], "--config"),
+    (["explain", "SP-QUEUE-FUL"], "SP-QUEUE-FULL"), (["explain", "bakoff"], "backoff"),
+])
+def test_the_nearest_is_suggested(words, near):
+    done = snakepit(*words)
+    assert (done.code, done.out) in [(2, ""), (4, "")]
+    assert re.search(rf'did you mean "?{near}', done.err)
+
+
+@pytest.mark.parametrize("words", [
+    ["call"], ["stream"], ["run"], ["status", "x"], ["tools", "a", "b"], ["doctor", "x"],
+    ["call", "x", "--quiet=1"], ["call", "x", "--timeout"], ["--nope"], ["completion"],
+    ["stream", "x", "--count", "0"], ["run", "x", "--parallel", "1000"],
+])
+def test_wrong_usage_is_exit_code_2(words):
+    done = snakepit(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+
+
+def test_usage_errors_are_json_too():
+    done = snakepit("-o", "json", "cal")
+    assert done.code == 2
+    assert done.error["name"] == "SP-USAGE"
+
+
+def test_every_code_and_word_is_explained():
+    names = snakepit("explain", "-o", "json").json["names"]
+    assert "SP-QUEUE-FULL" in names
+    assert "backoff" in names
+    for name in names:
+        done = snakepit("explain", name)
+        assert done.code == 0
+        assert name in done.out
+        assert len(done.out) > len(name) + 20
+    assert snakepit("explain", "queue-full").out == snakepit("explain", "5").out
+    done = snakepit("explain", "call_timeout")
+    assert (done.code, done.out) == (4, "")
+    assert "snakepit config explain call_timeout" in done.err
+
+
+def test_the_manual_has_every_command_and_option():
+    page = (ROOT / "docs/man/snakepit.1.scd").read_text().replace("\\", "")
+    for command in COMMANDS:
+        assert f"*{command}" in page, command
+        for option in re.findall(r"--([a-z-]+)", snakepit(command, "--help").out):
+            assert f"--{option}" in page, (command, option)
+
+
+def complete(*words):
+    return snakepit("complete", "--", *words).lines
+
+
+def test_completion_offers_what_can_follow(tmp_path):
+    assert complete("st") == ["status", "stream"]
+    assert complete("call", "--ti") == ["--timeout="]
+    assert complete("call", "add_no", "") == []
+    assert "add" in complete("call", "")
+    assert complete("call", "pin") == ["ping", "ping_stream"]
+    assert complete("-o", "js") == ["json", "jsonl"]
+    assert complete("--output=js") == ["--output=json", "--output=jsonl"]
+    assert complete("config", "") == ["check", "explain", "show"]
+    assert complete("config", "explain", "queue") == ["queue.max", "queue_timeout"]
+    assert complete("--set", "pool.call_t") == ["pool.call_timeout="]
+    assert complete("--set=pool.call_t") == ["--set=pool.call_timeout="]
+    assert complete("explain", "SP-QUEUE-F") == ["SP-QUEUE-FULL"]
+    assert complete("run", "") == [":files"]
+    assert complete("completion", "") == ["bash", "fish", "zsh"]
+    (tmp_path / "snakepit.yaml").write_text("pools: [{name: one}, {name: other}]\n")
+    done = snakepit("complete", "--", "call", "-p", "o", cwd=tmp_path)
+    assert done.lines == ["one", "other"]
+
+
+def test_bash_completes_with_the_script():
+    script = f"""
+        PATH={SNAKEPIT.parent}:$PATH
+        source <(snakepit completion bash)
+        try() {{
+            COMP_LINE="$1" COMP_POINT=${{#1}} COMPREPLY=()
+            compopt() {{ :; }}
+            _snakepit
+            printf '%s\\n' "${{COMPREPLY[*]}}"
+        }}
+        try 'snakepit st'
+        try 'snakepit call pin'
+        try 'snakepit call --tim'
+        try 'snakepit --output=ta'
+        complete -p snakepit
+    """
+    done = subprocess.run(["bash", "--norc", "-c", script], env=environment("bash"),
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["status", "stream"]
+    assert lines[1].split() == ["ping", "ping_stream"]
+    assert lines[2].split() == ["--timeout="]
+    assert lines[3].split() == ["table"]
+    assert lines[4] == "complete -F _snakepit snakepit"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_scripts_are_sound(shell, tmp_path):
+    script = tmp_path / "script"
+    script.write_text(snakepit("completion", shell).out)
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run([shell, "-n", script], check=True, timeout=60)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""snakepit status and tools: what a pit is like, for people and for programs."""
+
+import json
+
+import pytest
+from cli_tool import on_terminal, snakepit
+
+ADAPTER = '''
+from snakepit_bridge import BaseAdapter, tool
+
+class Adapter(BaseAdapter):
+    @tool
+    def one(self, name: str, times: int = 2, rate: float = 0.1):
+        """Do one thing."""
+        return name * times
+
+    @tool
+    def steps(self, to: int):
+        """Count the steps."""
+        yield from range(to)
+'''
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "a.py").write_text(ADAPTER)
+    return tmp_path
+
+
+def test_status_is_a_table_of_pools(here):
+    (here / "snakepit.yaml").write_text(
+        "pools:\n- {name: one, adapter: a.py, size: 2}\n- {name: two, size: 1}\n")
+    done = snakepit("status", cwd=here)
+    assert (done.code, done.err) == (0, "")
+    head, one, two = [line.split() for line in done.lines]
+    assert head[:4] == ["POOL", "STATE", "WORKERS", "READY"]
+    assert one[:4] == ["one", "running", "2", "2"]
+    assert two[:4] == ["two", "running", "1", "1"]
+
+
+@pytest.mark.parametrize("words", [["-o", "wide"], ["--workers"], ["-w"]])
+def test_workers_are_listed_on_request(words):
+    done = snakepit("status", "--size", "2", *words)
+    assert done.code == 0
+    rows = [line.split() for line in done.lines]
+    assert [row[:2] for row in rows[-2:]] == [["default/0", "ready"],
+                                              ["default/1", "ready"]]
+
+
+def test_status_as_json():
+    done = snakepit("status", "-o", "json", "--size", "2", "--set", "instance=here")
+    assert done.code == 0
+    status = done.json
+    assert status["version"] == 1
+    assert (status["instance"], status["state"]) == ("here", "running")
+    pool = status["pools"][0]
+    assert (pool["name"], pool["workers"], pool["available"]) == ("default", 2, 2)
+    assert [w["state"] for w in pool["worker_list"]] == ["ready", "ready"]
+    assert all(w["pid"] > 0 and w["runtime"].startswith("python 3")
+               for w in pool["worker_list"])
+
+
+def test_a_pool_that_is_not_ready_is_degraded_or_failed(here):
+    (here / "snakepit.yaml").write_text(
+        "pools:\n- {name: good, adapter: a.py, size: 1}\n"
+        "- {name: bad, adapter: no.such:Thing, size: 1}\n")
+    done = snakepit("status", "-o", "json", cwd=here)
+    assert (done.code, done.json["state"]) in [(1, "degraded"), (2, "failed")]
+    states = {pool["name"]: pool["state"] for pool in done.json["pools"]}
+    assert states["bad"] == "failed"
+    done = snakepit("status", "-o", "json", "-p", "bad", cwd=here)
+    assert (done.code, done.json["state"]) == (2, "failed")
+    assert done.error["name"] == "SP-START-FAILED"
+
+
+def test_tools_are_a_table(here):
+    done = snakepit("tools", "-a", "a.py", cwd=here)
+    assert done.code == 0
+    assert [line.split()[0] for line in done.lines] == ["TOOL", "one", "steps"]
+    assert "name: str, times: int = 2, rate: float = 0.1" in done.lines[1]
+    assert done.lines[1].endswith("Do one thing.")
+    assert done.lines[2].split()[1] == "stream"
+
+
+def test_tools_by_name_for_completion(here):
+    assert snakepit("tools", "--names", "-a", "a.py", cwd=here).lines == ["one", "steps"]
+
+
+def test_one_tool_is_explained(here):
+    done = snakepit("tools", "one", "-a", "a.py", cwd=here)
+    assert done.code == 0
+    assert "Do one thing." in done.out
+    assert "snakepit call one name=TEXT" in done.out
+    assert "0.1" in done.out
+    # The example that is shown works.
+    done = snakepit("call", "one", "name=TEXT", "-a", "a.py", cwd=here)
+    assert done.json == "TEXTTEXT"
+
+
+def test_tools_as_json(here):
+    tools = snakepit("tools", "-o", "json", "-a", "a.py", cwd=here).json
+    assert tools["version"] == 1
+    one = tools["tools"][0]
+    assert one["name"] == "one"
+    assert one["parameters"][1] == {"name": "times", "type": "int", "description": "",
+                                    "required": False, "default": 2}
+    lines = snakepit("tools", "-o", "jsonl", "-a", "a.py", cwd=here).lines
+    assert [json.loads(line)["name"] for line in lines] == ["one", "steps"]
+    tool = snakepit("tools", "one", "-o", "json", "-a", "a.py", cwd=here).json["tool"]
+    assert tool == one
+
+
+def test_an_unknown_tool_has_near_matches(here):
+    done = snakepit("tools", "stepz", "-a", "a.py", cwd=here)
+    assert (done.code, done.out) == (4, "")
+    assert 'did you mean "steps"?' in done.err
+
+
+def test_a_pool_without_tools_says_how_to_call(here):
+    done = snakepit("tools", "-a", "none", cwd=here)
+    assert (done.code, done.out) == (0, "")
+    assert "dotted names" in done.err
+
+
+def test_colours_need_a_terminal_and_consent():
+    code, shown, _ = on_terminal("status", "--size", "1")
+    assert (code, "\x1b[1mPOOL" in shown) == (0, True)
+    for words, env in [(["--no-color"], {}), ([], {"NO_COLOR": "1"}),
+                       ([], {"TERM": "dumb"})]:
+        _, shown, _ = on_terminal("status", "--size", "1", *words, env=env)
+        assert "\x1b[1m" not in shown
+    assert "\x1b" not in snakepit("status", "--size", "1").out

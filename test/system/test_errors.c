@@ -1,0 +1,798 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything that can go wrong with a call or a worker: each has its own stable code and
+ * a message with the facts, says truly whether user code ran, and the pool goes on.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "pits.h"
+#include "processes.h"
+
+/* The pool answers as if nothing had been. */
+static void goes_on(sp_pit *pit)
+{
+    call_gives(pit, "add", "[20,22]", "42");
+}
+
+static sp_call_options options(void)
+{
+    return (sp_call_options){.size = sizeof(sp_call_options)};
+}
+
+/* ---- refused before anything is sent ---- */
+
+static void an_unknown_tool_is_refused_with_near_matches(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    const sp_error *err = call_fails(pit, "ecko", "", NULL, SP_ERR_NO_TOOL);
+    assert_string_equal(err->message,
+                        "pool default has no tool \"ecko\"; near matches: echo");
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    assert_int_equal(err->attempts, 0);
+    assert_string_equal(sp_error_name(err->code), "SP-NO-TOOL");
+    assert_int_equal(stats_of(pit).requests, 0);
+    goes_on(pit);
+}
+
+static void an_unknown_pool_is_refused_with_near_matches(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options to = options();
+    to.pool = "defualt";
+    call_fails(pit, "add", "[1]", &to, SP_ERR_NO_POOL);
+    assert_string_equal(last_error()->message,
+                        "no pool \"defualt\"; near matches: default");
+    sp_pool_stats stats;
+    assert_int_equal(sp_pool_stats_get(pit, "x", &stats, NULL), SP_ERR_NO_POOL);
+    assert_int_equal(sp_pool_workers_get(pit, "x", NULL, 0, NULL), SP_ERR_NO_POOL);
+    assert_int_equal(sp_pool_tools_get(pit, "x", NULL, NULL, NULL), SP_ERR_NO_POOL);
+    goes_on(pit);
+}
+
+static void bad_json_is_refused_with_its_place(void **state)
+{
+    static const char *const bad[] = {"{",      "[1,]",    "{\"a\":}",    "{'a':1}", "{a:1}",
+                                      "[1 2]",  "[01]",    "[1.]",        "[\"\n\"]", "[tru]",
+                                      "[1]x",   "[\"\\x\"]", "[\"\\ud800\"]", "[NaN]",
+                                      "[\"",    "]",       "[1e]",        "[+1]"};
+    sp_pit *pit = pit_of_probes(1);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        const sp_error *err = call_fails(pit, "echo", bad[i], NULL, SP_ERR_BAD_JSON);
+        assert_has(err->message, "offset");
+        assert_int_equal(err->executed, SP_EXECUTED_NO);
+    }
+    goes_on(pit);
+}
+
+static void invalid_utf8_is_refused(void **state)
+{
+    static const char *const bad[] = {"[\"\xff\"]",     "[\"\xc3\"]",         "[\"\xc0\x80\"]",
+                                      "[\"\xed\xa0\x80\"]", "[\"\xf4\x90\x80\x80\"]",
+                                      "{\"\x80\":1}"};
+    sp_pit *pit = pit_of_probes(1);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        (void)call_fails(pit, "echo", bad[i], NULL, SP_ERR_BAD_JSON);
+        assert_has(last_error()->message, "UTF-8");
+    }
+    goes_on(pit);
+}
+
+static void arguments_are_an_object_or_an_array(void **state)
+{
+    static const char *const bad[] = {"1", "\"text\"", "null", "true", " 5 "};
+    sp_pit *pit = pit_of_probes(1);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        (void)call_fails(pit, "echo", bad[i], NULL, SP_ERR_BAD_ARGS);
+    }
+    goes_on(pit);
+}
+
+static void nesting_beyond_512_is_refused(void **state)
+{
+    char text[2100];
+    sp_pit *pit = pit_of_probes(1);
+    for (int depth = 1000; depth >= 512; depth -= 488) {
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        text[2 * depth] = '\0';
+        if (depth > 512) {
+            call_fails(pit, "echo", text, NULL, SP_ERR_TOO_DEEP);
+            assert_has(last_error()->message, "512");
+        } else {
+            (void)call(pit, "echo", text, NULL);
+        }
+    }
+    goes_on(pit);
+}
+
+static void an_argument_over_the_limit_is_refused(void **state)
+{
+    char args[2001];
+    sp_pool_options pool = pool_of_probes(1);
+    pool.request_max_bytes = 1000;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    memset(args, ' ', sizeof args);
+    memcpy(args, "[1,2]", 5);
+    args[1000] = '\0';
+    call_gives(pit, "add", args, "3");
+    args[1000] = ' ';
+    args[1001] = '\0';
+    call_fails(pit, "add", args, NULL, SP_ERR_TOO_BIG);
+    assert_string_equal(last_error()->message, "the arguments have 1001 bytes, pool default "
+                                               "takes at most 1000 (request_max)");
+    goes_on(pit);
+}
+
+static void a_result_over_the_limit_is_its_own_error(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.response_max_bytes = 10000;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    const sp_error *err = call_fails(pit, "text", "[20000]", NULL, SP_ERR_TOO_BIG);
+    assert_int_not_equal(err->executed, SP_EXECUTED_NO);
+    goes_on(pit);
+}
+
+/* ---- refused by the tool ---- */
+
+static void wrong_arguments_are_told_apart_from_exceptions(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    (void)call_fails(pit, "add", "{}", NULL, SP_ERR_BAD_ARGS);
+    assert_has(last_error()->message, "a");
+    (void)call_fails(pit, "add", "{\"a\":1,\"c\":2}", NULL, SP_ERR_BAD_ARGS);
+    (void)call_fails(pit, "add", "[1,2,3]", NULL, SP_ERR_BAD_ARGS);
+    (void)call_fails(pit, "where", "[1]", NULL, SP_ERR_BAD_ARGS);
+    assert_int_equal(stats_of(pit).errors, 4);
+    goes_on(pit);
+}
+
+static void arguments_of_the_wrong_type_are_refused_by_the_tool(void **state)
+{
+    sp_pool_options pool = pool_of_showcases(1);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    const sp_error *err =
+        call_fails(pit, "add", "{\"a\":\"two\",\"b\":3}", NULL, SP_ERR_BAD_ARGS);
+    assert_has(err->message, "must be a number");
+    (void)call_fails(pit, "compute", "{\"operation\":\"dance\",\"a\":1,\"b\":2}", NULL,
+                     SP_ERR_BAD_ARGS);
+    call_gives(pit, "add", "{\"a\":2,\"b\":3}", "{\"result\":5}");
+}
+
+static void an_exception_brings_type_message_and_traceback(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    const sp_error *err =
+        call_fails(pit, "fail", "{\"message\":\"no \xc3\xa4pfel\"}", NULL, SP_ERR_REMOTE);
+    assert_string_equal(err->remote_type, "ValueError");
+    assert_string_equal(err->remote_message, "no \xc3\xa4pfel");
+    assert_has(err->remote_trace, "Traceback (most recent call last)");
+    assert_has(err->remote_trace, "probe.py");
+    assert_has(err->message, "ValueError: no \xc3\xa4pfel");
+    assert_int_equal(err->executed, SP_EXECUTED_YES);
+    assert_int_equal(err->worker_pid, worker_at(pit, 0).pid);
+    assert_int_equal(err->attempts, 1);
+    goes_on(pit);
+}
+
+/* ---- time and room ---- */
+
+static void a_full_queue_refuses_at_once(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.queue_max = 2;
+    pool.queue_timeout_ms = patience_ms(30000);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_id held = hold_start(pit, "h", NULL);
+    sp_id first = call_start(pit, "add", "[1]", NULL);
+    sp_id second = call_start(pit, "add", "[2]", NULL);
+    const sp_error *err = call_fails(pit, "add", "[3]", NULL, SP_ERR_QUEUE_FULL);
+    assert_string_equal(err->message,
+                        "2 calls already wait in pool default, its limit (queue.max)");
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    assert_int_equal(sp_error_is_retryable(err->code), 1);
+    sp_pool_stats stats = stats_of(pit);
+    assert_int_equal(stats.pool_saturated, 1);
+    assert_int_equal(stats.queued, 2);
+    assert_int_equal(stats.queued_peak, 2);
+    assert_int_equal(stats.queue_max, 2);
+    const struct seen *event = event_await(pit, SP_EVENT_POOL_SATURATED, 1);
+    assert_string_equal(event->pool, "default");
+    assert_in_range(event->time_unix_ms / 1000, (uint64_t)time(NULL) - 3600,
+                    (uint64_t)time(NULL) + 1);
+    hold_release("h");
+    (void)call_wait(pit, held);
+    assert_string_equal(call_wait(pit, first)->json, "2");
+    assert_string_equal(call_wait(pit, second)->json, "3");
+    goes_on(pit);
+}
+
+static void a_call_that_waits_too_long_leaves_the_queue(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.queue_timeout_ms = 50;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_id held = hold_start(pit, "h", NULL);
+    const sp_error *err = call_fails(pit, "add", "[1]", NULL, SP_ERR_QUEUE_TIMEOUT);
+    assert_has(err->message, "no worker of pool default became free within");
+    assert_has(err->message, "1 busy");
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    assert_int_equal(err->attempts, 0);
+    assert_int_equal(stats_of(pit).queue_timeouts, 1);
+    assert_int_equal(stats_of(pit).queued, 0);
+    hold_release("h");
+    (void)call_wait(pit, held);
+    goes_on(pit);
+}
+
+static void a_calls_own_queue_timeout_overrides_the_pools(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options impatient = options();
+    impatient.queue_timeout_ms = 30;
+    sp_id held = hold_start(pit, "h", NULL);
+    call_fails(pit, "add", "[1]", &impatient, SP_ERR_QUEUE_TIMEOUT);
+    hold_release("h");
+    (void)call_wait(pit, held);
+}
+
+static void a_call_that_runs_too_long_is_ended(void **state)
+{
+    char args[400];
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options brief = options();
+    brief.timeout_ms = 100;
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
+    const sp_error *err = call_fails(pit, "polite", args, &brief, SP_ERR_TIMEOUT);
+    assert_string_equal(err->message,
+                        "\"polite\" did not end within 100 ms (it was with a worker)");
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    UNTIL(file_exists(leak_path("p.cleaned"))); /* it was interrupted, and cleaned up */
+    assert_int_equal(stats_of(pit).call_timeouts, 1);
+    goes_on(pit);
+    assert_int_equal(stats_of(pit).workers_died, 0);
+}
+
+static void the_deadline_covers_queue_and_run_together(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options brief = options();
+    brief.timeout_ms = 60;
+    sp_id held = hold_start(pit, "h", NULL);
+    const sp_error *err = call_fails(pit, "add", "[1]", &brief, SP_ERR_TIMEOUT);
+    assert_has(err->message, "it waited for a worker");
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    hold_release("h");
+    (void)call_wait(pit, held);
+    goes_on(pit);
+}
+
+/* ---- cancelled ---- */
+
+static void a_running_call_is_cancelled_and_cleans_up(void **state)
+{
+    char args[400];
+    sp_pit *pit = pit_of_probes(1);
+    int pid = worker_at(pit, 0).pid;
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
+    sp_id id = call_start(pit, "polite", args, NULL);
+    UNTIL(file_exists(leak_path("p")));
+    assert_int_equal(sp_call_cancel(pit, id, last_error()), 0);
+    const sp_error *err = call_wait_fails(pit, id, SP_ERR_CANCELLED);
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    UNTIL(file_exists(leak_path("p.cleaned")));
+    goes_on(pit);
+    assert_int_equal(worker_at(pit, 0).pid, pid);
+    assert_int_equal(stats_of(pit).cancelled, 1);
+}
+
+static void a_waiting_call_is_cancelled_in_the_queue(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_id held = hold_start(pit, "h", NULL);
+    sp_id id = call_start(pit, "add", "[1]", NULL);
+    assert_int_equal(sp_call_cancel(pit, id, NULL), 0);
+    const sp_error *err = call_wait_fails(pit, id, SP_ERR_CANCELLED);
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    assert_int_equal(err->attempts, 0);
+    hold_release("h");
+    (void)call_wait(pit, held);
+}
+
+static void cancelling_what_has_ended_is_no_error(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_id id = call_start(pit, "add", "[1]", NULL);
+    assert_string_equal(call_wait(pit, id)->json, "2");
+    assert_int_equal(sp_call_cancel(pit, id, last_error()), 0);
+    assert_int_equal(sp_call_cancel(pit, 999999, last_error()), 0);
+    assert_int_equal(sp_call_cancel(pit, 0, last_error()), 0);
+    goes_on(pit);
+    assert_int_equal(stats_of(pit).cancelled, 0);
+}
+
+static void a_call_that_does_not_stop_costs_its_worker(void **state)
+{
+    char args[400];
+    sp_pool_options pool = pool_of_probes(1);
+    pool.cancel_grace_ms = 200;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    int pid = worker_at(pit, 0).pid;
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
+    sp_id id = call_start(pit, "stubborn", args, NULL);
+    UNTIL(file_exists(leak_path("p")));
+    assert_int_equal(sp_call_cancel(pit, id, NULL), 0);
+    call_wait_fails(pit, id, SP_ERR_CANCELLED); /* at once, whatever the worker does */
+    const struct seen *event = event_await(pit, SP_EVENT_WORKER_DIED, 1);
+    assert_int_equal(event->pid, pid);
+    assert_has(event->message, "went on with a cancelled call for 200 ms");
+    goes_on(pit);
+    assert_int_not_equal(worker_at(pit, 0).pid, pid);
+    assert_int_equal(worker_at(pit, 0).restarts, 1);
+}
+
+/* ---- workers that die in a call ---- */
+
+static void a_worker_that_exits_is_told_with_status_and_last_words(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    int pid = worker_at(pit, 0).pid;
+    const sp_error *err = call_fails(
+        pit, "end", "{\"status\":7,\"line\":\"out of cheese\"}", NULL, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->worker_pid, pid);
+    assert_int_equal(err->worker_exit, 7);
+    assert_int_equal(err->worker_signal, 0);
+    assert_has(err->message, "exited with status 7");
+    assert_has(err->worker_stderr, "out of cheese\n");
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    assert_int_equal(err->attempts, 1);
+    const struct seen *event = event_await(pit, SP_EVENT_WORKER_DIED, 1);
+    assert_int_equal(event->exit_status, 7);
+    assert_int_equal(event->pid, pid);
+    goes_on(pit);
+    assert_int_equal(stats_of(pit).workers_died, 1);
+}
+
+static void a_worker_that_crashes_is_told_with_its_signal(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    const sp_error *err = call_fails(pit, "crash", "", NULL, SP_ERR_WORKER_DIED);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_int_equal(err->worker_signal, SIGSEGV);
+    assert_int_equal(err->worker_exit, -1);
+    assert_has(err->message, "SIGSEGV");
+    assert_has(err->worker_stderr, "in crash"); /* where it was, in Python's words */
+#else
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+#endif
+    goes_on(pit);
+}
+
+static void a_worker_that_is_killed_from_outside_is_replaced(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    int pid = worker_at(pit, 0).pid;
+    sp_id held = hold_start(pit, "h", NULL);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    const sp_error *err = call_wait_fails(pit, held, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->worker_signal, SIGKILL);
+    assert_int_equal(err->worker_pid, pid);
+    goes_on(pit);
+}
+
+static void an_idle_worker_that_dies_is_replaced(void **state)
+{
+    sp_pit *pit = pit_of_probes(2);
+    int pid = worker_at(pit, 1).pid;
+    assert_int_equal(kill(pid, SIGTERM), 0); /* it ends in good order, but unasked */
+    const struct seen *event = event_await(pit, SP_EVENT_WORKER_DIED, 1);
+    assert_int_equal(event->pid, pid);
+    assert_int_equal(event->exit_status, 0);
+    (void)event_await(pit, SP_EVENT_WORKER_READY, 3);
+    assert_int_equal(workers_in(pit, SP_WORKER_READY), 2);
+    goes_on(pit);
+}
+
+static void a_worker_that_hangs_with_the_lock_held_is_killed(void **state)
+{
+    char args[400];
+    sp_pool_options pool = pool_of_probes(1);
+    pool.cancel_grace_ms = 150;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    int pid = worker_at(pit, 0).pid;
+    sp_call_options brief = options();
+    brief.timeout_ms = patience_ms(300);
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
+    call_fails(pit, "hang", args, &brief, SP_ERR_TIMEOUT);
+    assert_int_equal(last_error()->executed, SP_EXECUTED_UNKNOWN);
+    const struct seen *event = event_await(pit, SP_EVENT_WORKER_DIED, 1);
+    assert_int_equal(event->pid, pid);
+    assert_int_equal(event->signal, SIGKILL);
+    goes_on(pit);
+}
+
+static void a_busy_worker_answers_its_health_checks(void **state)
+{
+    char args[400];
+    sp_pool_options pool = pool_of_probes(1);
+    pool.health_interval_ms = 20;
+    pool.cancel_grace_ms = 150;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
+    sp_call_options brief = options();
+    brief.timeout_ms = 600; /* thirty checks, while it holds the interpreter's lock */
+    call_fails(pit, "hang", args, &brief, SP_ERR_TIMEOUT);
+    assert_int_equal(event_count(SP_EVENT_HEALTH_FAILED), 0);
+    (void)event_await(pit, SP_EVENT_WORKER_DIED, 1);
+    assert_int_equal(event_count(SP_EVENT_HEALTH_FAILED), 0);
+    goes_on(pit);
+}
+
+static void a_stopped_worker_fails_its_health_check(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.health_interval_ms = patience_ms(100);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    const sp_error *err = call_fails(pit, "stop_itself", "", NULL, SP_ERR_WORKER_DIED);
+    assert_has(err->message, "did not answer a PING");
+    assert_int_equal(err->worker_signal, SIGKILL);
+    (void)event_await(pit, SP_EVENT_HEALTH_FAILED, 1);
+    goes_on(pit);
+}
+
+static void garbage_on_the_connection_breaks_the_protocol(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    int pid = worker_at(pit, 0).pid;
+    const sp_error *err = call_fails(pit, "garbage", "", NULL, SP_ERR_PROTOCOL);
+    assert_int_equal(err->worker_pid, pid);
+    assert_has(err->message, "broke the protocol");
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    goes_on(pit);
+    assert_int_not_equal(worker_at(pit, 0).pid, pid);
+}
+
+static void a_flood_of_output_stops_nobody(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options patient = options();
+    patient.timeout_ms = patience_ms(50000);
+    const char *json = call(pit, "flood", "[100]", &patient)->json;
+    assert_string_equal(json, "100");
+    goes_on(pit);
+    (void)event_await(pit, SP_EVENT_WORKER_OUTPUT, 1);
+    assert_true(event_count(SP_EVENT_WORKER_OUTPUT) <= 5000); /* of a million lines */
+}
+
+static void what_a_worker_prints_is_told(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    (void)call(pit, "say", "[\"hello from below\"]", NULL);
+    const struct seen *event = event_await(pit, SP_EVENT_WORKER_OUTPUT, 1);
+    assert_string_equal(event->message, "hello from below");
+    assert_int_equal(event->pid, worker_at(pit, 0).pid);
+}
+
+/* ---- sent again ---- */
+
+static void an_idempotent_call_is_sent_again(void **state)
+{
+    char args[400];
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options again = options();
+    again.flags = SP_CALL_IDEMPOTENT;
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("once"));
+    const sp_result *result = call(pit, "end_once", args, &again);
+    assert_string_equal(result->json, "\"survived\"");
+    assert_int_equal(result->attempts, 2);
+    assert_int_equal(result->worker_pid, worker_at(pit, 0).pid);
+    assert_int_equal(stats_of(pit).retried, 1);
+    assert_int_equal(stats_of(pit).errors, 0);
+}
+
+static void other_calls_that_ran_are_not(void **state)
+{
+    char args[400];
+    sp_pit *pit = pit_of_probes(1);
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("once"));
+    const sp_error *err = call_fails(pit, "end_once", args, NULL, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    assert_int_equal(err->attempts, 1);
+    assert_int_equal(stats_of(pit).retried, 0);
+}
+
+static void a_call_that_kills_every_worker_is_given_up(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_call_options again = options();
+    again.flags = SP_CALL_IDEMPOTENT;
+    const sp_error *err = call_fails(pit, "end", "[9]", &again, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->attempts, 3);
+    assert_int_equal(err->worker_exit, 9);
+    goes_on(pit);
+}
+
+/* Calls known to be short are sent ahead to a busy worker. When it dies, those behind
+ * the running one have not begun, and nobody sees more than a short delay. */
+static void calls_that_had_not_begun_are_sent_again(void **state)
+{
+    char args[400];
+    sp_id waiting[8];
+    sp_pit *pit = pit_of_probes(1);
+    for (int i = 0; i < 200; i++) { /* learn that both are short */
+        (void)call(pit, "act", "", NULL);
+        (void)call(pit, "add", "[1]", NULL);
+    }
+    sp_id held = call_start(pit, "act", hold_args("h", args, sizeof args), NULL);
+    hold_await("h");
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        waiting[i] = call_start(pit, "add", "[1]", NULL);
+    }
+    uint32_t sent_ahead = worker_at(pit, 0).in_flight - 1;
+    hold_release("h");
+    const sp_error *err = call_wait_fails(pit, held, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    assert_int_equal(err->worker_exit, 6);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        const sp_result *result = call_wait(pit, waiting[i]);
+        assert_string_equal(result->json, "2");
+        assert_int_equal(result->attempts, i < sent_ahead ? 2 : 1);
+    }
+    assert_int_equal(stats_of(pit).retried, sent_ahead);
+    assert_true(sent_ahead >= 1);
+}
+
+/* ---- workers that do not start ---- */
+
+static const sp_error *start_fails(const sp_pool_options *pool, int code, sp_pit **ret_pit)
+{
+    sp_pit *pit = pit_open(pool, 1);
+    int rc = sp_pit_await_ready(pit, patience_ms(20000), last_error());
+    if (rc != code) {
+        fail_msg("waiting gave %s: %s", sp_error_name(rc), last_error()->message);
+    }
+    assert_int_equal(last_error()->code, code);
+    *ret_pit = pit;
+    return last_error();
+}
+
+static void an_adapter_that_does_not_import_fails_with_its_traceback(void **state)
+{
+    sp_pit *pit;
+    sp_pool_options pool = pool_of_probes(2);
+    pool.adapter = path_of_python("broken_import.py");
+    const sp_error *err = start_fails(&pool, SP_ERR_START_FAILED, &pit);
+    assert_has(err->message, "ModuleNotFoundError");
+    assert_string_equal(err->remote_type, "ModuleNotFoundError");
+    assert_has(err->remote_message, "a_module_that_nobody_has");
+    assert_has(err->remote_trace, "broken_import.py");
+    assert_has(err->worker_stderr, "a_module_that_nobody_has");
+    /* Calls are told the same at once, and nothing is started in vain. */
+    call_fails(pit, "add", "[1]", NULL, SP_ERR_START_FAILED);
+    assert_has(last_error()->remote_trace, "broken_import.py");
+    assert_int_equal(last_error()->executed, SP_EXECUTED_NO);
+    assert_true(stats_of(pit).workers_started <= 2);
+}
+
+static void calls_made_before_the_failure_are_told_too(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.adapter = path_of_python("broken_import.py");
+    sp_pit *pit = pit_open(&pool, 1);
+    call_fails(pit, "add", "[1]", NULL, SP_ERR_START_FAILED);
+    assert_has(last_error()->message, "ModuleNotFoundError");
+}
+
+static void an_adapter_without_a_class_of_that_name_is_refused(void **state)
+{
+    sp_pit *pit;
+    char adapter[600];
+    sp_pool_options pool = pool_of_probes(1);
+    (void)snprintf(adapter, sizeof adapter, "%s:Nobody", path_of_python("probe.py"));
+    pool.adapter = adapter;
+    const sp_error *err = start_fails(&pool, SP_ERR_START_FAILED, &pit);
+    assert_string_equal(err->remote_type, "AttributeError");
+    assert_has(err->remote_message, "Nobody");
+}
+
+static void a_start_that_fails_for_now_is_tried_again(void **state)
+{
+    char variable[400];
+    const char *set[] = {variable, NULL, NULL};
+    sp_pool_options pool = pool_of_probes(1);
+    (void)snprintf(variable, sizeof variable, "PROBE_MAY_START=%s", leak_path("may"));
+    if (pool.env_set != NULL) {
+        set[1] = pool.env_set[0];
+    }
+    pool.env_set = set;
+    pool.adapter = path_of_python("broken_start.py");
+    sp_pit *pit = pit_open(&pool, 1);
+    (void)event_await(pit, SP_EVENT_WORKER_DIED, 2);
+    call_fails(pit, "ping", "", NULL, SP_ERR_START_FAILED);
+    assert_string_equal(last_error()->remote_type, "ConnectionError");
+    file_write(leak_path("may"), "");
+    assert_int_equal(sp_pit_await_ready(pit, patience_ms(20000), last_error()), 0);
+    call_gives(pit, "ping", "", "\"pong\"");
+}
+
+static void a_worker_that_never_gets_ready_is_killed_and_quoted(void **state)
+{
+    sp_pit *pit;
+    sp_pool_options pool = pool_of_program("never_ready", NULL, 1);
+    pool.init_timeout_ms = 150;
+    pool.queue_timeout_ms = patience_ms(30000);
+    pit = pit_open(&pool, 1);
+    const sp_error *err = call_fails(pit, "x", "", NULL, SP_ERR_START_TIMEOUT);
+    assert_has(err->message, "was not ready after 150 ms and was killed");
+    assert_has(err->worker_stderr, "thinking about it");
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    int rc = sp_pit_await_ready(pit, 50, last_error());
+    assert_int_equal(rc, SP_ERR_NOT_READY);
+    assert_has(last_error()->message, "0 of 1 workers are ready after 50 ms");
+    assert_has(last_error()->message, "was not ready after 150 ms");
+}
+
+static void an_adapter_that_never_gets_ready_is_killed_too(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.adapter = path_of_python("slow_start.py");
+    pool.init_timeout_ms = patience_ms(1000);
+    pool.queue_timeout_ms = patience_ms(30000);
+    sp_pit *pit = pit_open(&pool, 1);
+    const sp_error *err = call_fails(pit, "nothing", "", NULL, SP_ERR_START_TIMEOUT);
+    assert_has(err->worker_stderr, "loading for ever");
+}
+
+static void a_worker_that_exits_before_it_is_ready_is_quoted(void **state)
+{
+    sp_pool_options pool = pool_of_program("exits", "3", 1);
+    pool.queue_timeout_ms = patience_ms(30000);
+    sp_pit *pit = pit_open(&pool, 1);
+    const sp_error *err = call_fails(pit, "x", "", NULL, SP_ERR_START_FAILED);
+    assert_has(err->message, "exited with status 3 before it was ready");
+    assert_int_equal(err->worker_exit, 3);
+    assert_has(err->worker_stderr, "line 30 before the end\n");
+    assert_null(strstr(err->worker_stderr, "line 10 before")); /* the last ones only */
+    /* It is tried again and again, later and later. */
+    (void)event_await(pit, SP_EVENT_WORKER_DIED, 3);
+}
+
+static void a_worker_that_exits_with_78_is_not_tried_again(void **state)
+{
+    sp_pit *pit;
+    sp_pool_options pool = pool_of_program("exits", "78", 1);
+    const sp_error *err = start_fails(&pool, SP_ERR_START_FAILED, &pit);
+    assert_int_equal(err->worker_exit, 78);
+    assert_int_equal(stats_of(pit).workers_started, 1);
+}
+
+static void a_worker_that_refuses_says_why(void **state)
+{
+    sp_pit *pit;
+    sp_pool_options pool = pool_of_program("refuses", "permanent", 1);
+    const sp_error *err = start_fails(&pool, SP_ERR_START_FAILED, &pit);
+    assert_string_equal(err->message, "NoLicence: the licence has run out");
+    assert_string_equal(err->remote_trace, "where: here\nwhy: so\n");
+    call_fails(pit, "x", "", NULL, SP_ERR_START_FAILED);
+    assert_int_equal(stats_of(pit).workers_started, 1);
+}
+
+static void a_worker_that_writes_garbage_at_its_start_is_killed(void **state)
+{
+    static const char *const where[] = {"call", "host"};
+    for (size_t i = 0; i < COUNT_OF(where); i++) {
+        sp_pool_options pool = pool_of_program("garbage", where[i], 1);
+        pool.queue_timeout_ms = patience_ms(30000);
+        sp_pit *pit = pit_open(&pool, 1);
+        const sp_error *err = call_fails(pit, "x", "", NULL, SP_ERR_PROTOCOL);
+        assert_has(err->message, "broke the protocol");
+        assert_int_equal(err->executed, SP_EXECUTED_NO);
+        pit_close(pit);
+    }
+}
+
+static void a_missing_interpreter_fails_the_opening(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.python = "/no/such/python3";
+    sp_pit_options pit_options = {.size = sizeof pit_options, .pools = &pool,
+                                  .pools_count = 1};
+    sp_pit *pit = NULL;
+    assert_int_equal(sp_pit_open(&pit_options, &pit, last_error()), SP_ERR_NOT_FOUND);
+    assert_string_equal(last_error()->message,
+                        "pool default: /no/such/python3 is not an executable file");
+    assert_null(pit);
+    sp_error_clear(last_error());
+}
+
+static void an_interpreter_that_vanishes_fails_the_start(void **state)
+{
+    sp_pit *pit;
+    char program[300];
+    static const char *command[] = {NULL, NULL};
+    (void)snprintf(program, sizeof program, "%s", leak_path("script"));
+    FILE *file = fopen(program, "we");
+    assert_non_null(file);
+    (void)fputs("#!/no/such/interpreter\n", file); /* exists, cannot be run */
+    (void)fclose(file);
+    assert_int_equal(chmod(program, 0755), 0);
+    command[0] = program;
+    sp_pool_options pool = {.size = sizeof pool, .runtime = "exec", .command = command,
+                            .workers = 1};
+    const sp_error *err = start_fails(&pool, SP_ERR_START_FAILED, &pit);
+    assert_int_equal(err->os_errno, 2);
+    assert_has(err->message, "No such file or directory");
+}
+
+static void an_answer_that_is_no_json_is_told(void **state)
+{
+    sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_result result = {0};
+    int rc = sp_execute(pit, "bad_answer", sp_text(""), NULL, &result, last_error());
+    /* The host forwards results without reading them; a caller that parses them will
+     * see. What matters here: nothing breaks. */
+    assert_true(rc == 0 || rc == SP_ERR_PROTOCOL || rc == SP_ERR_REMOTE);
+    sp_result_clear(&result);
+    call_gives(pit, "echo", "{\"a\":1}", "{\"a\":1}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_unknown_tool_is_refused_with_near_matches),
+        TEST(an_unknown_pool_is_refused_with_near_matches),
+        TEST(bad_json_is_refused_with_its_place),
+        TEST(invalid_utf8_is_refused),
+        TEST(arguments_are_an_object_or_an_array),
+        TEST(nesting_beyond_512_is_refused),
+        TEST(an_argument_over_the_limit_is_refused),
+        TEST(a_result_over_the_limit_is_its_own_error),
+        TEST(wrong_arguments_are_told_apart_from_exceptions),
+        TEST(arguments_of_the_wrong_type_are_refused_by_the_tool),
+        TEST(an_exception_brings_type_message_and_traceback),
+        TEST(a_full_queue_refuses_at_once),
+        TEST(a_call_that_waits_too_long_leaves_the_queue),
+        TEST(a_calls_own_queue_timeout_overrides_the_pools),
+        TEST(a_call_that_runs_too_long_is_ended),
+        TEST(the_deadline_covers_queue_and_run_together),
+        TEST(a_running_call_is_cancelled_and_cleans_up),
+        TEST(a_waiting_call_is_cancelled_in_the_queue),
+        TEST(cancelling_what_has_ended_is_no_error),
+        TEST(a_call_that_does_not_stop_costs_its_worker),
+        TEST(a_worker_that_exits_is_told_with_status_and_last_words),
+        TEST(a_worker_that_crashes_is_told_with_its_signal),
+        TEST(a_worker_that_is_killed_from_outside_is_replaced),
+        TEST(an_idle_worker_that_dies_is_replaced),
+        TEST(a_worker_that_hangs_with_the_lock_held_is_killed),
+        TEST(a_busy_worker_answers_its_health_checks),
+        TEST(a_stopped_worker_fails_its_health_check),
+        TEST(garbage_on_the_connection_breaks_the_protocol),
+        TEST(a_flood_of_output_stops_nobody),
+        TEST(what_a_worker_prints_is_told),
+        TEST(an_idempotent_call_is_sent_again),
+        TEST(other_calls_that_ran_are_not),
+        TEST(a_call_that_kills_every_worker_is_given_up),
+        TEST(calls_that_had_not_begun_are_sent_again),
+        TEST(an_adapter_that_does_not_import_fails_with_its_traceback),
+        TEST(calls_made_before_the_failure_are_told_too),
+        TEST(an_adapter_without_a_class_of_that_name_is_refused),
+        TEST(a_start_that_fails_for_now_is_tried_again),
+        TEST(a_worker_that_never_gets_ready_is_killed_and_quoted),
+        TEST(an_adapter_that_never_gets_ready_is_killed_too),
+        TEST(a_worker_that_exits_before_it_is_ready_is_quoted),
+        TEST(a_worker_that_exits_with_78_is_not_tried_again),
+        TEST(a_worker_that_refuses_says_why),
+        TEST(a_worker_that_writes_garbage_at_its_start_is_killed),
+        TEST(a_missing_interpreter_fails_the_opening),
+        TEST(an_interpreter_that_vanishes_fails_the_start),
+        TEST(an_answer_that_is_no_json_is_told),
+    };
+    return RUN_SYSTEM_TESTS("errors", tests);
+}
