@@ -57,7 +57,7 @@ static int scan(struct process *all, int max)
     DIR *proc = opendir("/proc");
     struct dirent *entry;
     while (proc != NULL && count < max && (entry = readdir(proc)) != NULL) {
-        int pid = atoi(entry->d_name);
+        int pid = (int)strtol(entry->d_name, NULL, 10);
         count += pid > 0 && read_process(pid, &all[count]);
     }
     if (proc != NULL) {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "pool/schedule.h"
@@ -348,7 +349,7 @@ static void refuse_full(struct pool *pool, struct request *request)
                    pool->queue.length, pool->name);
     pool->stats.pool_saturated++;
     sp_event event = {.kind = SP_EVENT_POOL_SATURATED,
-                      .time_unix_ms = sp__loop_now_ms(pool->shop->loop),
+                      .time_unix_ms = sp__unix_ns() / 1000000u,
                       .pool = pool->name,
                       .exit_status = -1,
                       .message = message};

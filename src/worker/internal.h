@@ -21,6 +21,9 @@ void sp__worker_on_announced(struct worker *worker, struct proto_announce *annou
 void sp__worker_on_connected(struct worker *worker);
 void sp__worker_on_broken(void *user, const sp_error *why);
 void sp__worker_on_goaway(struct worker *worker);
+/* A call has ended for its caller, but user code may go on with it: no new calls until
+ * it is over, and the end of the worker when it is not over within cancel_grace_ms. */
+void sp__worker_abandon(struct worker *worker, uint32_t stream_id);
 void sp__worker_on_host_broken(void *user, const sp_error *why);
 
 #endif

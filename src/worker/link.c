@@ -194,6 +194,10 @@ static void call_end(void *user, struct h2_stream *stream, const struct h2_statu
     sp_error failure = {0};
     failure_of_status(status, &failure);
     failure.worker_pid = worker->pid;
+    if (failure.code == SP_ERR_TIMEOUT || failure.code == SP_ERR_CANCELLED) {
+        /* The worker's runtime gave the call up, which need not have ended user code. */
+        sp__worker_abandon(worker, call->stream_id);
+    }
     call_ended(call, &failure);
     sp_error_clear(&failure);
 }

@@ -181,7 +181,7 @@ static void stuck_due(struct timer *timer, uint64_t now_ms)
     }
 }
 
-static void abandon(struct worker *worker, uint32_t stream_id)
+void sp__worker_abandon(struct worker *worker, uint32_t stream_id)
 {
     size_t max = sizeof worker->abandoned / sizeof worker->abandoned[0];
     uint64_t grace_ms = worker->spec->cancel_grace_ms;
@@ -207,7 +207,7 @@ int sp__worker_cancel(struct worker_call *call)
         sp__channel_touch(&worker->calls);
     }
     if (started && !call->replied) {
-        abandon(worker, call->stream_id);
+        sp__worker_abandon(worker, call->stream_id);
     }
     sp__list_remove(&call->on_worker);
     worker->estimate_us -= call->estimate_us;
@@ -272,8 +272,7 @@ void sp__worker_on_broken(void *user, const sp_error *why)
             sp__worker_connect(worker);
             break;
         }
-        begin_stopping(worker, WHY_LOST, LOST_GRACE_MS);
-        break;
+        /* fall through */
     case WORKER_READY:
         begin_stopping(worker, why->code == SP_ERR_PROTOCOL ? WHY_PROTOCOL : WHY_LOST,
                        why->code == SP_ERR_PROTOCOL ? 0 : LOST_GRACE_MS);

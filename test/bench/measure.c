@@ -252,7 +252,7 @@ int processes_with(const char *entry)
     struct dirent *item;
     while ((item = readdir(proc)) != NULL) {
         if (item->d_name[0] >= '1' && item->d_name[0] <= '9' &&
-            atoi(item->d_name) != getpid()) {
+            strtol(item->d_name, NULL, 10) != getpid()) {
             count += has_entry(item->d_name, entry);
         }
     }

@@ -27,6 +27,9 @@ def environment(mark, **more):
     env.update(SNAKEPIT_PYTHON=PYTHON, SNAKEPIT_TEST_MARK=mark, LC_ALL="C.UTF-8",
                PYTHONDONTWRITEBYTECODE="1")
     env.pop("NO_COLOR", None)
+    # A sanitizer's library must be in the workers' interpreter before the bridge is.
+    if "SNAKEPIT_TEST_PRELOAD" in os.environ:
+        env["LD_PRELOAD"] = os.environ["SNAKEPIT_TEST_PRELOAD"]
     env.update({k: v for k, v in more.items() if v is not None})
     return {k: v for k, v in env.items() if v != ""}
 

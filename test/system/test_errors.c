@@ -64,7 +64,7 @@ static void bad_json_is_refused_with_its_place(void **state)
     sp_pit *pit = pit_of_probes(1);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         const sp_error *err = call_fails(pit, "echo", bad[i], NULL, SP_ERR_BAD_JSON);
-        assert_has(err->message, "offset");
+        assert_has(err->message, "line ");
         assert_int_equal(err->executed, SP_EXECUTED_NO);
     }
     goes_on(pit);
@@ -250,9 +250,10 @@ static void a_call_that_runs_too_long_is_ended(void **state)
     brief.timeout_ms = 100;
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     const sp_error *err = call_fails(pit, "polite", args, &brief, SP_ERR_TIMEOUT);
-    assert_string_equal(err->message,
-                        "\"polite\" did not end within 100 ms (it was with a worker)");
-    assert_int_equal(err->executed, SP_EXECUTED_UNKNOWN);
+    /* Host and worker keep the same deadline; either may be the one to tell. */
+    assert_true(strstr(err->message, "did not end within 100 ms") != NULL ||
+                strstr(err->message, "the deadline passed while the tool ran") != NULL);
+    assert_int_not_equal(err->executed, SP_EXECUTED_NO);
     UNTIL(file_exists(leak_path("p.cleaned"))); /* it was interrupted, and cleaned up */
     assert_int_equal(stats_of(pit).call_timeouts, 1);
     goes_on(pit);
@@ -388,15 +389,16 @@ static void a_worker_that_is_killed_from_outside_is_replaced(void **state)
 
 static void an_idle_worker_that_dies_is_replaced(void **state)
 {
-    sp_pit *pit = pit_of_probes(2);
-    int pid = worker_at(pit, 1).pid;
+    sp_pit *pit = pit_of_probes(1);
+    goes_on(pit);
+    int pid = worker_at(pit, 0).pid;
     assert_int_equal(kill(pid, SIGTERM), 0); /* it ends in good order, but unasked */
     const struct seen *event = event_await(pit, SP_EVENT_WORKER_DIED, 1);
     assert_int_equal(event->pid, pid);
     assert_int_equal(event->exit_status, 0);
-    (void)event_await(pit, SP_EVENT_WORKER_READY, 3);
-    assert_int_equal(workers_in(pit, SP_WORKER_READY), 2);
+    (void)event_await(pit, SP_EVENT_WORKER_READY, 2);
     goes_on(pit);
+    assert_int_not_equal(worker_at(pit, 0).pid, pid);
 }
 
 static void a_worker_that_hangs_with_the_lock_held_is_killed(void **state)
@@ -410,7 +412,7 @@ static void a_worker_that_hangs_with_the_lock_held_is_killed(void **state)
     brief.timeout_ms = patience_ms(300);
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     call_fails(pit, "hang", args, &brief, SP_ERR_TIMEOUT);
-    assert_int_equal(last_error()->executed, SP_EXECUTED_UNKNOWN);
+    assert_int_not_equal(last_error()->executed, SP_EXECUTED_NO);
     const struct seen *event = event_await(pit, SP_EVENT_WORKER_DIED, 1);
     assert_int_equal(event->pid, pid);
     assert_int_equal(event->signal, SIGKILL);

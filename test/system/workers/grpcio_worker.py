@@ -113,16 +113,14 @@ def count(arguments, context):
 
 
 def forever(arguments, context):
-    """Until it is cancelled; with nothing to wait for but the reader."""
-    closed = threading.Event()
-    context.add_callback(closed.set)
-    i = 0
-    while not closed.is_set():
-        yield {"i": i, "padding": "x" * 1000}
-        i += 1
-        if i == 1:
-            note("streaming")
-    note("stream cancelled")
+    """Without an end. grpcio drops the generator when the caller has left."""
+    try:
+        i = 0
+        while True:
+            yield {"i": i, "padding": "x" * 1000}
+            i += 1
+    finally:
+        note("stream cancelled")
 
 
 def break_off(arguments, context):

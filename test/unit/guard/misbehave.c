@@ -41,7 +41,7 @@ static int show_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir)) {
+        if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != dirfd(dir)) {
             dprintf(1, "%s ", entry->d_name);
         }
     }
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
         return show_state();
     }
     if (strcmp(what, "exit") == 0) {
-        return atoi(argv[2]);
+        return (int)strtol(argv[2], NULL, 10);
     }
     if (strcmp(what, "crash") == 0) {
         return crash();

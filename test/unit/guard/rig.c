@@ -208,7 +208,7 @@ int watch_next(int fd)
 {
     char text[32];
     read_lines(fd, text, sizeof text, 1);
-    return watch(atoi(text));
+    return watch((pid_t)strtol(text, NULL, 10));
 }
 
 /* Whether a watched process ends in time; closes the descriptor. */
