@@ -361,7 +361,9 @@ void talk_hold(int hold, int drop)
     deaths = hold ? 0 : deaths;
     if (!hold) {
         erase_locked();
-        (void)fwrite(held.data, 1, drop ? 0 : held.size, stderr);
+        if (!drop && held.size > 0) {
+            (void)fwrite(held.data, 1, held.size, stderr);
+        }
         text_free(&held);
     }
     (void)pthread_mutex_unlock(&lock);

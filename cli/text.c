@@ -52,18 +52,14 @@ void text_add(struct text *text, const void *data, size_t size)
 
 void text_printf(struct text *text, const char *format, ...)
 {
+    char *part = NULL;
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(NULL, 0, format, args);
+    int length = vasprintf(&part, format, args);
     va_end(args);
-    if (length < 0) {
-        return;
-    }
-    reserve(text, (size_t)length);
-    va_start(args, format);
-    (void)vsnprintf(text->data + text->size, (size_t)length + 1, format, args);
-    va_end(args);
-    text->size += (size_t)length;
+    need(length < 0 ? NULL : part);
+    text_add(text, part, (size_t)length);
+    free(part);
 }
 
 const char *text_c(struct text *text)

@@ -557,12 +557,18 @@ static void call_ended(struct worker_call *call, sp_error *failure, struct worke
     }
 }
 
+static void worker_free(struct worker *worker)
+{
+    sp__flow_pull(worker->owner, worker);
+}
+
 static const struct worker_events worker_events = {
     .on_spawned = sp__pool_worker_spawned,
     .on_ready = sp__pool_worker_ready,
     .on_stopping = sp__pool_worker_stopping,
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
+    .on_free = worker_free,
     .on_hung = sp__pool_worker_hung,
     .on_reply = reply_came,
     .on_chunk = chunk_came,

@@ -5,7 +5,7 @@
  * Every native worker announces its tools; the first announcement fills the table and
  * later ones only add. From then on an unknown name is refused on the caller's thread,
  * before anything is queued. Pools whose workers run any function, or say nothing of
- * their tools, refuse nothing.
+ * their tools, refuse nothing. A configured list of names narrows what workers announce.
  *
  * Entries are never removed while the pool lives, so a pointer to one stays good; names
  * that were only called, not announced, are kept up to a limit.
@@ -101,6 +101,12 @@ static struct tool *find_or_insert(struct tools *tools, const char *name)
     return tool != NULL ? tool : insert(tools, name);
 }
 
+/* May it be called? Under lock. */
+static int is_offered(const struct tool *tool)
+{
+    return tool->announced || tool->declared;
+}
+
 int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
                        sp_error *err)
 {
@@ -108,7 +114,11 @@ int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
     pthread_mutex_lock(&tools->lock);
     for (size_t i = 0; rc == SP_OK && i < announce->tools_count; i++) {
         struct proto_tool *spec = &announce->tools[i];
-        struct tool *tool = find_or_insert(tools, spec->name);
+        struct tool *tool = tools->declared ? find(tools, spec->name)
+                                            : find_or_insert(tools, spec->name);
+        if (tools->declared && (tool == NULL || !tool->declared)) {
+            continue; /* the worker can do it, but this pool does not offer it */
+        }
         if (tool == NULL) {
             rc = sp__fail(err, SP_ERR_NOMEM, "no memory for the list of tools");
         } else if (!tool->announced) {
@@ -117,7 +127,7 @@ int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
             *spec = (struct proto_tool){0};
         }
     }
-    tools->known = !announce->accepts_any;
+    tools->known = tools->declared || !announce->accepts_any;
     pthread_mutex_unlock(&tools->lock);
     return rc;
 }
@@ -128,22 +138,14 @@ int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *e
     pthread_mutex_lock(&tools->lock);
     for (size_t i = 0; rc == SP_OK && names[i] != NULL; i++) {
         struct tool *tool = find_or_insert(tools, names[i]);
-        char *name = sp__strdup(names[i]);
-        char *description = sp__strdup("");
-        if (tool == NULL || name == NULL || description == NULL) {
-            sp__free(name);
-            sp__free(description);
+        if (tool == NULL) {
             rc = sp__fail(err, SP_ERR_NOMEM, "no memory for the list of commands");
-        } else if (tool->announced) {
-            sp__free(name);
-            sp__free(description);
         } else {
-            tool->announced = 1;
-            tool->spec = (struct proto_tool){.name = name, .description = description,
-                                             .streaming = -1};
+            tool->declared = 1;
         }
     }
     tools->known = 1;
+    tools->declared = 1;
     pthread_mutex_unlock(&tools->lock);
     return rc;
 }
@@ -166,7 +168,7 @@ static int refuse_unknown(struct tools *tools, const char *name, const char *poo
     char text[256];
     sp__near_init(&near, name);
     for (size_t i = 0; i < tools->capacity; i++) {
-        if (tools->table[i] != NULL && tools->table[i]->announced) {
+        if (tools->table[i] != NULL && is_offered(tools->table[i])) {
             sp__near_offer(&near, tools->table[i]->name);
         }
     }
@@ -180,8 +182,8 @@ int sp__tools_check(struct tools *tools, const char *name, int streaming,
     int rc = SP_OK;
     pthread_mutex_lock(&tools->lock);
     const struct tool *tool = find(tools, name);
-    if (tool != NULL && tool->announced) {
-        if (tool->spec.streaming == 1 && !streaming) {
+    if (tool != NULL && is_offered(tool)) {
+        if (tool->announced && tool->spec.streaming && !streaming) {
             rc = sp__fail(err, SP_ERR_BAD_ARGS,
                           "tool \"%s\" answers a stream: open it as one", name);
         }
@@ -192,18 +194,28 @@ int sp__tools_check(struct tools *tools, const char *name, int streaming,
     return rc;
 }
 
+/* A tool as it was when it was asked for. */
+struct listed {
+    const struct tool *tool;
+    int announced; /* then `spec` is complete and is not changed any more */
+};
+
 static int by_name(const void *a, const void *b)
 {
-    return strcmp((*(struct tool *const *)a)->name, (*(struct tool *const *)b)->name);
+    return strcmp(((const struct listed *)a)->tool->name,
+                  ((const struct listed *)b)->tool->name);
 }
 
-static void tell(const struct tool *tool, void (*cb)(const sp_tool_info *, void *),
+static void tell(const struct listed *listed, void (*cb)(const sp_tool_info *, void *),
                  void *user_data)
 {
-    size_t n = tool->spec.params_count;
+    static const struct proto_tool nothing_known;
+    const struct proto_tool *spec =
+        listed->announced ? &listed->tool->spec : &nothing_known;
+    size_t n = spec->params_count;
     sp_tool_parameter *params = sp__calloc(n == 0 ? 1 : n, sizeof *params);
     for (size_t i = 0; params != NULL && i < n; i++) {
-        const struct proto_param *param = &tool->spec.params[i];
+        const struct proto_param *param = &spec->params[i];
         params[i] = (sp_tool_parameter){
             .name = param->name,
             .type = param->type,
@@ -212,9 +224,10 @@ static void tell(const struct tool *tool, void (*cb)(const sp_tool_info *, void 
             .default_json = param->default_json,
         };
     }
-    sp_tool_info info = {.name = tool->name,
-                         .description = tool->spec.description,
-                         .streaming = tool->spec.streaming == 1,
+    sp_tool_info info = {.name = listed->tool->name,
+                         .description =
+                             spec->description != NULL ? spec->description : "",
+                         .streaming = spec->streaming,
                          .parameters_count = params != NULL ? n : 0,
                          .parameters = params};
     cb(&info, user_data);
@@ -225,21 +238,21 @@ int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *)
                    void *user_data)
 {
     pthread_mutex_lock(&tools->lock);
-    struct tool **list = sp__calloc(tools->length + 1, sizeof *list);
+    struct listed *list = sp__calloc(tools->length + 1, sizeof *list);
     size_t n = 0;
     for (size_t i = 0; list != NULL && i < tools->capacity; i++) {
-        if (tools->table[i] != NULL && tools->table[i]->announced) {
-            list[n++] = tools->table[i];
+        const struct tool *tool = tools->table[i];
+        if (tool != NULL && is_offered(tool)) {
+            list[n++] = (struct listed){.tool = tool, .announced = tool->announced};
         }
     }
     pthread_mutex_unlock(&tools->lock);
     if (list == NULL) {
         return SP_ERR_NOMEM;
     }
-    /* Entries are not removed and their announced parts not changed: no lock needed. */
-    qsort(list, n, sizeof(struct tool *), by_name);
+    qsort(list, n, sizeof *list, by_name);
     for (size_t i = 0; cb != NULL && i < n; i++) {
-        tell(list[i], cb, user_data);
+        tell(&list[i], cb, user_data);
     }
     sp__free(list);
     return (int)n;

@@ -15,6 +15,7 @@ enum { TOOLS_LEARNED_MAX = 4096 }; /* names remembered beyond those announced */
 struct tool {
     char *name;
     uint32_t average_us;  /* 0: never ran */
+    int declared;         /* it is on the configured list */
     int announced;
     struct proto_tool spec; /* owned when announced */
 };
@@ -25,6 +26,7 @@ struct tools {
     size_t capacity;
     size_t length;
     int known;                /* the list is complete: others are refused */
+    int declared;             /* it was configured: what else is announced is left out */
 };
 
 void sp__tools_init(struct tools *tools);
@@ -33,7 +35,8 @@ void sp__tools_fini(struct tools *tools);
 /* Move an announcement's tools in. accepts_any: its list is not the whole truth. */
 int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
                        sp_error *err) SP_MUST_CHECK;
-/* The same from a configured list of names. */
+/* A configured list of names: these may be called and no others, whatever workers
+ * announce, which then only describes them. */
 int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *err)
     SP_MUST_CHECK;
 
@@ -46,7 +49,7 @@ struct tool *sp__tools_of(struct tools *tools, const char *name);
 int sp__tools_check(struct tools *tools, const char *name, int streaming,
                     const char *pool, sp_error *err) SP_MUST_CHECK;
 
-/* Any thread: every announced tool in the order of names. */
+/* Any thread: every tool on offer in the order of names. */
 int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *),
                    void *user_data);
 

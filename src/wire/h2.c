@@ -183,8 +183,8 @@ static void request_came(struct h2 *h2, struct h2_stream *stream)
 static void take_status(struct h2 *h2, struct h2_stream *stream)
 {
     struct h2_block *block = &h2->block;
-    if (stream->status >= 0) {
-        return; /* one of our own making came first */
+    if (stream->status >= 0 || stream->block != NULL) {
+        return; /* one came before, perhaps of our own making */
     }
     stream->status = block->grpc_status;
     if (block->message == NULL && block->details == NULL && block->count == 0) {
@@ -202,7 +202,9 @@ static void response_came(struct h2 *h2, struct h2_stream *stream, int is_end)
 {
     struct h2_block *block = &h2->block;
     if (stream->headers_in) {
-        take_status(h2, stream);
+        if (is_end) {
+            take_status(h2, stream);
+        }
         return;
     }
     if (block->http_status >= 100 && block->http_status < 200) {

@@ -21,6 +21,13 @@
 
 /* ---- characters ---- */
 
+/* No bytes may come as a NULL pointer, with which C allows no arithmetic. */
+static const uint8_t *start_of(const char *text, size_t n)
+{
+    static const uint8_t nothing;
+    return n == 0 ? &nothing : (const uint8_t *)text;
+}
+
 #define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /* Not zero when one of eight bytes is '"', '\\', below ' ' or above 0x7f. */
@@ -95,7 +102,7 @@ static size_t utf8_size(const uint8_t *p, const uint8_t *end)
 
 int sp__json_is_utf8(const char *text, size_t n)
 {
-    const uint8_t *p = (const uint8_t *)text;
+    const uint8_t *p = start_of(text, n);
     const uint8_t *end = p + n;
     while (p < end) {
         uint64_t w;
@@ -498,8 +505,7 @@ static int report(const struct reading *r, unsigned depth_max, sp_error *err)
 int sp__json_read(const char *text, size_t n, unsigned depth_max,
                   const struct json_handler *handler, void *user, sp_error *err)
 {
-    static const uint8_t nothing;
-    const uint8_t *start = n == 0 ? &nothing : (const uint8_t *)text;
+    const uint8_t *start = start_of(text, n);
     struct reading r = {.start = start,
                         .end = start + n,
                         .at = start,
@@ -567,7 +573,7 @@ static uint8_t plain_escape(uint8_t c)
 
 size_t sp__json_unescape(const char *raw, size_t n, char *out)
 {
-    const uint8_t *p = (const uint8_t *)raw;
+    const uint8_t *p = start_of(raw, n);
     const uint8_t *end = p + n;
     uint8_t *to = (uint8_t *)out;
     while (p < end) {
@@ -636,7 +642,7 @@ static size_t put_special(const uint8_t *p, const uint8_t *end, char out[8],
 int sp__json_put_string(struct sp_buffer *out, const char *text, size_t n,
                         sp_error *err)
 {
-    const uint8_t *p = (const uint8_t *)text;
+    const uint8_t *p = start_of(text, n);
     const uint8_t *end = p + n;
     size_t start = out->size;
     int rc = sp__buf_append(out, "\"", 1, err);
@@ -732,7 +738,7 @@ static const uint8_t *skip_value(const uint8_t *p, const uint8_t *end)
 int sp__json_next_member(const char *object, size_t n, size_t *pos,
                          struct json_member *ret)
 {
-    const uint8_t *start = (const uint8_t *)object;
+    const uint8_t *start = start_of(object, n);
     const uint8_t *end = start + n;
     const uint8_t *p = skip_space(start + *pos, end);
     /* At the beginning stands '{', between members ',', at the end '}'. */
@@ -762,9 +768,9 @@ int sp__json_next_member(const char *object, size_t n, size_t *pos,
 
 char sp__json_kind(const char *text, size_t n)
 {
-    const uint8_t *start = (const uint8_t *)text;
-    const uint8_t *p = n == 0 ? start : skip_space(start, start + n);
-    if (n == 0 || p == start + n) {
+    const uint8_t *start = start_of(text, n);
+    const uint8_t *p = skip_space(start, start + n);
+    if (p == start + n) {
         return 0;
     }
     switch (*p) {

@@ -33,17 +33,20 @@ static char *text_of(const char *text)
 
 /* ---- protobuf-c ---- */
 
+/* user_data: an int that remembers that memory was short, or NULL. */
 static void *alloc_cb(void *user_data, size_t size)
 {
-    return sp__malloc(size);
+    void *memory = sp__malloc(size);
+    if (memory == NULL && user_data != NULL) {
+        *(int *)user_data = 1;
+    }
+    return memory;
 }
 
 static void free_cb(void *user_data, void *memory)
 {
     sp__free(memory);
 }
-
-static ProtobufCAllocator allocator = {.alloc = alloc_cb, .free = free_cb};
 
 int sp__proto_pack(struct sp_buffer *out, const ProtobufCMessage *message,
                    sp_error *err)
@@ -68,10 +71,14 @@ ProtobufCMessage *sp__proto_unpack(const ProtobufCMessageDescriptor *descriptor,
                        descriptor->short_name, size, (int)UNPACK_MAX);
         return NULL;
     }
+    int no_memory = 0;
+    ProtobufCAllocator allocator = {
+        .alloc = alloc_cb, .free = free_cb, .allocator_data = &no_memory};
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, size,
                                                           size == 0 ? &nothing : data);
-    if (message == NULL) {
-        /* protobuf-c does not say which: malformed bytes are the likely reason. */
+    if (message == NULL && no_memory) {
+        (void)sp__fail(err, SP_ERR_NOMEM, "no memory for a %s", descriptor->short_name);
+    } else if (message == NULL) {
         (void)sp__proto_malformed(err, descriptor->short_name);
     }
     return message;
@@ -79,6 +86,7 @@ ProtobufCMessage *sp__proto_unpack(const ProtobufCMessageDescriptor *descriptor,
 
 void sp__proto_unpack_free(ProtobufCMessage *message)
 {
+    static ProtobufCAllocator allocator = {.alloc = alloc_cb, .free = free_cb};
     protobuf_c_message_free_unpacked(message, &allocator);
 }
 
@@ -200,11 +208,13 @@ static void get_param(const Param *from, struct proto_param *to, int *failed)
     to->name = copy(from->name, failed);
     to->type = copy(from->type, failed);
     to->description = copy(from->description, failed);
-    if (from->default_value != NULL && !from->required) {
-        to->default_json = sp__strndup((const char *)from->default_value->value.data,
-                                       from->default_value->value.len);
+    const Google__Protobuf__Any *any = from->default_value;
+    if (from->required) {
+        to->default_json = NULL;
+    } else if (any != NULL && any->value.len > 0) {
+        to->default_json = sp__strndup((const char *)any->value.data, any->value.len);
         *failed |= to->default_json == NULL;
-    } else if (!from->required) {
+    } else {
         to->default_json = copy("null", failed); /* optional, without saying what */
     }
 }

@@ -24,6 +24,7 @@
 
 enum {
     LOST_GRACE_MS = 500,     /* from a broken connection to SIGKILL */
+    STUCK_PAUSE_MAX_MS = 50, /* between two looks at a cancelled call's user code */
     EXIT_CONFIG = 78,        /* EX_CONFIG: starting it again is useless */
     TAIL_LINES = 12          /* of its output, in errors */
 };
@@ -173,25 +174,44 @@ int sp__worker_is_stuck(struct worker *worker)
     return kept > 0;
 }
 
+/* Nothing on the wire says that a cancelled call has left user code; the page does, and
+ * is looked at again and again meanwhile. */
 static void stuck_due(struct timer *timer, uint64_t now_ms)
 {
     struct worker *worker = ITEM(timer, struct worker, stuck);
-    if (worker->state == WORKER_READY && sp__worker_is_stuck(worker)) {
-        sp__worker_kill(worker, WHY_STUCK);
+    if (worker->state != WORKER_READY) {
+        return;
     }
+    if (!sp__worker_is_stuck(worker)) {
+        worker->events->on_free(worker);
+        return;
+    }
+    if (now_ms >= worker->stuck_until_ms) {
+        sp__worker_kill(worker, WHY_STUCK);
+        return;
+    }
+    uint64_t next_ms = now_ms + worker->stuck_pause_ms;
+    worker->stuck_pause_ms = worker->stuck_pause_ms * 2 < STUCK_PAUSE_MAX_MS
+                                 ? worker->stuck_pause_ms * 2
+                                 : STUCK_PAUSE_MAX_MS;
+    sp__timer_set(worker->shop->loop, timer,
+                  next_ms < worker->stuck_until_ms ? next_ms : worker->stuck_until_ms);
 }
 
 void sp__worker_abandon(struct worker *worker, uint32_t stream_id)
 {
     size_t max = sizeof worker->abandoned / sizeof worker->abandoned[0];
     uint64_t grace_ms = worker->spec->cancel_grace_ms;
-    if (worker->page == NULL || worker->abandoned_count == max) {
+    uint64_t now_ms = sp__loop_now_ms(worker->shop->loop);
+    if (worker->page == NULL || worker->state != WORKER_READY ||
+        worker->abandoned_count == max) {
         return;
     }
     worker->abandoned[worker->abandoned_count++] = stream_id;
-    if (grace_ms != SP_UNLIMITED && worker->stuck.node.at == 0) {
-        sp__timer_set(worker->shop->loop, &worker->stuck,
-                      sp__loop_now_ms(worker->shop->loop) + grace_ms);
+    if (worker->stuck.node.at == 0) {
+        worker->stuck_until_ms = grace_ms == SP_UNLIMITED ? SP_UNLIMITED : now_ms + grace_ms;
+        worker->stuck_pause_ms = 1;
+        sp__timer_set(worker->shop->loop, &worker->stuck, now_ms + 1);
     }
 }
 

@@ -87,6 +87,8 @@ struct worker_events {
     /* It is reaped and its calls have ended; the owner frees it with sp__worker_free(). */
     void (*on_dead)(struct worker *worker, const struct worker_death *death);
     void (*on_line)(struct worker *worker, const char *line);
+    /* A cancelled call has left user code: it takes calls again. */
+    void (*on_free)(struct worker *worker);
     /* It did not answer a PING in time and is being killed. */
     void (*on_hung)(struct worker *worker);
     /* The answer of a unary call; on_end follows. */
@@ -122,7 +124,9 @@ struct worker {
     struct worker_page *page; /* NULL for stock workers */
     struct timer deadline;    /* STARTING: the start's; STOPPING: the killer's */
     struct timer health;
-    struct timer stuck;       /* a cancelled call must leave user code until then */
+    struct timer stuck;       /* looks whether cancelled calls have left user code */
+    uint64_t stuck_until_ms;  /* they must have by then */
+    uint64_t stuck_pause_ms;  /* between two looks, growing */
     struct timer connect;     /* stock workers: the next try */
     struct list in_flight;    /* worker_call.on_worker */
     uint64_t estimate_us;     /* sum over in_flight */

@@ -37,7 +37,7 @@ static void every_value_comes_back_as_it_went(void **state)
         "123456789012345678901234567890", /* beyond 64 bits */
         "-9223372036854775808", "[1,[2,[3,[4]]]]",
         "{\"a\":{\"b\":[1,null,true]},\"\":0}", "\"text with \\\"quotes\\\" and \\\\\"",
-        "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8d\"", "\"a\\u0000b\"", "\"\\n\\t\"",
+        "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8d\"", "\"a\\u0000b\"", "\"\\ud800\"", "\"\\n\\t\"",
     };
     char args[256];
     sp_pit *pit = pit_of_probes(1);

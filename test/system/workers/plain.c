@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker in C, as libsnakepit-worker's own header describes one: echo gives back its
- * arguments, count streams numbers, bad_answer answers with something that is no JSON.
+ * arguments, count streams numbers, bad_answer answers with something that is no JSON,
+ * end says that it runs (PATH.held), waits to be let go (PATH.go) and ends the process.
+ * With the argument "wide" it promises to run four calls at once and runs one.
  */
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "snakepit/worker.h"
 
@@ -46,6 +51,23 @@ static int count(sp_job *job, sp_error *err)
     return count_on(job, err);
 }
 
+/* {"path":"..."} without escapes, as the tests write it. */
+static void end_when_released(sp_bytes args)
+{
+    char path[300];
+    char file[310];
+    const char *begin = memchr(args.data, ':', args.size);
+    size_t n = args.size - (size_t)(begin - (const char *)args.data);
+    (void)snprintf(path, sizeof path, "%.*s", (int)n - 4, begin + 2);
+    (void)snprintf(file, sizeof file, "%s.held", path);
+    (void)close(open(file, O_CREAT | O_WRONLY, 0600));
+    (void)snprintf(file, sizeof file, "%s.go", path);
+    while (access(file, F_OK) != 0) {
+        (void)poll(NULL, 0, 2);
+    }
+    _exit(6);
+}
+
 static int work(sp_job *job, sp_error *err)
 {
     const char *tool = sp_job_tool(job);
@@ -54,6 +76,9 @@ static int work(sp_job *job, sp_error *err)
     }
     if (strcmp(tool, "count") == 0) {
         return count(job, err);
+    }
+    if (strcmp(tool, "end") == 0) {
+        end_when_released(sp_job_args(job));
     }
     if (strcmp(tool, "bad_answer") == 0) {
         return sp_job_reply(job, sp_text("{not json"), NULL, (sp_bytes){0}, err);
@@ -69,6 +94,7 @@ static int serve(sp_worker *worker, sp_error *err)
     static const sp_tool tools[] = {
         {.size = sizeof(sp_tool), .name = "echo", .description = "gives back"},
         {.size = sizeof(sp_tool), .name = "count", .streaming = 1},
+        {.size = sizeof(sp_tool), .name = "end"},
         {.size = sizeof(sp_tool), .name = "bad_answer"},
         {.size = sizeof(sp_tool), .name = "fail"},
     };
@@ -86,11 +112,13 @@ static int serve(sp_worker *worker, sp_error *err)
     return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     sp_worker *worker;
     sp_error err = {0};
-    int rc = sp_worker_open(NULL, &worker, &err);
+    int wide = argc > 1 && strcmp(argv[1], "wide") == 0;
+    sp_worker_options options = {.size = sizeof options, .threads = wide ? 4 : 1};
+    int rc = sp_worker_open(&options, &worker, &err);
     if (rc == 0) {
         rc = serve(worker, &err);
         sp_worker_close(worker);

@@ -128,6 +128,37 @@ static void declared_commands_are_the_whole_truth(void **state)
     sp__tools_fini(&tools);
 }
 
+static void an_announcement_describes_declared_commands_and_adds_none(void **state)
+{
+    struct tools tools;
+    const char *const names[] = {"numbers", "one", NULL};
+    const char *const announced[] = {"numbers", "two"};
+    sp__tools_init(&tools);
+    assert_int_equal(sp__tools_declare(&tools, names, NULL), 0);
+    announce(&tools, announced, 2, 1);
+    assert_int_equal(sp__tools_each(&tools, NULL, NULL), 2);
+    assert_int_equal(sp__tools_check(&tools, "two", 1, "p", NULL), SP_ERR_NO_TOOL);
+    assert_int_equal(sp__tools_check(&tools, "one", 0, "p", NULL), 0);
+    assert_int_equal(sp__tools_check(&tools, "numbers", 0, "p", NULL), SP_ERR_BAD_ARGS);
+    assert_int_equal(sp__tools_check(&tools, "numbers", 1, "p", NULL), 0);
+    sp__tools_fini(&tools);
+}
+
+static void a_declared_list_narrows_workers_that_run_anything(void **state)
+{
+    struct tools tools;
+    const char *const names[] = {"one", NULL};
+    struct proto_announce message = announce_of(some, 3, 0);
+    message.accepts_any = 1;
+    sp__tools_init(&tools);
+    assert_int_equal(sp__tools_declare(&tools, names, NULL), 0);
+    assert_int_equal(sp__tools_announce(&tools, &message, NULL), 0);
+    sp__proto_announce_fini(&message);
+    assert_int_equal(sp__tools_check(&tools, "one", 0, "p", NULL), 0);
+    assert_int_equal(sp__tools_check(&tools, "ping", 0, "p", NULL), SP_ERR_NO_TOOL);
+    sp__tools_fini(&tools);
+}
+
 struct listing {
     char text[256];
 };
@@ -234,6 +265,8 @@ int main(void)
         TEST(a_second_announcement_only_adds),
         TEST(workers_that_run_anything_refuse_nothing),
         TEST(declared_commands_are_the_whole_truth),
+        TEST(an_announcement_describes_declared_commands_and_adds_none),
+        TEST(a_declared_list_narrows_workers_that_run_anything),
         TEST(tools_are_listed_by_name),
         TEST(an_entry_stays_where_it_is_while_the_table_grows),
         TEST(only_so_many_names_are_learnt),

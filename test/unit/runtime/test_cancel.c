@@ -193,10 +193,10 @@ static void calls_on_several_threads_are_interrupted_one_by_one(void **state)
     rig_close(rig);
 }
 
-static void cancelling_at_random_leaves_nothing_behind(void **state)
+static void cancel_at_random(uint32_t threads)
 {
-    enum { ROUNDS = 300, FLIGHT = 24 };
-    struct rig *rig = rig_new(NULL);
+    enum { ROUNDS = 200, FLIGHT = 24 };
+    struct rig *rig = rig_new(&(sp_worker_options){.threads = threads});
     rig->take_interrupts = 1;
     rig_start(rig);
     struct peer_call *calls[FLIGHT] = {0};
@@ -227,6 +227,16 @@ static void cancelling_at_random_leaves_nothing_behind(void **state)
     rig_close(rig);
 }
 
+static void cancelling_at_random_leaves_nothing_behind(void **state)
+{
+    cancel_at_random(1);
+}
+
+static void cancelling_at_random_on_several_threads_leaves_nothing_behind(void **state)
+{
+    cancel_at_random(4);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
@@ -240,6 +250,7 @@ int main(void)
         CASE(the_deadline_of_a_stream_ends_it),
         CASE(calls_on_several_threads_are_interrupted_one_by_one),
         CASE(cancelling_at_random_leaves_nothing_behind),
+        CASE(cancelling_at_random_on_several_threads_leaves_nothing_behind),
     };
 #undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,6 +139,7 @@ static void serve(int fd, uint64_t n)
     if (sp_worker_announce(the_worker, NULL) < 0) {
         _exit(98);
     }
+    uint64_t before = sp__mem_calls();
     sp__mem_fail_at(n, 0);
     int rc;
     while ((rc = sp_worker_next(the_worker, &job, NULL)) != 0) {
@@ -146,7 +147,7 @@ static void serve(int fd, uint64_t n)
             run(job);
         }
     }
-    uint64_t made = sp__mem_calls();
+    uint64_t made = sp__mem_calls() - before;
     sp__mem_fail_at(0, 0);
     sp_worker_close(the_worker);
     _exit(sp__mem_live() != live ? 97 : made < n ? 1 : 0);

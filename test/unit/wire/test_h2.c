@@ -254,6 +254,42 @@ static void headers_can_come_before_any_message(void **state)
     pair_free(pair);
 }
 
+static void accept_and_finish(struct heard *heard)
+{
+    assert_int_equal(sp__h2_accept(heard->stream, NULL), SP_OK);
+    assert_int_equal(sp__h2_accept(heard->stream, NULL), SP_OK); /* twice is fine */
+    pair_finish(heard);
+    assert_int_equal(sp__h2_accept(heard->stream, NULL), SP_ERR_CLOSED);
+}
+
+static void an_empty_stream_may_end_in_the_turn_it_began(void **state)
+{
+    for (int trusted = 0; trusted < 2; trusted++) {
+        const struct h2_options options = {.trusted = trusted};
+        struct pair *pair = pair_new(&options, &options);
+        pair->on_half_close = accept_and_finish;
+        struct heard *call = pair_open(pair, "x", 1);
+        pair_run(pair);
+        assert_int_equal(pair->broken, 0);
+        assert_int_equal(call->headers_came, 1);
+        assert_int_equal(call->messages, 0);
+        assert_int_equal(call->ends, 1);
+        assert_int_equal(call->grpc_status, 0);
+        pair_free(pair);
+    }
+}
+
+static void stream_numbers_are_counted_down(void **state)
+{
+    struct pair *pair = echoing(NULL, NULL);
+    assert_int_equal(sp__h2_ids_left(pair->client), 1u << 30);
+    struct heard *call = pair_open(pair, "x", 1);
+    assert_int_equal(sp__h2_ids_left(pair->client), (1u << 30) - 1);
+    assert_int_equal(sp__h2_stream_id(call->stream), 1);
+    assert_ptr_equal(sp__h2_of(call->stream), pair->client);
+    pair_free(pair);
+}
+
 static void a_request_may_have_no_message(void **state)
 {
     struct pair *pair = pair_new(NULL, NULL);
@@ -742,6 +778,8 @@ int main(void)
         TEST(a_server_streams_many_messages),
         TEST(both_sides_stream_in_turns),
         TEST(headers_can_come_before_any_message),
+        TEST(an_empty_stream_may_end_in_the_turn_it_began),
+        TEST(stream_numbers_are_counted_down),
         TEST(a_request_may_have_no_message),
         TEST(calls_may_be_opened_inside_callbacks),
         TEST(the_deadline_arrives),

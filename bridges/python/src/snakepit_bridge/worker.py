@@ -140,9 +140,22 @@ def serve(worker, tools):
     worker.serve(tools.table, tools.resolve, _serve, _substitute)
 
 
+def _is_ours(trace):
+    file = trace.tb_frame.f_code.co_filename
+    return file.startswith((os.path.dirname(__file__) + os.sep, "<frozen importlib"))
+
+
+def _without_our_frames(exception):
+    """The exception with the traceback from the adapter's own code on."""
+    trace = exception.__traceback__
+    while trace is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return exception.with_traceback(trace)
+
+
 def refuse(worker, exception, permanent):
     """Tell the host that the worker cannot start, and whoever reads stderr too."""
-    kind, message, trace = _serve.describe(exception, True)
+    kind, message, trace = _serve.describe(_without_our_frames(exception), True)
     sys.stderr.write(trace or f"{kind}: {message}\n")
     worker.refuse(permanent, kind, message, trace)
 

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Every example does what it says, and leaves no process behind."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+import peers
+
+EXAMPLES = peers.ROOT / "examples"
+PROGRAMS = peers.BUILD / "examples"
+FIBONACCI = [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]
+
+
+@pytest.fixture
+def mark(tmp_path):
+    """A word in the environment that everything an example starts inherits."""
+    return f"SNAKEPIT_TEST_MARK={tmp_path}"
+
+
+def processes_with(mark):
+    """Who has the mark: whatever an example has left."""
+    found = []
+    for folder in os.listdir("/proc"):
+        if folder.isdigit():
+            try:
+                with open(f"/proc/{folder}/environ", "rb") as environ:
+                    marked = mark.encode() in environ.read().split(b"\0")
+            except OSError:
+                continue  # it has ended, or is nobody of ours
+            if marked:
+                found.append(int(folder))
+    return found
+
+
+def run_example(mark, *command, **options):
+    """What an example prints."""
+    name, _, value = mark.partition("=")
+    environment = dict(os.environ, SNAKEPIT=str(peers.CLI), **{name: value})
+    done = peers.run(*command, env=environment, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert processes_with(mark) == []
+    return done.stdout.splitlines()
+
+
+def test_hello_prints_the_sum(mark):
+    assert run_example(mark, PROGRAMS / "01_hello") == ['{"result":8}']
+
+
+def test_stream_prints_ten_numbers_and_leaves_an_endless_stream(mark):
+    lines = run_example(mark, PROGRAMS / "02_stream")
+    chunks = [json.loads(line) for line in lines]
+    assert [chunk["value"] for chunk in chunks[:10]] == FIBONACCI
+    assert [chunk["index"] for chunk in chunks[10:]] == [1, 2, 3, 4, 5]
+
+
+def test_session_keeps_two_counters_apart(mark):
+    assert run_example(mark, PROGRAMS / "03_session") == [
+        'ann set_counter: {"value":41}',
+        'bob set_counter: {"value":7}',
+        'ann increment_counter: {"value":42}',
+        'ann get_counter: {"value":42}',
+        'bob get_counter: {"value":7}',
+    ]
+
+
+def test_async_adds_up_a_hundred_answers(mark):
+    lines = run_example(mark, PROGRAMS / "04_async")
+    assert lines == ["100 calls, the sum of their results is 5050"]
+
+
+def test_script_sees_its_workers_gone(mark):
+    lines = run_example(mark, PROGRAMS / "05_script")
+    assert [line.split(",")[0][:17] for line in lines[:4]] == [
+        f"worker {i}: python" [:17] for i in range(4)
+    ]
+    assert json.loads(lines[4])["result"] == pytest.approx(2**0.5)
+    assert lines[5:] == ["0 of 4 worker processes are left"]
+
+
+def test_shell_example_prints_results_and_nothing_else(mark):
+    assert run_example(mark, EXAMPLES / "hello.sh") == [
+        '{"result":8}',
+        "2.5",
+        '{"words":6,"top":[["to",2],["be",2]]}',
+        '{"left":3}',
+        '{"left":2}',
+        '{"left":1}',
+        "error_demo ended with status 7",
+    ]
+
+
+def cli(mark, *words):
+    return [json.loads(line) for line in run_example(mark, peers.CLI, *words)]
+
+
+def test_plain_functions_of_a_file_are_tools(mark, tmp_path):
+    text = tmp_path / "text"
+    text.write_text("one two two\n\nthree Three THREE\n", encoding="utf-8")
+    adapter = ("--adapter", EXAMPLES / "wordcount.py")
+    assert cli(mark, "call", *adapter, "count_file", f"path={text}", "least=4") == [
+        {"words": 6, "different": 3, "counts": {"three": 3}}
+    ]
+    assert cli(mark, "stream", *adapter, "lines", f"path={text}") == [
+        {"line": 1, "words": 3},
+        {"line": 2, "words": 0},
+        {"line": 3, "words": 3},
+    ]
+
+
+def test_the_adapter_remembers_between_calls(mark):
+    script = "\n".join(
+        [
+            'learn text="the cat sat on the mat"',
+            'score {"words": ["the", "dog"], "weight": 10}',
+            "stream countdown start=2",
+            'forget {"word": "the"}',
+            "score words:=[\"the\"]",
+            "who --session ann",
+        ]
+    )
+    lines = run_example(
+        mark, peers.CLI, "run", "-", "--adapter", EXAMPLES / "adapter.py", "--size", "1",
+        input=script,
+    )  # fmt: skip
+    assert [json.loads(line) for line in lines] == [
+        {"different": 5, "total": 6},
+        {"the": 20, "dog": 0},
+        {"left": 2},
+        {"left": 1},
+        {"forgotten": 2},
+        {"the": 0},
+        {"session": "ann"},
+    ]
+
+
+def test_the_readme_shows_the_program_that_is_built():
+    readme = (peers.ROOT / "README.md").read_text(encoding="utf-8")
+    program = (EXAMPLES / "01_hello.c").read_text(encoding="utf-8")
+    body = program[program.index("int main(void)") :]
+    shown = readme[readme.index("int main(void)") :].partition("```")[0]
+
+    def essence(text):
+        return [line.partition("/*")[0].strip() for line in text.strip().splitlines()]
+
+    assert essence(shown) == essence(body)
+
+
+def test_examples_compile_alone_against_the_public_headers(tmp_path):
+    for source in sorted(EXAMPLES.glob("0*.c")):
+        done = subprocess.run(
+            ["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
+             "-I", str(peers.ROOT / "include"), "-c", str(source),
+             "-o", str(tmp_path / "example.o")],
+            capture_output=True, text=True, timeout=peers.DEADLINE_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
