@@ -275,6 +275,9 @@ void watch_clear(int slot);
 /* Gets every line of output; returns non-zero to stop the stream. */
 typedef int (*line_cb)(const char *data, size_t size, void *user_data);
 
+/* JSON on one line: its line ends are white space and become spaces. */
+void flatten(char *json, size_t size);
+
 int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
                  int slot, sp_result *ret_result, sp_error *err);
 int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,

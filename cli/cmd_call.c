@@ -29,7 +29,7 @@ static void print_for_people(const char *json, size_t size)
     json_decref(value);
 }
 
-static int print_result(const struct cli *cli, const sp_result *result)
+static int print_result(const struct cli *cli, sp_result *result)
 {
     progress_erase();
     if (cli->binary) {
@@ -44,10 +44,8 @@ static int print_result(const struct cli *cli, const sp_result *result)
         print_for_people(result->json, result->json_bytes);
         return CODE_OK;
     }
-    for (size_t i = 0; i < result->json_bytes; i++) {
-        char c = result->json[i];
-        (void)fputc(c == '\n' || c == '\r' ? ' ' : c, stdout);
-    }
+    flatten(result->json, result->json_bytes);
+    (void)fwrite(result->json, 1, result->json_bytes, stdout);
     (void)fputc('\n', stdout);
     return CODE_OK;
 }

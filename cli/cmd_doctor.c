@@ -219,7 +219,9 @@ static int capture(char *const *argv, char *ret_text, size_t max)
             return -1;
         }
     }
-    return is_late ? -2 : WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return is_late             ? -2
+           : WIFEXITED(status) ? WEXITSTATUS(status)
+                               : 128 + WTERMSIG(status);
 }
 
 /* The interpreter's own account of itself: version, path, prefix, threads. */

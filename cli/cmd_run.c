@@ -222,11 +222,7 @@ static int run_job(struct script *script, size_t index, int slot)
     sp_result result = {0};
     int rc = perform_call(pit, &job->cli, job->tool, args, slot, &result, &job->err);
     if (rc == 0) {
-        for (size_t i = 0; i < result.json_bytes; i++) {
-            if (result.json[i] == '\n' || result.json[i] == '\r') {
-                result.json[i] = ' ';
-            }
-        }
+        flatten(result.json, result.json_bytes);
         (void)emit_cb(result.json, result.json_bytes, &emitting);
     }
     sp_result_clear(&result);

@@ -168,7 +168,7 @@ const struct command commands[] = {
      "\n"
      "Examples:\n"
      "  snakepit stream ping_stream count=5\n"
-     "  snakepit stream tail_and_analyze path=/var/log/syslog --count 10\n"
+     "  snakepit stream tail_and_analyze file_path=/var/log/syslog --count 10\n"
      "  snakepit stream process_large_dataset file_path=data.csv -o jsonl | tail -1\n",
      stream_options, cmd_stream, "tools"},
     {"tools", "[NAME]", "list the tools of a pool, or explain one",

@@ -35,6 +35,15 @@ int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes 
     return rc;
 }
 
+void flatten(char *json, size_t size)
+{
+    for (char *end = json + size; json < end; json++) {
+        if (*json == '\n' || *json == '\r') {
+            *json = ' ';
+        }
+    }
+}
+
 /* A chunk as one line: JSON whose line ends are spaces. Borrowed until the next call. */
 static const char *one_line(const sp_chunk *chunk, struct text *copy)
 {
@@ -44,11 +53,7 @@ static const char *one_line(const sp_chunk *chunk, struct text *copy)
     }
     copy->size = 0;
     text_add(copy, chunk->data, chunk->size);
-    for (size_t i = 0; i < copy->size; i++) {
-        if (copy->data[i] == '\n' || copy->data[i] == '\r') {
-            copy->data[i] = ' ';
-        }
-    }
+    flatten(copy->data, copy->size);
     return copy->data;
 }
 

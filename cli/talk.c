@@ -388,7 +388,10 @@ static void write_event(const sp_event *event, FILE *to)
                       event->slot);
     }
     if (event->kind != SP_EVENT_WORKER_OUTPUT && event->kind != SP_EVENT_WARNING) {
-        (void)fprintf(to, "%s pid %d", sp_event_name(event->kind), event->pid);
+        (void)fputs(sp_event_name(event->kind), to);
+        if (event->pid > 0) {
+            (void)fprintf(to, " pid %d", event->pid);
+        }
         if (event->kind == SP_EVENT_WORKER_READY) {
             (void)fprintf(to, " after %llu ms", (unsigned long long)event->duration_ms);
         }

@@ -12,26 +12,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The integer behind "key": in the arguments, which are a JSON object. */
+/* The integer after `key`, quotes included. The arguments are one JSON value, checked
+ * already, so a number in an object always ends before the text does. */
 static long long number(const sp_job *job, const char *key)
 {
     sp_bytes args = sp_job_args(job);
     const char *at = memmem(args.data, args.size, key, strlen(key));
-    return at == NULL ? 0
-                      : strtoll(at + strlen(key) + 1 + strspn(at, "\": "), NULL, 10);
+    return at == NULL
+               ? 0
+               : strtoll(at + strlen(key) + strspn(at + strlen(key), ": "), NULL, 10);
 }
 
 static void add(sp_job *job)
 {
     char text[32];
-    (void)snprintf(text, sizeof text, "%lld", number(job, "a") + number(job, "b"));
+    (void)snprintf(text, sizeof text, "%lld",
+                   number(job, "\"a\"") + number(job, "\"b\""));
     (void)sp_job_reply(job, sp_text(text), "integer", (sp_bytes){0}, NULL);
 }
 
 /* Called again where it stopped whenever the caller can take more. */
 static void count(sp_job *job)
 {
-    long long n = number(job, "n");
+    long long n = number(job, "\"n\"");
     intptr_t i = (intptr_t)sp_job_data(job);
     int more = 1;
     while (more > 0 && i < n) {

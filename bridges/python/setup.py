@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds the extension with the worker runtime inside, from the sources of this checkout.
+"""Builds the extension with the worker runtime inside, from this checkout's sources.
 
 Meson does the same in the main build (see meson.build); this is for pip.
 """
@@ -20,46 +20,50 @@ MESSAGES = (
     "grpc/health/v1/health.proto",
     "snakepit/bridge.proto",
 )
-
-
-def relative(paths):
-    """Setuptools wants paths relative to this folder."""
-    return ["../../" + p.relative_to(ROOT).as_posix() for p in sorted(paths)]
+RUNTIME = ("src/base", "src/wire", "src/runtime")
+FLAGS = ["-std=c11", "-fvisibility=hidden"]
 
 
 class BuildExtension(build_ext):
-    """Generates the message code first."""
+    """Builds the runtime first: its sources lie outside this folder, its messages are
+    generated."""
 
     def build_extension(self, ext):
         generated = Path(self.build_temp).absolute() / "proto"
         generated.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["protoc-c", f"--proto_path={ROOT / 'proto'}", f"--c_out={generated}", *MESSAGES],
-            check=True,
-        )
+        command = ["protoc-c", f"--proto_path={ROOT / 'proto'}", f"--c_out={generated}"]
+        subprocess.run([*command, *MESSAGES], check=True)
         ext.include_dirs.append(str(generated))
-        self.extra_sources = [
-            str(generated / name.replace(".proto", ".pb-c.c")) for name in MESSAGES
+        messages = [generated / name.replace(".proto", ".pb-c.c") for name in MESSAGES]
+        runtime = [
+            path for folder in RUNTIME for path in sorted((ROOT / folder).glob("*.c"))
         ]
-        objects = self.compiler.compile(
-            self.extra_sources, output_dir="/", include_dirs=ext.include_dirs,
-            extra_postargs=["-w", "-fPIC"],
-        )  # fmt: skip
-        ext.extra_objects.extend(objects)
+        ext.extra_objects += self.compile(ext, messages, ["-w"])
+        ext.extra_objects += self.compile(ext, runtime, FLAGS)
+        # The runtime inside is this module's own: nothing of it is for others to see.
+        exports = generated / "exports"
+        exports.write_text("{ global: PyInit__worker; local: *; };\n")
+        ext.extra_link_args.append(f"-Wl,--version-script={exports}")
         super().build_extension(ext)
+
+    def compile(self, ext, sources, flags):
+        return self.compiler.compile(
+            [str(path) for path in sources],
+            output_dir=self.build_temp,
+            macros=ext.define_macros,
+            include_dirs=ext.include_dirs,
+            extra_postargs=[*flags, "-fPIC"],
+        )
 
 
 worker = Extension(
     "snakepit_bridge._worker",
     sources=[
-        *(p.relative_to(HERE).as_posix() for p in sorted((HERE / "src/_worker").glob("*.c"))),
-        *relative((ROOT / "src/base").glob("*.c")),
-        *relative((ROOT / "src/wire").glob("*.c")),
-        *relative((ROOT / "src/runtime").glob("*.c")),
+        f"src/_worker/{p.name}" for p in sorted((HERE / "src/_worker").glob("*.c"))
     ],
     include_dirs=[str(ROOT / "src"), str(ROOT / "include")],
     define_macros=[("_GNU_SOURCE", None)],
-    extra_compile_args=["-std=c11", "-fvisibility=hidden"],
+    extra_compile_args=FLAGS,
     libraries=["nghttp2", "protobuf-c", "pthread"],
 )
 

@@ -5,7 +5,8 @@
  * A worker registers its tools, announces itself, and then asks for work in a loop:
  *
  *     sp_worker_open(NULL, &worker, &err);
- *     sp_worker_add_tool(worker, &(sp_tool){.size = sizeof(sp_tool), .name = "add"}, &err);
+ *     sp_tool tool = {.size = sizeof tool, .name = "add"};
+ *     sp_worker_add_tool(worker, &tool, &err);
  *     sp_worker_announce(worker, &err);
  *     while (sp_worker_next(worker, &job, &err) > 0) {
  *         ... sp_job_args(job) ... sp_job_reply(job, result, &err);
@@ -47,19 +48,25 @@ typedef struct sp_worker_options {
      * "127.0.0.1:port" (port 0: any, see sp_worker_address()). NULL: none. */
     const char *listen;
     uint32_t threads;        /* threads that will call sp_worker_next(), default 1 */
-    uint32_t queue_max;      /* calls waiting here before they are refused, default 1024 */
+    uint32_t queue_max;      /* calls that may wait, default 1024; more are refused */
     uint64_t request_max_bytes;  /* default 128 MiB; more is refused */
-    /* Called around waits for work, so that a binding can give up its interpreter's
-     * lock. Both or neither; they run on the thread that waits. */
+    /* Called around the waits inside sp_worker_next(), so that a binding can give up
+     * its interpreter's lock. Both or neither; they run on the thread that waits. PINGs
+     * and the like are served in between without on_busy. */
     void (*on_idle)(void *user_data);
     void (*on_busy)(void *user_data);
     /* Called on a thread of the library when a running job has been cancelled, so that
-     * a binding can interrupt it (pthread_kill the thread, say). Must not block and must
-     * not touch an interpreter. Repeated with growing pauses until sp_job_interrupted()
-     * was called or the job ended. */
+     * a binding can interrupt it (pthread_kill the thread, say). Must not block, must
+     * not touch an interpreter, and of the job may only call sp_job_data() and
+     * sp_job_interrupted(): the library holds its lock. Repeated after 10, 20, 40 ..
+     * 1280 ms until sp_job_interrupted() was called or the job ended. A thread inside
+     * sp_job_chunk() is told by its result instead. */
     void (*on_cancel)(void *user_data, sp_job *job);
     void *user_data;
-    uint64_t exit_grace_ms;  /* from the host's death to _exit, default 0 */
+    /* From the host's death, while user code runs or the worker is starting up, to
+     * _exit(75), default 0. A worker without a job gets 0 from sp_worker_next() and has
+     * two seconds to close. */
+    uint64_t exit_grace_ms;
 } sp_worker_options;
 
 typedef struct sp_tool_param {
@@ -79,6 +86,8 @@ typedef struct sp_tool {
 } sp_tool;
 
 /* Read the environment, connect to what was inherited (or listen). options may be NULL.
+ * The descriptors belong to the worker once this has succeeded. From here on the helper
+ * serves PINGs and watches the host, however long the start-up takes.
  * Errors: SP_ERR_INVAL, SP_ERR_SYSTEM, SP_ERR_NOMEM. */
 SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_worker,
                           sp_error *err);
@@ -91,8 +100,10 @@ SP_API int sp_worker_add_tool(sp_worker *worker, const sp_tool *tool, sp_error *
 SP_API void sp_worker_accept_any(sp_worker *worker);
 
 /* Tell the host that the worker is ready, with its tools. Blocks until the host has
- * taken note. A listening worker becomes SERVING. Errors: SP_ERR_PROTOCOL (the host
- * refused), SP_ERR_CLOSED (the host is gone). */
+ * taken note, for a minute at most and without on_idle. A listening worker becomes
+ * SERVING. Errors: SP_ERR_PROTOCOL (the host refused), SP_ERR_CLOSED (the host is gone,
+ * or sp_worker_stop() was called), SP_ERR_TIMEOUT, SP_ERR_INVAL (announced already),
+ * SP_ERR_NOMEM. */
 SP_API int sp_worker_announce(sp_worker *worker, sp_error *err);
 
 /* Tell the host that the worker can never start, and why: shown to every caller.
@@ -101,28 +112,36 @@ SP_API int sp_worker_announce(sp_worker *worker, sp_error *err);
 SP_API void sp_worker_refuse(sp_worker *worker, int permanent, const char *type,
                              const char *message, const char *trace);
 
-/* The address a listening worker is bound to, "unix:/path" or "127.0.0.1:4711". */
+/* The address a listening worker is bound to, "unix:/path" or "127.0.0.1:4711"; NULL
+ * for one that inherited its sockets. */
 SP_API const char *sp_worker_address(const sp_worker *worker);
 
 /*
  * Wait for something to do.
  *
- * Returns 1 with a job: a new call, or a stream whose turn it is (sp_job_is_turn());
- * 0 when the worker shall end (host gone, asked to stop, sp_worker_stop());
- * SP_ERR_CANCELLED-free negative codes for broken connections: SP_ERR_PROTOCOL,
- * SP_ERR_SYSTEM, SP_ERR_NOMEM. SP_ERR_STOPPED_BY_CALLBACK: a signal interrupted the wait
- * (the binding runs its signal handlers and calls again).
+ * Returns 1 with a job: a new call, or a stream whose turn it is (sp_job_is_turn(), and
+ * if it is sp_job_cancelled() too: close the generator and call sp_job_end());
+ * 0 when the worker shall end (host gone, or sp_worker_stop() and nothing runs any
+ * more). SP_ERR_STOPPED_BY_CALLBACK: a signal interrupted the wait (the binding runs
+ * its signal handlers and calls again). SP_ERR_INVAL: more threads call than
+ * options.threads.
+ *
+ * Each of options.threads threads calls this in a loop of its own. A thread that waits
+ * is woken when another one's job takes long, so short jobs may all run on one.
  */
 SP_API int sp_worker_next(sp_worker *worker, sp_job **ret_job, sp_error *err);
 
-/* Make sp_worker_next() return 0 once running jobs have ended. Async-signal-safe. */
+/* Make sp_worker_next() return 0 once running jobs, streams included, have ended. Calls
+ * that wait are sent back (the host gives them to another worker), and so is every new
+ * one. Async-signal-safe. */
 SP_API void sp_worker_stop(sp_worker *worker);
 
 /* Write what is still to write (bounded), close the sockets, release everything. */
 SP_API void sp_worker_close(sp_worker *worker);
 
 /* In the child after a fork inside a job: forget the connections without touching
- * them. The child must not call other functions of the worker. */
+ * them, only closing the copies of their descriptors. Done by itself (pthread_atfork);
+ * afterwards the worker's functions do nothing and sp_worker_next() returns 0. */
 SP_API void sp_worker_forget(sp_worker *worker);
 
 /* ---- the job's request; borrowed until the job ends ---- */
@@ -154,7 +173,8 @@ SP_API void *sp_job_data(const sp_job *job);
  *      all the same and the answer dropped; that is not an error. ---- */
 
 /* End the job with a result. `type` is the value's kind for the wire ("map", "list",
- * "string", "integer", "float", "boolean", "null"; NULL: "map"); binary may be empty. */
+ * "string", "integer", "float", "boolean", "null"; NULL: "map"); binary may be
+ * empty. */
 SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
                         sp_bytes binary, sp_error *err);
 
@@ -164,8 +184,10 @@ SP_API int sp_job_fail(sp_job *job, int code, const char *type, const char *mess
                        const char *trace, sp_error *err);
 
 /* Add a chunk to a stream. Returns 1 when the stream may go on at once, 0 when it must
- * wait: leave the job alone until sp_worker_next() returns it again; SP_ERR_CANCELLED
- * when nobody listens any more: close the generator and call sp_job_end(). */
+ * wait (the chunk is taken, the caller does not read, or others want the thread): leave
+ * the job alone until sp_worker_next() returns it again; SP_ERR_CANCELLED when nobody
+ * listens any more: close the generator and call sp_job_end(). After SP_ERR_NOMEM or
+ * SP_ERR_TOO_BIG the chunk is lost: sp_job_fail(). */
 SP_API int sp_job_chunk(sp_job *job, sp_bytes chunk, sp_error *err);
 
 /* End a stream. */

@@ -161,9 +161,6 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
     }
     /* The start-up's slot: away since sp_worker_open(), so that the helper serves. */
     struct slot *slot = &w->slots[w->slots_count - 1];
-    if (w->options.on_idle != NULL) {
-        w->options.on_idle(w->options.user_data);
-    }
     sp__slot_back(w, slot);
     struct conn *host = sp__conn_find(w, CONN_HOST);
     if (host != NULL) {
@@ -178,9 +175,6 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
         sp__conns_flush(w);
     }
     sp__slot_start_up_away(w, slot);
-    if (w->options.on_busy != NULL) {
-        w->options.on_busy(w->options.user_data);
-    }
     sp__buf_fini(&message);
     sp__free(a.message);
     return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why a job ends before its answer: its caller left, its deadline passed, the host died.
- * Everything under smu.
+ * Why a job ends before its answer: its caller left, its deadline passed, the host
+ * died. Everything under smu.
  *
  * A job that has not begun is answered or forgotten at once. One that runs is marked,
  * loses its stream, and the binding is asked (on_cancel) to interrupt the user code: at
@@ -142,9 +142,10 @@ uint64_t sp__runtime_timers(struct sp_worker *w)
 
 /*
  * The host is gone: nothing this worker could do has a receiver. With user code running
- * on some thread the process ends after the grace, whatever that code does; without, the
- * binding gets a chance to leave in its own manner, and an undertaker in case it cannot.
- * Called before the streams are ended and before anyone asks for an interpreter's lock.
+ * on some thread the process ends after the grace, whatever that code does; without,
+ * the binding gets a chance to leave in its own manner, and an undertaker in case it
+ * cannot. Called before the streams are ended and before anyone asks for an
+ * interpreter's lock.
  */
 void sp__runtime_host_gone(struct sp_worker *w, struct slot *slot)
 {

@@ -2,9 +2,9 @@
 /*
  * Forks inside user code.
  *
- * The child of a fork has no helper, perhaps a locked smu, and copies of the sockets: as
- * long as it lives, the host would not see the worker's end. So a handler that runs in
- * every child closes the copies and marks the worker as forgotten, after which its
+ * The child of a fork has no helper, perhaps a locked smu, and copies of the sockets:
+ * as long as it lives, the host would not see the worker's end. So a handler that runs
+ * in every child closes the copies and marks the worker as forgotten, after which its
  * functions do nothing and sp_worker_next() says that it is over.
  */
 #include "runtime/runtime.h"

@@ -3,15 +3,16 @@
  * The helper thread: does the I/O while user code takes long, and ends the process when
  * the host is gone. It never runs user code and never touches an interpreter.
  *
- * It looks at the slots' `seq` at a tick that backs off (2.5 to 20 ms; fixed short ticks
- * cost a sixth of the throughput with a hundred workers on two processors), without the
- * lock. A slot that is away with the same seq as a tick ago runs something long. The
- * helper looks again under the lock and then wakes a parked thread to lead or, when all
- * threads are busy, takes the lead itself until one comes back. With every slot idle for
- * three ticks it sleeps without a timeout; the first slot to go away wakes it.
+ * It looks at the slots' `seq` at a tick that backs off (2.5 to 20 ms; fixed short
+ * ticks cost a sixth of the throughput with a hundred workers on two processors),
+ * without the lock. A slot that is away with the same seq as a tick ago runs something
+ * long. The helper looks again under the lock and then wakes a parked thread to lead
+ * or, when all threads are busy, takes the lead itself until one comes back. With every
+ * slot idle for three ticks it sleeps without a timeout; the first slot to go away
+ * wakes it.
  *
- * All signals are blocked here, so that SIGTERM and SIGINT interrupt the thread that can
- * act on them.
+ * All signals are blocked here, so that SIGTERM and SIGINT interrupt the thread that
+ * can act on them.
  */
 #include "runtime/runtime.h"
 

@@ -3,8 +3,8 @@
  * What a binding asks a job, and its answers.
  *
  * An answer is encoded outside the lock into the slot's own buffer and then given to h2
- * under it. Several answers leave in one write: every 16, or 16 KiB, and always before a
- * thread waits. A job that nobody waits for any more ends in silence.
+ * under it. Several answers leave in one write: every 16, or 16 KiB, and always before
+ * a thread waits. A job that nobody waits for any more ends in silence.
  *
  * An exception of user code in a call is an answer of its own (success = false with the
  * error as JSON), because that is what hosts of this protocol expect; every other
@@ -162,8 +162,9 @@ static int encode_response(struct sp_job *job, struct proto_response *response,
     return sp__proto_put_response(&slot_of(job)->out, response, err);
 }
 
-/* Give what slot->out holds to the caller as the answer of a call; rc and err (not NULL)
- * are how encoding went, and an answer that could not be made becomes a failure. */
+/* Give what slot->out holds to the caller as the answer of a call; rc and err (not
+ * NULL) are how encoding went, and an answer that could not be made becomes a
+ * failure. */
 static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
 {
     struct sp_worker *w = job->worker;

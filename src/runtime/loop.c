@@ -4,9 +4,9 @@
  *
  * The normal course, one thread: take the lock, pop a job, mark the slot as away, drop
  * the lock and return to the binding. With no job left, write what is due, read what is
- * there without waiting, and only then sleep in poll as the leader. While jobs are short
- * nobody else ever takes the lock; the helper (helper.c) watches `seq` and does the I/O
- * when a job takes long, until the slot comes back and takes the lead from it.
+ * there without waiting, and only then sleep in poll as the leader. While jobs are
+ * short nobody else ever takes the lock; the helper (helper.c) watches `seq` and does
+ * the I/O when a job takes long, until the slot comes back and takes the lead from it.
  *
  * With several threads one leads and the others are parked. A leader that takes a job
  * promotes nobody; the helper wakes a parked thread when the job turns out to be long,

@@ -17,9 +17,9 @@
 
 enum { TOOL_NAME_MAX = 255, STRING_VALUE_TAG = 0x0a };
 
-/* A Python client of the original packs text as a real StringValue (tag, length, UTF-8),
- * under the same type_url as JSON. Looked for before JSON, because the tag is white
- * space there. */
+/* A Python client of the original packs text as a real StringValue (tag, length,
+ * UTF-8), under the same type_url as JSON. Looked for before JSON, because the tag is
+ * white space there. */
 static int unpack_string(sp_bytes value, sp_bytes *ret_text)
 {
     const uint8_t *p = value.data;

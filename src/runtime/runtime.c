@@ -180,7 +180,8 @@ static int make_slots(struct sp_worker *w, sp_error *err)
             return sp__fail(err, SP_ERR_NOMEM, "no memory for %u threads", count);
         }
     }
-    /* The start-up counts as user code until sp_worker_next(): long, uninterruptible. */
+    /* The start-up counts as user code until sp_worker_next(): long,
+     * uninterruptible. */
     struct slot *front = &w->slots[count - 1];
     atomic_store(&front->seq, 1);
     front->active = 1;
@@ -299,7 +300,7 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
 
 SP_API const char *sp_worker_address(const sp_worker *w)
 {
-    return w->address != NULL ? w->address : "";
+    return w->address;
 }
 
 SP_API void sp_worker_stop(sp_worker *w)

@@ -4,9 +4,9 @@
  *
  * Threads. A *slot* is a thread that calls sp_worker_next(). Its `seq` is odd while it
  * is away (in user code, or waiting for its interpreter's lock) and even while it
- * attends. The *leader* is the one thread that may sleep in poll on the sockets and read
- * them: a slot without work, the helper thread while every slot is away for long, or
- * nobody while slots run short jobs. `leader` changes under smu only.
+ * attends. The *leader* is the one thread that may sleep in poll on the sockets and
+ * read them: a slot without work, the helper thread while every slot is away for long,
+ * or nobody while slots run short jobs. `leader` changes under smu only.
  *
  * Locking. One mutex, `smu`, guards everything marked so below; it is never held across
  * a wait, user code or a callback that may block. A RUNNING job's request, its output

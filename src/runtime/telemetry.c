@@ -3,10 +3,10 @@
  * StreamTelemetry: what jobs do, told to whoever listens. Everything under smu.
  *
  * A listener gets "tool.execution.start" and then "tool.execution.stop" or
- * "tool.execution.exception" for each job that its sampling rate picks. Both events of a
- * job go to the same listeners: sp_job.sampled remembers them. A listener that does not
- * read loses events, which are counted, once its queue holds TELEMETRY_QUEUE_MAX bytes;
- * jobs never wait for it.
+ * "tool.execution.exception" for each job that its sampling rate picks. Both events of
+ * a job go to the same listeners: sp_job.sampled remembers them. A listener that does
+ * not read loses events, which are counted, once its queue holds TELEMETRY_QUEUE_MAX
+ * bytes; jobs never wait for it.
  */
 #include "runtime/runtime.h"
 

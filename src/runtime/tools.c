@@ -2,8 +2,9 @@
 /*
  * The tools a worker has registered, and what to say about one it has not.
  *
- * Registered before the announcement, constant afterwards, so finding one needs no lock.
- * A worker has tens of tools: a walk that compares lengths first is quicker than a table.
+ * Registered before the announcement, constant afterwards, so finding one needs no
+ * lock. A worker has tens of tools: a walk that compares lengths first is quicker than
+ * a table.
  */
 #include "runtime/runtime.h"
 

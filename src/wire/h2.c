@@ -87,7 +87,7 @@ static int begin_frame_cb(nghttp2_session *session, const nghttp2_frame_hd *hd,
             glitch(h2);
         }
     } else {
-        glitch(h2); /* a request gives it back when it is accepted */
+        glitch(h2); /* HEADERS of a call give it back when they are accepted */
     }
     return 0;
 }
@@ -263,6 +263,7 @@ static void headers_came(struct h2 *h2, const nghttp2_frame *frame, int is_end)
         return;
     }
     if (h2->role == H2_CLIENT) {
+        useful(h2, 2);
         response_came(h2, stream, is_end);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         request_came(h2, stream);

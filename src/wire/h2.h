@@ -175,8 +175,9 @@ size_t sp__h2_queued(const struct h2_stream *stream);
 
 /* Hold a stream: from now on the peer may send only stream_window bytes more than
  * sp__h2_grant() has returned, except that a message always comes whole when nothing
- * before it awaits a grant. Grants count the bytes of delivered messages. Without holding
- * every byte received is granted at once. */
+ * before it awaits a grant. A delivered message costs its size and 5, so that even empty
+ * ones end; grants beyond what was delivered are ignored. Without holding every byte
+ * received is granted at once. */
 void sp__h2_hold(struct h2_stream *stream);
 void sp__h2_grant(struct h2_stream *stream, size_t bytes);
 

@@ -62,7 +62,7 @@ struct h2_stream {
     size_t message_size;
     struct sp_buffer in;
     size_t consumed; /* to give back to the peer once it is worth a frame */
-    size_t unread;   /* held: bytes delivered and not granted */
+    size_t unread;   /* held: delivered and not granted, prefixes too */
     size_t early;    /* held: given back before sp__h2_grant() asked for it */
 
     /* The end: the status that came (client) or that is to be sent (server). */

@@ -7,10 +7,9 @@
  * than the message's announced size, which itself was checked against the limit before
  * anything was allocated.
  *
- * A held stream gets its window back only through sp__h2_grant(), which counts message
- * bytes; the five bytes before each message are given back at once. That alone could
- * lock up: a large message needs more window than is left, and the user cannot grant
- * what has not been delivered. So while nothing delivered awaits a grant, what exceeds
+ * A held stream gets its window back only through sp__h2_grant(). That alone could lock
+ * up: a large message needs more window than is left, and the user cannot grant what has
+ * not been delivered. So while nothing delivered awaits a grant, what exceeds
  * an eighth of the window of an unfinished message is given back early, and taken off
  * the grants that follow. Thus one message may exceed the window, whatever its size, but
  * a second one waits for the user.
@@ -215,9 +214,10 @@ void sp__h2_hold(struct h2_stream *stream)
 static void give_early(struct h2_stream *stream)
 {
     size_t keep = stream->h2->options.stream_window / 8 + stream->early;
-    if (stream->held && stream->unread == 0 && stream->in.size > keep) {
-        stream->early += stream->in.size - keep;
-        give_back(stream, stream->in.size - keep);
+    size_t came = H2_PREFIX + stream->in.size;
+    if (stream->held && stream->unread == 0 && came > keep) {
+        stream->early += came - keep;
+        give_back(stream, came - keep);
     }
 }
 
@@ -257,7 +257,7 @@ static void deliver(struct h2_stream *stream, const uint8_t *data, size_t size)
 {
     struct h2 *h2 = stream->h2;
     if (stream->held) {
-        stream->unread += size;
+        stream->unread += H2_PREFIX + size;
     }
     if (!stream->deaf && !stream->silent) {
         h2->events.on_message(h2->user, stream, data, size);
@@ -334,7 +334,7 @@ void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t si
         int is_prefix = stream->prefix_size < H2_PREFIX;
         size_t n =
             is_prefix ? take_prefix(stream, data, size) : take_body(stream, data, size);
-        returned += is_prefix || !held ? n : 0;
+        returned += held ? 0 : n;
         data += n;
         size -= n;
     }

@@ -13,7 +13,8 @@
 #include "snakepit/base.h"
 #include "snakepit/error.h"
 
-/* InitializeSessionRequest: *ret_id is the caller's (sp__free), metadata is appended. */
+/* InitializeSessionRequest: *ret_id is the caller's (sp__free), metadata is
+ * appended. */
 int sp__proto_get_session_open(const uint8_t *data, size_t size, char **ret_id,
                                struct sp_buffer *metadata, sp_error *err) SP_MUST_CHECK;
 int sp__proto_put_session_open_reply(struct sp_buffer *out, int success,

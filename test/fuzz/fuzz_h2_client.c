@@ -35,7 +35,7 @@ static void on_message(void *user, struct h2_stream *stream, const uint8_t *data
     const sp_bytes bytes = {.data = data, .size = size};
     if (n % 3 == 1) {
         (void)sp__h2_write(stream, bytes, NULL);
-        sp__h2_grant(stream, size);
+        sp__h2_grant(stream, 5 + size);
     } else if (n % 3 == 2) {
         sp__h2_reset(stream, 8);
     }

@@ -52,7 +52,7 @@ static void on_message(void *user, struct h2_stream *stream, const uint8_t *data
         sp__h2_reset(stream, 8);
     } else if (id % 3 == 1) {
         (void)sp__h2_write(stream, bytes, NULL);
-        sp__h2_grant(stream, size);
+        sp__h2_grant(stream, 5 + size);
     } else {
         (void)sp__h2_write(stream, bytes, NULL);
         (void)sp__h2_finish(stream, (int)size % 17, "d\xc3\xa4s", bytes, NULL, 0, NULL);

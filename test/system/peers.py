@@ -16,13 +16,16 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+import cli_tool
+
+ROOT = cli_tool.ROOT
+BUILD = cli_tool.BUILD
+CLI = cli_tool.SNAKEPIT
 HERE = ROOT / "test" / "system"
-BUILD = Path(os.environ.get("SNAKEPIT_BUILD", ROOT / "build")).resolve()
-PYTHON = os.environ.get("SNAKEPIT_TEST_PYTHON", "/usr/bin/python3")
-CLI = BUILD / "snakepit"
+PYTHON = cli_tool.PYTHON
 WORKER = BUILD / "bridges" / "python" / "snakepit_worker.py"
 DEADLINE_S = 60
+ENVIRONMENT = cli_tool.environment("peers")
 
 # ---- notes: what a worker says about itself, through a FIFO ----
 
@@ -77,6 +80,7 @@ def end(process):
 @contextlib.contextmanager
 def running(*command, **options):
     """A process in a session of its own, ended with the block."""
+    options.setdefault("env", ENVIRONMENT)
     process = subprocess.Popen(
         [str(word) for word in command], start_new_session=True, **options
     )
@@ -88,6 +92,7 @@ def running(*command, **options):
 
 def run(*command, **options):
     """Run a program to its end; returns the CompletedProcess, with text."""
+    options.setdefault("env", ENVIRONMENT)
     return subprocess.run(
         [str(word) for word in command],
         capture_output=True,
@@ -104,14 +109,6 @@ def line_of(process, deadline_s=DEADLINE_S):
         raise AssertionError("the process printed nothing in time")
     line = process.stdout.readline()
     return line.decode() if isinstance(line, bytes) else line
-
-
-def is_there(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 # ---- our host, through its command line ----
@@ -190,9 +187,20 @@ class Chunk(ctypes.Structure):
     ]
 
 
+class CallOptions(ctypes.Structure):
+    """The beginning of sp_call_options."""
+
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("pool", ctypes.c_char_p),
+        ("session", ctypes.c_char_p),
+        ("timeout_ms", ctypes.c_uint64),
+    ]
+
+
 class Pit:
     """A pit of the C interface, for what the command line ends together with the pit:
-    calls and streams that are cancelled while it goes on."""
+    calls and streams that are cut short while it goes on."""
 
     _RESULT_BYTES = 256  # more than an sp_result has
 
@@ -205,6 +213,8 @@ class Pit:
                 str(config).encode(), ctypes.byref(self._pit), None
             )
         )
+        # A deadline of a test shall not pass while the worker still starts.
+        self._must(self._lib.sp_pit_await_ready(self._pit, ctypes.c_uint64(0), None))
 
     def __enter__(self):
         return self
@@ -216,13 +226,14 @@ class Pit:
         assert rc >= 0, self._lib.sp_strerror(rc).decode()
         return rc
 
-    def start(self, tool, args):
+    def start(self, tool, args, timeout_ms=0):
         """Start a call; gives its id."""
         call = ctypes.c_uint64()
+        options = CallOptions(ctypes.sizeof(CallOptions), timeout_ms=timeout_ms)
         self._must(
             self._lib.sp_call_start(
-                self._pit, tool.encode(), Bytes.of(args), None, None, None,
-                ctypes.byref(call), None,
+                self._pit, tool.encode(), Bytes.of(args), ctypes.byref(options),
+                None, None, ctypes.byref(call), None,
             )
         )  # fmt: skip
         return call

@@ -101,6 +101,6 @@ def test_the_manual_describes_every_key_as_the_table_does():
 
 def test_config_says_what_it_can_do():
     assert snakepit("config").code == 2
-    done = snakepit("config", "chck")
+    done = snakepit("config", "checks")
     assert done.code == 2
     assert 'did you mean "check"?' in done.err

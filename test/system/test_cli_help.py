@@ -35,6 +35,22 @@ def test_each_command_teaches_with_an_example(command):
     assert snakepit("help", command).out == done.out
 
 
+def test_examples_name_tools_and_arguments_that_exist():
+    tools = {t["name"]: {p["name"] for p in t["parameters"]}
+             for t in snakepit("tools", "-o", "json").json["tools"]}
+    checked = 0
+    for command in ("call", "stream", "run"):
+        text = snakepit(command, "--help").out
+        for words in re.findall(r"^  (?:snakepit )?(?:call|stream) (.*=.*)$", text, re.M):
+            name, *rest = words.split()
+            if name.startswith("-"):
+                continue  # another adapter, or a function
+            given = {w.split("=")[0] for w in rest if re.match(r"[a-z_]+=", w)}
+            assert given <= tools[name], words
+            checked += 1
+    assert checked >= 5
+
+
 def test_no_command_is_a_usage_error():
     done = snakepit()
     assert (done.code, done.out) == (2, "")

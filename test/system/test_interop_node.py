@@ -17,6 +17,7 @@ NODE = peers.HERE / "node"
 INSTALL_S = 600
 LARGE_BYTES = 4 << 20
 CANCELLED = -8  # SP_ERR_CANCELLED
+TIMEOUT = -7  # SP_ERR_TIMEOUT
 STATUS = {"OK": 0, "CANCELLED": 1, "DEADLINE_EXCEEDED": 4, "NOT_FOUND": 5,
           "UNIMPLEMENTED": 12}  # fmt: skip
 
@@ -86,14 +87,10 @@ def test_a_node_worker_streams(stock):
 
 def test_large_messages_go_both_ways(stock):
     text = "0123456789abcdef" * (LARGE_BYTES // 16)
-    done = subprocess.run(
-        [*stock.command("call", "repeat"), "-"],
+    done = peers.run(
+        *stock.command("call", "repeat"), "-",
         input=json.dumps({"text": text, "times": 2}),
-        capture_output=True,
-        text=True,
-        timeout=peers.DEADLINE_S,
-        check=False,
-    )
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"text": text * 2}
 
@@ -136,9 +133,10 @@ def test_a_stream_that_breaks_off_gives_its_chunks_and_its_error(stock):
 
 
 def test_a_deadline_cancels_the_call_in_the_worker(stock):
-    error = stock.fail("wait", {}, "--timeout", "500ms")
-    assert error["name"] == "SP-TIMEOUT"
-    stock.notes.wait_for("cancelled")
+    with peers.Pit(stock.config) as pit:
+        assert pit.wait(pit.start("wait", {}, timeout_ms=1500)) == TIMEOUT
+        stock.notes.wait_for("cancelled")
+        assert pit.call("add", {"a": 1, "b": 1}) == 0
 
 
 def test_cancelling_reaches_the_call_in_the_worker(stock):

@@ -25,7 +25,9 @@ import snakepit_bridge
 
 PYTHON = os.environ.get("SNAKEPIT_TEST_PYTHON", sys.executable)
 PACKAGE = Path(
-    os.environ.get("SNAKEPIT_TEST_PACKAGE", Path(snakepit_bridge.__file__).parent.parent)
+    os.environ.get(
+        "SNAKEPIT_TEST_PACKAGE", Path(snakepit_bridge.__file__).parent.parent
+    )
 )
 PROTO = Path(__file__).resolve().parents[3] / "proto"
 DEADLINE = 20.0  # seconds for anything that should take none
@@ -112,7 +114,9 @@ class Client:
         return [json.loads(c.data) for c in self.open_stream(tool, **args) if c.data]
 
     def ping(self, timeout=DEADLINE):
-        return self.stub.Ping(self.pb2.PingRequest(message="x"), timeout=timeout).message
+        return self.stub.Ping(
+            self.pb2.PingRequest(message="x"), timeout=timeout
+        ).message
 
     def health(self):
         check = self.channel.unary_unary("/grpc.health.v1.Health/Check")
@@ -142,7 +146,9 @@ class Process:
         ends = time.monotonic() + timeout
         stdout = self.process.stdout
         while text not in self.output:
-            ready, _, _ = select.select([stdout], [], [], max(0, ends - time.monotonic()))
+            ready, _, _ = select.select(
+                [stdout], [], [], max(0, ends - time.monotonic())
+            )
             data = os.read(stdout.fileno(), 65536) if ready else b""
             self.output += data.decode("utf-8", "replace")
             if not data:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Adapters: what the decorator notes, what a function's parameters are, what is found."""
+"""Adapters: what the decorator notes, what there is."""
 
 import functools
 from typing import Any, Dict, List, Optional, Union
@@ -273,7 +273,9 @@ def test_the_generic_handler_has_its_four_commands():
     assert handler.process_command("echo", {"a": 1})["echoed"] == {"a": 1}
     computed = handler.process_command("compute", {"operation": "add", "a": 2, "b": 3})
     assert computed["result"] == 5
-    divided = handler.process_command("compute", {"operation": "divide", "a": 2, "b": 0})
+    divided = handler.process_command(
+        "compute", {"operation": "divide", "a": 2, "b": 0}
+    )
     assert divided["status"] == "error"
     assert "python_version" in handler.process_command("info", {})["system_info"]
 

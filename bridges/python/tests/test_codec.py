@@ -30,7 +30,9 @@ def same(a, b):
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
-        return a == b and math.copysign(1, a) == math.copysign(1, b) or a != a and b != b
+        return (
+            a == b and math.copysign(1, a) == math.copysign(1, b) or a != a and b != b
+        )
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list):
@@ -45,7 +47,7 @@ def random_text(source):
     alphabet = source.choice(
         (
             "abc xyz",
-            "\"\\/\b\f\n\r\t\0\x1f\x7f",
+            '"\\/\b\f\n\r\t\0\x1f\x7f',
             "aé\u07ff\u0800\uffff",
             "a\U0001f40d\U0010ffff",
             "\ud800\udc00\udfffa",  # surrogates, alone and in pairs
@@ -64,7 +66,9 @@ def random_value(source, depth=0):
         return source.randint(-(10**3), 10**3)
     if kind == 3:
         bits = source.choice((31, 32, 63, 64, 65, 200))
-        return source.choice((-1, 1)) * (source.getrandbits(bits) + source.choice((0, 1)))
+        return source.choice((-1, 1)) * (
+            source.getrandbits(bits) + source.choice((0, 1))
+        )
     if kind == 4:
         return source.choice(
             (
@@ -78,7 +82,9 @@ def random_value(source, depth=0):
         return random_text(source)
     count = source.randrange(5)
     if kind == 7:
-        return {random_text(source): random_value(source, depth + 1) for _ in range(count)}
+        return {
+            random_text(source): random_value(source, depth + 1) for _ in range(count)
+        }
     return [random_value(source, depth + 1) for _ in range(count)]
 
 
@@ -112,7 +118,20 @@ def test_damaged_text_is_refused_where_the_standard_module_refuses_it(seed):
         for _ in range(source.randrange(1, 4)):
             at = source.randrange(len(text))
             text[at : at + source.randrange(2)] = source.choice(
-                (b"", b"{", b"]", b'"', b"\\", b",", b":", b"0", b"-", b"e", b"\x01", b" ")
+                (
+                    b"",
+                    b"{",
+                    b"]",
+                    b'"',
+                    b"\\",
+                    b",",
+                    b":",
+                    b"0",
+                    b"-",
+                    b"e",
+                    b"\x01",
+                    b" ",
+                )
             )
         try:
             expected = json.loads(bytes(text))
@@ -160,7 +179,9 @@ def test_text_leaves_as_utf8_and_lone_surrogates_as_escapes():
     assert decode(b'"\\ud83d\\udc0d"') == "\U0001f40d"
 
 
-@pytest.mark.parametrize("text", [b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\x80"', b"\xef\xbb"])
+@pytest.mark.parametrize(
+    "text", [b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\x80"', b"\xef\xbb"]
+)
 def test_text_that_is_no_utf8_is_refused(text):
     with pytest.raises(ValueError):
         decode(text)
@@ -196,7 +217,7 @@ def test_the_last_of_equal_keys_wins():
     assert decode('{"a": 1, "a": 2}') == {"a": 2}
 
 
-@pytest.mark.parametrize("opening, closing", ["[]", ("{\"a\":", "}")])
+@pytest.mark.parametrize("opening, closing", ["[]", ('{"a":', "}")])
 def test_depth_has_a_limit_both_ways(opening, closing):
     fits = opening * DEPTH_MAX + "1" + closing * DEPTH_MAX
     value = decode(fits)
@@ -338,7 +359,8 @@ def test_numpy_values_become_plain_ones():
         np.int64(7): "key",
     }
     assert written(value) == {
-        "i": 3, "f": 0.5, "f32": 0.5, "b": True, "a": [[0, 1, 2], [3, 4, 5]], "7": "key",
+        "i": 3, "f": 0.5, "f32": 0.5, "b": True,
+        "a": [[0, 1, 2], [3, 4, 5]], "7": "key",
     }  # fmt: skip
 
 

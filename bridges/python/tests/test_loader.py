@@ -88,14 +88,15 @@ def test_a_file_whose_name_is_taken_does_not_replace_the_module(folder):
 
 
 def test_a_file_of_functions_serves_them(folder):
-    source = "import os\nfrom math import pi\n\ndef a(x):\n    pass\n\ndef _b():\n    pass\n"
+    source = (
+        "import os\nfrom math import pi\n\ndef a(x):\n    pass\n\ndef _b():\n    pass\n"
+    )
     (folder / "functions.py").write_text(source)
     assert names(f"{folder}/functions.py") == ["a"]
 
 
 def test_a_command_handler_is_served(folder):
-    (folder / "handler.py").write_text(
-        """
+    (folder / "handler.py").write_text("""
 from snakepit_bridge import BaseCommandHandler
 
 class Handler(BaseCommandHandler):
@@ -105,8 +106,7 @@ class Handler(BaseCommandHandler):
     def one(self, args):
         "The first."
         return 1
-"""
-    )
+""")
     tools = loader.load(f"{folder}/handler.py").tools
     assert [(t.name, t.description) for t in tools] == [("one", "The first.")]
 
@@ -120,13 +120,11 @@ def test_the_built_in_adapters_have_names():
 
 
 def test_a_duck_typed_adapter_dispatches_itself(folder):
-    (folder / "duck.py").write_text(
-        """
+    (folder / "duck.py").write_text("""
 class Duck:
     def execute_tool(self, tool_name, arguments, context):
         return [tool_name, arguments]
-"""
-    )
+""")
     tools = loader.load("duck:Duck")
     assert tools.accepts_any and tools.tools == []
     callable_, style, _ = tools.resolve("anything")
@@ -220,7 +218,9 @@ def test_any_function_can_be_called_without_an_adapter(start):
 
 
 def test_modules_of_the_working_directory_are_importable(start):
-    client = start("none", {"here.py": "def f(x=1):\n    return [x, __name__]\n"}).client
+    client = start(
+        "none", {"here.py": "def f(x=1):\n    return [x, __name__]\n"}
+    ).client
     assert client.call("here.f") == [1, "here"]
 
 
@@ -239,7 +239,9 @@ def test_an_adapter_file_with_a_class_and_a_sibling_serves(start):
 
 def test_a_file_of_functions_serves(start):
     source = "def join(parts, sep='-'):\n    return sep.join(parts)\n"
-    assert start("f.py", {"f.py": source}).client.call("join", parts=["a", "b"]) == "a-b"
+    assert (
+        start("f.py", {"f.py": source}).client.call("join", parts=["a", "b"]) == "a-b"
+    )
 
 
 def test_an_adapter_of_the_old_kind_works(start):
@@ -277,7 +279,7 @@ class Old:
         client.call("fail")
 
 
-SIMPLE = '''
+SIMPLE = """
 # my_simple_adapter.py
 from snakepit_bridge import BaseCommandHandler, ProtocolHandler
 from snakepit_bridge.core import setup_graceful_shutdown, setup_broken_pipe_suppression
@@ -311,7 +313,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 
 
 def check_simple(worker):
@@ -334,7 +336,9 @@ def test_the_command_handler_of_the_readme_works_as_an_adapter(start):
 
 
 def test_a_script_that_serves_while_it_is_loaded_serves_once(start):
-    worker = start("now.py", {"now.py": SIMPLE.replace('if __name__ == "__main__":\n    ', "")})
+    worker = start(
+        "now.py", {"now.py": SIMPLE.replace('if __name__ == "__main__":\n    ', "")}
+    )
     check_simple(worker)
 
 
@@ -345,8 +349,7 @@ def test_arguments_that_are_not_the_workers_are_the_adapters(start):
 
 
 def test_a_failing_initialize_ends_the_worker(start, tmp_path):
-    (tmp_path / "bad.py").write_text(
-        """
+    (tmp_path / "bad.py").write_text("""
 from snakepit_bridge import BaseAdapter, tool
 
 class Bad(BaseAdapter):
@@ -356,8 +359,7 @@ class Bad(BaseAdapter):
     @tool
     def t(self):
         pass
-"""
-    )
+""")
     process = Process(
         [str(PACKAGE / "snakepit_worker.py"), "--adapter", "bad.py",
          f"--listen=unix:{tmp_path}/s"],

@@ -34,7 +34,9 @@ def test_ping_is_answered_with_pong(adapter):
 
 
 def test_echo_and_add_answer_as_the_readme_shows(adapter):
-    assert adapter.echo(message="hello", n=1) == {"echoed": {"message": "hello", "n": 1}}
+    assert adapter.echo(message="hello", n=1) == {
+        "echoed": {"message": "hello", "n": 1}
+    }
     assert adapter.add(5, 3) == {"result": 8}
     assert adapter.add(2**100, 1) == {"result": 2**100 + 1}
 
@@ -89,7 +91,12 @@ def test_the_worker_describes_itself(adapter):
 
 @pytest.mark.parametrize(
     "kind, exception",
-    [("value", ValueError), ("runtime", RuntimeError), ("key", KeyError), ("x", Exception)],
+    [
+        ("value", ValueError),
+        ("runtime", RuntimeError),
+        ("key", KeyError),
+        ("x", Exception),
+    ],
 )
 def test_error_demo_raises(adapter, kind, exception):
     with pytest.raises(exception):
@@ -126,7 +133,8 @@ def test_tool_and_stream_chunk_are_where_adapters_look():
 def test_process_text(adapter, operation, result):
     answer = adapter.process_text("Hello you", operation)
     assert answer == {
-        "original": "Hello you", "operation": operation, "result": result, "success": True,
+        "original": "Hello you", "operation": operation, "result": result,
+        "success": True,
     }  # fmt: skip
 
 
@@ -176,7 +184,10 @@ def test_process_binary_checks_bytes_in_any_form(adapter, form):
 def test_process_binary_examines(adapter):
     assert adapter.process_binary(bytes(range(256)), "entropy")["entropy"] == 8.0
     assert adapter.process_binary(b"", "entropy")["entropy"] == 0.0
-    assert adapter.process_binary(b"aab", "histogram")["histogram"] == {"97": 2, "98": 1}
+    assert adapter.process_binary(b"aab", "histogram")["histogram"] == {
+        "97": 2,
+        "98": 1,
+    }
     assert adapter.process_binary(b"\x89PNG\r\n\x1a\n", "info")["kind"] == "png image"
     assert adapter.process_binary(b"", "other")["success"] is False
     with pytest.raises(BadArguments, match="base64"):
@@ -185,7 +196,11 @@ def test_process_binary_examines(adapter):
 
 def test_tensors_and_embeddings_are_real(adapter):
     small = adapter.create_tensor("small", [10, 10])
-    assert (small["elements"], small["size_bytes"], small["encoding"]) == (100, 800, "json")
+    assert (small["elements"], small["size_bytes"], small["encoding"]) == (
+        100,
+        800,
+        "json",
+    )
     assert adapter.create_tensor("large", [100, 100])["encoding"] == "binary"
     one = adapter.create_embedding("the quick brown fox", 64)
     assert one["norm"] == pytest.approx(1.0) and len(one["embedding"]) == 64
@@ -266,7 +281,9 @@ def table(tmp_path):
             x.append(source.gauss(1e6, 1.0))  # a large mean: naive sums lose here
             missing = i % 10 == 0
             y.append(None if missing else source.uniform(-1, 1))
-            writer.writerow([i, repr(x[-1]), "" if missing else repr(y[-1]), 'a "b",\nc'])
+            writer.writerow(
+                [i, repr(x[-1]), "" if missing else repr(y[-1]), 'a "b",\nc']
+            )
     return path, x, [v for v in y if v is not None]
 
 
@@ -390,7 +407,9 @@ def test_files_are_classified_by_what_is_in_them(adapter, tmp_path):
 
 def test_inference_takes_a_model_of_ones_own(adapter, tmp_path):
     path = tmp_path / "model.json"
-    path.write_text(json.dumps({"classes": {"animal": ["cat dog"], "plant": ["oak fir"]}}))
+    path.write_text(
+        json.dumps({"classes": {"animal": ["cat dog"], "plant": ["oak fir"]}})
+    )
     chunks = list(adapter.batch_inference(["a dog"], str(path)))
     assert chunks[0]["prediction"] == "animal" and chunks[1]["model"] == str(path)
     path.write_text("{}")

@@ -14,7 +14,8 @@ grpc = pytest.importorskip("grpc")
 
 TOOLS = """
 import asyncio, os, sys, threading, time
-from snakepit_bridge import BaseAdapter, StreamChunk, cancelled, current, time_left, tool
+from snakepit_bridge import BaseAdapter, StreamChunk, tool
+from snakepit_bridge import cancelled, current, time_left
 
 class Tools(BaseAdapter):
     def __init__(self):
@@ -53,7 +54,8 @@ class Tools(BaseAdapter):
     def who(self):
         context = self.session_context
         return {"session": self.session_id, "metadata": context.request_metadata,
-                "tool": context.tool_name, "left": time_left(), "cancelled": cancelled()}
+                "tool": context.tool_name, "left": time_left(),
+                "cancelled": cancelled()}
 
     @tool
     def chained(self):

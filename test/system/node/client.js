@@ -122,7 +122,7 @@ const scenarios = {
     }),
 
   deadline: async () => {
-    const { code } = await unary('ExecuteTool', request('wait', { path: notes }), 500).done;
+    const { code } = await unary('ExecuteTool', request('wait', { path: notes }), 1500).done;
     return { code, next: await scenarios.add() };
   },
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other end of a worker under test: a host over wire/h2, single-threaded, that waits
- * for events with a deadline and never sleeps.
+ * The other end of a worker under test: a host over wire/h2, single-threaded, that
+ * waits for events with a deadline and never sleeps.
  */
 #ifndef TEST_RUNTIME_PEER_H
 #define TEST_RUNTIME_PEER_H

@@ -111,6 +111,29 @@ static void run_add(struct rig *rig, sp_job *job)
     }
 }
 
+/* Everything a job says of itself, as one JSON string. */
+static void run_inspect(struct rig *rig, sp_job *job)
+{
+    char text[256];
+    const char *name = "";
+    const char *key = "";
+    const char *value = "";
+    sp_bytes binary = {0};
+    if (!sp_job_binary(job, 0, &name, &binary) ||
+        sp_job_binary(job, 1, &name, &binary) ||
+        !sp_job_metadata(job, 0, &key, &value) ||
+        sp_job_metadata(job, 1, &key, &value) || sp_job_is_stream(job) ||
+        sp_job_is_turn(job) || sp_job_data(job) != NULL) {
+        atomic_fetch_add(&rig->bad, 1);
+    }
+    uint64_t left_ms = sp_job_time_left_ms(job);
+    (void)snprintf(text, sizeof text, "\"%s %s %zu %s=%s %d\"", sp_job_session(job),
+                   name, binary.size, key, value, left_ms > 0 && left_ms < 90000);
+    if (sp_job_reply(job, sp_text(text), "string", (sp_bytes){"raw", 3}, NULL) < 0) {
+        atomic_fetch_add(&rig->bad, 1);
+    }
+}
+
 static struct wake wake_new(void)
 {
     return (struct wake){eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK)};
@@ -234,6 +257,8 @@ static void run(struct rig *rig, sp_job *job)
         if (sp_job_reply(job, sp_job_args(job), NULL, (sp_bytes){0}, NULL) < 0) {
             atomic_fetch_add(&rig->bad, 1);
         }
+    } else if (strcmp(tool, "inspect") == 0) {
+        run_inspect(rig, job);
     } else if (strcmp(tool, "wait") == 0) {
         run_wait(rig, job);
     } else if (strcmp(tool, "raise") == 0) {
@@ -292,15 +317,16 @@ static void *announce_and_serve(void *arg)
 
 static void add_tools(struct rig *rig)
 {
-    static const char *const names[] = {"add",   "echo", "wait",   "raise", "mute",
-                                        "count", "slow", "single", "break", "burst"};
+    static const char *const names[] = {"add",   "echo",  "wait",   "raise",
+                                        "mute",  "count", "slow",   "single",
+                                        "break", "burst", "inspect"};
     sp_tool_param params[] = {{.name = "a", .type = "int"},
                               {.name = "b", .default_json = "1"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         sp_tool tool = {.size = sizeof tool,
                         .name = names[i],
                         .description = "a tool",
-                        .streaming = i >= 5,
+                        .streaming = i >= 5 && i < 10,
                         .params = i == 0 ? params : NULL,
                         .params_count = i == 0 ? 2 : 0};
         assert_int_equal(sp_worker_add_tool(rig->worker, &tool, NULL), 0);

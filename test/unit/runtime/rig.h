@@ -5,6 +5,7 @@
  *
  *   add [a,b]         their sum
  *   echo X            X
+ *   inspect           everything the job says of itself
  *   wait              tells `begun`, then waits for one `gate` or an interruption
  *   raise             fails like a Python exception
  *   mute              ends without a result

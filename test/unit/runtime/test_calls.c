@@ -77,6 +77,58 @@ static void a_large_argument_comes_back_whole(void **state)
     rig_close(rig);
 }
 
+static void a_job_knows_its_request(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct proto_pair binary = {sp_text("blob"), {"\0\1\2", 3}};
+    struct proto_pair metadata = {sp_text("key"), sp_text("value")};
+    struct proto_request request = {.session_id = sp_text("me"),
+                                    .tool_name = sp_text("inspect"),
+                                    .binary = &binary,
+                                    .binary_count = 1,
+                                    .metadata = &metadata,
+                                    .metadata_count = 1};
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    assert_int_equal(sp__proto_put_request(&out, &request, 0, NULL), 0);
+    struct peer_call *call = call_new();
+    assert_int_equal(sp__h2_open(rig->peer->h2, SP__PATH_EXECUTE, 60000, NULL, 0,
+                                 (sp_bytes){out.data, out.size}, 1, call, &call->stream,
+                                 NULL),
+                     0);
+    sp__buf_fini(&out);
+    peer_finish(rig->peer, call);
+    struct proto_response response;
+    char text[128];
+    assert_string_equal(peer_result(call, text, sizeof text),
+                        "\"me blob 3 key=value 1\"");
+    assert_int_equal(
+        sp__proto_get_response(call->last.data, call->last.size, &response, NULL), 0);
+    assert_int_equal(response.binary_result.size, 3);
+    assert_int_equal(response.result_type.size, strlen("string"));
+    call_free(call);
+    rig_close(rig);
+}
+
+static void an_answer_does_not_wait_for_the_job_behind_it(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    rig_await_begun(rig, 1);
+    struct peer_call *quick = peer_execute(rig->peer, "add", "[1,1]");
+    struct peer_call *slow = peer_execute(rig->peer, "wait", "{}");
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    peer_finish(rig->peer, quick); /* answered before, written while `slow` runs */
+    assert_int_equal(slow->done, 0);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, slow);
+    call_free(busy);
+    call_free(quick);
+    call_free(slow);
+    rig_close(rig);
+}
+
 static void an_exception_is_an_answer_with_its_text(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -179,7 +231,7 @@ static void the_announcement_lists_the_tools(void **state)
     assert_int_equal(a->pid, getpid());
     assert_int_equal(a->capacity, 1);
     assert_int_equal(a->failed, 0);
-    assert_int_equal(a->tools_count, 10);
+    assert_int_equal(a->tools_count, 11);
     assert_string_equal(a->tools[0].name, "add");
     assert_int_equal(a->tools[0].params_count, 2);
     assert_string_equal(a->tools[0].params[0].type, "int");
@@ -470,6 +522,8 @@ int main(void)
         CASE(a_call_is_answered),
         CASE(a_thousand_calls_in_one_batch_are_answered_in_order),
         CASE(a_large_argument_comes_back_whole),
+        CASE(a_job_knows_its_request),
+        CASE(an_answer_does_not_wait_for_the_job_behind_it),
         CASE(an_exception_is_an_answer_with_its_text),
         CASE(a_failure_that_is_no_exception_is_a_status),
         CASE(an_unknown_tool_is_refused_with_near_names),

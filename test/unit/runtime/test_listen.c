@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker that listens: stock clients, what they may send, where they may come from. */
+/* A worker that listens: stock clients, what they may send, where they may come
+ * from. */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>

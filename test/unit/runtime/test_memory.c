@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation may fail: opening says so and leaves nothing, a call ends somehow. */
+/* Every allocation may fail: opening says so and leaves nothing, a call ends
+ * somehow. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -4,8 +4,8 @@
  *
  * Made only when somebody asks, because most tools never do. It copies what it can and
  * borrows the job for the rest; the loop takes the job away from it before it ends the
- * call, so a Call kept in a variable or used on another thread answers "over" instead of
- * touching freed memory. Both sides do this under the object's critical section.
+ * call, so a Call kept in a variable or used on another thread answers "over" instead
+ * of touching freed memory. Both sides do this under the object's critical section.
  */
 #include "bridge.h"
 

@@ -2,9 +2,10 @@
 /*
  * JSON text <-> Python objects, without Python's json module.
  *
- * What comes in: objects, arrays, strings (lone surrogates too), integers of any size up
- * to DIGITS_MAX digits, reals, NaN and the infinities. What goes out: the same, and every
- * other value through one Python function that answers with something JSON can hold.
+ * What comes in: objects, arrays, strings (lone surrogates too), integers of any size
+ * up to DIGITS_MAX digits, reals, NaN and the infinities. What goes out: the same, and
+ * every other value through one Python function that answers with something JSON can
+ * hold.
  */
 #ifndef SP_PYTHON_CODEC_H
 #define SP_PYTHON_CODEC_H
@@ -21,10 +22,10 @@ enum {
 };
 
 /*
- * Keys met before, so that "name" in ten thousand rows is one object whose hash is known.
- * Names of tool parameters are pinned: they are the very objects a function's code holds,
- * which makes keyword calls compare pointers. Nothing is interned: from 3.12 on that
- * would keep every key ever received.
+ * Keys met before, so that "name" in ten thousand rows is one object whose hash is
+ * known. Names of tool parameters are pinned: they are the very objects a function's
+ * code holds, which makes keyword calls compare pointers. Nothing is interned: from
+ * 3.12 on that would keep every key ever received.
  */
 struct key_cache {
     struct key_slot {

@@ -7,8 +7,8 @@
  * open containers stand on a stack as deep as the reader allows, so nothing recurses.
  *
  * A failure is either the text's fault (the reader's sp_error) or an exception of the
- * interpreter, nearly always MemoryError; a handler tells the second by returning RAISED,
- * which no error code equals. Whatever was built is dropped then.
+ * interpreter, nearly always MemoryError; a handler tells the second by returning
+ * RAISED, which no error code equals. Whatever was built is dropped then.
  */
 #include "codec.h"
 
@@ -130,7 +130,8 @@ static int on_string(void *user, const char *raw, size_t n, int escaped)
     return place(user, text_of(user, raw, n, escaped));
 }
 
-/* CPython refuses to read more than 4300 digits at once; the helper reads them in parts. */
+/* CPython refuses to read more than 4300 digits at once; the helper reads them in
+ * parts. */
 static PyObject *big_integer(const char *text, size_t n)
 {
     PyObject *digits = PyUnicode_FromStringAndSize(text, (Py_ssize_t)n);

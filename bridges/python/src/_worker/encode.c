@@ -3,14 +3,14 @@
  * Python objects to JSON.
  *
  * Exact types go their short way; subclasses of str, int, float, list and dict are
- * written as what they are; every other object is handed to the fallback function, whose
- * answer is written in its place. Text leaves as UTF-8; only what JSON demands and lone
- * surrogates are escaped. NaN and the infinities leave as NaN, Infinity and -Infinity,
- * which the host's reader takes.
+ * written as what they are; every other object is handed to the fallback function,
+ * whose answer is written in its place. Text leaves as UTF-8; only what JSON demands
+ * and lone surrogates are escaped. NaN and the infinities leave as NaN, Infinity and
+ * -Infinity, which the host's reader takes.
  *
  * The containers being written stand in encoder->path: that finds circular references
- * and bounds the depth. User code may run in between (the fallback, an items() of a dict
- * subclass) and change what is being written, so every element is held while it is
+ * and bounds the depth. User code may run in between (the fallback, an items() of a
+ * dict subclass) and change what is being written, so every element is held while it is
  * written and every length is read again.
  */
 #include "codec.h"

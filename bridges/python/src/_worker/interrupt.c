@@ -11,12 +11,12 @@
  * The runtime repeats the signal with growing pauses until the call ends. That serves
  * twice: a signal that came too early is not lost, and a tool that swallowed Cancelled
  * meets it again after a second. An async tool is first asked through its event loop to
- * cancel the task; if it does not get there within POLITE_MS it blocks, and Cancelled is
- * raised inside it like in any other.
+ * cancel the task; if it does not get there within POLITE_MS it blocks, and Cancelled
+ * is raised inside it like in any other.
  *
- * A late signal finds another call, or none: the handler looks at the call that runs now
- * and raises only if that one is cancelled. SIGTERM and SIGINT end the worker after the
- * calls that run; the second one kills it.
+ * A late signal finds another call, or none: the handler looks at the call that runs
+ * now and raises only if that one is cancelled. SIGTERM and SIGINT end the worker after
+ * the calls that run; the second one kills it.
  */
 #include "bridge.h"
 
@@ -83,7 +83,8 @@ static void on_stop_signal(int number)
     errno = saved_errno;
 }
 
-/* signal.py imports enum, which costs more than this whole package; _signal is built in. */
+/* signal.py imports enum, which costs more than this whole package; _signal is built
+ * in. */
 static int install_cancel_handler(worker_object *self)
 {
     PyObject *handler = PyCFunction_New(&sp__py_cancel_handler, NULL);

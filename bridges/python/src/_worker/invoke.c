@@ -3,9 +3,9 @@
  * Calling a tool: its arguments decoded, handed over in the tool's style, and what it
  * gives looked at.
  *
- * The arguments are a JSON object or array; raw binary arguments join the object by name.
- * A tool whose adapter wants to know its caller is told before. A coroutine is awaited,
- * on the event loop that the package keeps for that.
+ * The arguments are a JSON object or array; raw binary arguments join the object by
+ * name. A tool whose adapter wants to know its caller is told before. A coroutine is
+ * awaited, on the event loop that the package keeps for that.
  */
 #include "serve.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The module `snakepit_bridge._worker`: types, exceptions, and the codec as two functions.
+ * The module `snakepit_bridge._worker`: types, exceptions, and the codec as two
+ * functions.
  *
  * Initialised in several phases, so that the free-threaded interpreter can be told that
  * the module does without the global lock. Its state is the process's, not the module's
- * (see bridge.h), so only the main interpreter may import it; importing it a second time
- * gives the same types.
+ * (see bridge.h), so only the main interpreter may import it; importing it a second
+ * time gives the same types.
  */
 #include "bridge.h"
 

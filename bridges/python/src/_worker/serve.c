@@ -5,15 +5,15 @@
  * The normal course of a call: arguments decoded into a dict, the tool found by name in
  * a dict, called, its result encoded and handed to the runtime; no Python code of this
  * package runs in between. What is rare goes through snakepit_bridge._serve: awaiting a
- * coroutine, making an iterator of an async generator, describing an exception, making a
- * SessionContext.
+ * coroutine, making an iterator of an async generator, describing an exception, making
+ * a SessionContext.
  *
  * A stream that has to wait is attached to its job and left alone until its turn.
  *
- * The interpreter's lock is held from a job to its answer and given up while waiting for
- * jobs. Failures: an exception of the tool becomes the call's failure and the loop goes
- * on; a broken connection or no memory ends the loop with an exception. The child of a
- * fork that comes back here instead of ending itself is ended.
+ * The interpreter's lock is held from a job to its answer and given up while waiting
+ * for jobs. Failures: an exception of the tool becomes the call's failure and the loop
+ * goes on; a broken connection or no memory ends the loop with an exception. The child
+ * of a fork that comes back here instead of ending itself is ended.
  */
 #include "serve.h"
 
@@ -219,7 +219,7 @@ static PyObject *loop(worker_object *self)
     }
 }
 
-/* Streams nobody will ask for again: the worker ends. Their jobs belong to the runtime. */
+/* Streams nobody will ask for again: the worker ends. Their jobs are the runtime's. */
 static void close_streams(worker_object *self)
 {
     struct link *link;

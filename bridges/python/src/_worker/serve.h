@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the serve loop share: serve.c takes jobs and decides, invoke.c calls
- * the tool, answer.c ends the call, stream.c goes on with a stream.
+ * What the files of the serve loop share: serve.c takes jobs and decides, invoke.c
+ * calls the tool, answer.c ends the call, stream.c goes on with a stream.
  */
 #ifndef SP_PYTHON_SERVE_H
 #define SP_PYTHON_SERVE_H

@@ -4,8 +4,8 @@
  * enough for now, and again when the stream's turn comes.
  *
  * It ends when the iterator does, when it raises, or when nobody listens any more; then
- * it is closed, so that the generator's finally blocks run. That clean-up is user code as
- * well: a cancellation does not strike it at once, but after a while if it hangs.
+ * it is closed, so that the generator's finally blocks run. That clean-up is user code
+ * as well: a cancellation does not strike it at once, but after a while if it hangs.
  */
 #include "serve.h"
 

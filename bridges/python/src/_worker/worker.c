@@ -108,7 +108,7 @@ static int read_param(PyObject *item, sp_tool_param *ret)
                : -1;
 }
 
-/* A list or tuple of parameters as an array the caller frees, and what it borrows from. */
+/* A sequence of parameters as an array the caller frees, and what it borrows from. */
 static int read_params(PyObject *sequence, sp_tool_param **ret_params,
                        size_t *ret_count, PyObject **ret_owner)
 {

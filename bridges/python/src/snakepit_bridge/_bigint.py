@@ -11,7 +11,9 @@ _PIECE = 600  # digits; below the least limit that can be set
 
 
 def _refuse(digits):
-    raise ValueError(f"an integer of {digits} digits is beyond the limit of {DIGITS_MAX}")
+    raise ValueError(
+        f"an integer of {digits} digits is beyond the limit of {DIGITS_MAX}"
+    )
 
 
 def from_text(text):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the serve loop asks Python for, because it is rare: awaiting, streams that are no
-plain generators, contexts, and the telling of exceptions."""
+"""What the serve loop asks Python for, because it is rare: awaiting, streams that are
+no plain generators, contexts, and the telling of exceptions."""
 
 import sys
 
@@ -34,7 +34,7 @@ def iterate(value):
 
 
 def unwrap(item):
-    """The data of a StreamChunk, or of anything that looks like one; others as they are."""
+    """The data of a StreamChunk, or of what looks like one; others as they are."""
     is_final = getattr(item, "is_final", None)
     if is_final is None or not hasattr(item, "data"):
         return item

@@ -59,7 +59,7 @@ def underlying(callable_):
 
 
 def type_name(annotation):
-    """An annotation as a word: its lower-case name, "any" when it is not that simple."""
+    """An annotation as a word: its name in lower case, "any" when there is none."""
     if isinstance(annotation, str):
         text = annotation.strip("'\" ").split("[", 1)[0]
         name = text.rsplit(".", 1)[-1].lower()

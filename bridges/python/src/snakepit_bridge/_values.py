@@ -41,7 +41,8 @@ def _redacted(text):
     import re
 
     text = re.sub(
-        r"(?i)((?:pass\w*|secret|token|\w*key)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;)}]+)",
+        r"(?i)((?:pass\w*|secret|token|\w*key)['\"]?\s*[=:]\s*)"
+        r"('[^']*'|\"[^\"]*\"|[^\s,;)}]+)",
         r"\1[redacted]",
         text,
     )

@@ -13,7 +13,12 @@ from . import _spec
 class ToolMetadata:
     """What the decorator attaches to a function as ``_tool_metadata``."""
 
-    __slots__ = ("description", "supports_streaming", "parameters", "required_variables")
+    __slots__ = (
+        "description",
+        "supports_streaming",
+        "parameters",
+        "required_variables",
+    )
 
     def __init__(
         self,
@@ -25,7 +30,9 @@ class ToolMetadata:
         self.description = description
         self.supports_streaming = supports_streaming
         self.parameters = [] if parameters is None else parameters
-        self.required_variables = [] if required_variables is None else required_variables
+        self.required_variables = (
+            [] if required_variables is None else required_variables
+        )
 
     def _key(self):
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -47,7 +54,9 @@ class ParameterSpec:
 
     __slots__ = ("name", "type", "description", "required", "validation_json")
 
-    def __init__(self, name, type="any", description="", required=True, validation_json=""):
+    def __init__(
+        self, name, type="any", description="", required=True, validation_json=""
+    ):
         self.name = name
         self.type = type
         self.description = description
@@ -64,7 +73,12 @@ class ToolRegistration:
     __slots__ = ("name", "description", "parameters", "metadata", "supports_streaming")
 
     def __init__(
-        self, name, description="", parameters=(), metadata=None, supports_streaming=False
+        self,
+        name,
+        description="",
+        parameters=(),
+        metadata=None,
+        supports_streaming=False,
     ):
         self.name = name
         self.description = description
@@ -144,7 +158,7 @@ class BaseAdapter:
 
     @property
     def session_context(self):
-        """What set_session_context() was given, else the context of the running call."""
+        """What set_session_context() was given, else the running call's context."""
         given = self.__dict__.get("_session_context")
         if given is not None:
             return given

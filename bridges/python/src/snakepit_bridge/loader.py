@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """From an adapter's name to the tools a worker serves.
 
-    showcase, template, generic     the ones that come with the package
-    module:Class, pkg.mod.Class     a class, also one that is no BaseAdapter
-    module:function, module:object  one function, or an adapter made already
-    path/file.py, path/file.py:Class  the same from a file
-    module, path/file.py            its adapter class if it has one, else its command
-                                    handler, else its public functions
-    none                            no adapter: any importable function, by dotted name
+showcase, template, generic     the ones that come with the package
+module:Class, pkg.mod.Class     a class, also one that is no BaseAdapter
+module:function, module:object  one function, or an adapter made already
+path/file.py, path/file.py:Class  the same from a file
+module, path/file.py            its adapter class if it has one, else its command
+                                handler, else its public functions
+none                            no adapter: any importable function, by dotted name
 """
 
 import os
@@ -117,7 +117,10 @@ def _context_setter(owner):
     setter = getattr(owner, "set_session_context", None)
     if not callable(setter):
         return None
-    if getattr(type(owner), "set_session_context", None) is BaseAdapter.set_session_context:
+    if (
+        getattr(type(owner), "set_session_context", None)
+        is BaseAdapter.set_session_context
+    ):
         return None  # it would only store what BaseAdapter finds out when asked
     return setter
 

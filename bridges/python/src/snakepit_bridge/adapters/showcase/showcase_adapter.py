@@ -124,7 +124,9 @@ class ShowcaseAdapter(BaseAdapter):
         return binary.create_embedding(text, dimensions)
 
     @tool
-    def benchmark_encoding(self, start_kb: int = 1, end_kb: int = 100, step_kb: int = 10):
+    def benchmark_encoding(
+        self, start_kb: int = 1, end_kb: int = 100, step_kb: int = 10
+    ):
         """Measure numbers as JSON against raw bytes, for growing sizes."""
         from .handlers import binary
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The showcase's tools, one file per kind. Each imports what it needs when it is used."""
+"""The showcase's tools, one file per kind. Each is imported when it is needed."""

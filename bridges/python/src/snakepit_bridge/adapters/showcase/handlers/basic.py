@@ -148,7 +148,9 @@ def get_stats(adapter, version):
             "timestamp": timestamp(),
             "pid": os.getpid(),
             "memory_usage_mb": round(memory_bytes() / 2**20, 2),
-            "cpu_percent": round(100 * time.process_time() / uptime, 2) if uptime else 0.0,
+            "cpu_percent": (
+                round(100 * time.process_time() / uptime, 2) if uptime else 0.0
+            ),
             "uptime_seconds": round(uptime, 3),
         },
         "success": True,

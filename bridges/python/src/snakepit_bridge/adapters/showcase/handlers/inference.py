@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A small classifier: nearest centroid over character trigrams, trained when first used.
+"""A small classifier: nearest centroid over character trigrams, trained on the spot.
 
 Texts are told apart by language (and code); items that are paths of existing files are
 read, and told apart by their signature or, when they hold text, by that.
@@ -20,22 +20,22 @@ _SAMPLES = {
         auf der Welt, was wir nicht mit Zeit und Geduld lernen könnten. Was hättest du
         gemacht, wenn das Wetter so schlecht gewesen wäre? Sie haben seit dem Morgen auf
         die anderen gewartet, und keiner weiß, wer von ihnen kommen wird.""",
-    "french": """Le rapide renard brun saute par-dessus le chien paresseux. Il n'y a rien
-        au monde que nous ne puissions apprendre avec du temps et de la patience.
+    "french": """Le rapide renard brun saute par-dessus le chien paresseux. Il n'y a
+        rien au monde que nous ne puissions apprendre avec du temps et de la patience.
         Qu'aurais-tu fait si le temps avait été aussi mauvais ? Ils attendent les autres
         depuis ce matin, et personne ne sait lequel d'entre eux viendra.""",
-    "spanish": """El rápido zorro marrón salta sobre el perro perezoso. No hay nada en el
-        mundo que no podamos aprender con tiempo y paciencia. ¿Qué habrías hecho si el
-        tiempo hubiera sido tan malo? Han estado esperando a los demás desde la mañana, y
-        nadie sabe cuál de ellos vendrá.""",
+    "spanish": """El rápido zorro marrón salta sobre el perro perezoso. No hay nada en
+        el mundo que no podamos aprender con tiempo y paciencia. ¿Qué habrías hecho si
+        el tiempo hubiera sido tan malo? Han estado esperando a los demás desde la
+        mañana, y nadie sabe cuál de ellos vendrá.""",
     "italian": """La rapida volpe marrone salta sopra il cane pigro. Non c'è niente al
-        mondo che non possiamo imparare con il tempo e la pazienza. Che cosa avresti fatto
-        se il tempo fosse stato così brutto? Aspettano gli altri da questa mattina, e
-        nessuno sa chi di loro verrà.""",
-    "code": """def main(argv): for i in range(len(items)): if x == None: return self.value
-        import os, sys; print(f"{name}: {count}") while (i < n) { array[i++] = 0; }
-        const result = await fetch(url); #include <stdio.h> int main(void) { return 0; }
-        SELECT id, name FROM users WHERE id = 1; class Foo(Base): pass""",
+        mondo che non possiamo imparare con il tempo e la pazienza. Che cosa avresti
+        fatto se il tempo fosse stato così brutto? Aspettano gli altri da questa
+        mattina, e nessuno sa chi di loro verrà.""",
+    "code": """def main(argv): for i in range(len(items)): if x == None: return
+        self.value import os, sys; print(f"{name}: {count}") while (i < n) { array[i++]
+        = 0; } const result = await fetch(url); #include <stdio.h> int main(void) {
+        return 0; } SELECT id, name FROM users WHERE id = 1; class Foo(Base): pass""",
 }
 _DEFAULT_ITEMS = [
     "The results arrive one by one",
@@ -91,12 +91,16 @@ class Classifier:
         """(label, confidence between 0 and 1)."""
         vector = trigrams(text)
         scores = {
-            label: sum(weight * centroid.get(gram, 0.0) for gram, weight in vector.items())
+            label: sum(
+                weight * centroid.get(gram, 0.0) for gram, weight in vector.items()
+            )
             for label, centroid in self.centroids.items()
         }
         best = max(scores, key=scores.get)
         # A softmax, sharpened: cosines of short texts lie close together.
-        exponents = {label: math.exp(20 * (s - scores[best])) for label, s in scores.items()}
+        exponents = {
+            label: math.exp(20 * (s - scores[best])) for label, s in scores.items()
+        }
         return best, 1 / sum(exponents.values())
 
 
@@ -127,7 +131,9 @@ def batch(batch_items, model_path, images):
     key = "image" if images and not batch_items else "item"
     items = batch_items or images or _DEFAULT_ITEMS
     if not isinstance(items, list):
-        raise _worker.BadArguments(f"batch_items must be a list, not {type(items).__name__}")
+        raise _worker.BadArguments(
+            f"batch_items must be a list, not {type(items).__name__}"
+        )
     # Pickles are never loaded: they can run anything.
     own = bool(model_path) and model_path.endswith(".json")
     classifier = _load(model_path) if own else Classifier(_SAMPLES)

@@ -12,7 +12,10 @@ _PAUSE = 0.05  # between looks at a file that has nothing new
 _SEVERITIES = (
     ("critical", re.compile(r"\b(critical|fatal|panic|emerg\w*|alert)\b", re.I)),
     ("error", re.compile(r"\b(error|err|exception|traceback|failed|failure)\b", re.I)),
-    ("warning", re.compile(r"\b(warn|warning|deprecated|retry\w*|timed? ?out)\b", re.I)),
+    (
+        "warning",
+        re.compile(r"\b(warn|warning|deprecated|retry\w*|timed? ?out)\b", re.I),
+    ),
     ("debug", re.compile(r"\b(debug|trace)\b", re.I)),
 )
 

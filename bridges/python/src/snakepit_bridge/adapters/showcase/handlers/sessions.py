@@ -18,7 +18,12 @@ class Sessions:
     def _state(self, session_id):
         state = self._by_id.pop(session_id, None)
         if state is None:
-            state = {"counter": 0, "calls": 0, "since": time.monotonic(), "settings": {}}
+            state = {
+                "counter": 0,
+                "calls": 0,
+                "since": time.monotonic(),
+                "settings": {},
+            }
             if len(self._by_id) >= _SESSIONS_MAX:
                 del self._by_id[next(iter(self._by_id))]
         self._by_id[session_id] = state  # at the end: used most recently

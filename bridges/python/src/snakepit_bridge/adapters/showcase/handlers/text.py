@@ -21,40 +21,43 @@ _VOWELS = re.compile(r"[aeiouyäöüáéíóúàèâêî]+")
 
 # The most frequent words of English: they say little about what a text is about.
 _STOP = frozenset(
-    """a about after again all also am an and any are as at be because been before being
-    but by can could did do does doing down each few for from further had has have having
-    he her here hers him his how i if in into is it its itself just me more most my no nor
-    not now of off on once only or other our out over own same she should so some such
-    than that the their them then there these they this those through to too under until
-    up very was we were what when where which while who whom why will with would you
-    your""".split()
+    """a about after again all also am an and any are as at be because been before
+    being but by can could did do does doing down each few for from further had has
+    have having he her here hers him his how i if in into is it its itself just me
+    more most my no nor not now of off on once only or other our out over own same
+    she should so some such than that the their them then there these they this
+    those through to too under until up very was we were what when where which while
+    who whom why will with would you your""".split()
 )
 
 _POSITIVE = frozenset(
-    """able admire adore amazing awesome beautiful best better bliss brilliant calm charm
-    cheerful clean clear clever comfortable cool delight delightful easy efficient elegant
-    enjoy enjoyed excellent exciting fair faithful fantastic fast favorite fine fresh
-    friendly fun generous gentle glad good grateful great happy helpful honest hope
-    impressive improve improved incredible inspiring interesting joy kind like liked love
-    loved lovely lucky marvelous nice outstanding peace perfect pleasant pleased pleasure
-    positive powerful precise pretty proud quick recommend reliable remarkable rich robust
-    safe satisfied simple smart smooth solid splendid strong success successful superb
-    terrific thank thanks thrilled useful valuable warm welcome win wonderful worth
-    wow""".split()
+    """able admire adore amazing awesome beautiful best better bliss brilliant calm
+    charm cheerful clean clear clever comfortable cool delight delightful easy
+    efficient elegant enjoy enjoyed excellent exciting fair faithful fantastic fast
+    favorite fine fresh friendly fun generous gentle glad good grateful great happy
+    helpful honest hope impressive improve improved incredible inspiring interesting
+    joy kind like liked love loved lovely lucky marvelous nice outstanding peace
+    perfect pleasant pleased pleasure positive powerful precise pretty proud quick
+    recommend reliable remarkable rich robust safe satisfied simple smart smooth
+    solid splendid strong success successful superb terrific thank thanks thrilled
+    useful valuable warm welcome win wonderful worth wow""".split()
 )
 _NEGATIVE = frozenset(
-    """afraid angry annoyed annoying anxious appalling ashamed awful bad bitter boring
-    broken bug cheap clumsy complain complaint confused confusing corrupt crash crashed
-    cruel damage damaged danger dangerous dead delay delayed depressing difficult dirty
-    disappointed disappointing disaster dislike dreadful dull error evil expensive fail
-    failed failure fake fault fear frustrated frustrating hate hated horrible hurt ill
-    inferior insult kill lazy leak lie lose losing loss lost mad mess miserable mistake
-    nasty negative noisy pain painful pathetic poor problem reject rude ruin ruined sad
-    scary shame sick slow sorry stupid terrible trouble ugly unfair unhappy unreliable
-    upset useless waste weak weird worried worse worst wrong""".split()
+    """afraid angry annoyed annoying anxious appalling ashamed awful bad bitter
+    boring broken bug cheap clumsy complain complaint confused confusing corrupt
+    crash crashed cruel damage damaged danger dangerous dead delay delayed
+    depressing difficult dirty disappointed disappointing disaster dislike dreadful
+    dull error evil expensive fail failed failure fake fault fear frustrated
+    frustrating hate hated horrible hurt ill inferior insult kill lazy leak lie lose
+    losing loss lost mad mess miserable mistake nasty negative noisy pain painful
+    pathetic poor problem reject rude ruin ruined sad scary shame sick slow sorry
+    stupid terrible trouble ugly unfair unhappy unreliable upset useless waste weak
+    weird worried worse worst wrong""".split()
 )
 _NEGATIONS = frozenset("no not never neither nor without hardly barely nothing".split())
-_STRONG = frozenset("absolutely completely extremely highly really so very totally".split())
+_STRONG = frozenset(
+    "absolutely completely extremely highly really so very totally".split()
+)
 _REACH = 3  # words a negation reaches over
 
 

@@ -91,7 +91,9 @@ def read_csv(path):
                 rows.append([float(c) for i, c in enumerate(row) if i != at])
                 labels.append(row[at])
             except (ValueError, IndexError):
-                raise ValueError(f"{path}, line {line}: features must be numbers") from None
+                raise ValueError(
+                    f"{path}, line {line}: features must be numbers"
+                ) from None
             if len(rows) == _ROWS_MAX:
                 break
     if len(rows) < 4:
@@ -115,7 +117,10 @@ class Network:
     def __init__(self, inputs, hidden, outputs, source):
         def layer(n, fan_in):
             spread = 1 / math.sqrt(fan_in)
-            return [[source.gauss(0, spread) for _ in range(fan_in)] + [0.0] for _ in range(n)]
+            return [
+                [source.gauss(0, spread) for _ in range(fan_in)] + [0.0]
+                for _ in range(n)
+            ]
 
         self.hidden = layer(hidden, inputs)
         self.output = layer(outputs, hidden)
@@ -230,7 +235,9 @@ def _train(config, rows, labels, source, unknown):
         "is_final": True,
         "epochs": epochs,
         **figures,
-        "final_model_path": _save(config["model_path"], network, classes, scale, config),
+        "final_model_path": _save(
+            config["model_path"], network, classes, scale, config
+        ),
         "samples": len(data),
         "classes": classes,
         "ignored_settings": unknown,
