@@ -73,9 +73,9 @@ static void show_cb(const sp_setting *setting, void *user_data)
     if (s->list != NULL) {
         (void)json_array_append_new(
             s->list,
-            need(json_pack("{s:s, s:s, s:s, s:s, s:s}", "key", setting->key, "value",
+            need(json_pack("{s:s, s:s, s:s, s:s}", "key", setting->key, "value",
                            setting->value, "source", setting->source, "default",
-                           setting->default_value, "applies", setting->applies)));
+                           setting->default_value)));
         return;
     }
     table_cell(s->table, "%s", setting->key);
@@ -83,13 +83,12 @@ static void show_cb(const sp_setting *setting, void *user_data)
     table_cell(s->table, "%s", setting->source);
     table_cell(s->table, "%s",
                setting->default_value[0] != '\0' ? setting->default_value : "-");
-    table_cell(s->table, "%s", setting->applies);
 }
 
 static int show(struct cli *cli)
 {
     static const char *const headings[] = {"KEY",     "VALUE",   "SOURCE",
-                                           "DEFAULT", "APPLIES", NULL};
+                                           "DEFAULT", NULL};
     struct showing s = {.cli = cli};
     sp_config *config = NULL;
     int code = config_open(cli, &config);
@@ -119,10 +118,10 @@ static int show(struct cli *cli)
 
 static json_t *key_to_json(const sp_config_key *key)
 {
-    return need(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "key", key->key,
+    return need(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", key->key,
                           "type", key->type, "range", key->range, "default",
                           key->default_value, "environment", key->environment,
-                          "applies", key->applies, "text", key->text));
+                          "text", key->text));
 }
 
 static void print_key(const sp_config_key *key)
@@ -135,7 +134,6 @@ static void print_key(const sp_config_key *key)
                  key->default_value[0] != '\0' ? key->default_value : "-");
     (void)printf("  environment  %s\n",
                  key->environment[0] != '\0' ? key->environment : "-");
-    (void)printf("  applies      %s\n", key->applies);
     if (strncmp(key->key, "pools[].", 8) == 0 &&
         strcmp(key->key, "pools[].name") != 0) {
         (void)printf("  flag         --set pool.%s=...\n", key->key + 8);

@@ -61,7 +61,6 @@ typedef struct sp_setting {
     const char *value;         /* as it would stand in the file */
     const char *source;        /* "flag", "environment", "file" or "default" */
     const char *default_value; /* as it would stand in the file; "" when computed */
-    const char *applies;       /* "live", "new workers" or "restart" */
 } sp_setting;
 
 typedef void (*sp_setting_cb)(const sp_setting *setting, void *user_data);
@@ -76,7 +75,6 @@ typedef struct sp_config_key {
     const char *range;   /* "1..1000", or "" */
     const char *default_value;
     const char *environment; /* "SNAKEPIT_POOL_SIZE", or "" */
-    const char *applies;
     const char *text;    /* what it does, one or two sentences */
 } sp_config_key;
 

@@ -507,7 +507,6 @@ static void tell(const struct param *param, const struct value *value, const cha
         .value = value->shown != NULL ? value->shown : "",
         .source = sources[value->source],
         .default_value = param->default_text,
-        .applies = sp__config_applies_name(param->applies),
     };
     cb(&setting, user_data);
 }

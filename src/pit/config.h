@@ -58,12 +58,10 @@ enum config_kind {
     KIND_DURATIONS  /* a map to DURATION_ANY */
 };
 
-enum config_applies { APPLIES_LIVE, APPLIES_WORKERS, APPLIES_RESTART };
 
 struct param {
     enum config_scope scope;
     enum config_kind kind;
-    enum config_applies applies;
     const char *key;
     uint64_t min;
     uint64_t max;
@@ -89,9 +87,6 @@ int sp__config_param_find(enum config_scope scope, const char *key);
 
 /* Whether some key of the scope begins with "group." */
 int sp__config_is_group(enum config_scope scope, const char *group);
-
-/* "live", "new workers" or "restart". */
-const char *sp__config_applies_name(enum config_applies applies);
 
 /* The known word nearest to `word`, NULL when none is near. */
 const char *sp__config_nearest(const char *word, const char *const *words,

@@ -21,11 +21,10 @@ _Static_assert(offsetof(sp_pit_options, size) == 0, "size comes first");
 _Static_assert(offsetof(sp_pool_options, size) == 0, "size comes first");
 
 static const struct param params[PARAMS] = {
-#define X(id, in, name, sort, low, high, choices, preset, variable, when, of, member, \
+#define X(id, in, name, sort, low, high, choices, preset, variable, of, member, \
           about)                                                                      \
     [PARAM_##id] = {.scope = SCOPE_##in,                                              \
                     .kind = KIND_##sort,                                              \
-                    .applies = APPLIES_##when,                                        \
                     .key = name,                                                      \
                     .min = low,                                                       \
                     .max = high,                                                      \
@@ -127,12 +126,6 @@ static const char *kind_name(enum config_kind kind)
     return "";
 }
 
-const char *sp__config_applies_name(enum config_applies applies)
-{
-    static const char *const names[] = {"live", "new workers", "restart"};
-    return names[applies];
-}
-
 SP_API int sp_config_key_at(size_t index, sp_config_key *ret_key)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -147,7 +140,6 @@ SP_API int sp_config_key_at(size_t index, sp_config_key *ret_key)
         .range = param->kind == KIND_CHOICE ? param->words : ranges[index],
         .default_value = param->default_text,
         .environment = param->environment,
-        .applies = sp__config_applies_name(param->applies),
         .text = param->text,
     };
     return 1;

@@ -333,6 +333,18 @@ static void get_debug(const Google__Rpc__Status *status, sp_error *ret)
     sp__proto_unpack_free(&debug->base);
 }
 
+/* An exception's message begins with its type, whichever way it came. */
+static void headline(sp_error *ret)
+{
+    char text[SP_ERROR_MESSAGE_MAX];
+    if (ret->code == SP_ERR_REMOTE && ret->remote_type != NULL &&
+        ret->remote_message != NULL) {
+        (void)snprintf(text, sizeof text, "%s: %s", ret->remote_type,
+                       ret->remote_message);
+        set_message(ret, text, strlen(text));
+    }
+}
+
 int sp__proto_get_failure(const uint8_t *details, size_t size, sp_error *ret)
 {
     int found = 0;
@@ -360,6 +372,7 @@ int sp__proto_get_failure(const uint8_t *details, size_t size, sp_error *ret)
         set_message(ret, status->message, strlen(status->message));
         get_facts(info, ret);
         get_debug(status, ret);
+        headline(ret);
     }
     if (info != NULL) {
         sp__proto_unpack_free(&info->base);

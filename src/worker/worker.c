@@ -362,8 +362,11 @@ static void describe(struct worker *worker, const struct guard_exit *exit, sp_er
         break;
     }
     out->worker_pid = worker->pid;
-    out->worker_exit = exit->exit_code;
-    out->worker_signal = exit->exit_signal;
+    if (worker->why == WHY_NONE || worker->why == WHY_LOST) {
+        /* Otherwise it ended because it was told to, which explains nothing. */
+        out->worker_exit = exit->exit_code;
+        out->worker_signal = exit->exit_signal;
+    }
     out->worker_stderr = sp__output_tail(&worker->output, TAIL_LINES);
 }
 

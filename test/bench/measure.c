@@ -116,6 +116,7 @@ int load_ended(struct load *load, uint64_t started_ns, uint64_t ended_ns, int is
 {
     struct latencies *latencies = &load->latencies;
     load->wrong += !is_right;
+    load->ended++;
     if (ended_ns >= load->end_ns) {
         return 0;
     }
@@ -135,6 +136,7 @@ void load_join(struct load *into, const struct load *from)
         into->latencies.counts[i] += from->latencies.counts[i];
     }
     into->latencies.total += from->latencies.total;
+    into->ended += from->ended;
     into->wrong += from->wrong;
     if (from->latencies.max_ns > into->latencies.max_ns) {
         into->latencies.max_ns = from->latencies.max_ns;
@@ -200,6 +202,28 @@ int64_t get_result(const char *text, size_t size)
 }
 
 /* ---- /proc ---- */
+
+double processor_us(pid_t pid)
+{
+    char path[64];
+    char line[1024];
+    unsigned long user = 0;
+    unsigned long system = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        give_up("%s: %s", path, strerrordesc_np(errno));
+    }
+    line[fread(line, 1, sizeof line - 1, file)] = '\0';
+    (void)fclose(file);
+    const char *end = strrchr(line, ')'); /* of the name, which may hold anything */
+    if (end == NULL || sscanf(end + 1,
+                              " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                              &user, &system) != 2) {
+        give_up("%s is not as expected", path);
+    }
+    return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
 
 uint64_t resident_bytes(pid_t pid)
 {

@@ -26,6 +26,7 @@ struct load {
     uint32_t in_flight;
     uint64_t begin_ns;
     uint64_t end_ns;
+    uint64_t ended; /* all calls, those of the warm-up too */
     uint64_t wrong; /* answers that were errors, or not the right ones */
     struct latencies latencies;
 };
@@ -51,6 +52,8 @@ size_t put_arguments(char *text, uint32_t a, uint32_t b);
 /* The integer behind the first colon of `text`, or -1. */
 int64_t get_result(const char *text, size_t size);
 
+/* Processor time of a process so far, user and system, as exact as its ticks are. */
+double processor_us(pid_t pid);
 /* Resident bytes of a process, 0 when there is none. */
 uint64_t resident_bytes(pid_t pid);
 /* Processes, this one left out, whose environment at their start had `entry`. */

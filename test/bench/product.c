@@ -99,11 +99,27 @@ static void on_reply(const sp_reply *reply, void *user_data)
     }
 }
 
+static double all_workers_us(sp_pit *pit)
+{
+    static sp_worker_info workers[1000];
+    sp_error err = {0};
+    double sum_us = 0;
+    int count = sp_pool_workers_get(pit, NULL, workers, 1000, &err);
+    check(count, &err, "workers");
+    for (int i = 0; i < count && i < 1000; i++) {
+        sum_us += workers[i].pid > 0 ? processor_us(workers[i].pid) : 0;
+    }
+    return sum_us;
+}
+
 static void calls(sp_pit *pit, uint32_t in_flight, long warm_ms, long measure_ms)
 {
     static struct call all[CALLS_MAX];
     static struct loop loop;
+    char extra[128];
     sp_error err = {0};
+    double host_us = processor_us(getpid());
+    double workers_us = all_workers_us(pit);
     loop.pit = pit;
     load_begin(&loop.load, in_flight, warm_ms, measure_ms);
     for (uint32_t i = 0; i < in_flight; i++) {
@@ -113,7 +129,11 @@ static void calls(sp_pit *pit, uint32_t in_flight, long warm_ms, long measure_ms
     while (loop.open > 0) {
         check(sp_pit_dispatch(pit, SP_UNLIMITED, &err), &err, "dispatch");
     }
-    load_print(&loop.load, "calls", "");
+    double ended = (double)loop.load.ended;
+    (void)snprintf(extra, sizeof extra, "\"host_cpu_us\":%.3f,\"worker_cpu_us\":%.3f",
+                   (processor_us(getpid()) - host_us) / ended,
+                   (all_workers_us(pit) - workers_us) / ended);
+    load_print(&loop.load, "calls", extra);
     if (loop.load.wrong > 0) {
         give_up("product: %llu wrong answers", (unsigned long long)loop.load.wrong);
     }

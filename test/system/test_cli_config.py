@@ -70,7 +70,7 @@ def test_show_says_where_each_value_comes_from(tmp_path):
 
 def test_show_is_a_table(tmp_path):
     done = snakepit("config", "show", cwd=tmp_path)
-    assert done.lines[0].split() == ["KEY", "VALUE", "SOURCE", "DEFAULT", "APPLIES"]
+    assert done.lines[0].split() == ["KEY", "VALUE", "SOURCE", "DEFAULT"]
     assert "no file" in done.err
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Adapters: what the decorator notes, what there is."""
+"""Adapters: what the decorator notes, what parameters are, what is found."""
 
 import functools
 from typing import Any, Dict, List, Optional, Union
