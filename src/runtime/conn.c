@@ -202,10 +202,10 @@ void sp__conns_close(struct sp_worker *w)
 
 /* ---- polling ---- */
 
-nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled)
+nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled, int kick_fd)
 {
     nfds_t n = 0;
-    polled[n++] = (struct pollfd){.fd = w->kick_fd, .events = POLLIN};
+    polled[n++] = (struct pollfd){.fd = kick_fd, .events = POLLIN};
     polled[n++] =
         (struct pollfd){.fd = w->stopping ? -1 : w->stop_fd, .events = POLLIN};
     int listens = w->listen_again_ms == 0;
@@ -220,12 +220,17 @@ nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled)
     return n;
 }
 
-void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n)
+void sp__conns_poll_kick(const struct pollfd *polled)
 {
     if (polled[0].revents != 0) {
         uint64_t kicks;
-        (void)!read(w->kick_fd, &kicks, sizeof kicks);
+        (void)!read(polled[0].fd, &kicks, sizeof kicks);
     }
+}
+
+void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n)
+{
+    sp__conns_poll_kick(polled);
     if (polled[1].revents != 0) {
         sp__service_stop(w);
     }

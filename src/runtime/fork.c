@@ -31,6 +31,7 @@ SP_API void sp_worker_forget(sp_worker *w)
     }
     (void)close(w->stop_fd);
     (void)close(w->kick_fd);
+    (void)close(w->helper_kick_fd);
 }
 
 static void before(void)

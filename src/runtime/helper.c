@@ -76,7 +76,7 @@ static int must_stop(struct sp_worker *w)
 
 static void poll_as_leader(struct sp_worker *w, struct pollfd *polled, uint64_t next_ms)
 {
-    nfds_t n = sp__conns_poll_fill(w, polled);
+    nfds_t n = sp__conns_poll_fill(w, polled, w->helper_kick_fd);
     sp__runtime_unlock(w);
     struct timespec pause = {0};
     if (next_ms != SP_UNLIMITED) {
@@ -89,6 +89,8 @@ static void poll_as_leader(struct sp_worker *w, struct pollfd *polled, uint64_t 
     sp__runtime_lock(w);
     if (rc > 0 && w->leader == LEADER_HELPER) {
         sp__conns_poll_read(w, polled, n);
+    } else if (rc > 0) {
+        sp__conns_poll_kick(polled); /* a slot has come back: the rest is its */
     }
 }
 

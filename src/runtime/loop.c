@@ -49,8 +49,11 @@ void sp__runtime_unlock(struct sp_worker *w)
 void sp__runtime_nudge(struct sp_worker *w)
 {
     if (w->leader != LEADER_NONE) {
+        /* One descriptor each: a slot that takes the lead from the helper and polls at
+         * once would eat the helper's kick before the helper has seen it. */
+        int fd = w->leader == LEADER_HELPER ? w->helper_kick_fd : w->kick_fd;
         uint64_t one = 1;
-        (void)!write(w->kick_fd, &one, sizeof one); /* full means kicked already */
+        (void)!write(fd, &one, sizeof one); /* full means kicked already */
     }
 }
 
@@ -146,7 +149,7 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
         return 0; /* a cancelled stream wants its turn */
     }
     next_ms = until_ms < next_ms ? until_ms : next_ms;
-    nfds_t n = sp__conns_poll_fill(w, slot->polled);
+    nfds_t n = sp__conns_poll_fill(w, slot->polled, w->kick_fd);
     w->leader = (int)slot->index;
     sp__runtime_unlock(w);
 

@@ -193,7 +193,8 @@ static int make_rest(struct sp_worker *w, sp_error *err)
 {
     w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->stop_fd < 0 || w->kick_fd < 0) {
+    w->helper_kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->stop_fd < 0 || w->kick_fd < 0 || w->helper_kick_fd < 0) {
         return sp__fail_errno(err, errno, "cannot make an eventfd");
     }
     w->read_buffer = sp__malloc(READ_BYTES);
@@ -237,6 +238,9 @@ static void release(struct sp_worker *w)
     if (w->kick_fd >= 0) {
         (void)close(w->kick_fd);
     }
+    if (w->helper_kick_fd >= 0) {
+        (void)close(w->helper_kick_fd);
+    }
     for (uint32_t i = 0; i < w->slots_count; i++) {
         sp__buf_fini(&w->slots[i].out);
         sp__free(w->slots[i].polled);
@@ -265,7 +269,7 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
     }
     (void)pthread_mutex_init(&w->smu, NULL);
-    w->listen_fd = w->stop_fd = w->kick_fd = -1;
+    w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;
     w->leader = LEADER_NONE;
     w->next_deadline_ms = SP_UNLIMITED;
     w->serial = atomic_fetch_add(&serials, 1) + 1;

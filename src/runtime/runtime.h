@@ -236,7 +236,8 @@ struct sp_worker {
     int page_mapped;
     uint64_t serial; /* tells workers at one address apart, for find_slot() */
     int stop_fd;
-    int kick_fd;
+    int kick_fd;        /* wakes the slot that leads */
+    int helper_kick_fd; /* wakes the helper when it leads */
     struct slot *slots; /* options.threads, and one more: the start-up before next() */
     void *slots_memory; /* theirs, before alignment */
     uint32_t slots_count;
@@ -313,7 +314,8 @@ void sp__conns_flush(struct sp_worker *w);
 int sp__conns_pump(struct sp_worker *w, struct slot *slot);
 void sp__conns_close(struct sp_worker *w);
 /* What to poll (at most POLLED_MAX; returns how many), and what poll said. */
-nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled);
+nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled, int kick_fd);
+void sp__conns_poll_kick(const struct pollfd *polled); /* take the kick that woke it */
 void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n);
 
 /* ---- listen.c ---- */

@@ -342,6 +342,11 @@ def calls_table(bench):
     p99 = bench.median("floor", "pingpong", 1, "p99_us")
     rate = bench.median("floor", "pingpong", 1, "rate")
     print(f"  {'64 bytes there and back, C':30}{rate:>10,.0f} {pingpong:>7,.0f} {p99:>7,.0f}")
+    print("\n  processor time per call in microseconds, host and worker, by calls in flight")
+    print(f"  {'snakepit, C API, 1 worker':30}" + "".join(
+        f"{bench.median('calls', 'product', k, 'host_cpu_us'):>18,.2f}"
+        f"{bench.median('calls', 'product', k, 'worker_cpu_us'):>8,.2f}"
+        for k in IN_FLIGHT))  # fmt: skip
     print("\nsp_execute: calls/s, p50 and p99 in microseconds, by threads that call")
     for threads in THREADS:
         rate, p50, p99 = (bench.median("execute", "product", threads, key)
