@@ -336,12 +336,14 @@ static void get_debug(const Google__Rpc__Status *status, sp_error *ret)
 /* An exception's message begins with its type, whichever way it came. */
 static void headline(sp_error *ret)
 {
-    char text[SP_ERROR_MESSAGE_MAX];
-    if (ret->code == SP_ERR_REMOTE && ret->remote_type != NULL &&
-        ret->remote_message != NULL) {
-        (void)snprintf(text, sizeof text, "%s: %s", ret->remote_type,
-                       ret->remote_message);
-        set_message(ret, text, strlen(text));
+    if (ret->code != SP_ERR_REMOTE || ret->remote_type == NULL ||
+        ret->remote_message == NULL) {
+        return;
+    }
+    (void)snprintf(ret->message, sizeof ret->message, "%s: %s", ret->remote_type,
+                   ret->remote_message);
+    for (char *c = ret->message; *c != '\0'; c++) {
+        *c = (unsigned char)*c < ' ' ? ' ' : *c; /* one line, as everywhere */
     }
 }
 
