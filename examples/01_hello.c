@@ -17,7 +17,8 @@ int main(void)
     sp_error err = {0};
     int rc = sp_pit_open(NULL, &pit, &err);
     if (rc == 0) {
-        rc = sp_execute(pit, "add", sp_text("{\"a\": 5, \"b\": 3}"), NULL, &result, &err);
+        rc = sp_execute(pit, "add", sp_text("{\"a\": 5, \"b\": 3}"), NULL, &result,
+                        &err);
     }
     printf("%s\n", rc == 0 ? result.json : err.message);
     sp_result_clear(&result);

@@ -13,7 +13,8 @@ static int say(sp_pit *pit, const char *session, const char *tool, const char *a
                sp_error *err)
 {
     sp_result result = {0};
-    int rc = sp_execute_in_session(pit, session, tool, sp_text(args), NULL, &result, err);
+    int rc =
+        sp_execute_in_session(pit, session, tool, sp_text(args), NULL, &result, err);
     if (rc == 0) {
         printf("%s %s: %s\n", session, tool, result.json);
     }

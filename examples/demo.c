@@ -138,8 +138,10 @@ static void on_counted(const sp_reply *reply, void *user_data)
     } else {
         const char *word;
         json_t *n;
-        json_object_foreach(counts, word, n) {
-            json_int_t before = json_integer_value(json_object_get(file->words->sum, word));
+        json_object_foreach(counts, word, n)
+        {
+            json_int_t before =
+                json_integer_value(json_object_get(file->words->sum, word));
             json_object_set_new(file->words->sum, word,
                                 json_integer(before + json_integer_value(n)));
         }
@@ -157,7 +159,8 @@ static int by_count(const void *left, const void *right)
 {
     const struct ranked *a = left;
     const struct ranked *b = right;
-    return a->count != b->count ? (a->count < b->count ? 1 : -1) : strcmp(a->word, b->word);
+    return a->count != b->count ? (a->count < b->count ? 1 : -1)
+                                : strcmp(a->word, b->word);
 }
 
 static void print_top(json_t *sum)
@@ -170,7 +173,8 @@ static void print_top(json_t *sum)
         wrong("no memory for the words");
         return;
     }
-    json_object_foreach(sum, word, n) {
+    json_object_foreach(sum, word, n)
+    {
         all[count++] = (struct ranked){word, json_integer_value(n)};
     }
     qsort(all, count, sizeof *all, by_count);
@@ -219,8 +223,8 @@ static void count_words(sp_pit *pit, const char *folder)
     double began_s = now_s();
     for (int i = 0; i < words.files_count; i++) {
         sp_error err = {0};
-        json_t *args = json_pack("{s:s,s:i}", "path", words.files[i].path, "least",
-                                 LETTERS_LEAST);
+        json_t *args =
+            json_pack("{s:s,s:i}", "path", words.files[i].path, "least", LETTERS_LEAST);
         char *text = json_dumps(args, JSON_COMPACT);
         int rc = sp_call_start(pit, "count_file", sp_text(text), &options, on_counted,
                                &words.files[i], NULL, &err);
@@ -459,7 +463,8 @@ static void remember(sp_pit *pit)
         sp_result result = {0};
         sp_error err = {0};
         if (sp_execute_in_session(pit, steps[i].session, steps[i].tool,
-                                  sp_text(steps[i].args), &options, &result, &err) < 0) {
+                                  sp_text(steps[i].args), &options, &result,
+                                  &err) < 0) {
             failed(steps[i].tool, &err);
         } else {
             printf("  %s %-18s %-14s -> %-14s worker %d\n", steps[i].session,
@@ -486,7 +491,8 @@ static void expect_failure(sp_pit *pit, const char *tool, const char *args, int 
     }
     printf("  %s(%s)\n", tool, args);
     printf("    code       %s: %s\n", sp_error_name(err.code), err.message);
-    printf("    user code  %s\n", err.executed == SP_EXECUTED_NO ? "did not run" : "ran");
+    printf("    user code  %s\n",
+           err.executed == SP_EXECUTED_NO ? "did not run" : "ran");
     printf("    what to do %s\n", sp_error_hint(err.code));
     if (err.remote_type != NULL) {
         printf("    type       %s\n    message    %s\n", err.remote_type,
@@ -497,7 +503,8 @@ static void expect_failure(sp_pit *pit, const char *tool, const char *args, int 
         printf("    | %.*s\n", (int)n, line);
         line += n + (line[n] == '\n');
     }
-    if (code == SP_ERR_REMOTE && (err.remote_type == NULL || err.remote_trace == NULL)) {
+    if (code == SP_ERR_REMOTE &&
+        (err.remote_type == NULL || err.remote_trace == NULL)) {
         wrong("the exception's type or traceback is missing");
     }
     sp_result_clear(&result);
@@ -544,7 +551,10 @@ static sp_pit *open_pit(const char *folder)
     sp_pit *pit = NULL;
     snprintf(adapter, sizeof adapter, "%s/examples/wordcount.py", folder);
     sp_pool_options pools[] = {
-        {.size = sizeof pools[0], .name = "words", .adapter = adapter, .workers = WORKERS},
+        {.size = sizeof pools[0],
+         .name = "words",
+         .adapter = adapter,
+         .workers = WORKERS},
         {.size = sizeof pools[0],
          .name = "tools",
          .adapter = "showcase",

@@ -107,8 +107,8 @@ int processes_left(const struct processes *seen)
     int left = 0;
     for (int i = 0; i < seen->count; i++) {
         struct process now;
-        left += read_process(seen->all[i].pid, &now) &&
-                now.started == seen->all[i].started;
+        left +=
+            read_process(seen->all[i].pid, &now) && now.started == seen->all[i].started;
     }
     return left;
 }

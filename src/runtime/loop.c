@@ -145,8 +145,10 @@ static int park(struct sp_worker *w, struct slot *slot)
 static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     uint64_t next_ms = sp__runtime_timers(w);
-    if (w->ready.first != NULL) {
-        return 0; /* a cancelled stream wants its turn */
+    /* A cancelled stream wants its turn. The start-up's slot gives none: it waits for the
+     * host's answer, and calls may have come before that. */
+    if (w->ready.first != NULL && slot->index + 1 != w->slots_count) {
+        return 0;
     }
     next_ms = until_ms < next_ms ? until_ms : next_ms;
     nfds_t n = sp__conns_poll_fill(w, slot->polled, w->kick_fd);

@@ -122,7 +122,8 @@ static void connect_to(const char *path)
     peer_open(&client.peer, path);
     sp__buf_init(&client.out, SIZE_MAX / 2);
     sp__buf_init(&client.message, SIZE_MAX / 2);
-    check(sp__h2_new(H2_CLIENT, &options, &events, NULL, &client.h2, &err), &err, "new");
+    check(sp__h2_new(H2_CLIENT, &options, &events, NULL, &client.h2, &err), &err,
+          "new");
 }
 
 /* Send what is due, take what comes, until no RPC is open. */

@@ -82,9 +82,9 @@ static uint64_t value_of(size_t at)
         return at;
     }
     unsigned power = (unsigned)(at >> LATENCY_SUB_BITS) - 1;
-    uint64_t low = ((uint64_t)(at & ((1u << LATENCY_SUB_BITS) - 1)) |
-                    (1u << LATENCY_SUB_BITS))
-                   << power;
+    uint64_t low =
+        ((uint64_t)(at & ((1u << LATENCY_SUB_BITS) - 1)) | (1u << LATENCY_SUB_BITS))
+        << power;
     return low + (((uint64_t)1 << power) >> 1);
 }
 
@@ -217,9 +217,9 @@ double processor_us(pid_t pid)
     line[fread(line, 1, sizeof line - 1, file)] = '\0';
     (void)fclose(file);
     const char *end = strrchr(line, ')'); /* of the name, which may hold anything */
-    if (end == NULL || sscanf(end + 1,
-                              " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                              &user, &system) != 2) {
+    if (end == NULL ||
+        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+               &system) != 2) {
         give_up("%s is not as expected", path);
     }
     return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);

@@ -157,8 +157,9 @@ static void *call_on(void *arg)
         sp_error err = {0};
         uint64_t started_ns = now_ns();
         size_t size = put_arguments(args, a, 3);
-        check(sp_execute(caller->pit, "add", (sp_bytes){args, size}, NULL, &result, &err),
-              &err, "execute");
+        check(
+            sp_execute(caller->pit, "add", (sp_bytes){args, size}, NULL, &result, &err),
+            &err, "execute");
         int is_right = get_result(result.json, result.json_bytes) == (int64_t)a + 3;
         go_on = load_ended(&caller->load, started_ns, now_ns(), is_right);
         sp_result_clear(&result);
@@ -300,7 +301,8 @@ static void start(uint32_t workers)
            (double)(closed_ns - closing_ns) / 1e6, running, processes_with(entry));
 }
 
-static const char usage[] = "usage: product calls|execute|stream|start [--OPTION VALUE]";
+static const char usage[] =
+    "usage: product calls|execute|stream|start [--OPTION VALUE]";
 
 int main(int argc, char **argv)
 {
@@ -313,7 +315,8 @@ int main(int argc, char **argv)
     long measure_ms = option_number(argc, argv, "measure-ms", 1000);
     long in_flight = option_number(argc, argv, "in-flight", 64);
     long threads = option_number(argc, argv, "threads", 64);
-    if (in_flight < 1 || in_flight > CALLS_MAX || threads < 1 || threads > THREADS_MAX) {
+    if (in_flight < 1 || in_flight > CALLS_MAX || threads < 1 ||
+        threads > THREADS_MAX) {
         give_up("product: in-flight or threads out of range");
     }
     if (strcmp(what, "start") == 0) {

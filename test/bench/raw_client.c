@@ -55,8 +55,7 @@ static void take_answers(void)
             break;
         }
         struct asked *one = &asked[first++ % IN_FLIGHT_MAX];
-        int is_right =
-            get_result(in + at + PREFIX_BYTES, size) == (int64_t)one->a + 3;
+        int is_right = get_result(in + at + PREFIX_BYTES, size) == (int64_t)one->a + 3;
         uint64_t ended_ns = now_ns();
         if (load_ended(&load, one->started_ns, ended_ns, is_right)) {
             ask(ended_ns);

@@ -10,6 +10,7 @@ processes it spawns.
 import os
 import sys
 
+EX_CONFIG = 78  # tells the pool that starting this worker again is useless
 NOT_BUILT = """snakepit_worker.py: snakepit_bridge is not built for %s
   install it there:      %s -m pip install <source>/bridges/python
   or build it for that:  meson configure -Dpython=%s
@@ -31,10 +32,10 @@ def main():
     elif folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        from snakepit_bridge import _worker  # noqa: F401
+        __import__("snakepit_bridge._worker")
     except ImportError:
         sys.stderr.write(NOT_BUILT % ((sys.executable,) * 3))
-        return 1
+        return EX_CONFIG
     from snakepit_bridge.worker import main as run
 
     return run()

@@ -2,10 +2,8 @@
 """A real worker and a stock gRPC client: calls, failures, streams, the end."""
 
 import json
-import os
 import signal
 import threading
-import time
 
 import pytest
 from conftest import DEADLINE, PACKAGE, Failed, Process, environment
