@@ -146,7 +146,7 @@ static void grant(void *user, struct request *request, size_t wire_bytes)
 
 static void cancel(void *user, struct request *request)
 {
-    (void)sp__pit_cancel(user, request->id, NULL);
+    sp__pit_cancel_request(user, request);
 }
 
 SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)

@@ -116,8 +116,7 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
 SP_API void sp_stream_cancel(sp_stream *stream)
 {
     if (stream != NULL) {
-        /* Without memory for the wish the stream goes on to its deadline. */
-        (void)sp__pit_cancel(stream->pit, stream->request->id, NULL);
+        sp__pit_cancel_request(stream->pit, stream->request);
     }
 }
 

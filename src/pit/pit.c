@@ -63,7 +63,9 @@ static void request_assigned(void *owner, struct request *request, uint64_t work
 static void event_happened(void *owner, const sp_event *event)
 {
     struct sp_pit *pit = owner;
-    sp__dispatch_event(&pit->dispatch, event);
+    if (pit->on_event != NULL) {
+        sp__dispatch_event(&pit->dispatch, event);
+    }
 }
 
 /* 1 with the answer in *ret_error, 0 when it is still open. */
@@ -122,7 +124,7 @@ static void warn(struct sp_pit *pit, const char *message)
                       .pool = "",
                       .exit_status = -1,
                       .message = message};
-    sp__dispatch_event(&pit->dispatch, &event);
+    event_happened(pit, &event);
 }
 
 static void guard_spawned(void *user, uint64_t id, int pid, int pidfd,
@@ -306,6 +308,22 @@ int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err)
     *cancel = (struct cancel){.command = {.run = run_cancel}, .call = call};
     sp__loop_post(pit->loop, &cancel->command);
     return SP_OK;
+}
+
+static void run_cancel_request(struct command *command, void *user)
+{
+    struct request *request = ITEM(command, struct request, cancel);
+    sp__pool_cancel(request);
+    sp__request_drop(request);
+}
+
+void sp__pit_cancel_request(struct sp_pit *pit, struct request *request)
+{
+    if (atomic_exchange_explicit(&request->cancel_posted, 1, memory_order_relaxed) == 0) {
+        atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+        request->cancel.run = run_cancel_request;
+        sp__loop_post(pit->loop, &request->cancel);
+    }
 }
 
 static void run_grant(struct command *command, void *user)

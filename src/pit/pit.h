@@ -57,6 +57,8 @@ void sp__pit_submit(struct sp_pit *pit, struct request *request);
 
 /* Any thread. */
 int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err);
+/* The same for the taker of a request, who needs no memory for it. */
+void sp__pit_cancel_request(struct sp_pit *pit, struct request *request);
 
 /* Any thread: give a stream's credit back. */
 void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes);

@@ -93,7 +93,8 @@ static struct sched_worker view_of(struct worker *worker)
         .in_flight = worker->in_flight.length,
         .capacity = worker->capacity,
         .estimate_us = worker->estimate_us,
-        .stuck = worker->abandoned_count > 0 && sp__worker_is_stuck(worker),
+        .stuck = (worker->abandoned_count > 0 && sp__worker_is_stuck(worker)) ||
+                 sp__worker_is_spent(worker),
     };
 }
 

@@ -231,7 +231,7 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
     struct pool *pool = worker->owner;
     struct slot *slot = &pool->slots[worker->slot];
     uint64_t alive_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms;
-    int asked = death->why == WHY_ASKED;
+    int asked = death->why == WHY_ASKED || death->why == WHY_SPENT;
 
     sp__list_remove(&worker->on_state);
     tell(pool, asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED, worker, death,

@@ -33,6 +33,8 @@ enum request_taker {
 
 struct request {
     struct command submit;     /* first: the inbox's node */
+    struct command cancel;     /* the taker's wish, posted once at most */
+    atomic_int cancel_posted;
     atomic_uint references;    /* the loop's and the taker's */
 
     /* Set before submitting, then constant. */

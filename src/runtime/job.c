@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+enum { STRANGER_DETAILS_MAX = 6 * 1024 };
+
 /* ---- questions ---- */
 
 SP_API const char *sp_job_tool(const sp_job *job)
@@ -103,7 +105,8 @@ SP_API void *sp_job_data(const sp_job *job)
 void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *failure)
 {
     struct sp_buffer details;
-    sp__buf_init(&details, SIZE_MAX);
+    /* Strangers limit the size of trailers; texts are cut to fit. */
+    sp__buf_init(&details, job->trusted ? SIZE_MAX : STRANGER_DETAILS_MAX);
     if (sp__proto_put_failure(&details, failure, NULL) < 0) {
         details.size = 0; /* the bare status must do */
     }

@@ -473,7 +473,11 @@ static int make_session(struct h2 *h2)
         h2->session = NULL;
         return rc;
     }
-    return submit_settings(h2);
+    if (h2->options.first_stream_id != 0) {
+        rc = nghttp2_session_set_next_stream_id(
+            h2->session, (int32_t)h2->options.first_stream_id);
+    }
+    return rc != 0 ? rc : submit_settings(h2);
 }
 
 int sp__h2_new(enum h2_role role, const struct h2_options *options,

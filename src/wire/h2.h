@@ -91,6 +91,8 @@ struct h2_options {
                                   holds, default 1 MiB */
     size_t high_water;      /* see on_drained, default 256 KiB */
     const char *authority;  /* client, default "snakepit" */
+    uint32_t first_stream_id; /* client: an odd number to begin with, default 1; for
+                                 tests of what happens when the numbers run out */
 };
 
 int sp__h2_new(enum h2_role role, const struct h2_options *options,

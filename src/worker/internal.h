@@ -20,6 +20,8 @@ int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 void sp__worker_on_announced(struct worker *worker, struct proto_announce *announce);
 void sp__worker_on_connected(struct worker *worker);
 void sp__worker_on_broken(void *user, const sp_error *why);
+/* worker.c: a call has left; a spent worker without any stops. */
+void sp__worker_rest(struct worker *worker);
 void sp__worker_on_goaway(struct worker *worker);
 /* A call has ended for its caller, but user code may go on with it: no new calls until
  * it is over, and the end of the worker when it is not over within cancel_grace_ms. */

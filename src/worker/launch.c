@@ -137,6 +137,7 @@ static int open_call_channel(struct worker *worker, int fd, int trusted, sp_erro
         .trusted = trusted,
         .message_max = worker->spec->response_max_bytes,
         .authority = "localhost",
+        .first_stream_id = worker->shop->first_stream_id,
     };
     return sp__channel_open(&worker->calls, &worker->shop->channels, fd, H2_CLIENT,
                             &options, &sp__call_events, worker, sp__worker_on_broken,

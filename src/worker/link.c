@@ -67,6 +67,7 @@ static void call_ended(struct worker_call *call, sp_error *failure)
     call->worker = NULL;
     call->stream = NULL;
     worker->events->on_end(call, failure, worker);
+    sp__worker_rest(worker);
 }
 
 static void reply_came(struct worker_call *call, const uint8_t *data, size_t size)

@@ -215,6 +215,21 @@ void sp__worker_abandon(struct worker *worker, uint32_t stream_id)
     }
 }
 
+/* ---- the end of a connection's numbers ---- */
+
+int sp__worker_is_spent(const struct worker *worker)
+{
+    return sp__channel_is_open(&worker->calls) && sp__h2_ids_left(worker->calls.h2) == 0;
+}
+
+void sp__worker_rest(struct worker *worker)
+{
+    if (worker->state == WORKER_READY && worker->in_flight.length == 0 &&
+        sp__worker_is_spent(worker)) {
+        sp__worker_stop(worker, WHY_SPENT);
+    }
+}
+
 int sp__worker_cancel(struct worker_call *call)
 {
     struct worker *worker = call->worker;
@@ -234,6 +249,7 @@ int sp__worker_cancel(struct worker_call *call)
     worker->calls_total++;
     call->worker = NULL;
     call->stream = NULL;
+    sp__worker_rest(worker);
     return started ? SP_EXECUTED_UNKNOWN : SP_EXECUTED_NO;
 }
 
@@ -351,6 +367,10 @@ static void describe(struct worker *worker, const struct guard_exit *exit, sp_er
     case WHY_GUARD:
         sp__fail(out, SP_ERR_GUARD, "worker %s ended with the guard process",
                  worker->name);
+        break;
+    case WHY_SPENT:
+        sp__fail(out, code, "worker %s was replaced: its connection had carried all the "
+                 "calls it can number", worker->name);
         break;
     case WHY_ASKED:
         sp__fail(out, SP_ERR_CLOSED, "worker %s was stopped", worker->name);

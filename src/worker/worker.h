@@ -25,6 +25,7 @@ struct workshop {
     struct channels channels;
     struct map by_id;         /* workers by id, for the guard's messages */
     uint64_t next_id;
+    uint32_t first_stream_id; /* of call connections, 0: the usual; for tests */
     char run_dir[80];         /* 0700, for the sockets of stock workers; "" : not made */
 };
 
@@ -49,7 +50,8 @@ enum worker_why {
     WHY_PROTOCOL,  /* it broke the protocol */
     WHY_HUNG,      /* it did not answer a PING */
     WHY_STUCK,     /* it went on with a cancelled call past the grace */
-    WHY_GUARD      /* the guard died and took it along */
+    WHY_GUARD,     /* the guard died and took it along */
+    WHY_SPENT      /* its connection has used up its stream numbers */
 };
 
 /* One RPC on a worker; embedded in what the owner knows as a request. */
@@ -181,5 +183,9 @@ void sp__worker_grant(struct worker_call *call, size_t wire_bytes);
 
 /* A cancelled call may still be running in it: it should get no new ones. */
 int sp__worker_is_stuck(struct worker *worker);
+
+/* Its connection can carry no more calls: it ends, and is replaced, when the last one
+ * has ended. */
+int sp__worker_is_spent(const struct worker *worker);
 
 #endif

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -191,14 +192,20 @@ static void compare_fds(struct findings *findings)
     }
 }
 
+static int was_there(pid_t child)
+{
+    for (size_t i = 0; i < before.children_count; i++) {
+        if (before.children[i] == child) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void compare_children(struct findings *findings)
 {
     for (size_t i = 0; i < now.children_count; i++) {
-        int known = 0;
-        for (size_t j = 0; j < before.children_count; j++) {
-            known = known || before.children[j] == now.children[i];
-        }
-        if (!known) {
+        if (!was_there(now.children[i])) {
             char name[256];
             find(findings, "  child %d: %s\n", (int)now.children[i],
                  processes_name(now.children[i], name, sizeof name));
@@ -214,6 +221,22 @@ static void compare_marked(struct findings *findings)
         char name[256];
         find(findings, "  process %d: %s\n", (int)found[i],
              processes_name(found[i], name, sizeof name));
+    }
+}
+
+/* So that the next test finds a clean machine, whatever this one left. */
+static void end_what_is_left(void)
+{
+    pid_t found[CHILDREN_MAX];
+    for (size_t i = 0; i < now.children_count; i++) {
+        if (!was_there(now.children[i])) {
+            (void)kill(now.children[i], SIGKILL);
+            (void)waitpid(now.children[i], NULL, 0);
+        }
+    }
+    size_t n = processes_with("SNAKEPIT_TEST_MARK", mark, found, CHILDREN_MAX);
+    for (size_t i = 0; i < n; i++) {
+        (void)kill(found[i], SIGKILL);
     }
 }
 
@@ -345,6 +368,7 @@ int leak_teardown(void **state)
     (void)alarm(0);
     remove_folder();
     if (findings.used > 0) {
+        end_what_is_left();
         print_error("the test left behind:\n%s", findings.text);
         return -1;
     }

@@ -199,6 +199,7 @@ static void complain(const char *tool)
 const sp_result *call(sp_pit *pit, const char *tool, const char *args,
                       const sp_call_options *options)
 {
+    leak_at_end(close_all);
     sp_result_clear(&result);
     if (sp_execute(pit, tool, sp_text(args), options, &result, &error) < 0) {
         complain(tool);
@@ -231,6 +232,7 @@ static const sp_error *must_be(const char *tool, int rc, int code)
 const sp_error *call_fails(sp_pit *pit, const char *tool, const char *args,
                            const sp_call_options *options, int code)
 {
+    leak_at_end(close_all);
     sp_result_clear(&result);
     int rc = sp_execute(pit, tool, sp_text(args), options, &result, &error);
     return must_be(tool, rc, code);

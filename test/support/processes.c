@@ -111,10 +111,14 @@ static int is_child(pid_t pid, const void *arg)
     return stat_of(pid, &state, &parent) && parent == *(const pid_t *)arg;
 }
 
+size_t processes_children_of(pid_t parent, pid_t *ret, size_t max)
+{
+    return each(is_child, &parent, ret, max);
+}
+
 size_t processes_children(pid_t *ret, size_t max)
 {
-    pid_t self = getpid();
-    return each(is_child, &self, ret, max);
+    return processes_children_of(getpid(), ret, max);
 }
 
 static int is_marked(pid_t pid, const void *arg)

@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Processes whose parent is this one, zombies included. Fills at most max. */
+/* Processes whose parent is this one, or another, zombies included. Fills at most max. */
 size_t processes_children(pid_t *ret, size_t max);
+size_t processes_children_of(pid_t parent, pid_t *ret, size_t max);
 
 /* Living processes whose environment has NAME=value, wherever they hang in the tree. */
 size_t processes_with(const char *name, const char *value, pid_t *ret, size_t max);

@@ -37,6 +37,7 @@ static void sweep(run_fn run, void (*after)(void *arg), void *arg)
 {
     unsigned unharmed = 0;
     memset(&swept, 0, sizeof swept);
+    after(arg); /* what begins in the background has ended */
     for (uint64_t n = 1; unharmed < SPARE_RUNS; n++) {
         sp__mem_fail_at(n, 0);
         uint64_t before = sp__mem_calls();

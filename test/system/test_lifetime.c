@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/loop.h"
+#include "pit/pit.h"
 #include "pits.h"
 #include "processes.h"
 
@@ -35,15 +37,18 @@ static void watch(pid_t pid)
     watched[watched_count++] = processes_watch(pid);
 }
 
-/* Every process with this test's mark: workers, their children, whoever they are. */
-static size_t watch_all_marked(void)
+/* Every process of a host: its guard, the workers, their children wherever they are. */
+static size_t watch_all_of(pid_t host)
 {
     pid_t found[WATCHED_MAX];
+    size_t guards = processes_children_of(host, found, WATCHED_MAX);
+    assert_int_equal(guards, 1);
+    watch(found[0]);
     size_t n = processes_with("SNAKEPIT_TEST_MARK", leak_mark(), found, WATCHED_MAX);
     for (size_t i = 0; i < n; i++) {
         watch(found[i]);
     }
-    return n;
+    return n + 1;
 }
 
 /* All of them end before the deadline, which is one for all. */
@@ -76,7 +81,7 @@ static void closing_ends_workers_and_grandchildren(void **state)
     (void)call(pit, "grandchild", "", NULL);
     (void)call(pit, "grandchild", "[true]", NULL); /* in a session of its own */
     (void)hold_start(pit, "h", NULL);
-    assert_true(watch_all_marked() >= 6); /* guard, three workers, two grandchildren */
+    assert_true(watch_all_of(getpid()) >= 6); /* guard, three workers, two grandchildren */
     pit_close(pit);
     assert_true(all_have_ended()); /* when it returns, not soon after */
 }
@@ -90,7 +95,7 @@ static void a_worker_that_ignores_the_request_is_killed(void **state)
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     (void)call_start(pit, "stubborn", args, NULL);
     UNTIL(file_exists(leak_path("p")));
-    assert_true(watch_all_marked() >= 2);
+    assert_true(watch_all_of(getpid()) >= 2);
     pit_close(pit);
     assert_true(all_have_ended());
 }
@@ -104,7 +109,7 @@ static void a_worker_with_the_lock_held_is_killed(void **state)
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     (void)call_start(pit, "hang", args, NULL);
     UNTIL(file_exists(leak_path("p")));
-    assert_true(watch_all_marked() >= 2);
+    assert_true(watch_all_of(getpid()) >= 2);
     pit_close(pit);
     assert_true(all_have_ended());
 }
@@ -135,7 +140,7 @@ static void a_pit_that_cannot_start_workers_closes(void **state)
     sp_pool_options pool = pool_of_program("never_ready", NULL, 3);
     sp_pit *pit = pit_open(&pool, 1);
     (void)event_await(pit, SP_EVENT_WORKER_OUTPUT, 1);
-    assert_true(watch_all_marked() >= 2);
+    assert_true(watch_all_of(getpid()) >= 2);
     pit_close(pit);
     assert_true(all_have_ended());
 }
@@ -204,7 +209,7 @@ static void kill_host(pid_t host, int signal_number)
 static void when_the_host_is_killed_nobody_is_left_a_second_later(void **state)
 {
     pid_t host = start_host();
-    assert_true(watch_all_marked() >= 6); /* the guard, workers, grandchildren */
+    assert_true(watch_all_of(host) >= 6); /* the guard, workers, grandchildren */
     kill_host(host, SIGKILL);
     all_end_within(patience_ms(1000));
 }
@@ -212,7 +217,7 @@ static void when_the_host_is_killed_nobody_is_left_a_second_later(void **state)
 static void when_the_host_crashes_nobody_is_left_either(void **state)
 {
     pid_t host = start_host();
-    assert_true(watch_all_marked() >= 6);
+    assert_true(watch_all_of(host) >= 6);
     kill_host(host, SIGABRT);
     all_end_within(patience_ms(1000));
 }
@@ -220,7 +225,7 @@ static void when_the_host_crashes_nobody_is_left_either(void **state)
 static void when_a_stopped_host_is_killed_nobody_is_left(void **state)
 {
     pid_t host = start_host();
-    assert_true(watch_all_marked() >= 6);
+    assert_true(watch_all_of(host) >= 6);
     assert_int_equal(kill(host, SIGSTOP), 0);
     kill_host(host, SIGKILL);
     all_end_within(patience_ms(1000));
@@ -254,6 +259,38 @@ static void when_the_guard_is_killed_its_workers_end_and_the_pool_goes_on(void *
     (void)event_await(pit, SP_EVENT_WARNING, 1);
 }
 
+static void use_the_last_five_numbers(void *user, void *arg)
+{
+    ((struct sp_pit *)user)->shop.first_stream_id = INT32_MAX - 8; /* odd, as they are */
+}
+
+static void a_worker_whose_connection_is_spent_is_replaced(void **state)
+{
+    enum { CALLS = 22, CALLS_PER_WORKER = 5 };
+    int replaced = 0;
+    sp_pool_options pool = pool_of_probes(1);
+    pool.queue_timeout_ms = patience_ms(20000);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp__loop_call(pit->loop, use_the_last_five_numbers, NULL);
+    int pid = worker_at(pit, 0).pid;
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    for (int i = 0; i < CALLS; i++) {
+        sp_result result = {0};
+        sp_error err = {0};
+        int rc = sp_execute(pit, "add", sp_text("[1]"), NULL, &result, &err);
+        if (rc == SP_ERR_WORKER_DIED && i == 0) {
+            i--; /* it was sent before the death of the first one was known */
+        } else {
+            assert_int_equal(rc, SP_OK);
+            replaced += result.worker_pid != pid;
+            pid = result.worker_pid;
+        }
+        sp_result_clear(&result);
+        sp_error_clear(&err);
+    }
+    assert_true(replaced >= CALLS / CALLS_PER_WORKER);
+}
+
 /* Grandchildren that left their worker's group have nobody then who would know of them;
  * workers have the kernel, and an end of file. */
 static void host_and_guard_killed_together_leave_no_worker(void **state)
@@ -262,17 +299,14 @@ static void host_and_guard_killed_together_leave_no_worker(void **state)
     char name[256];
     pid_t host = start_host();
     pid_t guard = 0;
+    assert_int_equal(processes_children_of(host, &guard, 1), 1);
     size_t n = processes_with("SNAKEPIT_TEST_MARK", leak_mark(), marked, WATCHED_MAX);
     for (size_t i = 0; i < n; i++) {
-        (void)processes_name(marked[i], name, sizeof name);
-        if (strstr(name, "snakepit-guard") != NULL) {
-            guard = marked[i];
-        } else if (strstr(name, "sleep 600") == NULL) {
+        if (strstr(processes_name(marked[i], name, sizeof name), "sleep 600") == NULL) {
             watch(marked[i]);
         }
     }
     assert_true(watched_count >= 3);
-    assert_true(guard > 0);
     assert_int_equal(kill(host, SIGSTOP), 0); /* it shall not start another guard */
     assert_int_equal(kill(guard, SIGKILL), 0);
     kill_host(host, SIGKILL);
@@ -299,6 +333,7 @@ int main(void)
         TEST(when_the_host_crashes_nobody_is_left_either),
         TEST(when_a_stopped_host_is_killed_nobody_is_left),
         TEST(when_the_guard_is_killed_its_workers_end_and_the_pool_goes_on),
+        TEST(a_worker_whose_connection_is_spent_is_replaced),
         TEST(host_and_guard_killed_together_leave_no_worker),
     };
     return RUN_SYSTEM_TESTS("lifetime", tests);
