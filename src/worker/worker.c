@@ -382,8 +382,8 @@ static void describe(struct worker *worker, const struct guard_exit *exit, sp_er
         break;
     }
     out->worker_pid = worker->pid;
-    if (worker->why == WHY_NONE || worker->why == WHY_LOST) {
-        /* Otherwise it ended because it was told to, which explains nothing. */
+    if (worker->why != WHY_REFUSED && worker->why != WHY_ASKED) {
+        /* Those end because they are told to, which explains nothing. */
         out->worker_exit = exit->exit_code;
         out->worker_signal = exit->exit_signal;
     }
