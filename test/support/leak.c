@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,7 +259,8 @@ static void compare(struct findings *findings)
         find(findings, "  %d threads, before %d\n", now.threads, before.threads);
     }
     if (now.mappings != before.mappings) {
-        find(findings, "  %d memfd mappings, before %d\n", now.mappings, before.mappings);
+        find(findings, "  %d memfd mappings, before %d\n", now.mappings,
+             before.mappings);
     }
     if (now.live != before.live) {
         find(findings, "  %lld allocations, before %lld\n", (long long)now.live,
@@ -329,6 +331,26 @@ void leak_at_end(void (*fn)(void))
     at_end[at_end_count++] = fn;
 }
 
+/* ThreadSanitizer starts a thread of its own beside the first one of the program. */
+#ifdef __SANITIZE_THREAD__
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void start_own_thread(void)
+{
+    pthread_t thread;
+    if (test_number == 1 && pthread_create(&thread, NULL, nothing, NULL) == 0) {
+        (void)pthread_join(thread, NULL);
+    }
+}
+#else
+static void start_own_thread(void)
+{
+}
+#endif
+
 /* What workers find when a test runs outside the build tool, too. */
 static void set_environment(void)
 {
@@ -348,6 +370,7 @@ int leak_setup(void **state)
     struct sigaction action = {.sa_handler = too_long};
     (void)sigaction(SIGALRM, &action, NULL);
     (void)alarm((unsigned)(TEST_SECONDS * patience()));
+    start_own_thread();
     look(&before);
     return 0;
 }

@@ -39,15 +39,15 @@ uint64_t patience_ms(uint64_t usual_ms);
 
 /* Wait until a condition holds; fails the test after ten patient seconds. What it asks
  * is another process's or thread's doing, so there is nothing to be woken by. */
-#define UNTIL(condition)                                                               \
-    do {                                                                               \
-        uint64_t until_ms = leak_now_ms() + patience_ms(10000);                        \
-        while (!(condition)) {                                                         \
-            if (leak_now_ms() > until_ms) {                                            \
-                fail_msg("never came true: %s", #condition);                           \
-            }                                                                          \
-            leak_pause();                                                              \
-        }                                                                              \
+#define UNTIL(condition)                                        \
+    do {                                                        \
+        uint64_t until_ms = leak_now_ms() + patience_ms(10000); \
+        while (!(condition)) {                                  \
+            if (leak_now_ms() > until_ms) {                     \
+                fail_msg("never came true: %s", #condition);    \
+            }                                                   \
+            leak_pause();                                       \
+        }                                                       \
     } while (0)
 
 uint64_t leak_now_ms(void);

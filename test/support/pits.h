@@ -49,14 +49,14 @@ sp_error *last_error(void);
 /* A whole number in a flat JSON object. */
 long long json_number(const char *json, const char *key);
 /* 1 when text has part; for messages. */
-#define assert_has(text, part)                                                         \
-    do {                                                                               \
-        const char *has_text = (text);                                                 \
-        const char *has_part = (part);                                                 \
-        if (has_text == NULL || strstr(has_text, has_part) == NULL) {                  \
-            fail_msg("\"%s\" lacks \"%s\"", has_text == NULL ? "(null)" : has_text,    \
-                     has_part);                                                        \
-        }                                                                              \
+#define assert_has(text, part)                                                      \
+    do {                                                                            \
+        const char *has_text = (text);                                              \
+        const char *has_part = (part);                                              \
+        if (has_text == NULL || strstr(has_text, has_part) == NULL) {               \
+            fail_msg("\"%s\" lacks \"%s\"", has_text == NULL ? "(null)" : has_text, \
+                     has_part);                                                     \
+        }                                                                           \
     } while (0)
 
 /* A call of the probe's `hold`: it runs until released. `name` is a file in the test's
@@ -99,7 +99,7 @@ sp_pool_stats stats_of(sp_pit *pit);
 
 /* Before the first test: what libraries open once and keep. */
 int pits_prime(void **state);
-#define RUN_SYSTEM_TESTS(name, tests)                                                  \
+#define RUN_SYSTEM_TESTS(name, tests) \
     cmocka_run_group_tests_name(name, tests, pits_prime, NULL)
 
 /* For sp_pool_options.env_set of a Python pool: what an interpreter needs under a

@@ -54,7 +54,8 @@ static int stat_of(pid_t pid, char *ret_state, pid_t *ret_parent)
     }
     const char *behind_name = strrchr(text, ')');
     int parent;
-    if (behind_name == NULL || sscanf(behind_name + 1, " %c %d", ret_state, &parent) != 2) {
+    if (behind_name == NULL ||
+        sscanf(behind_name + 1, " %c %d", ret_state, &parent) != 2) {
         return 0;
     }
     *ret_parent = parent;
@@ -81,8 +82,8 @@ static int has_environment(pid_t pid, const char *entry)
 }
 
 /* Every process for which `wanted` says yes. */
-static size_t each(int (*wanted)(pid_t pid, const void *arg), const void *arg, pid_t *ret,
-                   size_t max)
+static size_t each(int (*wanted)(pid_t pid, const void *arg), const void *arg,
+                   pid_t *ret, size_t max)
 {
     size_t found = 0;
     DIR *dir = opendir("/proc");

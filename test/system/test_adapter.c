@@ -17,17 +17,19 @@ struct asked {
 
 static struct asked asked;
 
-static int validate(void *user_data, const char *command, sp_bytes args_json, sp_error *err)
+static int validate(void *user_data, const char *command, sp_bytes args_json,
+                    sp_error *err)
 {
     struct asked *count = user_data;
     count->validated++;
     if (args_json.size == 0) {
         return 0;
     }
-    (void)snprintf(count->last_args, sizeof count->last_args, "%.*s", (int)args_json.size,
-                   (const char *)args_json.data);
+    (void)snprintf(count->last_args, sizeof count->last_args, "%.*s",
+                   (int)args_json.size, (const char *)args_json.data);
     if (strstr(count->last_args, "forbidden") != NULL) {
-        return sp_error_set(err, SP_ERR_INVAL, "%s may not be %s", command, "forbidden");
+        return sp_error_set(err, SP_ERR_INVAL, "%s may not be %s", command,
+                            "forbidden");
     }
     return strstr(count->last_args, "silence") != NULL ? 1 : 0;
 }
@@ -108,8 +110,10 @@ static sp_pool_options pool_with_adapter(void)
         .process = process,
         .timeout_ms = timeout_ms,
     };
-    return (sp_pool_options){.size = sizeof(sp_pool_options), .workers = 1,
-                             .custom = &adapter, .init_timeout_ms = patience_ms(20000)};
+    return (sp_pool_options){.size = sizeof(sp_pool_options),
+                             .workers = 1,
+                             .custom = &adapter,
+                             .init_timeout_ms = patience_ms(20000)};
 }
 
 static sp_pit *pit_with_adapter(void)
@@ -191,7 +195,8 @@ static void process_runs_for_dispatched_calls_too(void **state)
     char json[64] = "";
     sp_pit *pit = pit_with_adapter();
     assert_int_equal(
-        sp_call_start(pit, "echo", sp_text("[5]"), NULL, on_reply, json, NULL, NULL), 0);
+        sp_call_start(pit, "echo", sp_text("[5]"), NULL, on_reply, json, NULL, NULL),
+        0);
     uint64_t end_ms = leak_now_ms() + patience_ms(20000);
     while (json[0] == '\0' && leak_now_ms() < end_ms) {
         assert_true(sp_pit_dispatch(pit, 100, NULL) >= 0);

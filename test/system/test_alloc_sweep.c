@@ -56,8 +56,9 @@ static void sweep(run_fn run, void (*after)(void *arg), void *arg)
         assert_true(n < RUNS_MAX);
         after(arg);
     }
-    print_message("             %u runs: %u well, %u without memory, %u lost their worker\n",
-                  swept.runs, swept.well, swept.no_memory, swept.died);
+    print_message(
+        "             %u runs: %u well, %u without memory, %u lost their worker\n",
+        swept.runs, swept.well, swept.no_memory, swept.died);
     assert_true(swept.no_memory > 0);
 }
 
@@ -87,7 +88,8 @@ static sp_pit *open_plain(void)
 static int run_execute(void *arg)
 {
     sp_result result = {0};
-    int rc = sp_execute(arg, "echo", sp_text("{\"a\":[1,2,3]}"), NULL, &result, last_error());
+    int rc = sp_execute(arg, "echo", sp_text("{\"a\":[1,2,3]}"), NULL, &result,
+                        last_error());
     assert_int_equal(last_error()->code, rc);
     if (rc == 0) {
         assert_string_equal(result.json, "{\"a\":[1,2,3]}");
@@ -107,7 +109,8 @@ static int run_execute_session(void *arg)
     static unsigned number;
     char session[32];
     sp_result result = {0};
-    (void)snprintf(session, sizeof session, "session %u", number++); /* a new one each */
+    (void)snprintf(session, sizeof session, "session %u",
+                   number++); /* a new one each */
     int rc = sp_execute_in_session(arg, session, "echo", sp_text("[1]"), NULL, &result,
                                    last_error());
     sp_result_clear(&result);
@@ -138,7 +141,8 @@ static int run_start_and_wait(void *arg)
 {
     sp_result result = {0};
     sp_id id;
-    int rc = sp_call_start(arg, "echo", sp_text("[1]"), NULL, NULL, NULL, &id, last_error());
+    int rc =
+        sp_call_start(arg, "echo", sp_text("[1]"), NULL, NULL, NULL, &id, last_error());
     if (rc == 0) {
         rc = sp_call_wait(arg, id, &result, last_error());
     }
@@ -277,7 +281,9 @@ static void nothing(void *arg)
 static int run_open(void *arg)
 {
     sp_pool_options pool = pool_of_program("plain", NULL, 2);
-    sp_pit_options options = {.size = sizeof options, .pools = &pool, .pools_count = 1,
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
                               .on_event = event_record};
     int64_t before = sp__mem_live();
     sp_pit *pit = NULL;

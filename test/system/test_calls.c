@@ -32,12 +32,26 @@ static void arguments_come_by_name_by_place_and_by_default(void **state)
 static void every_value_comes_back_as_it_went(void **state)
 {
     static const char *const values[] = {
-        "null", "true", "false", "0", "-1", "1.5", "1e300", "\"\"", "[]", "{}",
-        "9007199254740993", /* beyond a double */
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "1.5",
+        "1e300",
+        "\"\"",
+        "[]",
+        "{}",
+        "9007199254740993",               /* beyond a double */
         "123456789012345678901234567890", /* beyond 64 bits */
-        "-9223372036854775808", "[1,[2,[3,[4]]]]",
-        "{\"a\":{\"b\":[1,null,true]},\"\":0}", "\"text with \\\"quotes\\\" and \\\\\"",
-        "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8d\"", "\"a\\u0000b\"", "\"\\ud800\"", "\"\\n\\t\"",
+        "-9223372036854775808",
+        "[1,[2,[3,[4]]]]",
+        "{\"a\":{\"b\":[1,null,true]},\"\":0}",
+        "\"text with \\\"quotes\\\" and \\\\\"",
+        "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8d\"",
+        "\"a\\u0000b\"",
+        "\"\\ud800\"",
+        "\"\\n\\t\"",
     };
     char args[256];
     sp_pit *pit = pit_of_probes(1);
@@ -101,7 +115,8 @@ static void a_100_megabyte_argument_arrives(void **state)
     memcpy(args, head, n);
     memset(args + n, 'x', SIZE);
     memcpy(args + n + SIZE, tail, sizeof tail);
-    sp_call_options options = {.size = sizeof options, .timeout_ms = patience_ms(50000)};
+    sp_call_options options = {.size = sizeof options,
+                               .timeout_ms = patience_ms(50000)};
     char json[32];
     (void)snprintf(json, sizeof json, "%s", call(pit, "length", args, &options)->json);
     free(args);
@@ -241,8 +256,9 @@ static void missing_places_are_refused(void **state)
                      SP_ERR_INVAL);
     assert_int_equal(sp_execute(pit, "add", sp_text("[1]"), &unsized, &result, &err),
                      SP_ERR_INVAL);
-    assert_int_equal(sp_call_start(pit, "add", sp_text("[1]"), NULL, NULL, NULL, NULL, &err),
-                     SP_ERR_INVAL);
+    assert_int_equal(
+        sp_call_start(pit, "add", sp_text("[1]"), NULL, NULL, NULL, NULL, &err),
+        SP_ERR_INVAL);
     assert_int_equal(sp_call_wait(pit, 1, NULL, &err), SP_ERR_INVAL);
     assert_int_equal(sp_call_cancel(NULL, 1, &err), SP_ERR_INVAL);
     assert_int_equal(sp_execute(pit, "add", sp_text("[1]"), NULL, &result, NULL), 0);

@@ -51,8 +51,8 @@ static void begin(void)
 static sp_id start(sp_pit *pit, size_t i, const char *tool, const char *args)
 {
     sp_id id = 0;
-    if (sp_call_start(pit, tool, sp_text(args), NULL, on_reply, (void *)(uintptr_t)i, &id,
-                      last_error()) < 0) {
+    if (sp_call_start(pit, tool, sp_text(args), NULL, on_reply, (void *)(uintptr_t)i,
+                      &id, last_error()) < 0) {
         fail_msg("%s: %s", tool, last_error()->message);
     }
     return id;
@@ -110,8 +110,8 @@ static void what_is_refused_at_once_has_no_callback(void **state)
     assert_int_equal(sp_call_start(pit, "ecko", sp_text(""), NULL, on_reply, NULL, NULL,
                                    last_error()),
                      SP_ERR_NO_TOOL);
-    assert_int_equal(sp_call_start(pit, "echo", sp_text("{"), NULL, on_reply, NULL, NULL,
-                                   last_error()),
+    assert_int_equal(sp_call_start(pit, "echo", sp_text("{"), NULL, on_reply, NULL,
+                                   NULL, last_error()),
                      SP_ERR_BAD_JSON);
     (void)start(pit, 0, "add", "[1]");
     loop_until(pit, 1);
@@ -145,8 +145,8 @@ static void start_another(const sp_reply *reply, void *user_data)
     told.ended++;
     if (told.started_inside < 20) {
         told.started_inside++;
-        assert_int_equal(sp_call_start(told.pit, "add", sp_text("[1]"), NULL, start_another,
-                                       NULL, NULL, NULL),
+        assert_int_equal(sp_call_start(told.pit, "add", sp_text("[1]"), NULL,
+                                       start_another, NULL, NULL, NULL),
                          0);
     }
 }
@@ -156,8 +156,8 @@ static void a_callback_may_start_calls(void **state)
     sp_pit *pit = pit_of_probes(1);
     begin();
     told.pit = pit;
-    assert_int_equal(sp_call_start(pit, "add", sp_text("[1]"), NULL, start_another, NULL,
-                                   NULL, NULL),
+    assert_int_equal(sp_call_start(pit, "add", sp_text("[1]"), NULL, start_another,
+                                   NULL, NULL, NULL),
                      0);
     loop_until(pit, 21);
 }
@@ -200,7 +200,8 @@ static void a_chunk_callback_stops_the_stream(void **state)
     sp_pit *pit = pit_of_probes(1);
     begin();
     told.stop_after = 5;
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\",\"count\":100000000,\"size\":100}",
+    (void)snprintf(args, sizeof args,
+                   "{\"path\":\"%s\",\"count\":100000000,\"size\":100}",
                    leak_path("s"));
     (void)start_stream(pit, "counted", args);
     loop_until(pit, 1);
@@ -217,19 +218,19 @@ static void several_streams_share_one_descriptor(void **state)
     begin();
     memset(chunks, 0, sizeof chunks);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(sp_stream_start(pit, "numbers", sp_text("{\"count\":1000}"), NULL,
-                                         on_chunk, on_reply, NULL, NULL, NULL),
+        assert_int_equal(sp_stream_start(pit, "numbers", sp_text("{\"count\":1000}"),
+                                         NULL, on_chunk, on_reply, NULL, NULL, NULL),
                          0);
         loop_until(pit, (unsigned)i + 1);
         told.next_index = 0;
     }
     assert_int_equal(told.chunks, 3000);
-    assert_int_equal(
-        sp_stream_start(pit, "numbers", sp_text("[1]"), NULL, NULL, on_reply, NULL, NULL, NULL),
-        SP_ERR_INVAL);
-    assert_int_equal(
-        sp_stream_start(pit, "numbers", sp_text("[1]"), NULL, on_chunk, NULL, NULL, NULL, NULL),
-        SP_ERR_INVAL);
+    assert_int_equal(sp_stream_start(pit, "numbers", sp_text("[1]"), NULL, NULL,
+                                     on_reply, NULL, NULL, NULL),
+                     SP_ERR_INVAL);
+    assert_int_equal(sp_stream_start(pit, "numbers", sp_text("[1]"), NULL, on_chunk,
+                                     NULL, NULL, NULL, NULL),
+                     SP_ERR_INVAL);
 }
 
 /* ---- events and the end ---- */
@@ -298,7 +299,8 @@ static void closing_with_a_stream_half_read_is_clean(void **state)
     char args[400];
     sp_pit *pit = pit_of_probes(1);
     begin();
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\",\"count\":100000000,\"size\":100}",
+    (void)snprintf(args, sizeof args,
+                   "{\"path\":\"%s\",\"count\":100000000,\"size\":100}",
                    leak_path("s"));
     (void)start_stream(pit, "counted", args);
     uint64_t end_ms = leak_now_ms() + patience_ms(20000);

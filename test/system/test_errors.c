@@ -57,10 +57,10 @@ static void an_unknown_pool_is_refused_with_near_matches(void **state)
 
 static void bad_json_is_refused_with_its_place(void **state)
 {
-    static const char *const bad[] = {"{",      "[1,]",    "{\"a\":}",    "{'a':1}", "{a:1}",
-                                      "[1 2]",  "[01]",    "[1.]",        "[\"\n\"]", "[tru]",
-                                      "[1]x",   "[\"\\x\"]", "[Nan]",
-                                      "[\"",    "]",       "[1e]",        "[+1]"};
+    static const char *const bad[] = {
+        "{",     "[1,]", "{\"a\":}", "{'a':1}", "{a:1}", "[1 2]",
+        "[01]",  "[1.]", "[\"\n\"]", "[tru]",   "[1]x",  "[\"\\x\"]",
+        "[Nan]", "[\"",  "]",        "[1e]",    "[+1]"};
     sp_pit *pit = pit_of_probes(1);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         const sp_error *err = call_fails(pit, "echo", bad[i], NULL, SP_ERR_BAD_JSON);
@@ -72,8 +72,11 @@ static void bad_json_is_refused_with_its_place(void **state)
 
 static void invalid_utf8_is_refused(void **state)
 {
-    static const char *const bad[] = {"[\"\xff\"]",     "[\"\xc3\"]",         "[\"\xc0\x80\"]",
-                                      "[\"\xed\xa0\x80\"]", "[\"\xf4\x90\x80\x80\"]",
+    static const char *const bad[] = {"[\"\xff\"]",
+                                      "[\"\xc3\"]",
+                                      "[\"\xc0\x80\"]",
+                                      "[\"\xed\xa0\x80\"]",
+                                      "[\"\xf4\x90\x80\x80\"]",
                                       "{\"\x80\":1}"};
     sp_pit *pit = pit_of_probes(1);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -124,8 +127,9 @@ static void an_argument_over_the_limit_is_refused(void **state)
     args[1000] = ' ';
     args[1001] = '\0';
     call_fails(pit, "add", args, NULL, SP_ERR_TOO_BIG);
-    assert_string_equal(last_error()->message, "the arguments have 1001 bytes, pool default "
-                                               "takes at most 1000 (request_max)");
+    assert_string_equal(last_error()->message,
+                        "the arguments have 1001 bytes, pool default "
+                        "takes at most 1000 (request_max)");
     goes_on(pit);
 }
 
@@ -168,8 +172,8 @@ static void arguments_of_the_wrong_type_are_refused_by_the_tool(void **state)
 static void an_exception_brings_type_message_and_traceback(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
-    const sp_error *err =
-        call_fails(pit, "fail", "{\"message\":\"no \xc3\xa4pfel\"}", NULL, SP_ERR_REMOTE);
+    const sp_error *err = call_fails(pit, "fail", "{\"message\":\"no \xc3\xa4pfel\"}",
+                                     NULL, SP_ERR_REMOTE);
     assert_string_equal(err->remote_type, "ValueError");
     assert_string_equal(err->remote_message, "no \xc3\xa4pfel");
     assert_has(err->remote_trace, "Traceback (most recent call last)");
@@ -355,8 +359,9 @@ static void a_worker_that_exits_is_told_with_status_and_last_words(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
     int pid = worker_at(pit, 0).pid;
-    const sp_error *err = call_fails(
-        pit, "end", "{\"status\":7,\"line\":\"out of cheese\"}", NULL, SP_ERR_WORKER_DIED);
+    const sp_error *err =
+        call_fails(pit, "end", "{\"status\":7,\"line\":\"out of cheese\"}", NULL,
+                   SP_ERR_WORKER_DIED);
     assert_int_equal(err->worker_pid, pid);
     assert_int_equal(err->worker_exit, 7);
     assert_int_equal(err->worker_signal, 0);
@@ -454,10 +459,8 @@ static void a_stopped_worker_fails_its_health_check(void **state)
     sp_pit *pit = pit_open_ready(&pool, 1);
     const sp_error *err = call_fails(pit, "stop_itself", "", NULL, SP_ERR_WORKER_DIED);
     assert_has(err->message, "did not answer a PING");
-    if (err->worker_signal != SIGKILL) {
-        fail_msg("%s: exit %d, signal %d", err->message, err->worker_exit,
-                 err->worker_signal);
-    }
+    assert_has(err->message, "was killed");
+    assert_int_equal(err->worker_signal, SIGKILL);
     (void)event_await(pit, SP_EVENT_HEALTH_FAILED, 1);
     goes_on(pit);
 }
@@ -565,7 +568,8 @@ static void calls_that_had_not_begun_are_sent_again(void **state)
 
 /* ---- workers that do not start ---- */
 
-static const sp_error *start_fails(const sp_pool_options *pool, int code, sp_pit **ret_pit)
+static const sp_error *start_fails(const sp_pool_options *pool, int code,
+                                   sp_pit **ret_pit)
 {
     sp_pit *pit = pit_open(pool, 1);
     int rc = sp_pit_await_ready(pit, patience_ms(20000), last_error());
@@ -662,7 +666,8 @@ static void an_adapter_that_never_gets_ready_is_killed_too(void **state)
     pool.init_timeout_ms = patience_ms(500);
     pool.queue_timeout_ms = patience_ms(30000);
     sp_pit *pit = pit_open(&pool, 1);
-    UNTIL(call_fails(pit, "nothing", "", NULL, SP_ERR_START_TIMEOUT)->worker_stderr != NULL);
+    UNTIL(call_fails(pit, "nothing", "", NULL, SP_ERR_START_TIMEOUT)->worker_stderr !=
+          NULL);
     assert_has(last_error()->worker_stderr, "loading for ever");
 }
 
@@ -718,8 +723,8 @@ static void a_missing_interpreter_fails_the_opening(void **state)
 {
     sp_pool_options pool = pool_of_probes(1);
     pool.python = "/no/such/python3";
-    sp_pit_options pit_options = {.size = sizeof pit_options, .pools = &pool,
-                                  .pools_count = 1};
+    sp_pit_options pit_options = {
+        .size = sizeof pit_options, .pools = &pool, .pools_count = 1};
     sp_pit *pit = NULL;
     assert_int_equal(sp_pit_open(&pit_options, &pit, last_error()), SP_ERR_NOT_FOUND);
     assert_string_equal(last_error()->message,
@@ -740,8 +745,8 @@ static void an_interpreter_that_vanishes_fails_the_start(void **state)
     (void)fclose(file);
     assert_int_equal(chmod(program, 0755), 0);
     command[0] = program;
-    sp_pool_options pool = {.size = sizeof pool, .runtime = "exec", .command = command,
-                            .workers = 1};
+    sp_pool_options pool = {
+        .size = sizeof pool, .runtime = "exec", .command = command, .workers = 1};
     const sp_error *err = start_fails(&pool, SP_ERR_START_FAILED, &pit);
     assert_int_equal(err->os_errno, 2);
     assert_has(err->message, "No such file or directory");

@@ -81,7 +81,8 @@ static void closing_ends_workers_and_grandchildren(void **state)
     (void)call(pit, "grandchild", "", NULL);
     (void)call(pit, "grandchild", "[true]", NULL); /* in a session of its own */
     (void)hold_start(pit, "h", NULL);
-    assert_true(watch_all_of(getpid()) >= 6); /* guard, three workers, two grandchildren */
+    assert_true(watch_all_of(getpid()) >=
+                6); /* guard, three workers, two grandchildren */
     pit_close(pit);
     assert_true(all_have_ended()); /* when it returns, not soon after */
 }
@@ -261,7 +262,8 @@ static void when_the_guard_is_killed_its_workers_end_and_the_pool_goes_on(void *
 
 static void use_the_last_five_numbers(void *user, void *arg)
 {
-    ((struct sp_pit *)user)->shop.first_stream_id = INT32_MAX - 8; /* odd, as they are */
+    ((struct sp_pit *)user)->shop.first_stream_id =
+        INT32_MAX - 8; /* odd, as they are */
 }
 
 static void a_worker_whose_connection_is_spent_is_replaced(void **state)

@@ -78,9 +78,10 @@ static void a_pit_opens_from_a_file(void **state)
 {
     char yaml[700];
     sp_pit *pit = NULL;
-    (void)snprintf(yaml, sizeof yaml,
-                   "instance: from-a-file\npools:\n  - {runtime: exec, command: [%s], size: 1}\n",
-                   path_of_program("plain"));
+    (void)snprintf(
+        yaml, sizeof yaml,
+        "instance: from-a-file\npools:\n  - {runtime: exec, command: [%s], size: 1}\n",
+        path_of_program("plain"));
     file_write(leak_path("pit.yaml"), yaml);
     assert_int_equal(sp_pit_open_file(leak_path("pit.yaml"), &pit, last_error()), 0);
     pit_adopt(pit);
@@ -260,8 +261,9 @@ static void the_pools_timeouts_hold_for_calls_and_streams(void **state)
     call_fails(pit, "hold", hold_args("h", args, sizeof args), NULL, SP_ERR_TIMEOUT);
     sp_stream *stream = NULL;
     sp_chunk chunk;
-    assert_int_equal(sp_stream_open(pit, "blocking", sp_text(hold_args("s", args, sizeof args)),
-                                    NULL, &stream, NULL),
+    assert_int_equal(sp_stream_open(pit, "blocking",
+                                    sp_text(hold_args("s", args, sizeof args)), NULL,
+                                    &stream, NULL),
                      0);
     int rc;
     while ((rc = sp_stream_next(stream, &chunk, last_error())) > 0) {
@@ -276,9 +278,9 @@ static void a_worker_gets_folder_arguments_and_environment(void **state)
 {
     const char *const args[] = {"--depth", "3", NULL};
     const char *set[] = {"PROBE_SET=yes", NULL, NULL};
-    const char *const pass[] = {"PATH", "PROBE_PASSED", "SNAKEPIT_TEST_MARK",
-                                "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS",
-                                "TSAN_OPTIONS", NULL};
+    const char *const pass[] = {
+        "PATH",         "PROBE_PASSED",  "SNAKEPIT_TEST_MARK", "ASAN_OPTIONS",
+        "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",       NULL};
     char json[300];
     sp_pool_options pool = pool_of_probes(1);
     if (pool.env_set != NULL) {

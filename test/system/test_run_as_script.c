@@ -32,7 +32,8 @@ static int script(sp_pit *pit, void *user_data)
     script->ran = 1;
     script->count = sp_pool_workers_get(pit, NULL, list, 8, NULL);
     for (int i = 0; i < script->count; i++) {
-        assert_int_equal(list[i].state, SP_WORKER_READY); /* all of them, before it runs */
+        assert_int_equal(list[i].state,
+                         SP_WORKER_READY); /* all of them, before it runs */
         script->pids[i] = list[i].pid;
     }
     if (script->fails) {
@@ -40,7 +41,8 @@ static int script(sp_pit *pit, void *user_data)
                          SP_ERR_REMOTE);
         return 17;
     }
-    assert_int_equal(sp_execute(pit, "add", sp_text("[20,22]"), NULL, &result, NULL), 0);
+    assert_int_equal(sp_execute(pit, "add", sp_text("[20,22]"), NULL, &result, NULL),
+                     0);
     script->answer = (int)strtol(result.json, NULL, 10);
     sp_result_clear(&result);
     return 0;
@@ -48,7 +50,8 @@ static int script(sp_pit *pit, void *user_data)
 
 static sp_pit_options options_of(const sp_pool_options *pool)
 {
-    return (sp_pit_options){.size = sizeof(sp_pit_options), .pools = pool, .pools_count = 1};
+    return (sp_pit_options){
+        .size = sizeof(sp_pit_options), .pools = pool, .pools_count = 1};
 }
 
 static void a_script_finds_the_pool_ready_and_leaves_nothing(void **state)

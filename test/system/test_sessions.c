@@ -27,8 +27,8 @@ static void a_call_in_a_session_is_the_same_with_a_name(void **state)
     sp_pit *pit = pit_of_probes(1);
     sp_result result = {0};
     sp_call_options other = {.size = sizeof other, .session = "from the options"};
-    assert_int_equal(sp_execute_in_session(pit, "s1", "where", sp_text(""), &other, &result,
-                                           last_error()),
+    assert_int_equal(sp_execute_in_session(pit, "s1", "where", sp_text(""), &other,
+                                           &result, last_error()),
                      0);
     assert_has(result.json, "\"session\":\"s1\"");
     sp_result_clear(&result);
@@ -61,8 +61,10 @@ static void a_session_finds_what_it_left_in_its_worker(void **state)
             json_number(in_session(pit, "alice", "increment_counter", ""), "value"), i);
         (void)call(pit, "ping", "", NULL);
     }
-    assert_int_equal(json_number(in_session(pit, "alice", "get_counter", ""), "value"), 29);
-    assert_int_equal(json_number(in_session(pit, "bob", "get_counter", ""), "value"), 24);
+    assert_int_equal(json_number(in_session(pit, "alice", "get_counter", ""), "value"),
+                     29);
+    assert_int_equal(json_number(in_session(pit, "bob", "get_counter", ""), "value"),
+                     24);
 }
 
 static int note_pid(const sp_chunk *chunk, void *user_data)
@@ -77,8 +79,8 @@ static void a_stream_in_a_session_goes_to_the_sessions_worker(void **state)
     uint64_t chunks = 0;
     long long pid = json_number(in_session(pit, "s", "where", ""), "pid");
     assert_int_equal(sp_execute_in_session_stream(pit, "s", "numbers",
-                                                  sp_text("{\"count\":10}"), NULL, note_pid,
-                                                  &chunks, last_error()),
+                                                  sp_text("{\"count\":10}"), NULL,
+                                                  note_pid, &chunks, last_error()),
                      0);
     assert_int_equal(chunks, 10);
     assert_int_equal(json_number(in_session(pit, "s", "where", ""), "pid"), pid);
@@ -86,8 +88,8 @@ static void a_stream_in_a_session_goes_to_the_sessions_worker(void **state)
         sp_worker_info info = worker_at(pit, slot);
         assert_int_equal(info.calls_total, info.pid == pid ? 3 : 0);
     }
-    assert_int_equal(sp_execute_in_session_stream(pit, NULL, "numbers", sp_text("[1]"), NULL,
-                                                  note_pid, &chunks, NULL),
+    assert_int_equal(sp_execute_in_session_stream(pit, NULL, "numbers", sp_text("[1]"),
+                                                  NULL, note_pid, &chunks, NULL),
                      SP_ERR_INVAL);
 }
 
@@ -123,8 +125,8 @@ static sp_pit *strict_pit(int affinity)
 static void a_strict_session_waits_for_its_worker(void **state)
 {
     sp_pit *pit = strict_pit(SP_AFFINITY_STRICT_QUEUE);
-    sp_call_options session = {.size = sizeof session, .session = "s",
-                               .queue_timeout_ms = patience_ms(20000)};
+    sp_call_options session = {
+        .size = sizeof session, .session = "s", .queue_timeout_ms = patience_ms(20000)};
     long long pid = json_number(in_session(pit, "s", "where", ""), "pid");
     sp_id held = hold_start(pit, "h", &session);
     sp_id waiting = call_start(pit, "where", "", &session);
@@ -169,8 +171,8 @@ static void a_strict_session_is_told_that_its_worker_is_gone(void **state)
 static void a_waiting_session_moves_on_when_its_worker_dies(void **state)
 {
     sp_pit *pit = strict_pit(SP_AFFINITY_STRICT_QUEUE);
-    sp_call_options session = {.size = sizeof session, .session = "s",
-                               .queue_timeout_ms = patience_ms(20000)};
+    sp_call_options session = {
+        .size = sizeof session, .session = "s", .queue_timeout_ms = patience_ms(20000)};
     int pid = (int)json_number(in_session(pit, "s", "where", ""), "pid");
     sp_id held = hold_start(pit, "h", &session);
     sp_id waiting = call_start(pit, "where", "", &session);

@@ -129,10 +129,10 @@ static void a_callback_stops_the_stream(void **state)
     char args[400];
     sp_pit *pit = pit_of_probes(1);
     long sum = 0;
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\",\"count\":1000000000,\"size\":1}",
-                   leak_path("s"));
-    assert_int_equal(sp_execute_stream(pit, "counted", sp_text(args), NULL, add_up, &sum,
-                                       last_error()),
+    (void)snprintf(args, sizeof args,
+                   "{\"path\":\"%s\",\"count\":1000000000,\"size\":1}", leak_path("s"));
+    assert_int_equal(sp_execute_stream(pit, "counted", sp_text(args), NULL, add_up,
+                                       &sum, last_error()),
                      SP_ERR_STOPPED_BY_CALLBACK);
     UNTIL(file_exists(leak_path("s.closed")));
     call_gives(pit, "add", "[1]", "2"); /* the worker goes on */
@@ -240,7 +240,8 @@ static void cancelling_runs_the_generators_finally(void **state)
 {
     char args[400];
     sp_pit *pit = pit_of_probes(1);
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\",\"count\":1000000000,\"size\":10}",
+    (void)snprintf(args, sizeof args,
+                   "{\"path\":\"%s\",\"count\":1000000000,\"size\":10}",
                    leak_path("s"));
     open_stream(pit, "counted", args, NULL);
     for (int i = 0; i < 100; i++) {
@@ -273,7 +274,8 @@ static void closing_an_unfinished_stream_cancels_it(void **state)
 {
     char args[400];
     sp_pit *pit = pit_of_probes(1);
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\",\"count\":1000000000,\"size\":10}",
+    (void)snprintf(args, sizeof args,
+                   "{\"path\":\"%s\",\"count\":1000000000,\"size\":10}",
                    leak_path("s"));
     open_stream(pit, "counted", args, NULL);
     (void)next();
@@ -362,8 +364,8 @@ static void a_stopped_consumer_leaves_the_worker_to_others(void **state)
     char args[400];
     sp_pool_options pool = pool_of_probes(1);
     sp_pit *pit = pit_open_ready(&pool, 1);
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\",\"count\":1000000,\"size\":1000}",
-                   leak_path("s"));
+    (void)snprintf(args, sizeof args,
+                   "{\"path\":\"%s\",\"count\":1000000,\"size\":1000}", leak_path("s"));
     open_stream(pit, "counted", args, NULL);
     (void)next();
     /* Nobody reads on. The stream takes its worker's one place, so a call waits. */
@@ -399,8 +401,7 @@ static void a_long_stream_needs_constant_memory(void **state)
             host_before = processes_resident_bytes();
             live_before = sp__mem_live();
         }
-        open_stream(pit, "numbers",
-                    round == 0 ? "{\"count\":30000}" : args, &options);
+        open_stream(pit, "numbers", round == 0 ? "{\"count\":30000}" : args, &options);
         uint64_t end = round == 0 ? 30000 : chunks;
         for (uint64_t i = 0; i < end; i++) {
             if (next().index != i) {
@@ -417,10 +418,12 @@ static void a_long_stream_needs_constant_memory(void **state)
     size_t worker_after = worker_resident(pit);
     print_message("             host %zu KiB more, worker %zu KiB more\n",
                   host_after > host_before ? (host_after - host_before) / 1024 : 0,
-                  worker_after > worker_before ? (worker_after - worker_before) / 1024 : 0);
+                  worker_after > worker_before ? (worker_after - worker_before) / 1024
+                                               : 0);
     assert_true(worker_after < worker_before + 4 * MIB);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    assert_true(host_after < host_before + 4 * MIB); /* a sanitizer keeps what is freed */
+    assert_true(host_after <
+                host_before + 4 * MIB); /* a sanitizer keeps what is freed */
 #endif
 }
 
@@ -440,9 +443,9 @@ static void missing_places_are_refused(void **state)
     assert_int_equal(sp_stream_open(pit, "nombers", sp_text("[1]"), NULL, &none, NULL),
                      SP_ERR_NO_TOOL);
     assert_int_equal(sp_stream_next(NULL, &chunk, NULL), SP_ERR_INVAL);
-    assert_int_equal(sp_execute_stream(pit, "numbers", sp_text("[1]"), NULL, NULL, NULL,
-                                       NULL),
-                     SP_ERR_INVAL);
+    assert_int_equal(
+        sp_execute_stream(pit, "numbers", sp_text("[1]"), NULL, NULL, NULL, NULL),
+        SP_ERR_INVAL);
     sp_stream_cancel(NULL);
     sp_stream_close(NULL);
     assert_null(none);

@@ -10,7 +10,8 @@ int main(int argc, char **argv)
                                                                 : "SNAKEPIT_CALL_FD";
     const char *number = getenv(name);
     int fd = number != NULL ? (int)strtol(number, NULL, 10) : 1;
-    static const char text[] = "these are not the frames that you are looking for\r\n\r\n";
+    static const char text[] =
+        "these are not the frames that you are looking for\r\n\r\n";
     for (int i = 0; i < 100; i++) {
         (void)!write(fd, text, sizeof text - 1);
     }

@@ -18,8 +18,9 @@ static const char *offer(const char *wanted, const char *const *names, size_t n)
     return sp__near_text(&near, text, sizeof text);
 }
 
-static const char *const tools[] = {"ping",        "add",         "echo", "process_text",
-                                    "process_binary", "stream_data", "info", "get_stats"};
+static const char *const tools[] = {
+    "ping",           "add",         "echo", "process_text",
+    "process_binary", "stream_data", "info", "get_stats"};
 
 #define OFFER(wanted) offer(wanted, tools, COUNT_OF(tools))
 
@@ -47,7 +48,8 @@ static void what_is_far_is_not_offered(void **state)
 
 static void only_the_three_nearest_are_offered(void **state)
 {
-    const char *const names[] = {"colour5", "colour44", "colour3", "colour", "colour22"};
+    const char *const names[] = {"colour5", "colour44", "colour3", "colour",
+                                 "colour22"};
     const char *text = offer("colour", names, COUNT_OF(names));
     assert_string_equal(text, "; near matches: colour, colour5, colour3");
 }

@@ -160,7 +160,8 @@ static void two_threads_pass_everything_in_bounded_memory(void **state)
             break;
         }
         if (rc == 0) {
-            assert_int_equal(sp__latch_wait(&pipe.mailbox.ready, patience_ms(20000)), 1);
+            assert_int_equal(sp__latch_wait(&pipe.mailbox.ready, patience_ms(20000)),
+                             1);
             continue;
         }
         uint32_t value;

@@ -78,8 +78,14 @@ struct limit {
     uint64_t min; /* above 1: what is below it and not 0 is refused */
 };
 
-#define U32(member, max) {offsetof(sp_pool_options, member), 4, max, 0, 0}
-#define U64(member, max, unlimited) {offsetof(sp_pool_options, member), 8, max, unlimited, 0}
+#define U32(member, max)                                \
+    {                                                   \
+        offsetof(sp_pool_options, member), 4, max, 0, 0 \
+    }
+#define U64(member, max, unlimited)                             \
+    {                                                           \
+        offsetof(sp_pool_options, member), 8, max, unlimited, 0 \
+    }
 
 static const struct limit limits[] = {
     U32(workers, 1000),
@@ -106,7 +112,8 @@ static int fill_with(const struct limit *limit, uint64_t value, sp_error *err)
     sp_pool_options full;
     uint32_t narrow = (uint32_t)value;
     memcpy((char *)&given + limit->at,
-           limit->bytes == 4 ? (const void *)&narrow : (const void *)&value, limit->bytes);
+           limit->bytes == 4 ? (const void *)&narrow : (const void *)&value,
+           limit->bytes);
     return sp__pool_options_fill(&given, &full, err);
 }
 

@@ -9,7 +9,8 @@
 #include "leak.h"
 
 /* An announcement of plain tools, or of streams. */
-static struct proto_announce announce_of(const char *const *names, size_t n, int streaming)
+static struct proto_announce announce_of(const char *const *names, size_t n,
+                                         int streaming)
 {
     struct proto_announce announce = {.tools_count = n};
     announce.tools = sp__calloc(n, sizeof *announce.tools);
@@ -57,7 +58,8 @@ static void an_unknown_tool_is_refused_with_near_matches(void **state)
     assert_int_equal(sp__tools_check(&tools, "add", 0, "p", &err), 0);
     assert_int_equal(sp__tools_check(&tools, "ad", 0, "p", &err), SP_ERR_NO_TOOL);
     assert_string_equal(err.message, "pool p has no tool \"ad\"; near matches: add");
-    assert_int_equal(sp__tools_check(&tools, "frobnicate", 0, "p", &err), SP_ERR_NO_TOOL);
+    assert_int_equal(sp__tools_check(&tools, "frobnicate", 0, "p", &err),
+                     SP_ERR_NO_TOOL);
     assert_string_equal(err.message, "pool p has no tool \"frobnicate\"");
     sp_error_clear(&err);
     sp__tools_fini(&tools);
@@ -83,7 +85,8 @@ static void a_stream_is_refused_as_a_plain_call(void **state)
     announce(&tools, some, 3, 0);
     announce(&tools, names, 1, 1);
     assert_int_equal(sp__tools_check(&tools, "numbers", 0, "p", &err), SP_ERR_BAD_ARGS);
-    assert_string_equal(err.message, "tool \"numbers\" answers a stream: open it as one");
+    assert_string_equal(err.message,
+                        "tool \"numbers\" answers a stream: open it as one");
     assert_int_equal(sp__tools_check(&tools, "numbers", 1, "p", &err), 0);
     assert_int_equal(sp__tools_check(&tools, "ping", 1, "p", &err), 0);
     sp_error_clear(&err);
@@ -173,7 +176,8 @@ static void note(const sp_tool_info *tool, void *user_data)
     (void)snprintf(listing->text + used, sizeof listing->text - used, "%s(%s %s%s%s) ",
                    tool->name, tool->parameters[0].type, tool->parameters[0].name,
                    tool->parameters[0].required ? "" : "=",
-                   tool->parameters[0].required ? "" : tool->parameters[0].default_json);
+                   tool->parameters[0].required ? ""
+                                                : tool->parameters[0].default_json);
 }
 
 static void tools_are_listed_by_name(void **state)

@@ -265,6 +265,20 @@ static void a_refused_announcement_says_why(void **state)
     rig_close(rig);
 }
 
+/* The host may send what waited for this worker before its answer is read. */
+static void a_call_before_the_hosts_answer_does_not_hold_it_up(void **state)
+{
+    char text[64];
+    struct rig *rig = rig_new(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "add", "[2,3]");
+    peer_turn(rig->peer, 0);
+    rig_start(rig);
+    peer_finish(rig->peer, call);
+    assert_string_equal(peer_result(call, text, sizeof text), "5");
+    call_free(call);
+    rig_close(rig);
+}
+
 static void an_announcement_ends_when_the_host_goes(void **state)
 {
     struct rig *rig = rig_new(NULL);
@@ -531,6 +545,7 @@ int main(void)
         CASE(the_page_shows_what_has_begun),
         CASE(the_announcement_lists_the_tools),
         CASE(a_refused_announcement_says_why),
+        CASE(a_call_before_the_hosts_answer_does_not_hold_it_up),
         CASE(an_announcement_ends_when_the_host_goes),
         CASE(a_worker_that_cannot_start_says_so),
         CASE(a_starting_worker_answers_pings),

@@ -62,7 +62,8 @@ static void one_session_has_a_worker_in_every_pool(void **state)
     int pools[2] = {0};
     uint64_t hash = 0x1234567890abcdefu;
     assert_true(sp__affinity_key(hash, &pools[0]) != sp__affinity_key(hash, &pools[1]));
-    assert_true(sp__affinity_key(hash, &pools[0]) != sp__affinity_key(hash + 1, &pools[0]));
+    assert_true(sp__affinity_key(hash, &pools[0]) !=
+                sp__affinity_key(hash + 1, &pools[0]));
     assert_true(sp__affinity_key(0, NULL) != 0);
 }
 

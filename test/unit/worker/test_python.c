@@ -140,7 +140,8 @@ static void a_named_interpreter_comes_first_and_must_exist(void **state)
     (void)setenv("SNAKEPIT_PYTHON", "/no/such/python", 1);
     assert_int_equal(sp__python_find(found, sizeof found, &err), SP_ERR_NOT_FOUND);
     assert_string_equal(
-        err.message, "SNAKEPIT_PYTHON names /no/such/python, which is not an executable file");
+        err.message,
+        "SNAKEPIT_PYTHON names /no/such/python, which is not an executable file");
     (void)unsetenv("SNAKEPIT_PYTHON");
     sp_error_clear(&err);
 }
@@ -193,7 +194,8 @@ static void the_bridge_is_where_it_is_said_to_be(void **state)
     (void)snprintf(dir, sizeof dir, "%s/bridge", home);
     assert_int_equal(sp__bridge_find(dir, found, sizeof found, &err), 0);
     assert_string_equal(found, dir);
-    assert_int_equal(sp__bridge_find(home, found, sizeof found, &err), SP_ERR_NOT_FOUND);
+    assert_int_equal(sp__bridge_find(home, found, sizeof found, &err),
+                     SP_ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "no snakepit_worker.py in"));
     sp_error_clear(&err);
 }

@@ -165,8 +165,12 @@ static void an_adapter_brings_its_own_command_line(void **state)
     struct worker_spec spec;
     const char *const args[] = {"-x", NULL};
     const char *const env[] = {"FROM_ADAPTER=1", NULL};
-    sp_adapter adapter = {.size = sizeof adapter, .name = "mine", .executable = "sh",
-                          .script = "script.sh", .args = args, .env = env,
+    sp_adapter adapter = {.size = sizeof adapter,
+                          .name = "mine",
+                          .executable = "sh",
+                          .script = "script.sh",
+                          .args = args,
+                          .env = env,
                           .transport = SP_TRANSPORT_ADDRESS};
     sp_pool_options options = options_of("python");
     options.custom = &adapter;
