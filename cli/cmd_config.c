@@ -72,10 +72,9 @@ static void show_cb(const sp_setting *setting, void *user_data)
     }
     if (s->list != NULL) {
         (void)json_array_append_new(
-            s->list,
-            need(json_pack("{s:s, s:s, s:s, s:s}", "key", setting->key, "value",
-                           setting->value, "source", setting->source, "default",
-                           setting->default_value)));
+            s->list, need(json_pack("{s:s, s:s, s:s, s:s}", "key", setting->key,
+                                    "value", setting->value, "source", setting->source,
+                                    "default", setting->default_value)));
         return;
     }
     table_cell(s->table, "%s", setting->key);
@@ -87,8 +86,7 @@ static void show_cb(const sp_setting *setting, void *user_data)
 
 static int show(struct cli *cli)
 {
-    static const char *const headings[] = {"KEY",     "VALUE",   "SOURCE",
-                                           "DEFAULT", NULL};
+    static const char *const headings[] = {"KEY", "VALUE", "SOURCE", "DEFAULT", NULL};
     struct showing s = {.cli = cli};
     sp_config *config = NULL;
     int code = config_open(cli, &config);
@@ -118,10 +116,9 @@ static int show(struct cli *cli)
 
 static json_t *key_to_json(const sp_config_key *key)
 {
-    return need(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", key->key,
-                          "type", key->type, "range", key->range, "default",
-                          key->default_value, "environment", key->environment,
-                          "text", key->text));
+    return need(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", key->key, "type",
+                          key->type, "range", key->range, "default", key->default_value,
+                          "environment", key->environment, "text", key->text));
 }
 
 static void print_key(const sp_config_key *key)

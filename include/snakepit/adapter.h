@@ -31,12 +31,12 @@ typedef struct sp_adapter {
     const char *name; /* shown in status and errors; NULL: the executable's name */
     void *user_data;  /* handed to the callbacks */
 
-    const char *executable;        /* path, or a name looked up on PATH; needed */
-    const char *script;            /* first argument, or NULL */
-    const char *const *args;       /* further arguments, NULL-terminated, or NULL */
-    const char *const *env;        /* "NAME=value", NULL-terminated, or NULL */
-    int transport;                 /* SP_TRANSPORT_ */
-    const char *const *commands;   /* supported commands, NULL-terminated; NULL: those
+    const char *executable;      /* path, or a name looked up on PATH; needed */
+    const char *script;          /* first argument, or NULL */
+    const char *const *args;     /* further arguments, NULL-terminated, or NULL */
+    const char *const *env;      /* "NAME=value", NULL-terminated, or NULL */
+    int transport;               /* SP_TRANSPORT_ */
+    const char *const *commands; /* supported commands, NULL-terminated; NULL: those
                                       the worker announces */
 
     /* Check a command before it is sent. Return 0 to let it pass; anything else refuses

@@ -29,7 +29,7 @@ extern "C" {
 #if defined(__GNUC__)
 #define SP_API __attribute__((visibility("default")))
 #define SP_MUST_CHECK __attribute__((warn_unused_result))
-#define SP_PRINTF(format_at, first_at)                                                 \
+#define SP_PRINTF(format_at, first_at) \
     __attribute__((__format__(__printf__, format_at, first_at)))
 #else
 #define SP_API

@@ -24,11 +24,11 @@ enum {
 
 typedef struct sp_call_options {
     size_t size;
-    const char *pool;         /* NULL: the first pool */
-    const char *session;      /* 1..255 bytes of UTF-8, or NULL */
-    uint64_t timeout_ms;      /* queue and run together; 0: the command's, the pool's */
+    const char *pool;    /* NULL: the first pool */
+    const char *session; /* 1..255 bytes of UTF-8, or NULL */
+    uint64_t timeout_ms; /* queue and run together; 0: the command's, the pool's */
     uint64_t queue_timeout_ms; /* waiting for a worker; 0: the pool's */
-    uint32_t flags;           /* SP_CALL_ */
+    uint32_t flags;            /* SP_CALL_ */
 } sp_call_options;
 
 /* A result that the caller owns. Zeroed is empty. Release with sp_result_clear(). */

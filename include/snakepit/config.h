@@ -70,12 +70,12 @@ SP_API void sp_config_each(sp_config *config, sp_setting_cb cb, void *user_data)
 
 /* One key of the table, as `config explain` prints it. All static. */
 typedef struct sp_config_key {
-    const char *key;     /* "pools[].size" */
-    const char *type;    /* "count", "duration", "size", "text", "list", "map" ... */
-    const char *range;   /* "1..1000", or "" */
+    const char *key;   /* "pools[].size" */
+    const char *type;  /* "count", "duration", "size", "text", "list", "map" ... */
+    const char *range; /* "1..1000", or "" */
     const char *default_value;
     const char *environment; /* "SNAKEPIT_POOL_SIZE", or "" */
-    const char *text;    /* what it does, one or two sentences */
+    const char *text;        /* what it does, one or two sentences */
 } sp_config_key;
 
 /* Describe a key ("pools.default.size" and "size" find "pools[].size" too).

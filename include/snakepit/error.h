@@ -22,52 +22,53 @@ extern "C" {
  * succeed later, not whether it is safe to repeat: for that see sp_error.executed.
  */
 #define SP_ERROR_TABLE(X)                                                              \
-    X(NOMEM, -1, SYSTEM, 1, 8, "out of memory", "free memory or lower the limits")    \
-    X(INVAL, -2, USAGE, 0, 3, "invalid argument", "correct the argument named")       \
-    X(CONFIG, -3, USAGE, 0, 3, "invalid configuration",                               \
-      "correct the line named; `snakepit config explain KEY` describes each key")     \
-    X(SYSTEM, -4, SYSTEM, 1, 13, "the operating system refused",                      \
-      "the message names the call and the reason")                                    \
-    X(QUEUE_FULL, -5, POOL, 1, 8, "the pool's queue is full",                         \
-      "call less often, raise queue.max, or add workers")                             \
-    X(QUEUE_TIMEOUT, -6, TIME, 1, 4, "no worker became free in time",                 \
-      "add workers or raise queue_timeout")                                           \
-    X(TIMEOUT, -7, TIME, 1, 4, "the call's deadline passed",                          \
-      "raise the call's timeout or make the tool faster")                             \
-    X(CANCELLED, -8, TIME, 0, 1, "the call was cancelled", "nothing: it was asked for") \
-    X(NO_POOL, -9, USAGE, 0, 5, "no such pool", "name one of the configured pools")   \
-    X(NO_TOOL, -10, USAGE, 0, 12, "no such tool",                                     \
-      "`snakepit tools` lists what the pool offers")                                  \
-    X(BAD_JSON, -11, USAGE, 0, 3, "the arguments are not valid JSON",                 \
-      "correct the text at the offset named")                                         \
-    X(BAD_ARGS, -12, USAGE, 0, 3, "the arguments do not fit the tool",                \
-      "`snakepit tools NAME` shows what the tool takes")                              \
-    X(TOO_BIG, -13, USAGE, 0, 8, "larger than the limit",                             \
-      "send less or raise the limit named")                                           \
+    X(NOMEM, -1, SYSTEM, 1, 8, "out of memory", "free memory or lower the limits")     \
+    X(INVAL, -2, USAGE, 0, 3, "invalid argument", "correct the argument named")        \
+    X(CONFIG, -3, USAGE, 0, 3, "invalid configuration",                                \
+      "correct the line named; `snakepit config explain KEY` describes each key")      \
+    X(SYSTEM, -4, SYSTEM, 1, 13, "the operating system refused",                       \
+      "the message names the call and the reason")                                     \
+    X(QUEUE_FULL, -5, POOL, 1, 8, "the pool's queue is full",                          \
+      "call less often, raise queue.max, or add workers")                              \
+    X(QUEUE_TIMEOUT, -6, TIME, 1, 4, "no worker became free in time",                  \
+      "add workers or raise queue_timeout")                                            \
+    X(TIMEOUT, -7, TIME, 1, 4, "the call's deadline passed",                           \
+      "raise the call's timeout or make the tool faster")                              \
+    X(CANCELLED, -8, TIME, 0, 1, "the call was cancelled",                             \
+      "nothing: it was asked for")                                                     \
+    X(NO_POOL, -9, USAGE, 0, 5, "no such pool", "name one of the configured pools")    \
+    X(NO_TOOL, -10, USAGE, 0, 12, "no such tool",                                      \
+      "`snakepit tools` lists what the pool offers")                                   \
+    X(BAD_JSON, -11, USAGE, 0, 3, "the arguments are not valid JSON",                  \
+      "correct the text at the offset named")                                          \
+    X(BAD_ARGS, -12, USAGE, 0, 3, "the arguments do not fit the tool",                 \
+      "`snakepit tools NAME` shows what the tool takes")                               \
+    X(TOO_BIG, -13, USAGE, 0, 8, "larger than the limit",                              \
+      "send less or raise the limit named")                                            \
     X(TOO_DEEP, -14, USAGE, 0, 3, "nested deeper than the limit", "flatten the value") \
-    X(CLOSED, -15, POOL, 0, 14, "the pool is closing", "open it again")               \
-    X(WORKER_DIED, -16, WORKER, 1, 10, "the worker died during the call",             \
-      "look at the worker's last lines and its cause of death")                       \
-    X(NO_WORKER, -17, WORKER, 1, 14, "the pool has no worker",                        \
-      "`snakepit doctor` says why workers do not start")                              \
-    X(START_FAILED, -18, WORKER, 1, 14, "the worker did not start",                   \
-      "look at the worker's last lines; `snakepit doctor` checks the interpreter")    \
-    X(START_TIMEOUT, -19, WORKER, 1, 14, "the worker was not ready in time",          \
-      "raise startup_timeout or make the adapter's start faster")                     \
-    X(REMOTE, -20, REMOTE, 0, 2, "the tool raised an exception",                      \
-      "the traceback shows where")                                                    \
-    X(PROTOCOL, -21, WIRE, 0, 13, "the worker broke the protocol",                    \
-      "check that the worker speaks gRPC and snakepit.bridge.BridgeService")          \
-    X(STOPPED_BY_CALLBACK, -22, USAGE, 0, 1, "stopped by the callback",               \
-      "nothing: it was asked for")                                                    \
-    X(NOT_READY, -23, TIME, 1, 4, "not ready in time",                                \
-      "raise the timeout or look at the workers' starts")                             \
-    X(REFUSED, -24, USAGE, 0, 3, "the adapter refused the call",                      \
-      "the message is the adapter's own")                                             \
-    X(GUARD, -25, SYSTEM, 1, 14, "the guard process failed",                          \
-      "check that snakepit-guard is installed and may run")                           \
-    X(NOT_FOUND, -26, USAGE, 0, 5, "not found", "check the name")                     \
-    X(UNSUPPORTED, -27, USAGE, 0, 12, "the worker cannot do this",                    \
+    X(CLOSED, -15, POOL, 0, 14, "the pool is closing", "open it again")                \
+    X(WORKER_DIED, -16, WORKER, 1, 10, "the worker died during the call",              \
+      "look at the worker's last lines and its cause of death")                        \
+    X(NO_WORKER, -17, WORKER, 1, 14, "the pool has no worker",                         \
+      "`snakepit doctor` says why workers do not start")                               \
+    X(START_FAILED, -18, WORKER, 1, 14, "the worker did not start",                    \
+      "look at the worker's last lines; `snakepit doctor` checks the interpreter")     \
+    X(START_TIMEOUT, -19, WORKER, 1, 14, "the worker was not ready in time",           \
+      "raise startup_timeout or make the adapter's start faster")                      \
+    X(REMOTE, -20, REMOTE, 0, 2, "the tool raised an exception",                       \
+      "the traceback shows where")                                                     \
+    X(PROTOCOL, -21, WIRE, 0, 13, "the worker broke the protocol",                     \
+      "check that the worker speaks gRPC and snakepit.bridge.BridgeService")           \
+    X(STOPPED_BY_CALLBACK, -22, USAGE, 0, 1, "stopped by the callback",                \
+      "nothing: it was asked for")                                                     \
+    X(NOT_READY, -23, TIME, 1, 4, "not ready in time",                                 \
+      "raise the timeout or look at the workers' starts")                              \
+    X(REFUSED, -24, USAGE, 0, 3, "the adapter refused the call",                       \
+      "the message is the adapter's own")                                              \
+    X(GUARD, -25, SYSTEM, 1, 14, "the guard process failed",                           \
+      "check that snakepit-guard is installed and may run")                            \
+    X(NOT_FOUND, -26, USAGE, 0, 5, "not found", "check the name")                      \
+    X(UNSUPPORTED, -27, USAGE, 0, 12, "the worker cannot do this",                     \
       "use a worker kind that can")
 
 enum {
@@ -98,14 +99,14 @@ enum {
 #define SP_ERROR_MESSAGE_MAX 512
 
 typedef struct sp_error {
-    int code;            /* SP_ERR_, or 0 when empty */
-    int os_errno;        /* errno behind it, or 0 */
-    int grpc_status;     /* gRPC status code behind it, or 0 */
-    int executed;        /* SP_EXECUTED_ */
-    uint32_t attempts;   /* times the call was handed to a worker */
-    int worker_pid;      /* worker concerned, or 0 */
-    int worker_exit;     /* its exit status when it ended by itself, or -1 */
-    int worker_signal;   /* the signal that killed it, or 0 */
+    int code;             /* SP_ERR_, or 0 when empty */
+    int os_errno;         /* errno behind it, or 0 */
+    int grpc_status;      /* gRPC status code behind it, or 0 */
+    int executed;         /* SP_EXECUTED_ */
+    uint32_t attempts;    /* times the call was handed to a worker */
+    int worker_pid;       /* worker concerned, or 0 */
+    int worker_exit;      /* its exit status when it ended by itself, or -1 */
+    int worker_signal;    /* the signal that killed it, or 0 */
     char *remote_type;    /* class of the remote exception, or NULL; owned */
     char *remote_message; /* its message, or NULL; owned */
     char *remote_trace;   /* its traceback, or NULL; owned */

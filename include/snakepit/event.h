@@ -16,28 +16,28 @@ extern "C" {
 #endif
 
 enum {
-    SP_EVENT_WARNING = 1,       /* message says what and what to do */
-    SP_EVENT_WORKER_SPAWNED,    /* pid is known, the worker is not ready yet */
-    SP_EVENT_WORKER_READY,      /* duration_ms: from spawn to ready */
-    SP_EVENT_WORKER_STOPPED,    /* ended after being asked */
-    SP_EVENT_WORKER_DIED,       /* ended by itself; message has the cause */
-    SP_EVENT_WORKER_OUTPUT,     /* message is one line the worker printed */
-    SP_EVENT_POOL_READY,        /* every worker of the pool is ready */
-    SP_EVENT_POOL_SATURATED,    /* a call was refused: the queue is full */
-    SP_EVENT_HEALTH_FAILED      /* a worker did not answer a PING in time */
+    SP_EVENT_WARNING = 1,    /* message says what and what to do */
+    SP_EVENT_WORKER_SPAWNED, /* pid is known, the worker is not ready yet */
+    SP_EVENT_WORKER_READY,   /* duration_ms: from spawn to ready */
+    SP_EVENT_WORKER_STOPPED, /* ended after being asked */
+    SP_EVENT_WORKER_DIED,    /* ended by itself; message has the cause */
+    SP_EVENT_WORKER_OUTPUT,  /* message is one line the worker printed */
+    SP_EVENT_POOL_READY,     /* every worker of the pool is ready */
+    SP_EVENT_POOL_SATURATED, /* a call was refused: the queue is full */
+    SP_EVENT_HEALTH_FAILED   /* a worker did not answer a PING in time */
 };
 
 typedef struct sp_event {
-    int kind;                /* SP_EVENT_ */
+    int kind; /* SP_EVENT_ */
     uint64_t time_unix_ms;
-    const char *pool;        /* name, or "" */
-    sp_id worker;            /* 0 when none is concerned */
+    const char *pool; /* name, or "" */
+    sp_id worker;     /* 0 when none is concerned */
     uint32_t slot;
     int pid;
-    int exit_status;         /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
-    int signal;              /* the signal that ended it, or 0 */
+    int exit_status; /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
+    int signal;      /* the signal that ended it, or 0 */
     uint64_t duration_ms;
-    const char *message;     /* one line; borrowed until the callback returns */
+    const char *message; /* one line; borrowed until the callback returns */
 } sp_event;
 
 typedef void (*sp_event_cb)(const sp_event *event, void *user_data);

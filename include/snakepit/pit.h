@@ -25,14 +25,14 @@ typedef struct sp_pit sp_pit;
 
 typedef struct sp_pit_options {
     size_t size;
-    const char *instance;          /* name of this pit in messages; default "default" */
-    const sp_pool_options *pools;  /* NULL: one Python pool with the showcase adapter */
+    const char *instance;         /* name of this pit in messages; default "default" */
+    const sp_pool_options *pools; /* NULL: one Python pool with the showcase adapter */
     size_t pools_count;
-    uint32_t workers_max;          /* over all pools, default 1 000: more are refused
+    uint32_t workers_max;    /* over all pools, default 1 000: more are refused
                                       with a warning that says why */
-    const char *guard_path;        /* snakepit-guard; NULL: found beside the library */
-    const char *bridge_path;       /* folder of snakepit_bridge; NULL: likewise */
-    sp_event_cb on_event;          /* or NULL */
+    const char *guard_path;  /* snakepit-guard; NULL: found beside the library */
+    const char *bridge_path; /* folder of snakepit_bridge; NULL: likewise */
+    sp_event_cb on_event;    /* or NULL */
     void *event_data;
 } sp_pit_options;
 

@@ -18,9 +18,9 @@ extern "C" {
 
 /* Which worker a session's calls go to. */
 enum {
-    SP_AFFINITY_HINT = 0,        /* the session's last worker when it is free */
-    SP_AFFINITY_NONE = 1,        /* any worker */
-    SP_AFFINITY_STRICT_QUEUE = 2, /* the session's worker, waiting for it */
+    SP_AFFINITY_HINT = 0,            /* the session's last worker when it is free */
+    SP_AFFINITY_NONE = 1,            /* any worker */
+    SP_AFFINITY_STRICT_QUEUE = 2,    /* the session's worker, waiting for it */
     SP_AFFINITY_STRICT_FAIL_FAST = 3 /* the session's worker, or SP_ERR_NO_WORKER */
 };
 
@@ -35,48 +35,48 @@ typedef struct sp_pool_options {
     const char *name; /* 1..64 bytes; NULL: "default" */
 
     /* What a worker is. */
-    const char *runtime;            /* "python" (default), "exec" or "grpc" */
-    const char *adapter;            /* python: "showcase" (default), "module:Class",
+    const char *runtime;         /* "python" (default), "exec" or "grpc" */
+    const char *adapter;         /* python: "showcase" (default), "module:Class",
                                        "dotted.path.Class", "file.py" or "file.py:Class",
                                        or "none": any importable function */
-    const char *python;             /* interpreter; NULL: see sp_python_find() */
-    const char *const *command;     /* exec, grpc: argv, NULL-terminated */
-    const char *const *args;        /* further arguments for the adapter */
-    const char *const *commands;    /* supported commands; NULL: ask the worker */
-    const char *const *env_set;     /* "NAME=value", NULL-terminated, or NULL */
-    const char *const *env_pass;    /* names to hand on; NULL: the whole environment */
-    const char *working_dir;        /* NULL: the host's */
-    const sp_adapter *custom;       /* replaces runtime and command when set */
+    const char *python;          /* interpreter; NULL: see sp_python_find() */
+    const char *const *command;  /* exec, grpc: argv, NULL-terminated */
+    const char *const *args;     /* further arguments for the adapter */
+    const char *const *commands; /* supported commands; NULL: ask the worker */
+    const char *const *env_set;  /* "NAME=value", NULL-terminated, or NULL */
+    const char *const *env_pass; /* names to hand on; NULL: the whole environment */
+    const char *working_dir;     /* NULL: the host's */
+    const sp_adapter *custom;    /* replaces runtime and command when set */
 
     /* How many. */
-    uint32_t workers;               /* 1..1000, default: 2 x processors */
-    uint32_t threads;               /* calls a worker runs at once, default 1 */
-    uint32_t pipeline_max;          /* calls on the way to one worker, default 64 */
-    uint32_t startup_batch;         /* workers starting at once, default 2 x processors
+    uint32_t workers;                /* 1..1000, default: 2 x processors */
+    uint32_t threads;                /* calls a worker runs at once, default 1 */
+    uint32_t pipeline_max;           /* calls on the way to one worker, default 64 */
+    uint32_t startup_batch;          /* workers starting at once, default 2 x processors
                                        (at least 8) */
     uint64_t startup_batch_delay_ms; /* pause between batches, default 0 */
 
     /* How long. Milliseconds. */
-    uint64_t startup_timeout_ms;    /* all workers of the pool ready, default 30 000 */
-    uint64_t init_timeout_ms;       /* one worker ready, default 20 000 */
-    uint64_t queue_timeout_ms;      /* waiting for a worker, default 5 000 */
-    uint64_t call_timeout_ms;       /* queue and run together, default 60 000 */
-    uint64_t stream_timeout_ms;     /* the same for streams, default 300 000 */
-    uint64_t cancel_grace_ms;       /* from cancel to kill of a worker that does not
+    uint64_t startup_timeout_ms; /* all workers of the pool ready, default 30 000 */
+    uint64_t init_timeout_ms;    /* one worker ready, default 20 000 */
+    uint64_t queue_timeout_ms;   /* waiting for a worker, default 5 000 */
+    uint64_t call_timeout_ms;    /* queue and run together, default 60 000 */
+    uint64_t stream_timeout_ms;  /* the same for streams, default 300 000 */
+    uint64_t cancel_grace_ms;    /* from cancel to kill of a worker that does not
                                        stop, default 2 000; SP_UNLIMITED: never */
-    uint64_t shutdown_grace_ms;     /* from asking a worker to stop to SIGKILL, default
+    uint64_t shutdown_grace_ms;  /* from asking a worker to stop to SIGKILL, default
                                        2 000 */
-    uint64_t health_interval_ms;    /* between two PINGs, default 30 000;
+    uint64_t health_interval_ms; /* between two PINGs, default 30 000;
                                        SP_UNLIMITED: none */
     const sp_command_timeout *command_timeouts; /* or NULL */
     size_t command_timeouts_count;
 
     /* How much. */
-    uint32_t queue_max;             /* calls waiting, default 1 000 */
-    uint64_t request_max_bytes;     /* arguments of a call, default 128 MiB */
-    uint64_t response_max_bytes;    /* result or chunk, default 128 MiB */
+    uint32_t queue_max;          /* calls waiting, default 1 000 */
+    uint64_t request_max_bytes;  /* arguments of a call, default 128 MiB */
+    uint64_t response_max_bytes; /* result or chunk, default 128 MiB */
 
-    int affinity;                   /* SP_AFFINITY_ */
+    int affinity; /* SP_AFFINITY_ */
 } sp_pool_options;
 
 /* The states of a worker, as sp_worker_info.state gives them. */
@@ -90,56 +90,56 @@ enum {
 
 typedef struct sp_worker_info {
     sp_id id;
-    uint32_t slot;         /* 0 .. workers-1, bounded, unlike pids */
-    int state;             /* SP_WORKER_ */
-    int pid;               /* 0 in back-off */
-    uint32_t in_flight;    /* calls handed to it and not ended */
-    uint64_t calls_total;  /* calls it ended, failures included */
-    uint64_t age_ms;       /* since it was spawned */
-    uint64_t ready_ms;     /* from spawn to ready, 0 while starting */
-    uint32_t restarts;     /* processes this slot had before this one */
-    char runtime[64];      /* "python 3.11.2", as the worker said */
+    uint32_t slot;        /* 0 .. workers-1, bounded, unlike pids */
+    int state;            /* SP_WORKER_ */
+    int pid;              /* 0 in back-off */
+    uint32_t in_flight;   /* calls handed to it and not ended */
+    uint64_t calls_total; /* calls it ended, failures included */
+    uint64_t age_ms;      /* since it was spawned */
+    uint64_t ready_ms;    /* from spawn to ready, 0 while starting */
+    uint32_t restarts;    /* processes this slot had before this one */
+    char runtime[64];     /* "python 3.11.2", as the worker said */
 } sp_worker_info;
 
 typedef struct sp_pool_stats {
-    uint32_t workers;        /* configured */
-    uint32_t starting;       /* now, as the three below */
-    uint32_t available;      /* ready, no call */
+    uint32_t workers;   /* configured */
+    uint32_t starting;  /* now, as the three below */
+    uint32_t available; /* ready, no call */
     uint32_t busy;
     uint32_t backoff;
-    uint32_t queued;         /* calls waiting now */
+    uint32_t queued; /* calls waiting now */
     uint32_t queued_peak;
     uint32_t queue_max;
-    uint64_t requests;       /* calls accepted, since the start */
+    uint64_t requests; /* calls accepted, since the start */
     uint64_t succeeded;
-    uint64_t errors;         /* ended with an error, of any kind */
+    uint64_t errors; /* ended with an error, of any kind */
     uint64_t queue_timeouts;
     uint64_t call_timeouts;
     uint64_t cancelled;
     uint64_t pool_saturated; /* refused: queue full */
     uint64_t chunks;         /* stream chunks delivered */
     uint64_t workers_started;
-    uint64_t workers_died;   /* ended without being asked */
-    uint64_t retried;        /* calls sent again because they had not started */
+    uint64_t workers_died; /* ended without being asked */
+    uint64_t retried;      /* calls sent again because they had not started */
     char name[65];
-    char adapter[128];       /* what the workers are, in words */
+    char adapter[128]; /* what the workers are, in words */
 } sp_pool_stats;
 
 /* One tool a worker announced. Strings are borrowed until the callback returns. */
 typedef struct sp_tool_info {
     const char *name;
     const char *description;
-    int streaming;               /* 1: answers a stream of chunks */
+    int streaming; /* 1: answers a stream of chunks */
     size_t parameters_count;
     const struct sp_tool_parameter *parameters;
 } sp_tool_info;
 
 typedef struct sp_tool_parameter {
     const char *name;
-    const char *type;            /* "int", "float", "str", "list", "any" ... */
+    const char *type; /* "int", "float", "str", "list", "any" ... */
     const char *description;
     int required;
-    const char *default_json;    /* NULL when required */
+    const char *default_json; /* NULL when required */
 } sp_tool_parameter;
 
 #ifdef __cplusplus

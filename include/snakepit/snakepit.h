@@ -8,14 +8,14 @@
 #ifndef SNAKEPIT_H
 #define SNAKEPIT_H
 
+#include "adapter.h"
 #include "base.h"
+#include "call.h"
+#include "config.h"
 #include "error.h"
 #include "event.h"
-#include "adapter.h"
-#include "pool.h"
 #include "pit.h"
-#include "call.h"
+#include "pool.h"
 #include "stream.h"
-#include "config.h"
 
 #endif

@@ -23,7 +23,7 @@ typedef struct sp_stream sp_stream;
 typedef struct sp_chunk {
     const char *data; /* JSON text, or the raw bytes a tool sent; not terminated */
     size_t size;
-    uint64_t index;   /* 0, 1, 2 ... */
+    uint64_t index; /* 0, 1, 2 ... */
 } sp_chunk;
 
 /*

@@ -37,8 +37,8 @@ typedef struct sp_job sp_job;
 
 typedef struct sp_worker_options {
     size_t size;
-    const char *runtime;     /* shown in status, "python 3.11.2"; NULL: "c" */
-    const char *name;        /* NULL: SNAKEPIT_WORKER_ID, or "worker" */
+    const char *runtime; /* shown in status, "python 3.11.2"; NULL: "c" */
+    const char *name;    /* NULL: SNAKEPIT_WORKER_ID, or "worker" */
     /* The inherited sockets; all 0: taken from SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD and
      * SNAKEPIT_PAGE_FD. */
     int call_fd;
@@ -47,9 +47,9 @@ typedef struct sp_worker_options {
     /* Instead of inherited sockets: listen for stock gRPC clients on "unix:/path" or
      * "127.0.0.1:port" (port 0: any, see sp_worker_address()). NULL: none. */
     const char *listen;
-    uint32_t threads;        /* threads that will call sp_worker_next(), default 1 */
-    uint32_t queue_max;      /* calls that may wait, default 1024; more are refused */
-    uint64_t request_max_bytes;  /* default 128 MiB; more is refused */
+    uint32_t threads;   /* threads that will call sp_worker_next(), default 1 */
+    uint32_t queue_max; /* calls that may wait, default 1024; more are refused */
+    uint64_t request_max_bytes; /* default 128 MiB; more is refused */
     /* Called around the waits inside sp_worker_next(), so that a binding can give up
      * its interpreter's lock. Both or neither; they run on the thread that waits. PINGs
      * and the like are served in between without on_busy. */
@@ -78,8 +78,8 @@ typedef struct sp_tool_param {
 
 typedef struct sp_tool {
     size_t size;
-    const char *name;         /* 1..255 bytes */
-    const char *description;  /* or NULL */
+    const char *name;        /* 1..255 bytes */
+    const char *description; /* or NULL */
     int streaming;
     const sp_tool_param *params;
     size_t params_count;

@@ -20,7 +20,8 @@
 enum { NAME_MAX_BYTES = 255 };
 
 /* The options a caller's struct of any known size stands for. */
-static int read_options(const sp_call_options *given, sp_call_options *ret, sp_error *err)
+static int read_options(const sp_call_options *given, sp_call_options *ret,
+                        sp_error *err)
 {
     *ret = (sp_call_options){0};
     if (given == NULL) {
@@ -39,8 +40,8 @@ static int check_name(const char *what, const char *name, size_t min, sp_error *
 {
     size_t n = name == NULL ? 0 : strlen(name);
     if (n < min || n > NAME_MAX_BYTES) {
-        return sp__fail(err, SP_ERR_INVAL, "%s of %zu bytes, allowed are %zu to %d", what,
-                        n, min, NAME_MAX_BYTES);
+        return sp__fail(err, SP_ERR_INVAL, "%s of %zu bytes, allowed are %zu to %d",
+                        what, n, min, NAME_MAX_BYTES);
     }
     return SP_OK;
 }
@@ -108,7 +109,8 @@ static int encode(struct request *request, sp_bytes args, sp_error *err)
     int split = pool->spec.transport == SP_TRANSPORT_ADDRESS;
     sp__buf_init(&request->message, SIZE_MAX / 2);
     if (!split) {
-        int rc = sp__buf_reserve(&request->message, sp__proto_request_size(&message), err);
+        int rc =
+            sp__buf_reserve(&request->message, sp__proto_request_size(&message), err);
         if (rc < 0) {
             return rc;
         }
@@ -149,12 +151,12 @@ static int fill_request(struct request *request, struct pool *pool,
     request->streaming = wish->streaming;
     request->flags = options->flags;
     request->adapter = adapter;
-    int rc = SP_OK;
-    if (adapter != NULL) {
+    int rc = check_args(pool, args, err);
+    if (rc == SP_OK && adapter != NULL) {
         rc = ask_adapter(adapter, wish->tool, &args, &rewritten, &timeout_ms, err);
-    }
-    if (rc == SP_OK) {
-        rc = check_args(pool, args, err);
+        if (rc == SP_OK && rewritten.size > 0) {
+            rc = check_args(pool, args, err);
+        }
     }
     if (rc == SP_OK) {
         rc = encode(request, args, err);
@@ -183,7 +185,8 @@ int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
         rc = sp__pit_pool(pit, options.pool, &pool, err);
     }
     if (rc == SP_OK) {
-        rc = sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
+        rc =
+            sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
     }
     if (rc == SP_OK) {
         rc = sp__request_new(wish->tool, session != NULL ? session : "", &request, err);
@@ -225,7 +228,8 @@ static int execute(struct sp_pit *pit, const char *session, const char *tool,
                    sp_result *ret_result, sp_error *err)
 {
     if (pit == NULL || ret_result == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the result are needed");
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the result are needed");
     }
     struct request *request;
     struct call_wish wish = {.tool = tool,
@@ -260,12 +264,13 @@ SP_API int sp_execute_in_session(sp_pit *pit, const char *session, const char *t
 }
 
 SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
-                         const sp_call_options *options, sp_reply_cb cb, void *user_data,
-                         sp_id *ret_call, sp_error *err)
+                         const sp_call_options *options, sp_reply_cb cb,
+                         void *user_data, sp_id *ret_call, sp_error *err)
 {
     if (pit == NULL || (cb == NULL && ret_call == NULL)) {
-        return sp__fail(err, SP_ERR_INVAL,
-                        "a pit, and a callback or a place for the call's id, are needed");
+        return sp__fail(
+            err, SP_ERR_INVAL,
+            "a pit, and a callback or a place for the call's id, are needed");
     }
     struct request *request;
     struct call_wish wish = {.tool = tool,
@@ -296,13 +301,15 @@ SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
 SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error *err)
 {
     if (pit == NULL || ret_result == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the result are needed");
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the result are needed");
     }
     struct request *request = sp__dispatch_take(&pit->dispatch, call);
     if (request == NULL) {
-        return sp__fail(err, SP_ERR_NOT_FOUND,
-                        "no call %llu to wait for: it has a callback, or was waited for",
-                        (unsigned long long)call);
+        return sp__fail(
+            err, SP_ERR_NOT_FOUND,
+            "no call %llu to wait for: it has a callback, or was waited for",
+            (unsigned long long)call);
     }
     (void)sp__latch_wait(&request->done, SP_UNLIMITED);
     return take_ending(request, ret_result, err);

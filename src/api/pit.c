@@ -27,7 +27,8 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
                             "sp_pit_options.size is %zu; set it to sizeof the struct",
                             options->size);
         }
-        memcpy(&full, options, options->size < sizeof full ? options->size : sizeof full);
+        memcpy(&full, options,
+               options->size < sizeof full ? options->size : sizeof full);
     }
     if (full.pools_count > 0 && full.pools == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "pools_count is %zu but pools is NULL",
@@ -158,8 +159,8 @@ SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
     if (!sp__dispatch_wait(&pit->dispatch, timeout_ms)) {
         return 0;
     }
-    return sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant, cancel,
-                            pit);
+    return sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant,
+                            cancel, pit);
 }
 
 /* ---- asking ---- */
@@ -181,7 +182,8 @@ static void answer_stats(void *user, void *arg)
 static void answer_workers(void *user, void *arg)
 {
     struct question *question = arg;
-    question->count = sp__pool_workers(question->pool, question->workers, question->max);
+    question->count =
+        sp__pool_workers(question->pool, question->workers, question->max);
 }
 
 SP_API int sp_pool_stats_get(sp_pit *pit, const char *pool, sp_pool_stats *ret_stats,
@@ -189,7 +191,8 @@ SP_API int sp_pool_stats_get(sp_pit *pit, const char *pool, sp_pool_stats *ret_s
 {
     struct question question = {.stats = ret_stats};
     if (pit == NULL || ret_stats == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the answer are needed");
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the answer are needed");
     }
     int rc = sp__pit_pool(pit, pool, &question.pool, err);
     if (rc == SP_OK) {
@@ -203,12 +206,13 @@ SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index)
     return pit == NULL || index >= pit->pools_count ? NULL : pit->pools[index].name;
 }
 
-SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool, sp_worker_info *ret_workers,
-                               size_t max, sp_error *err)
+SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
+                               sp_worker_info *ret_workers, size_t max, sp_error *err)
 {
     struct question question = {.workers = ret_workers, .max = max};
     if (pit == NULL || (ret_workers == NULL && max > 0)) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit and a place for the answer are needed");
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the answer are needed");
     }
     int rc = sp__pit_pool(pit, pool, &question.pool, err);
     if (rc < 0) {

@@ -20,7 +20,8 @@ struct sp_stream {
 
 static int prepare(struct sp_pit *pit, const char *session, const char *tool,
                    sp_bytes args_json, const sp_call_options *options,
-                   enum request_taker taker, struct request **ret_request, sp_error *err)
+                   enum request_taker taker, struct request **ret_request,
+                   sp_error *err)
 {
     if (pit == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
@@ -81,7 +82,8 @@ static int end_stream(struct sp_stream *stream)
 SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
 {
     if (stream == NULL || ret_chunk == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a stream and a place for a chunk are needed");
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a stream and a place for a chunk are needed");
     }
     struct request *request = stream->request;
     while (stream->over == 0) {
@@ -190,10 +192,12 @@ SP_API int sp_stream_start(sp_pit *pit, const char *tool, sp_bytes args_json,
                            sp_error *err)
 {
     if (chunk_cb == NULL || end_cb == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "callbacks for chunks and the end are needed");
+        return sp__fail(err, SP_ERR_INVAL,
+                        "callbacks for chunks and the end are needed");
     }
     struct request *request;
-    int rc = prepare(pit, NULL, tool, args_json, options, TAKER_DISPATCH, &request, err);
+    int rc =
+        prepare(pit, NULL, tool, args_json, options, TAKER_DISPATCH, &request, err);
     if (rc < 0) {
         return rc;
     }

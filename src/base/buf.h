@@ -12,9 +12,9 @@
 
 struct sp_buffer {
     uint8_t *data;
-    size_t size;     /* bytes in use */
+    size_t size; /* bytes in use */
     size_t capacity;
-    size_t max;      /* never more than this in use */
+    size_t max; /* never more than this in use */
 };
 
 void sp__buf_init(struct sp_buffer *buf, size_t max);

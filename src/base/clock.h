@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-uint64_t sp__now_us(void);      /* monotonic */
-uint64_t sp__now_ms(void);      /* monotonic */
-uint64_t sp__unix_ns(void);     /* the wall clock, for showing only */
+uint64_t sp__now_us(void);  /* monotonic */
+uint64_t sp__now_ms(void);  /* monotonic */
+uint64_t sp__unix_ns(void); /* the wall clock, for showing only */
 
 #endif

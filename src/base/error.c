@@ -23,7 +23,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define X(name, number, category, retryable, grpc, text, hint)                         \
+#define X(name, number, category, retryable, grpc, text, hint) \
     {number, #name, SP_CATEGORY_##category, retryable, grpc, text, hint},
     SP_ERROR_TABLE(X)
 #undef X

@@ -32,8 +32,8 @@ int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
     uint64_t end_ms = timeout_ms == SP_UNLIMITED ? 0 : sp__now_ms() + timeout_ms;
     for (;;) {
         unsigned expected = CLOSED;
-        (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected, SLEEPING,
-                                                      memory_order_acq_rel,
+        (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
+                                                      SLEEPING, memory_order_acq_rel,
                                                       memory_order_acquire);
         if (expected == OPEN) {
             return 1;

@@ -20,8 +20,8 @@ struct list {
 };
 
 /* The object around a link: ITEM(link, struct worker, on_state). */
-#define ITEM(link_pointer, type, member)                                               \
-    ((type *)(void *)((char *)(link_pointer) - offsetof(type, member)))
+#define ITEM(link_pointer, type, member) \
+    ((type *)(void *)((char *)(link_pointer)-offsetof(type, member)))
 
 static inline void sp__list_append(struct list *list, struct link *link)
 {

@@ -24,8 +24,9 @@ static atomic_uint_least64_t calls;
 static atomic_bool fail_sticky;
 static atomic_bool watching; /* a test wants counts: see sp__mem_fail_at() */
 
-SP_API int sp_set_allocator(void *(*new_malloc)(size_t), void *(*new_realloc)(void *, size_t),
-                     void (*new_free)(void *))
+SP_API int sp_set_allocator(void *(*new_malloc)(size_t),
+                            void *(*new_realloc)(void *, size_t),
+                            void (*new_free)(void *))
 {
     if (new_malloc == NULL || new_realloc == NULL || new_free == NULL) {
         return SP_ERR_INVAL;

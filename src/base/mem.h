@@ -12,7 +12,7 @@ void *sp__malloc(size_t size) SP_MUST_CHECK;
 void *sp__calloc(size_t count, size_t size) SP_MUST_CHECK;
 void *sp__realloc(void *memory, size_t size) SP_MUST_CHECK;
 void sp__free(void *memory);
-char *sp__strdup(const char *text) SP_MUST_CHECK;          /* NULL gives NULL */
+char *sp__strdup(const char *text) SP_MUST_CHECK; /* NULL gives NULL */
 char *sp__strndup(const char *text, size_t n) SP_MUST_CHECK;
 
 /* For tests: allocations alive now, and "fail the n-th allocation from here on" (1 is

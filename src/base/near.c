@@ -37,7 +37,8 @@ static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_s
         for (unsigned j = 1; j <= b_size; j++) {
             unsigned cost = same(a[i - 1], b[j - 1]) ? 0 : 1;
             row[j] = least(least(above[j] + 1, row[j - 1] + 1), above[j - 1] + cost);
-            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1])) {
+            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) &&
+                same(a[i - 2], b[j - 1])) {
                 row[j] = least(row[j], two_above[j - 2] + 1);
             }
         }
@@ -82,8 +83,8 @@ const char *sp__near_text(const struct near *near, char *text, size_t max)
     text[0] = '\0';
     size_t used = 0;
     for (size_t i = 0; i < near->length && used < max; i++) {
-        int n = snprintf(text + used, max - used, "%s%s", i == 0 ? "; near matches: " : ", ",
-                         near->names[i]);
+        int n = snprintf(text + used, max - used, "%s%s",
+                         i == 0 ? "; near matches: " : ", ", near->names[i]);
         used += n > 0 ? (size_t)n : 0;
     }
     return text;

@@ -34,7 +34,7 @@ struct loop {
     /* Set before start, then constant. */
     struct loop_events events;
     void *user;
-    int wake_fd; /* an eventfd */
+    int wake_fd;      /* an eventfd */
     pthread_t thread; /* to join; who asks for the thread uses on_thread */
 
     /* Loop thread. */
@@ -258,9 +258,10 @@ static void poll_cb(uv_poll_t *handle, int status, int events)
     struct watch *watch = handle->data;
     touch(watch->loop);
     /* A failed poll is told as readable: the read then finds the error itself. */
-    int ready = status < 0 ? WATCH_READ
-                           : ((events & (UV_READABLE | UV_DISCONNECT)) ? WATCH_READ : 0) |
-                                 ((events & UV_WRITABLE) ? WATCH_WRITE : 0);
+    int ready = status < 0
+                    ? WATCH_READ
+                    : ((events & (UV_READABLE | UV_DISCONNECT)) ? WATCH_READ : 0) |
+                          ((events & UV_WRITABLE) ? WATCH_WRITE : 0);
     watch->on_ready(watch->user, ready);
 }
 

@@ -71,9 +71,8 @@ struct watch;
 enum { WATCH_READ = 1, WATCH_WRITE = 2 };
 
 /* Watch fd for WATCH_READ; it must be non-blocking. Does not own it. */
-int sp__watch_open(struct loop *loop, int fd,
-                   void (*on_ready)(void *user, int events), void *user,
-                   struct watch **ret_watch, sp_error *err) SP_MUST_CHECK;
+int sp__watch_open(struct loop *loop, int fd, void (*on_ready)(void *user, int events),
+                   void *user, struct watch **ret_watch, sp_error *err) SP_MUST_CHECK;
 /* Change what is watched: a set of WATCH_. */
 void sp__watch_set(struct watch *watch, int events);
 /* Stop watching, for good; the descriptor may be closed at once afterwards. */

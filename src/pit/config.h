@@ -58,7 +58,6 @@ enum config_kind {
     KIND_DURATIONS  /* a map to DURATION_ANY */
 };
 
-
 struct param {
     enum config_scope scope;
     enum config_kind kind;

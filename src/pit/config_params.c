@@ -21,17 +21,16 @@ _Static_assert(offsetof(sp_pit_options, size) == 0, "size comes first");
 _Static_assert(offsetof(sp_pool_options, size) == 0, "size comes first");
 
 static const struct param params[PARAMS] = {
-#define X(id, in, name, sort, low, high, choices, preset, variable, of, member, \
-          about)                                                                      \
-    [PARAM_##id] = {.scope = SCOPE_##in,                                              \
-                    .kind = KIND_##sort,                                              \
-                    .key = name,                                                      \
-                    .min = low,                                                       \
-                    .max = high,                                                      \
-                    .words = choices,                                                 \
-                    .default_text = preset,                                           \
-                    .environment = variable,                                          \
-                    .offset = offsetof(sp_##of##_options, member),                    \
+#define X(id, in, name, sort, low, high, choices, preset, variable, of, member, about) \
+    [PARAM_##id] = {.scope = SCOPE_##in,                                               \
+                    .kind = KIND_##sort,                                               \
+                    .key = name,                                                       \
+                    .min = low,                                                        \
+                    .max = high,                                                       \
+                    .words = choices,                                                  \
+                    .default_text = preset,                                            \
+                    .environment = variable,                                           \
+                    .offset = offsetof(sp_##of##_options, member),                     \
                     .text = about},
     SP_PARAM_TABLE(X)
 #undef X

@@ -26,112 +26,109 @@
 #define HOUR (60u * MINUTE)
 
 #define SP_PARAM_TABLE(X)                                                              \
-    X(INSTANCE, TOP, "instance", NAME, 1, 64, "", "default", "SNAKEPIT_INSTANCE",      \
-      pit, instance,                                                          \
+    X(INSTANCE, TOP, "instance", NAME, 1, 64, "", "default", "SNAKEPIT_INSTANCE", pit, \
+      instance,                                                                        \
       "Name of this pit in messages. Two pits on one machine are told apart by it.")   \
-    X(STATE_DIR, TOP, "state_dir", PATH, 1, 4000, "", "", "SNAKEPIT_STATE_DIR",        \
-      pit, size,                                                              \
+    X(STATE_DIR, TOP, "state_dir", PATH, 1, 4000, "", "", "SNAKEPIT_STATE_DIR", pit,   \
+      size,                                                                            \
       "Folder for what is to outlive the process. It is checked and kept for that; "   \
       "pools and calls write nothing there.")                                          \
     X(WORKERS_MAX, TOP, "workers_max", COUNT, 1, 10000, "", "1000",                    \
-      "SNAKEPIT_WORKERS_MAX", pit, workers_max,                               \
+      "SNAKEPIT_WORKERS_MAX", pit, workers_max,                                        \
       "Most workers over all pools together. What the pools ask for beyond it is "     \
       "refused with a warning, so that a slip in `size` cannot take a machine down.")  \
-    X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,         \
+    X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
-    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "",       \
-      pool, runtime,                                                          \
+    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "", pool, \
+      runtime,                                                                         \
       "What a worker is: python runs an adapter in a Python interpreter, exec runs "   \
       "`command` as a program on libsnakepit-worker, grpc runs `command` as a stock "  \
       "gRPC server.")                                                                  \
-    X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process", "process", "",      \
-      pool, size,                                                                      \
+    X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process", "process", "", pool, size,   \
       "How parallel work is spread: process gives every worker a process of its own.") \
     X(ADAPTER, POOL, "adapter", ADAPTER, 1, 4000, "", "showcase", "SNAKEPIT_ADAPTER",  \
-      pool, adapter,                                                          \
+      pool, adapter,                                                                   \
       "The Python adapter: showcase, module:Class, dotted.path.Class, file.py, "       \
       "file.py:Class, or none to call any importable function by its dotted name.")    \
-    X(PYTHON, POOL, "python", PROGRAM, 1, 4000, "", "", "SNAKEPIT_PYTHON",    \
-      pool, python,                                                                    \
+    X(PYTHON, POOL, "python", PROGRAM, 1, 4000, "", "", "SNAKEPIT_PYTHON", pool,       \
+      python,                                                                          \
       "The Python interpreter. Without it: .venv/bin/python3 here, the active "        \
       "virtual environment, python3 on PATH.")                                         \
-    X(COMMAND, POOL, "command", COMMAND, 0, 32768, "", "", "", pool, command, \
+    X(COMMAND, POOL, "command", COMMAND, 0, 32768, "", "", "", pool, command,          \
       "The program of an exec or grpc worker and its arguments: a list, or one text "  \
       "that is split into words as a shell does.")                                     \
-    X(ARGS, POOL, "args", WORDS, 0, 32768, "", "", "", pool, args,            \
+    X(ARGS, POOL, "args", WORDS, 0, 32768, "", "", "", pool, args,                     \
       "Further arguments for the worker's program: a list, or one text that is split " \
       "into words.")                                                                   \
-    X(COMMANDS, POOL, "commands", LIST, 1, 255, "", "", "", pool, commands,   \
+    X(COMMANDS, POOL, "commands", LIST, 1, 255, "", "", "", pool, commands,            \
       "The tools that may be called. Without it those that the workers announce.")     \
     X(WORKING_DIR, POOL, "working_dir", PATH, 1, 4000, "", "", "SNAKEPIT_WORKING_DIR", \
-      pool, working_dir,                                                      \
+      pool, working_dir,                                                               \
       "Working directory of the workers. Without it that of the program.")             \
-    X(SIZE, POOL, "size", COUNT, 1, 1000, "", "", "SNAKEPIT_POOL_SIZE", pool, \
-      workers,                                                                         \
+    X(SIZE, POOL, "size", COUNT, 1, 1000, "", "", "SNAKEPIT_POOL_SIZE", pool, workers, \
       "How many workers the pool keeps running. Without it two for each processor.")   \
-    X(THREADS, POOL, "threads", COUNT, 1, 1024, "", "1", "SNAKEPIT_THREADS",  \
-      pool, threads, "Calls that one worker runs at the same time.")                   \
-    X(PIPELINE, POOL, "pipeline", COUNT, 1, 1024, "", "64", "SNAKEPIT_PIPELINE",       \
-      pool, pipeline_max,                                                     \
+    X(THREADS, POOL, "threads", COUNT, 1, 1024, "", "1", "SNAKEPIT_THREADS", pool,     \
+      threads, "Calls that one worker runs at the same time.")                         \
+    X(PIPELINE, POOL, "pipeline", COUNT, 1, 1024, "", "64", "SNAKEPIT_PIPELINE", pool, \
+      pipeline_max,                                                                    \
       "Calls that may be on the way to one worker, the running ones included. More "   \
       "gives throughput with short calls, fewer spreads long calls more evenly.")      \
     X(QUEUE_MAX, POOL, "queue.max", COUNT, 1, 10000000, "", "1000",                    \
-      "SNAKEPIT_QUEUE_MAX", pool, queue_max,                                     \
+      "SNAKEPIT_QUEUE_MAX", pool, queue_max,                                           \
       "Calls that may wait for a worker. One more is refused with SP-QUEUE-FULL.")     \
     X(AFFINITY, POOL, "affinity", CHOICE, 1, 64,                                       \
-      "hint|none|strict_queue|strict_fail_fast", "hint", "SNAKEPIT_AFFINITY",    \
-      pool, size,                                                                      \
+      "hint|none|strict_queue|strict_fail_fast", "hint", "SNAKEPIT_AFFINITY", pool,    \
+      size,                                                                            \
       "Which worker gets a session's calls: hint prefers the session's last worker, "  \
       "none takes any, strict_queue waits for the session's worker, "                  \
       "strict_fail_fast refuses when it is not free.")                                 \
     X(STARTUP_BATCH, POOL, "startup_batch", COUNT, 1, 1000, "", "",                    \
-      "SNAKEPIT_STARTUP_BATCH", pool, startup_batch,                             \
+      "SNAKEPIT_STARTUP_BATCH", pool, startup_batch,                                   \
       "Workers that start at the same time. Without it two for each processor, at "    \
       "least 8.")                                                                      \
     X(STARTUP_BATCH_DELAY, POOL, "startup_batch_delay", DURATION, 0, 10u * MINUTE, "", \
-      "0s", "SNAKEPIT_STARTUP_BATCH_DELAY", pool, startup_batch_delay_ms,        \
+      "0s", "SNAKEPIT_STARTUP_BATCH_DELAY", pool, startup_batch_delay_ms,              \
       "Pause between two batches of starting workers.")                                \
     X(STARTUP_TIMEOUT, POOL, "startup_timeout", DURATION, 1, 24u * HOUR, "", "30s",    \
-      "SNAKEPIT_STARTUP_TIMEOUT", pool, startup_timeout_ms,                      \
+      "SNAKEPIT_STARTUP_TIMEOUT", pool, startup_timeout_ms,                            \
       "Time in which all workers of the pool must be ready.")                          \
     X(INIT_TIMEOUT, POOL, "init_timeout", DURATION, 1, 24u * HOUR, "", "20s",          \
-      "SNAKEPIT_INIT_TIMEOUT", pool, init_timeout_ms,                            \
+      "SNAKEPIT_INIT_TIMEOUT", pool, init_timeout_ms,                                  \
       "Time in which one worker must be ready after its start. Raise it for adapters " \
       "that load models.")                                                             \
     X(QUEUE_TIMEOUT, POOL, "queue_timeout", DURATION_ANY, 1, 24u * HOUR, "", "5s",     \
-      "SNAKEPIT_QUEUE_TIMEOUT", pool, queue_timeout_ms,                          \
+      "SNAKEPIT_QUEUE_TIMEOUT", pool, queue_timeout_ms,                                \
       "Longest wait of a call for a free worker.")                                     \
     X(CALL_TIMEOUT, POOL, "call_timeout", DURATION_ANY, 1, 24u * HOUR, "", "60s",      \
-      "SNAKEPIT_CALL_TIMEOUT", pool, call_timeout_ms,                            \
+      "SNAKEPIT_CALL_TIMEOUT", pool, call_timeout_ms,                                  \
       "Longest time of a call, waiting and running together.")                         \
     X(STREAM_TIMEOUT, POOL, "stream_timeout", DURATION_ANY, 1, 24u * HOUR, "", "5m",   \
-      "SNAKEPIT_STREAM_TIMEOUT", pool, stream_timeout_ms,                        \
+      "SNAKEPIT_STREAM_TIMEOUT", pool, stream_timeout_ms,                              \
       "Longest time of a stream, from the call to its last chunk.")                    \
     X(COMMAND_TIMEOUTS, POOL, "command_timeouts", DURATIONS, 1, 24u * HOUR, "", "",    \
-      "", pool, size,                                                            \
+      "", pool, size,                                                                  \
       "Call timeouts of single tools, in place of `call_timeout`: a map from tool to " \
       "duration.")                                                                     \
     X(CANCEL_GRACE, POOL, "cancel_grace", DURATION_ANY, 1, 24u * HOUR, "", "2s",       \
-      "SNAKEPIT_CANCEL_GRACE", pool, cancel_grace_ms,                            \
+      "SNAKEPIT_CANCEL_GRACE", pool, cancel_grace_ms,                                  \
       "Time a worker gets to end a cancelled call before it is killed and replaced; "  \
       "never lets it go on.")                                                          \
     X(SHUTDOWN_GRACE, POOL, "shutdown_grace", DURATION, 1, HOUR, "", "2s",             \
-      "SNAKEPIT_SHUTDOWN_GRACE", pool, shutdown_grace_ms,                        \
+      "SNAKEPIT_SHUTDOWN_GRACE", pool, shutdown_grace_ms,                              \
       "Time a worker gets to stop when asked before it is killed.")                    \
     X(HEALTH_INTERVAL, POOL, "health_interval", DURATION_ANY, 10, 24u * HOUR, "",      \
-      "30s", "SNAKEPIT_HEALTH_INTERVAL", pool, health_interval_ms,               \
+      "30s", "SNAKEPIT_HEALTH_INTERVAL", pool, health_interval_ms,                     \
       "Time between two health checks of a worker; never switches them off.")          \
     X(REQUEST_MAX, POOL, "request_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",     \
-      "SNAKEPIT_REQUEST_MAX", pool, request_max_bytes,                        \
+      "SNAKEPIT_REQUEST_MAX", pool, request_max_bytes,                                 \
       "Largest arguments of a call, as JSON.")                                         \
     X(RESPONSE_MAX, POOL, "response_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",   \
-      "SNAKEPIT_RESPONSE_MAX", pool, response_max_bytes,                      \
+      "SNAKEPIT_RESPONSE_MAX", pool, response_max_bytes,                               \
       "Largest result or chunk of a stream.")                                          \
-    X(ENV_PASS, POOL, "env.pass", VARIABLE_NAMES, 1, 255, "", "", "", pool,   \
-      env_pass,                                                                        \
+    X(ENV_PASS, POOL, "env.pass", VARIABLE_NAMES, 1, 255, "", "", "", pool, env_pass,  \
       "Environment variables that workers inherit. Without it all of them; an empty "  \
       "list gives a clean environment.")                                               \
-    X(ENV_SET, POOL, "env.set", VARIABLES, 0, 32768, "", "", "", pool,        \
-      env_set, "Environment variables set for workers: a map from name to text.")
+    X(ENV_SET, POOL, "env.set", VARIABLES, 0, 32768, "", "", "", pool, env_set,        \
+      "Environment variables set for workers: a map from name to text.")
 
 #endif

@@ -319,7 +319,8 @@ static void run_cancel_request(struct command *command, void *user)
 
 void sp__pit_cancel_request(struct sp_pit *pit, struct request *request)
 {
-    if (atomic_exchange_explicit(&request->cancel_posted, 1, memory_order_relaxed) == 0) {
+    if (atomic_exchange_explicit(&request->cancel_posted, 1, memory_order_relaxed) ==
+        0) {
         atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
         request->cancel.run = run_cancel_request;
         sp__loop_post(pit->loop, &request->cancel);

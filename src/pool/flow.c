@@ -117,9 +117,11 @@ static void assign(struct request *request, struct worker *worker)
 {
     struct pool *pool = request->pool;
     uint64_t now_ms = sp__loop_now_ms(pool->shop->loop);
-    uint64_t left_ms = request->deadline_ms == SP_UNLIMITED
-                           ? SP_UNLIMITED
-                           : request->deadline_ms - now_ms;
+    uint64_t left_ms = SP_UNLIMITED;
+    if (request->deadline_ms != SP_UNLIMITED) {
+        /* Its timer may be due in this very turn. */
+        left_ms = request->deadline_ms > now_ms ? request->deadline_ms - now_ms : 1;
+    }
     leave_queue(pool, request);
     request->call = (struct worker_call){.streaming = request->streaming,
                                          .estimate_us = estimate_of(request)};
@@ -153,8 +155,8 @@ static void assign(struct request *request, struct worker *worker)
 
 static struct worker *find_preferred(struct pool *pool, const struct request *request)
 {
-    struct worker *worker =
-        request->preferred == 0 ? NULL
+    struct worker *worker = request->preferred == 0
+                                ? NULL
                                 : sp__map_find(&pool->shop->by_id, request->preferred);
     return worker != NULL && worker->owner == pool ? worker : NULL;
 }
@@ -174,7 +176,8 @@ static struct worker *find_any(struct pool *pool, const struct request *request)
     for (struct link *link = pool->busy.first; link != NULL; link = link->next) {
         struct worker *worker = ITEM(link, struct worker, on_state);
         struct sched_worker view = view_of(worker);
-        if (sp__sched_has_room(&view, estimate_of(request), pool->options.pipeline_max) &&
+        if (sp__sched_has_room(&view, estimate_of(request),
+                               pool->options.pipeline_max) &&
             (best == NULL || sp__sched_is_better(&view, &best_view))) {
             best = worker;
             best_view = view;
@@ -221,8 +224,8 @@ static enum placing place(struct pool *pool, struct request *request)
     }
     struct worker *worker =
         affinity == SP_AFFINITY_HINT ? find_preferred(pool, request) : NULL;
-    if (worker == NULL || worker->state != WORKER_READY || worker->in_flight.length > 0 ||
-        !has_room(pool, worker, request)) {
+    if (worker == NULL || worker->state != WORKER_READY ||
+        worker->in_flight.length > 0 || !has_room(pool, worker, request)) {
         worker = find_any(pool, request);
     }
     if (worker == NULL) {
@@ -264,7 +267,8 @@ void sp__flow_pull(struct pool *pool, struct worker *worker)
 static void queue_timed_out(struct pool *pool, struct request *request)
 {
     char message[SP_ERROR_MESSAGE_MAX];
-    uint64_t waited_ms = (sp__loop_now_us(pool->shop->loop) - request->created_us) / 1000;
+    uint64_t waited_ms =
+        (sp__loop_now_us(pool->shop->loop) - request->created_us) / 1000;
     if (pool->idle.length + pool->busy.length == 0) {
         (void)snprintf(message, sizeof message,
                        "pool %s had no ready worker for %llu ms%s%.300s", pool->name,
@@ -272,11 +276,12 @@ static void queue_timed_out(struct pool *pool, struct request *request)
                        pool->last_failure.code != 0 ? "; last start: " : "",
                        pool->last_failure.message);
     } else {
-        (void)snprintf(message, sizeof message,
-                       "no worker of pool %s became free within %llu ms (%u busy, %u calls "
-                       "waiting)",
-                       pool->name, (unsigned long long)waited_ms, pool->busy.length,
-                       pool->queue.length);
+        (void)snprintf(
+            message, sizeof message,
+            "no worker of pool %s became free within %llu ms (%u busy, %u calls "
+            "waiting)",
+            pool->name, (unsigned long long)waited_ms, pool->busy.length,
+            pool->queue.length);
     }
     fail_request(request, SP_ERR_QUEUE_TIMEOUT, SP_EXECUTED_NO, message);
 }
@@ -289,10 +294,11 @@ static void call_timed_out(struct pool *pool, struct request *request)
     if (worker != NULL) {
         executed = sp__worker_cancel(&request->call);
     }
-    (void)snprintf(message, sizeof message, "\"%.100s\" did not end within %llu ms (%s)",
-                   request->tool_name,
-                   (unsigned long long)(request->deadline_ms - request->created_us / 1000),
-                   worker == NULL ? "it waited for a worker" : "it was with a worker");
+    (void)snprintf(
+        message, sizeof message, "\"%.100s\" did not end within %llu ms (%s)",
+        request->tool_name,
+        (unsigned long long)(request->deadline_ms - request->created_us / 1000),
+        worker == NULL ? "it waited for a worker" : "it was with a worker");
     fail_request(request, SP_ERR_TIMEOUT, executed, message);
     if (worker != NULL) {
         sp__pool_rehome(pool, worker);
@@ -331,8 +337,8 @@ static void enqueue(struct pool *pool, struct request *request, int at_front)
     } else {
         sp__list_append(&pool->queue, &request->on_queue);
     }
-    pool->queue_bound += request->preferred != 0 &&
-                         pool->options.affinity == SP_AFFINITY_STRICT_QUEUE;
+    pool->queue_bound +=
+        request->preferred != 0 && pool->options.affinity == SP_AFFINITY_STRICT_QUEUE;
     if (pool->queue.length > pool->stats.queued_peak) {
         pool->stats.queued_peak = pool->queue.length;
     }
@@ -482,12 +488,13 @@ static void reply_came(struct worker_call *call, const struct proto_response *re
         request->error.worker_pid = request->result.worker_pid;
         return;
     }
-    sp_bytes json = response->result_json.size > 0 ? response->result_json
-                                                   : sp_text("null");
+    sp_bytes json =
+        response->result_json.size > 0 ? response->result_json : sp_text("null");
     int rc = copy_bytes(json, &request->result.json, &request->result.json_bytes);
     if (rc == SP_OK && response->binary_result.size > 0) {
         char *binary = NULL;
-        rc = copy_bytes(response->binary_result, &binary, &request->result.binary_bytes);
+        rc =
+            copy_bytes(response->binary_result, &binary, &request->result.binary_bytes);
         request->result.binary = binary;
     }
     if (rc < 0) {
@@ -503,7 +510,8 @@ static void chunk_came(struct worker_call *call, sp_bytes data, size_t wire_byte
     struct pool *pool = request->pool;
     pool->stats.chunks++;
     sp_error failure = {0};
-    int rc = sp__mailbox_put(&request->mailbox, data.data, data.size, wire_bytes, &failure);
+    int rc =
+        sp__mailbox_put(&request->mailbox, data.data, data.size, wire_bytes, &failure);
     if (rc < 0) {
         failure.executed = SP_EXECUTED_UNKNOWN;
         struct worker *worker = call->worker;
@@ -532,7 +540,8 @@ static int may_repeat(const struct request *request, const sp_error *failure)
     return (request->flags & SP_CALL_IDEMPOTENT) && untouched;
 }
 
-static void call_ended(struct worker_call *call, sp_error *failure, struct worker *worker)
+static void call_ended(struct worker_call *call, sp_error *failure,
+                       struct worker *worker)
 {
     struct request *request = ITEM(call, struct request, call);
     struct pool *pool = request->pool;

@@ -14,7 +14,8 @@ void sp__flow_end_all(struct pool *pool, const sp_error *failure); /* in flight 
 /* pool.c */
 void sp__pool_rehome(struct pool *pool, struct worker *worker);
 void sp__pool_worker_spawned(struct worker *worker);
-void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *announce);
+void sp__pool_worker_ready(struct worker *worker,
+                           const struct proto_announce *announce);
 void sp__pool_worker_stopping(struct worker *worker);
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death);
 void sp__pool_worker_line(struct worker *worker, const char *line);

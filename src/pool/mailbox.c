@@ -83,8 +83,8 @@ static int swap(struct mailbox *mailbox, size_t *ret_credit)
     return mailbox->draining.size > 0 ? 1 : ended ? -1 : 0;
 }
 
-int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data, size_t *ret_size,
-                     size_t *ret_credit)
+int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data,
+                     size_t *ret_size, size_t *ret_credit)
 {
     *ret_credit = 0;
     if (mailbox->draining_at == mailbox->draining.size) {

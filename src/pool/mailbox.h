@@ -13,19 +13,19 @@
 struct mailbox {
     /* Under lock. */
     pthread_mutex_t lock;
-    struct sp_buffer filling;  /* [u32 size][bytes] [u32 size][bytes] ... */
-    size_t filling_wire;       /* bytes of credit they cost */
+    struct sp_buffer filling; /* [u32 size][bytes] [u32 size][bytes] ... */
+    size_t filling_wire;      /* bytes of credit they cost */
     int ended;
 
     /* Consumer. */
     struct sp_buffer draining;
     size_t draining_at;
     size_t draining_wire;
-    uint64_t index;            /* of the next chunk */
+    uint64_t index; /* of the next chunk */
 
-    struct latch ready;        /* something came since the consumer last looked */
-    struct command grant;      /* gives credit back; posted at most once at a time */
-    atomic_size_t granted;     /* what it gives */
+    struct latch ready;    /* something came since the consumer last looked */
+    struct command grant;  /* gives credit back; posted at most once at a time */
+    atomic_size_t granted; /* what it gives */
 };
 
 void sp__mailbox_init(struct mailbox *mailbox);
@@ -42,7 +42,7 @@ void sp__mailbox_end(struct mailbox *mailbox);
  * -1 when nothing will ever come. *ret_credit: wire bytes whose chunks are all consumed
  * and that should be granted, usually 0.
  */
-int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data, size_t *ret_size,
-                     size_t *ret_credit);
+int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data,
+                     size_t *ret_size, size_t *ret_credit);
 
 #endif

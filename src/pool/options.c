@@ -57,11 +57,10 @@ static int check(const sp_pool_options *options, sp_error *err)
             continue;
         }
         if (rule->value < rule->min || rule->value > rule->max) {
-            return sp__fail(err, SP_ERR_CONFIG,
-                            "pool %s: %s is %llu, allowed are %llu to %llu",
-                            options->name, rule->name, (unsigned long long)rule->value,
-                            (unsigned long long)rule->min,
-                            (unsigned long long)rule->max);
+            return sp__fail(
+                err, SP_ERR_CONFIG, "pool %s: %s is %llu, allowed are %llu to %llu",
+                options->name, rule->name, (unsigned long long)rule->value,
+                (unsigned long long)rule->min, (unsigned long long)rule->max);
         }
     }
     return SP_OK;
@@ -72,15 +71,16 @@ static int check_kind(const sp_pool_options *options, sp_error *err)
     if (options->custom != NULL) {
         if (options->custom->size < offsetof(sp_adapter, timeout_ms) ||
             options->custom->executable == NULL) {
-            return sp__fail(err, SP_ERR_CONFIG, "pool %s: the adapter has no executable",
-                            options->name);
+            return sp__fail(err, SP_ERR_CONFIG,
+                            "pool %s: the adapter has no executable", options->name);
         }
         return SP_OK;
     }
     if (strcmp(options->runtime, "python") == 0) {
         return SP_OK;
     }
-    if (strcmp(options->runtime, "exec") != 0 && strcmp(options->runtime, "grpc") != 0) {
+    if (strcmp(options->runtime, "exec") != 0 &&
+        strcmp(options->runtime, "grpc") != 0) {
         return sp__fail(err, SP_ERR_CONFIG,
                         "pool %s: runtime \"%s\" is none of python, exec, grpc",
                         options->name, options->runtime);
@@ -139,8 +139,9 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
 
     size_t name_bytes = strlen(options.name);
     if (name_bytes == 0 || name_bytes > NAME_MAX_BYTES) {
-        return sp__fail(err, SP_ERR_CONFIG, "a pool's name of %zu bytes, allowed are 1 to %d",
-                        name_bytes, NAME_MAX_BYTES);
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "a pool's name of %zu bytes, allowed are 1 to %d", name_bytes,
+                        NAME_MAX_BYTES);
     }
     int rc = check(&options, err);
     if (rc == SP_OK) {

@@ -23,7 +23,9 @@
 #include "pool/options.h"
 #include "pool/schedule.h"
 
-enum { ALIVE_LONG_ENOUGH_MS = 10000 /* then a death does not count as a failed start */ };
+enum {
+    ALIVE_LONG_ENOUGH_MS = 10000 /* then a death does not count as a failed start */
+};
 
 /* ---- telling ---- */
 
@@ -106,8 +108,8 @@ static void start_slot(struct slot *slot)
     sp_error failure = {0};
     (void)snprintf(name, sizeof name, "%s/%u", pool->name, slot->index);
     slot->waiting = 0;
-    int rc = sp__worker_start(pool->shop, &pool->spec, sp__flow_worker_events, pool, name,
-                              slot->index, &slot->worker, &failure);
+    int rc = sp__worker_start(pool->shop, &pool->spec, sp__flow_worker_events, pool,
+                              name, slot->index, &slot->worker, &failure);
     if (rc < 0) {
         slot->worker = NULL;
         slot->failures++;
@@ -161,7 +163,8 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
     struct pool *pool = worker->owner;
     sp_error failure = {0};
     if (announce != NULL &&
-        sp__tools_announce(&pool->tools, (struct proto_announce *)announce, &failure) < 0) {
+        sp__tools_announce(&pool->tools, (struct proto_announce *)announce, &failure) <
+            0) {
         tell(pool, SP_EVENT_WARNING, worker, NULL, 0, failure.message);
         sp_error_clear(&failure);
     }
@@ -169,8 +172,8 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
         worker->capacity = pool->options.threads;
     }
     sp__pool_rehome(pool, worker);
-    tell(pool, SP_EVENT_WORKER_READY, worker, NULL, worker->ready_ms - worker->spawned_ms,
-         worker->runtime);
+    tell(pool, SP_EVENT_WORKER_READY, worker, NULL,
+         worker->ready_ms - worker->spawned_ms, worker->runtime);
     if (!pool->was_ready && sp__pool_is_ready(pool)) {
         pool->was_ready = 1;
         tell(pool, SP_EVENT_POOL_READY, NULL, NULL, 0, "every worker is ready");
@@ -215,9 +218,8 @@ static void note_failure(struct pool *pool, struct slot *slot,
                          const struct worker_death *death, uint64_t alive_ms)
 {
     pool->stats.workers_died++;
-    slot->failures = death->was_ready && alive_ms > ALIVE_LONG_ENOUGH_MS
-                         ? 1
-                         : slot->failures + 1;
+    slot->failures =
+        death->was_ready && alive_ms > ALIVE_LONG_ENOUGH_MS ? 1 : slot->failures + 1;
     if (!death->was_ready) {
         sp__error_copy(&pool->last_failure, &death->error);
     }
@@ -269,7 +271,8 @@ static int copy_timeouts(struct pool *pool, const sp_pool_options *options)
     }
     for (size_t i = 0; i < n; i++) {
         pool->command_timeouts[i].timeout_ms = options->command_timeouts[i].timeout_ms;
-        pool->command_timeouts[i].command = sp__strdup(options->command_timeouts[i].command);
+        pool->command_timeouts[i].command =
+            sp__strdup(options->command_timeouts[i].command);
         if (pool->command_timeouts[i].command == NULL) {
             return SP_ERR_NOMEM;
         }
@@ -279,8 +282,8 @@ static int copy_timeouts(struct pool *pool, const sp_pool_options *options)
 }
 
 int sp__pool_init(struct pool *pool, const sp_pool_options *options,
-                  const char *bridge_path, const struct pool_events *events, void *owner,
-                  sp_error *err)
+                  const char *bridge_path, const struct pool_events *events,
+                  void *owner, sp_error *err)
 {
     *pool = (struct pool){.events = events, .owner = owner};
     int rc = sp__pool_options_fill(options, &pool->options, err);

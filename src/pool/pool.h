@@ -32,10 +32,10 @@ struct pool_events {
 struct slot {
     struct pool *pool;
     uint32_t index;
-    struct worker *worker;   /* NULL: none now */
+    struct worker *worker; /* NULL: none now */
     uint32_t restarts;
-    uint32_t failures;       /* in a row, without a call that went well between */
-    int waiting;             /* to be started when the batch has room */
+    uint32_t failures; /* in a row, without a call that went well between */
+    int waiting;       /* to be started when the batch has room */
     struct timer backoff;
 };
 
@@ -55,31 +55,32 @@ struct pool {
     /* Loop thread. */
     struct workshop *shop;
     struct slot *slots;
-    struct list queue;       /* QUEUED requests, the oldest first */
-    uint32_t queue_bound;    /* of those, waiting for one certain worker */
-    struct list idle;        /* READY workers without a call; the last used is last */
-    struct list busy;        /* READY workers with calls */
+    struct list queue;    /* QUEUED requests, the oldest first */
+    uint32_t queue_bound; /* of those, waiting for one certain worker */
+    struct list idle;     /* READY workers without a call; the last used is last */
+    struct list busy;     /* READY workers with calls */
     struct list starting;
     struct list stopping;
-    struct timer batch;      /* when the next batch may start */
-    uint32_t batch_left;     /* starts left in this batch */
-    int was_ready;           /* every worker was ready once: POOL_READY has been told */
+    struct timer batch;  /* when the next batch may start */
+    uint32_t batch_left; /* starts left in this batch */
+    int was_ready;       /* every worker was ready once: POOL_READY has been told */
     int failed_for_good;
     int closing;
-    sp_error last_failure;   /* of a start; code 0: none */
+    sp_error last_failure; /* of a start; code 0: none */
     uint32_t random;
-    sp_pool_stats stats;     /* the counters of it */
+    sp_pool_stats stats; /* the counters of it */
 };
 
 /* Any thread, before the loop knows it. Fills in defaults, resolves the executable. */
 int sp__pool_init(struct pool *pool, const sp_pool_options *options,
-                  const char *bridge_path, const struct pool_events *events, void *owner,
-                  sp_error *err) SP_MUST_CHECK;
+                  const char *bridge_path, const struct pool_events *events,
+                  void *owner, sp_error *err) SP_MUST_CHECK;
 /* After on_closed, or when it was never started. */
 void sp__pool_fini(struct pool *pool);
 
 /* Begin to start workers. */
-int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err) SP_MUST_CHECK;
+int sp__pool_start(struct pool *pool, struct workshop *shop,
+                   sp_error *err) SP_MUST_CHECK;
 
 /* Take a request: queue it or send it. It ends through on_ended, perhaps at once. */
 void sp__pool_submit(struct pool *pool, struct request *request);

@@ -72,9 +72,10 @@ int sp__request_process(struct request *request)
     struct sp_buffer rewritten;
     sp_error refusal = {0};
     sp__buf_init(&rewritten, request->pool->options.response_max_bytes);
-    int rc = adapter->process(
-        adapter->user_data, request->tool_name,
-        (sp_bytes){request->result.json, request->result.json_bytes}, &rewritten, &refusal);
+    int rc =
+        adapter->process(adapter->user_data, request->tool_name,
+                         (sp_bytes){request->result.json, request->result.json_bytes},
+                         &rewritten, &refusal);
     if (rc == 0 && rewritten.size > 0) {
         rewritten.max++; /* the terminating NUL does not count */
         rc = sp__buf_append(&rewritten, "", 1, &refusal);

@@ -27,15 +27,15 @@ enum request_state { REQUEST_NEW, REQUEST_QUEUED, REQUEST_SENT, REQUEST_ENDED };
 
 /* Who takes the ending. */
 enum request_taker {
-    TAKER_WAITER,   /* a thread sleeps on `done`, or will */
-    TAKER_DISPATCH  /* the completion queue, and the callbacks */
+    TAKER_WAITER,  /* a thread sleeps on `done`, or will */
+    TAKER_DISPATCH /* the completion queue, and the callbacks */
 };
 
 struct request {
-    struct command submit;     /* first: the inbox's node */
-    struct command cancel;     /* the taker's wish, posted once at most */
+    struct command submit; /* first: the inbox's node */
+    struct command cancel; /* the taker's wish, posted once at most */
     atomic_int cancel_posted;
-    atomic_uint references;    /* the loop's and the taker's */
+    atomic_uint references; /* the loop's and the taker's */
 
     /* Set before submitting, then constant. */
     sp_id id;
@@ -49,28 +49,28 @@ struct request {
     uint64_t queue_deadline_ms; /* at most deadline_ms */
     uint32_t flags;             /* SP_CALL_ */
     int streaming;
-    const char *tool_name;      /* these two point behind the struct */
-    const char *session;        /* "" : none */
+    const char *tool_name; /* these two point behind the struct */
+    const char *session;   /* "" : none */
     uint64_t session_hash;
-    const sp_adapter *adapter;  /* for `process`, or NULL */
-    struct sp_buffer message;   /* the encoded ExecuteToolRequest */
+    const sp_adapter *adapter; /* for `process`, or NULL */
+    struct sp_buffer message;  /* the encoded ExecuteToolRequest */
 
     /* Loop thread. */
     struct link on_queue;
     enum request_state state;
     struct worker_call call;
     struct timer timer;
-    struct tool *tool;          /* what is known of it, or NULL */
-    uint64_t preferred;         /* the session's worker id, 0: none */
+    struct tool *tool;  /* what is known of it, or NULL */
+    uint64_t preferred; /* the session's worker id, 0: none */
     uint64_t sent_us;
 
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;
-    sp_error error;             /* code 0: it went well */
+    sp_error error; /* code 0: it went well */
     struct latch done;
-    struct link on_wake;        /* the loop's list of takers to tell at the turn's end */
-    struct link on_done;        /* the dispatch list; under its lock */
-    int end_published;          /* the ending was put there; under its lock */
+    struct link on_wake; /* the loop's list of takers to tell at the turn's end */
+    struct link on_done; /* the dispatch list; under its lock */
+    int end_published;   /* the ending was put there; under its lock */
 
     /* Streams. */
     struct mailbox mailbox;

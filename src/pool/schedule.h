@@ -19,9 +19,9 @@ enum { SCHED_UNKNOWN_US = SCHED_AHEAD_US };
 /* A worker as the scheduler sees it. */
 struct sched_worker {
     uint32_t in_flight;
-    uint32_t capacity;      /* calls it runs at once */
-    uint64_t estimate_us;   /* of all calls in flight on it */
-    int stuck;              /* a cancelled call may still occupy it */
+    uint32_t capacity;    /* calls it runs at once */
+    uint64_t estimate_us; /* of all calls in flight on it */
+    int stuck;            /* a cancelled call may still occupy it */
 };
 
 /* May this worker take a call of this length now? */
@@ -35,7 +35,8 @@ static inline int sp__sched_has_room(const struct sched_worker *worker,
         return 1;
     }
     return worker->in_flight < pipeline_max &&
-           worker->estimate_us + estimate_us <= SCHED_AHEAD_US * (uint64_t)worker->capacity;
+           worker->estimate_us + estimate_us <=
+               SCHED_AHEAD_US * (uint64_t)worker->capacity;
 }
 
 /* Is `a` the better place than `b`, when both have room? */

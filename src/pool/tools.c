@@ -58,8 +58,8 @@ static struct tool *find(const struct tools *tools, const char *name)
 
 static int grow(struct tools *tools)
 {
-    struct tools bigger = {.capacity =
-                               tools->capacity == 0 ? CAPACITY_MIN : tools->capacity * 2};
+    struct tools bigger = {.capacity = tools->capacity == 0 ? CAPACITY_MIN
+                                                            : tools->capacity * 2};
     bigger.table = sp__calloc(bigger.capacity, sizeof(struct tool *));
     if (bigger.table == NULL) {
         return SP_ERR_NOMEM;

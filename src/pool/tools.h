@@ -14,19 +14,19 @@ enum { TOOLS_LEARNED_MAX = 4096 }; /* names remembered beyond those announced */
 
 struct tool {
     char *name;
-    uint32_t average_us;  /* 0: never ran */
-    int declared;         /* it is on the configured list */
+    uint32_t average_us; /* 0: never ran */
+    int declared;        /* it is on the configured list */
     int announced;
     struct proto_tool spec; /* owned when announced */
 };
 
 struct tools {
-    pthread_mutex_t lock;     /* callers look names up; the loop adds */
-    struct tool **table;      /* open addressing over the names */
+    pthread_mutex_t lock; /* callers look names up; the loop adds */
+    struct tool **table;  /* open addressing over the names */
     size_t capacity;
     size_t length;
-    int known;                /* the list is complete: others are refused */
-    int declared;             /* it was configured: what else is announced is left out */
+    int known;    /* the list is complete: others are refused */
+    int declared; /* it was configured: what else is announced is left out */
 };
 
 void sp__tools_init(struct tools *tools);
@@ -37,8 +37,8 @@ int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
                        sp_error *err) SP_MUST_CHECK;
 /* A configured list of names: these may be called and no others, whatever workers
  * announce, which then only describes them. */
-int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *err)
-    SP_MUST_CHECK;
+int sp__tools_declare(struct tools *tools, const char *const *names,
+                      sp_error *err) SP_MUST_CHECK;
 
 /* Loop thread: what is known of a tool, making an entry to learn in; NULL when there is
  * no room for more. */

@@ -9,8 +9,8 @@
 #include "base/map.h"
 
 enum {
-    AFFINITY_MAX = 100000,           /* sessions remembered; the longest unused goes */
-    AFFINITY_TTL_MS = 3600 * 1000    /* unused for so long: forgotten */
+    AFFINITY_MAX = 100000,        /* sessions remembered; the longest unused goes */
+    AFFINITY_TTL_MS = 3600 * 1000 /* unused for so long: forgotten */
 };
 
 struct affinity {

@@ -474,8 +474,8 @@ static int make_session(struct h2 *h2)
         return rc;
     }
     if (h2->options.first_stream_id != 0) {
-        rc = nghttp2_session_set_next_stream_id(
-            h2->session, (int32_t)h2->options.first_stream_id);
+        rc = nghttp2_session_set_next_stream_id(h2->session,
+                                                (int32_t)h2->options.first_stream_id);
     }
     return rc != 0 ? rc : submit_settings(h2);
 }

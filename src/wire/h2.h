@@ -81,16 +81,16 @@ struct h2_events {
 };
 
 struct h2_options {
-    int trusted;            /* our own peer, which says the same of us: no HTTP
+    int trusted;              /* our own peer, which says the same of us: no HTTP
                                   message validation, no abuse limits, fewer headers.
                                   Never with strangers, nor on one side only */
-    uint32_t streams_max;   /* server: concurrent streams allowed, default 1 << 20
+    uint32_t streams_max;     /* server: concurrent streams allowed, default 1 << 20
                                   for trusted peers, 128 otherwise */
-    size_t message_max;     /* larger messages end the stream RESOURCE_EXHAUSTED */
-    uint32_t stream_window; /* bytes a peer may send ahead on a stream the receiver
+    size_t message_max;       /* larger messages end the stream RESOURCE_EXHAUSTED */
+    uint32_t stream_window;   /* bytes a peer may send ahead on a stream the receiver
                                   holds, default 1 MiB */
-    size_t high_water;      /* see on_drained, default 256 KiB */
-    const char *authority;  /* client, default "snakepit" */
+    size_t high_water;        /* see on_drained, default 256 KiB */
+    const char *authority;    /* client, default "snakepit" */
     uint32_t first_stream_id; /* client: an odd number to begin with, default 1; for
                                  tests of what happens when the numbers run out */
 };

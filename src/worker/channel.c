@@ -20,9 +20,9 @@
 #include "base/mem.h"
 
 enum {
-    READS_PER_TURN = 4,           /* then others have their turn */
-    WRITE_BYTES = 256 * 1024,     /* collected for one write */
-    OUT_KEEP_BYTES = 64 * 1024    /* kept between turns */
+    READS_PER_TURN = 4,        /* then others have their turn */
+    WRITE_BYTES = 256 * 1024,  /* collected for one write */
+    OUT_KEEP_BYTES = 64 * 1024 /* kept between turns */
 };
 
 int sp__channels_init(struct channels *channels, struct loop *loop, sp_error *err)
@@ -141,7 +141,8 @@ static int read_once(struct channel *channel, sp_error *err)
     ssize_t n = recv(channel->fd, channel->shared->read_buffer, CHANNEL_READ_BYTES,
                      MSG_DONTWAIT);
     if (n > 0) {
-        int rc = sp__h2_receive(channel->h2, channel->shared->read_buffer, (size_t)n, err);
+        int rc =
+            sp__h2_receive(channel->h2, channel->shared->read_buffer, (size_t)n, err);
         return rc < 0 ? rc : n == CHANNEL_READ_BYTES;
     }
     if (n == 0) {

@@ -12,8 +12,8 @@ enum { CHANNEL_READ_BYTES = 256 * 1024 };
 /* What the channels of one pit share. */
 struct channels {
     struct loop *loop;
-    struct list dirty;      /* channels with something to write at the end of the turn */
-    uint8_t *read_buffer;   /* CHANNEL_READ_BYTES */
+    struct list dirty;    /* channels with something to write at the end of the turn */
+    uint8_t *read_buffer; /* CHANNEL_READ_BYTES */
 };
 
 struct channel {
@@ -22,16 +22,16 @@ struct channel {
     struct watch *watch;
     struct h2 *h2;
     int fd;
-    int blocked;            /* the socket took no more: waiting until it does */
-    int broken;             /* told so already */
+    int blocked; /* the socket took no more: waiting until it does */
+    int broken;  /* told so already */
     struct sp_buffer out;
-    size_t out_at;          /* bytes of `out` that are on their way */
+    size_t out_at; /* bytes of `out` that are on their way */
     void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
     void *user;
 };
 
-int sp__channels_init(struct channels *channels, struct loop *loop, sp_error *err)
-    SP_MUST_CHECK;
+int sp__channels_init(struct channels *channels, struct loop *loop,
+                      sp_error *err) SP_MUST_CHECK;
 void sp__channels_fini(struct channels *channels);
 
 /* Write what every dirty channel has to say. At the end of a turn. */

@@ -24,9 +24,9 @@
 #include "worker/internal.h"
 
 enum {
-    WORKER_STDIO = 3,        /* 0, 1, 2 */
-    WORKER_FDS_MAX = 6,      /* and the two sockets and the page */
-    ENV_OWN_MAX = 8,         /* variables put on top of the spec's */
+    WORKER_STDIO = 3,   /* 0, 1, 2 */
+    WORKER_FDS_MAX = 6, /* and the two sockets and the page */
+    ENV_OWN_MAX = 8,    /* variables put on top of the spec's */
     CONNECT_RETRY_MS = 10
 };
 
@@ -90,7 +90,8 @@ static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->host) < 0 ||
         fcntl(ends->call[0], F_SETFL, O_NONBLOCK) < 0 ||
         fcntl(ends->host[0], F_SETFL, O_NONBLOCK) < 0) {
-        return sp__fail_errno(err, errno, "make the sockets of worker %s", worker->name);
+        return sp__fail_errno(err, errno, "make the sockets of worker %s",
+                              worker->name);
     }
     return make_page(worker, ends, err);
 }

@@ -26,8 +26,8 @@ int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes me
     assert(worker->state == WORKER_READY);
     struct h2_stream *stream;
     int rc = sp__h2_open(worker->calls.h2,
-                         call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE, timeout_ms,
-                         NULL, 0, message, 1, call, &stream, err);
+                         call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE,
+                         timeout_ms, NULL, 0, message, 1, call, &stream, err);
     if (rc < 0) {
         return rc;
     }
@@ -57,8 +57,8 @@ static void call_ended(struct worker_call *call, sp_error *failure)
 {
     struct worker *worker = call->worker;
     uint64_t now_us = sp__loop_now_us(worker->shop->loop);
-    uint64_t begun_us = call->sent_us > worker->last_reply_us ? call->sent_us
-                                                              : worker->last_reply_us;
+    uint64_t begun_us =
+        call->sent_us > worker->last_reply_us ? call->sent_us : worker->last_reply_us;
     call->service_us = now_us - begun_us;
     worker->last_reply_us = now_us;
     sp__list_remove(&call->on_worker);
@@ -170,7 +170,8 @@ static void failure_of_status(const struct h2_status *status, sp_error *ret)
     ret->executed = status->refused ? SP_EXECUTED_NO : SP_EXECUTED_UNKNOWN;
 }
 
-static void call_end(void *user, struct h2_stream *stream, const struct h2_status *status)
+static void call_end(void *user, struct h2_stream *stream,
+                     const struct h2_status *status)
 {
     struct worker *worker = user;
     struct worker_call *call = sp__h2_stream_user(stream);
@@ -322,7 +323,8 @@ static void host_message(void *user, struct h2_stream *stream, const uint8_t *da
     sp__channel_touch(&worker->host);
 }
 
-static void host_end(void *user, struct h2_stream *stream, const struct h2_status *status)
+static void host_end(void *user, struct h2_stream *stream,
+                     const struct h2_status *status)
 {
     /* Nothing is kept for a stream of this connection. */
 }

@@ -164,7 +164,8 @@ char *sp__output_tail(const struct output *output, unsigned lines_max)
     for (size_t i = begin; i < n; i++) {
         /* Control bytes could reach a terminal. */
         unsigned char c = (unsigned char)flat[i];
-        text[size++] = c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f) ? flat[i] : '?';
+        text[size++] =
+            c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f) ? flat[i] : '?';
     }
     if (text[size - 1] != '\n') {
         text[size++] = '\n';

@@ -22,7 +22,7 @@ struct output {
     size_t tail_size;
     char line[OUTPUT_LINE_BYTES + 1];
     size_t line_size;
-    uint64_t second;     /* the second that lines_told counts */
+    uint64_t second; /* the second that lines_told counts */
     uint32_t lines_told;
     uint64_t lines_dropped;
 };

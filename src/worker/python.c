@@ -25,8 +25,8 @@
 static int accept(const char *found, char *path, size_t max, sp_error *err)
 {
     if (strlen(found) >= max) {
-        return sp__fail(err, SP_ERR_TOO_BIG, "the path %s is longer than %zu bytes", found,
-                        max - 1);
+        return sp__fail(err, SP_ERR_TOO_BIG, "the path %s is longer than %zu bytes",
+                        found, max - 1);
     }
     memcpy(path, found, strlen(found) + 1);
     return SP_OK;
@@ -116,9 +116,10 @@ static int find_on_path(char *path, size_t max, sp_error *err)
         }
         dir = end != NULL ? end + 1 : NULL;
     }
-    return sp__fail(err, SP_ERR_NOT_FOUND,
-                    "no python3 on PATH; install one or name it (python: in the pool, or "
-                    "SNAKEPIT_PYTHON)");
+    return sp__fail(
+        err, SP_ERR_NOT_FOUND,
+        "no python3 on PATH; install one or name it (python: in the pool, or "
+        "SNAKEPIT_PYTHON)");
 }
 
 int sp__python_find(char *path, size_t max, sp_error *err)
@@ -160,10 +161,9 @@ static int has_bridge(const char *dir)
 /* 1 and the folder of the bridge when it lies beside a file, as in a build tree. */
 static int find_beside(const char *file, char *dir, size_t max)
 {
-    static const char *const beside[] = {"bridges/python", "../bridges/python",
-                                         "../../bridges/python",
-                                         "../../../bridges/python",
-                                         "../lib/snakepit/python"};
+    static const char *const beside[] = {
+        "bridges/python", "../bridges/python", "../../bridges/python",
+        "../../../bridges/python", "../lib/snakepit/python"};
     char real[4096];
     if (realpath(file, real) == NULL) {
         return 0;
@@ -183,7 +183,8 @@ int sp__bridge_find(const char *wanted, char *path, size_t max, sp_error *err)
     const char *named = wanted != NULL ? wanted : getenv("SNAKEPIT_BRIDGE_PATH");
     if (named != NULL && named[0] != '\0') {
         if (!has_bridge(named)) {
-            return sp__fail(err, SP_ERR_NOT_FOUND, "no snakepit_worker.py in %s", named);
+            return sp__fail(err, SP_ERR_NOT_FOUND, "no snakepit_worker.py in %s",
+                            named);
         }
         return accept(named, path, max, err);
     }

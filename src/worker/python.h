@@ -10,7 +10,7 @@ int sp__python_find(char *path, size_t max, sp_error *err) SP_MUST_CHECK;
 
 /* The folder with snakepit_worker.py: `wanted` when not NULL, $SNAKEPIT_BRIDGE_PATH,
  * beside this library (a build tree), or where it was installed. 0 or SP_ERR_NOT_FOUND. */
-int sp__bridge_find(const char *wanted, char *path, size_t max, sp_error *err)
-    SP_MUST_CHECK;
+int sp__bridge_find(const char *wanted, char *path, size_t max,
+                    sp_error *err) SP_MUST_CHECK;
 
 #endif

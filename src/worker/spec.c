@@ -87,7 +87,8 @@ int sp__find_executable(const char *name, char **ret_path, sp_error *err)
     if (strchr(name, '/') != NULL) {
         char *real = realpath(name, path);
         if (real == NULL || !is_executable(path)) {
-            return sp__fail(err, SP_ERR_NOT_FOUND, "%s is not an executable file", name);
+            return sp__fail(err, SP_ERR_NOT_FOUND, "%s is not an executable file",
+                            name);
         }
         /* The path as given, made absolute: what a link is called can matter (a
          * virtual environment's python is one). */
@@ -155,9 +156,9 @@ static int python_argv(struct strings *argv, const sp_pool_options *options,
     }
     char script[4096];
     (void)snprintf(script, sizeof script, "%s/snakepit_worker.py", bridge_path);
-    const char *const fixed[] = {path, script, "--adapter",
-                                 options->adapter != NULL ? options->adapter : "showcase",
-                                 NULL};
+    const char *const fixed[] = {
+        path, script, "--adapter",
+        options->adapter != NULL ? options->adapter : "showcase", NULL};
     int rc = add_all(argv, fixed);
     return rc < 0 ? sp__fail(err, rc, "no memory for a command line") : SP_OK;
 }
@@ -186,8 +187,8 @@ static int compose_argv(struct strings *argv, const sp_pool_options *options,
         rc = add_all(argv, options->args);
     }
     if (rc == SP_OK && argv->length > ARGS_MAX) {
-        rc = sp__fail(err, SP_ERR_CONFIG, "%zu arguments are more than %d", argv->length,
-                      ARGS_MAX);
+        rc = sp__fail(err, SP_ERR_CONFIG, "%zu arguments are more than %d",
+                      argv->length, ARGS_MAX);
     }
     return rc;
 }
@@ -238,14 +239,15 @@ static int compose_env(struct strings *env, const sp_pool_options *options)
 {
     static const char *const thread_limits[] = {
         "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
-        "NUMEXPR_NUM_THREADS=1",  "VECLIB_MAXIMUM_THREADS=1"};
+        "NUMEXPR_NUM_THREADS=1", "VECLIB_MAXIMUM_THREADS=1"};
 
     /* What is set comes first and wins over what is inherited. */
     int rc = add_all(env, options->env_set);
     if (rc == SP_OK && options->custom != NULL) {
         rc = add_all(env, options->custom->env);
     }
-    for (char **entry = environ; rc == SP_OK && entry != NULL && *entry != NULL; entry++) {
+    for (char **entry = environ; rc == SP_OK && entry != NULL && *entry != NULL;
+         entry++) {
         if (strchr(*entry, '=') != NULL && !is_own(*entry) &&
             is_passed(*entry, options->env_pass) && !has_name(env, *entry)) {
             rc = add(env, *entry);
@@ -267,7 +269,8 @@ static char *describe(const sp_pool_options *options, const char *executable)
     char text[512];
     if (options->custom != NULL) {
         (void)snprintf(text, sizeof text, "%s",
-                       options->custom->name != NULL ? options->custom->name : executable);
+                       options->custom->name != NULL ? options->custom->name
+                                                     : executable);
     } else if (options->runtime == NULL || strcmp(options->runtime, "python") == 0) {
         (void)snprintf(text, sizeof text, "python %s, adapter %s", executable,
                        options->adapter != NULL ? options->adapter : "showcase");
@@ -303,7 +306,8 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
     int rc = compose_argv(&argv, options, bridge_path, err);
     spec->argv = argv.items;
     if (rc < 0) {
-        rc = rc == SP_ERR_NOMEM ? sp__fail(err, rc, "no memory for a command line") : rc;
+        rc =
+            rc == SP_ERR_NOMEM ? sp__fail(err, rc, "no memory for a command line") : rc;
         goto fini;
     }
     rc = compose_env(&env, options);

@@ -52,13 +52,14 @@ static void worker_move(struct worker *worker, enum worker_state next)
 
 static void send_signal(struct worker *worker, int signal_number, int group)
 {
-    if (worker->shop->guard == NULL ||
-        sp__guard_kill(worker->shop->guard, worker->id, signal_number, group, NULL) < 0) {
+    if (worker->shop->guard == NULL || sp__guard_kill(worker->shop->guard, worker->id,
+                                                      signal_number, group, NULL) < 0) {
         return; /* the guard is lost, and the worker is dying with it */
     }
 }
 
-static void begin_stopping(struct worker *worker, enum worker_why why, uint64_t grace_ms)
+static void begin_stopping(struct worker *worker, enum worker_why why,
+                           uint64_t grace_ms)
 {
     worker->why = why;
     worker_move(worker, WORKER_STOPPING);
@@ -209,7 +210,8 @@ void sp__worker_abandon(struct worker *worker, uint32_t stream_id)
     }
     worker->abandoned[worker->abandoned_count++] = stream_id;
     if (worker->stuck.node.at == 0) {
-        worker->stuck_until_ms = grace_ms == SP_UNLIMITED ? SP_UNLIMITED : now_ms + grace_ms;
+        worker->stuck_until_ms =
+            grace_ms == SP_UNLIMITED ? SP_UNLIMITED : now_ms + grace_ms;
         worker->stuck_pause_ms = 1;
         sp__timer_set(worker->shop->loop, &worker->stuck, now_ms + 1);
     }
@@ -219,7 +221,8 @@ void sp__worker_abandon(struct worker *worker, uint32_t stream_id)
 
 int sp__worker_is_spent(const struct worker *worker)
 {
-    return sp__channel_is_open(&worker->calls) && sp__h2_ids_left(worker->calls.h2) == 0;
+    return sp__channel_is_open(&worker->calls) &&
+           sp__h2_ids_left(worker->calls.h2) == 0;
 }
 
 void sp__worker_rest(struct worker *worker)
@@ -337,7 +340,8 @@ void sp__worker_on_host_broken(void *user, const sp_error *why)
 }
 
 /* What to say of a death, by why it came to it. */
-static void describe(struct worker *worker, const struct guard_exit *exit, sp_error *out)
+static void describe(struct worker *worker, const struct guard_exit *exit,
+                     sp_error *out)
 {
     char how[80];
     (void)sp__guard_describe_exit(exit, how, sizeof how);
@@ -356,7 +360,8 @@ static void describe(struct worker *worker, const struct guard_exit *exit, sp_er
                  worker->name);
         break;
     case WHY_HUNG:
-        sp__fail(out, code, "worker %s did not answer a PING within %llu ms and was killed",
+        sp__fail(out, code,
+                 "worker %s did not answer a PING within %llu ms and was killed",
                  worker->name, (unsigned long long)worker->spec->health_interval_ms);
         break;
     case WHY_STUCK:
@@ -369,8 +374,10 @@ static void describe(struct worker *worker, const struct guard_exit *exit, sp_er
                  worker->name);
         break;
     case WHY_SPENT:
-        sp__fail(out, code, "worker %s was replaced: its connection had carried all the "
-                 "calls it can number", worker->name);
+        sp__fail(out, code,
+                 "worker %s was replaced: its connection had carried all the "
+                 "calls it can number",
+                 worker->name);
         break;
     case WHY_ASKED:
         sp__fail(out, SP_ERR_CLOSED, "worker %s was stopped", worker->name);

@@ -21,12 +21,12 @@
 /* What the workers of one pit share. Loop thread. */
 struct workshop {
     struct loop *loop;
-    struct guard *guard;      /* NULL while it is lost */
+    struct guard *guard; /* NULL while it is lost */
     struct channels channels;
-    struct map by_id;         /* workers by id, for the guard's messages */
+    struct map by_id; /* workers by id, for the guard's messages */
     uint64_t next_id;
     uint32_t first_stream_id; /* of call connections, 0: the usual; for tests */
-    char run_dir[80];         /* 0700, for the sockets of stock workers; "" : not made */
+    char run_dir[80]; /* 0700, for the sockets of stock workers; "" : not made */
 };
 
 /*
@@ -42,29 +42,29 @@ enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING, WORKER_DEAD 
 
 /* Why it is STOPPING or DEAD; the state says where it is, this says why. */
 enum worker_why {
-    WHY_NONE,      /* nobody asked: it died */
-    WHY_ASKED,     /* the pool is closing */
-    WHY_REFUSED,   /* it said that it cannot start */
-    WHY_TOO_SLOW,  /* not ready before the start deadline */
-    WHY_LOST,      /* its connection broke */
-    WHY_PROTOCOL,  /* it broke the protocol */
-    WHY_HUNG,      /* it did not answer a PING */
-    WHY_STUCK,     /* it went on with a cancelled call past the grace */
-    WHY_GUARD,     /* the guard died and took it along */
-    WHY_SPENT      /* its connection has used up its stream numbers */
+    WHY_NONE,     /* nobody asked: it died */
+    WHY_ASKED,    /* the pool is closing */
+    WHY_REFUSED,  /* it said that it cannot start */
+    WHY_TOO_SLOW, /* not ready before the start deadline */
+    WHY_LOST,     /* its connection broke */
+    WHY_PROTOCOL, /* it broke the protocol */
+    WHY_HUNG,     /* it did not answer a PING */
+    WHY_STUCK,    /* it went on with a cancelled call past the grace */
+    WHY_GUARD,    /* the guard died and took it along */
+    WHY_SPENT     /* its connection has used up its stream numbers */
 };
 
 /* One RPC on a worker; embedded in what the owner knows as a request. */
 struct worker_call {
-    struct link on_worker;    /* worker->calls, in the order of sending */
-    struct worker *worker;    /* NULL when it is on none */
+    struct link on_worker; /* worker->calls, in the order of sending */
+    struct worker *worker; /* NULL when it is on none */
     struct h2_stream *stream;
     uint32_t stream_id;
     int streaming;
-    int replied;              /* the response message came */
-    uint64_t estimate_us;     /* the owner's guess of its run time */
+    int replied;          /* the response message came */
+    uint64_t estimate_us; /* the owner's guess of its run time */
     uint64_t sent_us;
-    uint64_t service_us;      /* once it ended: what the worker took for it, the time
+    uint64_t service_us; /* once it ended: what the worker took for it, the time
                                  behind earlier calls left out */
 };
 
@@ -72,10 +72,10 @@ struct worker_call {
 struct worker_death {
     enum worker_why why;
     int was_ready;
-    int permanent;            /* starting another one like it is useless */
-    int exit_code;            /* or -1 */
-    int exit_signal;          /* or 0 */
-    sp_error error;           /* one line with the cause; worker_stderr holds the tail */
+    int permanent;   /* starting another one like it is useless */
+    int exit_code;   /* or -1 */
+    int exit_signal; /* or 0 */
+    sp_error error;  /* one line with the cause; worker_stderr holds the tail */
 };
 
 struct worker;
@@ -110,42 +110,42 @@ struct worker {
     void *owner;
     uint64_t id;
     uint32_t slot;
-    char name[80];            /* "pool/3" */
+    char name[80]; /* "pool/3" */
 
     /* Loop thread. */
-    struct link on_state;     /* the owner's list for the worker's condition */
+    struct link on_state; /* the owner's list for the worker's condition */
     enum worker_state state;
     enum worker_why why;
     int was_ready;
-    int pid;                  /* 0 until the guard said */
+    int pid; /* 0 until the guard said */
     uint64_t spawned_ms;
-    uint64_t ready_ms;        /* when, 0: not yet */
-    struct channel calls;     /* we are the client */
-    struct channel host;      /* we are the server; native workers only */
+    uint64_t ready_ms;    /* when, 0: not yet */
+    struct channel calls; /* we are the client */
+    struct channel host;  /* we are the server; native workers only */
     struct output output;
     struct worker_page *page; /* NULL for stock workers */
     struct timer deadline;    /* STARTING: the start's; STOPPING: the killer's */
     struct timer health;
-    struct timer stuck;       /* looks whether cancelled calls have left user code */
-    uint64_t stuck_until_ms;  /* they must have by then */
-    uint64_t stuck_pause_ms;  /* between two looks, growing */
-    struct timer connect;     /* stock workers: the next try */
-    struct list in_flight;    /* worker_call.on_worker */
-    uint64_t estimate_us;     /* sum over in_flight */
+    struct timer stuck;      /* looks whether cancelled calls have left user code */
+    uint64_t stuck_until_ms; /* they must have by then */
+    uint64_t stuck_pause_ms; /* between two looks, growing */
+    struct timer connect;    /* stock workers: the next try */
+    struct list in_flight;   /* worker_call.on_worker */
+    uint64_t estimate_us;    /* sum over in_flight */
     uint64_t last_reply_us;
     uint64_t calls_total;
     int ping_out;
-    uint32_t abandoned[16];   /* stream ids cancelled while they may be running */
+    uint32_t abandoned[16]; /* stream ids cancelled while they may be running */
     size_t abandoned_count;
-    char address[108];        /* stock workers: the unix path */
-    uint32_t capacity;        /* calls it runs at once */
+    char address[108]; /* stock workers: the unix path */
+    uint32_t capacity; /* calls it runs at once */
     char runtime[64];
-    sp_error refusal;         /* what it said when it could not start */
+    sp_error refusal; /* what it said when it could not start */
     int refused_for_good;
 };
 
-int sp__workshop_init(struct workshop *shop, struct loop *loop, sp_error *err)
-    SP_MUST_CHECK;
+int sp__workshop_init(struct workshop *shop, struct loop *loop,
+                      sp_error *err) SP_MUST_CHECK;
 void sp__workshop_fini(struct workshop *shop);
 
 /* Messages of the guard, for the guard_events of whoever opened it. */
@@ -158,7 +158,8 @@ void sp__workshop_on_guard_lost(struct workshop *shop);
 /* Start a process. on_ready or on_dead follows, never from inside. */
 int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
                      const struct worker_events *events, void *owner, const char *name,
-                     uint32_t slot, struct worker **ret_worker, sp_error *err) SP_MUST_CHECK;
+                     uint32_t slot, struct worker **ret_worker,
+                     sp_error *err) SP_MUST_CHECK;
 
 /* Ask it to end: SIGTERM, then SIGKILL to its group after the grace. */
 void sp__worker_stop(struct worker *worker, enum worker_why why);

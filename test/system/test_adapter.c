@@ -152,6 +152,14 @@ static void validate_refuses_before_anything_is_sent(void **state)
     assert_int_equal(asked.prepared, 0);
 }
 
+static void callbacks_see_only_arguments_that_are_json(void **state)
+{
+    sp_pit *pit = pit_with_adapter();
+    call_fails(pit, "echo", "[forbidden", NULL, SP_ERR_BAD_JSON);
+    call_fails(pit, "echo", "\"forbidden\"", NULL, SP_ERR_BAD_ARGS);
+    assert_int_equal(asked.validated, 0);
+}
+
 static void prepare_rewrites_the_arguments(void **state)
 {
     sp_pit *pit = pit_with_adapter();
@@ -260,6 +268,7 @@ int main(void)
         TEST(an_adapter_starts_its_own_kind_of_worker),
         TEST(each_callback_is_asked_once_for_a_call),
         TEST(validate_refuses_before_anything_is_sent),
+        TEST(callbacks_see_only_arguments_that_are_json),
         TEST(prepare_rewrites_the_arguments),
         TEST(prepare_may_refuse_and_must_write_json),
         TEST(process_rewrites_the_result),

@@ -294,6 +294,15 @@ static void closing_runs_the_callbacks_that_are_due(void **state)
     }
 }
 
+static void closing_tells_that_every_worker_stopped(void **state)
+{
+    sp_pit *pit = pit_of_probes(3);
+    call_gives(pit, "add", "[1]", "2");
+    pit_close(pit);
+    assert_int_equal(event_count(SP_EVENT_WORKER_STOPPED), 3);
+    assert_int_equal(event_count(SP_EVENT_WORKER_DIED), 0);
+}
+
 static void closing_with_a_stream_half_read_is_clean(void **state)
 {
     char args[400];
@@ -329,6 +338,7 @@ int main(void)
         TEST(without_an_event_callback_nobody_is_woken),
         TEST(dispatching_waits_no_longer_than_told),
         TEST(closing_runs_the_callbacks_that_are_due),
+        TEST(closing_tells_that_every_worker_stopped),
         TEST(closing_with_a_stream_half_read_is_clean),
     };
     return RUN_SYSTEM_TESTS("dispatch", tests);

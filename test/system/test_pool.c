@@ -199,16 +199,31 @@ static void workers_start_in_batches(void **state)
     assert_int_equal(stats_of(pit).workers_started, 6);
 }
 
-static void sixteen_workers_start_answer_and_end(void **state)
+/* SNAKEPIT_TEST_WORKERS makes it more: 250 for the full promise. */
+static void a_hundred_workers_start_answer_and_end(void **state)
 {
-    sp_pool_options pool = pool_of_probes(16);
+    static sp_worker_info list[1000];
+    static sp_id ids[1000];
+    char args[400];
+    const char *wanted = getenv("SNAKEPIT_TEST_WORKERS");
+    uint32_t workers = wanted != NULL ? (uint32_t)strtoul(wanted, NULL, 10) : 100;
+    assert_in_range(workers, 1, COUNT_OF(ids));
+    sp_pool_options pool = pool_of_probes(workers);
+    pool.queue_timeout_ms = patience_ms(30000);
+    pool.call_timeout_ms = patience_ms(60000);
     sp_pit *pit = pit_open_ready(&pool, 1);
-    sp_id ids[64];
-    for (size_t i = 0; i < COUNT_OF(ids); i++) {
-        ids[i] = call_start(pit, "add", "[1]", NULL);
+    (void)hold_args("h", args, sizeof args);
+    for (uint32_t i = 0; i < workers; i++) { /* as many at once as there are workers */
+        ids[i] = call_start(pit, "hold", args, NULL);
     }
-    for (size_t i = 0; i < COUNT_OF(ids); i++) {
-        assert_string_equal(call_wait(pit, ids[i])->json, "2");
+    UNTIL(stats_of(pit).busy == workers);
+    hold_release("h");
+    for (uint32_t i = 0; i < workers; i++) {
+        (void)call_wait(pit, ids[i]);
+    }
+    assert_int_equal(sp_pool_workers_get(pit, NULL, list, COUNT_OF(list), NULL), workers);
+    for (uint32_t i = 0; i < workers; i++) {
+        assert_int_equal(list[i].calls_total, 1);
     }
 }
 
@@ -458,7 +473,7 @@ int main(void)
         TEST(waiting_for_readiness_ends_when_all_are_ready),
         TEST(waiting_for_readiness_ends_at_its_deadline),
         TEST(workers_start_in_batches),
-        TEST(sixteen_workers_start_answer_and_end),
+        TEST(a_hundred_workers_start_answer_and_end),
         TEST(too_many_workers_are_cut_with_a_warning),
         TEST(a_command_has_its_own_timeout),
         TEST(the_pools_timeouts_hold_for_calls_and_streams),
