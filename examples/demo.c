@@ -36,6 +36,7 @@ enum {
 
 static int problems;
 
+SP_PRINTF(1, 2)
 static void wrong(const char *format, ...)
 {
     va_list args;

@@ -41,6 +41,7 @@ static const struct row *find(int code)
     return NULL;
 }
 
+SP_PRINTF(2, 0)
 static void set_message(sp_error *err, const char *format, va_list args)
 {
     (void)vsnprintf(err->message, sizeof err->message, format, args);
@@ -52,6 +53,7 @@ static void set_message(sp_error *err, const char *format, va_list args)
     }
 }
 
+SP_PRINTF(4, 0)
 static int fill(sp_error *err, int code, int os_errno, const char *format, va_list args)
 {
     if (err != NULL) {

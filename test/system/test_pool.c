@@ -221,7 +221,8 @@ static void a_hundred_workers_start_answer_and_end(void **state)
     for (uint32_t i = 0; i < workers; i++) {
         (void)call_wait(pit, ids[i]);
     }
-    assert_int_equal(sp_pool_workers_get(pit, NULL, list, COUNT_OF(list), NULL), workers);
+    assert_int_equal(sp_pool_workers_get(pit, NULL, list, COUNT_OF(list), NULL),
+                     workers);
     for (uint32_t i = 0; i < workers; i++) {
         assert_int_equal(list[i].calls_total, 1);
     }

@@ -196,7 +196,7 @@ static void set_timers(void *user, void *arg)
     sp__timer_set(rig->loop, &set->timers[1], now_ms + 10);
     sp__timer_set(rig->loop, &set->timers[2], now_ms + 3600000);
     sp__timer_set(rig->loop, &set->timers[3], now_ms + 5);
-    sp__timer_stop(rig->loop, &set->timers[3]); /* never fires */
+    sp__timer_stop(rig->loop, &set->timers[3]);             /* never fires */
     sp__timer_set(rig->loop, &set->timers[2], now_ms + 20); /* moved to the front */
 }
 

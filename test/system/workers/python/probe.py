@@ -16,9 +16,10 @@ CALL_FD = 3  # where every native worker finds its call connection
 
 
 def touch(path):
-    with open(path + ".part", "wb"):
+    part = f"{path}.{os.getpid()}"
+    with open(part, "wb"):
         pass
-    os.rename(path + ".part", path)
+    os.rename(part, path)
 
 
 def hold_until_released(path):
