@@ -117,8 +117,8 @@ static void every_errand_of_every_thread_runs_once(void **state)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
-    assert_int_equal(rig.ran, COMMANDS * THREADS);
     sp__loop_close(rig.loop);
+    assert_int_equal(rig.ran, COMMANDS * THREADS);
 }
 
 static void note_thread(void *user, void *arg)
@@ -137,8 +137,8 @@ static void a_call_returns_when_it_has_run(void **state)
         assert_int_equal(on_loop, 1);
     }
     assert_int_equal(sp__on_loop(rig.loop), 0);
-    assert_true(rig.turns > 0);
     sp__loop_close(rig.loop);
+    assert_true(rig.turns > 0);
 }
 
 static void post_another(struct command *command, void *user)
