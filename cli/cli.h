@@ -283,6 +283,12 @@ int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes 
 int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
                    int slot, line_cb cb, void *user_data, sp_error *err);
 
+/* What `call` and `stream` have in common: the words of the command line name a tool and
+ * its arguments; a pit of one worker is opened for them, and `run` does the rest. */
+typedef int (*perform_fn)(struct cli *cli, struct opened *opened, const char *tool,
+                          const struct text *args);
+int perform_words(struct cli *cli, const char *command, perform_fn run);
+
 /* --- cmd_*.c --- */
 
 int cmd_call(struct cli *cli);

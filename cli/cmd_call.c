@@ -51,7 +51,7 @@ static int print_result(const struct cli *cli, sp_result *result)
 }
 
 static int call_in(struct cli *cli, struct opened *opened, const char *tool,
-                   struct text *args)
+                   const struct text *args)
 {
     sp_result result = {0};
     sp_error err = {0};
@@ -72,35 +72,12 @@ static int call_in(struct cli *cli, struct opened *opened, const char *tool,
     }
     sp_result_clear(&result);
     sp_error_clear(&err);
-    return code;
+    /* The answer leaves before the workers do. */
+    int written = print_flush();
+    return code != CODE_OK ? code : written;
 }
 
 int cmd_call(struct cli *cli)
 {
-    struct opened opened;
-    struct text args = {0};
-    const char *tool = cli->function;
-    int first = 0;
-    if (tool == NULL && cli->words_count == 0) {
-        return complain(CODE_USAGE, "which tool? snakepit call TOOL [a=5 ...]; "
-                                    "`snakepit tools` lists them");
-    }
-    if (tool == NULL) {
-        tool = cli->words[0];
-        first = 1;
-    }
-    /* Arguments first: a slip in them should not wait for a worker. */
-    int code = arguments_build(cli->words + first, cli->words_count - first, &args);
-    if (code == CODE_OK) {
-        code = pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened);
-        if (code == CODE_OK) {
-            code = call_in(cli, &opened, tool, &args);
-            /* The answer leaves before the workers do. */
-            int written = print_flush();
-            code = code != CODE_OK ? code : written;
-            pit_close(&opened);
-        }
-    }
-    text_free(&args);
-    return code;
+    return perform_words(cli, "call", call_in);
 }

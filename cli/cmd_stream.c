@@ -107,26 +107,5 @@ static int stream_in(struct cli *cli, struct opened *opened, const char *tool,
 
 int cmd_stream(struct cli *cli)
 {
-    struct opened opened;
-    struct text args = {0};
-    const char *tool = cli->function;
-    int first = 0;
-    if (tool == NULL && cli->words_count == 0) {
-        return complain(CODE_USAGE, "which tool? snakepit stream TOOL [a=5 ...]; "
-                                    "`snakepit tools` lists them");
-    }
-    if (tool == NULL) {
-        tool = cli->words[0];
-        first = 1;
-    }
-    int code = arguments_build(cli->words + first, cli->words_count - first, &args);
-    if (code == CODE_OK) {
-        code = pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened);
-        if (code == CODE_OK) {
-            code = stream_in(cli, &opened, tool, &args);
-            pit_close(&opened);
-        }
-    }
-    text_free(&args);
-    return code;
+    return perform_words(cli, "stream", stream_in);
 }

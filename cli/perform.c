@@ -81,3 +81,33 @@ int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_byte
     text_free(&copy);
     return rc;
 }
+
+int perform_words(struct cli *cli, const char *command, perform_fn run)
+{
+    struct opened opened;
+    struct text args = {0};
+    const char *tool = cli->function;
+    int first = 0;
+    if (tool == NULL && cli->words_count == 0) {
+        return complain(
+            CODE_USAGE,
+            "which tool? snakepit %s TOOL [a=5 ...]; `snakepit tools` lists "
+            "them",
+            command);
+    }
+    if (tool == NULL) {
+        tool = cli->words[0];
+        first = 1;
+    }
+    /* Arguments first: a slip in them should not wait for a worker. */
+    int code = arguments_build(cli->words + first, cli->words_count - first, &args);
+    if (code == CODE_OK) {
+        code = pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened);
+        if (code == CODE_OK) {
+            code = run(cli, &opened, tool, &args);
+            pit_close(&opened);
+        }
+    }
+    text_free(&args);
+    return code;
+}

@@ -288,7 +288,7 @@ static void remove_folder(void)
 static void make_folders(void)
 {
     char path[128];
-    (void)snprintf(folder, sizeof folder, "/tmp/sp-test-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/sp-test-%d-XXXXXX", (int)getpid());
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/tmp", folder);
     assert_int_equal(mkdir(path, 0700), 0);

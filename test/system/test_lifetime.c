@@ -37,18 +37,24 @@ static void watch(pid_t pid)
     watched[watched_count++] = processes_watch(pid);
 }
 
-/* Every process of a host: its guard, the workers, their children wherever they are. */
-static size_t watch_all_of(pid_t host)
+static size_t marked_now(void)
 {
     pid_t found[WATCHED_MAX];
-    size_t guards = processes_children_of(host, found, WATCHED_MAX);
-    assert_int_equal(guards, 1);
+    return processes_with("SNAKEPIT_TEST_MARK", leak_mark(), found, WATCHED_MAX);
+}
+
+/* Every process of a host: its guard, the workers, their children wherever they are. A
+ * process that has just been started shows its environment a moment later. */
+static void watch_all_of(pid_t host, size_t expected)
+{
+    pid_t found[WATCHED_MAX];
+    UNTIL(marked_now() + 1 >= expected);
+    assert_int_equal(processes_children_of(host, found, WATCHED_MAX), 1);
     watch(found[0]);
     size_t n = processes_with("SNAKEPIT_TEST_MARK", leak_mark(), found, WATCHED_MAX);
     for (size_t i = 0; i < n; i++) {
         watch(found[i]);
     }
-    return n + 1;
 }
 
 /* All of them end before the deadline, which is one for all. */
@@ -81,8 +87,7 @@ static void closing_ends_workers_and_grandchildren(void **state)
     (void)call(pit, "grandchild", "", NULL);
     (void)call(pit, "grandchild", "[true]", NULL); /* in a session of its own */
     (void)hold_start(pit, "h", NULL);
-    assert_true(watch_all_of(getpid()) >=
-                6); /* guard, three workers, two grandchildren */
+    watch_all_of(getpid(), 6); /* guard, three workers, two grandchildren */
     pit_close(pit);
     assert_true(all_have_ended()); /* when it returns, not soon after */
 }
@@ -96,7 +101,7 @@ static void a_worker_that_ignores_the_request_is_killed(void **state)
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     (void)call_start(pit, "stubborn", args, NULL);
     UNTIL(file_exists(leak_path("p")));
-    assert_true(watch_all_of(getpid()) >= 2);
+    watch_all_of(getpid(), 2);
     pit_close(pit);
     assert_true(all_have_ended());
 }
@@ -110,7 +115,7 @@ static void a_worker_with_the_lock_held_is_killed(void **state)
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     (void)call_start(pit, "hang", args, NULL);
     UNTIL(file_exists(leak_path("p")));
-    assert_true(watch_all_of(getpid()) >= 2);
+    watch_all_of(getpid(), 2);
     pit_close(pit);
     assert_true(all_have_ended());
 }
@@ -141,7 +146,7 @@ static void a_pit_that_cannot_start_workers_closes(void **state)
     sp_pool_options pool = pool_of_program("never_ready", NULL, 3);
     sp_pit *pit = pit_open(&pool, 1);
     (void)event_await(pit, SP_EVENT_WORKER_OUTPUT, 1);
-    assert_true(watch_all_of(getpid()) >= 2);
+    watch_all_of(getpid(), 2);
     pit_close(pit);
     assert_true(all_have_ended());
 }
@@ -210,7 +215,7 @@ static void kill_host(pid_t host, int signal_number)
 static void when_the_host_is_killed_nobody_is_left_a_second_later(void **state)
 {
     pid_t host = start_host();
-    assert_true(watch_all_of(host) >= 6); /* the guard, workers, grandchildren */
+    watch_all_of(host, 6); /* the guard, workers, grandchildren */
     kill_host(host, SIGKILL);
     all_end_within(patience_ms(1000));
 }
@@ -218,7 +223,7 @@ static void when_the_host_is_killed_nobody_is_left_a_second_later(void **state)
 static void when_the_host_crashes_nobody_is_left_either(void **state)
 {
     pid_t host = start_host();
-    assert_true(watch_all_of(host) >= 6);
+    watch_all_of(host, 6);
     kill_host(host, SIGABRT);
     all_end_within(patience_ms(1000));
 }
@@ -226,7 +231,7 @@ static void when_the_host_crashes_nobody_is_left_either(void **state)
 static void when_a_stopped_host_is_killed_nobody_is_left(void **state)
 {
     pid_t host = start_host();
-    assert_true(watch_all_of(host) >= 6);
+    watch_all_of(host, 6);
     assert_int_equal(kill(host, SIGSTOP), 0);
     kill_host(host, SIGKILL);
     all_end_within(patience_ms(1000));
@@ -302,6 +307,7 @@ static void host_and_guard_killed_together_leave_no_worker(void **state)
     pid_t host = start_host();
     pid_t guard = 0;
     assert_int_equal(processes_children_of(host, &guard, 1), 1);
+    UNTIL(marked_now() >= 5);
     size_t n = processes_with("SNAKEPIT_TEST_MARK", leak_mark(), marked, WATCHED_MAX);
     for (size_t i = 0; i < n; i++) {
         if (strstr(processes_name(marked[i], name, sizeof name), "sleep 600") == NULL) {
