@@ -40,7 +40,7 @@ extern "C" {
     X(NO_TOOL, -10, USAGE, 0, 12, "no such tool",                                      \
       "`snakepit tools` lists what the pool offers")                                   \
     X(BAD_JSON, -11, USAGE, 0, 3, "the arguments are not valid JSON",                  \
-      "correct the text at the offset named")                                          \
+      "correct the text at the place named")                                           \
     X(BAD_ARGS, -12, USAGE, 0, 3, "the arguments do not fit the tool",                 \
       "`snakepit tools NAME` shows what the tool takes")                               \
     X(TOO_BIG, -13, USAGE, 0, 8, "larger than the limit",                              \

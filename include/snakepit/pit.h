@@ -83,8 +83,8 @@ SP_API int sp_pit_fd(const sp_pit *pit);
  *
  * timeout_ms  how long to wait for the first; 0 does not wait, SP_UNLIMITED waits
  *
- * Returns the number of callbacks run, or SP_ERR_CLOSED when the pit is closing and
- * nothing is left. Only one thread may dispatch at a time.
+ * Returns the number of callbacks run, 0 when the time passed or a signal came first.
+ * Only one thread may dispatch at a time. Errors: SP_ERR_INVAL.
  * Since: 0.1
  */
 SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err);

@@ -23,6 +23,7 @@
 #include "worker/python.h"
 
 enum {
+    GUARD_RETRY_MS = 1000,
     CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
     WORKERS_MAX = 1000
 };
@@ -168,6 +169,30 @@ static int watch_guard(struct sp_pit *pit, sp_error *err)
                           &pit->guard_watch, err);
 }
 
+/* Pools go on trying to start workers meanwhile, and find out when there is a guard. */
+static void reopen_guard(struct timer *timer, uint64_t now_ms)
+{
+    struct sp_pit *pit = ITEM(timer, struct sp_pit, guard_retry);
+    sp_error failure = {0};
+    if (pit->closing) {
+        return;
+    }
+    int rc =
+        sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard, &failure);
+    if (rc == SP_OK) {
+        rc = watch_guard(pit, &failure);
+        if (rc < 0) {
+            sp__guard_close(pit->shop.guard);
+            pit->shop.guard = NULL;
+        }
+    }
+    if (rc < 0) {
+        warn(pit, failure.message);
+        sp__timer_set(pit->loop, timer, now_ms + GUARD_RETRY_MS);
+    }
+    sp_error_clear(&failure);
+}
+
 /* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
  * closed on the next errand. */
 struct guard_funeral {
@@ -181,16 +206,7 @@ static void bury_guard(struct command *command, void *user)
     struct sp_pit *pit = user;
     sp__guard_close(funeral->dead);
     sp__free(funeral);
-    if (pit->closing) {
-        return;
-    }
-    sp_error failure = {0};
-    if (sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard,
-                       &failure) < 0 ||
-        watch_guard(pit, &failure) < 0) {
-        warn(pit, failure.message);
-    }
-    sp_error_clear(&failure);
+    reopen_guard(&pit->guard_retry, sp__loop_now_ms(pit->loop));
 }
 
 static void guard_lost(void *user, const sp_error *err)
@@ -441,6 +457,10 @@ static void start_pools(void *user, void *arg)
     if (sp__workshop_init(&pit->shop, pit->loop, err) < 0) {
         return;
     }
+    if (sp__timer_init(pit->loop, &pit->guard_retry, reopen_guard) < 0) {
+        sp__fail(err, SP_ERR_NOMEM, "no memory for a pit's timer");
+        return;
+    }
     if (sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard, err) <
         0) {
         return;
@@ -550,6 +570,7 @@ static void finish_close(void *user, void *arg)
     struct sp_pit *pit = user;
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
+    sp__timer_fini(pit->loop, &pit->guard_retry);
     /* Workers that outlived every grace: the guard ends them in a moment. */
     sp__workshop_on_guard_lost(&pit->shop);
     for (size_t i = 0; i < pit->pools_count; i++) {

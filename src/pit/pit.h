@@ -28,7 +28,8 @@ struct sp_pit {
     /* Loop thread. */
     struct workshop shop;
     struct watch *guard_watch;
-    struct map requests; /* by id: those that have not ended */
+    struct timer guard_retry; /* a guard could not be opened: try again */
+    struct map requests;      /* by id: those that have not ended */
     struct affinity affinity;
     struct list ready_waiters;
     struct list to_wake; /* requests whose taker sleeps; at the end of the turn */

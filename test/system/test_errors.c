@@ -439,12 +439,12 @@ static void a_busy_worker_answers_its_health_checks(void **state)
 {
     char args[400];
     sp_pool_options pool = pool_of_probes(1);
-    pool.health_interval_ms = 20;
+    pool.health_interval_ms = patience_ms(200);
     pool.cancel_grace_ms = 150;
     sp_pit *pit = pit_open_ready(&pool, 1);
     (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("p"));
     sp_call_options brief = options();
-    brief.timeout_ms = 600; /* thirty checks, while it holds the interpreter's lock */
+    brief.timeout_ms = patience_ms(1500); /* some checks, while it holds the lock */
     call_fails(pit, "hang", args, &brief, SP_ERR_TIMEOUT);
     assert_int_equal(event_count(SP_EVENT_HEALTH_FAILED), 0);
     (void)event_await(pit, SP_EVENT_WORKER_DIED, 1);

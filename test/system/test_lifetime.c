@@ -265,6 +265,26 @@ static void when_the_guard_is_killed_its_workers_end_and_the_pool_goes_on(void *
     (void)event_await(pit, SP_EVENT_WARNING, 1);
 }
 
+static void set_guard_path(void *user, void *path)
+{
+    struct sp_pit *pit = user;
+    (void)snprintf(pit->guard_path, sizeof pit->guard_path, "%s", (const char *)path);
+}
+
+static void a_guard_that_cannot_be_opened_is_tried_again(void **state)
+{
+    char path[4096];
+    sp_pool_options pool = pool_of_probes(1);
+    pool.queue_timeout_ms = patience_ms(20000);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    (void)snprintf(path, sizeof path, "%s", pit->guard_path);
+    sp__loop_call(pit->loop, set_guard_path, "/nonexistent/snakepit-guard");
+    assert_int_equal(kill(guard_of(), SIGKILL), 0);
+    (void)event_await(pit, SP_EVENT_WARNING, 2); /* its loss, and the failed opening */
+    sp__loop_call(pit->loop, set_guard_path, path);
+    call_gives(pit, "add", "[1]", "2");
+}
+
 static void use_the_last_five_numbers(void *user, void *arg)
 {
     ((struct sp_pit *)user)->shop.first_stream_id =
@@ -341,6 +361,7 @@ int main(void)
         TEST(when_the_host_crashes_nobody_is_left_either),
         TEST(when_a_stopped_host_is_killed_nobody_is_left),
         TEST(when_the_guard_is_killed_its_workers_end_and_the_pool_goes_on),
+        TEST(a_guard_that_cannot_be_opened_is_tried_again),
         TEST(a_worker_whose_connection_is_spent_is_replaced),
         TEST(host_and_guard_killed_together_leave_no_worker),
     };
