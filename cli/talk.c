@@ -176,6 +176,7 @@ int exit_code_of(int error_code)
     case SP_ERR_REMOTE:
     case SP_ERR_WORKER_DIED:
     case SP_ERR_PROTOCOL:
+    case SP_ERR_POISON:
         return CODE_WORKER;
     case SP_ERR_QUEUE_FULL:
         return CODE_SATURATED;

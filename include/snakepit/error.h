@@ -69,7 +69,11 @@ extern "C" {
       "check that snakepit-guard is installed and may run")                            \
     X(NOT_FOUND, -26, USAGE, 0, 5, "not found", "check the name")                      \
     X(UNSUPPORTED, -27, USAGE, 0, 12, "the worker cannot do this",                     \
-      "use a worker kind that can")
+      "use a worker kind that can")                                                    \
+    X(BREAKER_OPEN, -28, POOL, 1, 14, "the pool starts no workers for a while",        \
+      "look at why its workers die; it tries again by itself")                         \
+    X(POISON, -29, WORKER, 0, 9, "the call ended every worker that ran it",            \
+      "look at the tool: the same arguments will end the next worker too")
 
 enum {
     SP_OK = 0,
@@ -96,21 +100,35 @@ enum {
     SP_EXECUTED_YES      /* it ran */
 };
 
+/* How far a call that failed had come. */
+enum {
+    SP_STAGE_NONE = 0, /* no call, or refused before it was one */
+    SP_STAGE_QUEUED,   /* it waited for a worker */
+    SP_STAGE_SENT,     /* a worker had it, and had not begun */
+    SP_STAGE_STARTED,  /* user code ran, or may have */
+    SP_STAGE_STREAMING /* chunks of it had come */
+};
+
 #define SP_ERROR_MESSAGE_MAX 512
 
 typedef struct sp_error {
-    int code;             /* SP_ERR_, or 0 when empty */
-    int os_errno;         /* errno behind it, or 0 */
-    int grpc_status;      /* gRPC status code behind it, or 0 */
-    int executed;         /* SP_EXECUTED_ */
-    uint32_t attempts;    /* times the call was handed to a worker */
-    int worker_pid;       /* worker concerned, or 0 */
-    int worker_exit;      /* its exit status when it ended by itself, or -1 */
-    int worker_signal;    /* the signal that killed it, or 0 */
-    char *remote_type;    /* class of the remote exception, or NULL; owned */
-    char *remote_message; /* its message, or NULL; owned */
-    char *remote_trace;   /* its traceback, or NULL; owned */
-    char *worker_stderr;  /* the dead worker's last lines, or NULL; owned */
+    int code;          /* SP_ERR_, or 0 when empty */
+    int os_errno;      /* errno behind it, or 0 */
+    int grpc_status;   /* gRPC status code behind it, or 0 */
+    int executed;      /* SP_EXECUTED_, over all attempts */
+    int retryable;     /* 1: the same call may be sent again, safely and with hope */
+    int stage;         /* SP_STAGE_ */
+    uint32_t attempts; /* times the call was handed to a worker */
+    uint64_t chunks;   /* of a stream: that came before the end */
+    uint64_t retry_after_ms; /* no use to try earlier, or 0 */
+    sp_id worker;            /* the last one that had the call, or 0 */
+    int worker_pid;          /* worker concerned, or 0 */
+    int worker_exit;         /* its exit status when it ended by itself, or -1 */
+    int worker_signal;       /* the signal that killed it, or 0 */
+    char *remote_type;       /* class of the remote exception, or NULL; owned */
+    char *remote_message;    /* its message, or NULL; owned */
+    char *remote_trace;      /* its traceback, or NULL; owned */
+    char *worker_stderr;     /* the dead worker's last lines, or NULL; owned */
     char message[SP_ERROR_MESSAGE_MAX]; /* one line, no full stop */
 } sp_error;
 

@@ -16,15 +16,24 @@ extern "C" {
 #endif
 
 enum {
-    SP_EVENT_WARNING = 1,    /* message says what and what to do */
-    SP_EVENT_WORKER_SPAWNED, /* pid is known, the worker is not ready yet */
-    SP_EVENT_WORKER_READY,   /* duration_ms: from spawn to ready */
-    SP_EVENT_WORKER_STOPPED, /* ended after being asked */
-    SP_EVENT_WORKER_DIED,    /* ended by itself; message has the cause */
-    SP_EVENT_WORKER_OUTPUT,  /* message is one line the worker printed */
-    SP_EVENT_POOL_READY,     /* every worker of the pool is ready */
-    SP_EVENT_POOL_SATURATED, /* a call was refused: the queue is full */
-    SP_EVENT_HEALTH_FAILED   /* a worker did not answer a PING in time */
+    SP_EVENT_WARNING = 1,     /* message says what and what to do */
+    SP_EVENT_WORKER_SPAWNED,  /* pid is known, the worker is not ready yet */
+    SP_EVENT_WORKER_READY,    /* duration_ms: from spawn to ready */
+    SP_EVENT_WORKER_STOPPED,  /* ended after being asked */
+    SP_EVENT_WORKER_DIED,     /* ended by itself; message has the cause */
+    SP_EVENT_WORKER_OUTPUT,   /* message is one line the worker printed */
+    SP_EVENT_POOL_READY,      /* every worker of the pool is ready */
+    SP_EVENT_POOL_SATURATED,  /* a call was refused: the queue is full */
+    SP_EVENT_HEALTH_FAILED,   /* a worker did not answer a PING in time */
+    SP_EVENT_RECYCLE_STARTED, /* a relief for this worker starts; message has why */
+    SP_EVENT_WORKER_RECYCLED, /* the old worker is gone, its relief works */
+    SP_EVENT_RECYCLE_FAILED,  /* the relief did not start: the old worker stays */
+    SP_EVENT_RECYCLE_LOOP,    /* a fresh worker is over the memory limit: it stays */
+    SP_EVENT_BREAKER_OPENED,  /* too many deaths: no more starts for a while */
+    SP_EVENT_BREAKER_PROBED,  /* one start, to see whether it works again */
+    SP_EVENT_BREAKER_CLOSED,  /* it does */
+    SP_EVENT_CALL_RETRIED,    /* an idempotent call is run again after duration_ms */
+    SP_EVENT_CALL_POISONED    /* a call ended too many workers; it is given up */
 };
 
 typedef struct sp_event {

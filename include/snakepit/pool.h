@@ -77,7 +77,44 @@ typedef struct sp_pool_options {
     uint64_t response_max_bytes; /* result or chunk, default 128 MiB */
 
     int affinity; /* SP_AFFINITY_ */
+
+    /* When a worker is replaced by a fresh one: the new one is ready before the old one
+     * gets no more calls, and it ends those it has. 0 or SP_UNLIMITED: never for that. */
+    uint64_t recycle_after_ms;
+    uint64_t recycle_calls;
+    uint64_t recycle_memory_bytes;    /* resident, its descendants included */
+    uint32_t recycle_jitter_permille; /* age and calls are reached earlier by up to
+                                         this, default 100; SP_NONE: not at all */
+    uint32_t recycle_surge;    /* replaced at once, default 1; SP_NONE: an old one
+                                         goes before its relief starts */
+    uint64_t drain_timeout_ms; /* for the calls of a replaced worker, default
+                                         300 000 */
+
+    /* When workers die. */
+    uint64_t backoff_min_ms;  /* before the second start in a row that failed, doubling,
+                                   default 100 */
+    uint64_t backoff_max_ms;  /* default 30 000 */
+    uint64_t steady_ms;       /* who lives as long has started well, default 10 000 */
+    uint32_t crashes_max;     /* deaths within crash_period_ms; one more opens the
+                                   breaker. Default 10 or 2 x workers */
+    uint64_t crash_period_ms; /* default 60 000 */
+    uint64_t
+        probe_interval_ms; /* between two starts while it is open, default 30 000 */
+    uint64_t suspect_ms;   /* a place is avoided after a crash, default 0: not */
+
+    /* When calls meet them. */
+    uint32_t attempts_max; /* of one call, the first included, default 3 */
+    uint32_t retry_budget; /* repetitions of begun calls in a burst, twice over; ten
+                                 calls that go well bring one back. Default 10 or 4 x the
+                                 calls the pool runs at once */
+    uint32_t
+        poison_deaths; /* a call that ended as many workers is given up, default 2 */
+    uint64_t poison_block_ms; /* and others with the same tool and arguments are refused
+                                 for as long, default 0: they are not */
 } sp_pool_options;
+
+/* In place of a number whose 0 means the default: really none. */
+#define SP_NONE UINT32_MAX
 
 /* The states of a worker, as sp_worker_info.state gives them. */
 enum {
@@ -85,12 +122,13 @@ enum {
     SP_WORKER_READY = 2,    /* takes calls */
     SP_WORKER_BUSY = 3,     /* ready, and at least one call runs */
     SP_WORKER_STOPPING = 4, /* told to stop */
-    SP_WORKER_BACKOFF = 5   /* died; its slot waits to start another */
+    SP_WORKER_BACKOFF = 5,  /* died; its slot waits to start another */
+    SP_WORKER_DRAINING = 6  /* being replaced: ends the calls it has */
 };
 
 typedef struct sp_worker_info {
     sp_id id;
-    uint32_t slot;        /* 0 .. workers-1, bounded, unlike pids */
+    uint32_t slot;        /* 0 .. workers + recycle_surge - 1, bounded, unlike pids */
     int state;            /* SP_WORKER_ */
     int pid;              /* 0 in back-off */
     uint32_t in_flight;   /* calls handed to it and not ended */
@@ -101,12 +139,21 @@ typedef struct sp_worker_info {
     char runtime[64];     /* "python 3.11.2", as the worker said */
 } sp_worker_info;
 
+/* Whether a pool starts workers. */
+enum {
+    SP_BREAKER_CLOSED = 0, /* it does */
+    SP_BREAKER_OPEN = 1,   /* too many died: not for a while */
+    SP_BREAKER_PROBING = 2 /* one is on trial */
+};
+
 typedef struct sp_pool_stats {
     uint32_t workers;   /* configured */
     uint32_t starting;  /* now, as the three below */
     uint32_t available; /* ready, no call */
     uint32_t busy;
+    uint32_t draining;
     uint32_t backoff;
+    int breaker;     /* SP_BREAKER_ */
     uint32_t queued; /* calls waiting now */
     uint32_t queued_peak;
     uint32_t queue_max;
@@ -120,7 +167,9 @@ typedef struct sp_pool_stats {
     uint64_t chunks;         /* stream chunks delivered */
     uint64_t workers_started;
     uint64_t workers_died; /* ended without being asked */
-    uint64_t retried;      /* calls sent again because they had not started */
+    uint64_t retried;      /* attempts after the first */
+    uint64_t recycled;     /* workers replaced, for any reason */
+    uint64_t poisoned;     /* calls given up because they ended workers */
     char name[65];
     char adapter[128]; /* what the workers are, in words */
 } sp_pool_stats;

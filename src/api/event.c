@@ -25,6 +25,24 @@ SP_API const char *sp_event_name(int kind)
         return "pool.saturated";
     case SP_EVENT_HEALTH_FAILED:
         return "worker.health_failed";
+    case SP_EVENT_RECYCLE_STARTED:
+        return "worker.recycle_started";
+    case SP_EVENT_WORKER_RECYCLED:
+        return "worker.recycled";
+    case SP_EVENT_RECYCLE_FAILED:
+        return "worker.recycle_failed";
+    case SP_EVENT_RECYCLE_LOOP:
+        return "worker.recycle_loop";
+    case SP_EVENT_BREAKER_OPENED:
+        return "breaker.opened";
+    case SP_EVENT_BREAKER_PROBED:
+        return "breaker.probed";
+    case SP_EVENT_BREAKER_CLOSED:
+        return "breaker.closed";
+    case SP_EVENT_CALL_RETRIED:
+        return "call.retried";
+    case SP_EVENT_CALL_POISONED:
+        return "call.poisoned";
     default:
         return "unknown";
     }

@@ -96,7 +96,7 @@ static void give_up(void *user, void *arg)
     sp__list_remove(&giving_up->waiter->on_pit);
     for (size_t i = 0; i < pit->pools_count; i++) {
         const struct pool *pool = &pit->pools[i];
-        ready += pool->idle.length + pool->busy.length;
+        ready += pool->core.states[SEAT_READY];
         wanted += pool->options.workers;
         last = pool->last_failure.code != 0 ? &pool->last_failure : last;
     }

@@ -75,7 +75,7 @@ static int readiness(struct sp_pit *pit, sp_error *ret_error)
     int ready = 1;
     for (size_t i = 0; i < pit->pools_count; i++) {
         struct pool *pool = &pit->pools[i];
-        if (pool->failed_for_good) {
+        if (pool->core.hopeless) {
             sp__error_copy(ret_error, &pool->last_failure);
             return 1;
         }
@@ -469,10 +469,10 @@ static void start_pools(void *user, void *arg)
         return;
     }
     for (size_t i = 0; i < pit->pools_count; i++) {
-        pit->pools_open++;
         if (sp__pool_start(&pit->pools[i], &pit->shop, err) < 0) {
             return;
         }
+        pit->pools_open++;
     }
 }
 

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls through the pool: queue, worker, ending.
+ * Calls through the pool: what the core decides about them, done.
  *
- * Normal course: a submitted request goes to a worker at once when one has room (schedule.h
- * says what room is), else to the end of the queue; whenever a worker gets room it pulls
- * from the front. Its answer ends it.
+ * Normal course: a submitted request gets a number in the core, which has it sent to a
+ * worker, now or later, or ended. Its answer comes back as an event of the core. A
+ * request has one timer: while it waits, the earlier of its queue and its call deadline;
+ * afterwards the call deadline.
  *
- * A request has one timer: while it waits, the earlier of its queue and its call
- * deadline; afterwards the call deadline. When its worker dies, or refuses it, before
- * user code began, it goes back to the front of the queue, three times at most; one that
- * may have run is sent again only when it is marked idempotent and no chunk of it has
- * been seen.
+ * Failure: whatever ends a request, its error says what happened, whether user code may
+ * have run in any attempt, and at which stage it was.
  */
 #include "pool/flow.h"
 
@@ -21,8 +19,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pool/schedule.h"
-
-enum { ATTEMPTS_MAX = 3 };
 
 /* ---- ending ---- */
 
@@ -47,56 +43,211 @@ static void count_ending(struct pool *pool, const struct request *request)
     pool->stats.errors++;
 }
 
-static void leave_queue(struct pool *pool, struct request *request)
+/* May the caller send it again, as it stands? */
+static int is_retryable(const struct request *request)
 {
-    if (request->on_queue.on != NULL) {
-        sp__list_remove(&request->on_queue);
-        pool->queue_bound -= request->preferred != 0 &&
-                             pool->options.affinity == SP_AFFINITY_STRICT_QUEUE;
-    }
+    const sp_error *error = &request->error;
+    return sp_error_is_retryable(error->code) &&
+           (error->executed == SP_EXECUTED_NO || (request->flags & SP_CALL_IDEMPOTENT));
 }
 
-/* The one ending. failure NULL: it went well; otherwise it is moved from. */
-static void end_request(struct request *request, sp_error *failure)
+static int stage_of(const struct request *request)
+{
+    if (request->state != REQUEST_SENT) {
+        return SP_STAGE_QUEUED;
+    }
+    if (request->chunks > 0) {
+        return SP_STAGE_STREAMING;
+    }
+    return request->error.executed == SP_EXECUTED_NO ? SP_STAGE_SENT : SP_STAGE_STARTED;
+}
+
+/* The one ending; the error is written. */
+static void end_request(struct request *request)
 {
     struct pool *pool = request->pool;
     assert(request->state != REQUEST_ENDED);
-    leave_queue(pool, request);
+    if (request->error.code != 0) {
+        request->error.stage = stage_of(request);
+        request->error.attempts = request->result.attempts;
+        request->error.chunks = request->chunks;
+        request->error.worker = request->result.worker;
+        request->error.retryable = is_retryable(request);
+    }
     request->state = REQUEST_ENDED;
     if (request->timer.fire != NULL) {
         sp__timer_fini(pool->shop->loop, &request->timer);
-    }
-    if (failure != NULL) {
-        sp_error_move(&request->error, failure);
-    }
-    if (request->error.code != 0) {
-        request->error.attempts = request->result.attempts;
     }
     count_ending(pool, request);
     pool->events->on_ended(pool->owner, request);
 }
 
-static void fail_request(struct request *request, int code, int executed,
-                         const char *message)
+static void write_failure(struct request *request, int code, int executed,
+                          const char *message)
 {
-    sp_error failure = {0};
-    sp__fail(&failure, code, "%s", message);
-    failure.executed = executed;
-    end_request(request, &failure);
+    sp__fail(&request->error, code, "%s", message);
+    request->error.executed = executed;
 }
 
-/* ---- assigning ---- */
-
-static struct sched_worker view_of(struct worker *worker)
+static void fail_request(struct request *request, int code, const char *message)
 {
-    return (struct sched_worker){
-        .in_flight = worker->in_flight.length,
-        .capacity = worker->capacity,
-        .estimate_us = worker->estimate_us,
-        .stuck = (worker->abandoned_count > 0 && sp__worker_is_stuck(worker)) ||
-                 sp__worker_is_spent(worker),
-    };
+    write_failure(request, code, SP_EXECUTED_NO, message);
+    end_request(request);
 }
+
+/* ---- what an ending says ---- */
+
+static void say_full(struct pool *pool, char *out, size_t max)
+{
+    (void)snprintf(out, max, "%u calls already wait in pool %s, its limit (queue.max)",
+                   pool->core.queue.length, pool->name);
+}
+
+static void say_queue_timeout(const struct request *request, char *out, size_t max)
+{
+    const struct pool *pool = request->pool;
+    const struct core *core = &pool->core;
+    unsigned long long waited_ms =
+        (sp__loop_now_us(pool->shop->loop) - request->created_us) / 1000;
+    if (core->states[SEAT_READY] == 0) {
+        (void)snprintf(out, max, "pool %s had no ready worker for %llu ms%s%.300s",
+                       pool->name, waited_ms,
+                       pool->last_failure.code != 0 ? "; last start: " : "",
+                       pool->last_failure.message);
+    } else {
+        (void)snprintf(
+            out, max,
+            "no worker of pool %s became free within %llu ms (%u busy, %u calls "
+            "waiting)",
+            pool->name, waited_ms, core->busy.length, core->queue.length + 1);
+    }
+}
+
+static void say_timeout(const struct request *request, char *out, size_t max)
+{
+    (void)snprintf(
+        out, max, "\"%.100s\" did not end within %llu ms (%s)", request->tool_name,
+        (unsigned long long)(request->deadline_ms - request->created_us / 1000),
+        request->state == REQUEST_SENT ? "it was with a worker"
+                                       : "it waited for a worker");
+}
+
+static uint64_t ms_to_probe(const struct pool *pool)
+{
+    uint64_t now_ms = sp__loop_now_ms(pool->shop->loop);
+    return pool->core.breaker == BREAKER_OPEN && pool->core.probe_ms > now_ms
+               ? pool->core.probe_ms - now_ms
+               : pool->options.probe_interval_ms;
+}
+
+static void say_breaker(const struct pool *pool, char *out, size_t max)
+{
+    (void)snprintf(out, max,
+                   "pool %s starts no workers for a while, too many died; the next try "
+                   "is in %llu ms%s%.300s",
+                   pool->name, (unsigned long long)ms_to_probe(pool),
+                   pool->last_failure.code != 0 ? "; last start: " : "",
+                   pool->last_failure.message);
+}
+
+static void say_poison(struct request *request, char *out, size_t max)
+{
+    (void)snprintf(
+        out, max, "\"%.100s\" ended %u workers and is not tried again%s%.300s",
+        request->tool_name, request->pool->options.poison_deaths,
+        request->pool->failure != NULL ? "; the last: " : "",
+        request->pool->failure != NULL ? request->pool->failure->message : "");
+}
+
+static const struct {
+    int code;
+    const char *message;
+} endings[] = {
+    [ENDING_QUEUE_FULL] = {SP_ERR_QUEUE_FULL, NULL},
+    [ENDING_QUEUE_TIMEOUT] = {SP_ERR_QUEUE_TIMEOUT, NULL},
+    [ENDING_TIMEOUT] = {SP_ERR_TIMEOUT, NULL},
+    [ENDING_CANCELLED] = {SP_ERR_CANCELLED, "cancelled by its caller"},
+    [ENDING_CLOSED] = {SP_ERR_CLOSED, "the pool is closing"},
+    [ENDING_WORKER_GONE] =
+        {SP_ERR_NO_WORKER,
+         "the session's worker is gone; the next call gets a new one"},
+    [ENDING_WORKER_BUSY] = {SP_ERR_NO_WORKER, "the session's worker is busy"},
+    [ENDING_BREAKER] = {SP_ERR_BREAKER_OPEN, NULL},
+    [ENDING_POISON] = {SP_ERR_POISON, NULL},
+};
+
+static void write_ending(struct request *request, enum core_ending ending, int executed)
+{
+    struct pool *pool = request->pool;
+    char message[SP_ERROR_MESSAGE_MAX] = "";
+    assert((size_t)ending < sizeof endings / sizeof endings[0]);
+    switch (ending) {
+    case ENDING_FAILED:
+        assert(pool->failure != NULL);
+        sp_error_move(&request->error, pool->failure);
+        request->error.executed = executed;
+        return;
+    case ENDING_START_FAILED:
+        sp__error_copy(&request->error, &pool->last_failure);
+        request->error.executed = executed;
+        return;
+    case ENDING_QUEUE_FULL:
+        say_full(pool, message, sizeof message);
+        break;
+    case ENDING_QUEUE_TIMEOUT:
+        say_queue_timeout(request, message, sizeof message);
+        break;
+    case ENDING_TIMEOUT:
+        say_timeout(request, message, sizeof message);
+        break;
+    case ENDING_BREAKER:
+        say_breaker(pool, message, sizeof message);
+        break;
+    case ENDING_POISON:
+        say_poison(request, message, sizeof message);
+        break;
+    case ENDING_OK:
+    case ENDING_CANCELLED:
+    case ENDING_CLOSED:
+    case ENDING_WORKER_GONE:
+    case ENDING_WORKER_BUSY:
+        (void)snprintf(message, sizeof message, "%s", endings[ending].message);
+        break;
+    }
+    write_failure(request, endings[ending].code, executed, message);
+    if (ending == ENDING_BREAKER) {
+        request->error.retry_after_ms = ms_to_probe(pool);
+    } else if (ending == ENDING_POISON && pool->failure != NULL) {
+        request->error.worker_signal = pool->failure->worker_signal;
+        request->error.worker_exit = pool->failure->worker_exit;
+        request->error.worker_stderr = sp__strdup(pool->failure->worker_stderr);
+    }
+}
+
+void sp__flow_end(struct pool *pool, const struct core_action *action)
+{
+    struct request *request = pool->requests[action->call];
+    int executed = action->executed;
+    pool->requests[action->call] = NULL;
+    request->number = CORE_NONE;
+    if (request->call.worker != NULL) {
+        /* Only a closing pool ends calls that are with their workers. */
+        int begun = sp__worker_cancel(&request->call);
+        executed = begun > executed ? begun : executed;
+    }
+    if (action->what != ENDING_OK) {
+        write_ending(request, (enum core_ending)action->what, executed);
+    } else if (request->tool != NULL && !request->streaming) {
+        request->tool->average_us =
+            sp__sched_learn(request->tool->average_us, request->call.service_us);
+    }
+    if (action->what == ENDING_WORKER_GONE) {
+        pool->events->on_assigned(pool->owner, request, 0);
+    }
+    end_request(request);
+}
+
+/* ---- sending, waiting ---- */
 
 static uint64_t estimate_of(const struct request *request)
 {
@@ -106,358 +257,212 @@ static uint64_t estimate_of(const struct request *request)
     return request->tool->average_us;
 }
 
-static int has_room(struct pool *pool, struct worker *worker,
-                    const struct request *request)
+/* What an answer that broke off has left behind. */
+static void forget_attempt(struct request *request)
 {
-    struct sched_worker view = view_of(worker);
-    return sp__sched_has_room(&view, estimate_of(request), pool->options.pipeline_max);
+    sp_error_clear(&request->error);
+    sp__free(request->result.json);
+    sp__free(request->result.binary);
+    request->result.json = NULL;
+    request->result.json_bytes = 0;
+    request->result.binary = NULL;
+    request->result.binary_bytes = 0;
 }
 
-static void assign(struct request *request, struct worker *worker)
+void sp__flow_send(struct pool *pool, const struct core_action *action)
 {
-    struct pool *pool = request->pool;
-    uint64_t now_ms = sp__loop_now_ms(pool->shop->loop);
+    struct loop *loop = pool->shop->loop;
+    struct request *request = pool->requests[action->call];
+    struct worker *worker = pool->workers[action->seat];
+    uint64_t now_ms = sp__loop_now_ms(loop);
     uint64_t left_ms = SP_UNLIMITED;
-    if (request->deadline_ms != SP_UNLIMITED) {
+    if (action->due_ms != CORE_NEVER) {
         /* Its timer may be due in this very turn. */
-        left_ms = request->deadline_ms > now_ms ? request->deadline_ms - now_ms : 1;
+        left_ms = action->due_ms > now_ms ? action->due_ms - now_ms : 1;
     }
-    leave_queue(pool, request);
-    request->call = (struct worker_call){.streaming = request->streaming,
-                                         .estimate_us = estimate_of(request)};
-    sp_error failure = {0};
-    int rc = sp__worker_send(worker, &request->call,
-                             (sp_bytes){request->message.data, request->message.size},
-                             left_ms, &failure);
-    if (rc < 0) {
-        failure.executed = SP_EXECUTED_NO;
-        end_request(request, &failure);
-        return;
-    }
+    request->call =
+        (struct worker_call){.streaming = request->streaming,
+                             .estimate_us = pool->core.calls[action->call].estimate_us};
     request->state = REQUEST_SENT;
-    request->sent_us = request->call.sent_us;
+    if (request->result.attempts > 0) {
+        pool->stats.retried++;
+        forget_attempt(request);
+    }
     request->result.attempts++;
     request->result.worker = worker->id;
     request->result.worker_pid = worker->pid;
+    int rc = sp__worker_send(worker, &request->call,
+                             (sp_bytes){request->message.data, request->message.size},
+                             left_ms, &request->error);
+    if (rc < 0) {
+        sp__list_append(&pool->unsent, &request->on_queue);
+        return;
+    }
+    request->sent_us = request->call.sent_us;
     request->result.queued_us = request->sent_us > request->created_us
                                     ? request->sent_us - request->created_us
                                     : 0;
-    if (request->deadline_ms != SP_UNLIMITED) {
-        sp__timer_set(pool->shop->loop, &request->timer, request->deadline_ms);
+    if (action->due_ms != CORE_NEVER) {
+        sp__timer_set(loop, &request->timer, action->due_ms);
     } else {
-        sp__timer_stop(pool->shop->loop, &request->timer);
+        sp__timer_stop(loop, &request->timer);
     }
-    sp__pool_rehome(pool, worker);
     if (request->session_hash != 0) {
         pool->events->on_assigned(pool->owner, request, worker->id);
     }
 }
 
-static struct worker *find_preferred(struct pool *pool, const struct request *request)
+/* Those whose worker would not take them end with that error: nothing has run. */
+void sp__flow_return_unsent(struct pool *pool)
 {
-    struct worker *worker = request->preferred == 0
-                                ? NULL
-                                : sp__map_find(&pool->shop->by_id, request->preferred);
-    return worker != NULL && worker->owner == pool ? worker : NULL;
-}
-
-/* The best worker with room: an idle one, the last used first (its memory is warm), else
- * the busy one that will be free first. */
-static struct worker *find_any(struct pool *pool, const struct request *request)
-{
-    for (struct link *link = pool->idle.last; link != NULL; link = link->prev) {
-        struct worker *worker = ITEM(link, struct worker, on_state);
-        if (has_room(pool, worker, request)) {
-            return worker;
-        }
-    }
-    struct worker *best = NULL;
-    struct sched_worker best_view = {0};
-    for (struct link *link = pool->busy.first; link != NULL; link = link->next) {
-        struct worker *worker = ITEM(link, struct worker, on_state);
-        struct sched_worker view = view_of(worker);
-        if (sp__sched_has_room(&view, estimate_of(request),
-                               pool->options.pipeline_max) &&
-            (best == NULL || sp__sched_is_better(&view, &best_view))) {
-            best = worker;
-            best_view = view;
-        }
-    }
-    return best;
-}
-
-enum placing { PLACED, MUST_WAIT, MUST_WAIT_FOR_ITS_WORKER };
-
-static enum placing place_bound(struct pool *pool, struct request *request)
-{
-    struct worker *worker = find_preferred(pool, request);
-    if (worker == NULL || worker->state == WORKER_STOPPING) {
-        request->preferred = 0; /* gone: any worker becomes the session's new one */
-        if (pool->options.affinity == SP_AFFINITY_STRICT_FAIL_FAST) {
-            fail_request(request, SP_ERR_NO_WORKER, SP_EXECUTED_NO,
-                         "the session's worker is gone; the next call gets a new one");
-            pool->events->on_assigned(pool->owner, request, 0);
-            return PLACED;
-        }
-        return MUST_WAIT;
-    }
-    if (worker->state == WORKER_READY && has_room(pool, worker, request)) {
-        assign(request, worker);
-        return PLACED;
-    }
-    if (pool->options.affinity == SP_AFFINITY_STRICT_FAIL_FAST) {
-        fail_request(request, SP_ERR_NO_WORKER, SP_EXECUTED_NO,
-                     "the session's worker is busy");
-        return PLACED;
-    }
-    return MUST_WAIT_FOR_ITS_WORKER;
-}
-
-static enum placing place(struct pool *pool, struct request *request)
-{
-    int affinity = pool->options.affinity;
-    if (request->preferred != 0 && affinity >= SP_AFFINITY_STRICT_QUEUE) {
-        enum placing placing = place_bound(pool, request);
-        if (placing != MUST_WAIT) {
-            return placing;
-        }
-    }
-    struct worker *worker =
-        affinity == SP_AFFINITY_HINT ? find_preferred(pool, request) : NULL;
-    if (worker == NULL || worker->state != WORKER_READY ||
-        worker->in_flight.length > 0 || !has_room(pool, worker, request)) {
-        worker = find_any(pool, request);
-    }
-    if (worker == NULL) {
-        return MUST_WAIT;
-    }
-    assign(request, worker);
-    return PLACED;
-}
-
-/* May this worker have this waiting request? */
-static int may_pull(struct pool *pool, struct worker *worker,
-                    const struct request *request)
-{
-    if (pool->options.affinity == SP_AFFINITY_STRICT_QUEUE && request->preferred != 0 &&
-        request->preferred != worker->id) {
-        return find_preferred(pool, request) == NULL;
-    }
-    return 1;
-}
-
-void sp__flow_pull(struct pool *pool, struct worker *worker)
-{
-    struct link *link = pool->queue.first;
-    while (link != NULL && worker->state == WORKER_READY) {
+    struct link *link;
+    while ((link = sp__list_pop(&pool->unsent)) != NULL) {
         struct request *request = ITEM(link, struct request, on_queue);
-        link = link->next;
-        if (!may_pull(pool, worker, request)) {
-            continue;
-        }
-        if (!has_room(pool, worker, request)) {
-            break;
-        }
-        assign(request, worker);
+        sp_error failure = {0};
+        sp_error_move(&failure, &request->error);
+        struct core_event event = {.kind = CORE_CALL_FAILED,
+                                   .call = request->number,
+                                   .executed = SP_EXECUTED_NO};
+        sp__pool_step(pool, &event, &failure);
+        sp_error_clear(&failure);
     }
 }
 
-/* ---- deadlines ---- */
-
-static void queue_timed_out(struct pool *pool, struct request *request)
+void sp__flow_wait(struct pool *pool, const struct core_action *action)
 {
-    char message[SP_ERROR_MESSAGE_MAX];
-    uint64_t waited_ms =
-        (sp__loop_now_us(pool->shop->loop) - request->created_us) / 1000;
-    if (pool->idle.length + pool->busy.length == 0) {
-        (void)snprintf(message, sizeof message,
-                       "pool %s had no ready worker for %llu ms%s%.300s", pool->name,
-                       (unsigned long long)waited_ms,
-                       pool->last_failure.code != 0 ? "; last start: " : "",
-                       pool->last_failure.message);
+    struct request *request = pool->requests[action->call];
+    request->state = REQUEST_QUEUED;
+    if (action->due_ms != CORE_NEVER) {
+        sp__timer_set(pool->shop->loop, &request->timer, action->due_ms);
     } else {
-        (void)snprintf(
-            message, sizeof message,
-            "no worker of pool %s became free within %llu ms (%u busy, %u calls "
-            "waiting)",
-            pool->name, (unsigned long long)waited_ms, pool->busy.length,
-            pool->queue.length);
+        sp__timer_stop(pool->shop->loop, &request->timer);
     }
-    fail_request(request, SP_ERR_QUEUE_TIMEOUT, SP_EXECUTED_NO, message);
+    if (pool->core.queue.length > pool->stats.queued_peak) {
+        pool->stats.queued_peak = pool->core.queue.length;
+    }
 }
 
-static void call_timed_out(struct pool *pool, struct request *request)
+/* Take the call off its worker, if it is on one, and say what came of it. */
+static void take_back(struct request *request, struct core_event *event)
 {
-    char message[256];
     struct worker *worker = request->call.worker;
-    int executed = SP_EXECUTED_NO;
     if (worker != NULL) {
-        executed = sp__worker_cancel(&request->call);
-    }
-    (void)snprintf(
-        message, sizeof message, "\"%.100s\" did not end within %llu ms (%s)",
-        request->tool_name,
-        (unsigned long long)(request->deadline_ms - request->created_us / 1000),
-        worker == NULL ? "it waited for a worker" : "it was with a worker");
-    fail_request(request, SP_ERR_TIMEOUT, executed, message);
-    if (worker != NULL) {
-        sp__pool_rehome(pool, worker);
-        sp__flow_pull(pool, worker);
+        event->executed = sp__worker_cancel(&request->call);
+        event->stuck = sp__worker_is_stuck(worker);
+        request->pool->stuck += event->stuck != 0;
     }
 }
 
 static void timer_fired(struct timer *timer, uint64_t now_ms)
 {
     struct request *request = ITEM(timer, struct request, timer);
-    struct pool *pool = request->pool;
-    switch (request->state) {
-    case REQUEST_QUEUED:
-        if (now_ms >= request->deadline_ms) {
-            call_timed_out(pool, request);
-        } else {
-            queue_timed_out(pool, request);
-        }
-        break;
-    case REQUEST_SENT:
-        call_timed_out(pool, request);
-        break;
-    case REQUEST_NEW:
-    case REQUEST_ENDED:
-        break; /* it has no timer then */
+    struct core_event event = {.kind = CORE_CALL_DUE, .call = request->number};
+    if (request->number == CORE_NONE) {
+        return; /* it ended in this very turn */
     }
+    if (request->state == REQUEST_SENT) {
+        take_back(request, &event);
+    }
+    sp__pool_step(request->pool, &event, NULL);
 }
 
 /* ---- coming in ---- */
 
-static void enqueue(struct pool *pool, struct request *request, int at_front)
+/* FNV-1a, 64 bits; never 0. */
+static uint64_t fingerprint_of(const struct request *request)
 {
-    request->state = REQUEST_QUEUED;
-    if (at_front) {
-        sp__list_prepend(&pool->queue, &request->on_queue);
-    } else {
-        sp__list_append(&pool->queue, &request->on_queue);
+    const unsigned char *at = (const unsigned char *)request->message.data;
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < request->message.size; i++) {
+        hash = (hash ^ at[i]) * 1099511628211u;
     }
-    pool->queue_bound +=
-        request->preferred != 0 && pool->options.affinity == SP_AFFINITY_STRICT_QUEUE;
-    if (pool->queue.length > pool->stats.queued_peak) {
-        pool->stats.queued_peak = pool->queue.length;
+    return hash | 1;
+}
+
+static int register_call(struct pool *pool, struct request *request)
+{
+    uint32_t number = sp__core_call_new(&pool->core);
+    if (number == CORE_NONE) {
+        return SP_ERR_NOMEM;
     }
-    uint64_t due_ms = at_front ? request->deadline_ms : request->queue_deadline_ms;
-    if (due_ms != SP_UNLIMITED) {
-        sp__timer_set(pool->shop->loop, &request->timer, due_ms);
+    if (number >= pool->requests_max) {
+        struct request **grown =
+            sp__realloc(pool->requests, pool->core.calls_max * sizeof *grown);
+        if (grown == NULL) {
+            sp__core_call_drop(&pool->core, number);
+            return SP_ERR_NOMEM;
+        }
+        memset(grown + pool->requests_max, 0,
+               (pool->core.calls_max - pool->requests_max) * sizeof *grown);
+        pool->requests = grown;
+        pool->requests_max = pool->core.calls_max;
+    }
+    pool->requests[number] = request;
+    request->number = number;
+    return SP_OK;
+}
+
+/* A worker is seated, or it is no more: then no generation of any seat fits. */
+static void prefer(struct pool *pool, const struct request *request,
+                   struct core_call *call)
+{
+    const struct worker *worker = sp__map_find(&pool->shop->by_id, request->preferred);
+    call->preferred = 0;
+    if (worker != NULL && worker->owner == pool) {
+        call->preferred = worker->slot;
+        call->preferred_generation = pool->core.seats[worker->slot].generation;
     }
 }
 
-static void refuse_full(struct pool *pool, struct request *request)
+/* A cancelled call may have left user code since its worker was looked at last. */
+static void look_at_stuck(struct pool *pool)
 {
-    char message[160];
-    (void)snprintf(message, sizeof message,
-                   "%u calls already wait in pool %s, its limit (queue.max)",
-                   pool->queue.length, pool->name);
-    pool->stats.pool_saturated++;
-    sp_event event = {.kind = SP_EVENT_POOL_SATURATED,
-                      .time_unix_ms = sp__unix_ns() / 1000000u,
-                      .pool = pool->name,
-                      .exit_status = -1,
-                      .message = message};
-    pool->events->on_event(pool->owner, &event);
-    fail_request(request, SP_ERR_QUEUE_FULL, SP_EXECUTED_NO, message);
-}
-
-/* The pool cannot take calls now or ever; NULL when it can. */
-static const sp_error *why_not(const struct pool *pool)
-{
-    int nobody = pool->starting.length + pool->idle.length + pool->busy.length +
-                     pool->stopping.length ==
-                 0;
-    int start_failed = pool->last_failure.code != 0;
-    return nobody && start_failed && (pool->failed_for_good || !pool->was_ready)
-               ? &pool->last_failure
-               : NULL;
+    for (uint32_t i = 0; i < pool->core.seats_count; i++) {
+        if (pool->core.seats[i].stuck && pool->workers[i] != NULL &&
+            !sp__worker_is_stuck(pool->workers[i])) {
+            sp__pool_worker_free(pool->workers[i]);
+        }
+    }
 }
 
 void sp__pool_submit(struct pool *pool, struct request *request)
 {
     SP__ON_LOOP(pool->shop->loop);
     pool->stats.requests++;
-    if (pool->closing) {
-        fail_request(request, SP_ERR_CLOSED, SP_EXECUTED_NO, "the pool is closing");
+    request->number = CORE_NONE;
+    if (sp__timer_init(pool->shop->loop, &request->timer, timer_fired) < 0 ||
+        register_call(pool, request) < 0) {
+        fail_request(request, SP_ERR_NOMEM, "no memory for one more call");
         return;
     }
-    const sp_error *refusal = why_not(pool);
-    if (refusal != NULL) {
-        sp_error failure = {0};
-        sp__error_copy(&failure, refusal);
-        end_request(request, &failure);
-        return;
-    }
-    if (sp__timer_init(pool->shop->loop, &request->timer, timer_fired) < 0) {
-        fail_request(request, SP_ERR_NOMEM, SP_EXECUTED_NO, "no memory for a deadline");
-        return;
+    if (pool->stuck > 0) {
+        look_at_stuck(pool);
     }
     request->tool = sp__tools_of(&pool->tools, request->tool_name);
-    /* Nobody overtakes those who wait for any worker. */
-    if (pool->queue.length == pool->queue_bound && place(pool, request) == PLACED) {
-        return;
+    struct core_call *call = &pool->core.calls[request->number];
+    call->idempotent = (request->flags & SP_CALL_IDEMPOTENT) != 0;
+    call->streaming = request->streaming != 0;
+    call->estimate_us = (uint32_t)estimate_of(request);
+    call->deadline_ms = request->deadline_ms;
+    call->queue_deadline_ms = request->queue_deadline_ms;
+    if (request->preferred != 0) {
+        prefer(pool, request, call);
     }
-    if (pool->queue.length >= pool->options.queue_max) {
-        refuse_full(pool, request);
-        return;
+    if (sp__core_wants_fingerprint(&pool->core)) {
+        call->fingerprint = fingerprint_of(request);
     }
-    enqueue(pool, request, 0);
+    struct core_event event = {.kind = CORE_SUBMIT, .call = request->number};
+    sp__pool_step(pool, &event, NULL);
 }
 
 void sp__pool_cancel(struct request *request)
 {
-    struct pool *pool = request->pool;
-    struct worker *worker = request->call.worker;
-    int executed = SP_EXECUTED_NO;
-    switch (request->state) {
-    case REQUEST_SENT:
-        if (worker != NULL) {
-            executed = sp__worker_cancel(&request->call);
-        }
-        break;
-    case REQUEST_NEW:
-    case REQUEST_QUEUED:
-        break;
-    case REQUEST_ENDED:
+    struct core_event event = {.kind = CORE_CANCEL, .call = request->number};
+    if (request->state == REQUEST_ENDED || request->number == CORE_NONE) {
         return; /* it was faster */
     }
-    fail_request(request, SP_ERR_CANCELLED, executed, "cancelled by its caller");
-    if (worker != NULL && worker->state == WORKER_READY) {
-        sp__pool_rehome(pool, worker);
-        sp__flow_pull(pool, worker);
-    }
-}
-
-void sp__flow_fail_queue(struct pool *pool, const sp_error *failure)
-{
-    struct link *link;
-    while ((link = pool->queue.first) != NULL) {
-        struct request *request = ITEM(link, struct request, on_queue);
-        sp_error copy = {0};
-        sp__error_copy(&copy, failure);
-        copy.executed = SP_EXECUTED_NO;
-        end_request(request, &copy);
-    }
-}
-
-void sp__flow_end_all(struct pool *pool, const sp_error *failure)
-{
-    sp__flow_fail_queue(pool, failure);
-    for (uint32_t i = 0; i < pool->options.workers; i++) {
-        struct worker *worker = pool->slots[i].worker;
-        while (worker != NULL && worker->in_flight.first != NULL) {
-            struct worker_call *call =
-                ITEM(worker->in_flight.first, struct worker_call, on_worker);
-            struct request *request = ITEM(call, struct request, call);
-            sp_error copy = {0};
-            sp__error_copy(&copy, failure);
-            copy.executed = sp__worker_cancel(call);
-            end_request(request, &copy);
-        }
-    }
+    take_back(request, &event);
+    sp__pool_step(request->pool, &event, NULL);
 }
 
 /* ---- what workers answer ---- */
@@ -509,35 +514,28 @@ static void chunk_came(struct worker_call *call, sp_bytes data, size_t wire_byte
     struct request *request = ITEM(call, struct request, call);
     struct pool *pool = request->pool;
     pool->stats.chunks++;
+    request->chunks++;
+    pool->core.calls[request->number].touched = 1;
     sp_error failure = {0};
     int rc =
         sp__mailbox_put(&request->mailbox, data.data, data.size, wire_bytes, &failure);
     if (rc < 0) {
-        failure.executed = SP_EXECUTED_UNKNOWN;
-        struct worker *worker = call->worker;
+        struct core_event event = {.kind = CORE_CALL_FAILED, .call = request->number};
         (void)sp__worker_cancel(call);
-        end_request(request, &failure);
-        sp__pool_rehome(pool, worker);
+        event.executed = SP_EXECUTED_UNKNOWN;
+        sp__pool_step(pool, &event, &failure);
+        sp_error_clear(&failure);
     } else if (rc == 1) {
         pool->events->on_chunks(pool->owner, request);
     }
 }
 
-/* Not begun, or allowed to be repeated, and still worth it. */
-static int may_repeat(const struct request *request, const sp_error *failure)
+/* By fault of the worker or of the way there, not of the call. */
+static int is_lost(const sp_error *failure)
 {
     int category = sp_error_category(failure->code);
-    if (request->pool->closing || request->result.attempts >= ATTEMPTS_MAX ||
-        (category != SP_CATEGORY_WORKER && category != SP_CATEGORY_WIRE &&
-         failure->code != SP_ERR_GUARD)) {
-        return 0;
-    }
-    if (failure->executed == SP_EXECUTED_NO) {
-        return 1;
-    }
-    int untouched = !request->streaming ||
-                    (request->mailbox.index == 0 && request->mailbox.filling.size == 0);
-    return (request->flags & SP_CALL_IDEMPOTENT) && untouched;
+    return category == SP_CATEGORY_WORKER || category == SP_CATEGORY_WIRE ||
+           failure->code == SP_ERR_GUARD;
 }
 
 static void call_ended(struct worker_call *call, sp_error *failure,
@@ -546,30 +544,23 @@ static void call_ended(struct worker_call *call, sp_error *failure,
     struct request *request = ITEM(call, struct request, call);
     struct pool *pool = request->pool;
     uint64_t now_us = sp__loop_now_us(pool->shop->loop);
+    struct core_event event = {.kind = CORE_CALL_OK, .call = request->number};
     request->result.run_us = now_us > request->sent_us ? now_us - request->sent_us : 0;
-
-    if (failure != NULL && may_repeat(request, failure)) {
-        pool->stats.retried++;
-        enqueue(pool, request, 1);
-    } else if (failure != NULL) {
-        end_request(request, failure);
-    } else {
-        if (request->tool != NULL && !request->streaming) {
-            request->tool->average_us =
-                sp__sched_learn(request->tool->average_us, call->service_us);
+    if (failure != NULL) {
+        if (worker->state == WORKER_DEAD) {
+            /* Its calls come before its death: it must not get them back. */
+            sp__pool_worker_stopping(worker);
         }
-        pool->slots[worker->slot].failures = 0;
-        end_request(request, NULL);
+        event.kind = CORE_CALL_FAILED;
+        event.executed = failure->executed;
+        event.lost = is_lost(failure);
+        event.blamed =
+            worker->state == WORKER_DEAD && sp__pool_died_of_itself(worker, failure);
+        if (event.blamed && pool->options.poison_block_ms > 0) {
+            pool->core.calls[request->number].fingerprint = fingerprint_of(request);
+        }
     }
-    if (worker->state == WORKER_READY) {
-        sp__pool_rehome(pool, worker);
-        sp__flow_pull(pool, worker);
-    }
-}
-
-static void worker_free(struct worker *worker)
-{
-    sp__flow_pull(worker->owner, worker);
+    sp__pool_step(pool, &event, failure);
 }
 
 static const struct worker_events worker_events = {
@@ -578,7 +569,7 @@ static const struct worker_events worker_events = {
     .on_stopping = sp__pool_worker_stopping,
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
-    .on_free = worker_free,
+    .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,
     .on_reply = reply_came,
     .on_chunk = chunk_came,

@@ -5,14 +5,12 @@
 
 #include "pool/pool.h"
 
-/* flow.c */
-extern const struct worker_events *const sp__flow_worker_events;
-void sp__flow_pull(struct pool *pool, struct worker *worker); /* it may take calls */
-void sp__flow_fail_queue(struct pool *pool, const sp_error *failure);
-void sp__flow_end_all(struct pool *pool, const sp_error *failure); /* in flight too */
-
 /* pool.c */
-void sp__pool_rehome(struct pool *pool, struct worker *worker);
+
+/* Tell the core and do what it wants. `failure` (or NULL) may be moved from. */
+void sp__pool_step(struct pool *pool, const struct core_event *event,
+                   sp_error *failure);
+/* What workers tell, for worker_events. */
 void sp__pool_worker_spawned(struct worker *worker);
 void sp__pool_worker_ready(struct worker *worker,
                            const struct proto_announce *announce);
@@ -20,5 +18,17 @@ void sp__pool_worker_stopping(struct worker *worker);
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death);
 void sp__pool_worker_line(struct worker *worker, const char *line);
 void sp__pool_worker_hung(struct worker *worker);
+void sp__pool_worker_free(struct worker *worker);
+/* Its end speaks against what it was doing: nobody asked for it, no outsider did it. */
+int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure);
+void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
+                   uint64_t duration_ms, const char *message);
+
+/* flow.c */
+extern const struct worker_events *const sp__flow_worker_events;
+void sp__flow_send(struct pool *pool, const struct core_action *action);
+void sp__flow_wait(struct pool *pool, const struct core_action *action);
+void sp__flow_end(struct pool *pool, const struct core_action *action);
+void sp__flow_return_unsent(struct pool *pool);
 
 #endif

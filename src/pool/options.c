@@ -16,7 +16,8 @@ enum {
     NAME_MAX_BYTES = 64,
     THREADS_MAX = 1024,
     PIPELINE_MAX = 1024,
-    QUEUE_MAX = 10000000
+    QUEUE_MAX = 10000000,
+    CRASHES_MAX = 1000000
 };
 
 #define DAY_MS (24ull * 3600 * 1000)
@@ -50,6 +51,24 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"request_max_bytes", options->request_max_bytes, 1, GIB, 0},
         {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
         {"affinity", (uint64_t)options->affinity, 0, SP_AFFINITY_STRICT_FAIL_FAST, 0},
+        {"recycle_after_ms", options->recycle_after_ms, 100, 365 * DAY_MS, 1},
+        {"recycle_calls", options->recycle_calls, 1, UINT64_MAX, 1},
+        {"recycle_memory_bytes", options->recycle_memory_bytes, 1u << 20, 1024 * GIB,
+         1},
+        {"recycle_jitter_permille", options->recycle_jitter_permille, 0, 900, 0},
+        {"recycle_surge", options->recycle_surge, 0, WORKERS_MAX, 0},
+        {"drain_timeout_ms", options->drain_timeout_ms, 1, DAY_MS, 1},
+        {"backoff_min_ms", options->backoff_min_ms, 1, DAY_MS, 0},
+        {"backoff_max_ms", options->backoff_max_ms, options->backoff_min_ms, DAY_MS, 0},
+        {"steady_ms", options->steady_ms, 1, DAY_MS, 0},
+        {"crashes_max", options->crashes_max, 1, CRASHES_MAX, 0},
+        {"crash_period_ms", options->crash_period_ms, 1, DAY_MS, 0},
+        {"probe_interval_ms", options->probe_interval_ms, 1, DAY_MS, 0},
+        {"suspect_ms", options->suspect_ms, 0, DAY_MS, 0},
+        {"attempts_max", options->attempts_max, 1, 100, 0},
+        {"retry_budget", options->retry_budget, 1, 1000000, 0},
+        {"poison_deaths", options->poison_deaths, 1, 100, 0},
+        {"poison_block_ms", options->poison_block_ms, 0, DAY_MS, 0},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const struct rule *rule = &rules[i];
@@ -97,6 +116,12 @@ static void fill_u32(uint32_t *value, uint32_t usual)
     *value = *value == 0 ? usual : *value;
 }
 
+/* SP_NONE stands for 0, because 0 stands for the usual. */
+static void fill_u32_or_none(uint32_t *value, uint32_t usual)
+{
+    *value = *value == 0 ? usual : *value == SP_NONE ? 0 : *value;
+}
+
 static void fill_u64(uint64_t *value, uint64_t usual)
 {
     *value = *value == 0 ? usual : *value;
@@ -136,6 +161,25 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     fill_u32(&options.queue_max, 1000);
     fill_u64(&options.request_max_bytes, 128ull << 20);
     fill_u64(&options.response_max_bytes, 128ull << 20);
+
+    fill_u64(&options.recycle_after_ms, SP_UNLIMITED);
+    fill_u64(&options.recycle_calls, SP_UNLIMITED);
+    fill_u64(&options.recycle_memory_bytes, SP_UNLIMITED);
+    fill_u32_or_none(&options.recycle_jitter_permille, 100);
+    fill_u32_or_none(&options.recycle_surge, 1);
+    fill_u64(&options.drain_timeout_ms, 300000);
+    fill_u64(&options.backoff_min_ms, 100);
+    fill_u64(&options.backoff_max_ms, 30000);
+    fill_u64(&options.steady_ms, 10000);
+    fill_u32(&options.crashes_max, options.workers > 5 ? 2 * options.workers : 10);
+    fill_u64(&options.crash_period_ms, 60000);
+    fill_u64(&options.probe_interval_ms, 30000);
+    fill_u32(&options.attempts_max, 3);
+    uint64_t at_once = (uint64_t)options.workers * options.threads;
+    fill_u32(&options.retry_budget, at_once < 3        ? 10
+                                    : at_once > 250000 ? 1000000
+                                                       : 4 * (uint32_t)at_once);
+    fill_u32(&options.poison_deaths, 2);
 
     size_t name_bytes = strlen(options.name);
     if (name_bytes == 0 || name_bytes > NAME_MAX_BYTES) {

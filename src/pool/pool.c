@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool's life: starting workers, replacing dead ones, closing.
+ * The pool's processes: what the core decides about them, done; and what they tell, told
+ * to the core.
  *
- * Normal course: as many workers as configured start at once, in batches when there are
- * many; a worker that dies leaves its slot, and the slot starts another, at once the
- * first time and later and later while it keeps failing. Workers stand on the list of
- * their condition (starting, idle, busy, stopping), so counting them is free.
+ * Normal course: an event goes through sp__pool_step(), which does the actions that come
+ * out in their order. Nothing that is done may step again from inside: a start or a send
+ * that fails is kept and becomes an event of its own when the actions are through, and
+ * what a worker reports while it is being stopped is known to the core already.
  *
- * Failure: a worker that says it can never start (its adapter does not import) fails the
- * pool for good; when no worker is left and the last one failed to start, waiting calls
- * are told why instead of waiting out their time. What becomes of calls is in flow.c.
+ * Failure: the last failed start is kept, for those who wait and for those who ask.
  */
 #include "pool/pool.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,141 +21,262 @@
 #include "base/mem.h"
 #include "pool/flow.h"
 #include "pool/options.h"
-#include "pool/schedule.h"
-
-enum {
-    ALIVE_LONG_ENOUGH_MS = 10000 /* then a death does not count as a failed start */
-};
 
 /* ---- telling ---- */
 
-static void tell(struct pool *pool, int kind, const struct worker *worker,
-                 const struct worker_death *death, uint64_t duration_ms,
-                 const char *message)
+static void tell_event(struct pool *pool, const struct worker *worker, sp_event *event)
 {
-    sp_event event = {
-        .kind = kind,
-        .time_unix_ms = sp__unix_ns() / 1000000u,
-        .pool = pool->name,
-        .exit_status = death != NULL ? death->exit_code : -1,
-        .signal = death != NULL ? death->exit_signal : 0,
-        .duration_ms = duration_ms,
-        .message = message,
-    };
+    event->time_unix_ms = sp__unix_ns() / 1000000u;
+    event->pool = pool->name;
     if (worker != NULL) {
-        event.worker = worker->id;
-        event.slot = worker->slot;
-        event.pid = worker->pid;
+        event->worker = worker->id;
+        event->slot = worker->slot;
+        event->pid = worker->pid;
     }
-    pool->events->on_event(pool->owner, &event);
+    pool->events->on_event(pool->owner, event);
 }
 
-static void rehome(struct worker *worker, struct list *list)
+void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
+                   uint64_t duration_ms, const char *message)
 {
-    sp__list_remove(&worker->on_state);
-    sp__list_append(list, &worker->on_state);
+    sp_event event = {.kind = kind,
+                      .exit_status = -1,
+                      .duration_ms = duration_ms,
+                      .message = message};
+    tell_event(pool, worker, &event);
 }
 
-void sp__pool_rehome(struct pool *pool, struct worker *worker)
+static const char *reason_text(uint64_t reason)
 {
-    switch (worker->state) {
-    case WORKER_STARTING:
-        rehome(worker, &pool->starting);
-        break;
-    case WORKER_READY:
-        rehome(worker, worker->in_flight.length == 0 ? &pool->idle : &pool->busy);
-        break;
-    case WORKER_STOPPING:
-        rehome(worker, &pool->stopping);
-        break;
-    case WORKER_DEAD:
-        sp__list_remove(&worker->on_state);
+    switch ((enum core_reason)reason) {
+    case REASON_AGE:
+        return "its age (recycle.after)";
+    case REASON_CALLS:
+        return "its number of calls (recycle.calls)";
+    case REASON_MEMORY:
+        return "its memory (recycle.memory)";
+    case REASON_ASKED:
+        return "by request";
+    case REASON_SPENT:
+        return "its connection, which has carried all the calls it can number";
+    case REASON_CLOSING:
+        return "the pool is closing";
+    case REASON_NONE:
         break;
     }
+    return "no reason";
 }
 
-/* ---- starting workers ---- */
-
-static void start_some(struct pool *pool);
-
-static void wait_backoff(struct slot *slot)
+static void tell_news(struct pool *pool, const struct core_action *action)
 {
-    struct pool *pool = slot->pool;
-    pool->random = pool->random * 1664525u + 1013904223u;
-    uint64_t delay_ms = sp__sched_backoff_ms(slot->failures, pool->random >> 8);
-    sp__timer_set(pool->shop->loop, &slot->backoff,
-                  sp__loop_now_ms(pool->shop->loop) + delay_ms);
+    char text[256] = "";
+    int kind = SP_EVENT_WARNING;
+    uint64_t duration_ms = 0;
+    const struct worker *worker =
+        action->seat != CORE_NONE ? pool->workers[action->seat] : NULL;
+    unsigned long long value = action->due_ms;
+    switch ((enum core_news)action->what) {
+    case NEWS_READY:
+        kind = SP_EVENT_POOL_READY;
+        (void)snprintf(text, sizeof text, "every worker is ready");
+        break;
+    case NEWS_SATURATED:
+        kind = SP_EVENT_POOL_SATURATED;
+        pool->stats.pool_saturated++;
+        (void)snprintf(text, sizeof text,
+                       "%llu calls already wait in pool %s, its limit (queue.max)",
+                       value, pool->name);
+        break;
+    case NEWS_RECYCLE_BEGUN:
+        kind = SP_EVENT_RECYCLE_STARTED;
+        (void)snprintf(text, sizeof text, "a relief starts: %s", reason_text(value));
+        break;
+    case NEWS_RECYCLED:
+        kind = SP_EVENT_WORKER_RECYCLED;
+        pool->stats.recycled++;
+        (void)snprintf(text, sizeof text, "replaced: %s", reason_text(value));
+        break;
+    case NEWS_RECYCLE_FAILED:
+        kind = SP_EVENT_RECYCLE_FAILED;
+        (void)snprintf(text, sizeof text, "its relief did not start, it stays: %.180s",
+                       pool->last_failure.message);
+        break;
+    case NEWS_RECYCLE_LOOP:
+        kind = SP_EVENT_RECYCLE_LOOP;
+        (void)snprintf(text, sizeof text,
+                       "it has %llu KiB before its first call, recycle.memory is %llu: "
+                       "it is not replaced for that",
+                       value,
+                       (unsigned long long)pool->core.options.recycle_memory_kib);
+        break;
+    case NEWS_BREAKER_OPENED:
+        kind = SP_EVENT_BREAKER_OPENED;
+        duration_ms = pool->options.probe_interval_ms;
+        (void)snprintf(
+            text, sizeof text,
+            "%llu deaths or failed starts: one start per %llu ms from now on", value,
+            (unsigned long long)pool->options.probe_interval_ms);
+        break;
+    case NEWS_BREAKER_PROBED:
+        kind = SP_EVENT_BREAKER_PROBED;
+        (void)snprintf(text, sizeof text, "one worker is started to see");
+        break;
+    case NEWS_BREAKER_CLOSED:
+        kind = SP_EVENT_BREAKER_CLOSED;
+        (void)snprintf(text, sizeof text, "workers start again");
+        break;
+    case NEWS_RETRY:
+        kind = SP_EVENT_CALL_RETRIED;
+        duration_ms = value;
+        (void)snprintf(text, sizeof text, "\"%.100s\" is tried again",
+                       pool->requests[action->call]->tool_name);
+        break;
+    case NEWS_POISON:
+        kind = SP_EVENT_CALL_POISONED;
+        pool->stats.poisoned++;
+        (void)snprintf(text, sizeof text, "\"%.100s\" ended %u workers",
+                       pool->requests[action->call]->tool_name,
+                       pool->options.poison_deaths);
+        break;
+    }
+    sp__pool_tell(pool, kind, worker, duration_ms, text);
 }
 
-static void backoff_over(struct timer *timer, uint64_t now_ms)
+/* ---- doing ---- */
+
+static void note_start_failure(struct pool *pool, const sp_error *failure)
 {
-    struct slot *slot = ITEM(timer, struct slot, backoff);
-    slot->waiting = 1;
-    start_some(slot->pool);
+    sp__error_copy(&pool->last_failure, failure);
 }
 
-static void batch_over(struct timer *timer, uint64_t now_ms)
+static void start_worker(struct pool *pool, uint32_t seat)
 {
-    struct pool *pool = ITEM(timer, struct pool, batch);
-    pool->batch_left = pool->options.startup_batch;
-    start_some(pool);
-}
-
-static void start_slot(struct slot *slot)
-{
-    struct pool *pool = slot->pool;
     char name[80];
     sp_error failure = {0};
-    (void)snprintf(name, sizeof name, "%s/%u", pool->name, slot->index);
-    slot->waiting = 0;
+    (void)snprintf(name, sizeof name, "%s/%u", pool->name, seat);
     int rc = sp__worker_start(pool->shop, &pool->spec, sp__flow_worker_events, pool,
-                              name, slot->index, &slot->worker, &failure);
+                              name, seat, &pool->workers[seat], &failure);
     if (rc < 0) {
-        slot->worker = NULL;
-        slot->failures++;
-        sp_error_move(&pool->last_failure, &failure);
-        tell(pool, SP_EVENT_WARNING, NULL, NULL, 0, pool->last_failure.message);
-        wait_backoff(slot);
+        pool->workers[seat] = NULL;
+        pool->unstarted++;
+        note_start_failure(pool, &failure);
+        sp__pool_tell(pool, SP_EVENT_WARNING, NULL, 0, failure.message);
+        sp_error_clear(&failure);
         return;
     }
     pool->stats.workers_started++;
-    sp__list_append(&pool->starting, &slot->worker->on_state);
 }
 
-/* Start waiting slots, as many as a batch has room for. The next begin when one of these
- * is ready (an event), or when the configured pause is over. */
-static void start_some(struct pool *pool)
+/* 1 when it was the last: the owner may have closed the pool then. */
+static int perform(struct pool *pool, const struct core_action *action)
 {
-    uint64_t delay_ms = pool->options.startup_batch_delay_ms;
-    for (uint32_t i = 0; i < pool->options.workers && !pool->closing; i++) {
-        if (!pool->slots[i].waiting || pool->failed_for_good) {
-            continue;
-        }
-        if (pool->starting.length >= pool->options.startup_batch) {
-            return;
-        }
-        if (delay_ms > 0 && pool->batch_left == 0) {
-            if (pool->batch.node.at == 0) {
-                sp__timer_set(pool->shop->loop, &pool->batch,
-                              sp__loop_now_ms(pool->shop->loop) + delay_ms);
-            }
-            return;
-        }
-        pool->batch_left -= delay_ms > 0;
-        start_slot(&pool->slots[i]);
+    switch (action->kind) {
+    case CORE_DO_START:
+        start_worker(pool, action->seat);
+        break;
+    case CORE_DO_STOP:
+        sp__worker_stop(pool->workers[action->seat], WHY_ASKED);
+        break;
+    case CORE_DO_SEND:
+        sp__flow_send(pool, action);
+        break;
+    case CORE_DO_WAIT:
+        sp__flow_wait(pool, action);
+        break;
+    case CORE_DO_END:
+        sp__flow_end(pool, action);
+        break;
+    case CORE_DO_TELL:
+        tell_news(pool, action);
+        break;
+    case CORE_DO_LOOK:
+        pool->events->on_readiness(pool->owner, pool);
+        break;
+    case CORE_DO_LEAVE:
+        pool->events->on_closed(pool->owner, pool);
+        return 1;
     }
+    return 0;
+}
+
+static void set_tick(struct pool *pool)
+{
+    uint64_t due_ms = pool->core.next_due_ms;
+    if (due_ms == pool->tick_ms) {
+        return;
+    }
+    pool->tick_ms = due_ms;
+    if (due_ms == CORE_NEVER) {
+        sp__timer_stop(pool->shop->loop, &pool->tick);
+    } else {
+        sp__timer_set(pool->shop->loop, &pool->tick, due_ms);
+    }
+}
+
+/* Seats that the core has given a process which never came to be. */
+static void return_unstarted(struct pool *pool)
+{
+    for (uint32_t i = 0; pool->unstarted > 0 && i < pool->core.seats_count; i++) {
+        if (pool->core.seats[i].state == SEAT_STARTING && pool->workers[i] == NULL) {
+            /* Without a guard nothing starts; that says nothing of the workers. */
+            struct core_event event = {.kind = CORE_SPAWN_FAILED,
+                                       .seat = i,
+                                       .crashed = pool->shop->guard != NULL};
+            pool->unstarted--;
+            sp__pool_step(pool, &event, NULL);
+        }
+    }
+}
+
+/* A worker whose connection has given its last number takes no more calls. */
+static void note_spent(struct pool *pool, const struct core_action *action)
+{
+    const struct worker *worker = pool->workers[action->seat];
+    if (worker != NULL && sp__worker_is_spent(worker)) {
+        struct core_event event = {.kind = CORE_SPENT, .seat = action->seat};
+        sp__pool_step(pool, &event, NULL);
+    }
+}
+
+void sp__pool_step(struct pool *pool, const struct core_event *event, sp_error *failure)
+{
+    struct core *core = &pool->core;
+    struct core_action sent = {.kind = CORE_DO_LOOK};
+    pool->failure = failure;
+    sp__core_step(core, event, sp__loop_now_ms(pool->shop->loop));
+    for (uint32_t i = 0; i < core->actions_count; i++) {
+        const struct core_action *action = &core->actions[i];
+        sent = action->kind == CORE_DO_SEND ? *action : sent;
+        if (perform(pool, action)) {
+            return;
+        }
+    }
+    pool->failure = NULL;
+    set_tick(pool);
+    if (sent.kind == CORE_DO_SEND) {
+        note_spent(pool, &sent);
+    }
+    if (pool->unsent.length > 0) {
+        sp__flow_return_unsent(pool);
+    }
+    if (pool->unstarted > 0) {
+        return_unstarted(pool);
+    }
+}
+
+static void tick_due(struct timer *timer, uint64_t now_ms)
+{
+    struct pool *pool = ITEM(timer, struct pool, tick);
+    struct core_event event = {.kind = CORE_TICK};
+    pool->tick_ms = CORE_NEVER;
+    sp__pool_step(pool, &event, NULL);
 }
 
 /* ---- what workers tell ---- */
 
-int sp__pool_is_ready(const struct pool *pool)
-{
-    return pool->idle.length + pool->busy.length == pool->options.workers;
-}
-
 void sp__pool_worker_spawned(struct worker *worker)
 {
-    tell(worker->owner, SP_EVENT_WORKER_SPAWNED, worker, NULL, 0, worker->name);
+    sp__pool_tell(worker->owner, SP_EVENT_WORKER_SPAWNED, worker, 0, worker->name);
 }
 
 void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *announce)
@@ -165,99 +286,82 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
     if (announce != NULL &&
         sp__tools_announce(&pool->tools, (struct proto_announce *)announce, &failure) <
             0) {
-        tell(pool, SP_EVENT_WARNING, worker, NULL, 0, failure.message);
+        sp__pool_tell(pool, SP_EVENT_WARNING, worker, 0, failure.message);
         sp_error_clear(&failure);
     }
-    if (worker->capacity > pool->options.threads) {
-        worker->capacity = pool->options.threads;
-    }
-    sp__pool_rehome(pool, worker);
-    tell(pool, SP_EVENT_WORKER_READY, worker, NULL,
-         worker->ready_ms - worker->spawned_ms, worker->runtime);
-    if (!pool->was_ready && sp__pool_is_ready(pool)) {
-        pool->was_ready = 1;
-        tell(pool, SP_EVENT_POOL_READY, NULL, NULL, 0, "every worker is ready");
-    }
-    pool->events->on_readiness(pool->owner, pool);
-    start_some(pool);
-    sp__flow_pull(pool, worker);
+    sp__pool_tell(pool, SP_EVENT_WORKER_READY, worker,
+                  worker->ready_ms - worker->spawned_ms, worker->runtime);
+    struct core_event event = {
+        .kind = CORE_READY, .seat = worker->slot, .value = worker->capacity};
+    sp__pool_step(pool, &event, NULL);
 }
 
 void sp__pool_worker_stopping(struct worker *worker)
 {
-    sp__pool_rehome(worker->owner, worker);
+    struct pool *pool = worker->owner;
+    struct core_event event = {.kind = CORE_LEAVING, .seat = worker->slot};
+    if (pool->core.seats[worker->slot].state != SEAT_STOPPING) {
+        sp__pool_step(pool, &event, NULL);
+    }
+}
+
+void sp__pool_worker_free(struct worker *worker)
+{
+    struct pool *pool = worker->owner;
+    struct core_event event = {.kind = CORE_FREE_AGAIN, .seat = worker->slot};
+    pool->stuck -= pool->stuck > 0;
+    sp__pool_step(pool, &event, NULL);
 }
 
 void sp__pool_worker_line(struct worker *worker, const char *line)
 {
-    tell(worker->owner, SP_EVENT_WORKER_OUTPUT, worker, NULL, 0, line);
+    sp__pool_tell(worker->owner, SP_EVENT_WORKER_OUTPUT, worker, 0, line);
 }
 
 void sp__pool_worker_hung(struct worker *worker)
 {
-    tell(worker->owner, SP_EVENT_HEALTH_FAILED, worker, NULL,
-         worker->spec->health_interval_ms, "no answer to a PING");
+    sp__pool_tell(worker->owner, SP_EVENT_HEALTH_FAILED, worker,
+                  worker->spec->health_interval_ms, "no answer to a PING");
 }
 
-static void close_if_empty(struct pool *pool)
+int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure)
 {
-    if (pool->closing && pool->starting.length + pool->idle.length + pool->busy.length +
-                                 pool->stopping.length ==
-                             0) {
-        pool->events->on_closed(pool->owner, pool);
-    }
+    return worker->why == WHY_NONE && failure->worker_signal != SIGKILL &&
+           failure->worker_signal != SIGTERM && failure->worker_signal != SIGHUP &&
+           failure->worker_signal != SIGINT;
 }
 
-static int has_nobody(const struct pool *pool)
+static int was_asked(const struct worker_death *death)
 {
-    return pool->starting.length + pool->idle.length + pool->busy.length == 0;
-}
-
-/* Learn from a death that nobody asked for. */
-static void note_failure(struct pool *pool, struct slot *slot,
-                         const struct worker_death *death, uint64_t alive_ms)
-{
-    pool->stats.workers_died++;
-    slot->failures =
-        death->was_ready && alive_ms > ALIVE_LONG_ENOUGH_MS ? 1 : slot->failures + 1;
-    if (!death->was_ready) {
-        sp__error_copy(&pool->last_failure, &death->error);
-    }
-    if (death->permanent) {
-        pool->failed_for_good = 1;
-    }
+    return death->why == WHY_ASKED || death->why == WHY_SPENT;
 }
 
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death)
 {
     struct pool *pool = worker->owner;
-    struct slot *slot = &pool->slots[worker->slot];
-    uint64_t alive_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms;
-    int asked = death->why == WHY_ASKED || death->why == WHY_SPENT;
-
-    sp__list_remove(&worker->on_state);
-    tell(pool, asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED, worker, death,
-         alive_ms, death->error.message);
-    slot->worker = NULL;
-    slot->restarts++;
-    if (!asked) {
-        note_failure(pool, slot, death, alive_ms);
+    int asked = was_asked(death);
+    sp_event event = {
+        .kind = asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED,
+        .exit_status = death->exit_code,
+        .signal = death->exit_signal,
+        .duration_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms,
+        .message = death->error.message,
+    };
+    tell_event(pool, worker, &event);
+    struct core_event dead = {
+        .kind = CORE_DEAD,
+        .seat = worker->slot,
+        .crashed = !asked && death->why != WHY_GUARD,
+        .permanent = !asked && death->permanent,
+        .suspect = !asked && sp__pool_died_of_itself(worker, &death->error),
+    };
+    pool->stats.workers_died += !asked;
+    if (!asked && !death->was_ready) {
+        note_start_failure(pool, &death->error);
     }
+    pool->workers[worker->slot] = NULL;
     sp__worker_free(worker);
-
-    if (pool->closing) {
-        close_if_empty(pool);
-        return;
-    }
-    if (pool->failed_for_good) {
-        pool->events->on_readiness(pool->owner, pool);
-    } else {
-        wait_backoff(slot);
-        start_some(pool);
-    }
-    if (has_nobody(pool) && pool->last_failure.code != 0 && !death->was_ready) {
-        sp__flow_fail_queue(pool, &pool->last_failure);
-    }
+    sp__pool_step(pool, &dead, NULL);
 }
 
 /* ---- life ---- */
@@ -285,15 +389,14 @@ int sp__pool_init(struct pool *pool, const sp_pool_options *options,
                   const char *bridge_path, const struct pool_events *events,
                   void *owner, sp_error *err)
 {
-    *pool = (struct pool){.events = events, .owner = owner};
+    *pool = (struct pool){.events = events, .owner = owner, .tick_ms = CORE_NEVER};
     int rc = sp__pool_options_fill(options, &pool->options, err);
     if (rc < 0) {
         return rc;
     }
     (void)snprintf(pool->name, sizeof pool->name, "%s", pool->options.name);
     sp__tools_init(&pool->tools);
-    pool->slots = sp__calloc(pool->options.workers, sizeof *pool->slots);
-    rc = pool->slots == NULL ? SP_ERR_NOMEM : copy_timeouts(pool, &pool->options);
+    rc = copy_timeouts(pool, &pool->options);
     if (rc < 0) {
         sp__fail(err, rc, "no memory for pool %s", pool->name);
         goto fini;
@@ -312,7 +415,6 @@ int sp__pool_init(struct pool *pool, const sp_pool_options *options,
             goto fini;
         }
     }
-    pool->random = (uint32_t)sp__now_us();
     return SP_OK;
 
 fini:
@@ -326,56 +428,92 @@ void sp__pool_fini(struct pool *pool)
         sp__free((char *)pool->command_timeouts[i].command);
     }
     sp__free(pool->command_timeouts);
-    for (uint32_t i = 0; pool->shop != NULL && i < pool->options.workers; i++) {
-        sp__timer_fini(pool->shop->loop, &pool->slots[i].backoff);
-    }
     if (pool->shop != NULL) {
-        sp__timer_fini(pool->shop->loop, &pool->batch);
+        sp__timer_fini(pool->shop->loop, &pool->tick);
     }
-    sp__free(pool->slots);
+    sp__core_fini(&pool->core);
+    sp__free(pool->workers);
+    sp__free(pool->requests);
     sp__spec_fini(&pool->spec);
     sp__tools_fini(&pool->tools);
     sp_error_clear(&pool->last_failure);
     *pool = (struct pool){0};
 }
 
+static void fill_core_options(const sp_pool_options *given, struct core_options *ret)
+{
+    *ret = (struct core_options){
+        .workers = given->workers,
+        .surge = given->recycle_surge,
+        .threads = given->threads,
+        .pipeline_max = given->pipeline_max,
+        .startup_batch = given->startup_batch,
+        .startup_batch_delay_ms = given->startup_batch_delay_ms,
+        .queue_max = given->queue_max,
+        .affinity = given->affinity,
+        .attempts_max = given->attempts_max,
+        .retry_tokens_max = given->retry_budget,
+        .recycle_after_ms = given->recycle_after_ms,
+        .recycle_calls = given->recycle_calls,
+        .recycle_memory_kib = given->recycle_memory_bytes == SP_UNLIMITED
+                                  ? CORE_NEVER
+                                  : given->recycle_memory_bytes / 1024,
+        .recycle_jitter_permille = given->recycle_jitter_permille,
+        .drain_ms = given->drain_timeout_ms,
+        .backoff_min_ms = given->backoff_min_ms,
+        .backoff_max_ms = given->backoff_max_ms,
+        .steady_ms = given->steady_ms,
+        .crashes_max = given->crashes_max,
+        .crash_period_ms = given->crash_period_ms,
+        .probe_ms = given->probe_interval_ms,
+        .suspect_ms = given->suspect_ms,
+        .poison_deaths = given->poison_deaths,
+        .poison_block_ms = given->poison_block_ms,
+        .seed = sp__now_us(),
+    };
+}
+
 int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err)
 {
     SP__ON_LOOP(shop->loop);
+    struct core_options options;
+    fill_core_options(&pool->options, &options);
     pool->shop = shop;
-    int rc = sp__timer_init(shop->loop, &pool->batch, batch_over);
-    for (uint32_t i = 0; rc == SP_OK && i < pool->options.workers; i++) {
-        pool->slots[i] = (struct slot){.pool = pool, .index = i, .waiting = 1};
-        rc = sp__timer_init(shop->loop, &pool->slots[i].backoff, backoff_over);
+    int rc = sp__timer_init(shop->loop, &pool->tick, tick_due);
+    if (rc == SP_OK) {
+        rc = sp__core_init(&pool->core, &options);
+    }
+    if (rc == SP_OK) {
+        pool->workers = sp__calloc(pool->core.seats_count, sizeof(struct worker *));
+        rc = pool->workers == NULL ? SP_ERR_NOMEM : SP_OK;
     }
     if (rc < 0) {
-        return sp__fail(err, rc, "no memory for the timers of pool %s", pool->name);
+        return sp__fail(err, rc, "no memory for the workers of pool %s", pool->name);
     }
-    pool->batch_left = pool->options.startup_batch;
-    start_some(pool);
+    struct core_event event = {.kind = CORE_START};
+    sp__pool_step(pool, &event, NULL);
     return SP_OK;
 }
 
 void sp__pool_close(struct pool *pool)
 {
-    if (pool->closing) {
-        return;
-    }
-    pool->closing = 1;
-    sp_error closed = {0};
-    sp__fail(&closed, SP_ERR_CLOSED, "pool %s is closing", pool->name);
-    sp__flow_end_all(pool, &closed);
-    sp_error_clear(&closed);
+    struct core_event event = {.kind = CORE_CLOSE};
+    sp__pool_step(pool, &event, NULL);
+}
 
-    sp__timer_stop(pool->shop->loop, &pool->batch);
-    for (uint32_t i = 0; i < pool->options.workers; i++) {
-        struct slot *slot = &pool->slots[i];
-        sp__timer_stop(pool->shop->loop, &slot->backoff);
-        if (slot->worker != NULL) {
-            sp__worker_stop(slot->worker, WHY_ASKED);
+int sp__pool_recycle(struct pool *pool, uint64_t worker_id, sp_error *err)
+{
+    struct core_event event = {.kind = CORE_RECYCLE, .seat = CORE_NONE};
+    if (worker_id != 0) {
+        const struct worker *worker = sp__map_find(&pool->shop->by_id, worker_id);
+        if (worker == NULL || worker->owner != pool) {
+            return sp__fail(err, SP_ERR_NOT_FOUND, "pool %s has no worker %llu",
+                            pool->name, (unsigned long long)worker_id);
         }
+        event.seat = worker->slot;
     }
-    close_if_empty(pool);
+    sp__pool_step(pool, &event, NULL);
+    return SP_OK;
 }
 
 /* ---- asking ---- */
@@ -393,53 +531,68 @@ uint64_t sp__pool_command_timeout(const struct pool *pool, const char *command,
 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret)
 {
+    const struct core *core = &pool->core;
     *ret = pool->stats;
     ret->workers = pool->options.workers;
-    ret->starting = pool->starting.length;
-    ret->available = pool->idle.length;
-    ret->busy = pool->busy.length;
-    ret->backoff = pool->options.workers - pool->starting.length - pool->idle.length -
-                   pool->busy.length - pool->stopping.length;
-    ret->queued = pool->queue.length;
+    ret->starting = core->states[SEAT_STARTING];
+    ret->available = core->idle.length;
+    ret->busy = core->busy.length;
+    ret->draining = core->states[SEAT_DRAINING];
+    ret->backoff = core->states[SEAT_WAITING];
+    ret->breaker = (int)core->breaker;
+    ret->queued = core->queue.length;
     ret->queue_max = pool->options.queue_max;
     (void)snprintf(ret->name, sizeof ret->name, "%s", pool->name);
     (void)snprintf(ret->adapter, sizeof ret->adapter, "%s", pool->spec.describe);
 }
 
-static int public_state(const struct worker *worker)
+static int public_state(const struct core_seat *seat)
 {
-    switch (worker->state) {
-    case WORKER_STARTING:
+    switch (seat->state) {
+    case SEAT_STARTING:
         return SP_WORKER_STARTING;
-    case WORKER_READY:
-        return worker->in_flight.length > 0 ? SP_WORKER_BUSY : SP_WORKER_READY;
-    case WORKER_STOPPING:
-    case WORKER_DEAD:
+    case SEAT_READY:
+        return seat->in_flight > 0 ? SP_WORKER_BUSY : SP_WORKER_READY;
+    case SEAT_DRAINING:
+        return SP_WORKER_DRAINING;
+    case SEAT_STOPPING:
+        return SP_WORKER_STOPPING;
+    case SEAT_WAITING:
+    case SEAT_EMPTY:
         break;
     }
-    return SP_WORKER_STOPPING;
+    return SP_WORKER_BACKOFF;
+}
+
+static void describe_worker(const struct pool *pool, uint32_t seat, sp_worker_info *ret)
+{
+    const struct core_seat *s = &pool->core.seats[seat];
+    const struct worker *worker = pool->workers[seat];
+    *ret = (sp_worker_info){.slot = seat, .state = public_state(s)};
+    ret->restarts = s->starts > 0 ? s->starts - (worker != NULL) : 0;
+    if (worker == NULL) {
+        return;
+    }
+    ret->id = worker->id;
+    ret->pid = worker->pid;
+    ret->in_flight = worker->in_flight.length;
+    ret->calls_total = worker->calls_total;
+    ret->age_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms;
+    ret->ready_ms = worker->ready_ms > 0 ? worker->ready_ms - worker->spawned_ms : 0;
+    (void)snprintf(ret->runtime, sizeof ret->runtime, "%s", worker->runtime);
 }
 
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max)
 {
-    uint64_t now_ms = sp__loop_now_ms(pool->shop->loop);
-    for (uint32_t i = 0; i < pool->options.workers && i < max; i++) {
-        const struct slot *slot = &pool->slots[i];
-        const struct worker *worker = slot->worker;
-        ret[i] = (sp_worker_info){
-            .slot = i, .state = SP_WORKER_BACKOFF, .restarts = slot->restarts};
-        if (worker == NULL) {
-            continue;
+    size_t count = 0;
+    for (uint32_t i = 0; i < pool->core.seats_count; i++) {
+        if (pool->core.seats[i].state == SEAT_EMPTY) {
+            continue; /* a spare place */
         }
-        ret[i].id = worker->id;
-        ret[i].state = public_state(worker);
-        ret[i].pid = worker->pid;
-        ret[i].in_flight = worker->in_flight.length;
-        ret[i].calls_total = worker->calls_total;
-        ret[i].age_ms = now_ms - worker->spawned_ms;
-        ret[i].ready_ms =
-            worker->ready_ms > 0 ? worker->ready_ms - worker->spawned_ms : 0;
-        (void)snprintf(ret[i].runtime, sizeof ret[i].runtime, "%s", worker->runtime);
+        if (count < max) {
+            describe_worker(pool, i, &ret[count]);
+        }
+        count++;
     }
-    return pool->options.workers;
+    return count;
 }

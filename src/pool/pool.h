@@ -4,6 +4,7 @@
 #ifndef SP_POOL_POOL_H
 #define SP_POOL_POOL_H
 
+#include "pool/core.h"
 #include "pool/request.h"
 #include "pool/tools.h"
 #include "snakepit/event.h"
@@ -28,17 +29,11 @@ struct pool_events {
     void (*on_event)(void *owner, const sp_event *event);
 };
 
-/* One place for a worker: processes come and go, the slot stays. */
-struct slot {
-    struct pool *pool;
-    uint32_t index;
-    struct worker *worker; /* NULL: none now */
-    uint32_t restarts;
-    uint32_t failures; /* in a row, without a call that went well between */
-    int waiting;       /* to be started when the batch has room */
-    struct timer backoff;
-};
-
+/*
+ * What the pool owns around its decisions (core.h): processes, messages and timers. What
+ * happens becomes an event of the core; what the core wants is done (pool.c: workers,
+ * flow.c: calls).
+ */
 struct pool {
     /* Set before start, then constant. */
     char name[65];
@@ -54,21 +49,18 @@ struct pool {
 
     /* Loop thread. */
     struct workshop *shop;
-    struct slot *slots;
-    struct list queue;    /* QUEUED requests, the oldest first */
-    uint32_t queue_bound; /* of those, waiting for one certain worker */
-    struct list idle;     /* READY workers without a call; the last used is last */
-    struct list busy;     /* READY workers with calls */
-    struct list starting;
-    struct list stopping;
-    struct timer batch;  /* when the next batch may start */
-    uint32_t batch_left; /* starts left in this batch */
-    int was_ready;       /* every worker was ready once: POOL_READY has been told */
-    int failed_for_good;
-    int closing;
+    struct core core;
+    struct worker **workers;   /* by seat; NULL: no process */
+    struct request **requests; /* by the core's number of the call */
+    uint32_t requests_max;
+    struct timer tick; /* the core's next_due_ms */
+    uint64_t tick_ms;
+    uint32_t stuck;        /* seats that the core takes for stuck */
+    sp_error *failure;     /* of the event being stepped, for what ends by it */
+    struct list unsent;    /* requests whose worker would not take them */
+    uint32_t unstarted;    /* seats whose process could not be started, this step */
     sp_error last_failure; /* of a start; code 0: none */
-    uint32_t random;
-    sp_pool_stats stats; /* the counters of it */
+    sp_pool_stats stats;   /* the counters of it */
 };
 
 /* Any thread, before the loop knows it. Fills in defaults, resolves the executable. */
@@ -88,6 +80,10 @@ void sp__pool_submit(struct pool *pool, struct request *request);
 /* End it with SP_ERR_CANCELLED if it has not ended. */
 void sp__pool_cancel(struct request *request);
 
+/* Replace a worker by a fresh one, or every one (worker_id 0), without a gap. 0, or
+ * SP_ERR_NOT_FOUND. */
+int sp__pool_recycle(struct pool *pool, uint64_t worker_id, sp_error *err);
+
 /* Refuse, end and stop everything; on_closed follows (perhaps from inside). */
 void sp__pool_close(struct pool *pool);
 
@@ -95,7 +91,10 @@ void sp__pool_close(struct pool *pool);
 uint64_t sp__pool_command_timeout(const struct pool *pool, const char *command,
                                   int streaming);
 
-int sp__pool_is_ready(const struct pool *pool); /* every worker is */
+static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is */
+{
+    return sp__core_is_ready(&pool->core);
+}
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);

@@ -46,8 +46,8 @@ struct request {
     void *user_data;
     uint64_t created_us;
     uint64_t deadline_ms;
-    uint64_t queue_deadline_ms; /* at most deadline_ms */
-    uint32_t flags;             /* SP_CALL_ */
+    uint64_t queue_deadline_ms;
+    uint32_t flags; /* SP_CALL_ */
     int streaming;
     const char *tool_name; /* these two point behind the struct */
     const char *session;   /* "" : none */
@@ -56,13 +56,15 @@ struct request {
     struct sp_buffer message;  /* the encoded ExecuteToolRequest */
 
     /* Loop thread. */
-    struct link on_queue;
+    struct link on_queue; /* the pool's list of those no worker would take */
     enum request_state state;
+    uint32_t number; /* the core's, CORE_NONE when it has none */
     struct worker_call call;
     struct timer timer;
     struct tool *tool;  /* what is known of it, or NULL */
     uint64_t preferred; /* the session's worker id, 0: none */
     uint64_t sent_us;
+    uint64_t chunks; /* of its stream that came */
 
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;

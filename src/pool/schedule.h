@@ -16,6 +16,10 @@ enum { SCHED_AHEAD_US = 500 };
 /* What is assumed of a tool that never ran: it fills a worker. */
 enum { SCHED_UNKNOWN_US = SCHED_AHEAD_US };
 
+/* A worker that has less than this to do gets a short call rather than an idle one: what
+ * waking another process costs, twice. */
+enum { SCHED_FILL_US = 100 };
+
 /* A worker as the scheduler sees it. */
 struct sched_worker {
     uint32_t in_flight;
@@ -37,6 +41,12 @@ static inline int sp__sched_has_room(const struct sched_worker *worker,
     return worker->in_flight < pipeline_max &&
            worker->estimate_us + estimate_us <=
                SCHED_AHEAD_US * (uint64_t)worker->capacity;
+}
+
+/* May a call of this length go behind others while there are idle workers? */
+static inline int sp__sched_fills(uint64_t behind_us, uint64_t estimate_us)
+{
+    return behind_us + estimate_us <= SCHED_FILL_US;
 }
 
 /* Is `a` the better place than `b`, when both have room? */
@@ -61,19 +71,19 @@ static inline uint32_t sp__sched_learn(uint32_t average_us, uint64_t measured_us
 
 /*
  * Milliseconds to wait before the n-th start in a row that did not lead to a working
- * worker (n = 1 after the first failure): nothing, then 100 ms doubling to 30 s, with
- * full jitter (`random` is any number).
+ * worker (n = 1 after the first failure): none at first, then up to `min_ms`, doubling to
+ * `max_ms`. The pause is to be a random part of it, so that many pools do not start in
+ * step.
  */
-static inline uint64_t sp__sched_backoff_ms(uint32_t failures, uint32_t random)
+static inline uint64_t sp__sched_backoff_ceiling_ms(uint32_t failures, uint64_t min_ms,
+                                                    uint64_t max_ms)
 {
     if (failures <= 1) {
         return 0;
     }
-    uint64_t ceiling = failures > 10 ? 30000 : 100ull << (failures - 2);
-    if (ceiling > 30000) {
-        ceiling = 30000;
-    }
-    return ceiling / 2 + random % (ceiling / 2 + 1);
+    uint32_t doublings = failures - 2;
+    uint64_t ceiling = doublings > 20 ? max_ms : min_ms << doublings;
+    return ceiling < max_ms ? ceiling : max_ms;
 }
 
 #endif

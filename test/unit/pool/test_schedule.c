@@ -82,18 +82,23 @@ static void a_learnt_average_settles_where_the_calls_are(void **state)
     assert_in_range(average, 30, 60);
 }
 
-static void backing_off_doubles_up_to_half_a_minute(void **state)
+static void backing_off_doubles_up_to_the_longest_pause(void **state)
 {
-    assert_int_equal(sp__sched_backoff_ms(0, 7), 0);
-    assert_int_equal(sp__sched_backoff_ms(1, 7), 0);
+    assert_int_equal(sp__sched_backoff_ceiling_ms(0, 100, 30000), 0);
+    assert_int_equal(sp__sched_backoff_ceiling_ms(1, 100, 30000), 0);
     uint64_t ceiling = 100;
-    for (uint32_t failures = 2; failures < 40; failures++) {
-        for (uint32_t random = 0; random < 70000; random += 997) {
-            uint64_t delay_ms = sp__sched_backoff_ms(failures, random);
-            assert_in_range(delay_ms, ceiling / 2, ceiling);
-        }
+    for (uint32_t failures = 2; failures < 4000; failures++) {
+        assert_int_equal(sp__sched_backoff_ceiling_ms(failures, 100, 30000), ceiling);
         ceiling = ceiling * 2 > 30000 ? 30000 : ceiling * 2;
     }
+}
+
+static void a_little_work_is_filled_up_before_another_worker_is_woken(void **state)
+{
+    assert_true(sp__sched_fills(0, SCHED_FILL_US));
+    assert_true(sp__sched_fills(SCHED_FILL_US - 5, 5));
+    assert_false(sp__sched_fills(SCHED_FILL_US - 5, 6));
+    assert_false(sp__sched_fills(0, SCHED_UNKNOWN_US));
 }
 
 int main(void)
@@ -107,7 +112,8 @@ int main(void)
         TEST(the_shorter_work_is_the_better_place),
         TEST(an_average_follows_slowly_and_believes_a_jump),
         TEST(a_learnt_average_settles_where_the_calls_are),
-        TEST(backing_off_doubles_up_to_half_a_minute),
+        TEST(backing_off_doubles_up_to_the_longest_pause),
+        TEST(a_little_work_is_filled_up_before_another_worker_is_woken),
     };
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
 }
