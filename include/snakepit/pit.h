@@ -123,6 +123,19 @@ SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index);
 SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
                                sp_worker_info *ret_workers, size_t max, sp_error *err);
 
+/*
+ * Replace a worker by a fresh one, or every worker of the pool: the relief starts, and
+ * when it is ready the old one gets no more calls, ends those it has, and is stopped.
+ * Returns at once; SP_EVENT_WORKER_RECYCLED tells of each. A worker that is being
+ * replaced already is left at that.
+ *
+ * pool    NULL for the first
+ * worker  its id, 0 for every one
+ *
+ * Errors: SP_ERR_NO_POOL, SP_ERR_NOT_FOUND (no such worker in the pool). Since: 0.1
+ */
+SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error *err);
+
 typedef void (*sp_tool_cb)(const sp_tool_info *tool, void *user_data);
 
 /*

@@ -222,6 +222,34 @@ SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
     return (int)question.count;
 }
 
+struct recycling {
+    struct pool *pool;
+    sp_id worker;
+    sp_error *err;
+    int rc;
+};
+
+static void do_recycle(void *user, void *arg)
+{
+    struct recycling *recycling = arg;
+    recycling->rc =
+        sp__pool_recycle(recycling->pool, recycling->worker, recycling->err);
+}
+
+SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error *err)
+{
+    struct recycling recycling = {.worker = worker, .err = err};
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    int rc = sp__pit_pool(pit, pool, &recycling.pool, err);
+    if (rc < 0) {
+        return rc;
+    }
+    sp__loop_call(pit->loop, do_recycle, &recycling);
+    return recycling.rc;
+}
+
 SP_API int sp_pool_tools_get(sp_pit *pit, const char *pool, sp_tool_cb cb,
                              void *user_data, sp_error *err)
 {

@@ -111,8 +111,10 @@ static void store(const struct param *param, const struct value *value, void *op
     if (param->offset == 0) {
         return;
     }
-    if (param->kind == KIND_COUNT) {
-        *(uint32_t *)member = (uint32_t)value->number;
+    int is_given = value->shown != NULL; /* not left to the library */
+    if (param->kind == KIND_COUNT || param->kind == KIND_SHARE) {
+        *(uint32_t *)member =
+            is_given && value->number == 0 ? SP_NONE : (uint32_t)value->number;
     } else if (param->kind <= KIND_SIZE) {
         *(uint64_t *)member = value->number;
     } else if (param->kind <= KIND_ADAPTER) {

@@ -41,9 +41,12 @@ void sp__config_tree_free(struct node *node);
 enum config_scope { SCOPE_TOP, SCOPE_POOL };
 
 enum config_kind {
-    KIND_COUNT,
+    KIND_COUNT,     /* 0, where it is in range, becomes SP_NONE in the options */
+    KIND_SHARE,     /* 0.1; held in thousandths, 0 becomes SP_NONE */
+    KIND_COUNT_ANY, /* "never" and "infinite" too, as in those below */
     KIND_DURATION,
-    KIND_DURATION_ANY, /* "never" and "infinite" too */
+    KIND_DURATION_ANY,
+    KIND_SIZE_ANY,
     KIND_SIZE,
     KIND_NAME,    /* letters, digits, '.', '_', '-' */
     KIND_CHOICE,  /* one of `words` */

@@ -131,16 +131,45 @@ static void show_with_unit(uint64_t value, const struct unit *units, char *ret_t
                    (unsigned long long)(value / units[i].factor), units[i].name);
 }
 
+static int is_size(enum config_kind kind)
+{
+    return kind == KIND_SIZE || kind == KIND_SIZE_ANY;
+}
+
+static int can_be_never(enum config_kind kind)
+{
+    return kind == KIND_COUNT_ANY || kind == KIND_DURATION_ANY ||
+           kind == KIND_SIZE_ANY || kind == KIND_DURATIONS;
+}
+
+/* Thousandths without idle zeros: 100 is "0.1". */
+static void show_share(uint64_t value, char *ret_text, size_t max)
+{
+    int digits = value % 1000 == 0 ? 0 : value % 100 == 0 ? 1 : value % 10 == 0 ? 2 : 3;
+    unsigned long long part = value % 1000;
+    for (int i = digits; i < 3; i++) {
+        part /= 10;
+    }
+    if (digits > 0) {
+        (void)snprintf(ret_text, max, "%llu.%0*llu", (unsigned long long)(value / 1000),
+                       digits, part);
+    } else {
+        (void)snprintf(ret_text, max, "%llu", (unsigned long long)(value / 1000));
+    }
+}
+
 void sp__config_number_show(const struct param *param, uint64_t value, char *ret_text,
                             size_t max)
 {
     if (value == SP_UNLIMITED) {
         (void)snprintf(ret_text, max, "never");
-    } else if (param->kind == KIND_COUNT) {
+    } else if (param->kind == KIND_COUNT || param->kind == KIND_COUNT_ANY) {
         (void)snprintf(ret_text, max, "%llu", (unsigned long long)value);
+    } else if (param->kind == KIND_SHARE) {
+        show_share(value, ret_text, max);
     } else {
-        show_with_unit(value, param->kind == KIND_SIZE ? byte_units : time_units,
-                       ret_text, max);
+        show_with_unit(value, is_size(param->kind) ? byte_units : time_units, ret_text,
+                       max);
     }
 }
 
@@ -154,17 +183,38 @@ void sp__config_range_text(const struct param *param, char *ret_text, size_t max
     }
     sp__config_number_show(param, param->min, low, sizeof low);
     sp__config_number_show(param, param->max, high, sizeof high);
-    int can_be_never =
-        param->kind == KIND_DURATION_ANY || param->kind == KIND_DURATIONS;
     (void)snprintf(ret_text, max, "%s..%s%s", low, high,
-                   can_be_never ? " or never" : "");
+                   can_be_never(param->kind) ? " or never" : "");
 }
 
 const char *sp__config_number_name(enum config_kind kind)
 {
-    return kind == KIND_COUNT  ? "a whole number"
-           : kind == KIND_SIZE ? "a size such as 64MiB"
-                               : "a duration such as 30s";
+    return kind == KIND_COUNT || kind == KIND_COUNT_ANY ? "a whole number"
+           : kind == KIND_SHARE                         ? "a share such as 0.1"
+           : is_size(kind)                              ? "a size such as 64MiB"
+                                                        : "a duration such as 30s";
+}
+
+/* The text as a number of the kind. */
+static enum number read_kind(const struct param *param, const struct node *node,
+                             uint64_t *ret_value)
+{
+    const char *rest;
+    const char *text = node->text;
+    if (can_be_never(param->kind) &&
+        (strcmp(text, "never") == 0 || strcmp(text, "infinite") == 0)) {
+        *ret_value = SP_UNLIMITED;
+        return NUMBER_OK;
+    }
+    if (param->kind == KIND_COUNT || param->kind == KIND_COUNT_ANY) {
+        return node->is_plain ? read_count(text, ret_value) : NUMBER_MALFORMED;
+    }
+    if (param->kind == KIND_SHARE) {
+        enum number result = read_decimal(text, ret_value, &rest);
+        return result == NUMBER_OK && *rest != '\0' ? NUMBER_MALFORMED : result;
+    }
+    return is_size(param->kind) ? read_with_unit(text, byte_units, 1, ret_value)
+                                : read_with_unit(text, time_units, 0, ret_value);
 }
 
 int sp__config_number_read(const struct param *param, const struct node *node,
@@ -172,39 +222,29 @@ int sp__config_number_read(const struct param *param, const struct node *node,
                            sp_error *err)
 {
     const char *text = node->text;
-    int is_duration = param->kind != KIND_COUNT && param->kind != KIND_SIZE;
-    enum number result;
+    int is_count = param->kind == KIND_COUNT || param->kind == KIND_COUNT_ANY;
     uint64_t value = 0;
-    if (param->kind == KIND_COUNT) {
-        result = node->is_plain ? read_count(text, &value) : NUMBER_MALFORMED;
-    } else if (param->kind == KIND_SIZE) {
-        result = read_with_unit(text, byte_units, 1, &value);
-    } else if (param->kind != KIND_DURATION &&
-               (strcmp(text, "never") == 0 || strcmp(text, "infinite") == 0)) {
-        *ret_number = SP_UNLIMITED;
-        return 0;
-    } else {
-        result = read_with_unit(text, time_units, 0, &value);
-    }
+    enum number result = read_kind(param, node, &value);
     if (result == NUMBER_NO_UNIT) {
         return sp__config_complain(place, node, err,
                                    "%.40s has no unit; write %.40ss, %.40sms, %.40sm "
                                    "or %.40sh",
                                    text, text, text, text, text);
     }
-    if (param->kind == KIND_COUNT && !node->is_plain) {
+    if (is_count && !node->is_plain) {
         return sp__config_complain(place, node, err,
                                    "expected a whole number, not text in quotes");
     }
     if (result == NUMBER_MALFORMED) {
+        const char *units = is_count || param->kind == KIND_SHARE ? ""
+                            : is_size(param->kind) ? " (units: B, KiB, MiB, GiB)"
+                                                   : " (units: ms, s, m, h)";
         return sp__config_complain(place, node, err, "expected %s, not \"%.60s\"%s",
-                                   sp__config_number_name(param->kind), text,
-                                   is_duration ? " (units: ms, s, m, h)"
-                                   : param->kind == KIND_SIZE
-                                       ? " (units: B, KiB, MiB, GiB)"
-                                       : "");
+                                   sp__config_number_name(param->kind), text, units);
     }
-    if (result != NUMBER_OK || value < param->min || value > param->max) {
+    int is_never = value == SP_UNLIMITED && can_be_never(param->kind);
+    if (result != NUMBER_OK ||
+        (!is_never && (value < param->min || value > param->max))) {
         char range[48];
         sp__config_range_text(param, range, sizeof range);
         return sp__config_complain(place, node, err, "%.40s is out of range %s", text,

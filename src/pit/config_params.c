@@ -97,11 +97,15 @@ static const char *kind_name(enum config_kind kind)
 {
     switch (kind) {
     case KIND_COUNT:
+    case KIND_COUNT_ANY:
         return "count";
+    case KIND_SHARE:
+        return "share";
     case KIND_DURATION:
     case KIND_DURATION_ANY:
         return "duration";
     case KIND_SIZE:
+    case KIND_SIZE_ANY:
         return "size";
     case KIND_NAME:
         return "name";

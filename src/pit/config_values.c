@@ -448,8 +448,11 @@ static const char *wanted(enum config_kind kind)
 {
     switch (kind) {
     case KIND_COUNT:
+    case KIND_SHARE:
+    case KIND_COUNT_ANY:
     case KIND_DURATION:
     case KIND_DURATION_ANY:
+    case KIND_SIZE_ANY:
     case KIND_SIZE:
         return sp__config_number_name(kind);
     case KIND_NAME:
@@ -488,8 +491,11 @@ static enum node_kind kind_of_node(enum config_kind kind)
     case KIND_DURATIONS:
         return NODE_MAP;
     case KIND_COUNT:
+    case KIND_SHARE:
+    case KIND_COUNT_ANY:
     case KIND_DURATION:
     case KIND_DURATION_ANY:
+    case KIND_SIZE_ANY:
     case KIND_SIZE:
     case KIND_NAME:
     case KIND_CHOICE:

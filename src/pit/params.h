@@ -119,6 +119,69 @@
     X(HEALTH_INTERVAL, POOL, "health_interval", DURATION_ANY, 10, 24u * HOUR, "",      \
       "30s", "SNAKEPIT_HEALTH_INTERVAL", pool, health_interval_ms,                     \
       "Time between two health checks of a worker; never switches them off.")          \
+    X(RECYCLE_AFTER, POOL, "recycle.after", DURATION_ANY, 100, 8760u * (uint64_t)HOUR, \
+      "", "never", "SNAKEPIT_RECYCLE_AFTER", pool, recycle_after_ms,                   \
+      "Age at which a worker is replaced by a fresh one, without a gap: the new one "  \
+      "is ready before the old one gets no more calls.")                               \
+    X(RECYCLE_CALLS, POOL, "recycle.calls", COUNT_ANY, 1, 1000000000000, "", "never",  \
+      "SNAKEPIT_RECYCLE_CALLS", pool, recycle_calls,                                   \
+      "Calls after which a worker is replaced.")                                       \
+    X(RECYCLE_MEMORY, POOL, "recycle.memory", SIZE_ANY, 1u * MIB,                      \
+      1024ull * 1024u * MIB, "", "never", "SNAKEPIT_RECYCLE_MEMORY", pool,             \
+      recycle_memory_bytes,                                                            \
+      "Resident memory of a worker and its descendants above which it is replaced. "   \
+      "One that is above it before its first call stays, and an event says so.")       \
+    X(RECYCLE_JITTER, POOL, "recycle.jitter", SHARE, 0, 900, "", "0.1",                \
+      "SNAKEPIT_RECYCLE_JITTER", pool, recycle_jitter_permille,                        \
+      "Share by which age and calls may be reached earlier, at random, so that "       \
+      "workers started together are not replaced together.")                           \
+    X(RECYCLE_SURGE, POOL, "recycle.surge", COUNT, 0, 1000, "", "1",                   \
+      "SNAKEPIT_RECYCLE_SURGE", pool, recycle_surge,                                   \
+      "Workers that may be replaced at the same time, each a process more. With 0 an " \
+      "old one goes before its relief starts.")                                        \
+    X(RECYCLE_DRAIN, POOL, "recycle.drain", DURATION_ANY, 1, 24u * HOUR, "", "5m",     \
+      "SNAKEPIT_RECYCLE_DRAIN", pool, drain_timeout_ms,                                \
+      "Time for the calls of a replaced worker to end.")                               \
+    X(RESTART_BACKOFF, POOL, "restart.backoff", DURATION, 1, 24u * HOUR, "", "100ms",  \
+      "SNAKEPIT_RESTART_BACKOFF", pool, backoff_min_ms,                                \
+      "Longest pause before the second start in a row that failed; it doubles, with "  \
+      "jitter. The first one comes at once.")                                          \
+    X(RESTART_BACKOFF_MAX, POOL, "restart.backoff_max", DURATION, 1, 24u * HOUR, "",   \
+      "30s", "SNAKEPIT_RESTART_BACKOFF_MAX", pool, backoff_max_ms,                     \
+      "Longest pause between two starts of a worker that keeps failing.")              \
+    X(RESTART_STEADY, POOL, "restart.steady", DURATION, 1, 24u * HOUR, "", "10s",      \
+      "SNAKEPIT_RESTART_STEADY", pool, steady_ms,                                      \
+      "A worker that lives as long has started well: failures before it are "          \
+      "forgotten.")                                                                    \
+    X(RESTART_CRASHES, POOL, "restart.crashes", COUNT, 1, 1000000, "", "",             \
+      "SNAKEPIT_RESTART_CRASHES", pool, crashes_max,                                   \
+      "Deaths of workers within `restart.period`; one more opens the breaker. "        \
+      "Without it 10, or two for each worker.")                                        \
+    X(RESTART_PERIOD, POOL, "restart.period", DURATION, 1, 24u * HOUR, "", "1m",       \
+      "SNAKEPIT_RESTART_PERIOD", pool, crash_period_ms,                                \
+      "Time over which deaths are counted.")                                           \
+    X(RESTART_PROBE, POOL, "restart.probe", DURATION, 1, 24u * HOUR, "", "30s",        \
+      "SNAKEPIT_RESTART_PROBE", pool, probe_interval_ms,                               \
+      "While the breaker is open: one start per this time, to see whether it works "   \
+      "again.")                                                                        \
+    X(RESTART_SUSPECT, POOL, "restart.suspect", DURATION, 0, 24u * HOUR, "", "0s",     \
+      "SNAKEPIT_RESTART_SUSPECT", pool, suspect_ms,                                    \
+      "Time in which a place is avoided after its worker crashed, when another one "   \
+      "is free.")                                                                      \
+    X(RETRY_ATTEMPTS, POOL, "retry.attempts", COUNT, 1, 100, "", "3",                  \
+      "SNAKEPIT_RETRY_ATTEMPTS", pool, attempts_max,                                   \
+      "Most attempts of one call, the first included. Calls that have not begun are "  \
+      "sent again by themselves, begun ones only when they are idempotent.")           \
+    X(RETRY_BUDGET, POOL, "retry.budget", COUNT, 1, 1000000, "", "",                   \
+      "SNAKEPIT_RETRY_BUDGET", pool, retry_budget,                                     \
+      "Bounds repetitions of begun calls: half of it at once, and one more for ten "   \
+      "calls that go well. Without it four for each call the pool can run at once.")   \
+    X(RETRY_POISON, POOL, "retry.poison", COUNT, 1, 100, "", "2",                      \
+      "SNAKEPIT_RETRY_POISON", pool, poison_deaths,                                    \
+      "A call that has ended as many workers is given up.")                            \
+    X(RETRY_POISON_BLOCK, POOL, "retry.poison_block", DURATION, 0, 24u * HOUR, "",     \
+      "0s", "SNAKEPIT_RETRY_POISON_BLOCK", pool, poison_block_ms,                      \
+      "Time in which calls with the same tool and arguments are refused after that.")  \
     X(REQUEST_MAX, POOL, "request_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",     \
       "SNAKEPIT_REQUEST_MAX", pool, request_max_bytes,                                 \
       "Largest arguments of a call, as JSON.")                                         \

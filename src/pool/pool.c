@@ -326,9 +326,10 @@ void sp__pool_worker_hung(struct worker *worker)
 
 int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure)
 {
-    return worker->why == WHY_NONE && failure->worker_signal != SIGKILL &&
-           failure->worker_signal != SIGTERM && failure->worker_signal != SIGHUP &&
-           failure->worker_signal != SIGINT;
+    /* Its connection often breaks before its end is told. */
+    return (worker->why == WHY_NONE || worker->why == WHY_LOST) &&
+           failure->worker_signal != SIGKILL && failure->worker_signal != SIGTERM &&
+           failure->worker_signal != SIGHUP && failure->worker_signal != SIGINT;
 }
 
 static int was_asked(const struct worker_death *death)

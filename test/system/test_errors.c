@@ -526,17 +526,6 @@ static void other_calls_that_ran_are_not(void **state)
     assert_int_equal(stats_of(pit).retried, 0);
 }
 
-static void a_call_that_kills_every_worker_is_given_up(void **state)
-{
-    sp_pit *pit = pit_of_probes(1);
-    sp_call_options again = options();
-    again.flags = SP_CALL_IDEMPOTENT;
-    const sp_error *err = call_fails(pit, "end", "[9]", &again, SP_ERR_WORKER_DIED);
-    assert_int_equal(err->attempts, 3);
-    assert_int_equal(err->worker_exit, 9);
-    goes_on(pit);
-}
-
 /* A worker that says that it runs four calls at once gets four, and runs one. When it
  * dies, those behind have not begun, and nobody sees more than a short delay. */
 static void calls_that_had_not_begun_are_sent_again(void **state)
@@ -801,7 +790,6 @@ int main(void)
         TEST(what_a_worker_prints_is_told),
         TEST(an_idempotent_call_is_sent_again),
         TEST(other_calls_that_ran_are_not),
-        TEST(a_call_that_kills_every_worker_is_given_up),
         TEST(calls_that_had_not_begun_are_sent_again),
         TEST(an_adapter_that_does_not_import_fails_with_its_traceback),
         TEST(calls_made_before_the_failure_are_told_too),
