@@ -29,6 +29,13 @@ typedef struct sp_call_options {
     uint64_t timeout_ms; /* queue and run together; 0: the command's, the pool's */
     uint64_t queue_timeout_ms; /* waiting for a worker; 0: the pool's */
     uint32_t flags;            /* SP_CALL_ */
+
+    /* 1..255 bytes of UTF-8, or NULL. The worker sees both. */
+    const char *request_id; /* a name to ask by later, see sp_call_outcome() */
+    const char *dedupe_key; /* the same work is not done twice: a call whose key runs
+                               already ends with that one, and one whose key ran within
+                               the pit's outcome_keep_ms gets its result. A failure that
+                               ran nothing is not remembered. Not for streams */
 } sp_call_options;
 
 /* A result that the caller owns. Zeroed is empty. Release with sp_result_clear(). */
@@ -112,6 +119,37 @@ SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error
  * Thread: any. Since: 0.1
  */
 SP_API int sp_call_cancel(sp_pit *pit, sp_id call, sp_error *err);
+
+/* What became of a call that was given a request_id. */
+enum {
+    SP_OUTCOME_UNKNOWN = 0, /* never seen, or forgotten */
+    SP_OUTCOME_QUEUED = 1,
+    SP_OUTCOME_RUNNING = 2,
+    SP_OUTCOME_DONE = 3,
+    SP_OUTCOME_FAILED = 4
+};
+
+typedef struct sp_outcome {
+    int state;    /* SP_OUTCOME_ */
+    int error;    /* FAILED: SP_ERR_ */
+    int executed; /* SP_EXECUTED_ */
+    uint32_t attempts;
+    sp_id call;
+    uint64_t age_ms; /* since it ended, 0 before */
+    int has_result;  /* DONE: the result was kept, and copied */
+} sp_outcome;
+
+/*
+ * Ask what became of a call, by the request_id it was started with.
+ *
+ * ret_result  the result when it is known (release it), or NULL
+ *
+ * A call that failed is no error of this function: its error's text comes in `err` while
+ * 0 is returned. Errors: SP_ERR_INVAL.
+ * Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_call_outcome(sp_pit *pit, const char *request_id, sp_outcome *ret_outcome,
+                           sp_result *ret_result, sp_error *err);
 
 #ifdef __cplusplus
 }

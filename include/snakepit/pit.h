@@ -34,6 +34,8 @@ typedef struct sp_pit_options {
     const char *bridge_path; /* folder of snakepit_bridge; NULL: likewise */
     sp_event_cb on_event;    /* or NULL */
     void *event_data;
+    uint64_t outcome_keep_ms; /* how calls with a request_id or dedupe_key ended is
+                                 known for as long, default 600 000 */
 } sp_pit_options;
 
 /*

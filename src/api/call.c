@@ -166,6 +166,22 @@ static int fill_request(struct request *request, struct pool *pool,
     return rc;
 }
 
+static int check_identity(const struct call_wish *wish, const sp_call_options *options,
+                          sp_error *err)
+{
+    int rc = SP_OK;
+    if (options->request_id != NULL) {
+        rc = check_name("a request_id", options->request_id, 1, err);
+    }
+    if (rc == SP_OK && options->dedupe_key != NULL) {
+        rc = check_name("a dedupe_key", options->dedupe_key, 1, err);
+        if (rc == SP_OK && wish->streaming) {
+            rc = sp__fail(err, SP_ERR_INVAL, "a dedupe_key is not for streams");
+        }
+    }
+    return rc;
+}
+
 int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
                      struct request **ret_request, sp_error *err)
 {
@@ -182,6 +198,9 @@ int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
         rc = check_name("a session's name", session, 1, err);
     }
     if (rc == SP_OK) {
+        rc = check_identity(wish, &options, err);
+    }
+    if (rc == SP_OK) {
         rc = sp__pit_pool(pit, options.pool, &pool, err);
     }
     if (rc == SP_OK) {
@@ -189,7 +208,11 @@ int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
             sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
     }
     if (rc == SP_OK) {
-        rc = sp__request_new(wish->tool, session != NULL ? session : "", &request, err);
+        struct request_names names = {.tool = wish->tool,
+                                      .session = session,
+                                      .request_id = options.request_id,
+                                      .dedupe_key = options.dedupe_key};
+        rc = sp__request_new(&names, &request, err);
     }
     if (rc < 0) {
         return rc;
@@ -313,6 +336,47 @@ SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error
     }
     (void)sp__latch_wait(&request->done, SP_UNLIMITED);
     return take_ending(request, ret_result, err);
+}
+
+struct outcome_question {
+    const char *request_id;
+    sp_outcome *outcome;
+    sp_result *result;
+    sp_error *failure;
+};
+
+static void answer_outcome(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    struct outcome_question *question = arg;
+    sp__outcomes_find(&pit->outcomes, question->request_id, sp__loop_now_ms(pit->loop),
+                      question->outcome, question->result, question->failure);
+}
+
+SP_API int sp_call_outcome(sp_pit *pit, const char *request_id, sp_outcome *ret_outcome,
+                           sp_result *ret_result, sp_error *err)
+{
+    sp_error failure = {0};
+    sp_result result = {0};
+    if (pit == NULL || request_id == NULL || ret_outcome == NULL) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit, a request_id and a place for the outcome are needed");
+    }
+    struct outcome_question question = {.request_id = request_id,
+                                        .outcome = ret_outcome,
+                                        .result = ret_result != NULL ? &result : NULL,
+                                        .failure = &failure};
+    sp__loop_call(pit->loop, answer_outcome, &question);
+    if (ret_result != NULL) {
+        *ret_result = result;
+    }
+    sp_error_clear(err);
+    if (err != NULL) {
+        sp_error_move(err, &failure);
+    } else {
+        sp_error_clear(&failure);
+    }
+    return SP_OK;
 }
 
 SP_API int sp_call_cancel(sp_pit *pit, sp_id call, sp_error *err)

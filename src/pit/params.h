@@ -37,6 +37,9 @@
       "SNAKEPIT_WORKERS_MAX", pit, workers_max,                                        \
       "Most workers over all pools together. What the pools ask for beyond it is "     \
       "refused with a warning, so that a slip in `size` cannot take a machine down.")  \
+    X(OUTCOMES_KEEP, TOP, "outcomes.keep", DURATION, 1, 24u * HOUR, "", "10m",         \
+      "SNAKEPIT_OUTCOMES_KEEP", pit, outcome_keep_ms,                                  \
+      "How long it is known how a call with a request id or a dedupe key ended.")      \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
     X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "", pool, \

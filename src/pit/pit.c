@@ -25,7 +25,8 @@
 enum {
     GUARD_RETRY_MS = 1000,
     CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
-    WORKERS_MAX = 1000
+    WORKERS_MAX = 1000,
+    OUTCOME_KEEP_MS = 600000
 };
 
 /* ---- what pools tell ---- */
@@ -39,14 +40,32 @@ static void tell_taker(struct sp_pit *pit, struct request *request)
     }
 }
 
-static void request_ended(void *owner, struct request *request)
+static void end_taker(void *user, struct request *request)
 {
-    struct sp_pit *pit = owner;
+    struct sp_pit *pit = user;
     (void)sp__map_take(&pit->requests, request->id);
+    if (request->timer.fire != NULL) {
+        sp__timer_fini(pit->loop, &request->timer);
+    }
+    request->state = REQUEST_ENDED;
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }
     tell_taker(pit, request);
+}
+
+static void request_ended(void *owner, struct request *request)
+{
+    struct sp_pit *pit = owner;
+    struct request *next = NULL;
+    if (request->by_key != NULL || request->by_id != NULL) {
+        next = sp__outcomes_ended(&pit->outcomes, request, sp__loop_now_ms(pit->loop),
+                                  end_taker, pit);
+    }
+    end_taker(pit, request);
+    if (next != NULL) {
+        sp__list_append(&pit->to_submit, &next->on_follow);
+    }
 }
 
 static void chunks_came(void *owner, struct request *request)
@@ -243,9 +262,12 @@ static void wake_takers(struct sp_pit *pit)
     }
 }
 
+static void run_next(struct sp_pit *pit);
+
 static void turn_ended(void *user)
 {
     struct sp_pit *pit = user;
+    run_next(pit);
     /* First the workers, so that they run while callers are being woken. */
     sp__channels_flush(&pit->shop.channels);
     if (pit->guard_watch != NULL) {
@@ -261,28 +283,19 @@ static const struct loop_events loop_events = {.on_turn_end = turn_ended};
 
 /* ---- calls ---- */
 
-static void refuse(struct sp_pit *pit, struct request *request, int code,
+static void refuse(struct sp_pit *pit, struct request *request, int code, int executed,
                    const char *message)
 {
     sp__fail(&request->error, code, "%s", message);
-    request->state = REQUEST_ENDED;
-    if (request->streaming) {
-        sp__mailbox_end(&request->mailbox);
-    }
-    tell_taker(pit, request);
+    request->error.executed = executed;
+    request_ended(pit, request);
 }
 
-static void run_submit(struct command *command, void *user)
+/* To its pool. */
+static void let_go(struct sp_pit *pit, struct request *request)
 {
-    struct request *request = (struct request *)(void *)command;
-    struct sp_pit *pit = user;
-    if (pit->closing) {
-        refuse(pit, request, SP_ERR_CLOSED, "the pit is closing");
-        return;
-    }
-    if (sp__map_put(&pit->requests, request->id, request) < 0) {
-        refuse(pit, request, SP_ERR_NOMEM, "no memory to register a call");
-        return;
+    if (request->timer.fire != NULL) {
+        sp__timer_fini(pit->loop, &request->timer);
     }
     if (request->session_hash != 0 &&
         request->pool->options.affinity != SP_AFFINITY_NONE) {
@@ -291,6 +304,76 @@ static void run_submit(struct command *command, void *user)
             sp__loop_now_ms(pit->loop));
     }
     sp__pool_submit(request->pool, request);
+}
+
+static void follower_due(struct timer *timer, uint64_t now_ms)
+{
+    struct request *request = ITEM(timer, struct request, timer);
+    sp__outcomes_leave(request);
+    refuse(request->pool->owner, request, SP_ERR_TIMEOUT, SP_EXECUTED_UNKNOWN,
+           "the call with the same dedupe_key did not end in time");
+}
+
+/* It waits for the call that has its key, no longer than it would for itself. */
+static void follow(struct sp_pit *pit, struct request *request)
+{
+    request->state = REQUEST_QUEUED;
+    request->number = CORE_NONE;
+    if (sp__timer_init(pit->loop, &request->timer, follower_due) < 0) {
+        sp__outcomes_leave(request);
+        refuse(pit, request, SP_ERR_NOMEM, SP_EXECUTED_NO, "no memory for a deadline");
+    } else if (request->deadline_ms != SP_UNLIMITED) {
+        sp__timer_set(pit->loop, &request->timer, request->deadline_ms);
+    }
+}
+
+static void run_submit(struct command *command, void *user)
+{
+    struct request *request = (struct request *)(void *)command;
+    struct sp_pit *pit = user;
+    if (pit->closing) {
+        refuse(pit, request, SP_ERR_CLOSED, SP_EXECUTED_NO, "the pit is closing");
+        return;
+    }
+    if (sp__map_put(&pit->requests, request->id, request) < 0) {
+        refuse(pit, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
+               "no memory to register a call");
+        return;
+    }
+    int entry = OUTCOME_GO;
+    if (request->dedupe_key[0] != '\0' || request->request_id[0] != '\0') {
+        entry = sp__outcomes_enter(&pit->outcomes, request, sp__loop_now_ms(pit->loop));
+    }
+    if (entry == OUTCOME_GO) {
+        let_go(pit, request);
+    } else if (entry == OUTCOME_FOLLOW) {
+        follow(pit, request);
+    } else if (entry == OUTCOME_DONE) {
+        end_taker(pit, request);
+    } else {
+        refuse(pit, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
+               "no memory to remember a call");
+    }
+}
+
+/* Calls in whose place another one ended without having run. */
+static void run_next(struct sp_pit *pit)
+{
+    struct link *link;
+    while ((link = sp__list_pop(&pit->to_submit)) != NULL) {
+        let_go(pit, ITEM(link, struct request, on_follow));
+    }
+}
+
+static void cancel_request(struct sp_pit *pit, struct request *request)
+{
+    if (request->on_follow.on != NULL) {
+        sp__outcomes_leave(request);
+        refuse(pit, request, SP_ERR_CANCELLED, SP_EXECUTED_UNKNOWN,
+               "cancelled by its caller");
+    } else {
+        sp__pool_cancel(request);
+    }
 }
 
 void sp__pit_submit(struct sp_pit *pit, struct request *request)
@@ -310,7 +393,7 @@ static void run_cancel(struct command *command, void *user)
     struct sp_pit *pit = user;
     struct request *request = sp__map_find(&pit->requests, cancel->call);
     if (request != NULL) {
-        sp__pool_cancel(request);
+        cancel_request(pit, request);
     }
     sp__free(cancel);
 }
@@ -329,7 +412,9 @@ int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err)
 static void run_cancel_request(struct command *command, void *user)
 {
     struct request *request = ITEM(command, struct request, cancel);
-    sp__pool_cancel(request);
+    if (request->state != REQUEST_ENDED) {
+        cancel_request(user, request);
+    }
     sp__request_drop(request);
 }
 
@@ -490,6 +575,8 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     sp__latch_init(&pit->closed);
     pit->on_event = options->on_event;
     pit->event_data = options->event_data;
+    pit->outcomes.keep_ms =
+        options->outcome_keep_ms == 0 ? OUTCOME_KEEP_MS : options->outcome_keep_ms;
     (void)snprintf(pit->instance, sizeof pit->instance, "%s",
                    options->instance != NULL ? options->instance : "default");
 
@@ -577,6 +664,7 @@ static void finish_close(void *user, void *arg)
         sp__pool_fini(&pit->pools[i]);
     }
     sp__affinity_fini(&pit->affinity);
+    sp__outcomes_fini(&pit->outcomes);
     sp__map_fini(&pit->requests);
     sp__workshop_fini(&pit->shop);
 }

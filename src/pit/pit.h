@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "pit/dispatch.h"
+#include "pit/outcome.h"
 #include "pool/pool.h"
 #include "session/affinity.h"
 #include "snakepit/pit.h"
@@ -31,6 +32,8 @@ struct sp_pit {
     struct timer guard_retry; /* a guard could not be opened: try again */
     struct map requests;      /* by id: those that have not ended */
     struct affinity affinity;
+    struct outcomes outcomes;
+    struct list to_submit; /* calls that go in the place of others; at the turn's end */
     struct list ready_waiters;
     struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
     size_t pools_open;

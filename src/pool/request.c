@@ -16,24 +16,42 @@
 #include "base/mem.h"
 #include "pool/pool.h"
 
-int sp__request_new(const char *tool, const char *session, struct request **ret_request,
+/* Put a text behind the others; a missing one is empty. */
+static const char *put_text(char **at, const char *text)
+{
+    const char *begin = *at;
+    size_t bytes = text == NULL ? 0 : strlen(text);
+    if (bytes > 0) {
+        memcpy(*at, text, bytes);
+    }
+    (*at)[bytes] = '\0';
+    *at += bytes + 1;
+    return begin;
+}
+
+static size_t bytes_of(const char *text)
+{
+    return text == NULL ? 1 : strlen(text) + 1;
+}
+
+int sp__request_new(const struct request_names *names, struct request **ret_request,
                     sp_error *err)
 {
-    size_t tool_bytes = strlen(tool) + 1;
-    size_t session_bytes = strlen(session) + 1;
-    struct request *request = sp__malloc(sizeof *request + tool_bytes + session_bytes);
+    struct request *request =
+        sp__malloc(sizeof *request + bytes_of(names->tool) + bytes_of(names->session) +
+                   bytes_of(names->request_id) + bytes_of(names->dedupe_key));
     if (request == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
     memset(request, 0, sizeof *request);
     atomic_init(&request->references, 2);
-    char *text = (char *)(request + 1);
-    memcpy(text, tool, tool_bytes);
-    memcpy(text + tool_bytes, session, session_bytes);
-    request->tool_name = text;
-    request->session = text + tool_bytes;
-    if (session[0] != '\0') {
-        request->session_hash = sp__hash(session, session_bytes - 1);
+    char *at = (char *)(request + 1);
+    request->tool_name = put_text(&at, names->tool);
+    request->session = put_text(&at, names->session);
+    request->request_id = put_text(&at, names->request_id);
+    request->dedupe_key = put_text(&at, names->dedupe_key);
+    if (request->session[0] != '\0') {
+        request->session_hash = sp__hash(request->session, strlen(request->session));
     }
     sp__latch_init(&request->done);
     *ret_request = request;

@@ -16,6 +16,15 @@
 
 struct pool;
 struct tool;
+struct outcome;
+
+/* The texts a call carries; NULL for none. */
+struct request_names {
+    const char *tool;
+    const char *session;
+    const char *request_id;
+    const char *dedupe_key;
+};
 
 /*
  *   NEW ──submitted──▶ QUEUED ──picked──▶ SENT ──answered──────────────▶ ENDED
@@ -49,8 +58,10 @@ struct request {
     uint64_t queue_deadline_ms;
     uint32_t flags; /* SP_CALL_ */
     int streaming;
-    const char *tool_name; /* these two point behind the struct */
-    const char *session;   /* "" : none */
+    const char *tool_name; /* these four point behind the struct */
+    const char *session;   /* "" : none, as for the next two */
+    const char *request_id;
+    const char *dedupe_key;
     uint64_t session_hash;
     const sp_adapter *adapter; /* for `process`, or NULL */
     struct sp_buffer message;  /* the encoded ExecuteToolRequest */
@@ -64,7 +75,10 @@ struct request {
     struct tool *tool;  /* what is known of it, or NULL */
     uint64_t preferred; /* the session's worker id, 0: none */
     uint64_t sent_us;
-    uint64_t chunks; /* of its stream that came */
+    uint64_t chunks;        /* of its stream that came */
+    struct outcome *by_key; /* what is to be known of it afterwards, or NULL */
+    struct outcome *by_id;
+    struct link on_follow; /* it waits for another with the same key */
 
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;
@@ -79,7 +93,7 @@ struct request {
 };
 
 /* A request with its strings; message empty; one reference each for loop and taker. */
-int sp__request_new(const char *tool, const char *session, struct request **ret_request,
+int sp__request_new(const struct request_names *names, struct request **ret_request,
                     sp_error *err) SP_MUST_CHECK;
 
 /* Drop one reference; the last one frees. */

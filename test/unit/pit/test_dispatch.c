@@ -80,7 +80,8 @@ static void begin(struct dispatch *dispatch)
 static struct request *make(int streaming)
 {
     struct request *request;
-    assert_int_equal(sp__request_new("tool", "", &request, NULL), 0);
+    assert_int_equal(
+        sp__request_new(&(struct request_names){.tool = "tool"}, &request, NULL), 0);
     request->taker = TAKER_DISPATCH;
     request->reply_cb = on_reply;
     request->chunk_cb = on_chunk;

@@ -11,7 +11,10 @@
 static struct request *make(const char *session)
 {
     struct request *request = NULL;
-    assert_int_equal(sp__request_new("tool", session, &request, NULL), 0);
+    assert_int_equal(
+        sp__request_new(&(struct request_names){.tool = "tool", .session = session},
+                        &request, NULL),
+        0);
     return request;
 }
 
@@ -20,7 +23,10 @@ static void a_request_keeps_copies_of_its_strings(void **state)
     char tool[] = "tool";
     char session[] = "session";
     struct request *request;
-    assert_int_equal(sp__request_new(tool, session, &request, NULL), 0);
+    assert_int_equal(
+        sp__request_new(&(struct request_names){.tool = tool, .session = session},
+                        &request, NULL),
+        0);
     memset(tool, '#', sizeof tool - 1);
     memset(session, '#', sizeof session - 1);
     assert_string_equal(request->tool_name, "tool");
@@ -57,7 +63,9 @@ static void without_memory_there_is_no_request(void **state)
     struct request *request = NULL;
     sp_error err = {0};
     sp__mem_fail_at(1, 0);
-    assert_int_equal(sp__request_new("tool", "", &request, &err), SP_ERR_NOMEM);
+    assert_int_equal(
+        sp__request_new(&(struct request_names){.tool = "tool"}, &request, &err),
+        SP_ERR_NOMEM);
     assert_null(request);
     sp_error_clear(&err);
 }
