@@ -33,6 +33,8 @@ static const char *worker_word(int state)
         return "stopping";
     case SP_WORKER_BACKOFF:
         return "backoff";
+    case SP_WORKER_DRAINING:
+        return "draining";
     default:
         return "unknown";
     }
@@ -138,11 +140,26 @@ static json_t *workers_to_json(sp_pit *pit, const char *pool)
     return list;
 }
 
+static const char *breaker_word(int breaker)
+{
+    return breaker == SP_BREAKER_CLOSED ? "closed"
+           : breaker == SP_BREAKER_OPEN ? "open"
+                                        : "probing";
+}
+
+static json_t *health_to_json(sp_pit *pit)
+{
+    sp_health health = {0};
+    (void)sp_pit_health(pit, 1000, &health, NULL);
+    return need(json_pack("{s:b, s:b, s:b, s:s}", "live", health.live, "started",
+                          health.started, "ready", health.ready, "why", health.why));
+}
+
 static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
 {
     return need(json_pack(
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:o}",
         "name", s->name, "state", state_word(state_of(s)), "adapter", s->adapter,
         "workers", (int)s->workers, "available", (int)s->available, "busy",
         (int)s->busy, "starting", (int)s->starting, "backoff", (int)s->backoff,
@@ -153,7 +170,9 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
         "cancelled", (json_int_t)s->cancelled, "pool_saturated",
         (json_int_t)s->pool_saturated, "chunks", (json_int_t)s->chunks,
         "workers_started", (json_int_t)s->workers_started, "workers_died",
-        (json_int_t)s->workers_died, "retried", (json_int_t)s->retried, "worker_list",
+        (json_int_t)s->workers_died, "retried", (json_int_t)s->retried, "draining",
+        (int)s->draining, "breaker", breaker_word(s->breaker), "recycled",
+        (json_int_t)s->recycled, "poisoned", (json_int_t)s->poisoned, "worker_list",
         workers_to_json(pit, s->name)));
 }
 
@@ -167,9 +186,10 @@ static void print_status_json(const struct opened *opened, int state)
             (void)json_array_append_new(pools, pool_to_json(opened->pit, &stats));
         }
     }
-    json_t *root = need(json_pack("{s:i, s:s, s:s, s:o}", "version", 1, "instance",
-                                  opened->options.instance, "state", state_word(state),
-                                  "pools", pools));
+    json_t *root =
+        need(json_pack("{s:i, s:s, s:s, s:o, s:o}", "version", 1, "instance",
+                       opened->options.instance, "state", state_word(state), "health",
+                       health_to_json(opened->pit), "pools", pools));
     print_json(root);
     json_decref(root);
 }

@@ -103,6 +103,45 @@ SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
 SP_API void sp_pit_close(sp_pit *pit);
 
 /*
+ * Take no more calls (they are refused with SP_ERR_CLOSED) and wait until those there are
+ * have ended. The pit stays open, to be closed; it cannot be opened for calls again.
+ *
+ * Errors: SP_ERR_TIMEOUT (the message counts what is left), SP_ERR_CANCELLED (somebody
+ * called sp_pit_hurry()). Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pit_drain(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
+
+/*
+ * Drain and close, with one time limit over both: what has not ended shortly before it
+ * is cut off, and no process is left after it. The pit is gone in any case.
+ *
+ * Returns 0 when every call ended by itself, else as sp_pit_drain(). Since: 0.1
+ */
+SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
+
+/*
+ * End a drain, shutdown or close that is under way without any more patience: what a
+ * second signal is for. Safe in a signal handler; not after the pit is closed. Since: 0.1
+ */
+SP_API void sp_pit_hurry(sp_pit *pit);
+
+/* What a pit can truthfully say of itself. */
+typedef struct sp_health {
+    int live;      /* its loop answers in time */
+    int started;   /* every pool has been ready once */
+    int ready;     /* every pool has a ready worker and a closed breaker, and calls are
+                    taken */
+    char why[256]; /* what is missing; "" when nothing is */
+} sp_health;
+
+/*
+ * Ask for the health. Answers within timeout_ms also when the loop does not.
+ * Errors: SP_ERR_INVAL, SP_ERR_NOMEM. Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pit_health(sp_pit *pit, uint64_t timeout_ms, sp_health *ret_health,
+                         sp_error *err);
+
+/*
  * Copy the statistics of one pool.
  *
  * pool  NULL for the first

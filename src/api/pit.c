@@ -7,8 +7,11 @@
  */
 #include "snakepit/pit.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/pit.h"
@@ -64,7 +67,7 @@ SP_API int sp_pit_open_string(const char *yaml, sp_pit **ret_pit, sp_error *err)
 SP_API void sp_pit_close(sp_pit *pit)
 {
     if (pit != NULL) {
-        sp__pit_close(pit);
+        sp__pit_close(pit, SP_UNLIMITED);
     }
 }
 
@@ -161,6 +164,102 @@ SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
     }
     return sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant,
                             cancel, pit);
+}
+
+/* ---- shutting down ---- */
+
+enum { CUT_MS = 500 }; /* of a shutdown's time: for what has to be cut off */
+
+SP_API int sp_pit_drain(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
+{
+    size_t left = 0;
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    if (sp__pit_drain(pit, timeout_ms, &left)) {
+        sp_error_clear(err);
+        return SP_OK;
+    }
+    if (atomic_load(&pit->hurried)) {
+        return sp__fail(err, SP_ERR_CANCELLED, "hurried with %zu calls left", left);
+    }
+    return sp__fail(err, SP_ERR_TIMEOUT, "%zu calls had not ended after %llu ms", left,
+                    (unsigned long long)timeout_ms);
+}
+
+SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
+{
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    uint64_t begin_ms = sp__now_ms();
+    uint64_t cut_ms = timeout_ms / 4 < CUT_MS ? timeout_ms / 4 : CUT_MS;
+    int rc = sp_pit_drain(
+        pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - cut_ms, err);
+    uint64_t used_ms = sp__now_ms() - begin_ms;
+    uint64_t left_ms = timeout_ms > used_ms ? timeout_ms - used_ms : 0;
+    sp__pit_close(pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : left_ms);
+    return rc;
+}
+
+SP_API void sp_pit_hurry(sp_pit *pit)
+{
+    if (pit != NULL) {
+        sp__pit_hurry(pit);
+    }
+}
+
+/* ---- health ---- */
+
+/* Asked for on the heap: a loop that does not answer in time may yet answer later. */
+struct checkup {
+    struct command command;
+    struct latch done;
+    atomic_int holders; /* who asked, and the loop */
+    sp_health health;
+};
+
+static void release_checkup(struct checkup *checkup)
+{
+    if (atomic_fetch_sub(&checkup->holders, 1) == 1) {
+        sp__free(checkup);
+    }
+}
+
+static void run_checkup(struct command *command, void *user)
+{
+    struct checkup *checkup = (struct checkup *)(void *)command;
+    sp__pit_describe_health(user, &checkup->health);
+    sp__latch_open(&checkup->done);
+    release_checkup(checkup);
+}
+
+SP_API int sp_pit_health(sp_pit *pit, uint64_t timeout_ms, sp_health *ret_health,
+                         sp_error *err)
+{
+    if (pit == NULL || ret_health == NULL) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the answer are needed");
+    }
+    struct checkup *checkup = sp__calloc(1, sizeof *checkup);
+    if (checkup == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory to ask for the health");
+    }
+    checkup->command.run = run_checkup;
+    sp__latch_init(&checkup->done);
+    atomic_init(&checkup->holders, 2);
+    sp__loop_post(pit->loop, &checkup->command);
+    if (sp__latch_wait(&checkup->done, timeout_ms)) {
+        *ret_health = checkup->health;
+    } else {
+        *ret_health = (sp_health){0};
+        (void)snprintf(ret_health->why, sizeof ret_health->why,
+                       "the loop did not answer within %llu ms",
+                       (unsigned long long)timeout_ms);
+    }
+    release_checkup(checkup);
+    sp_error_clear(err);
+    return SP_OK;
 }
 
 /* ---- asking ---- */

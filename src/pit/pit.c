@@ -277,6 +277,9 @@ static void turn_ended(void *user)
     }
     wake_takers(pit);
     sp__dispatch_publish(&pit->dispatch);
+    if (pit->draining && pit->requests.length == 0) {
+        sp__latch_open(&pit->drained);
+    }
 }
 
 static const struct loop_events loop_events = {.on_turn_end = turn_ended};
@@ -333,6 +336,11 @@ static void run_submit(struct command *command, void *user)
     struct sp_pit *pit = user;
     if (pit->closing) {
         refuse(pit, request, SP_ERR_CLOSED, SP_EXECUTED_NO, "the pit is closing");
+        return;
+    }
+    if (pit->draining) {
+        refuse(pit, request, SP_ERR_CLOSED, SP_EXECUTED_NO,
+               "the pit takes no more calls, it is shutting down");
         return;
     }
     if (sp__map_put(&pit->requests, request->id, request) < 0) {
@@ -572,6 +580,8 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a pit");
     }
     atomic_init(&pit->next_call, 1);
+    atomic_init(&pit->hurried, 0);
+    sp__latch_init(&pit->drained);
     sp__latch_init(&pit->closed);
     pit->on_event = options->on_event;
     pit->event_data = options->event_data;
@@ -611,7 +621,7 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     if (failure.code != 0) {
         rc = failure.code;
         sp_error_move(err, &failure);
-        sp__pit_close(pit);
+        sp__pit_close(pit, SP_UNLIMITED);
         return rc;
     }
     sp_error_clear(err);
@@ -628,6 +638,61 @@ fini_dispatch:
 free_pit:
     sp__free(pit);
     return rc;
+}
+
+/* ---- health ---- */
+
+void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health)
+{
+    sp_health health = {.live = 1, .started = 1, .ready = 1};
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        const struct pool *pool = &pit->pools[i];
+        const struct core *core = &pool->core;
+        health.started = health.started && core->was_ready;
+        if (core->states[SEAT_READY] > 0 && core->breaker == BREAKER_CLOSED) {
+            continue;
+        }
+        health.ready = 0;
+        (void)snprintf(health.why, sizeof health.why, "pool %s %s%s%.120s", pool->name,
+                       core->breaker != BREAKER_CLOSED ? "has an open breaker"
+                                                       : "has no ready worker",
+                       pool->last_failure.code != 0 ? "; last start: " : "",
+                       pool->last_failure.message);
+    }
+    if (pit->draining || pit->closing) {
+        health.ready = 0;
+        (void)snprintf(health.why, sizeof health.why, "it is shutting down");
+    }
+    *ret_health = health;
+}
+
+/* ---- draining ---- */
+
+static void begin_drain(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    pit->draining = 1;
+}
+
+static void count_left(void *user, void *arg)
+{
+    struct sp_pit *pit = user;
+    *(size_t *)arg = pit->requests.length;
+}
+
+int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left)
+{
+    sp__loop_call(pit->loop, begin_drain, NULL);
+    (void)sp__latch_wait(&pit->drained, timeout_ms);
+    sp__loop_call(pit->loop, count_left, ret_left);
+    return *ret_left == 0;
+}
+
+void sp__pit_hurry(struct sp_pit *pit)
+{
+    atomic_store(&pit->hurried, 1);
+    sp__latch_open(&pit->drained);
+    sp__latch_open(&pit->closed);
 }
 
 /* ---- closing ---- */
@@ -678,15 +743,22 @@ static void no_cancel(void *user, struct request *request)
 {
 }
 
-void sp__pit_close(struct sp_pit *pit)
+/* The longest time any pool gives its workers to stop. */
+static uint64_t grace_of(const struct sp_pit *pit)
 {
     uint64_t grace_ms = 0;
     for (size_t i = 0; i < pit->pools_count; i++) {
         uint64_t pool_ms = pit->pools[i].options.shutdown_grace_ms;
         grace_ms = pool_ms > grace_ms ? pool_ms : grace_ms;
     }
+    return grace_ms;
+}
+
+void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
+{
+    uint64_t usual_ms = grace_of(pit) + CLOSE_MARGIN_MS;
     sp__loop_call(pit->loop, begin_close, NULL);
-    (void)sp__latch_wait(&pit->closed, grace_ms + CLOSE_MARGIN_MS);
+    (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
     struct guard *guard = pit->shop.guard;
     sp__loop_call(pit->loop, finish_close, NULL);
     sp__guard_close(guard);

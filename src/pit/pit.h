@@ -24,6 +24,7 @@ struct sp_pit {
 
     /* Any thread. */
     atomic_uint_least64_t next_call;
+    atomic_int hurried;
     struct dispatch dispatch; /* has a lock of its own */
 
     /* Loop thread. */
@@ -38,7 +39,9 @@ struct sp_pit {
     struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
     size_t pools_open;
     int closing;
-    struct latch closed; /* every pool is */
+    int draining;         /* no more calls are taken */
+    struct latch drained; /* and none is left; or there is no more patience */
+    struct latch closed;  /* every pool is; likewise */
 };
 
 /* Who waits for readiness, on its own stack. */
@@ -50,7 +53,16 @@ struct ready_waiter {
 
 int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit,
                 sp_error *err) SP_MUST_CHECK;
-void sp__pit_close(struct sp_pit *pit);
+/* Within wait_ms, SP_UNLIMITED: the pools' grace and a margin. */
+void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms);
+
+/* Any thread: 1 when no call is left, 0 when the time or the patience is over. */
+int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left);
+/* A signal handler too. */
+void sp__pit_hurry(struct sp_pit *pit);
+
+/* Loop thread. */
+void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health);
 
 /* Any thread: the pool of a name (NULL: the first), or SP_ERR_NO_POOL. */
 int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
