@@ -45,9 +45,11 @@ enum option_id {
     OPTION_CHANGED,
     OPTION_CONFIG,
     OPTION_COUNT,
+    OPTION_DEDUPE,
     OPTION_FORCE,
     OPTION_FUNCTION,
     OPTION_HELP,
+    OPTION_IDEMPOTENT,
     OPTION_KEEP_GOING,
     OPTION_LANG,
     OPTION_NAMES,
@@ -94,6 +96,7 @@ struct cli {
     const char *python;
     const char *workers;
     const char *session;
+    const char *dedupe_key;
     const char *lang;
     struct setting sets[SETS_MAX];
     int sets_count;
@@ -101,8 +104,8 @@ struct cli {
     uint64_t count;
     uint32_t parallel;
     enum output output;
-    int binary, changed, force, help, keep_going, names, no_color, show_workers,
-        version;
+    int binary, changed, force, help, idempotent, keep_going, names, no_color,
+        show_workers, version;
 
     int quiet;
     int verbose;

@@ -21,6 +21,8 @@ static const struct option_spec line_options[] = {
     {"session", 's', "ID", OPTION_SESSION, ""},
     {"timeout", 't', "TIME", OPTION_TIMEOUT, ""},
     {"pool", 'p', "NAME", OPTION_POOL, ""},
+    {"idempotent", 0, NULL, OPTION_IDEMPOTENT, ""},
+    {"dedupe-key", 0, "KEY", OPTION_DEDUPE, ""},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 static const struct command line_command = {.name = "run", .options = line_options};

@@ -10,6 +10,8 @@
 
 #define CALL_OPTIONS                                                              \
     {"session", 's', "ID", OPTION_SESSION, "session the call belongs to"},        \
+        {"idempotent", 0, NULL, OPTION_IDEMPOTENT,                                \
+         "it may be run again when its worker dies"},                             \
     {                                                                             \
         "timeout", 't', "TIME", OPTION_TIMEOUT, "longest time, such as 30s or 2h" \
     }

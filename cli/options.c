@@ -118,6 +118,9 @@ static int store(struct cli *cli, const struct option_spec *spec, char *value)
         break;
     case OPTION_COUNT:
         return parse_number(value, "--count", UINT32_MAX, &cli->count);
+    case OPTION_DEDUPE:
+        cli->dedupe_key = value;
+        break;
     case OPTION_FORCE:
         cli->force = 1;
         break;
@@ -126,6 +129,9 @@ static int store(struct cli *cli, const struct option_spec *spec, char *value)
         break;
     case OPTION_HELP:
         cli->help = 1;
+        break;
+    case OPTION_IDEMPOTENT:
+        cli->idempotent = 1;
         break;
     case OPTION_KEEP_GOING:
         cli->keep_going = 1;

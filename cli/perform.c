@@ -17,7 +17,9 @@ static sp_call_options options_of(const struct cli *cli)
     return (sp_call_options){.size = sizeof(sp_call_options),
                              .pool = cli->pool,
                              .session = cli->session,
-                             .timeout_ms = cli->timeout_ms};
+                             .timeout_ms = cli->timeout_ms,
+                             .dedupe_key = cli->dedupe_key,
+                             .flags = cli->idempotent ? SP_CALL_IDEMPOTENT : 0};
 }
 
 int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,

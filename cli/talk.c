@@ -195,6 +195,12 @@ static const char *executed_word(int executed)
                                         : "unknown";
 }
 
+static const char *stage_word(int stage)
+{
+    static const char *const words[] = {NULL, "queued", "sent", "started", "streaming"};
+    return words[stage];
+}
+
 static const char *category_word(int category)
 {
     static const char *const words[] = {"none", "system", "usage",  "pool",
@@ -219,8 +225,19 @@ json_t *error_to_json(const sp_error *err)
     set_text(error, "message", err->message);
     set_text(error, "category", category_word(sp_error_category(err->code)));
     (void)json_object_set_new(error, "retryable",
-                              json_boolean(sp_error_is_retryable(err->code)));
+                              json_boolean(err->stage != SP_STAGE_NONE
+                                               ? err->retryable
+                                               : sp_error_is_retryable(err->code)));
     set_text(error, "executed", executed_word(err->executed));
+    set_text(error, "stage", stage_word(err->stage));
+    if (err->retry_after_ms > 0) {
+        (void)json_object_set_new(error, "retry_after_ms",
+                                  json_integer((json_int_t)err->retry_after_ms));
+    }
+    if (err->chunks > 0) {
+        (void)json_object_set_new(error, "chunks",
+                                  json_integer((json_int_t)err->chunks));
+    }
     (void)json_object_set_new(error, "attempts", json_integer(err->attempts));
     (void)json_object_set_new(error, "grpc_status", json_integer(err->grpc_status));
     set_text(error, "remote_type", err->remote_type);

@@ -187,3 +187,10 @@ def test_a_missing_script_is_not_found(here):
     done = snakepit("run", "missing", cwd=here)
     assert done.code == 4
     assert snakepit("run", cwd=here).code == 2
+
+
+def test_lines_with_the_same_key_are_one_piece_of_work(here):
+    done = run(here, "pid --dedupe-key k\npid --dedupe-key k --idempotent\npid --dedupe-key l\n")
+    assert done.code == 0
+    first, second, third = done.out.splitlines()
+    assert first == second != third
