@@ -52,6 +52,10 @@ static int check(struct cli *cli)
              "not start",
              workers, options->workers_max);
     }
+    char warning[512];
+    if (sp_config_warning(config, warning, sizeof warning)) {
+        talk("warning: %s", warning);
+    }
     sp_config_free(config);
     return CODE_OK;
 }

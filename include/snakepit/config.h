@@ -52,6 +52,14 @@ SP_API int sp_config_set(sp_config *config, const char *key, const char *value,
 /* The options the configuration stands for, complete. Borrowed from the config. */
 SP_API const sp_pit_options *sp_config_options(sp_config *config);
 
+/*
+ * What is allowed, and yet worth a second look: more memory than the machine has, once
+ * every worker is as large as its limit lets it become and its relief stands beside it.
+ *
+ * Returns 1 with one sentence in ret_text, 0 when there is nothing to say.
+ */
+SP_API int sp_config_warning(sp_config *config, char *ret_text, size_t max);
+
 /* The file that was read, or NULL when the defaults are in force. Borrowed. */
 SP_API const char *sp_config_path(const sp_config *config);
 

@@ -12,6 +12,7 @@
  * which allocates nothing and so cannot fail.
  */
 #include "pit/config.h"
+#include "pit/sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -391,6 +392,18 @@ SP_API void sp_config_free(sp_config *config)
 SP_API const sp_pit_options *sp_config_options(sp_config *config)
 {
     return config != NULL ? &config->options : NULL;
+}
+
+SP_API int sp_config_warning(sp_config *config, char *ret_text, size_t max)
+{
+    struct memory_sum sum = {0};
+    for (size_t i = 0; config != NULL && i < config->pools_count; i++) {
+        const sp_pool_options *pool = &config->pool_options[i];
+        uint32_t surge = pool->recycle_surge == SP_NONE ? 0 : pool->recycle_surge;
+        sp__memory_add(&sum, sp__config_pool_name(config, i), pool->workers, surge,
+                       pool->recycle_memory_bytes);
+    }
+    return sp__memory_warn(&sum, sp__memory_of_machine(), ret_text, max);
 }
 
 SP_API const char *sp_config_path(const sp_config *config)

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/near.h"
+#include "pit/sums.h"
 #include "worker/python.h"
 
 enum {
@@ -520,6 +521,20 @@ static void limit_workers(struct sp_pit *pit, uint32_t workers_max)
     }
 }
 
+static void check_memory(struct sp_pit *pit)
+{
+    struct memory_sum sum = {0};
+    char message[512];
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        const sp_pool_options *pool = &pit->pools[i].options;
+        sp__memory_add(&sum, pit->pools[i].name, pool->workers, pool->recycle_surge,
+                       pool->recycle_memory_bytes);
+    }
+    if (sp__memory_warn(&sum, sp__memory_of_machine(), message, sizeof message)) {
+        warn(pit, message);
+    }
+}
+
 static int init_pools(struct sp_pit *pit, const sp_pit_options *options,
                       const char *bridge_path, sp_error *err)
 {
@@ -613,6 +628,7 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
         goto fini_pools;
     }
     limit_workers(pit, workers_max);
+    check_memory(pit);
     rc = sp__loop_open(&loop_events, pit, &pit->loop, err);
     if (rc < 0) {
         goto fini_pools;

@@ -104,3 +104,14 @@ def test_config_says_what_it_can_do():
     done = snakepit("config", "checks")
     assert done.code == 2
     assert 'did you mean "check"?' in done.err
+
+
+def test_check_adds_up_the_memory_of_old_and_new_workers(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("pools: [{name: a, size: 900, recycle: {memory: 1000GiB}}]\n")
+    done = snakepit("config", "check", str(file))
+    assert done.code == 0
+    assert "warning: workers may grow to" in done.err
+    assert "a: (900 + 1) x 1024000 MiB" in done.err
+    file.write_text("pools: [{name: a, size: 1, recycle: {memory: 1MiB}}]\n")
+    assert snakepit("config", "check", str(file)).err == ""
