@@ -95,15 +95,17 @@ static int fail_guard(sp_error *err, int os_errno, const char *what)
 
 int sp__guard_describe_exit(const struct guard_exit *exit, char *text, size_t max)
 {
-    const char *core = exit->core_dumped ? " (core dumped)" : "";
+    const char *more = exit->core_dumped      ? " (core dumped)"
+                       : exit->oom_killed > 0 ? " (out of memory)"
+                                              : "";
     if (exit->exit_signal == 0) {
         return snprintf(text, max, "exited with status %d", exit->exit_code);
     }
     const char *name = sigabbrev_np(exit->exit_signal);
     if (name == NULL) { /* a real-time signal */
-        return snprintf(text, max, "killed by signal %d%s", exit->exit_signal, core);
+        return snprintf(text, max, "killed by signal %d%s", exit->exit_signal, more);
     }
-    return snprintf(text, max, "killed by SIG%s%s", name, core);
+    return snprintf(text, max, "killed by SIG%s%s", name, more);
 }
 
 static void read_siginfo(const siginfo_t *info, struct guard_exit *ret)
@@ -568,6 +570,7 @@ static void on_exited(struct guard *guard, const struct guard_message *message)
         .exit_code = message->exit_code,
         .exit_signal = message->exit_signal,
         .core_dumped = message->core_dumped,
+        .oom_killed = message->oom_killed,
         .user_us = message->user_us,
         .system_us = message->system_us,
         .rss_max_kib = message->rss_max_kib,

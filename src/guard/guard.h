@@ -27,6 +27,7 @@ struct guard_exit {
     int exit_code;   /* its exit status, or -1 when a signal killed it */
     int exit_signal; /* that signal, or 0 */
     int core_dumped;
+    int oom_killed; /* 1: by the kernel, for memory; 0: not so; -1: nobody counted */
     uint64_t user_us; /* processor time, children it waited for included */
     uint64_t system_us;
     uint64_t rss_max_kib; /* largest resident set */

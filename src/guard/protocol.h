@@ -46,6 +46,10 @@ enum guard_stage {
 /* What keeps grandchildren from surviving. */
 enum guard_level { GUARD_LEVEL_GROUP = 1, GUARD_LEVEL_SUBREAPER = 2 };
 
+/* Whether the kernel killed a worker because memory ran out. Only a control group counts
+ * that, so that a SIGKILL outside of one may be anybody's. */
+enum guard_oom { GUARD_OOM_UNKNOWN = -1, GUARD_OOM_NO = 0, GUARD_OOM_YES = 1 };
+
 struct guard_message {
     uint32_t op;
     uint32_t fds; /* SPAWN: descriptors for the worker */
@@ -65,6 +69,7 @@ struct guard_message {
     int32_t exit_code;   /* CLD_EXITED: its status, else -1 */
     int32_t exit_signal; /* CLD_KILLED, CLD_DUMPED: which, else 0 */
     int32_t core_dumped;
+    int32_t oom_killed; /* GUARD_OOM_ */
     uint64_t user_us;
     uint64_t system_us;
     uint64_t rss_max_kib;

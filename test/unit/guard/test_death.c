@@ -38,6 +38,7 @@ static void cause_of_death_is_told(void **state)
     (void)sp__guard_describe_exit(&host.records[2].exit, text, sizeof text);
     assert_string_equal(text, "killed by SIGSEGV");
     assert_int_equal(host.records[2].exit.exit_code, -1);
+    assert_int_equal(host.records[2].exit.oom_killed, 0);
     (void)sp__guard_describe_exit(&host.records[3].exit, text, sizeof text);
     assert_string_equal(text, "exited with status 0");
     for (size_t i = 0; i < 3; i++) {
@@ -52,6 +53,12 @@ static void exits_are_described_in_words(void **state)
     struct guard_exit exit = {.exit_code = -1, .exit_signal = 11, .core_dumped = 1};
     (void)sp__guard_describe_exit(&exit, text, sizeof text);
     assert_string_equal(text, "killed by SIGSEGV (core dumped)");
+    exit = (struct guard_exit){.exit_code = -1, .exit_signal = 9, .oom_killed = 1};
+    (void)sp__guard_describe_exit(&exit, text, sizeof text);
+    assert_string_equal(text, "killed by SIGKILL (out of memory)");
+    exit.oom_killed = -1;
+    (void)sp__guard_describe_exit(&exit, text, sizeof text);
+    assert_string_equal(text, "killed by SIGKILL");
     exit = (struct guard_exit){.exit_code = -1, .exit_signal = SIGRTMIN + 6};
     (void)sp__guard_describe_exit(&exit, text, sizeof text);
     assert_string_equal(text, "killed by signal 40");
@@ -68,6 +75,7 @@ static void kill_reaches_one_worker_only(void **state)
     assert_int_equal(sp__guard_kill(host.guard, 1, SIGKILL, 0, NULL), SP_OK);
     assert_true(pump(&host.exited, 1));
     assert_int_equal(host.records[1].exit.exit_signal, SIGKILL);
+    assert_true(host.records[1].exit.oom_killed <= 0); /* this was us */
     assert_true(is_alive(other));
     /* A kill of what has ended finds nothing, and is no error. */
     assert_int_equal(sp__guard_kill(host.guard, 1, SIGKILL, 1, NULL), SP_OK);
