@@ -6,8 +6,8 @@
  * sure that nothing of them outlives the host. It is small, static, has one thread and
  * allocates nothing, so that it works when the machine does not.
  *
- * The normal course: the library starts it with two descriptors (protocol.h) and its
- * own process id as the argument. The guard shuts out everything else it inherited,
+ * The normal course: the library starts it with two or three descriptors (protocol.h)
+ * and its own process id as the argument. The guard shuts out everything else it inherited,
  * says that it is ready and polls until something tells it that the host is gone or
  * done: GUARD_STOP or end of file on the control socket, the closing of the host's
  * lifeline, or, should a stray copy of a descriptor hold both open, the host's pidfd
@@ -24,6 +24,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -74,10 +75,14 @@ static void reset_signals(void)
     }
 }
 
-/* Keep the two descriptors, replace 0 to 2 (a guard that held the host's output open
+/* Keep the library's descriptors, replace 0 to 2 (a guard that held the host's output open
  * would keep readers of it waiting), close what an embedding program leaked. */
-static int shut_out(void)
+static int shut_out(int has_lock)
 {
+    int first = has_lock ? GUARD_FDS : GUARD_FD_LOCK; /* of what is not ours */
+    if (has_lock && fcntl(GUARD_FD_LOCK, F_SETFD, FD_CLOEXEC) != 0) {
+        return -1;
+    }
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd < 3; fd++) {
         int from = null >= 0 ? null : GUARD_FD_LIFELINE; /* a chroot may lack it */
@@ -86,12 +91,12 @@ static int shut_out(void)
         }
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
-    if (syscall(SYS_close_range, GUARD_FD_LIFELINE + 1, ~0u, 0) != 0) {
+    if (syscall(SYS_close_range, first, ~0u, 0) != 0) {
         struct rlimit limit;
         int last = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20
                        ? (int)limit.rlim_cur
                        : 1 << 20;
-        for (int fd = GUARD_FD_LIFELINE + 1; fd < last; fd++) {
+        for (int fd = first; fd < last; fd++) {
             (void)close(fd);
         }
     }
@@ -204,7 +209,8 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || !is_called_by_library()) {
+    int has_lock = argc == 3 && strcmp(argv[2], "lock") == 0;
+    if (argc != 2 + has_lock || !is_called_by_library()) {
         static const char text[] = "snakepit-guard is started by libsnakepit, "
                                    "not by hand\n";
         ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
@@ -216,7 +222,7 @@ int main(int argc, char **argv)
     (void)setsid(); /* EPERM: it leads a group already */
     (void)prctl(PR_SET_NAME, "snakepit-guard");
     (void)prctl(PR_SET_DUMPABLE, 0); /* workers of the same user must not trace it */
-    if (shut_out() != 0) {
+    if (shut_out(has_lock) != 0) {
         return 1;
     }
     sp__spawn_init();

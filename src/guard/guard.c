@@ -185,10 +185,10 @@ static int fail_ended(struct guard *guard, const char *when, sp_error *err)
  * close-on-exec, and onto the other one's number would lose that. */
 static int lift(int *fd)
 {
-    if (*fd > GUARD_FD_LIFELINE) {
+    if (*fd >= GUARD_FDS) {
         return 0;
     }
-    int lifted = fcntl(*fd, F_DUPFD_CLOEXEC, GUARD_FD_LIFELINE + 1);
+    int lifted = fcntl(*fd, F_DUPFD_CLOEXEC, GUARD_FDS);
     if (lifted < 0) {
         return errno;
     }
@@ -197,14 +197,16 @@ static int lift(int *fd)
     return 0;
 }
 
-/* Every signal blocked and at its default until the guard has put itself in order; no
- * environment, because it needs none and would keep the host's secrets in memory. */
-static int spawn_guard(const char *path, int control, int lifeline, pid_t *ret_pid)
+/* Every signal blocked and at its default until the guard has put itself in order; the
+ * host's environment is not handed on, because the guard needs none of it and would keep
+ * secrets in memory. */
+static int spawn_guard(const struct guard_options *options, int control, int lifeline,
+                       int lock, pid_t *ret_pid)
 {
     char host[16];
     (void)snprintf(host, sizeof host, "%d", (int)getpid());
-    char *const argv[] = {"snakepit-guard", host, NULL};
-    char *const env[] = {NULL};
+    char *const argv[] = {"snakepit-guard", host, lock >= 0 ? "lock" : NULL, NULL};
+    char *const env[] = {(char *)options->mark, NULL};
     sigset_t all;
     (void)sigfillset(&all);
 
@@ -226,8 +228,11 @@ static int spawn_guard(const char *path, int control, int lifeline, pid_t *ret_p
     if (wrong == 0) {
         wrong = posix_spawn_file_actions_adddup2(&actions, lifeline, GUARD_FD_LIFELINE);
     }
+    if (wrong == 0 && lock >= 0) {
+        wrong = posix_spawn_file_actions_adddup2(&actions, lock, GUARD_FD_LOCK);
+    }
     if (wrong == 0) {
-        wrong = posix_spawn(ret_pid, path, &actions, &attributes, argv, env);
+        wrong = posix_spawn(ret_pid, options->path, &actions, &attributes, argv, env);
     }
     (void)posix_spawnattr_destroy(&attributes);
 destroy_actions:
@@ -236,10 +241,12 @@ destroy_actions:
 }
 
 /* Make the socket pair and the pipe and start the guard on their other ends. */
-static int start(struct guard *guard, const char *path, sp_error *err)
+static int start(struct guard *guard, const struct guard_options *options,
+                 sp_error *err)
 {
     int control[2] = {-1, -1};
     int lifeline[2] = {-1, -1};
+    int lock = -1;
     int wrong = 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 ||
         pipe2(lifeline, O_CLOEXEC) != 0) {
@@ -251,6 +258,10 @@ static int start(struct guard *guard, const char *path, sp_error *err)
     if (wrong == 0) {
         wrong = lift(&lifeline[0]);
     }
+    if (wrong == 0 && options->lock_fd > 0) {
+        lock = fcntl(options->lock_fd, F_DUPFD_CLOEXEC, GUARD_FDS);
+        wrong = lock < 0 ? errno : 0;
+    }
     guard->socket = control[0];
     guard->lifeline = lifeline[1];
     int rc = SP_OK;
@@ -258,9 +269,9 @@ static int start(struct guard *guard, const char *path, sp_error *err)
         rc = sp__fail_errno(err, wrong, "descriptors for the guard");
         goto close_ends;
     }
-    wrong = spawn_guard(path, control[1], lifeline[0], &guard->pid);
+    wrong = spawn_guard(options, control[1], lifeline[0], lock, &guard->pid);
     if (wrong != 0) {
-        rc = fail_guard(err, wrong, path);
+        rc = fail_guard(err, wrong, options->path);
         goto close_ends;
     }
     guard->reaped = 0;
@@ -278,6 +289,7 @@ static int start(struct guard *guard, const char *path, sp_error *err)
 close_ends:
     close_fd(&control[1]);
     close_fd(&lifeline[0]);
+    close_fd(&lock);
     return rc;
 }
 
@@ -306,8 +318,9 @@ static int await_ready(struct guard *guard, sp_error *err)
     }
 }
 
-int sp__guard_open(const char *path, const struct guard_events *events, void *user,
-                   struct guard **ret, sp_error *err)
+int sp__guard_open(const struct guard_options *options,
+                   const struct guard_events *events, void *user, struct guard **ret,
+                   sp_error *err)
 {
     struct guard *guard = sp__calloc(1, sizeof *guard);
     if (guard == NULL) {
@@ -321,7 +334,7 @@ int sp__guard_open(const char *path, const struct guard_events *events, void *us
         .lifeline = -1,
         .reaped = 1, /* until there is one */
     };
-    int rc = start(guard, path, err);
+    int rc = start(guard, options, err);
     if (rc == SP_OK) {
         rc = await_ready(guard, err);
     }

@@ -27,7 +27,7 @@ struct guard_exit {
     int exit_code;   /* its exit status, or -1 when a signal killed it */
     int exit_signal; /* that signal, or 0 */
     int core_dumped;
-    int oom_killed; /* 1: by the kernel, for memory; 0: not so; -1: nobody counted */
+    int oom_killed;   /* 1: by the kernel, for memory; 0: not so; -1: nobody counted */
     uint64_t user_us; /* processor time, children it waited for included */
     uint64_t system_us;
     uint64_t rss_max_kib; /* largest resident set */
@@ -55,14 +55,22 @@ struct guard_command {
     size_t fds_count;        /* at most GUARD_FDS_MAX; the worker has no others */
 };
 
+struct guard_options {
+    const char *path; /* of the program */
+    int lock_fd; /* what the guard keeps open as long as it lives: borrowed, above 2;
+                         0 for nothing */
+    const char *mark; /* "NAME=value", the guard's whole environment; or NULL */
+};
+
 /* Find the program: $SNAKEPIT_GUARD, beside the library or the executable, or where it
  * was installed. SP_ERR_GUARD names the places. */
 int sp__guard_find(char *path, size_t max, sp_error *err) SP_MUST_CHECK;
 
-/* Start the guard at `path` and wait, five seconds at most, until it is ready.
- * `events` and `user` must outlive it. SP_ERR_GUARD, SP_ERR_NOMEM, SP_ERR_SYSTEM. */
-int sp__guard_open(const char *path, const struct guard_events *events, void *user,
-                   struct guard **ret, sp_error *err) SP_MUST_CHECK;
+/* Start a guard and wait, five seconds at most, until it is ready. `events` and `user`
+ * must outlive it. SP_ERR_GUARD, SP_ERR_NOMEM, SP_ERR_SYSTEM. */
+int sp__guard_open(const struct guard_options *options,
+                   const struct guard_events *events, void *user, struct guard **ret,
+                   sp_error *err) SP_MUST_CHECK;
 
 /* Kill and reap every worker and the guard, and release everything. Takes the few
  * milliseconds the kernel needs; up to six seconds when a process cannot die. No event

@@ -14,6 +14,9 @@
 enum {
     GUARD_FD_CONTROL = 3,  /* in the guard: the control socket */
     GUARD_FD_LIFELINE = 4, /* in the guard: a pipe whose other end only the host has */
+    GUARD_FD_LOCK = 5, /* in the guard, when its second argument is "lock": the host's
+                              lock on its instance, held until the guard has ended */
+    GUARD_FDS = 6,     /* the guard's numbers are below */
 
     GUARD_FDS_MAX = 6,         /* descriptors handed to one worker */
     GUARD_STRINGS_MAX = 4096,  /* argv and environment entries together */

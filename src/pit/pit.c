@@ -189,6 +189,12 @@ static int watch_guard(struct sp_pit *pit, sp_error *err)
                           &pit->guard_watch, err);
 }
 
+static int open_guard(struct sp_pit *pit, sp_error *err)
+{
+    struct guard_options options = {.path = pit->guard_path};
+    return sp__guard_open(&options, &guard_events, pit, &pit->shop.guard, err);
+}
+
 /* Pools go on trying to start workers meanwhile, and find out when there is a guard. */
 static void reopen_guard(struct timer *timer, uint64_t now_ms)
 {
@@ -197,8 +203,7 @@ static void reopen_guard(struct timer *timer, uint64_t now_ms)
     if (pit->closing) {
         return;
     }
-    int rc =
-        sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard, &failure);
+    int rc = open_guard(pit, &failure);
     if (rc == SP_OK) {
         rc = watch_guard(pit, &failure);
         if (rc < 0) {
@@ -569,8 +574,7 @@ static void start_pools(void *user, void *arg)
         sp__fail(err, SP_ERR_NOMEM, "no memory for a pit's timer");
         return;
     }
-    if (sp__guard_open(pit->guard_path, &guard_events, pit, &pit->shop.guard, err) <
-        0) {
+    if (open_guard(pit, err) < 0) {
         return;
     }
     if (watch_guard(pit, err) < 0) {

@@ -33,6 +33,7 @@ enum { DEADLINE_MS = 20000 };
 
 char misbehave[4096];
 char guard_path[4096];
+const struct guard_options guard_options = {.path = guard_path};
 struct host host;
 
 static void on_spawned(void *user, uint64_t id, int pid, int pidfd,
@@ -88,7 +89,7 @@ int open_guard(void **state)
     host.fds_before = count_fds();
     host.mem_before = sp__mem_live();
     sp_error err = {0};
-    int rc = sp__guard_open(guard_path, &events, &host, &host.guard, &err);
+    int rc = sp__guard_open(&guard_options, &events, &host, &host.guard, &err);
     if (rc < 0) {
         print_error("%s\n", err.message);
     }

@@ -239,8 +239,8 @@ static void guard_survives_every_signal_but_kill(void **state)
 static void *open_in_thread(void *unused)
 {
     (void)unused;
-    return sp__guard_open(guard_path, &events, &host, &host.guard, NULL) < 0 ? &host
-                                                                             : NULL;
+    return sp__guard_open(&guard_options, &events, &host, &host.guard, NULL) < 0 ? &host
+                                                                                 : NULL;
 }
 
 /* The kernel tells children of the death of the thread that made them. */
@@ -293,7 +293,7 @@ static _Noreturn void be_victim(int tell, int hold)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the test fail */
     memset(&host, 0, sizeof host);
-    if (sp__guard_open(guard_path, &events, &host, &host.guard, NULL) < 0) {
+    if (sp__guard_open(&guard_options, &events, &host, &host.guard, NULL) < 0) {
         _exit(1);
     }
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);

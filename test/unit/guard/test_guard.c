@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening the guard and spawning workers through it: src/guard and guard/ together. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -277,7 +279,8 @@ static void missing_guard_is_an_error(void **state)
     (void)state;
     sp_error err = {0};
     struct guard *guard = NULL;
-    assert_int_equal(sp__guard_open("/nowhere", &events, &host, &guard, &err),
+    struct guard_options options = {.path = "/nowhere"};
+    assert_int_equal(sp__guard_open(&options, &events, &host, &guard, &err),
                      SP_ERR_GUARD);
     /* Valgrind turns the vfork of posix_spawn() into a fork, which cannot tell. */
     assert_true(err.os_errno == ENOENT || strstr(err.message, "status 127") != NULL);
@@ -289,9 +292,56 @@ static void program_that_is_no_guard_is_an_error(void **state)
     (void)state;
     sp_error err = {0};
     struct guard *guard = NULL;
-    assert_int_equal(sp__guard_open("/bin/false", &events, &host, &guard, &err),
+    struct guard_options options = {.path = "/bin/false"};
+    assert_int_equal(sp__guard_open(&options, &events, &host, &guard, &err),
                      SP_ERR_GUARD);
     assert_non_null(strstr(err.message, "exited with status 1"));
+}
+
+/* Whether a process has the lock's file open. */
+static int has_open(int pid, int lock_fd)
+{
+    struct stat lock;
+    struct stat other;
+    char path[300];
+    int found = 0;
+    assert_int_equal(fstat(lock_fd, &lock), 0);
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        (void)snprintf(path, sizeof path, "/proc/%d/fd/%s", pid, entry->d_name);
+        found |= stat(path, &other) == 0 && other.st_ino == lock.st_ino &&
+                 other.st_dev == lock.st_dev;
+    }
+    (void)closedir(dir);
+    return found;
+}
+
+/* The host's lock stays taken until the guard has ended, and no worker has it. */
+static void guard_shares_the_lock_with_nobody(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test-guard-XXXXXX";
+    int lock = mkostemp(path, O_CLOEXEC);
+    int other = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(lock >= 0 && other >= 0);
+    (void)unlink(path);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+    struct guard_options options = guard_options;
+    options.lock_fd = lock;
+    assert_int_equal(
+        sp__guard_open(&options, &events, &host, &host.guard, &(sp_error){0}), 0);
+    (void)close(lock);
+    (void)close(misbehaving(1, "family", NULL));
+    assert_true(pump(&host.answered, 1));
+    assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
+    assert_false(has_open(host.records[1].pid, other));
+    sp__guard_close(host.guard);
+    host.guard = NULL;
+    assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
+    (void)close(other);
 }
 
 static void guard_started_by_hand_explains_itself(void **state)
@@ -326,7 +376,7 @@ static void guard_opens_when_low_descriptors_are_free(void **state)
                 (void)close(fd);
             }
             sp_error err = {0};
-            if (sp__guard_open(guard_path, &events, &host, &host.guard, &err) < 0) {
+            if (sp__guard_open(&guard_options, &events, &host, &host.guard, &err) < 0) {
                 _exit(1);
             }
             const char *const argv[] = {"/bin/true", NULL};
@@ -354,7 +404,7 @@ static void every_failed_allocation_is_survived(void **state)
         assert_true(n < 100);
         struct guard *guard = NULL;
         sp__mem_fail_at(n, 0);
-        rc = sp__guard_open(guard_path, &events, &host, &guard, NULL);
+        rc = sp__guard_open(&guard_options, &events, &host, &guard, NULL);
         if (rc == SP_OK) {
             rc = sp__guard_spawn(guard, 1, &command, NULL);
         }
@@ -403,6 +453,7 @@ int main(int argc, char **argv)
         WITHOUT(missing_guard_is_an_error),
         WITHOUT(program_that_is_no_guard_is_an_error),
         WITHOUT(guard_started_by_hand_explains_itself),
+        WITHOUT(guard_shares_the_lock_with_nobody),
         WITHOUT(guard_opens_when_low_descriptors_are_free),
         WITHOUT(every_failed_allocation_is_survived),
         WITHOUT(guard_is_found_by_its_variable_alone),
