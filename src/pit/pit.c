@@ -6,25 +6,21 @@
  * Stop order, reversed: pools end their calls and stop their workers, the guard is told
  * to end what is left and reaped, the loop thread ends, callbacks that are still due run
  * on the closing thread.
- *
- * A guard that dies takes every worker along (the kernel sees to that); the loop opens a
- * new one and the pools start again.
  */
 #include "pit/pit.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/near.h"
+#include "pit/guarding.h"
 #include "pit/sums.h"
 #include "worker/python.h"
 
 enum {
-    GUARD_RETRY_MS = 1000,
     CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
     WORKERS_MAX = 1000,
     OUTCOME_KEEP_MS = 600000
@@ -127,18 +123,7 @@ static void pool_closed(void *owner, struct pool *pool)
     }
 }
 
-static const struct pool_events pool_events = {
-    .on_ended = request_ended,
-    .on_chunks = chunks_came,
-    .on_assigned = request_assigned,
-    .on_readiness = readiness_changed,
-    .on_closed = pool_closed,
-    .on_event = event_happened,
-};
-
-/* ---- the guard ---- */
-
-static void warn(struct sp_pit *pit, const char *message)
+void sp__pit_warn(struct sp_pit *pit, const char *message)
 {
     sp_event event = {.kind = SP_EVENT_WARNING,
                       .time_unix_ms = sp__unix_ns() / 1000000u,
@@ -148,107 +133,14 @@ static void warn(struct sp_pit *pit, const char *message)
     event_happened(pit, &event);
 }
 
-static void guard_spawned(void *user, uint64_t id, int pid, int pidfd,
-                          const sp_error *failure)
-{
-    struct sp_pit *pit = user;
-    if (pidfd >= 0) {
-        (void)close(pidfd); /* the guard reports the end; nobody here signals by pid */
-    }
-    sp__workshop_on_spawned(&pit->shop, id, pid, failure);
-}
-
-static void guard_exited(void *user, uint64_t id, const struct guard_exit *exit)
-{
-    struct sp_pit *pit = user;
-    sp__workshop_on_exited(&pit->shop, id, exit);
-}
-
-static void guard_lost(void *user, const sp_error *err);
-
-static const struct guard_events guard_events = {
-    .on_spawned = guard_spawned,
-    .on_exited = guard_exited,
-    .on_lost = guard_lost,
+static const struct pool_events pool_events = {
+    .on_ended = request_ended,
+    .on_chunks = chunks_came,
+    .on_assigned = request_assigned,
+    .on_readiness = readiness_changed,
+    .on_closed = pool_closed,
+    .on_event = event_happened,
 };
-
-static void guard_ready(void *user, int events)
-{
-    struct sp_pit *pit = user;
-    if ((events & WATCH_WRITE) && pit->shop.guard != NULL) {
-        sp__guard_on_writable(pit->shop.guard);
-    }
-    if ((events & WATCH_READ) && pit->shop.guard != NULL) {
-        sp__guard_on_readable(pit->shop.guard);
-    }
-}
-
-static int watch_guard(struct sp_pit *pit, sp_error *err)
-{
-    return sp__watch_open(pit->loop, sp__guard_fd(pit->shop.guard), guard_ready, pit,
-                          &pit->guard_watch, err);
-}
-
-static int open_guard(struct sp_pit *pit, sp_error *err)
-{
-    struct guard_options options = {.path = pit->guard_path};
-    return sp__guard_open(&options, &guard_events, pit, &pit->shop.guard, err);
-}
-
-/* Pools go on trying to start workers meanwhile, and find out when there is a guard. */
-static void reopen_guard(struct timer *timer, uint64_t now_ms)
-{
-    struct sp_pit *pit = ITEM(timer, struct sp_pit, guard_retry);
-    sp_error failure = {0};
-    if (pit->closing) {
-        return;
-    }
-    int rc = open_guard(pit, &failure);
-    if (rc == SP_OK) {
-        rc = watch_guard(pit, &failure);
-        if (rc < 0) {
-            sp__guard_close(pit->shop.guard);
-            pit->shop.guard = NULL;
-        }
-    }
-    if (rc < 0) {
-        warn(pit, failure.message);
-        sp__timer_set(pit->loop, timer, now_ms + GUARD_RETRY_MS);
-    }
-    sp_error_clear(&failure);
-}
-
-/* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
- * closed on the next errand. */
-struct guard_funeral {
-    struct command command;
-    struct guard *dead;
-};
-
-static void bury_guard(struct command *command, void *user)
-{
-    struct guard_funeral *funeral = (struct guard_funeral *)(void *)command;
-    struct sp_pit *pit = user;
-    sp__guard_close(funeral->dead);
-    sp__free(funeral);
-    reopen_guard(&pit->guard_retry, sp__loop_now_ms(pit->loop));
-}
-
-static void guard_lost(void *user, const sp_error *err)
-{
-    struct sp_pit *pit = user;
-    struct guard_funeral *funeral = sp__malloc(sizeof *funeral);
-    warn(pit, err->message);
-    sp__watch_close(pit->guard_watch);
-    pit->guard_watch = NULL;
-    if (funeral != NULL) {
-        *funeral = (struct guard_funeral){.command = {.run = bury_guard},
-                                          .dead = pit->shop.guard};
-        sp__loop_post(pit->loop, &funeral->command);
-    }
-    pit->shop.guard = NULL;
-    sp__workshop_on_guard_lost(&pit->shop);
-}
 
 /* ---- the end of a turn ---- */
 
@@ -519,7 +411,7 @@ static void limit_workers(struct sp_pit *pit, uint32_t workers_max)
                 "own interpreter and memory, so raise workers_max only if the "
                 "machine has room",
                 pool->name, wanted, workers_max, most);
-            warn(pit, message);
+            sp__pit_warn(pit, message);
         }
         total += pool->options.workers;
         total = total > workers_max ? workers_max : total;
@@ -536,7 +428,7 @@ static void check_memory(struct sp_pit *pit)
                        pool->recycle_memory_bytes);
     }
     if (sp__memory_warn(&sum, sp__memory_of_machine(), message, sizeof message)) {
-        warn(pit, message);
+        sp__pit_warn(pit, message);
     }
 }
 
@@ -570,14 +462,11 @@ static void start_pools(void *user, void *arg)
     if (sp__workshop_init(&pit->shop, pit->loop, err) < 0) {
         return;
     }
-    if (sp__timer_init(pit->loop, &pit->guard_retry, reopen_guard) < 0) {
+    if (sp__timer_init(pit->loop, &pit->guard_retry, sp__pit_reopen_guard) < 0) {
         sp__fail(err, SP_ERR_NOMEM, "no memory for a pit's timer");
         return;
     }
-    if (open_guard(pit, err) < 0) {
-        return;
-    }
-    if (watch_guard(pit, err) < 0) {
+    if (sp__pit_open_guard(pit, err) < 0) {
         return;
     }
     for (size_t i = 0; i < pit->pools_count; i++) {

@@ -61,6 +61,9 @@ int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left);
 /* A signal handler too. */
 void sp__pit_hurry(struct sp_pit *pit);
 
+/* Loop thread, or before there is one: an event of kind SP_EVENT_WARNING. */
+void sp__pit_warn(struct sp_pit *pit, const char *message);
+
 /* Loop thread. */
 void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health);
 
