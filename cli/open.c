@@ -40,12 +40,15 @@ static int find_pool(const struct cli *cli, const sp_pit_options *options,
         }
         nearest_offer(&nearest, options->pools[i].name);
     }
-    if (nearest.name != NULL) {
-        return complain(CODE_NOT_FOUND, "no pool \"%s\"; did you mean \"%s\"?",
-                        cli->pool, nearest.name);
-    }
-    return complain(CODE_NOT_FOUND, "no pool \"%s\"; the first one is \"%s\"",
-                    cli->pool, options->pools[0].name);
+    sp_error err = {0};
+    (void)sp_error_set(&err, SP_ERR_NO_POOL,
+                       nearest.name != NULL ? "no pool \"%s\"; did you mean \"%s\"?"
+                                            : "no pool \"%s\"; the first one is \"%s\"",
+                       cli->pool,
+                       nearest.name != NULL ? nearest.name : options->pools[0].name);
+    int code = report(&err);
+    sp_error_clear(&err);
+    return code;
 }
 
 static int set(sp_config *config, const char *pool, const char *key, const char *value)

@@ -160,8 +160,8 @@ static void note_exit(struct worker *worker, int status, const struct rusage *us
         .exit_code = signalled ? -1 : WEXITSTATUS(status),
         .exit_signal = signalled ? WTERMSIG(status) : 0,
         .core_dumped = signalled && WCOREDUMP(status),
-        .oom_killed = signalled && WTERMSIG(status) == SIGKILL ? GUARD_OOM_UNKNOWN
-                                                               : GUARD_OOM_NO,
+        .oom_killed =
+            signalled && WTERMSIG(status) == SIGKILL ? GUARD_OOM_UNKNOWN : GUARD_OOM_NO,
         .user_us = to_us(usage->ru_utime),
         .system_us = to_us(usage->ru_stime),
         .rss_max_kib = (uint64_t)usage->ru_maxrss,

@@ -194,7 +194,7 @@ def test_a_remote_error_has_type_and_traceback(here):
     (["-a", "a.py:Nobody"], 3, "Nobody"),
     (["--python", "/nonexistent/python"], 4, "/nonexistent/python"),
     (["--python", "/bin/false"], 3, "exited with status 1"),
-    (["-p", "defaultt"], 4, 'no pool "defaultt"; did you mean "default"?'),
+    (["-p", "defaultt"], 4, 'SP-NO-POOL: no pool "defaultt"; did you mean "default"?'),
     (["--config", "missing.yaml"], 4, "missing.yaml: No such file or directory"),
     (["--set", "pool.sizee=1"], 2, 'did you mean "size"?'),
     (["--set", "nothing"], 2, "expected KEY=VALUE"),
