@@ -45,6 +45,7 @@ enum option_id {
     OPTION_CHANGED,
     OPTION_CONFIG,
     OPTION_COUNT,
+    OPTION_DEATHS,
     OPTION_DEDUPE,
     OPTION_FORCE,
     OPTION_FUNCTION,
@@ -105,7 +106,7 @@ struct cli {
     uint32_t parallel;
     enum output output;
     int binary, changed, force, help, idempotent, keep_going, names, no_color,
-        show_workers, version;
+        show_deaths, show_workers, version;
 
     int quiet;
     int verbose;

@@ -119,6 +119,36 @@ static void print_workers(sp_pit *pit)
     table_free(table);
 }
 
+static void add_death_row(const sp_death *death, void *user_data)
+{
+    struct table *table = user_data;
+    char age[32];
+    table_cell(table, "%s/%u", death->pool, death->slot);
+    table_cell(table, "%d", death->pid);
+    table_cell(table, "%s", sp_death_name(death->why));
+    table_cell(table, "%d", death->exit_status);
+    table_cell(table, "%d", death->signal);
+    table_cell(table, "%s", format_duration(death->age_ms, age, sizeof age));
+    table_cell(table, "%llu", (unsigned long long)death->calls_total);
+    table_cell(table, "%zu", death->calls_count + death->calls_more);
+    table_cell(table, "%s", death->message);
+}
+
+static void print_deaths(sp_pit *pit)
+{
+    static const char *const headings[] = {"WORKER", "PID", "WHY",   "EXIT",
+                                           "SIGNAL", "AGE", "CALLS", "RUNNING",
+                                           "CAUSE",  NULL};
+    struct table *table = table_new(headings);
+    const char *name;
+    for (size_t i = 0; (name = sp_pool_name_at(pit, i)) != NULL; i++) {
+        (void)sp_pool_deaths_get(pit, name, add_death_row, table, NULL);
+    }
+    (void)puts("");
+    table_print(table, "");
+    table_free(table);
+}
+
 /* --- JSON ----------------------------------------------------------------------------- */
 
 static json_t *workers_to_json(sp_pit *pit, const char *pool)
@@ -137,6 +167,58 @@ static json_t *workers_to_json(sp_pit *pit, const char *pool)
         (void)json_array_append_new(list, need(worker));
     }
     free(workers);
+    return list;
+}
+
+static const char *stage_of(int stage)
+{
+    static const char *const words[] = {"", "queued", "sent", "started", "streaming"};
+    return stage >= 0 && stage <= SP_STAGE_STREAMING ? words[stage] : "";
+}
+
+/* Text that may hold a worker's bytes: what is no UTF-8 is left out. */
+static void set_words(json_t *object, const char *key, const char *text)
+{
+    (void)json_object_set_new(object, key, json_string(text));
+}
+
+static json_t *death_calls_to_json(const sp_death *death)
+{
+    json_t *calls = need(json_array());
+    for (size_t i = 0; i < death->calls_count; i++) {
+        const sp_death_call *c = &death->calls[i];
+        json_t *call = need(json_object());
+        set_words(call, "tool", c->tool);
+        set_words(call, "request_id", c->request_id);
+        set_words(call, "stage", stage_of(c->stage));
+        (void)json_object_set_new(call, "run_ms", json_integer((json_int_t)c->run_ms));
+        (void)json_array_append_new(calls, call);
+    }
+    return calls;
+}
+
+static void add_death_json(const sp_death *d, void *user_data)
+{
+    json_t *death = need(json_pack(
+        "{s:I, s:i, s:i, s:i, s:s, s:b, s:i, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:o, s:I}",
+        "time_unix_ms", (json_int_t)d->time_unix_ms, "slot", (int)d->slot, "generation",
+        (int)d->generation, "pid", d->pid, "why", sp_death_name(d->why), "was_ready",
+        d->was_ready, "exit_status", d->exit_status, "signal", d->signal, "core_dumped",
+        d->core_dumped, "oom_killed", d->oom_killed, "user_ms", (json_int_t)d->user_ms,
+        "system_ms", (json_int_t)d->system_ms, "rss_peak_bytes",
+        (json_int_t)d->rss_peak_bytes, "age_ms", (json_int_t)d->age_ms, "ready_ms",
+        (json_int_t)d->ready_ms, "calls_total", (json_int_t)d->calls_total, "calls",
+        death_calls_to_json(d), "calls_more", (json_int_t)d->calls_more));
+    set_words(death, "message", d->message);
+    set_words(death, "last_lines", d->last_lines);
+    (void)json_array_append_new(user_data, death);
+}
+
+static json_t *deaths_to_json(sp_pit *pit, const char *pool)
+{
+    json_t *list = need(json_array());
+    (void)sp_pool_deaths_get(pit, pool, add_death_json, list, NULL);
     return list;
 }
 
@@ -159,7 +241,7 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
 {
     return need(json_pack(
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:o, s:o}",
         "name", s->name, "state", state_word(state_of(s)), "adapter", s->adapter,
         "workers", (int)s->workers, "available", (int)s->available, "busy",
         (int)s->busy, "starting", (int)s->starting, "backoff", (int)s->backoff,
@@ -173,7 +255,7 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
         (json_int_t)s->workers_died, "retried", (json_int_t)s->retried, "draining",
         (int)s->draining, "breaker", breaker_word(s->breaker), "recycled",
         (json_int_t)s->recycled, "poisoned", (json_int_t)s->poisoned, "worker_list",
-        workers_to_json(pit, s->name)));
+        workers_to_json(pit, s->name), "deaths", deaths_to_json(pit, s->name)));
 }
 
 static void print_status_json(const struct opened *opened, int state)
@@ -235,6 +317,9 @@ int cmd_status(struct cli *cli)
             print_pools(opened.pit);
             if (cli->show_workers || cli->output == OUTPUT_WIDE) {
                 print_workers(opened.pit);
+            }
+            if (cli->show_deaths) {
+                print_deaths(opened.pit);
             }
         }
     }

@@ -39,6 +39,7 @@ static const struct option_spec run_options[] = {
 };
 
 static const struct option_spec status_options[] = {
+    {"deaths", 0, NULL, OPTION_DEATHS, "list how the last workers ended"},
     {"workers", 'w', NULL, OPTION_WORKERS, "list the workers too, as -o wide"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
@@ -162,6 +163,7 @@ const struct command commands[] = {
      "Examples:\n"
      "  snakepit status\n"
      "  snakepit status -o wide\n"
+     "  snakepit status --deaths\n"
      "  snakepit status -o json | jq .state\n",
      status_options, cmd_status, ""},
     {"stream", "TOOL [ARGUMENTS]", "call a tool and print its chunks as they come",

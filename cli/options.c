@@ -176,6 +176,9 @@ static int store(struct cli *cli, const struct option_spec *spec, char *value)
     case OPTION_VERSION:
         cli->version = 1;
         break;
+    case OPTION_DEATHS:
+        cli->show_deaths = 1;
+        break;
     case OPTION_WORKERS:
         cli->show_workers = 1;
         break;

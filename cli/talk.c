@@ -253,6 +253,9 @@ json_t *error_to_json(const sp_error *err)
         (void)json_object_set_new(error, "worker_signal",
                                   json_integer(err->worker_signal));
     }
+    if (err->worker_why > 0) {
+        set_text(error, "worker_why", sp_death_name(err->worker_why));
+    }
     set_text(error, "worker_stderr", err->worker_stderr);
     set_text(error, "hint", sp_error_hint(err->code));
     (void)json_object_set_new(error, "exit", json_integer(exit_code_of(err->code)));

@@ -125,6 +125,7 @@ typedef struct sp_error {
     int worker_pid;          /* worker concerned, or 0 */
     int worker_exit;         /* its exit status when it ended by itself, or -1 */
     int worker_signal;       /* the signal that killed it, or 0 */
+    int worker_why;          /* SP_DEATH_ (death.h) when one died, or 0 */
     char *remote_type;       /* class of the remote exception, or NULL; owned */
     char *remote_message;    /* its message, or NULL; owned */
     char *remote_trace;      /* its traceback, or NULL; owned */

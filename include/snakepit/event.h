@@ -10,6 +10,7 @@
 #define SNAKEPIT_EVENT_H
 
 #include "base.h"
+#include "death.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,7 +47,9 @@ typedef struct sp_event {
     int exit_status; /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
     int signal;      /* the signal that ended it, or 0 */
     uint64_t duration_ms;
-    const char *message; /* one line; borrowed until the callback returns */
+    const char *message;   /* one line; borrowed until the callback returns */
+    const sp_death *death; /* WORKER_DIED, WORKER_STOPPED: the certificate, borrowed;
+                              NULL for other events, or without memory for one */
 } sp_event;
 
 typedef void (*sp_event_cb)(const sp_event *event, void *user_data);

@@ -13,6 +13,7 @@
 #define SNAKEPIT_PIT_H
 
 #include "base.h"
+#include "death.h"
 #include "error.h"
 #include "event.h"
 #include "pool.h"
@@ -163,6 +164,18 @@ SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index);
  */
 SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
                                sp_worker_info *ret_workers, size_t max, sp_error *err);
+
+/*
+ * Read the certificates of a pool's last deaths, 32 at most, the oldest first, through a
+ * callback that runs before this returns, on this thread.
+ *
+ * pool  NULL for the first
+ *
+ * Returns how many there were, or SP_ERR_NO_POOL, SP_ERR_INVAL. Thread: any but a
+ * callback. Since: 0.1
+ */
+SP_API int sp_pool_deaths_get(sp_pit *pit, const char *pool, sp_death_cb cb,
+                              void *user_data, sp_error *err);
 
 /*
  * Replace a worker by a fresh one, or every worker of the pool: the relief starts, and

@@ -321,6 +321,37 @@ SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
     return (int)question.count;
 }
 
+struct obituary {
+    struct pool *pool;
+    struct death *deaths[POOL_DEATHS_MAX];
+    size_t count;
+};
+
+static void answer_deaths(void *user, void *arg)
+{
+    struct obituary *obituary = arg;
+    obituary->count = sp__pool_deaths(obituary->pool, obituary->deaths);
+}
+
+SP_API int sp_pool_deaths_get(sp_pit *pit, const char *pool, sp_death_cb cb,
+                              void *user_data, sp_error *err)
+{
+    struct obituary obituary = {0};
+    if (pit == NULL || cb == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and a callback are needed");
+    }
+    int rc = sp__pit_pool(pit, pool, &obituary.pool, err);
+    if (rc < 0) {
+        return rc;
+    }
+    sp__loop_call(pit->loop, answer_deaths, &obituary);
+    for (size_t i = 0; i < obituary.count; i++) {
+        cb(sp__death_facts(obituary.deaths[i]), user_data);
+        sp__death_drop(obituary.deaths[i]);
+    }
+    return (int)obituary.count;
+}
+
 struct recycling {
     struct pool *pool;
     sp_id worker;

@@ -25,8 +25,15 @@
 struct event_node {
     struct link on_events;
     sp_event event;
-    char text[]; /* pool and message */
+    struct death *certificate; /* or NULL */
+    char text[];               /* pool and message */
 };
+
+static void free_event(struct event_node *node)
+{
+    sp__death_drop(node->certificate);
+    sp__free(node);
+}
 
 int sp__dispatch_init(struct dispatch *dispatch, sp_error *err)
 {
@@ -42,7 +49,7 @@ void sp__dispatch_fini(struct dispatch *dispatch)
 {
     struct link *link;
     while ((link = sp__list_pop(&dispatch->events)) != NULL) {
-        sp__free(ITEM(link, struct event_node, on_events));
+        free_event(ITEM(link, struct event_node, on_events));
     }
     size_t at = 0;
     struct request *request;
@@ -98,7 +105,8 @@ void sp__dispatch_publish(struct dispatch *dispatch)
     }
 }
 
-void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event)
+void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
+                        struct death *certificate)
 {
     size_t pool_bytes = strlen(event->pool) + 1;
     size_t message_bytes = strlen(event->message) + 1;
@@ -112,6 +120,8 @@ void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event)
     memcpy(node->text + pool_bytes, event->message, message_bytes);
     node->event.pool = node->text;
     node->event.message = node->text + pool_bytes;
+    node->certificate = sp__death_hold(certificate);
+    node->event.death = certificate != NULL ? sp__death_facts(certificate) : NULL;
 
     struct link *oldest = NULL;
     pthread_mutex_lock(&dispatch->lock);
@@ -123,7 +133,7 @@ void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event)
     signal_fd(dispatch);
     pthread_mutex_unlock(&dispatch->lock);
     if (oldest != NULL) {
-        sp__free(ITEM(oldest, struct event_node, on_events));
+        free_event(ITEM(oldest, struct event_node, on_events));
     }
 }
 
@@ -235,7 +245,7 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
             on_event(&node->event, event_data);
             ran++;
         }
-        sp__free(node);
+        free_event(node);
     }
     for (; left > 0; left--) {
         pthread_mutex_lock(&dispatch->lock);

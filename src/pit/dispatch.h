@@ -34,8 +34,10 @@ void sp__dispatch_fini(struct dispatch *dispatch);
 void sp__dispatch_add(struct dispatch *dispatch, struct request *request);
 /* Loop thread: publish what the turn collected. */
 void sp__dispatch_publish(struct dispatch *dispatch);
-/* Any thread: one event; the oldest goes when there are too many. */
-void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event);
+/* Any thread: one event; the oldest goes when there are too many. certificate: of the
+ * death it tells, or NULL. */
+void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
+                        struct death *certificate);
 
 /* User thread: run what is due. The number of callbacks run. */
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,

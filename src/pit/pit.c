@@ -77,11 +77,12 @@ static void request_assigned(void *owner, struct request *request, uint64_t work
     sp__affinity_set(&pit->affinity, key, worker_id, sp__loop_now_ms(pit->loop));
 }
 
-static void event_happened(void *owner, const sp_event *event)
+static void event_happened(void *owner, const sp_event *event,
+                           struct death *certificate)
 {
     struct sp_pit *pit = owner;
     if (pit->on_event != NULL) {
-        sp__dispatch_event(&pit->dispatch, event);
+        sp__dispatch_event(&pit->dispatch, event, certificate);
     }
 }
 
@@ -130,7 +131,7 @@ void sp__pit_warn(struct sp_pit *pit, const char *message)
                       .pool = "",
                       .exit_status = -1,
                       .message = message};
-    event_happened(pit, &event);
+    event_happened(pit, &event, NULL);
 }
 
 static const struct pool_events pool_events = {

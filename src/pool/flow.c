@@ -220,6 +220,7 @@ static void write_ending(struct request *request, enum core_ending ending, int e
     } else if (ending == ENDING_POISON && pool->failure != NULL) {
         request->error.worker_signal = pool->failure->worker_signal;
         request->error.worker_exit = pool->failure->worker_exit;
+        request->error.worker_why = pool->failure->worker_why;
         request->error.worker_stderr = sp__strdup(pool->failure->worker_stderr);
     }
 }
@@ -563,12 +564,21 @@ static void call_ended(struct worker_call *call, sp_error *failure,
     sp__pool_step(pool, &event, failure);
 }
 
+static void describe_call(const struct worker_call *call, sp_death_call *ret)
+{
+    const struct request *request = ITEM(call, struct request, call);
+    ret->tool = request->tool_name;
+    ret->request_id = request->request_id;
+    ret->stage = request->chunks > 0 ? SP_STAGE_STREAMING : ret->stage;
+}
+
 static const struct worker_events worker_events = {
     .on_spawned = sp__pool_worker_spawned,
     .on_ready = sp__pool_worker_ready,
     .on_stopping = sp__pool_worker_stopping,
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
+    .on_describe = describe_call,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,
     .on_reply = reply_came,

@@ -24,7 +24,8 @@
 
 /* ---- telling ---- */
 
-static void tell_event(struct pool *pool, const struct worker *worker, sp_event *event)
+static void tell_event(struct pool *pool, const struct worker *worker, sp_event *event,
+                       struct death *certificate)
 {
     event->time_unix_ms = sp__unix_ns() / 1000000u;
     event->pool = pool->name;
@@ -33,7 +34,7 @@ static void tell_event(struct pool *pool, const struct worker *worker, sp_event 
         event->slot = worker->slot;
         event->pid = worker->pid;
     }
-    pool->events->on_event(pool->owner, event);
+    pool->events->on_event(pool->owner, event, certificate);
 }
 
 void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
@@ -43,7 +44,7 @@ void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
                       .exit_status = -1,
                       .duration_ms = duration_ms,
                       .message = message};
-    tell_event(pool, worker, &event);
+    tell_event(pool, worker, &event, NULL);
 }
 
 static const char *reason_text(uint64_t reason)
@@ -164,6 +165,7 @@ static void start_worker(struct pool *pool, uint32_t seat)
         sp_error_clear(&failure);
         return;
     }
+    pool->workers[seat]->generation = pool->core.seats[seat].starts;
     pool->stats.workers_started++;
 }
 
@@ -175,7 +177,8 @@ static int perform(struct pool *pool, const struct core_action *action)
         start_worker(pool, action->seat);
         break;
     case CORE_DO_STOP:
-        sp__worker_stop(pool->workers[action->seat], WHY_ASKED);
+        sp__worker_stop(pool->workers[action->seat],
+                        action->what == REASON_CLOSING ? WHY_ASKED : WHY_RECYCLED);
         break;
     case CORE_DO_SEND:
         sp__flow_send(pool, action);
@@ -334,21 +337,54 @@ int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure
 
 static int was_asked(const struct worker_death *death)
 {
-    return death->why == WHY_ASKED || death->why == WHY_SPENT;
+    return death->why == WHY_ASKED || death->why == WHY_RECYCLED ||
+           death->why == WHY_SPENT;
+}
+
+static void tell_death(struct pool *pool, const struct worker *worker,
+                       const struct worker_death *death, int asked)
+{
+    sp_event event = {
+        .kind = asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED,
+        .exit_status = -1,
+        .duration_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms,
+        .message = death->error.message,
+    };
+    if (death->certificate != NULL) {
+        const sp_death *facts = sp__death_facts(death->certificate);
+        event.exit_status = facts->exit_status;
+        event.signal = facts->signal;
+    }
+    tell_event(pool, worker, &event, death->certificate);
+}
+
+/* The oldest goes when there are too many. */
+static void remember_death(struct pool *pool, struct death *certificate)
+{
+    if (certificate != NULL) {
+        struct death **place = &pool->deaths[pool->deaths_count++ % POOL_DEATHS_MAX];
+        sp__death_drop(*place);
+        *place = sp__death_hold(certificate);
+    }
+}
+
+size_t sp__pool_deaths(const struct pool *pool, struct death **ret)
+{
+    uint64_t kept =
+        pool->deaths_count < POOL_DEATHS_MAX ? pool->deaths_count : POOL_DEATHS_MAX;
+    for (uint64_t i = 0; i < kept; i++) {
+        uint64_t at = pool->deaths_count - kept + i;
+        ret[i] = sp__death_hold(pool->deaths[at % POOL_DEATHS_MAX]);
+    }
+    return (size_t)kept;
 }
 
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death)
 {
     struct pool *pool = worker->owner;
     int asked = was_asked(death);
-    sp_event event = {
-        .kind = asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED,
-        .exit_status = death->exit_code,
-        .signal = death->exit_signal,
-        .duration_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms,
-        .message = death->error.message,
-    };
-    tell_event(pool, worker, &event);
+    tell_death(pool, worker, death, asked);
+    remember_death(pool, death->certificate);
     struct core_event dead = {
         .kind = CORE_DEAD,
         .seat = worker->slot,
@@ -407,6 +443,7 @@ int sp__pool_init(struct pool *pool, const sp_pool_options *options,
         rc = sp__wrap(err, rc, "pool %s", pool->name);
         goto fini;
     }
+    pool->spec.pool = pool->name;
     const char *const *commands = pool->options.custom != NULL
                                       ? pool->options.custom->commands
                                       : pool->options.commands;
@@ -435,6 +472,9 @@ void sp__pool_fini(struct pool *pool)
     sp__core_fini(&pool->core);
     sp__free(pool->workers);
     sp__free(pool->requests);
+    for (size_t i = 0; i < POOL_DEATHS_MAX; i++) {
+        sp__death_drop(pool->deaths[i]);
+    }
     sp__spec_fini(&pool->spec);
     sp__tools_fini(&pool->tools);
     sp_error_clear(&pool->last_failure);

@@ -11,6 +11,8 @@
 #include "snakepit/pool.h"
 #include "worker/worker.h"
 
+enum { POOL_DEATHS_MAX = 32 }; /* the last ones, kept for those who ask */
+
 struct pool;
 
 struct pool_events {
@@ -25,8 +27,8 @@ struct pool_events {
     void (*on_readiness)(void *owner, struct pool *pool);
     /* Every worker of a closing pool is gone. */
     void (*on_closed)(void *owner, struct pool *pool);
-    /* Something worth telling; strings are borrowed. */
-    void (*on_event)(void *owner, const sp_event *event);
+    /* Something worth telling; strings are borrowed. certificate: of a death, or NULL. */
+    void (*on_event)(void *owner, const sp_event *event, struct death *certificate);
 };
 
 /*
@@ -61,6 +63,8 @@ struct pool {
     uint32_t unstarted;    /* seats whose process could not be started, this step */
     sp_error last_failure; /* of a start; code 0: none */
     sp_pool_stats stats;   /* the counters of it */
+    struct death *deaths[POOL_DEATHS_MAX]; /* a ring */
+    uint64_t deaths_count;                 /* ever */
 };
 
 /* Any thread, before the loop knows it. Fills in defaults, resolves the executable. */
@@ -98,5 +102,7 @@ static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
+/* The last deaths, the oldest first, at most POOL_DEATHS_MAX; to be dropped. */
+size_t sp__pool_deaths(const struct pool *pool, struct death **ret);
 
 #endif

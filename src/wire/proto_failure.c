@@ -79,7 +79,7 @@ static char *as_text(const char *text)
 typedef Google__Rpc__ErrorInfo Info;
 typedef Google__Rpc__ErrorInfo__MetadataEntry Fact;
 
-enum { FACTS_MAX = 9 };
+enum { FACTS_MAX = 10 };
 
 struct facts {
     Fact entries[FACTS_MAX];
@@ -158,6 +158,7 @@ static int put_info(struct sp_buffer *out, const sp_error *failure,
     add_number(&facts, "worker_pid", failure->worker_pid, 0);
     add_number(&facts, "worker_exit", failure->worker_exit, -1);
     add_number(&facts, "worker_signal", failure->worker_signal, 0);
+    add_number(&facts, "worker_why", failure->worker_why, 0);
     add_number(&facts, "status", failure->grpc_status, 0);
     add_text(&facts, "type", texts->remote_type);
     add_text(&facts, "stderr", texts->last_lines);
@@ -290,6 +291,7 @@ static void get_facts(const Info *info, sp_error *ret)
     ret->worker_pid = find_number(info, "worker_pid", 0);
     ret->worker_exit = find_number(info, "worker_exit", -1);
     ret->worker_signal = find_number(info, "worker_signal", 0);
+    ret->worker_why = find_number(info, "worker_why", 0);
     ret->grpc_status = find_number(info, "status", 0);
     ret->remote_type = sp__strdup(find_fact(info, "type"));
     ret->worker_stderr = sp__strdup(find_fact(info, "stderr"));

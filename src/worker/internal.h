@@ -16,6 +16,11 @@ extern const struct h2_events sp__host_events;
 /* link.c: ask a stock worker whether it is there. */
 int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 
+/* worker.c: the only writer of worker->state. */
+void sp__worker_move(struct worker *worker, enum worker_state next);
+/* ending.c: it is reaped, or never was. on_dead is told. */
+void sp__worker_die(struct worker *worker, const struct guard_exit *exit);
+
 /* worker.c: what happened. */
 void sp__worker_on_announced(struct worker *worker, struct proto_announce *announce);
 void sp__worker_on_connected(struct worker *worker);

@@ -8,6 +8,7 @@
 #include "snakepit/pool.h"
 
 struct worker_spec {
+    const char *pool;  /* whose workers they are; the pool's */
     char **argv;       /* argv[0] is an absolute path */
     char **env;        /* NULL-terminated; the worker's own variables come on top */
     char *working_dir; /* or NULL */

@@ -23,10 +23,8 @@
 #include "worker/internal.h"
 
 enum {
-    LOST_GRACE_MS = 500,     /* from a broken connection to SIGKILL */
-    STUCK_PAUSE_MAX_MS = 50, /* between two looks at a cancelled call's user code */
-    EXIT_CONFIG = 78,        /* EX_CONFIG: starting it again is useless */
-    TAIL_LINES = 12          /* of its output, in errors */
+    LOST_GRACE_MS = 500,    /* from a broken connection to SIGKILL */
+    STUCK_PAUSE_MAX_MS = 50 /* between two looks at a cancelled call's user code */
 };
 
 #define TO(state) (1u << WORKER_##state)
@@ -42,7 +40,7 @@ static const struct {
 #undef TO
 
 /* The only writer of worker->state. */
-static void worker_move(struct worker *worker, enum worker_state next)
+void sp__worker_move(struct worker *worker, enum worker_state next)
 {
     assert(worker_states[worker->state].next & (1u << next));
     worker->state = next;
@@ -56,13 +54,14 @@ static void send_signal(struct worker *worker, int signal_number, int group)
                                                       signal_number, group, NULL) < 0) {
         return; /* the guard is lost, and the worker is dying with it */
     }
+    worker->killed |= signal_number == SIGKILL;
 }
 
 static void begin_stopping(struct worker *worker, enum worker_why why,
                            uint64_t grace_ms)
 {
     worker->why = why;
-    worker_move(worker, WORKER_STOPPING);
+    sp__worker_move(worker, WORKER_STOPPING);
     sp__timer_stop(worker->shop->loop, &worker->health);
     sp__timer_stop(worker->shop->loop, &worker->connect);
     sp__timer_set(worker->shop->loop, &worker->deadline,
@@ -261,7 +260,7 @@ int sp__worker_cancel(struct worker_call *call)
 static void become_ready(struct worker *worker, struct proto_announce *announce)
 {
     struct loop *loop = worker->shop->loop;
-    worker_move(worker, WORKER_READY);
+    sp__worker_move(worker, WORKER_READY);
     worker->was_ready = 1;
     worker->ready_ms = sp__loop_now_ms(loop);
     sp__timer_stop(loop, &worker->deadline);
@@ -337,115 +336,6 @@ void sp__worker_on_host_broken(void *user, const sp_error *why)
         sp__worker_on_broken(worker, why);
     }
     /* Later it is only the way back to the host; its end is told by the other one. */
-}
-
-/* What to say of a death, by why it came to it. */
-static void describe(struct worker *worker, const struct guard_exit *exit,
-                     sp_error *out)
-{
-    char how[80];
-    (void)sp__guard_describe_exit(exit, how, sizeof how);
-    int code = worker->was_ready ? SP_ERR_WORKER_DIED : SP_ERR_START_FAILED;
-    switch (worker->why) {
-    case WHY_REFUSED:
-        sp_error_move(out, &worker->refusal);
-        break;
-    case WHY_TOO_SLOW:
-        sp__fail(out, SP_ERR_START_TIMEOUT,
-                 "worker %s was not ready after %llu ms and was killed", worker->name,
-                 (unsigned long long)worker->spec->init_timeout_ms);
-        break;
-    case WHY_PROTOCOL:
-        sp__fail(out, SP_ERR_PROTOCOL, "worker %s broke the protocol and was killed",
-                 worker->name);
-        break;
-    case WHY_HUNG:
-        sp__fail(out, code,
-                 "worker %s did not answer a PING within %llu ms and was killed",
-                 worker->name, (unsigned long long)worker->spec->health_interval_ms);
-        break;
-    case WHY_STUCK:
-        sp__fail(out, code,
-                 "worker %s went on with a cancelled call for %llu ms and was killed",
-                 worker->name, (unsigned long long)worker->spec->cancel_grace_ms);
-        break;
-    case WHY_GUARD:
-        sp__fail(out, SP_ERR_GUARD, "worker %s ended with the guard process",
-                 worker->name);
-        break;
-    case WHY_SPENT:
-        sp__fail(out, code,
-                 "worker %s was replaced: its connection had carried all the "
-                 "calls it can number",
-                 worker->name);
-        break;
-    case WHY_ASKED:
-        sp__fail(out, SP_ERR_CLOSED, "worker %s was stopped", worker->name);
-        break;
-    case WHY_NONE:
-    case WHY_LOST:
-        sp__fail(out, code, "worker %s (pid %d) %s%s", worker->name, worker->pid, how,
-                 worker->was_ready ? "" : " before it was ready");
-        break;
-    }
-    out->worker_pid = worker->pid;
-    if (worker->why != WHY_REFUSED && worker->why != WHY_ASKED) {
-        /* Those end because they are told to, which explains nothing. */
-        out->worker_exit = exit->exit_code;
-        out->worker_signal = exit->exit_signal;
-    }
-    out->worker_stderr = sp__output_tail(&worker->output, TAIL_LINES);
-}
-
-/* Tell every call on the dead worker; those whose user code had not begun say so. */
-static void end_calls(struct worker *worker, const sp_error *cause)
-{
-    uint32_t started = UINT32_MAX;
-    if (worker->page != NULL) {
-        started = atomic_load_explicit(&worker->page->started, memory_order_acquire);
-    }
-    /* The youngest first: who puts them back in front of a queue keeps their order. */
-    struct link *link;
-    while ((link = worker->in_flight.last) != NULL) {
-        struct worker_call *call = ITEM(link, struct worker_call, on_worker);
-        sp__list_remove(link);
-        sp_error failure = {0};
-        sp__error_copy(&failure, cause);
-        if (failure.code == SP_ERR_START_FAILED) {
-            failure.code = SP_ERR_WORKER_DIED;
-        }
-        failure.executed =
-            call->stream_id <= started ? SP_EXECUTED_UNKNOWN : SP_EXECUTED_NO;
-        if (call->stream != NULL) {
-            sp__h2_stream_set_user(call->stream, NULL);
-        }
-        call->worker = NULL;
-        call->stream = NULL;
-        worker->estimate_us -= call->estimate_us;
-        worker->events->on_end(call, &failure, worker);
-        sp_error_clear(&failure);
-    }
-}
-
-static void die(struct worker *worker, const struct guard_exit *exit)
-{
-    sp__output_drain(&worker->output);
-    struct worker_death death = {
-        .why = worker->why,
-        .was_ready = worker->was_ready,
-        .permanent = worker->refused_for_good ||
-                     (!worker->was_ready && exit->exit_code == EXIT_CONFIG),
-        .exit_code = exit->exit_code,
-        .exit_signal = exit->exit_signal,
-    };
-    describe(worker, exit, &death.error);
-
-    worker_move(worker, WORKER_DEAD);
-    sp__list_remove(&worker->on_state);
-    (void)sp__map_take(&worker->shop->by_id, worker->id);
-    end_calls(worker, &death.error);
-    worker->events->on_dead(worker, &death);
-    sp_error_clear(&death.error);
 }
 
 void sp__worker_free(struct worker *worker)
@@ -572,7 +462,7 @@ void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
         worker->refused_for_good =
             failure->os_errno == ENOENT || failure->os_errno == EACCES;
         worker->why = WHY_REFUSED;
-        die(worker, &(struct guard_exit){.exit_code = -1});
+        sp__worker_die(worker, &(struct guard_exit){.exit_code = -1, .oom_killed = -1});
         return;
     }
     worker->events->on_spawned(worker);
@@ -583,13 +473,14 @@ void sp__workshop_on_exited(struct workshop *shop, uint64_t id,
 {
     struct worker *worker = sp__map_find(&shop->by_id, id);
     if (worker != NULL) {
-        die(worker, exit);
+        sp__worker_die(worker, exit);
     }
 }
 
 void sp__workshop_on_guard_lost(struct workshop *shop)
 {
-    struct guard_exit exit = {.exit_code = -1, .exit_signal = SIGKILL};
+    struct guard_exit exit = {
+        .exit_code = -1, .exit_signal = SIGKILL, .oom_killed = -1};
     for (;;) {
         size_t at = 0;
         struct worker *worker = sp__map_next(&shop->by_id, &at);
@@ -597,6 +488,6 @@ void sp__workshop_on_guard_lost(struct workshop *shop)
             break;
         }
         worker->why = WHY_GUARD;
-        die(worker, &exit);
+        sp__worker_die(worker, &exit);
     }
 }

@@ -15,6 +15,7 @@
 #include "wire/page.h"
 #include "wire/proto.h"
 #include "worker/channel.h"
+#include "worker/death.h"
 #include "worker/output.h"
 #include "worker/spec.h"
 
@@ -44,6 +45,7 @@ enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING, WORKER_DEAD 
 enum worker_why {
     WHY_NONE,     /* nobody asked: it died */
     WHY_ASKED,    /* the pool is closing */
+    WHY_RECYCLED, /* a fresh one has its place */
     WHY_REFUSED,  /* it said that it cannot start */
     WHY_TOO_SLOW, /* not ready before the start deadline */
     WHY_LOST,     /* its connection broke */
@@ -72,10 +74,9 @@ struct worker_call {
 struct worker_death {
     enum worker_why why;
     int was_ready;
-    int permanent;   /* starting another one like it is useless */
-    int exit_code;   /* or -1 */
-    int exit_signal; /* or 0 */
-    sp_error error;  /* one line with the cause; worker_stderr holds the tail */
+    int permanent;  /* starting another one like it is useless */
+    sp_error error; /* one line with the cause; worker_stderr holds the tail */
+    struct death *certificate; /* everything; NULL without memory. Hold it to keep it */
 };
 
 struct worker;
@@ -89,6 +90,9 @@ struct worker_events {
     /* It is reaped and its calls have ended; the owner frees it with sp__worker_free(). */
     void (*on_dead)(struct worker *worker, const struct worker_death *death);
     void (*on_line)(struct worker *worker, const char *line);
+    /* For a certificate: fill in what the owner knows of a call. Borrowed until the
+     * end of the death. */
+    void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
     /* A cancelled call has left user code: it takes calls again. */
     void (*on_free)(struct worker *worker);
     /* It did not answer a PING in time and is being killed. */
@@ -110,14 +114,16 @@ struct worker {
     void *owner;
     uint64_t id;
     uint32_t slot;
-    char name[80]; /* "pool/3" */
+    uint32_t generation; /* which process of its slot it is, from 1 */
+    char name[80];       /* "pool/3" */
 
     /* Loop thread. */
     struct link on_state; /* the owner's list for the worker's condition */
     enum worker_state state;
     enum worker_why why;
     int was_ready;
-    int pid; /* 0 until the guard said */
+    int killed; /* SIGKILL was sent to it, by us */
+    int pid;    /* 0 until the guard said */
     uint64_t spawned_ms;
     uint64_t ready_ms;    /* when, 0: not yet */
     struct channel calls; /* we are the client */

@@ -61,6 +61,19 @@ def test_status_as_json():
                for w in pool["worker_list"])
 
 
+def test_deaths_are_listed_on_request(here):
+    (here / "dies.py").write_text("raise SystemExit('no way')\n")
+    done = snakepit("status", "--deaths", "-q", "--size", "1", "-a", "dies.py", cwd=here)
+    assert done.code == 2
+    head, row = [line.split() for line in done.lines if line][-2:]
+    assert head[:3] == ["WORKER", "PID", "WHY"]
+    assert (row[0], row[2]) == ("default/0", "refused")
+    done = snakepit("status", "-o", "json", "-q", "--size", "1", "-a", "dies.py", cwd=here)
+    death = done.json["pools"][0]["deaths"][-1]
+    assert (death["why"], death["was_ready"], death["calls"]) == ("refused", False, [])
+    assert "no way" in death["last_lines"]
+
+
 def test_a_pool_that_is_not_ready_is_degraded_or_failed(here):
     (here / "snakepit.yaml").write_text(
         "pools:\n- {name: good, adapter: a.py, size: 1}\n"

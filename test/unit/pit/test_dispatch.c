@@ -195,7 +195,7 @@ static void an_event_is_copied(void **state)
     char message[] = "message";
     begin(&dispatch);
     sp_event event = {.kind = SP_EVENT_WARNING, .pool = pool, .message = message};
-    sp__dispatch_event(&dispatch, &event);
+    sp__dispatch_event(&dispatch, &event, NULL);
     memset(pool, '#', sizeof pool - 1);
     memset(message, '#', sizeof message - 1);
     assert_true(readable(&dispatch));
@@ -213,7 +213,7 @@ static void too_many_events_push_out_the_oldest(void **state)
     for (int i = 0; i < EVENTS_MAX + 10; i++) {
         (void)snprintf(message, sizeof message, "%d", i);
         sp_event event = {.kind = SP_EVENT_WARNING, .pool = "", .message = message};
-        sp__dispatch_event(&dispatch, &event);
+        sp__dispatch_event(&dispatch, &event, NULL);
     }
     assert_int_equal(dispatch.events_lost, 10);
     assert_int_equal(run(&dispatch), EVENTS_MAX);
@@ -227,7 +227,7 @@ static void without_memory_an_event_is_left_out(void **state)
     begin(&dispatch);
     sp_event event = {.kind = SP_EVENT_WARNING, .pool = "", .message = "m"};
     sp__mem_fail_at(1, 0);
-    sp__dispatch_event(&dispatch, &event);
+    sp__dispatch_event(&dispatch, &event, NULL);
     assert_int_equal(run(&dispatch), 0);
     sp__dispatch_fini(&dispatch);
 }
@@ -256,7 +256,7 @@ static void what_was_never_taken_is_freed_at_the_end(void **state)
     assert_int_equal(sp__dispatch_keep(&dispatch, request, NULL), 0);
     sp__request_drop(request); /* the loop's */
     sp_event event = {.kind = SP_EVENT_WARNING, .pool = "", .message = "m"};
-    sp__dispatch_event(&dispatch, &event);
+    sp__dispatch_event(&dispatch, &event, NULL);
     sp__dispatch_fini(&dispatch);
 }
 
