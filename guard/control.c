@@ -76,10 +76,15 @@ static enum control send_one(const struct guard_message *message, int fd)
     }
 }
 
-enum control sp__control_greet(int level)
+enum control sp__control_greet(int level, pid_t pid, int fd,
+                               const struct shortfall *why)
 {
-    struct guard_message ready = {.op = GUARD_READY, .pid = getpid(), .level = level};
-    return send_one(&ready, -1);
+    struct guard_message ready = {.op = GUARD_READY, .pid = pid, .level = level};
+    if (why != NULL) {
+        ready.stage = why->stage;
+        ready.os_errno = why->os_errno;
+    }
+    return send_one(&ready, fd);
 }
 
 static enum control flush_worker(struct worker *worker)
@@ -88,7 +93,7 @@ static enum control flush_worker(struct worker *worker)
         struct guard_message reply = {
             .op = GUARD_SPAWNED,
             .id = worker->id,
-            .pid = worker->pid,
+            .pid = worker->number,
             .os_errno = worker->os_errno,
             .stage = worker->stage,
         };

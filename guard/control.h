@@ -3,6 +3,10 @@
 #ifndef SP_GUARD_CONTROL_H
 #define SP_GUARD_CONTROL_H
 
+#include <sys/types.h>
+
+#include "nest.h"
+
 enum control {
     CONTROL_OK = 0,
     CONTROL_BLOCKED, /* the host does not read: try when the socket is writable */
@@ -10,8 +14,10 @@ enum control {
     CONTROL_END      /* the host said stop, or is gone, or talks nonsense */
 };
 
-/* Say that the guard is ready. */
-enum control sp__control_greet(int level);
+/* Say that the guard `pid` is ready at a level, with a descriptor or -1, and why not at
+ * a higher one, or NULL. */
+enum control sp__control_greet(int level, pid_t pid, int fd,
+                               const struct shortfall *why);
 
 /* Obey what has arrived. Not called while messages are held back, so that a host that
  * does not listen cannot make the guard do more than it can report. */

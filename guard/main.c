@@ -6,12 +6,13 @@
  * sure that nothing of them outlives the host. It is small, static, has one thread and
  * allocates nothing, so that it works when the machine does not.
  *
- * The normal course: the library starts it with two or three descriptors (protocol.h)
- * and its own process id as the argument. The guard shuts out everything else it inherited,
- * says that it is ready and polls until something tells it that the host is gone or
- * done: GUARD_STOP or end of file on the control socket, the closing of the host's
- * lifeline, or, should a stray copy of a descriptor hold both open, the host's pidfd
- * and a change of parent. Then it kills and reaps everything and exits with 0.
+ * The normal course: the library starts it with two or three descriptors (protocol.h),
+ * its own process id and the level of protection that is wished for. The guard shuts out
+ * everything else it inherited, goes on in a PID namespace if that was the wish and can
+ * be had (nest.c), says that it is ready and polls until something tells it that the host
+ * is gone or done: GUARD_STOP or end of file on the control socket, the closing of the
+ * host's lifeline, or, should a stray copy of a descriptor hold both open, the host's
+ * pidfd and a change of parent. Then it kills and reaps everything and exits with 0.
  *
  * How it fails: a start that cannot be made sure of ends with status 1 (2 when it was
  * not the library that called) before any worker exists. It writes nothing anywhere;
@@ -34,6 +35,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "nest.h"
 #include "reap.h"
 #include "spawn.h"
 #include "table.h"
@@ -49,7 +51,8 @@ enum {
 
 static struct pollfd polled[AT_WORKERS + GUARD_WORKERS_MAX];
 static struct worker *polled_worker[GUARD_WORKERS_MAX];
-static pid_t host; /* the parent, as long as it lives */
+static pid_t host;   /* the parent, as long as it lives */
+static int is_inner; /* this is the second of two guards, init of a PID namespace */
 
 /* Whether the two descriptors are what the library gives. */
 static int is_called_by_library(void)
@@ -171,7 +174,7 @@ static int is_host_gone(void)
 {
     return polled[AT_LIFELINE].revents != 0 || polled[AT_HOST].revents != 0 ||
            (polled[AT_CONTROL].revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0 ||
-           getppid() != host;
+           (!is_inner && getppid() != host);
 }
 
 /* Until the host is gone or done. */
@@ -207,10 +210,51 @@ static void serve(void)
     }
 }
 
+/* Put the process in order, from what the library started to what guards. */
+static int settle(int has_lock)
+{
+    reset_signals();
+    (void)setsid(); /* EPERM: it leads a group already */
+    (void)prctl(PR_SET_NAME, "snakepit-guard");
+    (void)prctl(PR_SET_DUMPABLE, 0); /* workers of the same user must not trace it */
+    if (shut_out(has_lock) != 0) {
+        return -1;
+    }
+    ask_for_wake();
+    polled[AT_CONTROL].fd = GUARD_FD_CONTROL;
+    polled[AT_LIFELINE].fd = GUARD_FD_LIFELINE; /* no events: hang-up is always told */
+    polled[AT_HOST] = (struct pollfd){.fd = watch_host(), .events = POLLIN};
+    /* Had the host died earlier, its number could be another's by now. */
+    return getppid() == host ? 0 : -1;
+}
+
+/* Become the guard that has the workers, at the wished level or below it. Returns whether
+ * there is something to serve. */
+static int begin(int level)
+{
+    struct shortfall why = {GUARD_STAGE_NONE, 0};
+    if (level == GUARD_LEVEL_NAMESPACE) {
+        is_inner = sp__nest_open(polled[AT_HOST].fd, &why);
+    }
+    sp__spawn_init();
+    struct shortfall more = {GUARD_STAGE_NONE, 0};
+    int reached = sp__reap_init(level, &more);
+    polled[AT_SIGNAL] = (struct pollfd){.fd = watch_signals(), .events = POLLIN};
+    if (polled[AT_SIGNAL].fd < 0) {
+        return 0;
+    }
+    if (is_inner) {
+        return 1; /* the outer guard has said so */
+    }
+    return sp__control_greet(reached, getpid(), -1,
+                             more.stage != GUARD_STAGE_NONE ? &more : &why) ==
+           CONTROL_OK;
+}
+
 int main(int argc, char **argv)
 {
-    int has_lock = argc == 3 && strcmp(argv[2], "lock") == 0;
-    if (argc != 2 + has_lock || !is_called_by_library()) {
+    int has_lock = argc == 4 && strcmp(argv[3], "lock") == 0;
+    if (argc != 3 + has_lock || !is_called_by_library()) {
         static const char text[] = "snakepit-guard is started by libsnakepit, "
                                    "not by hand\n";
         ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
@@ -218,27 +262,13 @@ int main(int argc, char **argv)
         return 2;
     }
     host = (pid_t)strtol(argv[1], NULL, 10);
-    reset_signals();
-    (void)setsid(); /* EPERM: it leads a group already */
-    (void)prctl(PR_SET_NAME, "snakepit-guard");
-    (void)prctl(PR_SET_DUMPABLE, 0); /* workers of the same user must not trace it */
-    if (shut_out(has_lock) != 0) {
+    if (settle(has_lock) != 0) {
         return 1;
     }
-    sp__spawn_init();
-    ask_for_wake();
-    polled[AT_CONTROL].fd = GUARD_FD_CONTROL;
-    polled[AT_LIFELINE].fd = GUARD_FD_LIFELINE; /* no events: hang-up is always told */
-    polled[AT_HOST] = (struct pollfd){.fd = watch_host(), .events = POLLIN};
-    polled[AT_SIGNAL] = (struct pollfd){.fd = watch_signals(), .events = POLLIN};
-    if (polled[AT_SIGNAL].fd < 0 || getppid() != host) {
-        return 1; /* had the host died earlier, its number could be another's by now */
+    if (!begin((int)strtol(argv[2], NULL, 10))) {
+        return 1;
     }
-
-    int level = sp__reap_init();
-    if (sp__control_greet(level) == CONTROL_OK) {
-        serve();
-    }
+    serve();
     sp__reap_everything();
     return 0;
 }

@@ -15,8 +15,8 @@
  * (spawn.c). Where that is refused, they end when any worker of this guard ends.
  *
  * Children are listed from /proc/thread-self/children, or, on kernels built without
- * it, by asking every process for its parent. Without /proc only groups can be killed;
- * GUARD_READY says so.
+ * it, by asking every process for its parent. Without /proc, or when the host wished so,
+ * only groups are killed; GUARD_READY says so.
  */
 #include "reap.h"
 
@@ -40,6 +40,8 @@ enum {
     END_LIMIT_MS = 5000, /* for processes stuck in the kernel; all others take ms */
     END_TURN_MS = 20     /* look again at least so often */
 };
+
+static int sweeps; /* whether children that are no workers are the guard's to kill */
 
 /* ---- listing children ---- */
 
@@ -156,7 +158,7 @@ static void note_exit(struct worker *worker, int status, const struct rusage *us
     worker->exit = (struct guard_message){
         .op = GUARD_EXITED,
         .id = worker->id,
-        .pid = worker->pid,
+        .pid = worker->number,
         .exit_code = signalled ? -1 : WEXITSTATUS(status),
         .exit_signal = signalled ? WTERMSIG(status) : 0,
         .core_dumped = signalled && WCOREDUMP(status),
@@ -212,18 +214,24 @@ static void ignore(pid_t pid)
     (void)pid;
 }
 
-int sp__reap_init(void)
+int sp__reap_init(int level, struct shortfall *why)
 {
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || list_children(ignore) != 0) {
-        return GUARD_LEVEL_GROUP;
+    if (level < GUARD_LEVEL_SUBREAPER) {
+        return GUARD_LEVEL_LIFELINE;
     }
+    /* An init is asked too: it has no other use for it than to try out the list. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || list_children(ignore) != 0) {
+        *why = (struct shortfall){GUARD_STAGE_SUBREAPER, errno};
+        return GUARD_LEVEL_LIFELINE;
+    }
+    sweeps = 1;
     return GUARD_LEVEL_SUBREAPER;
 }
 
 int sp__reap_ready(void)
 {
     int taken = take_all();
-    if (taken > 0) {
+    if (taken > 0 && sweeps) {
         /* A child that dies while the list is read may hide another from it. Its
          * SIGCHLD comes after, and with it the next sweep. */
         (void)list_children(kill_orphan);
@@ -263,7 +271,9 @@ void sp__reap_everything(void)
     }
     uint64_t limit = now_ms() + END_LIMIT_MS;
     while (take_all() >= 0 && now_ms() < limit) {
-        (void)list_children(kill_child);
+        if (sweeps) {
+            (void)list_children(kill_child);
+        }
         wait_for_death();
     }
 }

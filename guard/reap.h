@@ -3,8 +3,11 @@
 #ifndef SP_GUARD_REAP_H
 #define SP_GUARD_REAP_H
 
-/* What can be kept from surviving on this machine: a GUARD_LEVEL_. Becomes subreaper. */
-int sp__reap_init(void);
+#include "nest.h"
+
+/* Take charge of what leaves its worker's group, when `level` wants that and it can be
+ * done. Returns the level reached, with `why` set when it is less. */
+int sp__reap_init(int level, struct shortfall *why);
 
 /* Take every child that has ended: workers' rows become ENDED. Leftovers of workers
  * that ended are killed; they are taken by a later call. Returns how many were taken,

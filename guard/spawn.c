@@ -44,6 +44,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "nest.h"
+
 /* Workers are the first to go when memory runs out, the host and the guard are not. */
 enum { OOM_RAISE = 500, OOM_MAX = 1000 };
 
@@ -236,6 +238,7 @@ int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
     (void)close(status[1]);
     worker->status_fd = status[0];
     worker->pid = pid;
+    worker->number = wrong == 0 ? sp__nest_number(pid, worker->pidfd) : 0;
     return wrong;
 }
 

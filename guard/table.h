@@ -26,6 +26,7 @@ struct worker {
     uint64_t id; /* the host's name for it */
     enum worker_state state;
     pid_t pid;       /* ours alone until reaped: the number cannot be reused */
+    pid_t number;    /* the same process as the host numbers it; 0: unknown */
     int status_fd;   /* SPAWNING: read end of the pipe that closes at exec; or -1 */
     int lifeline_fd; /* the kernel's lifeline of its process group; or -1 */
     int pidfd;       /* until it is handed to the host; or -1 */

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "guard/channel.h"
+#include "guard/level.h"
 #include "guard/process.h"
 #include "guard/protocol.h"
 
@@ -105,6 +106,16 @@ int sp__guard_pid(const struct guard *guard)
 int sp__guard_level(const struct guard *guard)
 {
     return guard->process.level;
+}
+
+int sp__guard_inner_pid(const struct guard *guard)
+{
+    return guard->process.inner_pid;
+}
+
+int sp__guard_describe_level(const struct guard *guard, char *text, size_t max)
+{
+    return sp__guard_level_describe(&guard->process, text, max);
 }
 
 /* ---- requests ---- */

@@ -57,6 +57,8 @@ struct guard_command {
 
 struct guard_options {
     const char *path; /* of the program */
+    int level;        /* GUARD_LEVEL_ to reach if it can be reached; 0: SUBREAPER */
+    int require;      /* the least that will do; 0: anything */
     int lock_fd; /* what the guard keeps open as long as it lives: borrowed, above 2;
                          0 for nothing */
     const char *mark; /* "NAME=value", the guard's whole environment; or NULL */
@@ -67,7 +69,9 @@ struct guard_options {
 int sp__guard_find(char *path, size_t max, sp_error *err) SP_MUST_CHECK;
 
 /* Start a guard and wait, five seconds at most, until it is ready. `events` and `user`
- * must outlive it. SP_ERR_GUARD, SP_ERR_NOMEM, SP_ERR_SYSTEM. */
+ * must outlive it. $SNAKEPIT_GUARD_FORCE, for tests, names a level that is both the wish
+ * and the requirement. SP_ERR_GUARD (also: the level reached is less than required),
+ * SP_ERR_CONFIG (the variable is no level), SP_ERR_NOMEM, SP_ERR_SYSTEM. */
 int sp__guard_open(const struct guard_options *options,
                    const struct guard_events *events, void *user, struct guard **ret,
                    sp_error *err) SP_MUST_CHECK;
@@ -80,6 +84,13 @@ void sp__guard_close(struct guard *guard);
 int sp__guard_fd(const struct guard *guard);
 int sp__guard_pid(const struct guard *guard);
 int sp__guard_level(const struct guard *guard); /* GUARD_LEVEL_ */
+
+/* The guard inside the PID namespace; 0 when there is none. */
+int sp__guard_inner_pid(const struct guard *guard);
+
+/* "namespace", or "subreaper (no namespace: a PID namespace was refused: Operation not
+ * permitted)". Returns its length, as snprintf() does. */
+int sp__guard_describe_level(const struct guard *guard, char *text, size_t max);
 
 void sp__guard_on_readable(struct guard *guard);
 int sp__guard_wants_write(const struct guard *guard);

@@ -8,6 +8,10 @@
  * The host's end of the pipe is never written to. Its closing, in whatever way the host
  * ends, is the signal for the guard and for the kernel to kill every worker.
  *
+ * At GUARD_LEVEL_NAMESPACE there are two guards, and the end of the second is the end of
+ * all workers. The host is no parent of that one: it holds a pidfd to ask, and asks also
+ * when the first guard has died by itself.
+ *
  * The guard is waited for by its pidfd alone. No handler is installed, and a host that
  * ignores SIGCHLD or reaps every child it sees only makes the cause of the guard's
  * death unknown.
@@ -29,6 +33,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "guard/channel.h"
+#include "guard/level.h"
 #include "guard/protocol.h"
 
 enum {
@@ -168,12 +173,15 @@ static int lift(int *fd)
 /* Every signal blocked and at its default until the guard has put itself in order; the
  * host's environment is not handed on, because the guard needs none of it and would keep
  * secrets in memory. */
-static int spawn_guard(const struct guard_options *options, int control, int lifeline,
-                       int lock, pid_t *ret_pid)
+static int spawn_guard(const struct guard_options *options, int wished, int control,
+                       int lifeline, int lock, pid_t *ret_pid)
 {
     char host[16];
     (void)snprintf(host, sizeof host, "%d", (int)getpid());
-    char *const argv[] = {"snakepit-guard", host, lock >= 0 ? "lock" : NULL, NULL};
+    char level[16];
+    (void)snprintf(level, sizeof level, "%d", wished);
+    char *const argv[] = {"snakepit-guard", host, level, lock >= 0 ? "lock" : NULL,
+                          NULL};
     char *const env[] = {(char *)options->mark, NULL};
     sigset_t all;
     (void)sigfillset(&all);
@@ -237,7 +245,8 @@ static int start(struct guard_process *guard, const struct guard_options *option
         rc = sp__fail_errno(err, wrong, "descriptors for the guard");
         goto close_ends;
     }
-    wrong = spawn_guard(options, control[1], lifeline[0], lock, &guard->pid);
+    wrong =
+        spawn_guard(options, guard->wished, control[1], lifeline[0], lock, &guard->pid);
     if (wrong != 0) {
         rc = sp__guard_fail(err, wrong, options->path);
         goto close_ends;
@@ -268,11 +277,15 @@ static int await_ready(struct guard_process *guard, sp_error *err)
         struct guard_message ready;
         int fd = -1;
         int wrong = sp__channel_receive(guard->socket, &ready, &fd);
-        sp__guard_close_fd(&fd);
         if (wrong == 0 && ready.op == GUARD_READY) {
             guard->level = ready.level;
+            guard->stage = ready.stage;
+            guard->os_errno = ready.os_errno;
+            guard->inner = fd;
+            guard->inner_pid = fd >= 0 ? ready.pid : 0;
             return SP_OK;
         }
+        sp__guard_close_fd(&fd);
         if (wrong != EAGAIN) {
             return sp__guard_process_fail(guard, "before it was ready", err);
         }
@@ -286,25 +299,75 @@ static int await_ready(struct guard_process *guard, sp_error *err)
     }
 }
 
+/* ---- from the start to the end ---- */
+
 int sp__guard_process_start(struct guard_process *guard,
                             const struct guard_options *options, sp_error *err)
 {
     *guard = (struct guard_process){
-        .pidfd = -1, .socket = -1, .lifeline = -1, .reaped = 1, /* until there is one */
+        .pidfd = -1,
+        .socket = -1,
+        .lifeline = -1,
+        .inner = -1,
+        .reaped = 1, /* until there is one */
     };
-    int rc = start(guard, options, err);
-    return rc == SP_OK ? await_ready(guard, err) : rc;
+    int require = options->require;
+    guard->wished = options->level != 0 ? options->level : GUARD_LEVEL_SUBREAPER;
+    int rc = sp__guard_level_forced(&guard->wished, &require, err);
+    if (rc == SP_OK) {
+        rc = start(guard, options, err);
+    }
+    if (rc == SP_OK) {
+        rc = await_ready(guard, err);
+    }
+    if (rc == SP_OK && guard->level < require) {
+        char reached[256];
+        (void)sp__guard_level_describe(guard, reached, sizeof reached);
+        rc = sp__fail(err, SP_ERR_GUARD,
+                      "orphan-safety %s is required, and only this was reached: %s",
+                      sp__guard_level_name(require), reached);
+    }
+    return rc;
+}
+
+/* Until nothing of the namespace is left, limit_ms at most. */
+static void wait_inner(const struct guard_process *guard, int limit_ms)
+{
+    struct pollfd process = {.fd = guard->inner, .events = POLLIN};
+    (void)poll(&process, 1, limit_ms);
+    /* Should the outer guard have died and the host be the next of its kin. */
+    siginfo_t info;
+    (void)waitid((idtype_t)P_PIDFD, (id_t)guard->inner, &info, WEXITED | WNOHANG);
+}
+
+/* Both guards were told to stop: let them do so before the lifeline's closing kills
+ * them. Those that somebody has stopped read nothing, hence SIGCONT. */
+static void await_orderly_end(struct guard_process *guard)
+{
+    struct guard_exit exit;
+    (void)syscall(SYS_pidfd_send_signal, guard->pidfd, SIGCONT, NULL, 0);
+    (void)syscall(SYS_pidfd_send_signal, guard->inner, SIGCONT, NULL, 0);
+    wait_inner(guard, CLOSE_LIMIT_MS);
+    (void)wait_guard(guard, CLOSE_LIMIT_MS, &exit);
 }
 
 void sp__guard_process_end(struct guard_process *guard)
 {
+    int told = 0;
     if (!guard->reaped) {
         struct guard_message stop = {.op = GUARD_STOP};
         /* Should it not fit, the closing of the other two says the same. */
-        (void)sp__channel_send(guard->socket, &stop, NULL, 0);
+        told = sp__channel_send(guard->socket, &stop, NULL, 0) == 0;
+    }
+    if (told && guard->inner >= 0) {
+        await_orderly_end(guard);
     }
     sp__guard_close_fd(&guard->lifeline);
     sp__guard_close_fd(&guard->socket);
     end_guard(guard, CLOSE_LIMIT_MS);
+    if (guard->inner >= 0) {
+        wait_inner(guard, CLOSE_LIMIT_MS);
+    }
+    sp__guard_close_fd(&guard->inner);
     sp__guard_close_fd(&guard->pidfd);
 }

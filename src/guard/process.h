@@ -12,8 +12,13 @@ struct guard_process {
     int pidfd;    /* -1 on old kernels */
     int socket;   /* to the guard */
     int lifeline; /* the only write end of the pipe there is */
+    int reaped;   /* by us or by the host's own means: nothing to wait for */
     int level;
-    int reaped; /* by us or by the host's own means: nothing to wait for */
+    int wished;   /* level, and when it is more than the one reached ... */
+    int stage;    /* ... where it was missed ... */
+    int os_errno; /* ... and why */
+    pid_t inner_pid;
+    int inner; /* pidfd of the init of its namespace: readable when that is empty; -1 */
 };
 
 /* Start it and wait until it is ready. After an error too it must be ended. */

@@ -14,7 +14,7 @@
 enum {
     GUARD_FD_CONTROL = 3,  /* in the guard: the control socket */
     GUARD_FD_LIFELINE = 4, /* in the guard: a pipe whose other end only the host has */
-    GUARD_FD_LOCK = 5, /* in the guard, when its second argument is "lock": the host's
+    GUARD_FD_LOCK = 5, /* in the guard, when its third argument is "lock": the host's
                               lock on its instance, held until the guard has ended */
     GUARD_FDS = 6,     /* the guard's numbers are below */
 
@@ -31,7 +31,10 @@ enum guard_op {
     GUARD_KILL = 2,  /* send `signal` to worker `id`; to its group when `group` */
     GUARD_STOP = 3,  /* kill everything, wait for it, exit 0 */
     /* guard -> host */
-    GUARD_READY = 10,   /* once, at start; `level` is set */
+    GUARD_READY = 10,   /* once, at start; `level` is set. When it is less than was
+                           wished for, stage and os_errno say why. At
+                           GUARD_LEVEL_NAMESPACE pid is the inner guard's, + fd: its
+                           pidfd */
     GUARD_SPAWNED = 11, /* + fd: pidfd of the worker; `pid` is set. os_errno != 0: it
                            failed, no fd, `stage` says where */
     GUARD_EXITED = 12   /* worker `id` ended; status, rusage */
@@ -43,11 +46,22 @@ enum guard_stage {
     GUARD_STAGE_SETUP,
     GUARD_STAGE_CHDIR,
     GUARD_STAGE_EXEC,
-    GUARD_STAGE_REQUEST
+    GUARD_STAGE_REQUEST,
+    /* why a level was not reached */
+    GUARD_STAGE_SUBREAPER,
+    GUARD_STAGE_NEST_CLONE,
+    GUARD_STAGE_NEST_IDS,
+    GUARD_STAGE_NEST_MOUNTS,
+    GUARD_STAGE_NEST_PROC
 };
 
-/* What keeps grandchildren from surviving. */
-enum guard_level { GUARD_LEVEL_GROUP = 1, GUARD_LEVEL_SUBREAPER = 2 };
+/* What keeps descendants of workers from surviving; each level includes those below it.
+ * The second argument of the guard is the level to reach if it can be reached. */
+enum guard_level {
+    GUARD_LEVEL_LIFELINE = 1,  /* the kernel kills workers and their groups */
+    GUARD_LEVEL_SUBREAPER = 2, /* the guard kills what has left its group, too */
+    GUARD_LEVEL_NAMESPACE = 4  /* the kernel kills everything, whoever else is dead */
+};
 
 /* Whether the kernel killed a worker because memory ran out. Only a control group counts
  * that, so that a SIGKILL outside of one may be anybody's. */

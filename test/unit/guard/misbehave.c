@@ -76,8 +76,27 @@ static int show_state(void)
     return 0;
 }
 
+/* Whether /proc shows this process as itself, a guard as process 1, and the host. */
+static int show_world(const char *host)
+{
+    char path[64];
+    char link[16] = "";
+    (void)readlink("/proc/self", link, sizeof link - 1);
+    (void)snprintf(path, sizeof path, "/proc/%s/comm", host);
+    dprintf(1, "self %d parent %d host %d\n", strtol(link, NULL, 10) == getpid(),
+            getppid() == 1, access(path, F_OK) == 0);
+    return 0;
+}
+
+static int kill_everybody(void)
+{
+    (void)kill(1, SIGKILL);
+    (void)kill(getppid(), SIGKILL);
+    return kill(-1, SIGKILL);
+}
+
 /* A grandchild that ignores everything: in this group, or out of it by double fork and
- * setsid. Its number is printed by itself, when it ignores. */
+ * setsid. It says so itself, when it ignores. */
 static void beget(int escapes)
 {
     if (fork() != 0) {
@@ -92,7 +111,7 @@ static void beget(int escapes)
     for (int i = 1; i < NSIG; i++) {
         (void)signal(i, SIG_IGN);
     }
-    dprintf(1, "%d\n", (int)getpid());
+    dprintf(1, "self\n");
     stay();
 }
 
@@ -119,6 +138,13 @@ int main(int argc, char **argv)
     if (strcmp(what, "exit") == 0) {
         return (int)strtol(argv[2], NULL, 10);
     }
+    if (strcmp(what, "world") == 0) {
+        return show_world(argv[2]);
+    }
+    if (strcmp(what, "regicide") == 0) {
+        /* Only where nobody else can be meant. */
+        return getppid() == 1 && getpid() < 100 ? kill_everybody() : 1;
+    }
     if (strcmp(what, "crash") == 0) {
         return crash();
     }
@@ -134,7 +160,7 @@ int main(int argc, char **argv)
         return read(0, &byte, 1) == 1;
     }
     if (strcmp(what, "stay") == 0) {
-        dprintf(1, "%d\n", (int)getpid());
+        dprintf(1, "self\n");
     }
     stay();
 }

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,12 +145,21 @@ void spawn(uint64_t id, const char *const *argv, const int *fds, size_t count)
     assert_int_equal(rc, SP_OK);
 }
 
+/* A pipe that tells who wrote: the kernel translates the number of a writer in another
+ * PID namespace. */
+void make_pipe(int ends[2])
+{
+    const int on = 1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+}
+
 /* Spawn a misbehaving worker whose output comes from the descriptor returned. */
 int misbehaving(uint64_t id, const char *how, const char *more)
 {
     const char *const argv[] = {misbehave, how, more, NULL};
     int out[2];
-    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    make_pipe(out);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int fds[3] = {null, out[1], null};
     spawn(id, argv, fds, 3);
@@ -157,6 +167,33 @@ int misbehaving(uint64_t id, const char *how, const char *more)
     (void)close(out[1]);
     return out[0];
 }
+
+/* One byte; from a socket also who wrote it. */
+static ssize_t read_byte(int fd, char *byte, pid_t *ret_writer)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct ucred))];
+        struct cmsghdr align;
+    } space;
+    struct iovec part = {.iov_base = byte, .iov_len = 1};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = space.bytes,
+                            .msg_controllen = sizeof space.bytes};
+    ssize_t n = recvmsg(fd, &header, 0);
+    if (n < 0 && errno == ENOTSOCK) {
+        return read(fd, byte, 1);
+    }
+    const struct cmsghdr *cmsg = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+    if (cmsg != NULL && cmsg->cmsg_type == SCM_CREDENTIALS) {
+        struct ucred writer;
+        memcpy(&writer, CMSG_DATA(cmsg), sizeof writer);
+        *ret_writer = writer.pid;
+    }
+    return n;
+}
+
+static pid_t line_writer; /* who wrote the last byte of the last line */
 
 /* Read lines until `lines` have come or the other end closes. */
 void read_lines(int fd, char *text, size_t max, int lines)
@@ -171,7 +208,7 @@ void read_lines(int fd, char *text, size_t max, int lines)
             }
             continue;
         }
-        ssize_t n = read(fd, text + used, 1);
+        ssize_t n = read_byte(fd, text + used, &line_writer);
         if (n <= 0) {
             break;
         }
@@ -204,12 +241,13 @@ int watch(int pid)
     return pidfd >= 0 ? pidfd : -pid; /* valgrind knows no pidfds: ask by number */
 }
 
-/* Read a process id from a worker and watch that process. */
+/* Read "self" from a process, or a number, and watch that process. */
 int watch_next(int fd)
 {
     char text[32];
     read_lines(fd, text, sizeof text, 1);
-    return watch((pid_t)strtol(text, NULL, 10));
+    int is_self = strcmp(text, "self\n") == 0;
+    return watch(is_self ? line_writer : (pid_t)strtol(text, NULL, 10));
 }
 
 /* Whether a watched process ends in time; closes the descriptor. */
@@ -235,6 +273,16 @@ int is_alive(int pidfd)
 {
     struct pollfd process = {.fd = pidfd, .events = POLLIN};
     return pidfd < 0 ? is_running(-pidfd) : poll(&process, 1, 0) == 0;
+}
+
+void end_watched(int pidfd)
+{
+    if (pidfd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    } else {
+        (void)kill(-pidfd, SIGKILL); /* a child of this subreaper: not yet reaped */
+    }
+    assert_true(is_gone(pidfd, GONE_MS));
 }
 
 /* What was orphaned came to this process, a subreaper, and is dead: wait for it. */
@@ -266,10 +314,16 @@ int prepare(int argc, char **argv)
     const char *guard = getenv("SNAKEPIT_GUARD");
     if (argc < 2 || realpath(argv[1], misbehave) == NULL || guard == NULL) {
         print_error("usage: SNAKEPIT_GUARD=GUARD %s MISBEHAVE\n", argv[0]);
-        return -1;
+        return 2;
     }
     (void)snprintf(guard_path, sizeof guard_path, "%s", guard);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     (void)alarm(240); /* a hang is a failure */
+    sp_error err = {0};
+    if (sp__guard_open(&guard_options, &events, &host, &host.guard, &err) < 0) {
+        print_message("skipped: %s\n", err.message);
+        return 77; /* Meson: this machine does not allow the level that is forced */
+    }
+    sp__guard_close(host.guard);
     return 0;
 }

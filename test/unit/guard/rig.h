@@ -39,7 +39,8 @@ extern const struct guard_options guard_options; /* with nothing but the path */
 extern char misbehave[4096];                     /* the worker with bad manners */
 extern const struct guard_events events; /* record into the struct host they get */
 
-/* First in main(): the two paths, from $SNAKEPIT_GUARD and the first argument. */
+/* First in main(): the two paths, from $SNAKEPIT_GUARD and the first argument. 0, or the
+ * status to exit with. */
 int prepare(int argc, char **argv);
 
 /* Set-up and teardown, with an open guard or without. */
@@ -58,19 +59,25 @@ int pump(const uint32_t *counter, uint32_t wanted);
 /* Spawn, and assert that it was accepted. */
 void spawn(uint64_t id, const char *const *argv, const int *fds, size_t count);
 
+/* As pipe2(), for output that watch_next() reads. */
+void make_pipe(int ends[2]);
+
 /* Spawn a misbehaving worker whose output comes from the descriptor returned. */
 int misbehaving(uint64_t id, const char *how, const char *more);
 
 /* Read lines until `lines` have come or the other end closes. */
 void read_lines(int fd, char *text, size_t max, int lines);
 
-/* Watch a process that is alive; watch_next() reads its number from a worker. */
+/* Watch a process that is alive; watch_next() one that says so, or the one it names. */
 int watch(int pid);
 int watch_next(int fd);
 int is_alive(int watched);
 
 /* Whether a watched process ends in time. Ends the watching. */
 int is_gone(int watched, int limit_ms);
+
+/* Kill it, whosever it is. Ends the watching. */
+void end_watched(int watched);
 
 /* What was orphaned came to this process, a subreaper, and is dead: wait for it. */
 void reap_orphans(void);

@@ -27,8 +27,13 @@
 static void guard_says_how_it_protects(void **state)
 {
     (void)state;
-    assert_int_equal(sp__guard_level(host.guard), GUARD_LEVEL_SUBREAPER);
+    const char *forced = getenv("SNAKEPIT_GUARD_FORCE");
+    char text[256];
+    (void)sp__guard_describe_level(host.guard, text, sizeof text);
+    assert_string_equal(text, forced != NULL ? forced : "subreaper");
     assert_true(sp__guard_pid(host.guard) > 1);
+    int is_nested = sp__guard_level(host.guard) == GUARD_LEVEL_NAMESPACE;
+    assert_true(is_nested == (sp__guard_inner_pid(host.guard) > 1));
 }
 
 static void worker_runs_and_its_status_is_told(void **state)
@@ -433,8 +438,9 @@ static void guard_is_found_by_its_variable_alone(void **state)
 
 int main(int argc, char **argv)
 {
-    if (prepare(argc, argv) < 0) {
-        return 2;
+    int unfit = prepare(argc, argv);
+    if (unfit != 0) {
+        return unfit;
     }
     const struct CMUnitTest tests[] = {
         WITH_GUARD(guard_says_how_it_protects),

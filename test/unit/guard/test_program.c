@@ -53,7 +53,7 @@ static void start_guard(int buffer)
         int far_lifeline = fcntl(lifeline[0], F_DUPFD_CLOEXEC, 20);
         (void)dup2(far_control, GUARD_FD_CONTROL);
         (void)dup2(far_lifeline, GUARD_FD_LIFELINE);
-        (void)execl(guard_path, "snakepit-guard", host, (char *)NULL);
+        (void)execl(guard_path, "snakepit-guard", host, "2", (char *)NULL);
         _exit(99);
     }
     (void)close(control[1]);
