@@ -15,86 +15,19 @@
 #include "base/mem.h"
 #include "wire/json.h"
 
-enum { TOOL_NAME_MAX = 255, STRING_VALUE_TAG = 0x0a };
-
-/* A Python client of the original packs text as a real StringValue (tag, length,
- * UTF-8), under the same type_url as JSON. Looked for before JSON, because the tag is
- * white space there. */
-static int unpack_string(sp_bytes value, sp_bytes *ret_text)
-{
-    const uint8_t *p = value.data;
-    if (value.size == 0) {
-        *ret_text = (sp_bytes){"", 0};
-        return 1;
-    }
-    if (p[0] != STRING_VALUE_TAG) {
-        return 0;
-    }
-    uint64_t size = 0;
-    size_t at = 1;
-    for (unsigned shift = 0; at < value.size && shift < 63; shift += 7) {
-        uint8_t byte = p[at++];
-        size |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            break;
-        }
-    }
-    if (size == 0 || size != value.size - at) {
-        return 0;
-    }
-    *ret_text = (sp_bytes){p + at, (size_t)size};
-    return 1;
-}
-
-static int put_parameter(struct sp_buffer *out, const struct proto_pair *pair,
-                         int trusted, sp_error *err)
-{
-    const char *name = pair->key.size > 0 ? pair->key.data : "";
-    sp_bytes text;
-    int rc = sp__json_put_string(out, name, pair->key.size, err);
-    if (rc == SP_OK) {
-        rc = sp__buf_append(out, ":", 1, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (unpack_string(pair->value, &text)) {
-        return sp__json_put_string(out, text.data, text.size, err);
-    }
-    if (!trusted) {
-        rc = sp__json_read(pair->value.data, pair->value.size, SP__JSON_DEPTH_MAX - 1,
-                           NULL, NULL, err);
-        if (rc < 0) {
-            return sp__wrap(err, rc, "parameter '%.*s'",
-                            (int)(pair->key.size < 64 ? pair->key.size : 64), name);
-        }
-    }
-    return sp__buf_append(out, pair->value.data, pair->value.size, err);
-}
-
-static int assemble(struct sp_job *job, sp_error *err)
-{
-    struct sp_buffer *out = &job->args;
-    out->size = 0;
-    int rc = sp__buf_append(out, "{", 1, err);
-    for (size_t i = 0; rc == SP_OK && i < job->request.parameters_count; i++) {
-        rc = i == 0 ? SP_OK : sp__buf_append(out, ",", 1, err);
-        if (rc == SP_OK) {
-            rc = put_parameter(out, &job->request.parameters[i], job->trusted, err);
-        }
-    }
-    if (rc == SP_OK) {
-        rc = sp__buf_append(out, "}", 1, err);
-    }
-    job->args_json = (sp_bytes){out->data, out->size};
-    return rc;
-}
+enum { TOOL_NAME_MAX = 255 };
 
 static int find_args(struct sp_job *job, sp_error *err)
 {
-    sp_bytes args = job->request.args_json;
-    if (args.size == 0 && job->request.parameters_count > 0) {
-        return assemble(job, err);
+    const struct proto_request *request = &job->request;
+    sp_bytes args = request->args_json;
+    if (args.size == 0 && request->parameters_count > 0) {
+        struct sp_buffer *out = &job->args;
+        out->size = 0;
+        int rc = sp__proto_put_args(out, request->parameters, request->parameters_count,
+                                    !job->trusted, err);
+        job->args_json = (sp_bytes){out->data, out->size};
+        return rc;
     }
     if (args.size == 0) {
         job->args_json = (sp_bytes){"{}", 2};

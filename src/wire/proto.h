@@ -70,6 +70,11 @@ int sp__proto_get_request(const uint8_t *data, size_t size,
                           struct proto_scratch *scratch, struct proto_request *ret,
                           sp_error *err) SP_MUST_CHECK;
 
+/* Append the parameters of a request as one JSON object. `check`: the values come from a
+ * stranger; SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP name the parameter. */
+int sp__proto_put_args(struct sp_buffer *out, const struct proto_pair *parameters,
+                       size_t count, int check, sp_error *err) SP_MUST_CHECK;
+
 /* ---- ExecuteToolResponse ---- */
 struct proto_response {
     int success;
