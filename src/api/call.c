@@ -1,235 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls: check, copy, post, and wait where asked.
- *
- * Everything that can be refused is refused here, on the caller's thread, before anything
- * is queued: the pool's name, the tool's, the size, depth and form of the arguments, what
- * the adapter says. The message for the wire is made here too, so that the loop thread
- * only forwards bytes.
+ * Calls: have them admitted (pit/admit.h), post, and wait where asked.
  */
-#include "api/call.h"
+#include "snakepit/call.h"
 
 #include <stddef.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "wire/json.h"
-
-enum { NAME_MAX_BYTES = 255 };
-
-/* The options a caller's struct of any known size stands for. */
-static int read_options(const sp_call_options *given, sp_call_options *ret,
-                        sp_error *err)
-{
-    *ret = (sp_call_options){0};
-    if (given == NULL) {
-        return SP_OK;
-    }
-    if (given->size < sizeof given->size || given->size > 4096) {
-        return sp__fail(err, SP_ERR_INVAL,
-                        "sp_call_options.size is %zu; set it to sizeof the struct",
-                        given->size);
-    }
-    memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
-    return SP_OK;
-}
-
-static int check_name(const char *what, const char *name, size_t min, sp_error *err)
-{
-    size_t n = name == NULL ? 0 : strlen(name);
-    if (n < min || n > NAME_MAX_BYTES) {
-        return sp__fail(err, SP_ERR_INVAL, "%s of %zu bytes, allowed are %zu to %d",
-                        what, n, min, NAME_MAX_BYTES);
-    }
-    return SP_OK;
-}
-
-static int check_args(const struct pool *pool, sp_bytes args, sp_error *err)
-{
-    if (args.size > pool->options.request_max_bytes) {
-        return sp__fail(err, SP_ERR_TOO_BIG,
-                        "the arguments have %zu bytes, pool %s takes at most %llu "
-                        "(request_max)",
-                        args.size, pool->name,
-                        (unsigned long long)pool->options.request_max_bytes);
-    }
-    int rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
-    if (rc < 0) {
-        return rc;
-    }
-    char kind = sp__json_kind(args.data, args.size);
-    if (kind != '{' && kind != '[') {
-        return sp__fail(err, SP_ERR_BAD_ARGS,
-                        "the arguments are neither a JSON object nor an array");
-    }
-    return SP_OK;
-}
-
-/* What the pool's own adapter says: let it check, rewrite, and set the time. */
-static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *args,
-                       struct sp_buffer *rewritten, uint64_t *timeout_ms, sp_error *err)
-{
-    sp_error refusal = {0};
-    int rc = 0;
-    if (adapter->validate != NULL) {
-        rc = adapter->validate(adapter->user_data, tool, *args, &refusal);
-    }
-    if (rc == 0 && adapter->prepare != NULL) {
-        rc = adapter->prepare(adapter->user_data, tool, *args, rewritten, &refusal);
-        if (rc == 0 && rewritten->size > 0) {
-            *args = (sp_bytes){rewritten->data, rewritten->size};
-        }
-    }
-    if (rc != 0) {
-        rc = sp__fail(err, SP_ERR_REFUSED, "%s",
-                      refusal.message[0] != '\0' ? refusal.message
-                                                 : "the adapter gave no reason");
-        sp_error_clear(&refusal);
-        return rc;
-    }
-    if (adapter->size >= sizeof *adapter && adapter->timeout_ms != NULL) {
-        uint64_t wanted_ms = adapter->timeout_ms(adapter->user_data, tool, *args);
-        *timeout_ms = wanted_ms != 0 ? wanted_ms : *timeout_ms;
-    }
-    sp_error_clear(&refusal);
-    return SP_OK;
-}
-
-static int encode(struct request *request, sp_bytes args, sp_error *err)
-{
-    struct pool *pool = request->pool;
-    struct proto_request message = {
-        .session_id = sp_text(request->session),
-        .tool_name = sp_text(request->tool_name),
-        .args_json = args,
-        .stream = request->streaming,
-    };
-    int split = pool->spec.transport == SP_TRANSPORT_ADDRESS;
-    sp__buf_init(&request->message, SIZE_MAX / 2);
-    if (!split) {
-        int rc =
-            sp__buf_reserve(&request->message, sp__proto_request_size(&message), err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return sp__proto_put_request(&request->message, &message, split, err);
-}
-
-static void set_deadlines(struct request *request, const sp_call_options *options,
-                          uint64_t timeout_ms)
-{
-    const struct pool *pool = request->pool;
-    uint64_t queue_ms = options->queue_timeout_ms != 0 ? options->queue_timeout_ms
-                                                       : pool->options.queue_timeout_ms;
-    timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : timeout_ms;
-    request->created_us = sp__now_us();
-    uint64_t now_ms = request->created_us / 1000;
-    request->deadline_ms =
-        timeout_ms >= SP_UNLIMITED - now_ms ? SP_UNLIMITED : now_ms + timeout_ms;
-    request->queue_deadline_ms =
-        queue_ms >= SP_UNLIMITED - now_ms ? SP_UNLIMITED : now_ms + queue_ms;
-    if (request->queue_deadline_ms > request->deadline_ms) {
-        request->queue_deadline_ms = request->deadline_ms;
-    }
-}
-
-static int fill_request(struct request *request, struct pool *pool,
-                        const struct call_wish *wish, const sp_call_options *options,
-                        sp_error *err)
-{
-    const sp_adapter *adapter = pool->options.custom;
-    uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
-    sp_bytes args = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
-    struct sp_buffer rewritten;
-    sp__buf_init(&rewritten, pool->options.request_max_bytes);
-
-    request->pool = pool;
-    request->taker = wish->taker;
-    request->streaming = wish->streaming;
-    request->flags = options->flags;
-    request->adapter = adapter;
-    int rc = check_args(pool, args, err);
-    if (rc == SP_OK && adapter != NULL) {
-        rc = ask_adapter(adapter, wish->tool, &args, &rewritten, &timeout_ms, err);
-        if (rc == SP_OK && rewritten.size > 0) {
-            rc = check_args(pool, args, err);
-        }
-    }
-    if (rc == SP_OK) {
-        rc = encode(request, args, err);
-    }
-    set_deadlines(request, options, timeout_ms);
-    sp__buf_fini(&rewritten);
-    return rc;
-}
-
-static int check_identity(const struct call_wish *wish, const sp_call_options *options,
-                          sp_error *err)
-{
-    int rc = SP_OK;
-    if (options->request_id != NULL) {
-        rc = check_name("a request_id", options->request_id, 1, err);
-    }
-    if (rc == SP_OK && options->dedupe_key != NULL) {
-        rc = check_name("a dedupe_key", options->dedupe_key, 1, err);
-        if (rc == SP_OK && wish->streaming) {
-            rc = sp__fail(err, SP_ERR_INVAL, "a dedupe_key is not for streams");
-        }
-    }
-    return rc;
-}
-
-int sp__call_prepare(struct sp_pit *pit, const struct call_wish *wish,
-                     struct request **ret_request, sp_error *err)
-{
-    sp_call_options options;
-    struct pool *pool;
-    struct request *request;
-    int rc = read_options(wish->options, &options, err);
-    if (rc < 0) {
-        return rc;
-    }
-    const char *session = wish->session != NULL ? wish->session : options.session;
-    rc = check_name("a tool's name", wish->tool, 1, err);
-    if (rc == SP_OK && session != NULL) {
-        rc = check_name("a session's name", session, 1, err);
-    }
-    if (rc == SP_OK) {
-        rc = check_identity(wish, &options, err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__pit_pool(pit, options.pool, &pool, err);
-    }
-    if (rc == SP_OK) {
-        rc =
-            sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
-    }
-    if (rc == SP_OK) {
-        struct request_names names = {.tool = wish->tool,
-                                      .session = session,
-                                      .request_id = options.request_id,
-                                      .dedupe_key = options.dedupe_key};
-        rc = sp__request_new(&names, &request, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (wish->streaming) {
-        sp__mailbox_init(&request->mailbox);
-    }
-    rc = fill_request(request, pool, wish, &options, err);
-    if (rc < 0) {
-        sp__request_drop(request);
-        sp__request_drop(request);
-        return rc;
-    }
-    request->id = atomic_fetch_add_explicit(&pit->next_call, 1, memory_order_relaxed);
-    *ret_request = request;
-    return SP_OK;
-}
+#include "pit/admit.h"
 
 /* Take the ending of a request whose latch is open, and let go of it. */
 static int take_ending(struct request *request, sp_result *ret_result, sp_error *err)
@@ -260,7 +39,7 @@ static int execute(struct sp_pit *pit, const char *session, const char *tool,
                              .options = options,
                              .session = session,
                              .taker = TAKER_WAITER};
-    int rc = sp__call_prepare(pit, &wish, &request, err);
+    int rc = sp__admit(pit, &wish, &request, err);
     if (rc < 0) {
         return rc;
     }
@@ -300,7 +79,7 @@ SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
                              .args_json = args_json,
                              .options = options,
                              .taker = cb != NULL ? TAKER_DISPATCH : TAKER_WAITER};
-    int rc = sp__call_prepare(pit, &wish, &request, err);
+    int rc = sp__admit(pit, &wish, &request, err);
     if (rc < 0) {
         return rc;
     }

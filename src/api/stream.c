@@ -7,9 +7,9 @@
  */
 #include "snakepit/stream.h"
 
-#include "api/call.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pit/admit.h"
 
 struct sp_stream {
     struct sp_pit *pit;
@@ -32,7 +32,7 @@ static int prepare(struct sp_pit *pit, const char *session, const char *tool,
                              .session = session,
                              .streaming = 1,
                              .taker = taker};
-    return sp__call_prepare(pit, &wish, ret_request, err);
+    return sp__admit(pit, &wish, ret_request, err);
 }
 
 static int open_stream(struct sp_pit *pit, const char *session, const char *tool,

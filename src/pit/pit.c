@@ -33,7 +33,8 @@ static void tell_taker(struct sp_pit *pit, struct request *request)
     if (request->taker == TAKER_DISPATCH) {
         sp__dispatch_add(&pit->dispatch, request);
     } else if (request->on_wake.on == NULL) {
-        sp__list_append(&pit->to_wake, &request->on_wake);
+        sp__list_append(request->taker == TAKER_LOOP ? &pit->to_tell : &pit->to_wake,
+                        &request->on_wake);
     }
 }
 
@@ -161,6 +162,39 @@ static void wake_takers(struct sp_pit *pit)
     }
 }
 
+/* Takers on the loop hear of it before the channels are written, theirs among them. */
+static void tell_takers(struct sp_pit *pit)
+{
+    struct link *link;
+    while ((link = sp__list_pop(&pit->to_tell)) != NULL) {
+        struct request *request = ITEM(link, struct request, on_wake);
+        int ended = request->state == REQUEST_ENDED;
+        request->loop_cb(request, ended);
+        if (ended) {
+            sp__request_drop(request);
+        }
+    }
+    for (link = pit->servers.first; link != NULL; link = link->next) {
+        struct pit_server *server = ITEM(link, struct pit_server, on_pit);
+        server->on_turn(server);
+    }
+}
+
+static int is_drained(const struct sp_pit *pit)
+{
+    if (!pit->draining || pit->requests.length > 0) {
+        return 0;
+    }
+    for (const struct link *link = pit->servers.first; link != NULL;
+         link = link->next) {
+        const struct pit_server *server = ITEM(link, struct pit_server, on_pit);
+        if (!server->is_quiet(server)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static void run_next(struct sp_pit *pit);
 
 static void turn_ended(void *user)
@@ -168,7 +202,10 @@ static void turn_ended(void *user)
     struct sp_pit *pit = user;
     run_next(pit);
     /* First the workers, so that they run while callers are being woken. */
-    sp__channels_flush(&pit->shop.channels);
+    do {
+        tell_takers(pit);
+        sp__channels_flush(&pit->shop.channels);
+    } while (pit->to_tell.length > 0);
     if (pit->guard_watch != NULL) {
         sp__watch_set(pit->guard_watch,
                       WATCH_READ |
@@ -176,7 +213,7 @@ static void turn_ended(void *user)
     }
     wake_takers(pit);
     sp__dispatch_publish(&pit->dispatch);
-    if (pit->draining && pit->requests.length == 0) {
+    if (is_drained(pit)) {
         sp__latch_open(&pit->drained);
     }
 }
@@ -229,10 +266,9 @@ static void follow(struct sp_pit *pit, struct request *request)
     }
 }
 
-static void run_submit(struct command *command, void *user)
+void sp__pit_submit_here(struct sp_pit *pit, struct request *request)
 {
-    struct request *request = (struct request *)(void *)command;
-    struct sp_pit *pit = user;
+    SP__ON_LOOP(pit->loop);
     if (pit->closing) {
         refuse(pit, request, SP_ERR_CLOSED, SP_EXECUTED_NO, "the pit is closing");
         return;
@@ -263,6 +299,11 @@ static void run_submit(struct command *command, void *user)
     }
 }
 
+static void run_submit(struct command *command, void *user)
+{
+    sp__pit_submit_here(user, (struct request *)(void *)command);
+}
+
 /* Calls in whose place another one ended without having run. */
 static void run_next(struct sp_pit *pit)
 {
@@ -272,8 +313,12 @@ static void run_next(struct sp_pit *pit)
     }
 }
 
-static void cancel_request(struct sp_pit *pit, struct request *request)
+void sp__pit_cancel_here(struct sp_pit *pit, struct request *request)
 {
+    SP__ON_LOOP(pit->loop);
+    if (request->state == REQUEST_ENDED) {
+        return;
+    }
     if (request->on_follow.on != NULL) {
         sp__outcomes_leave(request);
         refuse(pit, request, SP_ERR_CANCELLED, SP_EXECUTED_UNKNOWN,
@@ -300,7 +345,7 @@ static void run_cancel(struct command *command, void *user)
     struct sp_pit *pit = user;
     struct request *request = sp__map_find(&pit->requests, cancel->call);
     if (request != NULL) {
-        cancel_request(pit, request);
+        sp__pit_cancel_here(pit, request);
     }
     sp__free(cancel);
 }
@@ -319,9 +364,7 @@ int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err)
 static void run_cancel_request(struct command *command, void *user)
 {
     struct request *request = ITEM(command, struct request, cancel);
-    if (request->state != REQUEST_ENDED) {
-        cancel_request(user, request);
-    }
+    sp__pit_cancel_here(user, request);
     sp__request_drop(request);
 }
 
@@ -582,6 +625,10 @@ static void begin_drain(void *user, void *arg)
 {
     struct sp_pit *pit = user;
     pit->draining = 1;
+    for (struct link *link = pit->servers.first; link != NULL; link = link->next) {
+        struct pit_server *server = ITEM(link, struct pit_server, on_pit);
+        server->on_drain(server);
+    }
 }
 
 static void count_left(void *user, void *arg)
@@ -611,6 +658,7 @@ static void begin_close(void *user, void *arg)
 {
     struct sp_pit *pit = user;
     pit->closing = 1;
+    begin_drain(pit, NULL);
     if (pit->pools_open == 0) {
         sp__latch_open(&pit->closed); /* opening failed before the first pool */
         return;
@@ -630,6 +678,11 @@ static void begin_close(void *user, void *arg)
 static void finish_close(void *user, void *arg)
 {
     struct sp_pit *pit = user;
+    struct link *link;
+    while ((link = sp__list_pop(&pit->servers)) != NULL) {
+        struct pit_server *server = ITEM(link, struct pit_server, on_pit);
+        server->on_close(server);
+    }
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
     sp__timer_fini(pit->loop, &pit->guard_retry);

@@ -12,6 +12,19 @@
 #include "snakepit/pit.h"
 #include "worker/worker.h"
 
+/* Who serves the pit's pools to others: told on the loop thread. */
+struct pit_server {
+    struct link on_pit;
+    /* The turn ends: the last moment to have something written in it. */
+    void (*on_turn)(struct pit_server *server);
+    /* The pit takes no more calls. */
+    void (*on_drain)(struct pit_server *server);
+    /* 1 when everything said has left. */
+    int (*is_quiet)(const struct pit_server *server);
+    /* The last moment there is a loop. */
+    void (*on_close)(struct pit_server *server);
+};
+
 struct sp_pit {
     /* Set before start, then constant. */
     char instance[65];
@@ -37,6 +50,8 @@ struct sp_pit {
     struct list to_submit; /* calls that go in the place of others; at the turn's end */
     struct list ready_waiters;
     struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
+    struct list to_tell; /* requests whose taker is on the loop; likewise, before */
+    struct list servers; /* struct pit_server */
     size_t pools_open;
     int closing;
     int draining;         /* no more calls are taken */
@@ -73,6 +88,10 @@ int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
 
 /* Any thread: hand a finished-to-send request over. Never fails: it ends with an error. */
 void sp__pit_submit(struct sp_pit *pit, struct request *request);
+
+/* Loop thread: the same at once, for a request of TAKER_LOOP; and its taker's wish. */
+void sp__pit_submit_here(struct sp_pit *pit, struct request *request);
+void sp__pit_cancel_here(struct sp_pit *pit, struct request *request);
 
 /* Any thread. */
 int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err);

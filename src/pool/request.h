@@ -36,8 +36,9 @@ enum request_state { REQUEST_NEW, REQUEST_QUEUED, REQUEST_SENT, REQUEST_ENDED };
 
 /* Who takes the ending. */
 enum request_taker {
-    TAKER_WAITER,  /* a thread sleeps on `done`, or will */
-    TAKER_DISPATCH /* the completion queue, and the callbacks */
+    TAKER_WAITER,   /* a thread sleeps on `done`, or will */
+    TAKER_DISPATCH, /* the completion queue, and the callbacks */
+    TAKER_LOOP      /* a callback on the loop thread, at the end of the turn */
 };
 
 struct request {
@@ -53,6 +54,8 @@ struct request {
     sp_reply_cb reply_cb;
     sp_chunk_cb chunk_cb;
     void *user_data;
+    void (*loop_cb)(struct request *request, int ended); /* of TAKER_LOOP; on its end
+                                                             the taker drops the request */
     uint64_t created_us;
     uint64_t deadline_ms;
     uint64_t queue_deadline_ms;
