@@ -191,10 +191,22 @@ static json_t *death_calls_to_json(const sp_death *death)
         set_words(call, "tool", c->tool);
         set_words(call, "request_id", c->request_id);
         set_words(call, "stage", stage_of(c->stage));
+        (void)json_object_set_new(call, "abandoned", json_boolean(c->abandoned));
         (void)json_object_set_new(call, "run_ms", json_integer((json_int_t)c->run_ms));
         (void)json_array_append_new(calls, call);
     }
     return calls;
+}
+
+static json_t *death_steps_to_json(const sp_death *death)
+{
+    json_t *steps = need(json_array());
+    for (size_t i = 0; i < death->steps_count; i++) {
+        json_t *step = json_pack("{s:s, s:I}", "what", death->steps[i].what, "after_ms",
+                                 (json_int_t)death->steps[i].after_ms);
+        (void)json_array_append_new(steps, need(step));
+    }
+    return steps;
 }
 
 static void add_death_json(const sp_death *d, void *user_data)
@@ -212,6 +224,10 @@ static void add_death_json(const sp_death *d, void *user_data)
         death_calls_to_json(d), "calls_more", (json_int_t)d->calls_more));
     set_words(death, "message", d->message);
     set_words(death, "last_lines", d->last_lines);
+    set_words(death, "evidence", d->evidence);
+    set_words(death, "stack", d->stack);
+    (void)json_object_set_new(death, "unkillable", json_boolean(d->unkillable));
+    (void)json_object_set_new(death, "steps", death_steps_to_json(d));
     (void)json_array_append_new(user_data, death);
 }
 
@@ -241,7 +257,7 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
 {
     return need(json_pack(
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:o, s:o}",
         "name", s->name, "state", state_word(state_of(s)), "adapter", s->adapter,
         "workers", (int)s->workers, "available", (int)s->available, "busy",
         (int)s->busy, "starting", (int)s->starting, "backoff", (int)s->backoff,
@@ -252,10 +268,11 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
         "cancelled", (json_int_t)s->cancelled, "pool_saturated",
         (json_int_t)s->pool_saturated, "chunks", (json_int_t)s->chunks,
         "workers_started", (json_int_t)s->workers_started, "workers_died",
-        (json_int_t)s->workers_died, "retried", (json_int_t)s->retried, "draining",
-        (int)s->draining, "breaker", breaker_word(s->breaker), "recycled",
-        (json_int_t)s->recycled, "poisoned", (json_int_t)s->poisoned, "worker_list",
-        workers_to_json(pit, s->name), "deaths", deaths_to_json(pit, s->name)));
+        (json_int_t)s->workers_died, "unkillable", (json_int_t)s->unkillable, "retried",
+        (json_int_t)s->retried, "draining", (int)s->draining, "breaker",
+        breaker_word(s->breaker), "recycled", (json_int_t)s->recycled, "poisoned",
+        (json_int_t)s->poisoned, "worker_list", workers_to_json(pit, s->name), "deaths",
+        deaths_to_json(pit, s->name)));
 }
 
 static void print_status_json(const struct opened *opened, int state)

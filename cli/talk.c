@@ -257,6 +257,7 @@ json_t *error_to_json(const sp_error *err)
         set_text(error, "worker_why", sp_death_name(err->worker_why));
     }
     set_text(error, "worker_stderr", err->worker_stderr);
+    set_text(error, "worker_stack", err->worker_stack);
     set_text(error, "hint", sp_error_hint(err->code));
     (void)json_object_set_new(error, "exit", json_integer(exit_code_of(err->code)));
     return error;

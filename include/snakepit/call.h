@@ -19,7 +19,10 @@ extern "C" {
 
 enum {
     /* The tool may be run again: send the call to another worker when one dies. */
-    SP_CALL_IDEMPOTENT = 1u << 0
+    SP_CALL_IDEMPOTENT = 1u << 0,
+    /* When it is cancelled or its time is over while user code runs: kill the worker at
+     * once instead of asking it to stop. Other calls of that worker die with it. */
+    SP_CALL_CANCEL_KILLS = 1u << 1
 };
 
 typedef struct sp_call_options {

@@ -35,7 +35,8 @@ extern "C" {
     X(PROTOCOL, 9, "it broke the protocol")                                \
     X(HUNG, 10, "it gave no sign of life")                                 \
     X(STUCK, 11, "it went on with a call that was cancelled or timed out") \
-    X(GUARD, 12, "it ended with the guard process")
+    X(GUARD, 12, "it ended with the guard process")                        \
+    X(CANCELLED, 13, "a call that was cancelled wanted it so")
 
 enum {
 #define X(name, number, text) SP_DEATH_##name = number,
@@ -48,8 +49,16 @@ typedef struct sp_death_call {
     const char *tool;
     const char *request_id; /* "" when it had none */
     int stage;              /* SP_STAGE_ */
+    int abandoned;          /* it had ended for its caller: cancelled, or timed out */
     uint64_t run_ms;        /* since the worker got it */
 } sp_death_call;
+
+/* What was done to end it, the first step first. */
+typedef struct sp_death_step {
+    const char *what;  /* "stack" (it was asked for it), "term", "term_group",
+                         "kill_group"; constant text */
+    uint64_t after_ms; /* since it was decided that it ends */
+} sp_death_step;
 
 typedef struct sp_death {
     uint64_t time_unix_ms;
@@ -74,9 +83,16 @@ typedef struct sp_death {
     uint64_t age_ms;      /* from spawn to end */
     uint64_t ready_ms;    /* from spawn to ready, 0: it never was */
     uint64_t calls_total; /* calls it ended */
-    size_t calls_count;   /* calls it had: these, the oldest first, 64 at most ... */
+    size_t calls_count; /* calls it had, those it did not stop first, 64 at most ... */
     const sp_death_call *calls;
     size_t calls_more; /* ... and as many more */
+
+    /* How it was brought to its end, when it hung or did not stop. */
+    const char *evidence; /* its state and processor time then, or "" */
+    const char *stack;    /* where it was, in the words of its language, or "" */
+    size_t steps_count;   /* 4 at most */
+    const sp_death_step *steps;
+    int unkillable; /* 1: it did not end even then, deep in the kernel */
 
     const char *message;    /* the cause in one line */
     const char *last_lines; /* what it printed last, escaped, or "" */

@@ -130,6 +130,7 @@ typedef struct sp_error {
     char *remote_message;    /* its message, or NULL; owned */
     char *remote_trace;      /* its traceback, or NULL; owned */
     char *worker_stderr;     /* the dead worker's last lines, or NULL; owned */
+    char *worker_stack;      /* where it hung, or NULL; owned */
     char message[SP_ERROR_MESSAGE_MAX]; /* one line, no full stop */
 } sp_error;
 

@@ -66,8 +66,14 @@ typedef struct sp_pool_options {
                                        stop, default 2 000; SP_UNLIMITED: never */
     uint64_t shutdown_grace_ms;  /* from asking a worker to stop to SIGKILL, default
                                        2 000 */
-    uint64_t health_interval_ms; /* between two PINGs, default 30 000;
-                                       SP_UNLIMITED: none */
+    uint64_t health_interval_ms; /* between two health checks, default 30 000;
+                                       SP_UNLIMITED: none. An answer since the last one
+                                       is as good as one; else the worker gets a PING */
+    uint32_t health_misses;      /* checks in a row without a sign of life after which
+                                       a worker hangs, default 1 */
+    uint64_t hang_grace_ms;      /* for a worker that hangs or does not stop: from the
+                                       first SIGTERM to SIGKILL, default 1 000. Before it,
+                                       its stack is asked for where it can give one */
     const sp_command_timeout *command_timeouts; /* or NULL */
     size_t command_timeouts_count;
 
@@ -167,9 +173,11 @@ typedef struct sp_pool_stats {
     uint64_t chunks;         /* stream chunks delivered */
     uint64_t workers_started;
     uint64_t workers_died; /* ended without being asked */
-    uint64_t retried;      /* attempts after the first */
-    uint64_t recycled;     /* workers replaced, for any reason */
-    uint64_t poisoned;     /* calls given up because they ended workers */
+    uint64_t
+        unkillable;    /* of these: that even SIGKILL did not end, left to the kernel */
+    uint64_t retried;  /* attempts after the first */
+    uint64_t recycled; /* workers replaced, for any reason */
+    uint64_t poisoned; /* calls given up because they ended workers */
     char name[65];
     char adapter[128]; /* what the workers are, in words */
 } sp_pool_stats;

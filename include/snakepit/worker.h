@@ -99,6 +99,16 @@ SP_API int sp_worker_add_tool(sp_worker *worker, const sp_tool *tool, sp_error *
 /* Accept calls of tools that were not registered (functions found by name). */
 SP_API void sp_worker_accept_any(sp_worker *worker);
 
+/* Say that `signal_number` makes this process write its stacks, as text, to the
+ * descriptor returned: the host sends it when the worker seems to hang, and keeps what
+ * was written in the death certificate. The handler is the caller's, to be installed
+ * right after; it must work while user code is stuck, so it may call what is safe in a
+ * signal handler and nothing else. The descriptor belongs to the worker, never blocks,
+ * and takes 16 KiB in all. Python's faulthandler.register() fits.
+ * Errors: SP_ERR_INVAL (no such signal), SP_ERR_UNSUPPORTED (a worker that listens, or a
+ * host that takes no stacks). Since: 0.1 */
+SP_API int sp_worker_offer_stacks(sp_worker *worker, int signal_number, sp_error *err);
+
 /* Tell the host that the worker is ready, with its tools. Blocks until the host has
  * taken note, for a minute at most and without on_idle. A listening worker becomes
  * SERVING. Errors: SP_ERR_PROTOCOL (the host refused), SP_ERR_CLOSED (the host is gone,

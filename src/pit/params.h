@@ -121,7 +121,17 @@
       "Time a worker gets to stop when asked before it is killed.")                    \
     X(HEALTH_INTERVAL, POOL, "health_interval", DURATION_ANY, 10, 24u * HOUR, "",      \
       "30s", "SNAKEPIT_HEALTH_INTERVAL", pool, health_interval_ms,                     \
-      "Time between two health checks of a worker; never switches them off.")          \
+      "Time between two health checks of a worker; never switches them off. An "       \
+      "answer since the last check is as good as one; else the worker gets a PING.")   \
+    X(HEALTH_MISSES, POOL, "health_misses", COUNT, 1, 100, "", "1",                    \
+      "SNAKEPIT_HEALTH_MISSES", pool, health_misses,                                   \
+      "Health checks in a row without a sign of life after which a worker hangs and "  \
+      "is replaced.")                                                                  \
+    X(HANG_GRACE, POOL, "hang_grace", DURATION, 1, 24u * HOUR, "", "1s",               \
+      "SNAKEPIT_HANG_GRACE", pool, hang_grace_ms,                                      \
+      "For a worker that hangs, or goes on with a cancelled call past cancel_grace: "  \
+      "time from the first SIGTERM to SIGKILL. Its stack is asked for before, where "  \
+      "it can give one.")                                                              \
     X(RECYCLE_AFTER, POOL, "recycle.after", DURATION_ANY, 100, 8760u * (uint64_t)HOUR, \
       "", "never", "SNAKEPIT_RECYCLE_AFTER", pool, recycle_after_ms,                   \
       "Age at which a worker is replaced by a fresh one, without a gap: the new one "  \

@@ -349,6 +349,11 @@ static void take_back(struct request *request, struct core_event *event)
     struct worker *worker = request->call.worker;
     if (worker != NULL) {
         event->executed = sp__worker_cancel(&request->call);
+        if (event->executed != SP_EXECUTED_NO &&
+            (request->flags & SP_CALL_CANCEL_KILLS)) {
+            sp__worker_kill(worker, WHY_CANCELLED);
+            return;
+        }
         event->stuck = sp__worker_is_stuck(worker);
         request->pool->stuck += event->stuck != 0;
     }

@@ -47,6 +47,8 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"cancel_grace_ms", options->cancel_grace_ms, 1, DAY_MS, 1},
         {"shutdown_grace_ms", options->shutdown_grace_ms, 1, DAY_MS, 0},
         {"health_interval_ms", options->health_interval_ms, 10, DAY_MS, 1},
+        {"health_misses", options->health_misses, 1, 100, 0},
+        {"hang_grace_ms", options->hang_grace_ms, 1, DAY_MS, 0},
         {"queue_max", options->queue_max, 1, QUEUE_MAX, 0},
         {"request_max_bytes", options->request_max_bytes, 1, GIB, 0},
         {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
@@ -158,6 +160,8 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     fill_u64(&options.cancel_grace_ms, 2000);
     fill_u64(&options.shutdown_grace_ms, 2000);
     fill_u64(&options.health_interval_ms, 30000);
+    fill_u32(&options.health_misses, 1);
+    fill_u64(&options.hang_grace_ms, 1000);
     fill_u32(&options.queue_max, 1000);
     fill_u64(&options.request_max_bytes, 128ull << 20);
     fill_u64(&options.response_max_bytes, 128ull << 20);

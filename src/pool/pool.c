@@ -323,8 +323,11 @@ void sp__pool_worker_line(struct worker *worker, const char *line)
 
 void sp__pool_worker_hung(struct worker *worker)
 {
+    char text[256];
+    (void)snprintf(text, sizeof text, "no sign of life in %u health check%s: %s",
+                   worker->missed, worker->missed == 1 ? "" : "s", worker->evidence);
     sp__pool_tell(worker->owner, SP_EVENT_HEALTH_FAILED, worker,
-                  worker->spec->health_interval_ms, "no answer to a PING");
+                  worker->spec->health_interval_ms * worker->missed, text);
 }
 
 int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure)
@@ -338,7 +341,7 @@ int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure
 static int was_asked(const struct worker_death *death)
 {
     return death->why == WHY_ASKED || death->why == WHY_RECYCLED ||
-           death->why == WHY_SPENT;
+           death->why == WHY_SPENT || death->why == WHY_CANCELLED;
 }
 
 static void tell_death(struct pool *pool, const struct worker *worker,
@@ -393,6 +396,7 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
         .suspect = !asked && sp__pool_died_of_itself(worker, &death->error),
     };
     pool->stats.workers_died += !asked;
+    pool->stats.unkillable += worker->unkillable != 0;
     if (!asked && !death->was_ready) {
         note_start_failure(pool, &death->error);
     }

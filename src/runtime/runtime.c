@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -80,6 +81,12 @@ static int map_page(struct sp_worker *w, int fd, sp_error *err)
     w->page = page;
     w->page_mapped = 1;
     return SP_OK;
+}
+
+static int has_stack_room(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_size >= WORKER_SHARED_BYTES;
 }
 
 static int add_inherited(struct sp_worker *w, const char *name, enum conn_role role,
@@ -247,6 +254,9 @@ static void release(struct sp_worker *w)
     }
     if (w->page_mapped) {
         (void)munmap(w->page, WORKER_PAGE_BYTES);
+        if (w->is_open && w->options.page_fd >= 0) {
+            (void)close(w->options.page_fd);
+        }
     } else {
         sp__free(w->page);
     }
@@ -290,14 +300,32 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
         release(w);
         return rc;
     }
-    /* The page stays mapped; its descriptor is one less for user code to find. */
-    if (w->page_mapped) {
+    /* The page stays mapped; its descriptor is one less for user code to find, unless
+     * stacks are to be written to it. */
+    if (w->page_mapped && !has_stack_room(w->options.page_fd)) {
         (void)close(w->options.page_fd);
+        w->options.page_fd = -1;
     }
     w->options.listen = w->options.runtime = w->options.name = NULL;
     sp__fork_register(w);
+    w->is_open = 1;
     *ret_worker = w;
     return SP_OK;
+}
+
+SP_API int sp_worker_offer_stacks(sp_worker *w, int signal_number, sp_error *err)
+{
+    int fd = w->options.page_fd;
+    if (signal_number <= 0 || signal_number >= NSIG) {
+        return sp__fail(err, SP_ERR_INVAL, "%d is no signal, they go from 1 to %d",
+                        signal_number, NSIG - 1);
+    }
+    if (!w->page_mapped || fd < 0 || lseek(fd, WORKER_PAGE_BYTES, SEEK_SET) < 0) {
+        return sp__fail(err, SP_ERR_UNSUPPORTED, "the host takes no stacks");
+    }
+    atomic_store_explicit(&w->page->stack_signal, (uint32_t)signal_number,
+                          memory_order_release);
+    return fd;
 }
 
 /* ---- the end ---- */

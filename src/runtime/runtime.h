@@ -232,6 +232,7 @@ struct sp_worker {
     char *name;
     char *address;     /* what listen_fd is bound to, or NULL */
     char *unlink_path; /* removed by close, or NULL */
+    int is_open;       /* its descriptors are its own */
     struct worker_page *page;
     int page_mapped;
     uint64_t serial; /* tells workers at one address apart, for find_slot() */

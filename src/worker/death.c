@@ -16,7 +16,7 @@
 struct death {
     atomic_uint references;
     sp_death facts;
-    sp_death_call calls[]; /* then the texts */
+    sp_death_call calls[]; /* then the steps, then the texts */
 };
 
 /* Copy a text to *at and move *at behind it. NULL becomes "". */
@@ -40,8 +40,9 @@ static size_t bytes_of(const char *text)
 struct death *sp__death_new(const sp_death *facts)
 {
     size_t bytes = sizeof(struct death) + facts->calls_count * sizeof(sp_death_call) +
-                   bytes_of(facts->pool) + bytes_of(facts->message) +
-                   bytes_of(facts->last_lines);
+                   facts->steps_count * sizeof(sp_death_step) + bytes_of(facts->pool) +
+                   bytes_of(facts->message) + bytes_of(facts->last_lines) +
+                   bytes_of(facts->evidence) + bytes_of(facts->stack);
     for (size_t i = 0; i < facts->calls_count; i++) {
         bytes += bytes_of(facts->calls[i].tool) + bytes_of(facts->calls[i].request_id);
     }
@@ -49,7 +50,8 @@ struct death *sp__death_new(const sp_death *facts)
     if (death == NULL) {
         return NULL;
     }
-    char *at = (char *)(death->calls + facts->calls_count);
+    sp_death_step *steps = (sp_death_step *)(void *)(death->calls + facts->calls_count);
+    char *at = (char *)(steps + facts->steps_count);
     atomic_init(&death->references, 1);
     death->facts = *facts;
     for (size_t i = 0; i < facts->calls_count; i++) {
@@ -57,7 +59,13 @@ struct death *sp__death_new(const sp_death *facts)
         death->calls[i].tool = place(&at, facts->calls[i].tool);
         death->calls[i].request_id = place(&at, facts->calls[i].request_id);
     }
+    for (size_t i = 0; i < facts->steps_count; i++) {
+        steps[i] = facts->steps[i];
+    }
     death->facts.calls = death->calls;
+    death->facts.steps = steps;
+    death->facts.evidence = place(&at, facts->evidence);
+    death->facts.stack = place(&at, facts->stack);
     death->facts.pool = place(&at, facts->pool);
     death->facts.message = place(&at, facts->message);
     death->facts.last_lines = place(&at, facts->last_lines);
@@ -91,12 +99,13 @@ SP_API const char *sp_death_name(int why)
         int why;
         const char *name;
     } names[] = {
-        {SP_DEATH_CRASHED, "crashed"},   {SP_DEATH_KILLED, "killed"},
-        {SP_DEATH_STOPPED, "stopped"},   {SP_DEATH_OUT_OF_MEMORY, "out_of_memory"},
-        {SP_DEATH_RECYCLED, "recycled"}, {SP_DEATH_REFUSED, "refused"},
-        {SP_DEATH_TOO_SLOW, "too_slow"}, {SP_DEATH_LOST, "lost"},
-        {SP_DEATH_PROTOCOL, "protocol"}, {SP_DEATH_HUNG, "hung"},
-        {SP_DEATH_STUCK, "stuck"},       {SP_DEATH_GUARD, "guard"},
+        {SP_DEATH_CRASHED, "crashed"},     {SP_DEATH_KILLED, "killed"},
+        {SP_DEATH_STOPPED, "stopped"},     {SP_DEATH_OUT_OF_MEMORY, "out_of_memory"},
+        {SP_DEATH_RECYCLED, "recycled"},   {SP_DEATH_REFUSED, "refused"},
+        {SP_DEATH_TOO_SLOW, "too_slow"},   {SP_DEATH_LOST, "lost"},
+        {SP_DEATH_PROTOCOL, "protocol"},   {SP_DEATH_HUNG, "hung"},
+        {SP_DEATH_STUCK, "stuck"},         {SP_DEATH_GUARD, "guard"},
+        {SP_DEATH_CANCELLED, "cancelled"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (names[i].why == why) {

@@ -65,6 +65,8 @@ static int cause_of(const struct worker *worker, const struct guard_exit *exit)
         return SP_DEATH_HUNG;
     case WHY_STUCK:
         return SP_DEATH_STUCK;
+    case WHY_CANCELLED:
+        return SP_DEATH_CANCELLED;
     case WHY_GUARD:
         return SP_DEATH_GUARD;
     }
@@ -88,6 +90,19 @@ static void say_how(const struct worker *worker, const struct guard_exit *exit,
              worker->was_ready ? "" : " before it was ready", more);
 }
 
+/* From memory that the worker may still be writing. */
+static char *copy_stack(const struct worker *worker)
+{
+    const char *stack = sp__worker_stack(worker);
+    size_t bytes = worker->page == NULL ? 0 : strnlen(stack, WORKER_STACK_BYTES);
+    char *text = bytes > 0 ? sp__strndup(stack, bytes) : NULL;
+    for (char *c = text; c != NULL && *c != '\0'; c++) {
+        /* Control bytes could reach a terminal. */
+        *c = *c == '\n' || *c == '\t' || (unsigned char)*c >= ' ' ? *c : '?';
+    }
+    return text;
+}
+
 /* What to say of a death, by why it came to it. */
 static void describe(struct worker *worker, const struct guard_exit *exit,
                      sp_error *out)
@@ -99,8 +114,9 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
         break;
     case WHY_TOO_SLOW:
         sp__fail(out, SP_ERR_START_TIMEOUT,
-                 "worker %s was not ready after %llu ms and was killed", worker->name,
-                 (unsigned long long)worker->spec->init_timeout_ms);
+                 "worker %s was not ready after %llu ms and was killed (%s)",
+                 worker->name, (unsigned long long)worker->spec->init_timeout_ms,
+                 worker->evidence);
         break;
     case WHY_PROTOCOL:
         sp__fail(out, SP_ERR_PROTOCOL, "worker %s broke the protocol and was killed",
@@ -108,13 +124,22 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
         break;
     case WHY_HUNG:
         sp__fail(out, code,
-                 "worker %s did not answer a PING within %llu ms and was killed",
-                 worker->name, (unsigned long long)worker->spec->health_interval_ms);
+                 "worker %s gave no sign of life for %llu ms and was killed (%s)",
+                 worker->name,
+                 (unsigned long long)worker->spec->health_interval_ms * worker->missed,
+                 worker->evidence);
         break;
     case WHY_STUCK:
         sp__fail(out, code,
-                 "worker %s went on with a cancelled call for %llu ms and was killed",
-                 worker->name, (unsigned long long)worker->spec->cancel_grace_ms);
+                 "worker %s went on with a cancelled call for %llu ms and was killed "
+                 "(%s)",
+                 worker->name, (unsigned long long)worker->spec->cancel_grace_ms,
+                 worker->evidence);
+        break;
+    case WHY_CANCELLED:
+        sp__fail(out, code,
+                 "worker %s was killed with a cancelled call, which wanted it so",
+                 worker->name);
         break;
     case WHY_GUARD:
         sp__fail(out, SP_ERR_GUARD, "worker %s ended with the guard process",
@@ -147,6 +172,12 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
         out->worker_signal = exit->exit_signal;
     }
     out->worker_stderr = sp__output_tail(&worker->output, TAIL_LINES);
+    out->worker_stack = copy_stack(worker);
+    if (worker->unkillable) {
+        size_t used = strlen(out->message);
+        (void)snprintf(out->message + used, sizeof out->message - used,
+                       "; it cannot be killed and is left to the kernel");
+    }
 }
 
 /* ---- the calls ---- */
@@ -187,10 +218,27 @@ static void end_calls(struct worker *worker, const sp_error *cause)
     }
 }
 
+/* Those it was to stop and may be running still. */
+static size_t list_abandoned(const struct worker *worker, sp_death_call *ret)
+{
+    uint64_t now_us = sp__loop_now_us(worker->shop->loop);
+    for (size_t i = 0; i < worker->abandoned_count; i++) {
+        const struct abandoned *entry = &worker->abandoned[i];
+        ret[i] = (sp_death_call){
+            .tool = entry->tool,
+            .request_id = entry->request_id,
+            .stage = SP_STAGE_STARTED,
+            .abandoned = 1,
+            .run_ms = now_us > entry->sent_us ? (now_us - entry->sent_us) / 1000 : 0,
+        };
+    }
+    return worker->abandoned_count;
+}
+
 /* The calls it has, the oldest first, into ret[0..DEATH_CALLS_MAX). Their number. */
 static size_t list_calls(const struct worker *worker, sp_death_call *ret)
 {
-    size_t count = 0;
+    size_t count = list_abandoned(worker, ret);
     uint32_t started = last_started(worker);
     uint64_t now_us = sp__loop_now_us(worker->shop->loop);
     struct link *link = worker->in_flight.first;
@@ -234,7 +282,12 @@ static struct death *certify(const struct worker *worker, const struct guard_exi
         .calls_total = worker->calls_total,
         .calls_count = count,
         .calls = calls,
-        .calls_more = worker->in_flight.length - count,
+        .calls_more = worker->abandoned_count + worker->in_flight.length - count,
+        .evidence = worker->evidence,
+        .stack = cause->worker_stack,
+        .steps_count = worker->steps_count,
+        .steps = worker->steps,
+        .unkillable = worker->unkillable,
         .message = cause->message,
         .last_lines = cause->worker_stderr,
     };

@@ -16,6 +16,23 @@ extern const struct h2_events sp__host_events;
 /* link.c: ask a stock worker whether it is there. */
 int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 
+/* hang.c: a sign of life. */
+void sp__worker_beat(struct worker *worker);
+void sp__worker_watch_health(struct worker *worker, uint64_t now_ms);
+/* hang.c: it hangs, is stuck or late: the ladder begins. */
+void sp__worker_give_up(struct worker *worker, enum worker_why why);
+/* hang.c: the next step towards the end of a STOPPING worker. */
+void sp__worker_climb(struct worker *worker);
+/* hang.c: timers. */
+void sp__worker_health_due(struct timer *timer, uint64_t now_ms);
+void sp__worker_stuck_due(struct timer *timer, uint64_t now_ms);
+/* hang.c: what it has written of its stacks; terminated unless it is full. */
+const char *sp__worker_stack(const struct worker *worker);
+/* worker.c: to the process, or to its group. */
+void sp__worker_signal(struct worker *worker, int signal_number, int group);
+/* worker.c: STOPPING from here on; SIGKILL follows after grace_ms. */
+void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
+                               uint64_t grace_ms);
 /* worker.c: the only writer of worker->state. */
 void sp__worker_move(struct worker *worker, enum worker_state next);
 /* ending.c: it is reaped, or never was. on_dead is told. */
@@ -30,7 +47,7 @@ void sp__worker_rest(struct worker *worker);
 void sp__worker_on_goaway(struct worker *worker);
 /* A call has ended for its caller, but user code may go on with it: no new calls until
  * it is over, and the end of the worker when it is not over within cancel_grace_ms. */
-void sp__worker_abandon(struct worker *worker, uint32_t stream_id);
+void sp__worker_abandon(struct worker *worker, const struct worker_call *call);
 void sp__worker_on_host_broken(void *user, const sp_error *why);
 
 #endif

@@ -62,12 +62,12 @@ static void close_ends(struct ends *ends)
 static int make_page(struct worker *worker, struct ends *ends, sp_error *err)
 {
     ends->page = memfd_create("snakepit-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (ends->page < 0 || ftruncate(ends->page, WORKER_PAGE_BYTES) < 0) {
+    if (ends->page < 0 || ftruncate(ends->page, WORKER_SHARED_BYTES) < 0) {
         return sp__fail_errno(err, errno, "make the page of worker %s", worker->name);
     }
     /* A worker that shrank it would kill the host by SIGBUS. */
     (void)fcntl(ends->page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    void *page = mmap(NULL, WORKER_PAGE_BYTES, PROT_READ, MAP_SHARED, ends->page, 0);
+    void *page = mmap(NULL, WORKER_SHARED_BYTES, PROT_READ, MAP_SHARED, ends->page, 0);
     if (page == MAP_FAILED) {
         return sp__fail_errno(err, errno, "map the page of worker %s", worker->name);
     }

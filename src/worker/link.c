@@ -114,6 +114,7 @@ static void call_message(void *user, struct h2_stream *stream, const uint8_t *da
 {
     struct worker *worker = user;
     struct worker_call *call = sp__h2_stream_user(stream);
+    sp__worker_beat(worker);
     if (call == NULL) {
         return; /* cancelled meanwhile */
     }
@@ -198,7 +199,7 @@ static void call_end(void *user, struct h2_stream *stream,
     failure.worker_pid = worker->pid;
     if (failure.code == SP_ERR_TIMEOUT || failure.code == SP_ERR_CANCELLED) {
         /* The worker's runtime gave the call up, which need not have ended user code. */
-        sp__worker_abandon(worker, call->stream_id);
+        sp__worker_abandon(worker, call);
     }
     call_ended(call, &failure);
     sp_error_clear(&failure);
@@ -206,8 +207,7 @@ static void call_end(void *user, struct h2_stream *stream,
 
 static void call_pong(void *user, uint64_t opaque)
 {
-    struct worker *worker = user;
-    worker->ping_out = 0;
+    sp__worker_beat(user);
 }
 
 static void call_goaway(void *user, uint32_t error_code)

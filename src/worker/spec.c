@@ -298,6 +298,8 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
         .init_timeout_ms = options->init_timeout_ms,
         .shutdown_grace_ms = options->shutdown_grace_ms,
         .health_interval_ms = options->health_interval_ms,
+        .health_misses = options->health_misses,
+        .hang_grace_ms = options->hang_grace_ms,
         .cancel_grace_ms = options->cancel_grace_ms,
         .response_max_bytes = options->response_max_bytes,
     };

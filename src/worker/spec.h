@@ -18,6 +18,8 @@ struct worker_spec {
     uint64_t init_timeout_ms;
     uint64_t shutdown_grace_ms;
     uint64_t health_interval_ms;
+    uint32_t health_misses;
+    uint64_t hang_grace_ms;
     uint64_t cancel_grace_ms;
     uint64_t response_max_bytes;
 };

@@ -22,10 +22,7 @@
 #include "base/mem.h"
 #include "worker/internal.h"
 
-enum {
-    LOST_GRACE_MS = 500,    /* from a broken connection to SIGKILL */
-    STUCK_PAUSE_MAX_MS = 50 /* between two looks at a cancelled call's user code */
-};
+enum { LOST_GRACE_MS = 500 }; /* from a broken connection to SIGKILL */
 
 #define TO(state) (1u << WORKER_##state)
 static const struct {
@@ -48,19 +45,26 @@ void sp__worker_move(struct worker *worker, enum worker_state next)
 
 /* ---- stopping ---- */
 
-static void send_signal(struct worker *worker, int signal_number, int group)
+void sp__worker_signal(struct worker *worker, int signal_number, int group)
 {
     if (worker->shop->guard == NULL || sp__guard_kill(worker->shop->guard, worker->id,
                                                       signal_number, group, NULL) < 0) {
         return; /* the guard is lost, and the worker is dying with it */
     }
-    worker->killed |= signal_number == SIGKILL;
+    if (signal_number == SIGKILL && !worker->killed) {
+        worker->killed = 1;
+        worker->killed_ms = sp__loop_now_ms(worker->shop->loop);
+    }
 }
 
-static void begin_stopping(struct worker *worker, enum worker_why why,
-                           uint64_t grace_ms)
+void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
+                               uint64_t grace_ms)
 {
     worker->why = why;
+    worker->rung = RUNG_KILL;
+    if (worker->decided_ms == 0) {
+        worker->decided_ms = sp__loop_now_ms(worker->shop->loop);
+    }
     sp__worker_move(worker, WORKER_STOPPING);
     sp__timer_stop(worker->shop->loop, &worker->health);
     sp__timer_stop(worker->shop->loop, &worker->connect);
@@ -74,8 +78,8 @@ void sp__worker_stop(struct worker *worker, enum worker_why why)
     switch (worker->state) {
     case WORKER_STARTING:
     case WORKER_READY:
-        begin_stopping(worker, why, worker->spec->shutdown_grace_ms);
-        send_signal(worker, SIGTERM, 0);
+        sp__worker_begin_stopping(worker, why, worker->spec->shutdown_grace_ms);
+        sp__worker_signal(worker, SIGTERM, 0);
         break;
     case WORKER_STOPPING: /* the killer is on its way */
     case WORKER_DEAD:
@@ -88,11 +92,11 @@ void sp__worker_kill(struct worker *worker, enum worker_why why)
     switch (worker->state) {
     case WORKER_STARTING:
     case WORKER_READY:
-        begin_stopping(worker, why, LOST_GRACE_MS);
-        send_signal(worker, SIGKILL, 1);
+        sp__worker_begin_stopping(worker, why, LOST_GRACE_MS);
+        sp__worker_signal(worker, SIGKILL, 1);
         break;
     case WORKER_STOPPING:
-        send_signal(worker, SIGKILL, 1);
+        sp__worker_signal(worker, SIGKILL, 1);
         break;
     case WORKER_DEAD:
         break;
@@ -104,115 +108,14 @@ static void deadline_passed(struct timer *timer, uint64_t now_ms)
     struct worker *worker = ITEM(timer, struct worker, deadline);
     switch (worker->state) {
     case WORKER_STARTING:
-        sp__worker_kill(worker, WHY_TOO_SLOW);
+        sp__worker_give_up(worker, WHY_TOO_SLOW);
         break;
     case WORKER_STOPPING:
-        send_signal(worker, SIGKILL, 1);
-        /* Again until the guard reports the exit: the first may have been lost with a
-         * guard that was just replaced. */
-        sp__timer_set(worker->shop->loop, timer, now_ms + LOST_GRACE_MS);
+        sp__worker_climb(worker);
         break;
     case WORKER_READY:
     case WORKER_DEAD:
         break; /* set only in the two states above; a stale firing means nothing */
-    }
-}
-
-/* ---- health ---- */
-
-static void health_due(struct timer *timer, uint64_t now_ms)
-{
-    struct worker *worker = ITEM(timer, struct worker, health);
-    if (worker->state != WORKER_READY) {
-        return;
-    }
-    if (worker->ping_out) {
-        worker->events->on_hung(worker);
-        sp__worker_kill(worker, WHY_HUNG);
-        return;
-    }
-    worker->ping_out = 1;
-    if (sp__h2_ping(worker->calls.h2, now_ms, NULL) == SP_OK) {
-        sp__channel_touch(&worker->calls);
-    }
-    sp__timer_set(worker->shop->loop, timer, now_ms + worker->spec->health_interval_ms);
-}
-
-static void start_health(struct worker *worker, uint64_t now_ms)
-{
-    if (worker->spec->health_interval_ms != SP_UNLIMITED) {
-        sp__timer_set(worker->shop->loop, &worker->health,
-                      now_ms + worker->spec->health_interval_ms);
-    }
-}
-
-/* ---- cancelled calls that may go on in user code ---- */
-
-static int is_running(const struct worker *worker, uint32_t stream_id)
-{
-    for (size_t i = 0; i < WORKER_PAGE_SLOTS; i++) {
-        if (atomic_load_explicit(&worker->page->running[i], memory_order_acquire) ==
-            stream_id) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-int sp__worker_is_stuck(struct worker *worker)
-{
-    if (worker->page == NULL) {
-        return 0;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < worker->abandoned_count; i++) {
-        if (is_running(worker, worker->abandoned[i])) {
-            worker->abandoned[kept++] = worker->abandoned[i];
-        }
-    }
-    worker->abandoned_count = kept;
-    return kept > 0;
-}
-
-/* Nothing on the wire says that a cancelled call has left user code; the page does, and
- * is looked at again and again meanwhile. */
-static void stuck_due(struct timer *timer, uint64_t now_ms)
-{
-    struct worker *worker = ITEM(timer, struct worker, stuck);
-    if (worker->state != WORKER_READY) {
-        return;
-    }
-    if (!sp__worker_is_stuck(worker)) {
-        worker->events->on_free(worker);
-        return;
-    }
-    if (now_ms >= worker->stuck_until_ms) {
-        sp__worker_kill(worker, WHY_STUCK);
-        return;
-    }
-    uint64_t next_ms = now_ms + worker->stuck_pause_ms;
-    worker->stuck_pause_ms = worker->stuck_pause_ms * 2 < STUCK_PAUSE_MAX_MS
-                                 ? worker->stuck_pause_ms * 2
-                                 : STUCK_PAUSE_MAX_MS;
-    sp__timer_set(worker->shop->loop, timer,
-                  next_ms < worker->stuck_until_ms ? next_ms : worker->stuck_until_ms);
-}
-
-void sp__worker_abandon(struct worker *worker, uint32_t stream_id)
-{
-    size_t max = sizeof worker->abandoned / sizeof worker->abandoned[0];
-    uint64_t grace_ms = worker->spec->cancel_grace_ms;
-    uint64_t now_ms = sp__loop_now_ms(worker->shop->loop);
-    if (worker->page == NULL || worker->state != WORKER_READY ||
-        worker->abandoned_count == max) {
-        return;
-    }
-    worker->abandoned[worker->abandoned_count++] = stream_id;
-    if (worker->stuck.node.at == 0) {
-        worker->stuck_until_ms =
-            grace_ms == SP_UNLIMITED ? SP_UNLIMITED : now_ms + grace_ms;
-        worker->stuck_pause_ms = 1;
-        sp__timer_set(worker->shop->loop, &worker->stuck, now_ms + 1);
     }
 }
 
@@ -244,7 +147,7 @@ int sp__worker_cancel(struct worker_call *call)
         sp__channel_touch(&worker->calls);
     }
     if (started && !call->replied) {
-        sp__worker_abandon(worker, call->stream_id);
+        sp__worker_abandon(worker, call);
     }
     sp__list_remove(&call->on_worker);
     worker->estimate_us -= call->estimate_us;
@@ -264,7 +167,7 @@ static void become_ready(struct worker *worker, struct proto_announce *announce)
     worker->was_ready = 1;
     worker->ready_ms = sp__loop_now_ms(loop);
     sp__timer_stop(loop, &worker->deadline);
-    start_health(worker, worker->ready_ms);
+    sp__worker_watch_health(worker, worker->ready_ms);
     worker->events->on_ready(worker, announce);
 }
 
@@ -312,8 +215,9 @@ void sp__worker_on_broken(void *user, const sp_error *why)
         }
         /* fall through */
     case WORKER_READY:
-        begin_stopping(worker, why->code == SP_ERR_PROTOCOL ? WHY_PROTOCOL : WHY_LOST,
-                       why->code == SP_ERR_PROTOCOL ? 0 : LOST_GRACE_MS);
+        sp__worker_begin_stopping(
+            worker, why->code == SP_ERR_PROTOCOL ? WHY_PROTOCOL : WHY_LOST,
+            why->code == SP_ERR_PROTOCOL ? 0 : LOST_GRACE_MS);
         break;
     case WORKER_STOPPING:
     case WORKER_DEAD:
@@ -325,7 +229,7 @@ void sp__worker_on_goaway(struct worker *worker)
 {
     /* It was told to end by somebody else and finishes what it has. */
     if (worker->state == WORKER_READY) {
-        begin_stopping(worker, WHY_LOST, worker->spec->shutdown_grace_ms);
+        sp__worker_begin_stopping(worker, WHY_LOST, worker->spec->shutdown_grace_ms);
     }
 }
 
@@ -351,7 +255,7 @@ void sp__worker_free(struct worker *worker)
     sp__channel_close(&worker->host);
     sp__output_close(&worker->output);
     if (worker->page != NULL) {
-        (void)munmap(worker->page, WORKER_PAGE_BYTES);
+        (void)munmap(worker->page, WORKER_SHARED_BYTES);
     }
     if (worker->address[0] != '\0') {
         (void)unlink(worker->address);
@@ -375,10 +279,10 @@ static int init_timers(struct worker *worker)
     struct loop *loop = worker->shop->loop;
     int rc = sp__timer_init(loop, &worker->deadline, deadline_passed);
     if (rc == SP_OK) {
-        rc = sp__timer_init(loop, &worker->health, health_due);
+        rc = sp__timer_init(loop, &worker->health, sp__worker_health_due);
     }
     if (rc == SP_OK) {
-        rc = sp__timer_init(loop, &worker->stuck, stuck_due);
+        rc = sp__timer_init(loop, &worker->stuck, sp__worker_stuck_due);
     }
     if (rc == SP_OK) {
         rc = sp__timer_init(loop, &worker->connect, connect_due);

@@ -43,17 +43,18 @@ enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_STOPPING, WORKER_DEAD 
 
 /* Why it is STOPPING or DEAD; the state says where it is, this says why. */
 enum worker_why {
-    WHY_NONE,     /* nobody asked: it died */
-    WHY_ASKED,    /* the pool is closing */
-    WHY_RECYCLED, /* a fresh one has its place */
-    WHY_REFUSED,  /* it said that it cannot start */
-    WHY_TOO_SLOW, /* not ready before the start deadline */
-    WHY_LOST,     /* its connection broke */
-    WHY_PROTOCOL, /* it broke the protocol */
-    WHY_HUNG,     /* it did not answer a PING */
-    WHY_STUCK,    /* it went on with a cancelled call past the grace */
-    WHY_GUARD,    /* the guard died and took it along */
-    WHY_SPENT     /* its connection has used up its stream numbers */
+    WHY_NONE,      /* nobody asked: it died */
+    WHY_ASKED,     /* the pool is closing */
+    WHY_RECYCLED,  /* a fresh one has its place */
+    WHY_REFUSED,   /* it said that it cannot start */
+    WHY_TOO_SLOW,  /* not ready before the start deadline */
+    WHY_LOST,      /* its connection broke */
+    WHY_PROTOCOL,  /* it broke the protocol */
+    WHY_HUNG,      /* it did not answer a PING */
+    WHY_STUCK,     /* it went on with a cancelled call past the grace */
+    WHY_CANCELLED, /* a call that was cancelled wanted it so */
+    WHY_GUARD,     /* the guard died and took it along */
+    WHY_SPENT      /* its connection has used up its stream numbers */
 };
 
 /* One RPC on a worker; embedded in what the owner knows as a request. */
@@ -68,6 +69,25 @@ struct worker_call {
     uint64_t sent_us;
     uint64_t service_us; /* once it ended: what the worker took for it, the time
                                  behind earlier calls left out */
+};
+
+/* The steps towards the end of a process that does not end by itself. */
+enum worker_rung {
+    RUNG_STACK, /* it has been asked for its stack */
+    RUNG_TERM,
+    RUNG_TERM_GROUP,
+    RUNG_KILL,
+    RUNG_AGAIN /* SIGKILL was sent: again, until it is reaped or given up */
+};
+
+enum { WORKER_ABANDONED_MAX = 16, WORKER_STEPS_MAX = 4 };
+
+/* A call that has ended for its caller while its user code may go on. */
+struct abandoned {
+    uint32_t stream_id;
+    uint64_t sent_us;
+    char tool[64]; /* cut, for the certificate */
+    char request_id[64];
 };
 
 /* How a process ended. Borrowed during on_dead. */
@@ -95,7 +115,7 @@ struct worker_events {
     void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
     /* A cancelled call has left user code: it takes calls again. */
     void (*on_free)(struct worker *worker);
-    /* It did not answer a PING in time and is being killed. */
+    /* It gave no sign of life and is being ended; worker->evidence says how it is. */
     void (*on_hung)(struct worker *worker);
     /* The answer of a unary call; on_end follows. */
     void (*on_reply)(struct worker_call *call, const struct proto_response *response);
@@ -122,8 +142,9 @@ struct worker {
     enum worker_state state;
     enum worker_why why;
     int was_ready;
-    int killed; /* SIGKILL was sent to it, by us */
-    int pid;    /* 0 until the guard said */
+    int killed;         /* SIGKILL was sent to it, by us; */
+    uint64_t killed_ms; /* when, first */
+    int pid;            /* 0 until the guard said */
     uint64_t spawned_ms;
     uint64_t ready_ms;    /* when, 0: not yet */
     struct channel calls; /* we are the client */
@@ -140,11 +161,22 @@ struct worker {
     uint64_t estimate_us;    /* sum over in_flight */
     uint64_t last_reply_us;
     uint64_t calls_total;
-    int ping_out;
-    uint32_t abandoned[16]; /* stream ids cancelled while they may be running */
+    int has_beaten;  /* since the last health check */
+    int ping_out;    /* a PING waits for its answer */
+    uint32_t missed; /* checks in a row without a sign of life */
+    struct abandoned abandoned[WORKER_ABANDONED_MAX];
     size_t abandoned_count;
-    char address[108]; /* stock workers: the unix path */
-    uint32_t capacity; /* calls it runs at once */
+    enum worker_rung rung;                 /* STOPPING: what the deadline does next */
+    uint64_t decided_ms;                   /* when it was decided that it ends */
+    sp_death_step steps[WORKER_STEPS_MAX]; /* what was done to that end */
+    size_t steps_count;
+    size_t stack_seen;  /* bytes of its stack at the last look */
+    int unkillable;     /* even SIGKILL did not end it */
+    int cpu_known;      /* cpu_ms is; */
+    uint64_t cpu_ms;    /* its processor time when it was first found silent */
+    char evidence[160]; /* how it was when it was given up */
+    char address[108];  /* stock workers: the unix path */
+    uint32_t capacity;  /* calls it runs at once */
     char runtime[64];
     sp_error refusal; /* what it said when it could not start */
     int refused_for_good;

@@ -460,6 +460,8 @@ static void every_key_reaches_its_option(void **state)
               "  cancel_grace: never\n"
               "  shutdown_grace: 11s\n"
               "  health_interval: 12s\n"
+              "  health_misses: 4\n"
+              "  hang_grace: 13s\n"
               "  request_max: 64KiB\n"
               "  response_max: 1GiB\n"
               "  env: {pass: [PATH, LANG], set: {A: 1, B: 'x y'}}\n");
@@ -496,6 +498,8 @@ static void every_key_reaches_its_option(void **state)
     assert_true(pool->cancel_grace_ms == SP_UNLIMITED);
     assert_int_equal(pool->shutdown_grace_ms, 11000);
     assert_int_equal(pool->health_interval_ms, 12000);
+    assert_int_equal(pool->health_misses, 4);
+    assert_int_equal(pool->hang_grace_ms, 13000);
     assert_int_equal(pool->request_max_bytes, 65536);
     assert_int_equal(pool->response_max_bytes, 1 << 30);
     assert_string_equal(pool->env_pass[1], "LANG");

@@ -32,6 +32,8 @@ static void an_empty_struct_means_the_promised_defaults(void **state)
     assert_int_equal(full.cancel_grace_ms, 2000);
     assert_int_equal(full.shutdown_grace_ms, 2000);
     assert_int_equal(full.health_interval_ms, 30000);
+    assert_int_equal(full.health_misses, 1);
+    assert_int_equal(full.hang_grace_ms, 1000);
     assert_int_equal(full.queue_max, 1000);
     assert_int_equal(full.request_max_bytes, 128 << 20);
     assert_int_equal(full.response_max_bytes, 128 << 20);
@@ -102,6 +104,8 @@ static const struct limit limits[] = {
     U64(cancel_grace_ms, DAY, 1),
     U64(shutdown_grace_ms, DAY, 0),
     {offsetof(sp_pool_options, health_interval_ms), 8, DAY, 1, 10},
+    U32(health_misses, 100),
+    U64(hang_grace_ms, DAY, 0),
     U64(request_max_bytes, GIB, 0),
     U64(response_max_bytes, GIB, 0),
 };

@@ -352,8 +352,8 @@ struct rig *rig_new(const sp_worker_options *options)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, calls), 0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, host), 0);
         rig->page_fd = memfd_create("page", MFD_CLOEXEC);
-        assert_int_equal(ftruncate(rig->page_fd, WORKER_PAGE_BYTES), 0);
-        rig->page = mmap(NULL, WORKER_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+        assert_int_equal(ftruncate(rig->page_fd, WORKER_SHARED_BYTES), 0);
+        rig->page = mmap(NULL, WORKER_SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
                          rig->page_fd, 0);
         assert_ptr_not_equal(rig->page, MAP_FAILED);
         rig->options.call_fd = calls[1];
@@ -418,7 +418,7 @@ void rig_close(struct rig *rig)
     peer_free(rig->peer);
     peer_free(rig->host);
     if (rig->page != NULL) {
-        munmap(rig->page, WORKER_PAGE_BYTES);
+        munmap(rig->page, WORKER_SHARED_BYTES);
     }
     close(rig->gate);
     close(rig->begun);

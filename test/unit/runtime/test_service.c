@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker answers besides tool calls: health, telemetry, sessions. */
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -307,6 +310,39 @@ static void the_table_of_sessions_is_bounded(void **state)
     rig_close(rig);
 }
 
+/* ---- stacks ---- */
+
+static void stacks_are_written_behind_the_page(void **state)
+{
+    struct rig *rig = rig_new(NULL);
+    sp_error err = {0};
+    assert_int_equal(sp_worker_offer_stacks(rig->worker, 0, &err), SP_ERR_INVAL);
+    assert_int_equal(sp_worker_offer_stacks(rig->worker, NSIG, &err), SP_ERR_INVAL);
+    assert_int_equal(rig->page->stack_signal, 0);
+    int fd = sp_worker_offer_stacks(rig->worker, SIGQUIT, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(rig->page->stack_signal, SIGQUIT);
+    assert_int_equal(write(fd, "here", 4), 4);
+    assert_string_equal((const char *)rig->page + WORKER_PAGE_BYTES, "here");
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    sp_error_clear(&err);
+    rig_start(rig);
+    rig_close(rig);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void a_listening_worker_shows_no_stacks(void **state)
+{
+    sp_worker_options options = {.listen = "127.0.0.1:0"};
+    struct rig *rig = rig_new(&options);
+    sp_error err = {0};
+    assert_int_equal(sp_worker_offer_stacks(rig->worker, SIGQUIT, &err),
+                     SP_ERR_UNSUPPORTED);
+    sp_error_clear(&err);
+    rig_start(rig);
+    rig_close(rig);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
@@ -321,6 +357,8 @@ int main(void)
         CASE(a_session_lives_from_initialize_to_cleanup),
         CASE(bad_session_requests_are_refused),
         CASE(the_table_of_sessions_is_bounded),
+        CASE(stacks_are_written_behind_the_page),
+        CASE(a_listening_worker_shows_no_stacks),
     };
 #undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);

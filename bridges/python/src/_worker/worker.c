@@ -193,6 +193,22 @@ static PyObject *worker_accept_any(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *worker_offer_stacks(PyObject *object, PyObject *args)
+{
+    worker_object *self = (worker_object *)object;
+    int number;
+    if (!PyArg_ParseTuple(args, "i:offer_stacks", &number) || !is_open(self)) {
+        return NULL;
+    }
+    sp_error err = {0};
+    int fd = sp_worker_offer_stacks(self->worker, number, &err);
+    if (fd == SP_ERR_UNSUPPORTED) {
+        sp_error_clear(&err);
+        Py_RETURN_NONE;
+    }
+    return fd < 0 ? sp__py_raise(&err) : PyLong_FromLong(fd);
+}
+
 static PyObject *worker_announce(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -338,6 +354,9 @@ static PyMethodDef worker_methods[] = {
      "Keep this str for a member name that will come often."},
     {"accept_any", worker_accept_any, METH_NOARGS,
      "Take calls of tools that were not added."},
+    {"offer_stacks", worker_offer_stacks, METH_VARARGS,
+     "offer_stacks(signal): the descriptor to write stacks to on it, or None when the "
+     "host takes none."},
     {"announce", worker_announce, METH_NOARGS,
      "Tell the host that the worker is ready."},
     {"refuse", worker_refuse, METH_VARARGS,

@@ -51,15 +51,35 @@ def parse(arguments):
 
 def cancel_signal():
     """The number of the signal that interrupts a cancelled call; 0: none."""
+    return _signal_number("SNAKEPIT_CANCEL_SIGNAL", "SIGURG")
+
+
+def _signal_number(variable, usual):
     import _signal  # built in; the module signal costs a millisecond for its enums
 
-    name = os.environ.get("SNAKEPIT_CANCEL_SIGNAL", "SIGURG")
+    name = os.environ.get(variable, usual)
     if name in ("", "0", "none"):
         return 0
     number = int(name) if name.isdigit() else getattr(_signal, name, None)
     if not isinstance(number, int):
-        raise ValueError(f"SNAKEPIT_CANCEL_SIGNAL: no signal named {name!r}")
+        raise ValueError(f"{variable}: no signal named {name!r}")
     return number
+
+
+def offer_stacks(worker):
+    """Let the host see where this process hangs: on SNAKEPIT_STACK_SIGNAL (SIGQUIT; none:
+    not) faulthandler writes every thread's stack, also while C code holds the lock."""
+    number = _signal_number("SNAKEPIT_STACK_SIGNAL", "SIGQUIT")
+    if number == 0:
+        return
+    try:
+        import faulthandler
+
+        descriptor = worker.offer_stacks(number)
+        if descriptor is not None:
+            faulthandler.register(number, file=descriptor, all_threads=True)
+    except (ImportError, AttributeError, ValueError, OSError):
+        pass  # an interpreter without it hangs without a word
 
 
 def runtime_name():
@@ -77,6 +97,7 @@ def open_worker(listen=None):
         listen=listen or os.environ.pop("SNAKEPIT_LISTEN", None),
         cancel_signal=cancel_signal(),
     )
+    offer_stacks(worker)
     os.register_at_fork(after_in_child=worker.forget)
     for name in _INHERITED:
         os.environ.pop(name, None)  # a child of ours must not take them for its own

@@ -3,6 +3,7 @@
 what no worker should."""
 
 import ctypes
+import itertools
 import mmap
 import os
 import struct
@@ -206,6 +207,41 @@ class Probe(BaseAdapter):
         touch(path)
         library.pthread_mutex_lock(lock)
         library.pthread_mutex_lock(lock)
+
+    @tool
+    def loop(self, path):
+        """Python code without an end."""
+        touch(path)
+        while True:
+            pass
+
+    @tool
+    def spin(self, path):
+        """C code without an end, with the interpreter's lock, deaf to its signals."""
+        touch(path)
+        sum(itertools.repeat(1))
+
+    @tool
+    def doze(self, path):
+        """Sleep in C, with the interpreter's lock."""
+        library = ctypes.PyDLL(None)
+        touch(path)
+        library.usleep(600000000)
+
+    @tool
+    def futex(self, path):
+        """Wait for a lock that nobody will release, with the interpreter's given up."""
+        library = ctypes.CDLL(None)
+        lock = ctypes.create_string_buffer(64)
+        touch(path)
+        library.pthread_mutex_lock(lock)
+        library.pthread_mutex_lock(lock)
+
+    @tool
+    def freeze(self, path):
+        """SIGSTOP, once it is known that the call runs."""
+        touch(path)
+        os.kill(os.getpid(), 19)
 
     @tool
     def stubborn(self, path):
