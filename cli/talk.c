@@ -168,6 +168,7 @@ int exit_code_of(int error_code)
         return CODE_NOT_FOUND;
     case SP_ERR_REFUSED:
     case SP_ERR_UNSUPPORTED:
+    case SP_ERR_IN_USE:
         return CODE_REFUSED;
     case SP_ERR_QUEUE_TIMEOUT:
     case SP_ERR_TIMEOUT:

@@ -73,7 +73,9 @@ extern "C" {
     X(BREAKER_OPEN, -28, POOL, 1, 14, "the pool starts no workers for a while",        \
       "look at why its workers die; it tries again by itself")                         \
     X(POISON, -29, WORKER, 0, 9, "the call ended every worker that ran it",            \
-      "look at the tool: the same arguments will end the next worker too")
+      "look at the tool: the same arguments will end the next worker too")             \
+    X(IN_USE, -30, SYSTEM, 1, 9, "the instance is in use",                             \
+      "stop the host named, or choose another instance; `snakepit cleanup` looks")
 
 enum {
     SP_OK = 0,
