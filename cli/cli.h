@@ -248,6 +248,9 @@ struct opened {
 };
 
 /* Configuration with the flags laid over it; 0 or an exit code, explained. */
+/* Nobody's getpid() but that of workers this program was made for is concerned. */
+void prefer_safety(sp_pit_options *options);
+
 int config_open(const struct cli *cli, sp_config **ret_config);
 
 enum {

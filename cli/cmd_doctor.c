@@ -331,6 +331,7 @@ static int try_open(struct doctor *doctor, const char *adapter, struct trial *tr
     }
     const sp_pit_options *options = sp_config_options(trial->opened.config);
     trial->opened.options = *options;
+    prefer_safety(&trial->opened.options);
     trial->opened.options.on_event = show_event;
     trial->opened.options.event_data = doctor->cli;
     trial->opened.options.pools = trial->opened.pools;
@@ -370,6 +371,16 @@ static int try_ready(struct trial *trial, sp_error *err)
     return rc;
 }
 
+static void note_safety(struct doctor *doctor, sp_pit *pit)
+{
+    sp_safety safety = {0};
+    (void)sp_pit_safety(pit, &safety, NULL);
+    /* A container that has no namespaces to give away is a usual place to be. */
+    note(doctor, safety.level < SP_SAFETY_SUBREAPER ? LEVEL_WARN : LEVEL_OK, "guard",
+         safety.level < SP_SAFETY_SUBREAPER ? "mount /proc where snakepit runs" : "",
+         "started and answering, orphan-safety: %s", safety.text);
+}
+
 static int check_bridge(struct doctor *doctor)
 {
     struct trial trial;
@@ -377,7 +388,7 @@ static int check_bridge(struct doctor *doctor)
     int is_python = 0;
     int rc = try_open(doctor, NULL, &trial, &err);
     if (rc == 0) {
-        note(doctor, LEVEL_OK, "guard", "", "started and answering");
+        note_safety(doctor, trial.opened.pit);
         is_python = strcmp(trial.opened.pools[0].runtime, "python") == 0;
     } else {
         note_error(doctor, "guard", &err);

@@ -279,16 +279,18 @@ static void print_status_json(const struct opened *opened, int state)
 {
     json_t *pools = need(json_array());
     const char *name;
+    sp_safety safety = {0};
+    (void)sp_pit_safety(opened->pit, &safety, NULL);
     for (size_t i = 0; (name = sp_pool_name_at(opened->pit, i)) != NULL; i++) {
         sp_pool_stats stats;
         if (sp_pool_stats_get(opened->pit, name, &stats, NULL) == 0) {
             (void)json_array_append_new(pools, pool_to_json(opened->pit, &stats));
         }
     }
-    json_t *root =
-        need(json_pack("{s:i, s:s, s:s, s:o, s:o}", "version", 1, "instance",
-                       opened->options.instance, "state", state_word(state), "health",
-                       health_to_json(opened->pit), "pools", pools));
+    json_t *root = need(
+        json_pack("{s:i, s:s, s:s, s:s, s:o, s:o}", "version", 1, "instance",
+                  opened->options.instance, "state", state_word(state), "orphan_safety",
+                  safety.text, "health", health_to_json(opened->pit), "pools", pools));
     print_json(root);
     json_decref(root);
 }
@@ -310,6 +312,13 @@ static int worst_state(sp_pit *pit)
         }
     }
     return ready == 0 ? STATE_FAILED : worst;
+}
+
+static void print_safety(sp_pit *pit)
+{
+    sp_safety safety = {0};
+    (void)sp_pit_safety(pit, &safety, NULL);
+    (void)printf("\norphan-safety: %s\n", safety.text);
 }
 
 int cmd_status(struct cli *cli)
@@ -338,6 +347,7 @@ int cmd_status(struct cli *cli)
             if (cli->show_deaths) {
                 print_deaths(opened.pit);
             }
+            print_safety(opened.pit);
         }
     }
     pit_close(&opened);

@@ -146,6 +146,13 @@ static int has_size(const struct cli *cli)
     return cli->workers != NULL;
 }
 
+void prefer_safety(sp_pit_options *options)
+{
+    if (options->guard_level == SP_SAFETY_DEFAULT) {
+        options->guard_level = SP_SAFETY_NAMESPACE;
+    }
+}
+
 int pit_open(const struct cli *cli, int flags, struct opened *ret)
 {
     sp_error err = {0};
@@ -157,6 +164,7 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     }
     const sp_pit_options *options = sp_config_options(ret->config);
     ret->options = *options;
+    prefer_safety(&ret->options);
     ret->options.on_event = show_event;
     ret->options.event_data = (void *)(uintptr_t)cli;
     /* config_open() has found the pool of -p already. */

@@ -8,9 +8,11 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int has_color;
 
@@ -40,12 +42,19 @@ const char *paint(const char *color)
     return "\033[0m";
 }
 
+/* The write that failed may be long past, and errno with it: ask. */
+static int is_reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int print_flush(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return CODE_OK;
     }
-    return errno == EPIPE
+    return errno == EPIPE || is_reader_gone()
                ? CODE_PIPE
                : complain(CODE_REFUSED, "standard output: %s", strerror(errno));
 }

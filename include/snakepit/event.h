@@ -34,7 +34,9 @@ enum {
     SP_EVENT_BREAKER_PROBED,  /* one start, to see whether it works again */
     SP_EVENT_BREAKER_CLOSED,  /* it does */
     SP_EVENT_CALL_RETRIED,    /* an idempotent call is run again after duration_ms */
-    SP_EVENT_CALL_POISONED    /* a call ended too many workers; it is given up */
+    SP_EVENT_CALL_POISONED,   /* a call ended too many workers; it is given up */
+    SP_EVENT_GUARD_READY /* message is the orphan-safety reached, as sp_pit_safety()
+                                 gives it */
 };
 
 typedef struct sp_event {

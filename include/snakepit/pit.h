@@ -24,6 +24,17 @@ extern "C" {
 
 typedef struct sp_pit sp_pit;
 
+/* What keeps workers and whatever they start from outliving the program. Each level
+ * includes those below it; see docs of `guard.level` in snakepit.yaml(5). */
+enum {
+    SP_SAFETY_DEFAULT = 0,   /* subreaper */
+    SP_SAFETY_LIFELINE = 1,  /* the kernel ends each worker and its process group */
+    SP_SAFETY_SUBREAPER = 2, /* the guard also ends what has left its group */
+    SP_SAFETY_NAMESPACE = 4  /* the kernel ends everything, also when program and guard
+                                are killed at once. Workers have a PID namespace of
+                                their own: getpid() tells them other numbers */
+};
+
 typedef struct sp_pit_options {
     size_t size;
     const char *instance;         /* name of this pit in messages; default "default" */
@@ -37,6 +48,10 @@ typedef struct sp_pit_options {
     void *event_data;
     uint64_t outcome_keep_ms; /* how calls with a request_id or dedupe_key ended is
                                  known for as long, default 600 000 */
+    int guard_level;          /* SP_SAFETY_ to reach; where the machine refuses it, the
+                                 next lower one */
+    int guard_require;        /* SP_SAFETY_ below which the pit does not open, default
+                                 any */
 } sp_pit_options;
 
 /*
@@ -49,7 +64,8 @@ typedef struct sp_pit_options {
  * ret_pit  set on success; release with sp_pit_close()
  *
  * Errors: SP_ERR_INVAL, SP_ERR_CONFIG (an option out of range; the message names it and
- * the limit), SP_ERR_GUARD, SP_ERR_SYSTEM, SP_ERR_NOMEM. After an error nothing is left
+ * the limit), SP_ERR_GUARD (guard_require was not reached, too), SP_ERR_SYSTEM,
+ * SP_ERR_NOMEM. After an error nothing is left
  * to undo.
  * Thread: any. Since: 0.1
  */
@@ -125,6 +141,21 @@ SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
  * second signal is for. Safe in a signal handler; not after the pit is closed. Since: 0.1
  */
 SP_API void sp_pit_hurry(sp_pit *pit);
+
+/* How orphans are prevented in this pit, now. */
+typedef struct sp_safety {
+    int level;      /* SP_SAFETY_ reached; 0 while there is no guard */
+    int wished;     /* SP_SAFETY_ that was to be reached */
+    int guard_pid;  /* 0 while there is none */
+    int inner_pid;  /* the second guard, of SP_SAFETY_NAMESPACE; else 0 */
+    char text[256]; /* "namespace", "subreaper (no namespace: ...)" */
+} sp_safety;
+
+/*
+ * Ask for it. SP_EVENT_GUARD_READY tells the same whenever a guard has been started.
+ * Errors: SP_ERR_INVAL. Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pit_safety(sp_pit *pit, sp_safety *ret_safety, sp_error *err);
 
 /* What a pit can truthfully say of itself. */
 typedef struct sp_health {

@@ -43,6 +43,8 @@ SP_API const char *sp_event_name(int kind)
         return "call.retried";
     case SP_EVENT_CALL_POISONED:
         return "call.poisoned";
+    case SP_EVENT_GUARD_READY:
+        return "guard.ready";
     default:
         return "unknown";
     }

@@ -18,6 +18,12 @@
 #include "snakepit/config.h"
 #include "worker/python.h"
 
+static int is_safety(int level)
+{
+    return level == SP_SAFETY_DEFAULT || level == SP_SAFETY_LIFELINE ||
+           level == SP_SAFETY_SUBREAPER || level == SP_SAFETY_NAMESPACE;
+}
+
 SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err)
 {
     sp_pit_options full = {0};
@@ -36,6 +42,12 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
     if (full.pools_count > 0 && full.pools == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "pools_count is %zu but pools is NULL",
                         full.pools_count);
+    }
+    if (!is_safety(full.guard_level) || !is_safety(full.guard_require)) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "guard_level is %d and guard_require %d; both are SP_SAFETY_ "
+                        "constants",
+                        full.guard_level, full.guard_require);
     }
     return sp__pit_new(&full, ret_pit, err);
 }
@@ -298,6 +310,21 @@ SP_API int sp_pool_stats_get(sp_pit *pit, const char *pool, sp_pool_stats *ret_s
         sp__loop_call(pit->loop, answer_stats, &question);
     }
     return rc;
+}
+
+static void answer_safety(void *user, void *arg)
+{
+    sp__pit_describe_safety(user, arg);
+}
+
+SP_API int sp_pit_safety(sp_pit *pit, sp_safety *ret_safety, sp_error *err)
+{
+    if (pit == NULL || ret_safety == NULL) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the answer are needed");
+    }
+    sp__loop_call(pit->loop, answer_safety, ret_safety);
+    return SP_OK;
 }
 
 SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index)

@@ -108,6 +108,11 @@ int sp__guard_level(const struct guard *guard)
     return guard->process.level;
 }
 
+int sp__guard_wished(const struct guard *guard)
+{
+    return guard->process.wished;
+}
+
 int sp__guard_inner_pid(const struct guard *guard)
 {
     return guard->process.inner_pid;

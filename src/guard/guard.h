@@ -84,6 +84,7 @@ void sp__guard_close(struct guard *guard);
 int sp__guard_fd(const struct guard *guard);
 int sp__guard_pid(const struct guard *guard);
 int sp__guard_level(const struct guard *guard); /* GUARD_LEVEL_ */
+int sp__guard_wished(const struct guard *guard);
 
 /* The guard inside the PID namespace; 0 when there is none. */
 int sp__guard_inner_pid(const struct guard *guard);

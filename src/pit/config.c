@@ -105,6 +105,14 @@ static int affinity_of(const char *word)
                                                    : SP_AFFINITY_HINT;
 }
 
+static int safety_of(const char *word)
+{
+    return strcmp(word, "lifeline") == 0    ? SP_SAFETY_LIFELINE
+           : strcmp(word, "subreaper") == 0 ? SP_SAFETY_SUBREAPER
+           : strcmp(word, "namespace") == 0 ? SP_SAFETY_NAMESPACE
+                                            : SP_SAFETY_DEFAULT;
+}
+
 /* Write a value into the member of the options its row names. */
 static void store(const struct param *param, const struct value *value, void *options)
 {
@@ -159,6 +167,10 @@ static void fill_options(sp_config *config)
             store(param, sp__config_in_force(config, NULL, id), &config->options);
         }
     }
+    config->options.guard_level =
+        safety_of(sp__config_in_force(config, NULL, PARAM_GUARD_LEVEL)->text);
+    config->options.guard_require =
+        safety_of(sp__config_in_force(config, NULL, PARAM_GUARD_REQUIRE)->text);
     for (size_t i = 0; i < config->pools_count; i++) {
         fill_pool(config, i);
     }

@@ -8,9 +8,16 @@
  */
 #include "pit/guarding.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "guard/protocol.h"
+
+_Static_assert((int)SP_SAFETY_LIFELINE == (int)GUARD_LEVEL_LIFELINE &&
+                   (int)SP_SAFETY_SUBREAPER == (int)GUARD_LEVEL_SUBREAPER &&
+                   (int)SP_SAFETY_NAMESPACE == (int)GUARD_LEVEL_NAMESPACE,
+               "the levels of the guard are those of the interface");
 
 enum { GUARD_RETRY_MS = 1000 };
 
@@ -55,9 +62,38 @@ static int watch_guard(struct sp_pit *pit, sp_error *err)
                           &pit->guard_watch, err);
 }
 
+void sp__pit_describe_safety(const struct sp_pit *pit, sp_safety *ret_safety)
+{
+    const struct guard *guard = pit->shop.guard;
+    sp_safety safety = {0};
+    if (guard != NULL) {
+        safety.level = sp__guard_level(guard);
+        safety.wished = sp__guard_wished(guard);
+        safety.guard_pid = sp__guard_pid(guard);
+        safety.inner_pid = sp__guard_inner_pid(guard);
+        (void)sp__guard_describe_level(guard, safety.text, sizeof safety.text);
+    } else {
+        (void)snprintf(safety.text, sizeof safety.text, "none (no guard runs)");
+    }
+    *ret_safety = safety;
+}
+
+static void tell_safety(struct sp_pit *pit)
+{
+    sp_safety safety;
+    char message[sizeof safety.text + 32];
+    sp__pit_describe_safety(pit, &safety);
+    (void)snprintf(message, sizeof message, "orphan-safety: %s", safety.text);
+    sp__pit_tell(pit, SP_EVENT_GUARD_READY, message);
+}
+
 int sp__pit_open_guard(struct sp_pit *pit, sp_error *err)
 {
-    struct guard_options options = {.path = pit->guard_path};
+    struct guard_options options = {
+        .path = pit->guard_path,
+        .level = pit->guard_level,
+        .require = pit->guard_require,
+    };
     int rc = sp__guard_open(&options, &guard_events, pit, &pit->shop.guard, err);
     if (rc == SP_OK) {
         rc = watch_guard(pit, err);
@@ -65,6 +101,9 @@ int sp__pit_open_guard(struct sp_pit *pit, sp_error *err)
             sp__guard_close(pit->shop.guard);
             pit->shop.guard = NULL;
         }
+    }
+    if (rc == SP_OK) {
+        tell_safety(pit);
     }
     return rc;
 }

@@ -40,6 +40,18 @@
     X(OUTCOMES_KEEP, TOP, "outcomes.keep", DURATION, 1, 24u * HOUR, "", "10m",         \
       "SNAKEPIT_OUTCOMES_KEEP", pit, outcome_keep_ms,                                  \
       "How long it is known how a call with a request id or a dedupe key ended.")      \
+    X(GUARD_LEVEL, TOP, "guard.level", CHOICE, 1, 64,                                  \
+      "auto|lifeline|subreaper|namespace", "auto", "SNAKEPIT_GUARD_LEVEL", pit, size,  \
+      "What keeps workers, and whatever they start, from outliving the program: "      \
+      "lifeline ends them and their process groups, subreaper also what has left its " \
+      "group, namespace everything, whoever is killed. Where the machine refuses "     \
+      "one, "                                                                          \
+      "the next lower one is taken. auto is namespace for snakepit's own programs "    \
+      "and "                                                                           \
+      "subreaper in others.")                                                          \
+    X(GUARD_REQUIRE, TOP, "guard.require", CHOICE, 1, 64,                              \
+      "none|lifeline|subreaper|namespace", "none", "SNAKEPIT_GUARD_REQUIRE", pit,      \
+      size, "The level of guard.level that must be reached; below it nothing starts.") \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
     X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "", pool, \

@@ -127,7 +127,12 @@ static void pool_closed(void *owner, struct pool *pool)
 
 void sp__pit_warn(struct sp_pit *pit, const char *message)
 {
-    sp_event event = {.kind = SP_EVENT_WARNING,
+    sp__pit_tell(pit, SP_EVENT_WARNING, message);
+}
+
+void sp__pit_tell(struct sp_pit *pit, int kind, const char *message)
+{
+    sp_event event = {.kind = kind,
                       .time_unix_ms = sp__unix_ns() / 1000000u,
                       .pool = "",
                       .exit_status = -1,
@@ -546,6 +551,8 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     if (rc < 0) {
         goto free_pit;
     }
+    pit->guard_level = options->guard_level;
+    pit->guard_require = options->guard_require;
     if (options->guard_path != NULL) {
         (void)snprintf(pit->guard_path, sizeof pit->guard_path, "%s",
                        options->guard_path);

@@ -34,6 +34,8 @@ struct sp_pit {
     size_t pools_count;
     struct loop *loop;
     char guard_path[4096];
+    int guard_level; /* SP_SAFETY_, as wished */
+    int guard_require;
 
     /* Any thread. */
     atomic_uint_least64_t next_call;
@@ -76,11 +78,15 @@ int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left);
 /* A signal handler too. */
 void sp__pit_hurry(struct sp_pit *pit);
 
-/* Loop thread, or before there is one: an event of kind SP_EVENT_WARNING. */
+/* Loop thread, or before there is one: an event that concerns no pool. */
+void sp__pit_tell(struct sp_pit *pit, int kind, const char *message);
+/* The same of kind SP_EVENT_WARNING. */
 void sp__pit_warn(struct sp_pit *pit, const char *message);
 
 /* Loop thread. */
 void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health);
+
+void sp__pit_describe_safety(const struct sp_pit *pit, sp_safety *ret_safety);
 
 /* Any thread: the pool of a name (NULL: the first), or SP_ERR_NO_POOL. */
 int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,

@@ -28,12 +28,18 @@ def here(tmp_path):
     return tmp_path
 
 
+def rows(done):
+    """The lines above the last one, which tells of orphans, and the gap before it."""
+    assert done.lines[-1].startswith("orphan-safety: ") and done.lines[-2] == ""
+    return [line.split() for line in done.lines[:-2] if line]
+
+
 def test_status_is_a_table_of_pools(here):
     (here / "snakepit.yaml").write_text(
         "pools:\n- {name: one, adapter: a.py, size: 2}\n- {name: two, size: 1}\n")
     done = snakepit("status", cwd=here)
     assert (done.code, done.err) == (0, "")
-    head, one, two = [line.split() for line in done.lines]
+    head, one, two = rows(done)
     assert head[:4] == ["POOL", "STATE", "WORKERS", "READY"]
     assert one[:4] == ["one", "running", "2", "2"]
     assert two[:4] == ["two", "running", "1", "1"]
@@ -43,8 +49,7 @@ def test_status_is_a_table_of_pools(here):
 def test_workers_are_listed_on_request(words):
     done = snakepit("status", "--size", "2", *words)
     assert done.code == 0
-    rows = [line.split() for line in done.lines]
-    assert [row[:2] for row in rows[-2:]] == [["default/0", "ready"],
+    assert [row[:2] for row in rows(done)[-2:]] == [["default/0", "ready"],
                                               ["default/1", "ready"]]
 
 
@@ -57,6 +62,7 @@ def test_status_as_json():
     pool = status["pools"][0]
     assert (pool["name"], pool["workers"], pool["available"]) == ("default", 2, 2)
     assert [w["state"] for w in pool["worker_list"]] == ["ready", "ready"]
+    assert status["orphan_safety"].split()[0] in ("namespace", "subreaper", "lifeline")
     assert all(w["pid"] > 0 and w["runtime"].startswith("python 3")
                for w in pool["worker_list"])
 
@@ -65,7 +71,7 @@ def test_deaths_are_listed_on_request(here):
     (here / "dies.py").write_text("raise SystemExit('no way')\n")
     done = snakepit("status", "--deaths", "-q", "--size", "1", "-a", "dies.py", cwd=here)
     assert done.code == 2
-    head, row = [line.split() for line in done.lines if line][-2:]
+    head, row = rows(done)[-2:]
     assert head[:3] == ["WORKER", "PID", "WHY"]
     assert (row[0], row[2]) == ("default/0", "refused")
     done = snakepit("status", "-o", "json", "-q", "--size", "1", "-a", "dies.py", cwd=here)
@@ -85,6 +91,15 @@ def test_a_pool_that_is_not_ready_is_degraded_or_failed(here):
     done = snakepit("status", "-o", "json", "-p", "bad", cwd=here)
     assert (done.code, done.json["state"]) == (2, "failed")
     assert done.error["name"] == "SP-START-FAILED"
+
+
+def test_the_level_of_orphan_safety_can_be_chosen():
+    words = ["status", "-o", "json", "--size", "1", "--set"]
+    done = snakepit(*words, "guard.level=subreaper")
+    assert done.json["orphan_safety"] == "subreaper"
+    done = snakepit(*words, "guard.level=lifeline", "--set", "guard.require=subreaper")
+    assert (done.code, done.error["name"]) == (3, "SP-GUARD")
+    assert "subreaper is required" in done.error["message"]
 
 
 def test_tools_are_a_table(here):

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Levels of orphan-safety as a program sees them: what was reached, what is required, and
+ * that calls, deaths and replacement go on inside a PID namespace. That nothing survives
+ * is test/orphans's to show.
+ */
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pits.h"
+#include "processes.h"
+
+static sp_pit *pit_at(int level, int require, sp_error *err)
+{
+    sp_pit *pit = NULL;
+    sp_pool_options pool = pool_of_probes(1);
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .on_event = event_record,
+                              .guard_level = level,
+                              .guard_require = require};
+    if (sp_pit_open(&options, &pit, err) == 0) {
+        pit_adopt(pit);
+    }
+    return pit;
+}
+
+static void the_reached_level_is_told(void **state)
+{
+    sp_error err = {0};
+    sp_safety safety;
+    (void)state;
+    sp_pit *pit = pit_at(SP_SAFETY_DEFAULT, SP_SAFETY_SUBREAPER, &err);
+    assert_non_null(pit);
+    assert_int_equal(sp_pit_safety(pit, &safety, &err), 0);
+    assert_int_equal(safety.level, SP_SAFETY_SUBREAPER);
+    assert_int_equal(safety.wished, SP_SAFETY_SUBREAPER);
+    assert_string_equal(safety.text, "subreaper");
+    assert_true(safety.guard_pid > 1 && safety.inner_pid == 0);
+    assert_string_equal(event_await(pit, SP_EVENT_GUARD_READY, 1)->message,
+                        "orphan-safety: subreaper");
+    assert_int_equal(sp_pit_safety(pit, NULL, &err), SP_ERR_INVAL);
+    sp_error_clear(&err);
+}
+
+static void a_level_below_the_requirement_keeps_the_pit_closed(void **state)
+{
+    sp_error err = {0};
+    (void)state;
+    assert_null(pit_at(SP_SAFETY_LIFELINE, SP_SAFETY_SUBREAPER, &err));
+    assert_int_equal(err.code, SP_ERR_GUARD);
+    assert_has(err.message, "subreaper is required");
+    assert_has(err.message, "lifeline");
+    assert_null(pit_at(77, SP_SAFETY_DEFAULT, &err));
+    assert_int_equal(err.code, SP_ERR_CONFIG);
+    sp_error_clear(&err);
+}
+
+/* The whole of a worker's life, and of its guard's. */
+static void a_pit_works_in_a_namespace(void **state)
+{
+    sp_error err = {0};
+    sp_safety safety;
+    (void)state;
+    sp_pit *pit = pit_at(SP_SAFETY_NAMESPACE, SP_SAFETY_DEFAULT, &err);
+    assert_non_null(pit);
+    assert_int_equal(sp_pit_safety(pit, &safety, &err), 0);
+    if (safety.level != SP_SAFETY_NAMESPACE) {
+        print_message("no namespace here: %s\n", safety.text);
+        assert_has(safety.text, "(no namespace: ");
+    }
+    assert_int_equal(sp_pit_await_ready(pit, 0, &err), 0);
+    call_gives(pit, "add", "[1, 2]", "3");
+    int pid = worker_at(pit, 0).pid;
+    assert_true(processes_exists(pid));
+    (void)call_fails(pit, "crash", "", NULL, SP_ERR_WORKER_DIED);
+    (void)event_await(pit, SP_EVENT_WORKER_READY, 2);
+    call_gives(pit, "add", "[1, 2]", "3");
+    assert_int_equal(
+        kill(safety.inner_pid != 0 ? safety.inner_pid : safety.guard_pid, SIGKILL), 0);
+    (void)event_await(pit, SP_EVENT_GUARD_READY, 2);
+    (void)event_await(pit, SP_EVENT_WORKER_READY, 3);
+    call_gives(pit, "add", "[1, 2]", "3");
+    assert_false(processes_exists(pid));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_reached_level_is_told),
+        TEST(a_level_below_the_requirement_keeps_the_pit_closed),
+        TEST(a_pit_works_in_a_namespace),
+    };
+    return RUN_SYSTEM_TESTS("safety", tests);
+}
