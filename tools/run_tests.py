@@ -85,13 +85,14 @@ def run_pytest(folder: str, build: Path, mark: str | None) -> Counter:
             command += ["-m", mark]
         environment = dict(os.environ, SNAKEPIT_BUILD=str(build))
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        if "SNAKEPIT_TEST_PRELOAD" in os.environ:
+            # The library is loaded into an interpreter that is not instrumented, and
+            # that leaves what it has allocated to the end of the process.
+            environment["LD_PRELOAD"] = os.environ["SNAKEPIT_TEST_PRELOAD"]
+            environment["SNAKEPIT_TEST_ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
+            environment["ASAN_OPTIONS"] = "detect_leaks=0"
         if folder.startswith("bridges/python"):
             environment["PYTHONPATH"] = str(build / "bridges" / "python")
-            if "SNAKEPIT_TEST_PRELOAD" in os.environ:
-                # The bridge is loaded into an interpreter that is not instrumented, and
-                # that leaves what it has allocated to the end of the process.
-                environment["LD_PRELOAD"] = os.environ["SNAKEPIT_TEST_PRELOAD"]
-                environment["ASAN_OPTIONS"] = "detect_leaks=0"
         print(f"--- pytest {folder}", flush=True)
         status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         count = Counter()
