@@ -343,14 +343,18 @@ void sp__flow_wait(struct pool *pool, const struct core_action *action)
     }
 }
 
+static int wants_kill(const struct request *request)
+{
+    return (request->flags & SP_CALL_CANCEL_KILLS) != 0;
+}
+
 /* Take the call off its worker, if it is on one, and say what came of it. */
 static void take_back(struct request *request, struct core_event *event)
 {
     struct worker *worker = request->call.worker;
     if (worker != NULL) {
         event->executed = sp__worker_cancel(&request->call);
-        if (event->executed != SP_EXECUTED_NO &&
-            (request->flags & SP_CALL_CANCEL_KILLS)) {
+        if (event->executed != SP_EXECUTED_NO && wants_kill(request)) {
             sp__worker_kill(worker, WHY_CANCELLED);
             return;
         }
@@ -556,6 +560,11 @@ static void call_ended(struct worker_call *call, sp_error *failure,
         if (worker->state == WORKER_DEAD) {
             /* Its calls come before its death: it must not get them back. */
             sp__pool_worker_stopping(worker);
+        }
+        if (wants_kill(request) && failure->executed != SP_EXECUTED_NO &&
+            (failure->code == SP_ERR_TIMEOUT || failure->code == SP_ERR_CANCELLED)) {
+            /* The worker was the first to see the deadline pass. */
+            sp__worker_kill(worker, WHY_CANCELLED);
         }
         event.kind = CORE_CALL_FAILED;
         event.executed = failure->executed;
