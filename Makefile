@@ -2,8 +2,9 @@
 
 BUILD ?= build
 FUZZ_SECONDS ?= 60
+CHAOS_SCALE ?= 1
 
-.PHONY: build demo test check bench fmt lint asan tsan fuzz docs install valgrind clean
+.PHONY: build demo test check chaos bench fmt lint asan tsan fuzz docs install valgrind clean
 
 build: # compile everything into build/
 	@tools/setup build && tools/build $(BUILD)
@@ -16,6 +17,9 @@ test: # unit, system and bridge tests; the last line is the sum
 
 check: # what every change must pass: form, lint, two compilers, sanitizers
 	@tools/setup check && tools/check
+
+chaos: build # workers die, hang and misbehave under load; a checker judges (CHAOS_SCALE=10: longer)
+	@tools/setup test && tools/chaos --scale $(CHAOS_SCALE) $(BUILD)
 
 bench: build # calls/s and latency, beside comparators measured in the same run
 	@tools/setup test && tools/bench $(BUILD)

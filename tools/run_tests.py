@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-PYTEST_FOLDERS = ("test/system", "bridges/python/tests")
+PYTEST_FOLDERS = ("test/system", "test/chaos", "bridges/python/tests")
 VALGRIND = (
     "valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,possible "
     "--show-leak-kinds=definite,possible --error-exitcode=99 --trace-children=no"
