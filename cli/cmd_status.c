@@ -87,11 +87,21 @@ static void print_pools(sp_pit *pit)
     table_free(table);
 }
 
+/* "-" before the first look. */
+static const char *size_word(uint64_t bytes, char *text, size_t max)
+{
+    if (bytes == 0) {
+        return "-";
+    }
+    (void)snprintf(text, max, "%.1fMiB", (double)bytes / (1 << 20));
+    return text;
+}
+
 static void print_workers(sp_pit *pit)
 {
-    static const char *const headings[] = {"WORKER",  "STATE",    "PID", "CALLS",
-                                           "RUNNING", "READY IN", "AGE", "RESTARTS",
-                                           "RUNTIME", NULL};
+    static const char *const headings[] = {"WORKER",   "STATE",    "PID", "CALLS",
+                                           "RUNNING",  "READY IN", "AGE", "MEMORY",
+                                           "RESTARTS", "RUNTIME",  NULL};
     struct table *table = table_new(headings);
     const char *name;
     for (size_t i = 0; (name = sp_pool_name_at(pit, i)) != NULL; i++) {
@@ -109,6 +119,7 @@ static void print_workers(sp_pit *pit)
             table_cell(table, "%s",
                        format_duration(worker->ready_ms, ready, sizeof ready));
             table_cell(table, "%s", format_duration(worker->age_ms, age, sizeof age));
+            table_cell(table, "%s", size_word(worker->tree_bytes, ready, sizeof ready));
             table_cell(table, "%u", worker->restarts);
             table_cell(table, "%s", worker->runtime);
         }
@@ -159,11 +170,14 @@ static json_t *workers_to_json(sp_pit *pit, const char *pool)
     for (int i = 0; i < count; i++) {
         const sp_worker_info *w = &workers[i];
         json_t *worker = json_pack(
-            "{s:i, s:s, s:i, s:i, s:I, s:I, s:I, s:i, s:s}", "slot", (int)w->slot,
-            "state", worker_word(w->state), "pid", w->pid, "in_flight",
-            (int)w->in_flight, "calls_total", (json_int_t)w->calls_total, "age_ms",
-            (json_int_t)w->age_ms, "ready_ms", (json_int_t)w->ready_ms, "restarts",
-            (int)w->restarts, "runtime", w->runtime);
+            "{s:i, s:s, s:i, s:i, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:i, s:I, s:s}",
+            "slot", (int)w->slot, "state", worker_word(w->state), "pid", w->pid,
+            "in_flight", (int)w->in_flight, "calls_total", (json_int_t)w->calls_total,
+            "age_ms", (json_int_t)w->age_ms, "ready_ms", (json_int_t)w->ready_ms,
+            "restarts", (int)w->restarts, "rss_bytes", (json_int_t)w->rss_bytes,
+            "pss_bytes", (json_int_t)w->pss_bytes, "tree_bytes",
+            (json_int_t)w->tree_bytes, "processes", (int)w->processes, "sample_age_ms",
+            (json_int_t)w->sample_age_ms, "runtime", w->runtime);
         (void)json_array_append_new(list, need(worker));
     }
     free(workers);
@@ -222,6 +236,14 @@ static void add_death_json(const sp_death *d, void *user_data)
         (json_int_t)d->rss_peak_bytes, "age_ms", (json_int_t)d->age_ms, "ready_ms",
         (json_int_t)d->ready_ms, "calls_total", (json_int_t)d->calls_total, "calls",
         death_calls_to_json(d), "calls_more", (json_int_t)d->calls_more));
+    (void)json_object_set_new(death, "rss_bytes",
+                              json_integer((json_int_t)d->rss_bytes));
+    (void)json_object_set_new(death, "pss_bytes",
+                              json_integer((json_int_t)d->pss_bytes));
+    (void)json_object_set_new(death, "tree_bytes",
+                              json_integer((json_int_t)d->tree_bytes));
+    (void)json_object_set_new(death, "sample_age_ms",
+                              json_integer((json_int_t)d->sample_age_ms));
     set_words(death, "message", d->message);
     set_words(death, "last_lines", d->last_lines);
     set_words(death, "evidence", d->evidence);

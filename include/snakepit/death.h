@@ -78,6 +78,10 @@ typedef struct sp_death {
     uint64_t user_ms;        /* processor time, of children it waited for too */
     uint64_t system_ms;      /* the same, in the kernel */
     uint64_t rss_peak_bytes; /* its largest resident set */
+    uint64_t rss_bytes;      /* as in sp_worker_info, when it was looked at last */
+    uint64_t pss_bytes;
+    uint64_t tree_bytes;
+    uint64_t sample_age_ms; /* how long before its end that was */
 
     /* What it had done. */
     uint64_t age_ms;      /* from spawn to end */

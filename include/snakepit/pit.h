@@ -52,6 +52,9 @@ typedef struct sp_pit_options {
                                  next lower one */
     int guard_require;        /* SP_SAFETY_ below which the pit does not open, default
                                  any */
+    uint64_t sample_interval_ms; /* between two looks at the memory of the workers,
+                                    default 5 000; SP_UNLIMITED: none. Longer when
+                                    looking would take a hundredth of the time */
 } sp_pit_options;
 
 /*

@@ -88,7 +88,8 @@ typedef struct sp_pool_options {
      * gets no more calls, and it ends those it has. 0 or SP_UNLIMITED: never for that. */
     uint64_t recycle_after_ms;
     uint64_t recycle_calls;
-    uint64_t recycle_memory_bytes;    /* resident, its descendants included */
+    uint64_t recycle_memory_bytes; /* its descendants included; shared pages are split
+                                         among their users where the kernel tells */
     uint32_t recycle_jitter_permille; /* age and calls are reached earlier by up to
                                          this, default 100; SP_NONE: not at all */
     uint32_t recycle_surge;    /* replaced at once, default 1; SP_NONE: an old one
@@ -142,7 +143,12 @@ typedef struct sp_worker_info {
     uint64_t age_ms;      /* since it was spawned */
     uint64_t ready_ms;    /* from spawn to ready, 0 while starting */
     uint32_t restarts;    /* processes this slot had before this one */
-    char runtime[64];     /* "python 3.11.2", as the worker said */
+    uint64_t rss_bytes; /* its resident memory when it was looked at last, 0: not yet */
+    uint64_t pss_bytes; /* the same, shared pages split among their users; 0: unknown */
+    uint64_t tree_bytes;    /* with its descendants; what recycle_memory_bytes limits */
+    uint32_t processes;     /* these, and itself */
+    uint64_t sample_age_ms; /* since then */
+    char runtime[64];       /* "python 3.11.2", as the worker said */
 } sp_worker_info;
 
 /* Whether a pool starts workers. */

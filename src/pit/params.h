@@ -52,6 +52,10 @@
     X(GUARD_REQUIRE, TOP, "guard.require", CHOICE, 1, 64,                              \
       "none|lifeline|subreaper|namespace", "none", "SNAKEPIT_GUARD_REQUIRE", pit,      \
       size, "The level of guard.level that must be reached; below it nothing starts.") \
+    X(SAMPLE_INTERVAL, TOP, "sample_interval", DURATION_ANY, 10, 24u * HOUR, "", "5s", \
+      "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
+      "Time between two looks at the memory of the workers and their descendants; "    \
+      "longer when looking would take more than a hundredth of the time.")             \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
     X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "", pool, \

@@ -23,7 +23,8 @@
 enum {
     CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
     WORKERS_MAX = 1000,
-    OUTCOME_KEEP_MS = 600000
+    OUTCOME_KEEP_MS = 600000,
+    SAMPLE_INTERVAL_MS = 5000
 };
 
 /* ---- what pools tell ---- */
@@ -518,6 +519,9 @@ static void start_pools(void *user, void *arg)
     if (sp__pit_open_guard(pit, err) < 0) {
         return;
     }
+    if (sp__census_start(&pit->census, &pit->shop, pit->sample_interval_ms, err) < 0) {
+        return;
+    }
     for (size_t i = 0; i < pit->pools_count; i++) {
         if (sp__pool_start(&pit->pools[i], &pit->shop, err) < 0) {
             return;
@@ -544,6 +548,9 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     pit->event_data = options->event_data;
     pit->outcomes.keep_ms =
         options->outcome_keep_ms == 0 ? OUTCOME_KEEP_MS : options->outcome_keep_ms;
+    pit->sample_interval_ms = options->sample_interval_ms == 0
+                                  ? SAMPLE_INTERVAL_MS
+                                  : options->sample_interval_ms;
     (void)snprintf(pit->instance, sizeof pit->instance, "%s",
                    options->instance != NULL ? options->instance : "default");
 
@@ -693,6 +700,7 @@ static void finish_close(void *user, void *arg)
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
     sp__timer_fini(pit->loop, &pit->guard_retry);
+    sp__census_stop(&pit->census);
     /* Workers that outlived every grace: the guard ends them in a moment. */
     sp__workshop_on_guard_lost(&pit->shop);
     for (size_t i = 0; i < pit->pools_count; i++) {

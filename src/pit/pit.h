@@ -44,6 +44,8 @@ struct sp_pit {
 
     /* Loop thread. */
     struct workshop shop;
+    struct census census;
+    uint64_t sample_interval_ms;
     struct watch *guard_watch;
     struct timer guard_retry; /* a guard could not be opened: try again */
     struct map requests;      /* by id: those that have not ended */

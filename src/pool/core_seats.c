@@ -126,6 +126,9 @@ static void start(struct core *core, uint32_t seat, uint64_t now_ms)
     s->exempt = 0;
     s->sampled = 0;
     s->steady = 0;
+    if (s->replaces != CORE_NONE) {
+        s->relieves_big = core->seats[s->replaces].reason == REASON_MEMORY;
+    }
     s->reason = REASON_NONE;
     s->due_ms = CORE_NEVER;
     s->recycle_ms = CORE_NEVER;
@@ -179,7 +182,7 @@ static void wait_backoff(struct core *core, uint32_t seat, uint64_t now_ms)
     uint64_t ceiling_ms = sp__sched_backoff_ceiling_ms(
         s->failures, core->options.backoff_min_ms, core->options.backoff_max_ms);
     sp__core_seat_move(core, seat, SEAT_WAITING);
-    s->due_ms = now_ms + ceiling_ms / 2 + sp__core_random(core, ceiling_ms / 2 + 1);
+    s->due_ms = now_ms + sp__core_random(core, ceiling_ms + 1);
 }
 
 /* ---- the breaker ---- */
@@ -421,6 +424,7 @@ static void leave_seat(struct core *core, uint32_t seat)
     s->relief = CORE_NONE;
     s->replaces = CORE_NONE;
     s->failures = 0;
+    s->relieves_big = 0;
     s->reason = REASON_NONE;
     s->due_ms = CORE_NEVER;
     sp__core_seat_move(core, seat, SEAT_EMPTY);
@@ -478,6 +482,7 @@ static void vacate(struct core *core, const struct core_event *event, int was_re
         if (!crashed && s->reason != REASON_NONE) {
             sp__core_tell(core, NEWS_RECYCLED, seat, s->reason);
         }
+        s->relieves_big = !crashed && s->reason == REASON_MEMORY;
         s->reason = REASON_NONE;
         wait_backoff(core, seat, now_ms);
     }
@@ -522,7 +527,7 @@ static void memory(struct core *core, const struct core_event *event, uint64_t n
         s->exempt || s->reason != REASON_NONE) {
         return;
     }
-    if (is_first && s->served == 0) {
+    if (is_first && (s->served == 0 || s->relieves_big)) {
         /* Another one like it would be over the limit as well. */
         s->exempt = 1;
         sp__core_tell(core, NEWS_RECYCLE_LOOP, event->seat, event->value);

@@ -595,6 +595,7 @@ static const struct worker_events worker_events = {
     .on_describe = describe_call,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,
+    .on_sampled = sp__pool_worker_sampled,
     .on_reply = reply_came,
     .on_chunk = chunk_came,
     .on_end = call_ended,

@@ -18,6 +18,7 @@ void sp__pool_worker_stopping(struct worker *worker);
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death);
 void sp__pool_worker_line(struct worker *worker, const char *line);
 void sp__pool_worker_hung(struct worker *worker);
+void sp__pool_worker_sampled(struct worker *worker);
 void sp__pool_worker_free(struct worker *worker);
 /* Its end speaks against what it was doing: nobody asked for it, no outsider did it. */
 int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure);

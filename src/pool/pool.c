@@ -105,8 +105,8 @@ static void tell_news(struct pool *pool, const struct core_action *action)
     case NEWS_RECYCLE_LOOP:
         kind = SP_EVENT_RECYCLE_LOOP;
         (void)snprintf(text, sizeof text,
-                       "it has %llu KiB before its first call, recycle.memory is %llu: "
-                       "it is not replaced for that",
+                       "it has %llu KiB as soon as it has started, recycle.memory is "
+                       "%llu: it is not replaced for that",
                        value,
                        (unsigned long long)pool->core.options.recycle_memory_kib);
         break;
@@ -328,6 +328,14 @@ void sp__pool_worker_hung(struct worker *worker)
                    worker->missed, worker->missed == 1 ? "" : "s", worker->evidence);
     sp__pool_tell(worker->owner, SP_EVENT_HEALTH_FAILED, worker,
                   worker->spec->health_interval_ms * worker->missed, text);
+}
+
+void sp__pool_worker_sampled(struct worker *worker)
+{
+    struct core_event event = {.kind = CORE_MEMORY,
+                               .seat = worker->slot,
+                               .value = worker->sample.tree_bytes / 1024};
+    sp__pool_step(worker->owner, &event, NULL);
 }
 
 int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure)
@@ -624,6 +632,13 @@ static void describe_worker(const struct pool *pool, uint32_t seat, sp_worker_in
     ret->calls_total = worker->calls_total;
     ret->age_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms;
     ret->ready_ms = worker->ready_ms > 0 ? worker->ready_ms - worker->spawned_ms : 0;
+    if (worker->sample.at_ms > 0) {
+        ret->rss_bytes = worker->sample.rss_bytes;
+        ret->pss_bytes = worker->sample.pss_bytes;
+        ret->tree_bytes = worker->sample.tree_bytes;
+        ret->processes = worker->sample.processes;
+        ret->sample_age_ms = sp__loop_now_ms(pool->shop->loop) - worker->sample.at_ms;
+    }
     (void)snprintf(ret->runtime, sizeof ret->runtime, "%s", worker->runtime);
 }
 

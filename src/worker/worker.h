@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "wire/page.h"
 #include "wire/proto.h"
+#include "worker/census.h"
 #include "worker/channel.h"
 #include "worker/death.h"
 #include "worker/output.h"
@@ -115,6 +116,8 @@ struct worker_events {
     void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
     /* A cancelled call has left user code: it takes calls again. */
     void (*on_free)(struct worker *worker);
+    /* worker->sample is new. */
+    void (*on_sampled)(struct worker *worker);
     /* It gave no sign of life and is being ended; worker->evidence says how it is. */
     void (*on_hung)(struct worker *worker);
     /* The answer of a unary call; on_end follows. */
@@ -161,9 +164,10 @@ struct worker {
     uint64_t estimate_us;    /* sum over in_flight */
     uint64_t last_reply_us;
     uint64_t calls_total;
-    int has_beaten;  /* since the last health check */
-    int ping_out;    /* a PING waits for its answer */
-    uint32_t missed; /* checks in a row without a sign of life */
+    struct sample sample; /* of its memory, the last */
+    int has_beaten;       /* since the last health check */
+    int ping_out;         /* a PING waits for its answer */
+    uint32_t missed;      /* checks in a row without a sign of life */
     struct abandoned abandoned[WORKER_ABANDONED_MAX];
     size_t abandoned_count;
     enum worker_rung rung;                 /* STOPPING: what the deadline does next */

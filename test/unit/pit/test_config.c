@@ -434,6 +434,7 @@ static void every_key_reaches_its_option(void **state)
     sp_config *config =
         parse("instance: prod-a\n"
               "workers_max: 77\n"
+              "sample_interval: 7s\n"
               "state_dir: /var/lib/x\n"
               "pools:\n"
               "- name: api\n"
@@ -469,6 +470,7 @@ static void every_key_reaches_its_option(void **state)
     const sp_pool_options *pool = first_pool(config);
     assert_string_equal(options->instance, "prod-a");
     assert_int_equal(options->workers_max, 77);
+    assert_int_equal(options->sample_interval_ms, 7000);
     assert_string_equal(pool->name, "api");
     assert_string_equal(pool->adapter, "app.adapters:Main");
     assert_string_equal(pool->python, "python3");

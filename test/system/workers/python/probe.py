@@ -52,6 +52,7 @@ class Probe(BaseAdapter):
     def __init__(self):
         super().__init__()
         self.calls = 0
+        self.children = []
 
     # ---- what it is ----
 
@@ -125,6 +126,26 @@ class Probe(BaseAdapter):
         child = subprocess.Popen(
             ["sleep", "600"], stdin=subprocess.DEVNULL, start_new_session=own_session
         )
+        return child.pid
+
+    @tool
+    def grow(self, megabytes: int):
+        """Keep that much memory."""
+        self.kept = b"\1" * (megabytes * 2**20)
+        return len(self.kept)
+
+    @tool
+    def big_child(self, megabytes: int):
+        """Start a process that keeps that much memory, in a session of its own."""
+        code = f"kept = b'x' * ({megabytes} * 2**20); print(); input()"
+        child = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        child.stdout.read(1)
+        self.children.append(child)
         return child.pid
 
     # ---- streams ----
