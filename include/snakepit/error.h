@@ -168,6 +168,21 @@ SP_API int sp_error_is_retryable(int code);
 /* The gRPC status code that stands for a code. */
 SP_API int sp_error_grpc_status(int code);
 
+/*
+ * The gRPC status that stands for a failed call, by all that is known of it. Stock
+ * clients repeat what is UNAVAILABLE by themselves, so a call that may have run never is:
+ * what would be is ABORTED then. The other way round, a call whose worker died before it
+ * began is UNAVAILABLE. 0 for NULL and for an empty error. Since: 0.1
+ */
+SP_API int sp_error_status(const sp_error *err);
+
+/*
+ * Milliseconds after which a client may send a failed call again, for the trailer
+ * grpc-retry-pushback-ms; -1: it should not, because the call may have run or would fail
+ * again. Since: 0.1
+ */
+SP_API int64_t sp_error_pushback_ms(const sp_error *err);
+
 /* Walk the table: the code at `index`, 0 past the end. */
 SP_API int sp_error_at(size_t index);
 

@@ -214,6 +214,37 @@ SP_API int sp_error_grpc_status(int code)
     return row != NULL ? row->grpc_status : code == SP_OK ? 0 : 2;
 }
 
+enum { GRPC_ABORTED = 10, GRPC_UNAVAILABLE = 14 };
+
+SP_API int sp_error_status(const sp_error *err)
+{
+    if (err == NULL || err->code == SP_OK) {
+        return 0;
+    }
+    int status = sp_error_grpc_status(err->code);
+    if (status == GRPC_UNAVAILABLE && err->executed != SP_EXECUTED_NO) {
+        return GRPC_ABORTED;
+    }
+    if (status == GRPC_ABORTED && err->executed == SP_EXECUTED_NO) {
+        return GRPC_UNAVAILABLE;
+    }
+    return status;
+}
+
+SP_API int64_t sp_error_pushback_ms(const sp_error *err)
+{
+    if (err == NULL || err->code == SP_OK) {
+        return -1;
+    }
+    /* A server that closes has nothing more to offer, but another one may. */
+    int has_hope = sp_error_is_retryable(err->code) ||
+                   sp_error_grpc_status(err->code) == GRPC_UNAVAILABLE;
+    if (!err->retryable && (err->executed != SP_EXECUTED_NO || !has_hope)) {
+        return -1;
+    }
+    return err->retry_after_ms < INT32_MAX ? (int64_t)err->retry_after_ms : INT32_MAX;
+}
+
 SP_API int sp_error_at(size_t index)
 {
     return index < ROWS ? rows[index].code : 0;

@@ -20,6 +20,8 @@
 #include "base/mem.h"
 #include "pool/schedule.h"
 
+enum { FULL_RETRY_MS = 100 }; /* time for a queue that is full to move */
+
 /* ---- ending ---- */
 
 static void count_ending(struct pool *pool, const struct request *request)
@@ -215,7 +217,9 @@ static void write_ending(struct request *request, enum core_ending ending, int e
         break;
     }
     write_failure(request, endings[ending].code, executed, message);
-    if (ending == ENDING_BREAKER) {
+    if (ending == ENDING_QUEUE_FULL) {
+        request->error.retry_after_ms = FULL_RETRY_MS;
+    } else if (ending == ENDING_BREAKER) {
         request->error.retry_after_ms = ms_to_probe(pool);
     } else if (ending == ENDING_POISON && pool->failure != NULL) {
         request->error.worker_signal = pool->failure->worker_signal;

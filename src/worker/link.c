@@ -198,7 +198,11 @@ static void call_end(void *user, struct h2_stream *stream,
     failure_of_status(status, &failure);
     failure.worker_pid = worker->pid;
     if (failure.code == SP_ERR_TIMEOUT || failure.code == SP_ERR_CANCELLED) {
-        /* The worker's runtime gave the call up, which need not have ended user code. */
+        /* The worker's runtime gave the call up, which need not have ended user code: it
+         * began, but who knows how far it came. */
+        if (failure.executed == SP_EXECUTED_YES) {
+            failure.executed = SP_EXECUTED_UNKNOWN;
+        }
         sp__worker_abandon(worker, call);
     }
     call_ended(call, &failure);

@@ -50,6 +50,40 @@ static void retryable_is_what_may_work_later(void **state)
     assert_int_equal(sp_error_is_retryable(SP_ERR_CANCELLED), 0);
 }
 
+static void what_may_have_run_is_never_unavailable(void **state)
+{
+    for (size_t i = 0; sp_error_at(i) != 0; i++) {
+        sp_error err = {.code = sp_error_at(i)};
+        for (int executed = SP_EXECUTED_NO; executed <= SP_EXECUTED_YES; executed++) {
+            err.executed = executed;
+            int status = sp_error_status(&err);
+            assert_true(status > 0 && status <= 16);
+            if (executed != SP_EXECUTED_NO) {
+                assert_int_not_equal(status, 14);
+                assert_int_equal(sp_error_pushback_ms(&err), -1);
+            }
+        }
+        /* Its caller has said that running it again is fine. */
+        err.retryable = 1;
+        err.retry_after_ms = 7;
+        assert_int_equal(sp_error_pushback_ms(&err), 7);
+    }
+    sp_error died = {.code = SP_ERR_WORKER_DIED, .executed = SP_EXECUTED_NO};
+    assert_int_equal(sp_error_status(&died), 14);
+    assert_int_equal(sp_error_pushback_ms(&died), 0);
+    died.executed = SP_EXECUTED_UNKNOWN;
+    assert_int_equal(sp_error_status(&died), 10);
+    sp_error closed = {.code = SP_ERR_CLOSED};
+    assert_int_equal(sp_error_pushback_ms(&closed), 0);
+    sp_error wrong = {.code = SP_ERR_BAD_JSON};
+    assert_int_equal(sp_error_pushback_ms(&wrong), -1);
+    sp_error later = {.code = SP_ERR_BREAKER_OPEN, .retry_after_ms = SP_UNLIMITED};
+    assert_int_equal(sp_error_pushback_ms(&later), INT32_MAX);
+    assert_int_equal(sp_error_status(NULL), 0);
+    assert_int_equal(sp_error_pushback_ms(NULL), -1);
+    assert_int_equal(sp_error_status(&(sp_error){0}), 0);
+}
+
 static void a_message_is_one_line(void **state)
 {
     sp_error err = {0};
@@ -178,6 +212,7 @@ int main(void)
         TEST(every_code_has_its_row),
         TEST(unknown_codes_and_names_are_told_apart),
         TEST(retryable_is_what_may_work_later),
+        TEST(what_may_have_run_is_never_unavailable),
         TEST(a_message_is_one_line),
         TEST(a_long_message_is_cut_and_terminated),
         TEST(errno_is_kept_and_spelled_out),
