@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SP__GRPC_PUSHBACK "grpc-retry-pushback-ms"
+
 enum { SP__GRPC_TIMEOUT_MAX = 10 }; /* 8 digits, a unit, NUL */
 
 /* Write a grpc-timeout and return its length. Rounds up where 8 digits do not hold the

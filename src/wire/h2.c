@@ -109,6 +109,7 @@ static int begin_headers_cb(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct h2 *h2 = user_data;
     sp__h2_block_reset(&h2->block);
+    h2->in_block = 1;
     if (h2->role == H2_SERVER && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         struct h2_stream *stream = sp__h2_stream_new(h2);
         if (stream == NULL) {
@@ -280,6 +281,7 @@ static int frame_recv_cb(nghttp2_session *session, const nghttp2_frame *frame,
     int is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
+        h2->in_block = 0;
         headers_came(h2, frame, is_end);
         break;
     case NGHTTP2_DATA:
@@ -289,6 +291,9 @@ static int frame_recv_cb(nghttp2_session *session, const nghttp2_frame *frame,
                 peer_ended(h2, stream);
             }
         }
+        break;
+    case NGHTTP2_SETTINGS:
+        h2->greeted = 1;
         break;
     case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && h2->events.on_pong != NULL) {
@@ -563,6 +568,16 @@ int sp__h2_is_done(const struct h2 *h2)
 {
     return !nghttp2_session_want_write(h2->session) &&
            (h2->broken || !nghttp2_session_want_read(h2->session));
+}
+
+int sp__h2_is_greeted(const struct h2 *h2)
+{
+    return h2->greeted;
+}
+
+int sp__h2_in_block(const struct h2 *h2)
+{
+    return h2->in_block;
 }
 
 int sp__h2_ping(struct h2 *h2, uint64_t opaque, sp_error *err)

@@ -118,6 +118,12 @@ int sp__h2_send(struct h2 *h2, struct sp_buffer *out, size_t max,
 /* 1 when sp__h2_send() has something to say. */
 int sp__h2_wants_send(const struct h2 *h2);
 
+/* 1 once the peer's first SETTINGS came. */
+int sp__h2_is_greeted(const struct h2 *h2);
+
+/* 1 while a header block of the peer has begun and is not whole. */
+int sp__h2_in_block(const struct h2 *h2);
+
 /* 1 when the connection is over: neither side will say more. */
 int sp__h2_is_done(const struct h2 *h2);
 
@@ -174,6 +180,9 @@ void sp__h2_reset(struct h2_stream *stream, uint32_t rst_code);
 
 /* Bytes queued for the peer on this stream and not yet handed out. */
 size_t sp__h2_queued(const struct h2_stream *stream);
+
+/* Bytes of a message of the peer that is not whole yet. */
+size_t sp__h2_unfinished(const struct h2_stream *stream);
 
 /* Hold a stream: from now on the peer may send only stream_window bytes more than
  * sp__h2_grant() has returned, except that a message always comes whole when nothing

@@ -241,7 +241,8 @@ void sp__h2_block_add(struct h2_block *block, const struct h2_block_limits *limi
         take_pseudo(block, name, name_size, value, value_size);
     } else if (limits->trusted && IS(name, name_size, H2_PATH_FIELD)) {
         take_path(block, value, value_size);
-    } else if (STARTS(name, name_size, "grpc-")) {
+    } else if (STARTS(name, name_size, "grpc-") &&
+               !IS(name, name_size, SP__GRPC_PUSHBACK)) {
         take_grpc(block, name, name_size, value, value_size);
     } else if (IS(name, name_size, "content-type")) {
         block->has_type = 1;

@@ -56,7 +56,12 @@ static int is_name(const char *name, size_t n)
             return 0;
         }
     }
-    return n > 0 && !(n >= 5 && memcmp(name, "grpc-", 5) == 0);
+    if (n >= 5 && memcmp(name, "grpc-", 5) == 0) {
+        /* gRPC's own, but for the one that its retries leave to servers. */
+        return n == sizeof SP__GRPC_PUSHBACK - 1 &&
+               memcmp(name, SP__GRPC_PUSHBACK, n) == 0;
+    }
+    return n > 0;
 }
 
 static int is_value(const char *value, size_t n)

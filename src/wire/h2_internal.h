@@ -118,6 +118,8 @@ struct h2 {
     uint8_t paused; /* a data source met the limit of sp__h2_send() */
     uint8_t closing;
     uint8_t broken;
+    uint8_t greeted;   /* the peer's SETTINGS came */
+    uint8_t in_block;  /* its header block is not whole */
     uint8_t flooded;   /* too many glitches */
     uint32_t glitches; /* frames that cost us and bring nothing, less what was useful */
 };

@@ -369,3 +369,8 @@ struct h2 *sp__h2_of(const struct h2_stream *stream)
 {
     return stream->h2;
 }
+
+size_t sp__h2_unfinished(const struct h2_stream *stream)
+{
+    return stream->prefix_size + stream->in.size;
+}
