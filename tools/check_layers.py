@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first. A file may include its own layer and those before it.
-LAYERS = ("base", "wire", "io", "store", "guard", "worker", "pool", "session", "pit", "api")
+LAYERS = ("base", "wire", "io", "store", "guard", "worker", "pool", "session", "pit",
+          "serve", "api")
 
 # The worker half is a second tower on the same two foundations.
 RUNTIME_MAY = ("base", "wire", "runtime")

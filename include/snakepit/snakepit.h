@@ -17,6 +17,7 @@
 #include "event.h"
 #include "pit.h"
 #include "pool.h"
+#include "serve.h"
 #include "stream.h"
 
 #endif

@@ -62,6 +62,7 @@ static int send_out(struct channel *channel, sp_error *err)
                          channel->out.size - channel->out_at, MSG_NOSIGNAL);
         if (n >= 0) {
             channel->out_at += (size_t)n;
+            channel->written += (uint64_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return 0;
         } else if (errno != EINTR) {
@@ -92,6 +93,7 @@ static int write_channel(struct channel *channel, sp_error *err)
         }
         rc = sp__h2_send(channel->h2, &channel->out, WRITE_BYTES, err);
         if (rc < 0) {
+            (void)send_out(channel, NULL); /* a last word: the GOAWAY that says why */
             return rc;
         }
         if (channel->out.size == 0) {
@@ -169,6 +171,7 @@ static void ready(void *user, int events)
         rc = read_once(channel, &why);
     }
     if (rc < 0) {
+        (void)write_channel(channel, NULL); /* what can still be said */
         break_channel(channel, &why);
     } else if (sp__h2_wants_send(channel->h2)) {
         sp__channel_touch(channel);

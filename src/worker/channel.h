@@ -25,7 +25,8 @@ struct channel {
     int blocked; /* the socket took no more: waiting until it does */
     int broken;  /* told so already */
     struct sp_buffer out;
-    size_t out_at; /* bytes of `out` that are on their way */
+    size_t out_at;    /* bytes of `out` that are on their way */
+    uint64_t written; /* bytes the socket ever took */
     void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
     void *user;
 };
