@@ -2,9 +2,10 @@
 
 BUILD ?= build
 FUZZ_SECONDS ?= 60
+ROUNDS ?= 1000
 CHAOS_SCALE ?= 1
 
-.PHONY: build demo test check chaos bench fmt lint asan tsan fuzz docs install valgrind clean
+.PHONY: build demo test check chaos bench orphans fmt lint asan tsan fuzz docs install valgrind clean
 
 build: # compile everything into build/
 	@tools/setup build && tools/build $(BUILD)
@@ -23,6 +24,9 @@ chaos: build # workers die, hang and misbehave under load; a checker judges (CHA
 
 bench: build # calls/s and latency, beside comparators measured in the same run
 	@tools/setup test && tools/bench $(BUILD)
+
+orphans: build # hosts and guards killed ROUNDS times: nobody may be left
+	@tools/setup test && tools/orphans $(BUILD) $(ROUNDS)
 
 fmt: # give the C code its form
 	@tools/setup check && tools/fmt
