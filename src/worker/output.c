@@ -4,8 +4,9 @@
  *
  * A pipe that nobody reads stops its writer after 64 KiB, so it is read always, whatever
  * becomes of the text: the last 16 KiB stay in a ring for the death record, and whole
- * lines are told to the pool, at most 1 000 a second; the rest is counted and the count
- * is told when the flood is over.
+ * lines are told to the pool, a thousand at once and then one for each millisecond; the
+ * rest is counted, and the count is told in front of the next line that is, or at the
+ * death.
  */
 #include "worker/output.h"
 
@@ -38,28 +39,52 @@ static void keep(struct output *output, const char *data, size_t n)
     }
 }
 
-static void tell(struct output *output)
+/* What could reach a terminal and do something there becomes '?'. */
+static char harmless(char byte)
 {
-    output->line[output->line_size] = '\0';
-    output->line_size = 0;
+    unsigned char c = (unsigned char)byte;
+    return c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f) ? byte : '?';
+}
 
-    uint64_t second = sp__loop_now_ms(output->loop) / 1000;
-    if (second != output->second) {
-        output->second = second;
-        output->lines_told = 0;
-    }
-    if (output->lines_told >= OUTPUT_LINES_PER_SECOND) {
-        output->lines_dropped++;
-        return;
-    }
-    output->lines_told++;
+static int may_tell(struct output *output)
+{
+    uint64_t now_ms = sp__loop_now_ms(output->loop);
+    uint64_t left = output->lines_left + (now_ms - output->filled_ms);
+    output->filled_ms = now_ms;
+    output->lines_left =
+        left < OUTPUT_LINES_BURST ? (uint32_t)left : OUTPUT_LINES_BURST;
+    return output->lines_left > 0;
+}
+
+static void tell_dropped(struct output *output)
+{
+    char note[120];
     if (output->lines_dropped > 0) {
-        char note[64];
-        (void)snprintf(note, sizeof note, "... %llu lines not shown: too many a second",
-                       (unsigned long long)output->lines_dropped);
+        (void)snprintf(note, sizeof note,
+                       "... %llu lines (%llu bytes) not shown: too many a second",
+                       (unsigned long long)output->lines_dropped,
+                       (unsigned long long)output->bytes_dropped);
         output->lines_dropped = 0;
+        output->bytes_dropped = 0;
         output->on_line(output->user, note);
     }
+}
+
+static void tell(struct output *output)
+{
+    size_t size = output->line_size;
+    output->line_size = 0;
+    if (!may_tell(output)) {
+        output->lines_dropped++;
+        output->bytes_dropped += size + 1;
+        return;
+    }
+    output->lines_left--;
+    tell_dropped(output);
+    for (size_t i = 0; i < size; i++) {
+        output->line[i] = harmless(output->line[i]);
+    }
+    output->line[size] = '\0';
     output->on_line(output->user, output->line);
 }
 
@@ -116,6 +141,8 @@ int sp__output_open(struct output *output, struct loop *loop, int fd,
     output->loop = loop;
     output->on_line = on_line;
     output->user = user;
+    output->filled_ms = sp__loop_now_ms(loop);
+    output->lines_left = OUTPUT_LINES_BURST;
     int rc = sp__watch_open(loop, fd, ready, output, &output->watch, err);
     output->fd = rc < 0 ? -1 : fd;
     return rc;
@@ -130,6 +157,7 @@ void sp__output_drain(struct output *output)
     if (output->line_size > 0) {
         tell(output);
     }
+    tell_dropped(output);
 }
 
 /* Where the last `lines_max` lines begin in text[0..n). */
@@ -162,10 +190,7 @@ char *sp__output_tail(const struct output *output, unsigned lines_max)
     }
     size_t size = 0;
     for (size_t i = begin; i < n; i++) {
-        /* Control bytes could reach a terminal. */
-        unsigned char c = (unsigned char)flat[i];
-        text[size++] =
-            c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f) ? flat[i] : '?';
+        text[size++] = harmless(flat[i]);
     }
     if (text[size - 1] != '\n') {
         text[size++] = '\n';

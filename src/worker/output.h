@@ -7,14 +7,16 @@
 
 enum {
     OUTPUT_TAIL_BYTES = 16 * 1024, /* kept for the death record */
-    OUTPUT_LINE_BYTES = 4 * 1024,  /* longer lines are told in pieces */
-    OUTPUT_LINES_PER_SECOND = 1000 /* more are counted, not told */
+    OUTPUT_LINE_BYTES = 8 * 1024,  /* longer lines are told in pieces */
+    OUTPUT_LINES_BURST = 1000      /* told at once; one more for each ms, others are
+                                     counted */
 };
 
 struct output {
     struct loop *loop;
     struct watch *watch;
     int fd; /* -1: closed */
+    /* A line, control bytes made harmless. */
     void (*on_line)(void *user, const char *line);
     void *user;
     char tail[OUTPUT_TAIL_BYTES]; /* a ring */
@@ -22,9 +24,10 @@ struct output {
     size_t tail_size;
     char line[OUTPUT_LINE_BYTES + 1];
     size_t line_size;
-    uint64_t second; /* the second that lines_told counts */
-    uint32_t lines_told;
+    uint64_t filled_ms;  /* when lines_left was last filled up */
+    uint32_t lines_left; /* that may be told now */
     uint64_t lines_dropped;
+    uint64_t bytes_dropped; /* in these */
 };
 
 /* Takes fd, the read end of a pipe, when it succeeds. */

@@ -3,6 +3,7 @@
 #include "worker/output.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,7 @@ static void control_bytes_do_not_reach_a_terminal(void **state)
     print(&rig, "a\033[31mb\x07\x7f\tc\n");
     char *text = tail_of(&rig, 12);
     assert_string_equal(text, "a?[31mb??\tc\n");
+    assert_string_equal(rig.lines[0], "a?[31mb??\tc");
     sp__free(text);
     end(&rig);
 }
@@ -243,7 +245,7 @@ static void a_flood_is_read_counted_and_not_told(void **state)
         leak_pause();
         pthread_mutex_lock(&rig.lock);
         for (size_t i = 0; i < rig.count; i++) {
-            noted = noted || strstr(rig.lines[i], "lines not shown: too many") != NULL;
+            noted = noted || strstr(rig.lines[i], "bytes) not shown: too many") != NULL;
         }
         pthread_mutex_unlock(&rig.lock);
     }
@@ -252,6 +254,33 @@ static void a_flood_is_read_counted_and_not_told(void **state)
     char *text = tail_of(&rig, 12);
     assert_non_null(text);
     sp__free(text);
+    end(&rig);
+}
+
+/* Nothing follows the flood but the death. */
+static void what_was_not_told_is_counted_at_the_death(void **state)
+{
+    struct rig rig;
+    char block[300 * 10 + 1] = "";
+    begin(&rig);
+    for (int i = 0; i < 300; i++) {
+        (void)memcpy(block + (size_t)i * 10, "123456789\n", 11);
+    }
+    for (int i = 0; i < 100; i++) {
+        print(&rig, block);
+    }
+    (void)close(rig.writer);
+    rig.writer = -1;
+    uint64_t lines, bytes;
+    const char *last;
+    do { /* each drain takes a few pipes' worth */
+        sp__free(tail_of(&rig, 1));
+        pthread_mutex_lock(&rig.lock);
+        last = rig.lines[rig.count - 1];
+        pthread_mutex_unlock(&rig.lock);
+    } while (
+        sscanf(last, "... %" SCNu64 " lines (%" SCNu64 " bytes)", &lines, &bytes) != 2);
+    assert_int_equal(bytes, 10 * lines);
     end(&rig);
 }
 
@@ -280,6 +309,7 @@ int main(void)
         TEST(control_bytes_do_not_reach_a_terminal),
         TEST(nothing_printed_is_nothing_kept),
         TEST(a_flood_is_read_counted_and_not_told),
+        TEST(what_was_not_told_is_counted_at_the_death),
         TEST(a_closed_pipe_ends_quietly),
     };
     return cmocka_run_group_tests_name("output", tests, open_one_loop, NULL);
