@@ -26,7 +26,8 @@ host.log
     event T NAME PID SIGNAL EXIT TEXT
     stored T SESSION SEQ             found after a restart, in the store's order
     alive T CONFIGURED FOUND         worker processes
-    before T NAME COUNT, after T NAME COUNT  things that must not grow; `bytes` exactly
+    before T NAME COUNT, after T NAME COUNT  things that must not grow; `bytes` exactly;
+                                     each `after` is compared with the last `before`
     live T QUEUED READY WORKERS MS   after the faults stopped: how soon all was well
 """
 
@@ -101,7 +102,7 @@ class Ledgers:
         self.events: list[tuple[str, int, str]] = []
         self.alive: list[tuple[int, int]] = []
         self.before: dict[str, int] = {}
-        self.after: dict[str, int] = {}
+        self.compared: list[tuple[str, int | None, int]] = []
         self.live: list[tuple[int, int, int, int]] = []
         self.seed = "none"
         for name in ["client.log", "host.log"]:
@@ -180,7 +181,8 @@ class Ledgers:
         self.before[rest[0]] = int(rest[1])
 
     def on_after(self, time: int, rest: list[str]) -> None:
-        self.after[rest[0]] = int(rest[1])
+        before = self.before.get(rest[0])
+        self.compared.append((rest[0], before, int(rest[1])))
 
     def on_live(self, time: int, rest: list[str]) -> None:
         self.live.append(tuple(int(word) for word in rest[:4]))
@@ -257,13 +259,14 @@ def check_store(verdict: Verdict, ledgers: Ledgers) -> None:
 def check_host(verdict: Verdict, ledgers: Ledgers) -> None:
     for configured, found in ledgers.alive:
         verdict.look(9, configured == found, f"{found} workers live, not {configured}")
-    for name, before in ledgers.before.items():
-        after = ledgers.after.get(name)
+    for name, before, after in ledgers.compared:
         if name == "bytes":
             verdict.look(12, after == before, f"{after} bytes in use, before {before}")
         else:
-            verdict.look(10, after is not None and after <= before,
+            verdict.look(10, before is not None and after <= before,
                          f"{name}: {after}, before {before}")
+    for name in ledgers.before.keys() - {name for name, _, _ in ledgers.compared}:
+        verdict.look(10, False, f"{name}: nobody looked again")
 
 
 def check_expected(verdict: Verdict, ledgers: Ledgers) -> None:

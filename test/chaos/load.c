@@ -20,6 +20,7 @@ struct plan {
     int idempotent;
     int cancelled; /* after cancel_us */
     uint64_t cancel_us;
+    uint64_t timeout_ms;
     char args[256];
 };
 
@@ -42,13 +43,16 @@ int is_spread(uint64_t id, uint64_t count, uint64_t total)
 
 static void plan_misdeed(const struct load *load, uint64_t at, char *text, size_t max)
 {
-    const struct amounts *amounts = load->scene->amounts;
-    static const char *const deaths[] = {"segv", "segv", "segv", "abort", "exit"};
     text[0] = '\0';
-    if (is_spread(at, amounts->segvs, load->count)) {
-        uint64_t dice = chance(amounts->seed, at * 4 + 1);
-        (void)snprintf(text, max, ",\"do\":\"%s\",\"at\":%u,\"times\":1",
-                       deaths[dice % 5], (unsigned)(dice / 5 % 4));
+    if (load->kinds_count > 0 && is_spread(at, load->evils, load->count)) {
+        uint64_t dice = chance(load->scene->amounts->seed, at * 4 + 1);
+        uint64_t number = at * load->evils / load->count;
+        const struct evil_kind *kind = &load->kinds[number % load->kinds_count];
+        unsigned moments = kind->at_last - kind->at_first + 1;
+        (void)snprintf(text, max,
+                       ",\"do\":\"%s\",\"at\":%u,\"amount\":%" PRIu64 ",\"times\":%u",
+                       kind->what, kind->at_first + (unsigned)(dice % moments),
+                       kind->amount, kind->times);
     }
 }
 
@@ -56,12 +60,17 @@ static void plan_call(const struct load *load, uint64_t at, struct plan *plan)
 {
     const struct amounts *amounts = load->scene->amounts;
     uint64_t dice = chance(amounts->seed, at * 4);
-    char evil[64];
+    char evil[96];
     plan->id = load->first + at;
     plan->stream = is_spread(at, load->streams, load->count);
     plan->idempotent = dice % 100 < amounts->idempotent;
     plan->cancelled = dice / 100 % 100 < amounts->cancels;
     plan->cancel_us = dice / 10000 % (4 * amounts->work_us + 1);
+    plan->timeout_ms = load->timeout_ms;
+    if (load->timeout_min_ms > 0) {
+        plan->timeout_ms = load->timeout_min_ms +
+                           dice / 1000000 % (load->timeout_ms - load->timeout_min_ms);
+    }
     plan_misdeed(load, at, evil, sizeof evil);
     (void)snprintf(plan->args, sizeof plan->args,
                    "{\"id\":%" PRIu64 ",\"us\":%" PRIu64 ",\"chunks\":%" PRIu64
@@ -77,7 +86,7 @@ static void note_send(const struct load *load, const struct plan *plan)
     static const char *const kinds[2][2] = {{"once", "again"}, {"stream", "restream"}};
     ledger_note(&load->scene->client, "send", "%" PRIu64 " %s %" PRIu64 " %" PRIu64,
                 plan->id, kinds[plan->stream][plan->idempotent],
-                ledger_now_us() + load->timeout_ms * 1000u,
+                ledger_now_us() + plan->timeout_ms * 1000u,
                 plan->stream ? load->scene->amounts->chunks : 0);
 }
 
@@ -91,10 +100,10 @@ static void note_answer(const struct load *load, const struct plan *plan,
 
 /* ---- calling ---- */
 
-static sp_call_options options_of(const struct load *load, const struct plan *plan)
+static sp_call_options options_of(const struct plan *plan)
 {
     return (sp_call_options){.size = sizeof(sp_call_options),
-                             .timeout_ms = load->timeout_ms,
+                             .timeout_ms = plan->timeout_ms,
                              .flags = plan->idempotent ? SP_CALL_IDEMPOTENT : 0};
 }
 
@@ -109,12 +118,23 @@ static void wait_us(uint64_t us)
     }
 }
 
+static void note_latency(struct load *load, const struct plan *plan, int code,
+                         uint64_t took_us)
+{
+    uint32_t us = took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
+    if (code == 0) {
+        load->latency_us[plan->id - load->first] = us;
+    } else if (code == SP_ERR_QUEUE_FULL) {
+        load->refused_us[plan->id - load->first] = us;
+    }
+}
+
 static void run_call(struct load *load, const struct plan *plan)
 {
     sp_error err = {0};
     sp_result result = {0};
     sp_id id;
-    sp_call_options options = options_of(load, plan);
+    sp_call_options options = options_of(plan);
     uint64_t start_us = ledger_now_us();
     note_send(load, plan);
     if (plan->cancelled) {
@@ -130,11 +150,7 @@ static void run_call(struct load *load, const struct plan *plan)
                          &result, &err);
     }
     note_answer(load, plan, &err, result.attempts, 0);
-    if (err.code == 0) {
-        uint64_t took_us = ledger_now_us() - start_us;
-        load->latency_us[plan->id - load->first] =
-            took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
-    }
+    note_latency(load, plan, err.code, ledger_now_us() - start_us);
     sp_result_clear(&result);
     sp_error_clear(&err);
 }
@@ -178,7 +194,7 @@ static void run_stream(struct load *load, const struct plan *plan)
     sp_stream *stream = NULL;
     sp_chunk chunk;
     struct run run = {0};
-    sp_call_options options = options_of(load, plan);
+    sp_call_options options = options_of(plan);
     uint64_t cancel_at = plan->cancelled ? plan->cancel_us % 100 : UINT64_MAX;
     note_send(load, plan);
     int rc = sp_stream_open(load->scene->pit, "stream", sp_text(plan->args), &options,
@@ -228,9 +244,11 @@ void load_start(struct load *load, struct scene *scene, uint64_t first, uint64_t
     load->first = first;
     load->count = count;
     load->timeout_ms = load->timeout_ms == 0 ? 120000 : load->timeout_ms;
-    load->clients = scene->amounts->clients;
-    load->latency_us = calloc(count > 0 ? count : 1, sizeof *load->latency_us);
-    if (load->latency_us == NULL || load->clients > CLIENTS_MAX) {
+    load->clients = load->clients > 0 ? load->clients : scene->amounts->clients;
+    load->latency_us = calloc(count + 1, sizeof *load->latency_us);
+    load->refused_us = calloc(count + 1, sizeof *load->refused_us);
+    if (load->latency_us == NULL || load->refused_us == NULL ||
+        load->clients > CLIENTS_MAX) {
         scene_fail("too many clients or calls", NULL);
     }
     for (uint64_t i = 0; i < load->clients; i++) {
@@ -258,7 +276,9 @@ void load_join(struct load *load)
 void load_fini(struct load *load)
 {
     free(load->latency_us);
+    free(load->refused_us);
     load->latency_us = NULL;
+    load->refused_us = NULL;
 }
 
 static int compare(const void *a, const void *b)
@@ -268,15 +288,14 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-uint32_t load_latency(const struct load *load, uint64_t from, uint64_t to,
-                      unsigned permille)
+uint32_t percentile(const uint32_t *latencies_us, uint64_t count, unsigned permille)
 {
     size_t n = 0;
     uint32_t found = 0;
-    uint32_t *sorted = malloc((to - from + 1) * sizeof *sorted);
-    for (uint64_t i = from; sorted != NULL && i < to; i++) {
-        if (load->latency_us[i] > 0) {
-            sorted[n++] = load->latency_us[i];
+    uint32_t *sorted = malloc((count + 1) * sizeof *sorted);
+    for (uint64_t i = 0; sorted != NULL && i < count; i++) {
+        if (latencies_us[i] > 0) {
+            sorted[n++] = latencies_us[i];
         }
     }
     if (n > 0) {

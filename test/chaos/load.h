@@ -16,12 +16,27 @@ struct load {
     uint64_t count;
     uint64_t streams; /* of them */
     uint64_t timeout_ms;
-    uint64_t pause_us; /* of a client before each call, 0: none */
+    uint64_t timeout_min_ms; /* 0: timeout_ms always; else anything between them */
+    uint64_t pause_us;       /* of a client before each call, 0: none */
+    uint64_t clients;        /* 0: the scene's */
+    /* What `evils` calls do besides their work; from phases.c, in turn. */
+    const struct evil_kind *kinds;
+    size_t kinds_count;
+    uint64_t evils;
     _Atomic uint64_t next;
     _Atomic uint64_t done;
     uint32_t *latency_us; /* by id - first, of calls that succeeded; 0 otherwise */
+    uint32_t *refused_us; /* likewise, of those that the pool did not take */
     pthread_t threads[CLIENTS_MAX];
-    uint64_t clients;
+};
+
+/* A misdeed as the evil worker understands it. */
+struct evil_kind {
+    const char *what;
+    uint64_t amount;
+    unsigned at_first; /* it happens at the moments from..to of enum moment */
+    unsigned at_last;
+    unsigned times; /* in the first attempts of the call only, 0: in all */
 };
 
 /* A number that looks random, the same for the same seed and salt. */
@@ -35,8 +50,7 @@ int load_is_done(struct load *load);
 void load_join(struct load *load);
 void load_fini(struct load *load);
 
-/* A percentile (500: the median, 990) of the latencies from..to-1, in microseconds. */
-uint32_t load_latency(const struct load *load, uint64_t from, uint64_t to,
-                      unsigned permille);
+/* A percentile (500: the median, 990) of what is not 0 among them. */
+uint32_t percentile(const uint32_t *latencies_us, uint64_t count, unsigned permille);
 
 #endif

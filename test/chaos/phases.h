@@ -13,5 +13,11 @@ struct phase {
 };
 
 void phase_storm(const struct amounts *amounts);
+void phase_soak(const struct amounts *amounts);
+void phase_recycle(const struct amounts *amounts);
+void phase_cancel(const struct amounts *amounts);
+void phase_shutdown(const struct amounts *amounts);
+void phase_overload(const struct amounts *amounts);
+void phase_misdeeds(const struct amounts *amounts);
 
 #endif

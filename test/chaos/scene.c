@@ -247,7 +247,6 @@ void scene_pit_open(struct scene *scene, const sp_pool_options *pool)
     scene->pit = open_pit(scene, pool);
     scene_dispatch(scene, 0);
     count_all(when_ready);
-    note_counts(scene, "before", "open", when_ready);
 }
 
 void scene_dispatch(struct scene *scene, uint64_t ms)
@@ -287,6 +286,7 @@ void scene_heal(struct scene *scene)
                 stats.workers,
                 (unsigned long long)((ledger_now_us() - start_us) / 1000u));
     settle(scene, now, when_ready);
+    note_counts(scene, "before", "open", when_ready);
     note_counts(scene, "after", "open", now);
     /* A worker may say that it is ready before the guard's word of its pid is read. */
     for (uint64_t tries = 0; found != stats.workers && tries < SETTLE_MS / 10;
@@ -303,15 +303,42 @@ void scene_heal(struct scene *scene)
     ledger_note(&scene->host, "alive", "%u %u", stats.workers, found);
 }
 
-void scene_pit_close(struct scene *scene)
+static void note_closed(struct scene *scene)
 {
     int64_t now[COUNTS];
-    scene_dispatch(scene, 0);
-    sp_pit_close(scene->pit);
     scene->pit = NULL;
     settle(scene, now, before_open);
     note_counts(scene, "after", "closed", now);
     ledger_note(&scene->host, "after", "bytes %lld", (long long)scene_bytes());
+}
+
+void scene_pit_close(struct scene *scene)
+{
+    scene_dispatch(scene, 0);
+    sp_pit_close(scene->pit);
+    note_closed(scene);
+}
+
+uint64_t scene_pit_shutdown(struct scene *scene, uint64_t timeout_ms)
+{
+    scene_dispatch(scene, 0);
+    uint64_t start_us = ledger_now_us();
+    (void)sp_pit_shutdown(scene->pit, timeout_ms, NULL);
+    uint64_t took_us = ledger_now_us() - start_us;
+    note_closed(scene);
+    return took_us;
+}
+
+void scene_print_sample(const struct scene *scene)
+{
+    int64_t now[COUNTS];
+    count_all(now);
+    (void)printf(
+        "  %lld descriptors, %lld threads, %lld processes, %lld bytes, resident "
+        "%zu KiB\n",
+        (long long)now[0], (long long)now[1], (long long)now[3],
+        (long long)scene_bytes(), processes_resident_bytes() / 1024);
+    (void)fflush(stdout);
 }
 
 void scene_expect_answer(const struct scene *scene, const char *kind, int code)

@@ -30,6 +30,8 @@ struct amounts {
     uint64_t bytes;
     uint64_t seconds;
     uint64_t health_ms;
+    uint64_t pause_us; /* of a client between two calls */
+    uint64_t evils;    /* calls that do something else too */
     const char *folder;
 };
 
@@ -57,6 +59,10 @@ void scene_pit_open(struct scene *scene, const sp_pool_options *pool);
 void scene_heal(struct scene *scene);
 /* Close it and note what is left. */
 void scene_pit_close(struct scene *scene);
+/* The same within a limit, by sp_pit_shutdown(). Returns the microseconds it took. */
+uint64_t scene_pit_shutdown(struct scene *scene, uint64_t timeout_ms);
+/* Descriptors, processes, bytes and resident memory at the moment, to print. */
+void scene_print_sample(const struct scene *scene);
 
 /* Run the callbacks that are due within that time: the events are noted. */
 void scene_dispatch(struct scene *scene, uint64_t ms);
