@@ -13,6 +13,7 @@
 #include "base.h"
 #include "error.h"
 #include "pit.h"
+#include "serve.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +52,20 @@ SP_API int sp_config_set(sp_config *config, const char *key, const char *value,
 
 /* The options the configuration stands for, complete. Borrowed from the config. */
 SP_API const sp_pit_options *sp_config_options(sp_config *config);
+
+/* What a daemon needs beside its pit. */
+typedef struct sp_service_options {
+    size_t size;
+    const char *socket; /* path, or NULL */
+    sp_listen_options listen;
+    const char *const *users; /* names or numbers, NULL-terminated, or NULL; for
+                                 listen.users to be looked up */
+    uint64_t shutdown_timeout_ms;
+    const char *log_level; /* "error", "warn", "info" or "debug" */
+} sp_service_options;
+
+/* The part of the configuration that concerns a daemon. Borrowed from the config. */
+SP_API const sp_service_options *sp_config_service(sp_config *config);
 
 /*
  * What is allowed, and yet worth a second look: more memory than the machine has, once

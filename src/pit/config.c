@@ -161,10 +161,15 @@ static void fill_options(sp_config *config)
     config->options = (sp_pit_options){.size = sizeof config->options,
                                        .pools = config->pool_options,
                                        .pools_count = config->pools_count};
+    config->service =
+        (sp_service_options){.size = sizeof config->service,
+                             .listen = {.size = sizeof config->service.listen}};
     for (int id = 0; id < PARAMS; id++) {
         const struct param *param = sp__config_param((enum param_id)id);
         if (param->scope == SCOPE_TOP) {
-            store(param, sp__config_in_force(config, NULL, id), &config->options);
+            void *options = param->goes == OF_service ? (void *)&config->service
+                                                      : (void *)&config->options;
+            store(param, sp__config_in_force(config, NULL, id), options);
         }
     }
     config->options.guard_level =
@@ -404,6 +409,11 @@ SP_API void sp_config_free(sp_config *config)
 SP_API const sp_pit_options *sp_config_options(sp_config *config)
 {
     return config != NULL ? &config->options : NULL;
+}
+
+SP_API const sp_service_options *sp_config_service(sp_config *config)
+{
+    return config != NULL ? &config->service : NULL;
 }
 
 SP_API int sp_config_warning(sp_config *config, char *ret_text, size_t max)

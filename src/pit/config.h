@@ -61,6 +61,9 @@ enum config_kind {
     KIND_DURATIONS  /* a map to DURATION_ANY */
 };
 
+/* Which options struct a row goes into. */
+enum config_struct { OF_pit, OF_pool, OF_service };
+
 struct param {
     enum config_scope scope;
     enum config_kind kind;
@@ -70,6 +73,7 @@ struct param {
     const char *words;
     const char *default_text;
     const char *environment;
+    enum config_struct goes;
     size_t offset; /* of the member in the options; 0 for none */
     const char *text;
 };
@@ -162,6 +166,7 @@ struct sp_config {
     struct section *pools;
     size_t pools_count;
     sp_pit_options options;
+    sp_service_options service;
     sp_pool_options *pool_options; /* pools_count of them */
 };
 

@@ -16,9 +16,10 @@
 #include "base/near.h"
 #include "pit/params.h"
 
-/* 0 stands for "no member": `size` is the first of both structs. */
+/* 0 stands for "no member": `size` is the first of each struct. */
 _Static_assert(offsetof(sp_pit_options, size) == 0, "size comes first");
 _Static_assert(offsetof(sp_pool_options, size) == 0, "size comes first");
+_Static_assert(offsetof(sp_service_options, size) == 0, "size comes first");
 
 static const struct param params[PARAMS] = {
 #define X(id, in, name, sort, low, high, choices, preset, variable, of, member, about) \
@@ -30,6 +31,7 @@ static const struct param params[PARAMS] = {
                     .words = choices,                                                  \
                     .default_text = preset,                                            \
                     .environment = variable,                                           \
+                    .goes = OF_##of,                                                   \
                     .offset = offsetof(sp_##of##_options, member),                     \
                     .text = about},
     SP_PARAM_TABLE(X)

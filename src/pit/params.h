@@ -12,7 +12,8 @@
  *   min, max     of a number: the range; of text: the length in bytes
  *   words        of a choice: "a|b|c"
  *   default      as it would stand in the file; "" when there is none or it is computed
- *   of, member   the member of sp_pit_options or sp_pool_options that takes the value;
+ *   of, member   the member of sp_pit_options, sp_pool_options or sp_service_options
+ *                that takes the value;
  *                `size` where it is carried over by hand or goes nowhere
  *   text         one or two sentences for `snakepit config explain`
  */
@@ -56,6 +57,42 @@
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
       "Time between two looks at the memory of the workers and their descendants; "    \
       "longer when looking would take more than a hundredth of the time.")             \
+    X(LISTEN_SOCKET, TOP, "listen.socket", PATH, 1, 107, "", "",                       \
+      "SNAKEPIT_LISTEN_SOCKET", service, socket,                                       \
+      "Where snakepitd serves: the path of a unix socket. Its folder is this user's "  \
+      "alone. Without it snakepit.sock in the instance's folder.")                     \
+    X(LISTEN_CLIENTS, TOP, "listen.clients", COUNT, 1, 100000, "", "",                 \
+      "SNAKEPIT_LISTEN_CLIENTS", service, listen.clients_max,                          \
+      "Connections of clients at a time. One more closes the one that is idle "        \
+      "longest, "                                                                      \
+      "or is turned away. Without it 1000, or what the limit of descriptors allows.")  \
+    X(LISTEN_CALLS, TOP, "listen.calls", COUNT, 1, 100000, "", "128",                  \
+      "SNAKEPIT_LISTEN_CALLS", service, listen.calls_max,                              \
+      "Calls of one client at a time.")                                                \
+    X(LISTEN_MESSAGE_MAX, TOP, "listen.message_max", SIZE, 1u * KIB, 1024u * MIB, "",  \
+      "16MiB", "SNAKEPIT_LISTEN_MESSAGE_MAX", service, listen.message_max_bytes,       \
+      "Largest request of a client.")                                                  \
+    X(LISTEN_IDLE, TOP, "listen.idle", DURATION_ANY, 1, 24u * HOUR, "", "5m",          \
+      "SNAKEPIT_LISTEN_IDLE", service, listen.idle_timeout_ms,                         \
+      "Time after which a client without a call is closed.")                           \
+    X(LISTEN_GREETING, TOP, "listen.greeting", DURATION, 1, HOUR, "", "5s",            \
+      "SNAKEPIT_LISTEN_GREETING", service, listen.greeting_timeout_ms,                 \
+      "Time for a client's first words, and for each header block it has begun.")      \
+    X(LISTEN_BODY, TOP, "listen.body", DURATION, 1, HOUR, "", "10s",                   \
+      "SNAKEPIT_LISTEN_BODY", service, listen.body_timeout_ms,                         \
+      "Time in which a request on its way makes headway by at least 1 KiB.")           \
+    X(LISTEN_STALLED, TOP, "listen.stalled", DURATION, 1, 24u * HOUR, "", "30s",       \
+      "SNAKEPIT_LISTEN_STALLED", service, listen.stalled_timeout_ms,                   \
+      "Time after which a client is closed that takes nothing of its answers.")        \
+    X(LISTEN_USERS, TOP, "listen.users", LIST, 1, 255, "", "", "", service, users,     \
+      "Users, by name or number, who may connect beside the daemon's own and root. "   \
+      "The socket's folder must let them pass: mode 755, say.")                        \
+    X(SHUTDOWN_TIMEOUT, TOP, "shutdown.timeout", DURATION, 1, 24u * HOUR, "", "10s",   \
+      "SNAKEPIT_SHUTDOWN_TIMEOUT", service, shutdown_timeout_ms,                       \
+      "Time that snakepitd takes to end, from the signal to the last process: calls "  \
+      "may end in it, and what does not is cut off.")                                  \
+    X(LOG_LEVEL, TOP, "log.level", CHOICE, 1, 64, "error|warn|info|debug", "info",     \
+      "SNAKEPIT_LOG_LEVEL", service, log_level, "What snakepitd writes to its log.")   \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
     X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "", pool, \

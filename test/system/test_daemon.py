@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+"""snakepitd: starting, telling the service manager, ending, and what it refuses."""
+
+import configparser
+import ctypes
+import os
+import resource
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import daemons
+import peers
+
+grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
+
+CUT, USAGE, FAILED, WRONG_CONFIG = 1, 2, 3, 78
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stubs(tmp_path_factory):
+    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
+
+
+def client_of(channel):
+    from test_serve_grpcio import Client
+
+    return Client(channel)
+
+
+def is_gone(pid):
+    return not Path(f"/proc/{pid}").exists()
+
+
+def children_of(pid):
+    """Pids of a process and its descendants."""
+    found = [pid]
+    for at in found:
+        for task in Path(f"/proc/{at}/task").glob("*/children"):
+            found += [int(word) for word in task.read_text().split()]
+    return found
+
+
+# ---- starting and ending ----
+
+
+def test_a_run_from_ready_to_stopped(tmp_path):
+    with daemons.running(tmp_path, size=2) as daemon:
+        ready = daemon.manager.said[-1]
+        assert ready == "READY=1"
+        assert daemon.manager.await_line("STATUS=serving: 2 of 2 workers ready")
+        with grpc.insecure_channel(daemon.address) as channel:
+            assert client_of(channel).execute("add", {"a": 1, "b": 2}) == 3
+        family = children_of(daemon.process.pid)
+        assert len(family) >= 4
+        daemon.terminate()
+        assert daemon.wait() == 0
+        daemon.manager.await_line("STOPPING=1")
+        assert not daemon.socket.exists()
+        peers.cli_tool.wait_until(lambda: all(map(is_gone, family)), "all to be gone")
+        for name in ("daemon.listening", "worker.ready", "daemon.ready", "daemon.ending",
+                     "worker.stopped", "daemon.ended"):
+            assert name in daemon.events()
+
+
+def test_ready_is_not_told_before_the_workers_are(tmp_path):
+    slow = peers.HERE / "workers" / "python" / "slow_start.py"
+    gate = tmp_path / "gate"
+    with daemons.running(
+        tmp_path, wait=False, adapter=str(slow), env={"set": {"PROBE_GATE": str(gate)}}
+    ) as daemon:
+        daemon.manager.await_line("STATUS=starting: 0 of 1 workers ready")
+        assert "READY=1" not in daemon.manager.said
+        daemon.terminate()
+        assert daemon.wait() in (0, CUT)
+        assert "READY=1" not in daemon.manager.said
+
+
+def test_an_abstract_notify_socket(tmp_path):
+    with daemons.running(tmp_path, notify=f"@snakepit-test-{os.getpid()}") as daemon:
+        daemon.terminate()
+        daemon.manager.await_line("STOPPING=1")
+        assert daemon.wait() == 0
+
+
+def test_without_a_manager_it_runs_all_the_same(tmp_path):
+    with daemons.running(tmp_path, wait=False, environment={"NOTIFY_SOCKET": ""}) as daemon:
+        daemon.await_event("daemon.ready")
+        daemon.terminate()
+        assert daemon.wait() == 0
+
+
+def test_calls_end_before_the_daemon_does(tmp_path):
+    with daemons.running(tmp_path) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = client_of(channel)
+        hold = tmp_path / "hold"
+        call = client.bridge.ExecuteTool.future(client.request("hold", {"path": str(hold)}))
+        peers.cli_tool.wait_until(Path(f"{hold}.held").exists, "the call to run")
+        daemon.terminate()
+        daemon.await_event("daemon.ending")
+        Path(f"{hold}.go").touch()
+        assert call.result(peers.DEADLINE_S).success
+        assert daemon.wait() == 0
+
+
+def hold_and_end(daemon, channel, place):
+    """A call that does not end, and a daemon that is ending."""
+    client = client_of(channel)
+    hold = place / "hold"
+    call = client.bridge.ExecuteTool.future(client.request("hold", {"path": str(hold)}))
+    peers.cli_tool.wait_until(Path(f"{hold}.held").exists, "the call to run")
+    daemon.terminate()
+    daemon.await_event("daemon.ending")
+    return call
+
+
+def test_what_does_not_end_is_cut_off_and_told(tmp_path):
+    with daemons.running(
+        tmp_path, "--set", "shutdown.timeout=400ms"
+    ) as daemon, grpc.insecure_channel(daemon.address) as channel:
+        call = hold_and_end(daemon, channel, tmp_path)
+        assert call.exception(peers.DEADLINE_S).code() == grpc.StatusCode.UNAVAILABLE
+        assert daemon.wait() == CUT
+        assert "daemon.cut" in daemon.events()
+
+
+def test_a_second_signal_ends_the_patience(tmp_path):
+    with daemons.running(
+        tmp_path, "--set", "shutdown.timeout=1h"
+    ) as daemon, grpc.insecure_channel(daemon.address) as channel:
+        call = hold_and_end(daemon, channel, tmp_path)
+        daemon.terminate()
+        assert call.exception(peers.DEADLINE_S).code() == grpc.StatusCode.UNAVAILABLE
+        assert daemon.wait() == CUT
+
+
+def test_a_killed_daemon_leaves_nothing_in_the_way(tmp_path):
+    with daemons.running(tmp_path) as daemon:
+        family = children_of(daemon.process.pid)
+        daemon.process.kill()
+        daemon.wait()
+        peers.cli_tool.wait_until(lambda: all(map(is_gone, family)), "all to be gone")
+        assert daemon.socket.exists()
+        (tmp_path / "notify").unlink()
+    with daemons.running(tmp_path) as daemon:
+        with grpc.insecure_channel(daemon.address) as channel:
+            assert client_of(channel).execute("echo", {"value": 1}) == 1
+        daemon.terminate()
+        assert daemon.wait() == 0
+
+
+def test_two_daemons_do_not_share_a_socket(tmp_path):
+    with daemons.running(tmp_path / "a") as daemon:
+        config = daemons.write_config(tmp_path / "b", instance=f"other-{os.getpid()}")
+        done = peers.run(
+            daemons.SNAKEPITD, "--config", config, "--socket", daemon.socket
+        )
+        assert done.returncode == WRONG_CONFIG
+        assert "another program listens" in done.stderr
+
+
+# ---- the watchdog ----
+
+
+def test_the_watchdog_is_fed(tmp_path):
+    with daemons.running(tmp_path, environment={"WATCHDOG_USEC": "200000"}) as daemon:
+        for _ in range(3):
+            daemon.manager.await_line("WATCHDOG=1")
+
+
+def test_a_watchdog_for_somebody_else_is_left_alone(tmp_path):
+    with daemons.running(
+        tmp_path, environment={"WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"}
+    ) as daemon:
+        daemon.manager.await_line("STATUS=serving")
+        daemon.terminate()
+        daemon.manager.await_line("STOPPING=1")
+        assert not any("WATCHDOG" in said for said in daemon.manager.said)
+
+
+def trace(request, thread):
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    if libc.ptrace(request, thread, None, None) != 0:
+        pytest.skip(f"ptrace is not allowed here: errno {ctypes.get_errno()}")
+
+
+def test_a_hung_loop_is_not_called_alive(tmp_path):
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    with daemons.running(tmp_path, environment={"WATCHDOG_USEC": "200000"}) as daemon:
+        daemon.manager.await_line("WATCHDOG=1")
+        loop = next(
+            int(task.name)
+            for task in Path(f"/proc/{daemon.process.pid}/task").iterdir()
+            if (task / "comm").read_text().strip() == "snakepit-loop"
+        )
+        trace(seize, loop)
+        trace(interrupt, loop)
+        os.waitpid(loop, 0x40000000)  # __WALL: until it stands still
+        daemon.await_event("daemon.silent", 3)
+        # What was sent before it stood still has been read by then.
+        while daemon.manager.next(0) is not None:
+            pass
+        daemon.await_event("daemon.silent", 5)
+        assert daemon.manager.next(0) is None
+        trace(detach, loop)
+        daemon.manager.await_line("WATCHDOG=1")
+
+
+# ---- what it refuses ----
+
+
+def test_a_wrong_configuration(tmp_path):
+    config = daemons.write_config(tmp_path)
+    config.write_text(config.read_text() + "    sizes: 3\n")
+    done = peers.run(daemons.SNAKEPITD, "--config", config)
+    assert done.returncode == WRONG_CONFIG
+    assert f"{config}:" in done.stderr and "size" in done.stderr
+
+
+def test_a_socket_path_that_is_too_long(tmp_path):
+    config = daemons.write_config(tmp_path)
+    done = peers.run(daemons.SNAKEPITD, "--config", config, "--socket", "/" + 107 * "x")
+    assert done.returncode == WRONG_CONFIG
+    assert "107" in done.stderr
+
+
+def test_more_clients_than_descriptors(tmp_path):
+    config = daemons.write_config(tmp_path, listen={"clients": 90000})
+    done = peers.run(
+        daemons.SNAKEPITD, "--config", config,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (500, 500)),
+    )  # fmt: skip
+    assert done.returncode == WRONG_CONFIG
+    assert "the limit is 500" in done.stderr
+
+
+def test_an_adapter_that_cannot_start(tmp_path):
+    broken = peers.HERE / "workers" / "python" / "broken_import.py"
+    config = daemons.write_config(tmp_path, adapter=str(broken))
+    done = peers.run(daemons.SNAKEPITD, "--config", config)
+    assert done.returncode == FAILED
+    assert "event=daemon.failed" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--confg", "x"], ["--config"], ["--check=1"], ["--set", "x"]])
+def test_usage(words):
+    done = peers.run(daemons.SNAKEPITD, *words)
+    assert done.returncode == USAGE
+    assert "--help" in done.stderr
+
+
+def test_help_and_version():
+    text = peers.run(daemons.SNAKEPITD, "--help")
+    assert text.returncode == 0
+    for word in ("--config", "--check", "SIGTERM", "78", "man snakepitd"):
+        assert word in text.stdout
+    assert peers.run(daemons.SNAKEPITD, "--version").stdout.startswith("snakepitd 0.")
+
+
+def test_check_opens_nothing(tmp_path):
+    config = daemons.write_config(tmp_path, size=3)
+    done = peers.run(daemons.SNAKEPITD, "--config", config, "--check")
+    assert done.returncode == 0
+    assert f"{config} is valid: 1 pool, 3 workers, served at unix:{tmp_path}" in done.stdout
+    assert not (tmp_path / "s").exists()
+
+
+# ---- what workers and the log get ----
+
+
+def test_workers_get_few_variables(tmp_path):
+    with daemons.running(
+        tmp_path, environment={"DATABASE_PASSWORD": "canary", "TZ": "UTC"}
+    ) as daemon, grpc.insecure_channel(daemon.address) as channel:
+        client = client_of(channel)
+        assert client.execute("variable", {"name": "DATABASE_PASSWORD"}) is None
+        assert client.execute("variable", {"name": "NOTIFY_SOCKET"}) is None
+        assert client.execute("variable", {"name": "TZ"}) == "UTC"
+        assert client.execute("variable", {"name": "PATH"})
+
+
+def test_a_line_of_the_log_is_a_line(tmp_path):
+    with daemons.running(tmp_path) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client_of(channel).execute("say", {"line": 'a "b" \x1b[31m=\\ c'})
+        daemon.await_event("worker.output")
+    line = next(x for x in daemon.log().splitlines() if "event=worker.output" in x)
+    assert line.startswith("ts=20") and "level=info" in line
+    assert "\x1b" not in daemon.log()
+    assert all(x.startswith("ts=") for x in daemon.log().splitlines())
+
+
+# ---- descriptors ----
+
+
+def test_a_thousand_connections_with_64_descriptors(tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    with daemons.running(tmp_path, size=2, preexec_fn=limit) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = client_of(channel)
+        held = client.open_stream("blocking", {"path": str(tmp_path / "stream")})
+        next(held)  # a call of its own keeps this client from being idle
+        right = 0
+        others = []
+        for i in range(1000):
+            other = socket.socket(socket.AF_UNIX)
+            other.connect(str(daemon.socket))
+            others.append(other)
+            if i % 20 == 0:
+                right += client.execute("add", {"a": i, "b": 1}) == i + 1
+        assert right == 50
+        for other in others:
+            other.close()
+        with grpc.insecure_channel(daemon.address) as fresh:
+            peers.cli_tool.wait_until(
+                lambda: _echo_works(fresh), "a new client to be served"
+            )
+        held.cancel()
+        daemon.terminate()
+        assert daemon.wait() in (0, CUT)
+
+
+def _echo_works(channel):
+    try:
+        return client_of(channel).execute("echo", {"value": 5}) == 5
+    except grpc.RpcError:
+        return False
+
+
+# ---- the unit ----
+
+
+def unit():
+    path = daemons.peers.BUILD / "daemon" / "snakepitd.service"
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(path)
+    return path, parser
+
+
+def test_the_unit_asks_for_what_the_daemon_does():
+    _, parser = unit()
+    service = parser["Service"]
+    assert service["Type"] == "notify"
+    assert service["WatchdogSec"]
+    assert service["KillMode"] == "mixed"
+    assert service["Delegate"] == "yes"
+    assert int(service["LimitNOFILE"]) >= 4096
+    assert service["RestartPreventExitStatus"] == str(WRONG_CONFIG)
+    assert service["ExecStart"].split()[0].endswith("/snakepitd")
+    assert parser["Install"]["WantedBy"] == "multi-user.target"
+
+
+def test_systemd_accepts_the_unit(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    path, _ = unit()
+    copy = tmp_path / "snakepitd.service"
+    text = path.read_text()
+    start = next(x for x in text.splitlines() if x.startswith("ExecStart="))
+    copy.write_text(text.replace(start, f"ExecStart={daemons.SNAKEPITD}"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(copy)],
+        capture_output=True, text=True, check=False, timeout=peers.DEADLINE_S,
+    )  # fmt: skip
+    mine = [x for x in done.stderr.splitlines() if "snakepitd" in x]
+    assert not mine

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""grpcio, as Debian has it, as a client of snakepitd: what a stock client sees."""
+
+import json
+import threading
+
+import pytest
+
+import daemons
+import peers
+
+grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
+
+UNLIMITED = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
+
+
+@pytest.fixture(scope="module")
+def stubs(tmp_path_factory):
+    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    with daemons.running(
+        tmp_path_factory.mktemp("d"), size=2, listen={"message_max": "64MiB"}
+    ) as found:
+        yield found
+
+
+class Client:
+    """Generated modules and a channel."""
+
+    def __init__(self, channel):
+        from snakepit import bridge_pb2, bridge_pb2_grpc
+
+        self.pb = bridge_pb2
+        self.channel = channel
+        self.bridge = bridge_pb2_grpc.BridgeServiceStub(channel)
+
+    def request(self, tool, arguments=None, **fields):
+        request = self.pb.ExecuteToolRequest(tool_name=tool, **fields)
+        for name, value in (arguments or {}).items():
+            parameter = request.parameters[name]
+            parameter.type_url = "type.googleapis.com/google.protobuf.StringValue"
+            parameter.value = json.dumps(value).encode()
+        return request
+
+    def execute(self, tool, arguments=None, timeout=peers.DEADLINE_S, metadata=None, **fields):
+        response = self.bridge.ExecuteTool(
+            self.request(tool, arguments, **fields), timeout=timeout, metadata=metadata
+        )
+        assert response.success
+        return json.loads(response.result.value)
+
+    def open_stream(self, tool, arguments=None, timeout=peers.DEADLINE_S):
+        return self.bridge.ExecuteStreamingTool(
+            self.request(tool, arguments, stream=True), timeout=timeout
+        )
+
+
+@pytest.fixture
+def client(stubs, daemon):
+    with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
+        yield Client(channel)
+
+
+def failure(call):
+    """The RpcError of a call that must fail, and its trailers."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value, dict(caught.value.trailing_metadata() or ())
+
+
+def test_the_daemon_answers_a_ping(client):
+    answer = client.bridge.Ping(client.pb.PingRequest(message="hello"), timeout=10)
+    assert answer.message == "pong: hello"
+    assert answer.server_time.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"a": [1, 2.5, None]}, "map"),
+        ([1, "two"], "list"),
+        ("snåke 🐍", "string"),
+        (True, "boolean"),
+        (4.25, "float"),
+        (None, "null"),
+    ],
+)
+def test_values_come_back_as_they_went(client, value, kind):
+    response = client.bridge.ExecuteTool(
+        client.request("echo", {"value": value}), timeout=10
+    )
+    assert response.success
+    assert json.loads(response.result.value) == value
+    assert response.result.type_url == f"type.googleapis.com/snakepit.{kind}"
+
+
+def test_large_messages_go_both_ways(client):
+    text = "x" * (20 << 20)
+    assert client.execute("length", {"text": text}) == len(text)
+    assert len(client.execute("text", {"size": len(text)})) == len(text)
+
+
+def test_many_calls_at_once(client):
+    calls = [
+        client.bridge.ExecuteTool.future(
+            client.request("add", {"a": i, "b": 1}), timeout=peers.DEADLINE_S
+        )
+        for i in range(300)
+    ]
+    assert [json.loads(call.result().result.value) for call in calls] == list(
+        range(1, 301)
+    )
+
+
+def test_a_session_reaches_the_worker(client):
+    where = client.execute("where", session_id="alice")
+    assert where["session"] == "alice"
+    assert client.execute("where", session_id="alice")["pid"] == where["pid"]
+
+
+def test_a_stream_comes_in_order_and_ends_with_a_final_chunk(client):
+    chunks = list(client.open_stream("numbers", {"count": 1000}))
+    assert [json.loads(chunk.data) for chunk in chunks[:-1]] == list(range(1000))
+    assert chunks[-1].is_final and not chunks[-1].data
+    assert len({chunk.chunk_id for chunk in chunks}) == 1001
+
+
+def test_an_exception_is_a_rich_status(client):
+    import error_details_pb2
+    import status_pb2
+
+    error, trailers = failure(lambda: client.execute("fail", {"message": "no more"}))
+    assert error.code() == grpc.StatusCode.UNKNOWN
+    assert error.details() == "ValueError: no more"
+    assert trailers["snakepit-executed"] == "yes"
+    assert trailers["snakepit-reason"] == "SP-REMOTE"
+    assert trailers["grpc-retry-pushback-ms"] == "-1"
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.domain == "snakepit"
+    assert info.metadata["type"] == "ValueError"
+    debug = error_details_pb2.DebugInfo()
+    assert status.details[1].Unpack(debug)
+    assert any("probe.py" in line for line in debug.stack_entries)
+
+
+def test_an_unknown_tool_is_unimplemented(client):
+    error, trailers = failure(lambda: client.execute("ecko"))
+    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert trailers["snakepit-executed"] == "no"
+    assert "echo" in error.details()
+
+
+def test_arguments_that_are_no_json_are_an_invalid_argument(client):
+    request = client.request("echo")
+    request.parameters["value"].value = b"1.2.3"
+    error, trailers = failure(lambda: client.bridge.ExecuteTool(request, timeout=10))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "parameter 'value'" in error.details()
+    assert trailers["snakepit-executed"] == "no"
+
+
+def test_a_death_is_aborted(client):
+    error, trailers = failure(lambda: client.execute("crash"))
+    assert error.code() == grpc.StatusCode.ABORTED
+    assert trailers["snakepit-executed"] == "unknown"
+    assert trailers["snakepit-reason"] == "SP-WORKER-DIED"
+    assert trailers["grpc-retry-pushback-ms"] == "-1"
+
+
+def test_an_unknown_pool_is_not_found(client):
+    error, _ = failure(
+        lambda: client.execute("echo", metadata=[("snakepit-pool", "nobody")])
+    )
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_deadline_frees_the_worker(client, tmp_path):
+    hold = str(tmp_path / "hold")
+    error, _ = failure(lambda: client.execute("hold", {"path": hold}, timeout=0.2))
+    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert client.execute("echo", {"value": 1}) == 1
+
+
+def test_cancelling_closes_the_generator(client, tmp_path):
+    path = tmp_path / "stream"
+    stream = client.open_stream("blocking", {"path": str(path)})
+    assert json.loads(next(stream).data) == "first"
+    stream.cancel()
+    closed = tmp_path / "stream.closed"
+    peers.cli_tool.wait_until(closed.exists, "the generator to be closed")
+
+
+def test_a_client_that_reads_slowly_gets_everything(client):
+    stream = client.open_stream("numbers", {"count": 20000})
+    seen = threading.Event()
+    numbers = []
+
+    def read():
+        for chunk in stream:
+            if not chunk.is_final:
+                numbers.append(json.loads(chunk.data))
+            if len(numbers) == 10:
+                seen.wait(peers.DEADLINE_S)  # meanwhile others are served
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    peers.cli_tool.wait_until(lambda: len(numbers) >= 10, "the first chunks")
+    assert client.execute("add", {"a": 1, "b": 2}) == 3
+    seen.set()
+    reader.join(peers.DEADLINE_S)
+    assert numbers == list(range(20000))
+
+
+def test_a_dedupe_key_runs_the_work_once(client):
+    key = [("snakepit-dedupe-key", "once")]
+    first = client.execute("where", metadata=key)
+    assert client.execute("where", metadata=key) == first
+
+
+def health_stub(client):
+    import health_pb2
+    import health_pb2_grpc
+
+    return health_pb2, health_pb2_grpc.HealthStub(client.channel)
+
+
+@pytest.mark.parametrize(
+    "service", ["", "snakepit.bridge.BridgeService", "live", "ready", "startup"]
+)
+def test_health_of_a_ready_daemon(client, service):
+    pb, health = health_stub(client)
+    # A worker that another test ended may still be on its way back.
+    peers.cli_tool.wait_until(
+        lambda: health.Check(pb.HealthCheckRequest(service=service), timeout=10).status
+        == pb.HealthCheckResponse.SERVING,
+        "the daemon to serve",
+    )
+
+
+def test_health_of_an_unknown_service(client):
+    pb, health = health_stub(client)
+    error, _ = failure(lambda: health.Check(pb.HealthCheckRequest(service="x"), timeout=10))
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    watch = health.Watch(pb.HealthCheckRequest(service="x"), timeout=peers.DEADLINE_S)
+    assert next(watch).status == pb.HealthCheckResponse.SERVICE_UNKNOWN
+    watch.cancel()
