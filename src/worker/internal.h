@@ -40,6 +40,8 @@ void sp__worker_die(struct worker *worker, const struct guard_exit *exit);
 
 /* worker.c: what happened. */
 void sp__worker_on_announced(struct worker *worker, struct proto_announce *announce);
+/* It speaks another version: the next one like it would as well. */
+void sp__worker_on_foreign(struct worker *worker, const sp_error *why);
 void sp__worker_on_connected(struct worker *worker);
 void sp__worker_on_broken(void *user, const sp_error *why);
 /* worker.c: a call has left; a spent worker without any stops. */

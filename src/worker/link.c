@@ -279,10 +279,12 @@ static int answer_announce(struct worker *worker, struct h2_stream *stream,
         return rc;
     }
     if (announce.protocol_version != SP__PROTOCOL_VERSION) {
+        rc = sp__fail(err, SP_ERR_PROTOCOL,
+                      "worker protocol version %u, this host speaks %d",
+                      announce.protocol_version, SP__PROTOCOL_VERSION);
         sp__proto_announce_fini(&announce);
-        return sp__fail(err, SP_ERR_PROTOCOL,
-                        "worker protocol version %u, this host speaks %d",
-                        announce.protocol_version, SP__PROTOCOL_VERSION);
+        sp__worker_on_foreign(worker, err);
+        return rc;
     }
     rc = sp__proto_put_announce_reply(out, 1, "", err);
     if (rc == SP_OK) {

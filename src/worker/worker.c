@@ -193,6 +193,15 @@ void sp__worker_on_announced(struct worker *worker, struct proto_announce *annou
     become_ready(worker, announce);
 }
 
+void sp__worker_on_foreign(struct worker *worker, const sp_error *why)
+{
+    if (worker->state == WORKER_STARTING) {
+        worker->refused_for_good = 1;
+        sp__error_copy(&worker->refusal, why);
+        sp__worker_stop(worker, WHY_REFUSED);
+    }
+}
+
 void sp__worker_on_connected(struct worker *worker)
 {
     if (worker->state == WORKER_STARTING) {
@@ -364,7 +373,14 @@ void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
         sp__error_copy(&worker->refusal, failure);
         worker->refusal.code = SP_ERR_START_FAILED;
         worker->refused_for_good =
-            failure->os_errno == ENOENT || failure->os_errno == EACCES;
+            failure->os_errno == ENOENT || failure->os_errno == EACCES ||
+            failure->os_errno == ENOEXEC || failure->os_errno == ENOTDIR;
+        if (worker->spec->working_dir != NULL) {
+            size_t used = strlen(worker->refusal.message);
+            (void)snprintf(worker->refusal.message + used,
+                           sizeof worker->refusal.message - used, " (in %.300s)",
+                           worker->spec->working_dir);
+        }
         worker->why = WHY_REFUSED;
         sp__worker_die(worker, &(struct guard_exit){.exit_code = -1, .oom_killed = -1});
         return;
