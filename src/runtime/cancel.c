@@ -95,6 +95,15 @@ static void deadline_passed(struct sp_job *job)
     sp__job_stream_ended(job, CANCEL_DEADLINE);
 }
 
+/* The host has given it up and told its caller that it did not run; the reset of its
+ * stream is on the way. */
+void sp__job_revoked(struct sp_job *job)
+{
+    sp__h2_stream_set_user(job->stream, NULL);
+    sp__h2_reset(job->stream, 8 /* CANCEL */);
+    sp__job_stream_ended(job, CANCEL_PEER);
+}
+
 static void expire(struct sp_worker *w, uint64_t now_ms)
 {
     uint64_t next_ms = SP_UNLIMITED;

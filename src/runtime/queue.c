@@ -134,15 +134,6 @@ void sp__jobs_free(struct sp_worker *w)
 
 /* ---- running ---- */
 
-/* The host reads this page after a death to know what had certainly not begun. */
-static void show_begun(struct sp_worker *w, const struct sp_job *job)
-{
-    uint32_t started = atomic_load_explicit(&w->page->started, memory_order_relaxed);
-    if (job->trusted && job->stream_id > started) {
-        atomic_store_explicit(&w->page->started, job->stream_id, memory_order_release);
-    }
-}
-
 static void show_running(struct sp_worker *w, const struct sp_job *job, uint32_t id)
 {
     if (job->trusted) {
@@ -154,7 +145,6 @@ static void begin(struct sp_worker *w, struct sp_job *job)
 {
     w->queued--;
     w->begun++;
-    show_begun(w, job);
     if (!job->trusted) {
         job->started_us = sp__now_us(); /* our own host looks at its own clock */
     }
@@ -173,12 +163,17 @@ struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot)
             job->turn = 1;
             break;
         }
-        if (job->deadline_ms == SP_UNLIMITED || sp__now_ms() < job->deadline_ms) {
+        if (job->deadline_ms != SP_UNLIMITED && sp__now_ms() >= job->deadline_ms) {
+            sp__list_prepend(&w->ready, &job->on_list);
+            (void)sp__runtime_timers(w); /* answers and frees it */
+            continue;
+        }
+        if (!job->trusted || sp__page_begin(w->page, job->stream_id)) {
             begin(w, job);
             break;
         }
         sp__list_prepend(&w->ready, &job->on_list);
-        (void)sp__runtime_timers(w); /* answers and frees it */
+        sp__job_revoked(job); /* frees it */
     }
     job->state = JOB_RUNNING;
     job->slot = slot->index;

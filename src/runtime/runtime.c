@@ -80,6 +80,7 @@ static int map_page(struct sp_worker *w, int fd, sp_error *err)
     }
     w->page = page;
     w->page_mapped = 1;
+    atomic_store(&w->page->heeds_revoked, 1);
     return SP_OK;
 }
 

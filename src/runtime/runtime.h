@@ -364,6 +364,7 @@ void sp__jobs_free(struct sp_worker *w);
 /* ---- cancel.c: why a job ends early; under smu ---- */
 void sp__job_detach(struct sp_job *job);
 void sp__job_stream_ended(struct sp_job *job, enum cancel_why why);
+void sp__job_revoked(struct sp_job *job);
 /* Do what is due; returns when to look again (ms, monotonic), SP_UNLIMITED: never. */
 uint64_t sp__runtime_timers(struct sp_worker *w);
 /* The call connection is at its end. */

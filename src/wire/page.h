@@ -2,9 +2,14 @@
 /*
  * The page a worker shares with its host: what user code it has begun.
  *
- * A memfd of WORKER_SHARED_BYTES that the host makes and the worker maps. The worker
- * writes, the host reads; after a death it still says which calls certainly never
- * reached user code. Stream ids are HTTP/2's on the call connection and grow.
+ * A memfd of WORKER_SHARED_BYTES that the host makes and both map. The worker writes what
+ * it has begun; after a death it still says which calls certainly never reached user
+ * code. Stream ids are HTTP/2's on the call connection and grow.
+ *
+ * Of a worker that lives, `started` alone is no proof: it may begin the call the moment
+ * after the host has looked. So the host writes first which call it gives up and looks
+ * then, and the worker says first which call it begins and looks then: one of the two
+ * sees the other, and a call of which the host says that it was not begun is not.
  *
  * The page is followed by text: the stacks of the process, written by a signal handler
  * when the host asks for them because the worker seems to hang. It cannot grow, so that
@@ -20,18 +25,64 @@ enum {
     WORKER_PAGE_BYTES = 4096,
     WORKER_STACK_BYTES = 16 * 1024,
     WORKER_SHARED_BYTES = WORKER_PAGE_BYTES + WORKER_STACK_BYTES,
-    WORKER_PAGE_SLOTS = 256
+    WORKER_PAGE_SLOTS = 256,
+    WORKER_PAGE_REVOKED = 64
 };
 
 struct worker_page {
-    /* The greatest stream id whose user code was begun. Stored (release) before it
-     * begins, so a call with a greater id has certainly not run. */
+    /* The greatest stream id whose user code was begun. Stored before it begins, so a
+     * call with a greater id has certainly not run. */
     _Atomic uint32_t started;
     /* The signal on which the process writes its stacks behind this page, 0: none. */
     _Atomic uint32_t stack_signal;
     /* Per handler thread: the stream id whose user code is on it now, 0 when none.
      * Threads beyond the last slot are not told. */
     _Atomic uint32_t running[WORKER_PAGE_SLOTS];
+    /* 1: this worker looks at what follows before it begins a call. */
+    _Atomic uint32_t heeds_revoked;
+    /* By the host: calls that must not be begun any more, and the greatest of them ever.
+     * A place is free for another when a later call than the one in it has begun. */
+    _Atomic uint32_t revoked_last;
+    _Atomic uint32_t revoked[WORKER_PAGE_REVOKED];
 };
+
+/* The host gives a call up. 1: it has not begun and never will; 0: it may have, or there
+ * is no place to say so. *next_place is the host's own. */
+static inline int sp__page_revoke(struct worker_page *page, uint32_t *next_place,
+                                  uint32_t id)
+{
+    uint32_t at = *next_place % WORKER_PAGE_REVOKED;
+    uint32_t started = atomic_load(&page->started);
+    if (id <= started || !atomic_load(&page->heeds_revoked)) {
+        return 0;
+    }
+    uint32_t there = atomic_load(&page->revoked[at]);
+    if (there != 0 && there >= started) {
+        return 0;
+    }
+    *next_place = at + 1;
+    atomic_store(&page->revoked[at], id);
+    if (atomic_load(&page->revoked_last) < id) {
+        atomic_store(&page->revoked_last, id);
+    }
+    return atomic_load(&page->started) < id;
+}
+
+/* The worker is about to begin a call, one at a time. 0: it must not. */
+static inline int sp__page_begin(struct worker_page *page, uint32_t id)
+{
+    if (id > atomic_load_explicit(&page->started, memory_order_relaxed)) {
+        atomic_store(&page->started, id);
+    }
+    if (id > atomic_load(&page->revoked_last)) {
+        return 1;
+    }
+    for (int i = 0; i < WORKER_PAGE_REVOKED; i++) {
+        if (atomic_load_explicit(&page->revoked[i], memory_order_relaxed) == id) {
+            return 0;
+        }
+    }
+    return 1;
+}
 
 #endif

@@ -67,7 +67,8 @@ static int make_page(struct worker *worker, struct ends *ends, sp_error *err)
     }
     /* A worker that shrank it would kill the host by SIGBUS. */
     (void)fcntl(ends->page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    void *page = mmap(NULL, WORKER_SHARED_BYTES, PROT_READ, MAP_SHARED, ends->page, 0);
+    void *page = mmap(NULL, WORKER_SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+                      ends->page, 0);
     if (page == MAP_FAILED) {
         return sp__fail_errno(err, errno, "map the page of worker %s", worker->name);
     }

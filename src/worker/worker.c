@@ -138,9 +138,9 @@ void sp__worker_rest(struct worker *worker)
 int sp__worker_cancel(struct worker_call *call)
 {
     struct worker *worker = call->worker;
-    int started = worker->page == NULL ||
-                  call->stream_id <= atomic_load_explicit(&worker->page->started,
-                                                          memory_order_acquire);
+    int started =
+        worker->page == NULL ||
+        !sp__page_revoke(worker->page, &worker->revoked_next, call->stream_id);
     if (call->stream != NULL) {
         sp__h2_stream_set_user(call->stream, NULL);
         sp__h2_reset(call->stream, 8 /* CANCEL */);

@@ -154,6 +154,7 @@ struct worker {
     struct channel host;  /* we are the server; native workers only */
     struct output output;
     struct worker_page *page; /* NULL for stock workers */
+    uint32_t revoked_next;    /* for sp__page_revoke() */
     struct timer deadline;    /* STARTING: the start's; STOPPING: the killer's */
     struct timer health;
     struct timer stuck;      /* looks whether cancelled calls have left user code */

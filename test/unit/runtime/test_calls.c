@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls: answers, failures, refusals, the page, announcing and stopping. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -218,6 +219,31 @@ static void the_page_shows_what_has_begun(void **state)
     peer_finish(rig->peer, first);
     call_free(first);
     call_free(second);
+    rig_close(rig);
+}
+
+/* The word of the host's giving it up comes through the page, before the reset does. */
+static void what_the_host_gave_up_is_not_begun(void **state)
+{
+    uint32_t place = 0;
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *first = peer_execute(rig->peer, "wait", "{}");
+    struct peer_call *second = peer_execute(rig->peer, "wait", "{}");
+    struct peer_call *third = peer_execute(rig->peer, "add", "[1,1]");
+    rig_await_begun(rig, 1);
+    assert_int_equal(sp__page_revoke(rig->page, &place, first->id), 0);
+    assert_int_equal(sp__page_revoke(rig->page, &place, second->id), 1);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, third);
+    assert_int_equal(third->status, 0);
+    peer_finish(rig->peer, second);
+    assert_int_equal(second->messages, 0);
+    peer_finish(rig->peer, first);
+    struct pollfd begun = {.fd = rig->begun, .events = POLLIN};
+    assert_int_equal(poll(&begun, 1, 0), 0); /* no other tool ran */
+    call_free(first);
+    call_free(second);
+    call_free(third);
     rig_close(rig);
 }
 
@@ -543,6 +569,7 @@ int main(void)
         CASE(an_unknown_tool_is_refused_with_near_names),
         CASE(accept_any_hands_unknown_tools_to_the_binding),
         CASE(the_page_shows_what_has_begun),
+        CASE(what_the_host_gave_up_is_not_begun),
         CASE(the_announcement_lists_the_tools),
         CASE(a_refused_announcement_says_why),
         CASE(a_call_before_the_hosts_answer_does_not_hold_it_up),
