@@ -197,6 +197,7 @@ static sp_pit *open_pit(struct scene *scene, const sp_pool_options *pool)
     sp_pit_options options = {.size = sizeof options,
                               .pools = pool,
                               .pools_count = 1,
+                              .sample_interval_ms = 100,
                               .on_event = on_event,
                               .event_data = scene};
     if (sp_pit_open(&options, &pit, &err) < 0 ||
