@@ -96,6 +96,7 @@ static enum control flush_worker(struct worker *worker)
             .pid = worker->number,
             .os_errno = worker->os_errno,
             .stage = worker->stage,
+            .weak = worker->weak,
         };
         enum control sent = send_one(&reply, worker->pidfd);
         if (sent != CONTROL_OK) {

@@ -34,6 +34,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "control.h"
 #include "nest.h"
 #include "reap.h"
@@ -233,6 +234,7 @@ static int settle(int has_lock)
 static int begin(int level)
 {
     struct shortfall why = {GUARD_STAGE_NONE, 0};
+    sp__cgroup_init(getpid());
     if (level == GUARD_LEVEL_NAMESPACE) {
         is_inner = sp__nest_open(polled[AT_HOST].fd, &why);
     }

@@ -282,3 +282,11 @@ pid_t sp__nest_number(pid_t pid, int pidfd)
     const char *number = strstr(text, "Pid:\t");
     return number != NULL ? (pid_t)strtol(number + 5, NULL, 10) : 0;
 }
+
+int sp__nest_exists(pid_t number)
+{
+    char path[NUMBER_PATH_MAX];
+    (void)snprintf(path, sizeof path, "%d", (int)number);
+    return host_proc >= 0 ? faccessat(host_proc, path, F_OK, 0) == 0
+                          : kill(number, 0) == 0 || errno != ESRCH;
+}

@@ -22,4 +22,7 @@ int sp__nest_open(int host_pidfd, struct shortfall *why);
 /* The number by which the host knows a process of this guard that is not yet reaped. */
 pid_t sp__nest_number(pid_t pid, int pidfd);
 
+/* Whether the host's namespace has a process of that number. */
+int sp__nest_exists(pid_t number);
+
 #endif

@@ -162,12 +162,14 @@ static void note_exit(struct worker *worker, int status, const struct rusage *us
         .exit_code = signalled ? -1 : WEXITSTATUS(status),
         .exit_signal = signalled ? WTERMSIG(status) : 0,
         .core_dumped = signalled && WCOREDUMP(status),
-        .oom_killed =
-            signalled && WTERMSIG(status) == SIGKILL ? GUARD_OOM_UNKNOWN : GUARD_OOM_NO,
+        .oom_killed = signalled && WTERMSIG(status) == SIGKILL
+                          ? sp__cgroup_was_oom(&worker->cgroup, worker->oom_before)
+                          : GUARD_OOM_NO,
         .user_us = to_us(usage->ru_utime),
         .system_us = to_us(usage->ru_stime),
         .rss_max_kib = (uint64_t)usage->ru_maxrss,
     };
+    sp__cgroup_remove(&worker->cgroup);
     worker->exit_due = worker->state == WORKER_RUNNING;
     worker->state = WORKER_ENDED;
     sp__close(&worker->lifeline_fd);
@@ -183,6 +185,7 @@ static void take(pid_t pid)
         if (worker->state == WORKER_SPAWNING) {
             sp__spawn_settle(worker, 1);
         }
+        sp__cgroup_kill(&worker->cgroup);
         (void)kill(-pid, SIGKILL); /* ESRCH: nobody is left there, as it should be */
     }
     int status = 0;
@@ -231,6 +234,7 @@ int sp__reap_init(int level, struct shortfall *why)
 int sp__reap_ready(void)
 {
     int taken = take_all();
+    sp__cgroup_tidy();
     if (taken > 0 && sweeps) {
         /* A child that dies while the list is read may hide another from it. Its
          * SIGCHLD comes after, and with it the next sweep. */
@@ -265,6 +269,7 @@ void sp__reap_everything(void)
         const struct worker *worker = sp__table_at(i);
         if (worker->state != WORKER_FREE && worker->state != WORKER_ENDED &&
             worker->pid > 0) {
+            sp__cgroup_kill(&worker->cgroup);
             (void)kill(-worker->pid, SIGKILL);
             (void)kill(worker->pid, SIGKILL); /* it may not have its group yet */
         }
@@ -276,4 +281,5 @@ void sp__reap_everything(void)
         }
         wait_for_death();
     }
+    sp__cgroup_tidy();
 }

@@ -37,6 +37,10 @@ static int check_counts(const struct guard_message *message, size_t size)
         message->fds > GUARD_FDS_MAX) {
         return E2BIG;
     }
+    const struct guard_limits *limits = &message->limits;
+    if (limits->nice < 0 || limits->nice > 19 || limits->umask > 0777) {
+        return EINVAL;
+    }
     return 0;
 }
 
@@ -74,6 +78,7 @@ int sp__request_parse(const struct guard_message *message, const char *block,
         read_strings(ret->env, message->envc, &cursor, end) == NULL) {
         return EINVAL;
     }
+    ret->limits = message->limits;
     ret->working_dir = next(&cursor, end);
     if (ret->working_dir == NULL || cursor != end || ret->argv[0][0] != '/') {
         return EINVAL;

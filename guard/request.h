@@ -13,6 +13,7 @@ struct spawn_request {
     char **argv; /* argv[0] is an absolute path: what is executed */
     char **env;
     const char *working_dir; /* "" stays where the guard is */
+    struct guard_limits limits;
 };
 
 /* Fill *ret from `size` bytes of block. 0, or the errno that describes what is wrong:

@@ -44,6 +44,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "limits.h"
 #include "nest.h"
 
 /* Workers are the first to go when memory runs out, the host and the guard are not. */
@@ -177,12 +178,16 @@ static int place_fds(int *status_fd, const int *fds, uint32_t count)
 
 static _Noreturn void become(const struct worker *worker,
                              const struct spawn_request *request, int status_fd,
-                             const int *fds, uint32_t fds_count)
+                             const int procs[CGROUP_KINDS], const int *fds,
+                             uint32_t fds_count)
 {
     if (tie(worker) != 0) {
         give_up(status_fd, GUARD_STAGE_SETUP, errno);
     }
     adjust();
+    if (sp__limits_apply(&request->limits, worker->weak, procs) != 0) {
+        give_up(status_fd, GUARD_STAGE_LIMITS, errno);
+    }
     if (request->working_dir[0] != '\0' && chdir(request->working_dir) != 0) {
         give_up(status_fd, GUARD_STAGE_CHDIR, errno);
     }
@@ -190,7 +195,7 @@ static _Noreturn void become(const struct worker *worker,
         give_up(status_fd, GUARD_STAGE_SETUP, errno);
     }
     /* The dispositions are the defaults: main.c restored them. The umask is the host's
-     * on purpose: files of an embedded program's workers look like its own. */
+     * unless there is another: files of a program's workers look like its own. */
     static const uint64_t none[2];
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, (NSIG - 1) / 8);
     (void)execve(request->argv[0], request->argv, request->env);
@@ -230,12 +235,23 @@ int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
      * other ties have to do. */
     worker->lifeline_fd = open(LIFELINE_PATH, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
+    int procs[CGROUP_KINDS];
+    worker->weak = sp__limits_weakness(
+        sp__cgroup_make(&worker->cgroup, worker->id, &request->limits, procs));
+    worker->oom_before = sp__cgroup_oom_total();
+
     pid_t pid = clone_self(&worker->pidfd);
     if (pid == 0) {
-        become(worker, request, status[1], fds, fds_count);
+        become(worker, request, status[1], procs, fds, fds_count);
     }
     int wrong = pid < 0 ? errno : 0;
     (void)close(status[1]);
+    for (int kind = 0; kind < CGROUP_KINDS; kind++) {
+        sp__close(&procs[kind]);
+    }
+    if (wrong != 0) {
+        sp__cgroup_remove(&worker->cgroup);
+    }
     worker->status_fd = status[0];
     worker->pid = pid;
     worker->number = wrong == 0 ? sp__nest_number(pid, worker->pidfd) : 0;

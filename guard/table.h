@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "guard/protocol.h"
 
 /*
@@ -32,8 +33,11 @@ struct worker {
     int pidfd;       /* until it is handed to the host; or -1 */
     int reply_due;   /* SPAWNED is still to be sent */
     int exit_due;    /* EXITED is still to be sent, after SPAWNED */
-    int os_errno;    /* FAILED: why ... */
-    int stage;       /* ... and where */
+    struct cgroup cgroup;
+    uint32_t weak;             /* limits that do not hold as they should: GUARD_WEAK_ */
+    uint64_t oom_before;       /* of the whole machine, when it was spawned */
+    int os_errno;              /* FAILED: why ... */
+    int stage;                 /* ... and where */
     struct guard_message exit; /* what EXITED will say */
 };
 

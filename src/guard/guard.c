@@ -40,6 +40,7 @@ struct guard {
     void *user;
     struct guard_process process;
     int lost;
+    uint32_t weak_told;  /* GUARD_WEAK_ bits that on_weak has been called for */
     int blocked;         /* the socket was full when it was last tried */
     uint32_t unanswered; /* spawns sent and not answered */
     struct list waiting; /* struct pending, oldest first */
@@ -243,6 +244,7 @@ int sp__guard_spawn(struct guard *guard, uint64_t id,
     }
     pending->message.op = GUARD_SPAWN;
     pending->message.fds = (uint32_t)command->fds_count;
+    pending->message.limits = command->limits;
     rc = sp__channel_pack(command, &pending->message, &pending->fds[0], err);
     if (rc == SP_OK) {
         pending->fds_count = 1;
@@ -280,6 +282,7 @@ static const char *const stage_texts[] = {
     [GUARD_STAGE_CHDIR] = "the working directory could not be entered",
     [GUARD_STAGE_EXEC] = "the program could not be executed",
     [GUARD_STAGE_REQUEST] = "the guard refused the request",
+    [GUARD_STAGE_LIMITS] = "the process could not be given its limits",
 };
 enum { STAGES = sizeof stage_texts / sizeof stage_texts[0] };
 
@@ -288,6 +291,11 @@ static void on_spawned(struct guard *guard, const struct guard_message *message,
 {
     if (guard->unanswered > 0) {
         guard->unanswered--;
+    }
+    uint32_t weak = message->weak & ~guard->weak_told;
+    if (weak != 0 && guard->events->on_weak != NULL) {
+        guard->weak_told |= weak;
+        guard->events->on_weak(guard->user, weak);
     }
     if (message->os_errno == 0) {
         guard->events->on_spawned(guard->user, message->id, message->pid, pidfd, NULL);

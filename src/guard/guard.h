@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guard/protocol.h"
 #include "snakepit/base.h"
 #include "snakepit/error.h"
 
@@ -42,6 +43,9 @@ struct guard_events {
                        const sp_error *failure);
     /* A worker that was spawned has ended; its process group is gone with it. */
     void (*on_exited)(void *user, uint64_t id, const struct guard_exit *exit);
+    /* Limits of a worker do not hold as they should, for the reasons of the GUARD_WEAK_
+     * bits. Told once for each. May be NULL. */
+    void (*on_weak)(void *user, uint32_t weak);
     /* The guard died. Its workers die with it, by the kernel, and nothing more is
      * reported about them; every later spawn and kill fails. Called once. */
     void (*on_lost)(void *user, const sp_error *err);
@@ -53,6 +57,7 @@ struct guard_command {
     const char *working_dir; /* NULL: where the host was when the guard was opened */
     const int *fds;          /* become 0, 1, 2 ... of the worker; borrowed */
     size_t fds_count;        /* at most GUARD_FDS_MAX; the worker has no others */
+    struct guard_limits limits;
 };
 
 struct guard_options {

@@ -47,6 +47,7 @@ enum guard_stage {
     GUARD_STAGE_CHDIR,
     GUARD_STAGE_EXEC,
     GUARD_STAGE_REQUEST,
+    GUARD_STAGE_LIMITS,
     /* why a level was not reached */
     GUARD_STAGE_SUBREAPER,
     GUARD_STAGE_NEST_CLONE,
@@ -61,6 +62,24 @@ enum guard_level {
     GUARD_LEVEL_LIFELINE = 1,  /* the kernel kills workers and their groups */
     GUARD_LEVEL_SUBREAPER = 2, /* the guard kills what has left its group, too */
     GUARD_LEVEL_NAMESPACE = 4  /* the kernel kills everything, whoever else is dead */
+};
+
+/* What one worker, with all it starts, may use. */
+struct guard_limits {
+    uint64_t memory_bytes; /* 0: no limit */
+    uint64_t core_bytes;   /* UINT64_MAX: as the host */
+    uint32_t processes;    /* 0: no limit */
+    uint32_t files;        /* 0: as the host */
+    uint32_t umask;
+    int32_t has_umask; /* else the host's */
+    int32_t nice;      /* added to the host's */
+};
+
+/* Limits that could not be made to hold as they should. */
+enum guard_weak {
+    GUARD_WEAK_MEMORY = 1,    /* RLIMIT_DATA in place of a control group */
+    GUARD_WEAK_PROCESSES = 2, /* RLIMIT_NPROC likewise, */
+    GUARD_WEAK_NOTHING = 4    /* which for root is none */
 };
 
 /* Whether the kernel killed a worker because memory ran out. Only a control group counts
@@ -82,6 +101,8 @@ struct guard_message {
     uint32_t block_bytes;
     uint32_t argc;
     uint32_t envc;
+    struct guard_limits limits;
+    uint32_t weak; /* SPAWNED: GUARD_WEAK_ */
     /* EXITED, as waitid tells: */
     int32_t exit_code;   /* CLD_EXITED: its status, else -1 */
     int32_t exit_signal; /* CLD_KILLED, CLD_DUMPED: which, else 0 */

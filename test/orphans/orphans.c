@@ -213,7 +213,13 @@ static enum role role_of(pid_t pid)
 static void watch_marked(void)
 {
     pid_t found[WATCHED_MAX];
-    size_t count = processes_with("SNAKEPIT_TEST_MARK", run.mark, found, WATCHED_MAX);
+    /* One that executes at this moment shows no environment: look again. */
+    size_t wanted = run.workers + 3 + (now_round.sibling != 0);
+    double limit = now() + READY_MS;
+    size_t count;
+    do {
+        count = processes_with("SNAKEPIT_TEST_MARK", run.mark, found, WATCHED_MAX);
+    } while (count < wanted && now() < limit);
     for (size_t i = 0; i < count; i++) {
         if (found[i] != now_round.host && found[i] != now_round.sibling &&
             found[i] != now_round.guard && found[i] != now_round.inner) {

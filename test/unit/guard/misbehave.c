@@ -95,6 +95,48 @@ static int kill_everybody(void)
     return kill(-1, SIGKILL);
 }
 
+static int show_limits(void)
+{
+    struct rlimit files;
+    struct rlimit core;
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    (void)getrlimit(RLIMIT_CORE, &core);
+    dprintf(1, "files %llu core %llu nice %d umask %o\n",
+            (unsigned long long)files.rlim_max, (unsigned long long)core.rlim_cur,
+            getpriority(PRIO_PROCESS, 0), umask(0));
+    return 0;
+}
+
+/* Take and use memory until it is refused (7) or this is killed. */
+static int hog(void)
+{
+    enum { PIECE = 1 << 20 };
+    for (;;) {
+        char *piece = malloc(PIECE);
+        if (piece == NULL) {
+            return 7;
+        }
+        memset(piece, 1, PIECE);
+    }
+}
+
+/* As many processes as there may be, each in a session of its own, and a word when there
+ * may be no more. */
+static void bomb(void)
+{
+    for (int i = 0; i < 500; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            (void)setsid();
+            stay();
+        }
+        if (pid < 0) {
+            dprintf(1, "full after %d\n", i);
+            break;
+        }
+    }
+}
+
 /* A grandchild that ignores everything: in this group, or out of it by double fork and
  * setsid. It says so itself, when it ignores. */
 static void beget(int escapes)
@@ -140,6 +182,15 @@ int main(int argc, char **argv)
     }
     if (strcmp(what, "world") == 0) {
         return show_world(argv[2]);
+    }
+    if (strcmp(what, "limits") == 0) {
+        return show_limits();
+    }
+    if (strcmp(what, "hog") == 0) {
+        return hog();
+    }
+    if (strcmp(what, "bomb") == 0) {
+        bomb();
     }
     if (strcmp(what, "regicide") == 0) {
         /* Only where nobody else can be meant. */
