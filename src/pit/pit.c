@@ -710,6 +710,9 @@ static void finish_close(void *user, void *arg)
     sp__outcomes_fini(&pit->outcomes);
     sp__map_fini(&pit->requests);
     sp__workshop_fini(&pit->shop);
+    /* Taken here: a guard that dies at this moment is buried on the loop. */
+    *(struct guard **)arg = pit->shop.guard;
+    pit->shop.guard = NULL;
 }
 
 /* The loop is gone: credit and wishes to stop have nobody to go to. */
@@ -737,8 +740,8 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     uint64_t usual_ms = grace_of(pit) + CLOSE_MARGIN_MS;
     sp__loop_call(pit->loop, begin_close, NULL);
     (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
-    struct guard *guard = pit->shop.guard;
-    sp__loop_call(pit->loop, finish_close, NULL);
+    struct guard *guard = NULL;
+    sp__loop_call(pit->loop, finish_close, &guard);
     sp__guard_close(guard);
     sp__loop_close(pit->loop);
 
