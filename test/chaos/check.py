@@ -62,6 +62,9 @@ ALERTS = {
     "warning", "worker.died", "health.failed", "recycle.failed", "recycle.loop",
     "breaker.opened", "call.poisoned", "pool.saturated", "unknown",
 }
+# The cause of death of workers whose guard was killed, those included that nobody could
+# name at that moment.
+WITH_THE_GUARD = "ended with the guard process"
 SHOWN_MAX = 5
 
 
@@ -276,7 +279,9 @@ def check_expected(verdict: Verdict, ledgers: Ledgers) -> None:
                      f"event {name} of {pid}: {text}")
         if name == "worker.died":
             deaths[pid] += 1
-            verdict.look(11, pid in ledgers.doomed, f"{pid} died, and nobody did it: {text}")
+            doomed = pid in ledgers.doomed or (
+                ledgers.faults["guard"] > 0 and text.endswith(WITH_THE_GUARD))
+            verdict.look(11, doomed, f"{pid} died, and nobody did it: {text}")
     for number, call in ledgers.calls.items():
         for answer in call.answers[:1]:
             known = ("answer", call.kind, answer.code) in ledgers.expected
