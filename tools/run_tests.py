@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
 PYTEST_FOLDERS = ("test/system", "test/chaos", "bridges/python/tests")
 VALGRIND = (
-    "valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,possible "
+    "valgrind --quiet --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite,possible "
     "--show-leak-kinds=definite,possible --error-exitcode=99 --trace-children=no"
 )
 # What cmocka prints at the end of each group, and what TAP prints per test.

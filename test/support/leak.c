@@ -76,25 +76,6 @@ void leak_pause(void)
     (void)poll(NULL, 0, 2);
 }
 
-static uint64_t patience(void)
-{
-    const char *wanted = getenv("SNAKEPIT_TEST_PATIENCE");
-    const char *preload = getenv("LD_PRELOAD");
-    uint64_t factor = wanted != NULL ? strtoul(wanted, NULL, 10) : 0;
-    if (factor == 0 && preload != NULL && strstr(preload, "vgpreload") != NULL) {
-        factor = 20;
-    }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    factor = factor == 0 ? 4 : factor;
-#endif
-    return factor == 0 ? 1 : factor;
-}
-
-uint64_t patience_ms(uint64_t usual_ms)
-{
-    return usual_ms * patience();
-}
-
 static void too_long(int number)
 {
     static const char text[] = "\nthe test hangs: it took longer than its time limit\n";
@@ -369,7 +350,7 @@ int leak_setup(void **state)
     set_environment();
     struct sigaction action = {.sa_handler = too_long};
     (void)sigaction(SIGALRM, &action, NULL);
-    (void)alarm((unsigned)(TEST_SECONDS * patience()));
+    (void)alarm((unsigned)(TEST_SECONDS * patience_ms(1)));
     start_own_thread();
     look(&before);
     return 0;

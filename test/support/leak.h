@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#include "patience.h"
+
 #include "cm.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, leak_setup, leak_teardown)
@@ -32,10 +34,6 @@ const char *leak_path(const char *name);
 
 /* The value of SNAKEPIT_TEST_MARK: every process that this test starts has it. */
 const char *leak_mark(void);
-
-/* Milliseconds for an event that must come: longer where everything is slow (a
- * sanitizer, valgrind, SNAKEPIT_TEST_PATIENCE). */
-uint64_t patience_ms(uint64_t usual_ms);
 
 /* Wait until a condition holds; fails the test after ten patient seconds. What it asks
  * is another process's or thread's doing, so there is nothing to be woken by. */

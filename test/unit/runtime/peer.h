@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "patience.h"
 #include "wire/h2.h"
 #include "wire/proto.h"
 
@@ -59,7 +60,7 @@ void peer_turn(struct peer *peer, int timeout_ms);
 /* Turn until `condition` holds, failing the test after 20 seconds. */
 #define PEER_UNTIL(peer, condition)                                \
     do {                                                           \
-        uint64_t until_ = test_now_ms() + 20000;                   \
+        uint64_t until_ = test_now_ms() + patience_ms(20000);      \
         while (!(condition)) {                                     \
             if (test_now_ms() > until_) {                          \
                 fail_msg("timed out waiting for: %s", #condition); \

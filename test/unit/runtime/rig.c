@@ -436,7 +436,7 @@ void rig_await_begun(struct rig *rig, int n)
 {
     while (n > 0) {
         struct pollfd polled = {.fd = rig->begun, .events = POLLIN};
-        if (poll(&polled, 1, 20000) != 1) {
+        if (poll(&polled, 1, (int)patience_ms(20000)) != 1) {
             fail_msg("no tool has begun");
         }
         n -= take(rig->begun);

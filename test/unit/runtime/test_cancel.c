@@ -199,14 +199,15 @@ static void calls_on_several_threads_are_interrupted_one_by_one(void **state)
 
 static void cancel_at_random(uint32_t threads)
 {
-    enum { ROUNDS = 200, FLIGHT = 24 };
+    enum { FLIGHT = 24 };
+    int rounds = volume(200);
     struct rig *rig = rig_new(&(sp_worker_options){.threads = threads});
     rig->take_interrupts = 1;
     rig_start(rig);
     struct peer_call *calls[FLIGHT] = {0};
     uint32_t seed = 12345;
     rig_allow(rig, 100000); /* "wait" does not wait */
-    for (int i = 0; i < ROUNDS * FLIGHT; i++) {
+    for (int i = 0; i < rounds * FLIGHT; i++) {
         struct peer_call **slot = &calls[i % FLIGHT];
         seed = seed * 1664525 + 1013904223;
         uint32_t dice = seed >> 16;

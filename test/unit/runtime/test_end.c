@@ -157,7 +157,7 @@ static void await_said(struct process *process, char what)
 {
     struct pollfd polled = {.fd = process->said, .events = POLLIN};
     char got = 0;
-    assert_int_equal(poll(&polled, 1, 20000), 1);
+    assert_int_equal(poll(&polled, 1, (int)patience_ms(20000)), 1);
     assert_int_equal(read(process->said, &got, 1), 1);
     assert_int_equal(got, what);
 }

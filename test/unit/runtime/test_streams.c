@@ -84,6 +84,14 @@ static void await_parked(struct rig *rig)
     } while (atomic_load(&rig->produced) != before);
 }
 
+/* The arguments of "count" for so many chunks. */
+static const char *count_of(int chunks, int bytes)
+{
+    static char text[40];
+    (void)snprintf(text, sizeof text, "[%d,%d]", chunks, bytes);
+    return text;
+}
+
 static void chunks_come_in_order_and_a_final_one_ends_them(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -101,9 +109,10 @@ static void chunks_come_in_order_and_a_final_one_ends_them(void **state)
 static void a_hundred_thousand_chunks_arrive_whole(void **state)
 {
     struct rig *rig = rig_open(NULL);
-    struct peer_call *call = kept_stream(rig, "count", "[100000,20]");
+    int chunks = volume(100000);
+    struct peer_call *call = kept_stream(rig, "count", count_of(chunks, 20));
     peer_finish(rig->peer, call);
-    check_count(call, 100000);
+    check_count(call, chunks);
     call_free(call);
     rig_close(rig);
 }
@@ -215,12 +224,13 @@ static void an_exception_in_a_stream_is_its_status(void **state)
 
 static void streams_and_calls_share_one_thread(void **state)
 {
-    enum { STREAMS = 4, CALLS = 50, CHUNKS = 200000 };
+    enum { STREAMS = 4, CALLS = 50 };
+    int chunks = volume(200000);
     struct rig *rig = rig_open(NULL);
     struct peer_call *streams[STREAMS];
     struct peer_call *calls[CALLS];
     for (int i = 0; i < STREAMS; i++) {
-        streams[i] = peer_stream(rig->peer, "count", "[200000,8]", 0);
+        streams[i] = peer_stream(rig->peer, "count", count_of(chunks, 8), 0);
     }
     for (int i = 0; i < CALLS; i++) {
         calls[i] = peer_execute(rig->peer, "add", "[1,1]");
@@ -229,14 +239,14 @@ static void streams_and_calls_share_one_thread(void **state)
         peer_finish(rig->peer, calls[i]);
         call_free(calls[i]);
     }
-    assert_true(atomic_load(&rig->produced) < STREAMS * CHUNKS);
+    assert_true(atomic_load(&rig->produced) < (unsigned)(STREAMS * chunks));
     for (int i = 0; i < STREAMS; i++) {
         assert_int_equal(streams[i]->done, 0);
     }
     for (int i = 0; i < STREAMS; i++) {
         peer_finish(rig->peer, streams[i]);
         assert_int_equal(streams[i]->status, 0);
-        assert_int_equal(streams[i]->messages, CHUNKS + 1);
+        assert_int_equal(streams[i]->messages, chunks + 1);
         call_free(streams[i]);
     }
     rig_close(rig);
@@ -244,19 +254,20 @@ static void streams_and_calls_share_one_thread(void **state)
 
 static void streams_run_on_several_threads(void **state)
 {
-    enum { STREAMS = 8, CHUNKS = 20000, CALLS = 200 };
+    enum { STREAMS = 8, CALLS = 200 };
+    int chunks = volume(20000);
     struct rig *rig = rig_open(&(sp_worker_options){.threads = 4});
     struct peer_call *streams[STREAMS];
     struct peer_call *calls[CALLS];
     for (int i = 0; i < STREAMS; i++) {
-        streams[i] = kept_stream(rig, "count", "[20000,8]");
+        streams[i] = kept_stream(rig, "count", count_of(chunks, 8));
     }
     for (int i = 0; i < CALLS; i++) {
         calls[i] = peer_execute(rig->peer, "add", "[1,1]");
     }
     for (int i = 0; i < STREAMS; i++) {
         peer_finish(rig->peer, streams[i]);
-        check_count(streams[i], CHUNKS);
+        check_count(streams[i], chunks);
         call_free(streams[i]);
     }
     for (int i = 0; i < CALLS; i++) {
@@ -308,11 +319,12 @@ static void cancelling_a_waiting_generator_interrupts_it(void **state)
 static void a_stream_ends_when_its_worker_stops_only_after_its_last_chunk(void **state)
 {
     struct rig *rig = rig_open(NULL);
-    struct peer_call *call = kept_stream(rig, "count", "[50000,8]");
+    int chunks = volume(50000);
+    struct peer_call *call = kept_stream(rig, "count", count_of(chunks, 8));
     PEER_UNTIL(rig->peer, call->messages > 0);
     sp_worker_stop(rig->worker);
     peer_finish(rig->peer, call);
-    check_count(call, 50000);
+    check_count(call, chunks);
     rig_join(rig);
     assert_int_equal(atomic_load(&rig->next_rc), 0);
     call_free(call);
