@@ -365,19 +365,29 @@ static enum placing place_bound(struct core *core, uint32_t at)
 static enum placing place(struct core *core, uint32_t at, uint64_t now_ms)
 {
     struct core_call *call = &core->calls[at];
+    if (call->deadline_ms <= now_ms) {
+        end_call(core, at, ENDING_TIMEOUT);
+        return PLACED;
+    }
     if (is_strict(core, call)) {
         if (is_there(core, call)) {
             return place_bound(core, at);
         }
-        /* A worker that drains hands its sessions on; one that died has lost them. */
+        /* A worker that is replaced hands its sessions on; one that died has lost
+         * them. */
+        const struct core_seat *own = &core->seats[call->preferred];
         int handed_on =
-            core->seats[call->preferred].state == SEAT_DRAINING &&
-            core->seats[call->preferred].generation == call->preferred_generation;
+            (own->state == SEAT_DRAINING || (own->state == SEAT_READY && own->spent)) &&
+            own->generation == call->preferred_generation;
         call->preferred = CORE_NONE;
         if (core->options.affinity == SP_AFFINITY_STRICT_FAIL_FAST && !handed_on) {
             end_call(core, at, ENDING_WORKER_GONE);
             return PLACED;
         }
+    }
+    /* Nobody overtakes those who wait for any worker. */
+    if (core->queue.length != core->queue_bound) {
+        return MUST_WAIT;
     }
     uint32_t seat = find_seat(core, call, now_ms);
     if (seat == CORE_NONE) {
@@ -394,6 +404,11 @@ void sp__core_pull(struct core *core, uint32_t seat, uint64_t now_ms)
         struct core_call *call = &core->calls[at];
         uint32_t next = call->next;
         if (call->bound && call->preferred != seat) {
+            at = next;
+            continue;
+        }
+        if (call->deadline_ms <= now_ms) {
+            end_call(core, at, ENDING_TIMEOUT); /* its timer is about to say so */
             at = next;
             continue;
         }
@@ -417,13 +432,9 @@ void sp__core_unbind(struct core *core, uint32_t seat, uint64_t now_ms)
             any = 1;
         }
     }
-    /* They wait for any worker now, and one may be idle. */
-    while (any && core->idle.last != CORE_NONE) {
-        uint32_t idle = core->idle.last;
-        sp__core_pull(core, idle, now_ms);
-        if (core->idle.last == idle) {
-            break;
-        }
+    /* They wait for any worker now, and one may have room. */
+    for (uint32_t i = 0; any && i < core->seats_count; i++) {
+        sp__core_pull(core, i, now_ms);
     }
 }
 
@@ -501,8 +512,8 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_CLOSED);
         return;
     }
-    if (nobody(core) && core->start_failed && (core->hopeless || !core->was_ready) &&
-        core->breaker == BREAKER_CLOSED) {
+    if (nobody(core) && (core->hopeless || (core->start_failed && !core->was_ready &&
+                                            core->breaker == BREAKER_CLOSED))) {
         end_call(core, at, ENDING_START_FAILED);
         return;
     }
@@ -514,8 +525,7 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_POISON);
         return;
     }
-    /* Nobody overtakes those who wait for any worker. */
-    if (core->queue.length == core->queue_bound && place(core, at, now_ms) == PLACED) {
+    if (place(core, at, now_ms) == PLACED) {
         return;
     }
     if (core->queue.length >= core->options.queue_max) {
@@ -559,7 +569,7 @@ static void put_back(struct core *core, uint32_t at, uint64_t now_ms)
 {
     struct core_call *call = &core->calls[at];
     call->state = CALL_RESTING;
-    if (core->queue.length == core->queue_bound && place(core, at, now_ms) == PLACED) {
+    if (place(core, at, now_ms) == PLACED) {
         return;
     }
     queue_add(core, at, 1);
@@ -608,6 +618,7 @@ static void call_ok(struct core *core, uint32_t at, uint64_t now_ms)
 static int may_repeat(struct core *core, const struct core_call *call)
 {
     if (!call->idempotent || (call->streaming && call->touched) ||
+        core->tokens_tenths < TOKEN ||
         core->tokens_tenths <= core->options.retry_tokens_max * TOKEN / 2) {
         return 0;
     }
@@ -662,6 +673,21 @@ static void call_failed(struct core *core, const struct core_event *event,
     sp__core_seat_served(core, seat, 0, now_ms);
 }
 
+/* Nobody waits for what will not come: no worker is left and none is started, or none
+ * for a while. */
+static void end_hopeless(struct core *core)
+{
+    if (core->queue.length == 0) {
+        return;
+    }
+    if (core->hopeless && nobody(core)) {
+        sp__core_end_queue(core, ENDING_START_FAILED);
+    } else if (core->breaker != BREAKER_CLOSED && core->states[SEAT_READY] == 0) {
+        sp__core_end_queue(core,
+                           core->was_ready ? ENDING_BREAKER : ENDING_START_FAILED);
+    }
+}
+
 void sp__core_step(struct core *core, const struct core_event *event, uint64_t now_ms)
 {
     core->actions_count = 0;
@@ -697,6 +723,7 @@ void sp__core_step(struct core *core, const struct core_event *event, uint64_t n
         sp__core_seats_step(core, event, now_ms);
         break;
     }
+    end_hopeless(core);
     if (core->replan) {
         core->replan = 0;
         sp__core_plan(core, now_ms);

@@ -200,10 +200,6 @@ static void open_breaker(struct core *core, uint64_t now_ms)
                           ? core->crashes_count
                           : core->start_failures);
     }
-    if (core->states[SEAT_READY] == 0) {
-        sp__core_end_queue(core,
-                           core->was_ready ? ENDING_BREAKER : ENDING_START_FAILED);
-    }
 }
 
 static void close_breaker(struct core *core, uint64_t now_ms)
@@ -504,8 +500,7 @@ static void dead(struct core *core, const struct core_event *event, uint64_t now
     leaving(core, event->seat, now_ms);
     vacate(core, event, was_ready, now_ms);
     int nobody = core->states[SEAT_STARTING] + core->states[SEAT_READY] == 0;
-    if (!core->closing && nobody && (core->hopeless || !was_ready) &&
-        core->start_failed) {
+    if (!core->closing && nobody && !was_ready && core->start_failed) {
         sp__core_end_queue(core, ENDING_START_FAILED);
     }
 }
@@ -565,6 +560,12 @@ static void tick(struct core *core, uint64_t now_ms)
             s->steady = 1;
             note_steady(core, i, now_ms);
         }
+    }
+    if (core->breaker == BREAKER_OPEN && core->probe_ms <= now_ms && !core->hopeless &&
+        sp__core_is_ready(core)) {
+        /* Its failures were reliefs, or their workers were relieved: every place is
+         * taken, so there is nothing to probe with, and nothing to prove. */
+        close_breaker(core, now_ms);
     }
     start_some(core, now_ms);
     replace_due(core, now_ms);
@@ -672,13 +673,16 @@ void sp__core_plan(struct core *core, uint64_t now_ms)
     int starts = core->breaker == BREAKER_CLOSED && !core->hopeless && !core->closing &&
                  core->batch_ms == CORE_NEVER &&
                  core->states[SEAT_STARTING] < core->options.startup_batch;
-    if (core->breaker == BREAKER_OPEN && core->states[SEAT_WAITING] > 0) {
+    int probes = core->breaker == BREAKER_OPEN && !core->hopeless && !core->closing;
+    if (probes && sp__core_is_ready(core)) {
         due_ms = earlier(due_ms, core->probe_ms);
     }
     for (uint32_t i = 0; i < core->seats_count && !core->closing; i++) {
         const struct core_seat *s = &core->seats[i];
         if ((s->state == SEAT_WAITING && starts) || s->state == SEAT_DRAINING) {
             due_ms = earlier(due_ms, s->due_ms);
+        } else if (s->state == SEAT_WAITING && probes && s->replaces == CORE_NONE) {
+            due_ms = earlier(due_ms, core->probe_ms);
         } else if (s->state == SEAT_READY) {
             if (!s->steady) {
                 due_ms = earlier(due_ms, s->ready_ms + core->options.steady_ms);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* The pool's decisions, case by case. All orders of events together: test/sim. */
+#include "pool/core.h"
+
+#include "base/mem.h"
+#include "leak.h"
+#include "snakepit/error.h"
+#include "snakepit/pool.h"
+
+enum { NOW_MS = 1000, LONG_US = 1000 };
+
+static struct core core;
+
+static void open_core(struct core_options options)
+{
+    options.threads = options.threads > 0 ? options.threads : 1;
+    options.pipeline_max = options.threads;
+    options.startup_batch = options.workers;
+    options.queue_max = 8;
+    options.attempts_max = options.attempts_max > 0 ? options.attempts_max : 3;
+    options.recycle_after_ms = CORE_NEVER;
+    options.recycle_calls = CORE_NEVER;
+    options.recycle_memory_kib = CORE_NEVER;
+    options.drain_ms = CORE_NEVER;
+    options.backoff_min_ms = 100;
+    options.backoff_max_ms = 1000;
+    options.steady_ms = 10000;
+    options.crashes_max = options.crashes_max > 0 ? options.crashes_max : 10;
+    options.crash_period_ms = 60000;
+    options.probe_ms = 30000;
+    options.poison_deaths = options.poison_deaths > 0 ? options.poison_deaths : 2;
+    options.seed = 1;
+    assert_int_equal(sp__core_init(&core, &options), SP_OK);
+}
+
+static void close_core(void)
+{
+    sp__core_fini(&core);
+}
+
+static void step(struct core_event event, uint64_t now_ms)
+{
+    sp__core_step(&core, &event, now_ms);
+}
+
+static void seat_event(enum core_event_kind kind, uint32_t seat)
+{
+    step((struct core_event){.kind = kind, .seat = seat, .value = 16}, NOW_MS);
+}
+
+static void crash(uint32_t seat, uint64_t now_ms)
+{
+    step((struct core_event){.kind = CORE_DEAD, .seat = seat, .crashed = 1}, now_ms);
+}
+
+/* Started, the first `ready` seats ready. */
+static void start(uint32_t ready)
+{
+    step((struct core_event){.kind = CORE_START}, NOW_MS);
+    for (uint32_t i = 0; i < ready; i++) {
+        seat_event(CORE_READY, i);
+    }
+}
+
+/* A call of the session of a seat's present worker, or of none. */
+static uint32_t submit(uint32_t own_seat, int idempotent)
+{
+    uint32_t at = sp__core_call_new(&core);
+    assert_int_not_equal(at, CORE_NONE);
+    struct core_call *call = &core.calls[at];
+    call->estimate_us = LONG_US;
+    call->deadline_ms = CORE_NEVER;
+    call->queue_deadline_ms = CORE_NEVER;
+    call->idempotent = (uint8_t)idempotent;
+    if (own_seat != CORE_NONE) {
+        call->preferred = own_seat;
+        call->preferred_generation = core.seats[own_seat].generation;
+    }
+    step((struct core_event){.kind = CORE_SUBMIT, .call = at}, NOW_MS);
+    return at;
+}
+
+static void answer(uint32_t call)
+{
+    step((struct core_event){.kind = CORE_CALL_OK, .call = call}, NOW_MS);
+}
+
+static const struct core_action *find_action(enum core_action_kind kind, uint32_t call)
+{
+    for (uint32_t i = 0; i < core.actions_count; i++) {
+        if (core.actions[i].kind == kind && core.actions[i].call == call) {
+            return &core.actions[i];
+        }
+    }
+    return NULL;
+}
+
+static void assert_ended(uint32_t call, enum core_ending ending)
+{
+    const struct core_action *action = find_action(CORE_DO_END, call);
+    assert_non_null(action);
+    assert_int_equal(action->what, ending);
+}
+
+static void assert_sent(uint32_t call, uint32_t seat)
+{
+    assert_int_equal(core.calls[call].state, CALL_SENT);
+    assert_int_equal(core.calls[call].seat, seat);
+}
+
+/* ---- calls ---- */
+
+static void a_strict_call_behind_others_stays_with_its_worker(void **state)
+{
+    open_core(
+        (struct core_options){.workers = 2, .affinity = SP_AFFINITY_STRICT_QUEUE});
+    start(2);
+    uint32_t on_0 = submit(0, 0);
+    uint32_t on_1 = submit(1, 0);
+    assert_sent(on_0, 0);
+    assert_sent(on_1, 1);
+    uint32_t any = submit(CORE_NONE, 0);
+    uint32_t own = submit(0, 0);
+    answer(on_1);
+    assert_sent(any, 1);
+    answer(any);
+    /* The other worker is idle; it is not the session's. */
+    assert_int_equal(core.calls[own].state, CALL_QUEUED);
+    answer(on_0);
+    assert_sent(own, 0);
+    close_core();
+}
+
+static void who_fails_fast_does_not_wait_behind_others(void **state)
+{
+    open_core(
+        (struct core_options){.workers = 1, .affinity = SP_AFFINITY_STRICT_FAIL_FAST});
+    start(1);
+    (void)submit(0, 0);
+    (void)submit(CORE_NONE, 0);
+    uint32_t own = submit(0, 0);
+    assert_ended(own, ENDING_WORKER_BUSY);
+    close_core();
+}
+
+static void a_spent_worker_hands_its_sessions_on(void **state)
+{
+    open_core((struct core_options){
+        .workers = 2, .surge = 1, .affinity = SP_AFFINITY_STRICT_FAIL_FAST});
+    start(2);
+    uint32_t first = submit(0, 0);
+    seat_event(CORE_SPENT, 0);
+    uint32_t own = submit(0, 0);
+    assert_sent(own, 1);
+    assert_sent(first, 0);
+    close_core();
+}
+
+static void calls_of_a_lost_worker_go_to_every_one_with_room(void **state)
+{
+    open_core((struct core_options){
+        .workers = 3, .threads = 2, .affinity = SP_AFFINITY_STRICT_QUEUE});
+    start(3);
+    uint32_t calls[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        calls[i] = submit(0, 0); /* two run there, two wait for it */
+    }
+    /* The last idle worker has no room: user code of a cancelled call is in it. */
+    uint32_t stuck = submit(2, 0);
+    step((struct core_event){.kind = CORE_CANCEL, .call = stuck, .stuck = 1}, NOW_MS);
+    uint32_t busy = submit(1, 0);
+    assert_sent(busy, 1);
+    assert_int_equal(core.calls[calls[2]].state, CALL_QUEUED);
+    seat_event(CORE_LEAVING, 0);
+    assert_sent(calls[2], 1); /* beside the one that it has */
+    assert_int_equal(core.calls[calls[3]].state, CALL_QUEUED);
+    close_core();
+}
+
+static void nothing_is_sent_after_its_deadline(void **state)
+{
+    open_core((struct core_options){.workers = 1});
+    start(1);
+    uint32_t first = submit(CORE_NONE, 0);
+    uint32_t late = submit(CORE_NONE, 0);
+    uint32_t next = submit(CORE_NONE, 0);
+    core.calls[late].deadline_ms = NOW_MS;
+    answer(first);
+    assert_ended(late, ENDING_TIMEOUT);
+    assert_sent(next, 0);
+    close_core();
+}
+
+static void a_budget_of_one_allows_one_repetition(void **state)
+{
+    open_core((struct core_options){.workers = 2, .retry_tokens_max = 1});
+    start(2);
+    struct core_event lost = {
+        .kind = CORE_CALL_FAILED, .executed = SP_EXECUTED_UNKNOWN, .lost = 1};
+    lost.call = submit(CORE_NONE, 1);
+    step(lost, NOW_MS);
+    assert_int_equal(core.calls[lost.call].state, CALL_RESTING);
+    for (int i = 0; i < 9; i++) {
+        answer(submit(CORE_NONE, 0));
+    }
+    lost.call = submit(CORE_NONE, 1);
+    step(lost, NOW_MS);
+    assert_ended(lost.call, ENDING_FAILED);
+    assert_true(core.tokens_tenths < 10);
+    close_core();
+}
+
+/* ---- workers ---- */
+
+static void a_hopeless_pool_refuses_when_its_last_worker_dies(void **state)
+{
+    open_core((struct core_options){.workers = 2});
+    start(1);
+    step(
+        (struct core_event){.kind = CORE_DEAD, .seat = 1, .crashed = 1, .permanent = 1},
+        NOW_MS);
+    uint32_t running = submit(CORE_NONE, 0);
+    uint32_t waiting = submit(CORE_NONE, 0);
+    seat_event(CORE_LEAVING, 0);
+    step((struct core_event){.kind = CORE_CALL_FAILED,
+                             .call = running,
+                             .executed = SP_EXECUTED_UNKNOWN,
+                             .lost = 1},
+         NOW_MS);
+    crash(0, NOW_MS);
+    assert_ended(waiting, ENDING_START_FAILED);
+    assert_ended(submit(CORE_NONE, 0), ENDING_START_FAILED);
+    close_core();
+}
+
+static void an_open_breaker_ends_those_whose_last_worker_goes(void **state)
+{
+    open_core((struct core_options){.workers = 2, .crashes_max = 1});
+    start(2);
+    crash(1, NOW_MS);
+    crash(1, NOW_MS);
+    assert_int_equal(core.breaker, BREAKER_OPEN);
+    (void)submit(CORE_NONE, 0);
+    uint32_t waiting = submit(CORE_NONE, 0);
+    seat_event(CORE_LEAVING, 0);
+    assert_ended(waiting, ENDING_BREAKER);
+    close_core();
+}
+
+static void a_hopeless_pool_with_an_open_breaker_sleeps(void **state)
+{
+    open_core((struct core_options){.workers = 2, .crashes_max = 1});
+    start(1);
+    crash(1, NOW_MS);
+    crash(1, NOW_MS);
+    assert_int_equal(core.breaker, BREAKER_OPEN);
+    step(
+        (struct core_event){.kind = CORE_DEAD, .seat = 0, .crashed = 1, .permanent = 1},
+        NOW_MS);
+    uint64_t later_ms = NOW_MS + 30000;
+    step((struct core_event){.kind = CORE_TICK}, later_ms);
+    assert_true(core.next_due_ms > later_ms);
+    close_core();
+}
+
+/* Reliefs that do not start open the breaker, though every worker is well. */
+static void a_breaker_closes_when_every_place_is_taken(void **state)
+{
+    open_core((struct core_options){.workers = 1, .surge = 1, .crashes_max = 1});
+    start(1);
+    for (int i = 0; i < 2; i++) {
+        seat_event(CORE_RECYCLE, 0);
+        assert_int_equal(core.seats[1].state, SEAT_STARTING);
+        crash(1, NOW_MS);
+    }
+    assert_int_equal(core.breaker, BREAKER_OPEN);
+    assert_true(core.next_due_ms <= NOW_MS + 30000);
+    step((struct core_event){.kind = CORE_TICK}, NOW_MS + 30000);
+    assert_int_equal(core.breaker, BREAKER_CLOSED);
+    close_core();
+}
+
+static void a_number_needs_memory(void **state)
+{
+    open_core((struct core_options){.workers = 1});
+    sp__mem_fail_at(1, 1);
+    uint32_t none = sp__core_call_new(&core);
+    sp__mem_fail_at(2, 1);
+    uint32_t none_either = sp__core_call_new(&core);
+    sp__mem_fail_at(0, 0);
+    assert_int_equal(none, CORE_NONE);
+    assert_int_equal(none_either, CORE_NONE);
+    start(1);
+    assert_sent(submit(CORE_NONE, 0), 0);
+    close_core();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_strict_call_behind_others_stays_with_its_worker),
+        TEST(who_fails_fast_does_not_wait_behind_others),
+        TEST(a_spent_worker_hands_its_sessions_on),
+        TEST(calls_of_a_lost_worker_go_to_every_one_with_room),
+        TEST(nothing_is_sent_after_its_deadline),
+        TEST(a_budget_of_one_allows_one_repetition),
+        TEST(a_hopeless_pool_refuses_when_its_last_worker_dies),
+        TEST(an_open_breaker_ends_those_whose_last_worker_goes),
+        TEST(a_hopeless_pool_with_an_open_breaker_sleeps),
+        TEST(a_breaker_closes_when_every_place_is_taken),
+        TEST(a_number_needs_memory),
+    };
+    return cmocka_run_group_tests_name("core", tests, NULL, NULL);
+}
