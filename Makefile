@@ -4,8 +4,9 @@ BUILD ?= build
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 1000
 CHAOS_SCALE ?= 1
+EXPLORE_STATES ?= 10000000
 
-.PHONY: build demo test check chaos bench orphans fmt lint asan tsan fuzz docs install valgrind clean
+.PHONY: build demo test check chaos explore bench orphans fmt lint asan tsan fuzz docs install valgrind clean
 
 build: # compile everything into build/
 	@tools/setup build && tools/build $(BUILD)
@@ -21,6 +22,9 @@ check: # what every change must pass: form, lint, two compilers, sanitizers
 
 chaos: build # workers die, hang and misbehave under load; a checker judges (CHAOS_SCALE=10: longer)
 	@tools/setup test && tools/chaos --scale $(CHAOS_SCALE) $(BUILD)
+
+explore: build # every order of events of small pools, as deep as EXPLORE_STATES go
+	@$(BUILD)/test/sim/explore -f 2 -w 1 -s $(EXPLORE_STATES)
 
 bench: build # calls/s and latency, beside comparators measured in the same run
 	@tools/setup test && tools/bench $(BUILD)
