@@ -5,8 +5,9 @@ FUZZ_SECONDS ?= 60
 ROUNDS ?= 1000
 CHAOS_SCALE ?= 1
 EXPLORE_STATES ?= 10000000
+SEEDS ?= 10000
 
-.PHONY: build demo test check chaos explore bench orphans fmt lint asan tsan fuzz docs install valgrind clean
+.PHONY: build demo test check chaos explore seeds bench orphans fmt lint asan tsan fuzz docs install valgrind clean
 
 build: # compile everything into build/
 	@tools/setup build && tools/build $(BUILD)
@@ -25,6 +26,9 @@ chaos: build # workers die, hang and misbehave under load; a checker judges (CHA
 
 explore: build # every order of events of small pools, as deep as EXPLORE_STATES go
 	@$(BUILD)/test/sim/explore -f 2 -w 1 -s $(EXPLORE_STATES)
+
+seeds: build # SEEDS lives of pools with faults, on a clock of their own, each twice
+	@$(BUILD)/test/sim/seeds -n $(SEEDS)
 
 bench: build # calls/s and latency, beside comparators measured in the same run
 	@tools/setup test && tools/bench $(BUILD)

@@ -263,8 +263,10 @@ static int submit(struct play *play, uint32_t which)
     call->queue_deadline_ms = moment(play->now_ms, request->queue_deadline_ms);
     call->fingerprint = sp__core_wants_fingerprint(&play->core) ? which + 1 : 0;
     if (request->own) {
+        /* Of a process that has served: one that starts is nobody's yet. */
         call->preferred = 0;
-        call->preferred_generation = 1;
+        call->preferred_generation = play->core.seats[0].generation -
+                                     (play->rules.seats[0].state == PLACE_STARTING);
     }
     play->asked |= 1u << which;
     struct core_event event = {.kind = CORE_SUBMIT, .call = at, .seat = CORE_NONE};

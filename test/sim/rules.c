@@ -219,8 +219,11 @@ static void judge_send_place(struct rules *rules, const struct core *core,
     RULE(serves(seat), "calls go to workers that take them",
          "seat %u got a call in state %d, spent %d", at, seat->state, seat->spent);
     RULE(!seat->stuck, "nothing is sent behind a cancelled call", "seat %u", at);
-    RULE(core->seats[at].state == SEAT_READY, "nothing is sent to one that is replaced",
-         "seat %u is in state %d", at, core->seats[at].state);
+    /* Sent first and replaced later in one step is in order. */
+    RULE(core->seats[at].state == SEAT_READY ||
+             (core->seats[at].state == SEAT_DRAINING && seat->was == SEAT_READY),
+         "nothing is sent to one that is replaced", "seat %u is in state %d", at,
+         core->seats[at].state);
     RULE(seat->in_flight < seat->capacity ||
              (seat->in_flight < options->pipeline_max &&
               seat->estimate_us + call->estimate_us <=
