@@ -165,17 +165,39 @@ static void cancel(void *user, struct request *request)
     sp__pit_cancel_request(user, request);
 }
 
+static int is_due(void *dispatch)
+{
+    return sp__dispatch_wait(dispatch, 0);
+}
+
+/* 1 when a callback is due. On the loop, when nobody else is at it. */
+static int await_due(struct sp_pit *pit, uint64_t timeout_ms)
+{
+    if (timeout_ms == 0 || is_due(&pit->dispatch) || !sp__loop_borrow(pit->loop)) {
+        return sp__dispatch_wait(&pit->dispatch, timeout_ms);
+    }
+    uint64_t now_ms = sp__now_ms();
+    uint64_t end_ms =
+        timeout_ms < UINT64_MAX - now_ms ? now_ms + timeout_ms : UINT64_MAX;
+    int due = sp__loop_drive(pit->loop, is_due, &pit->dispatch, end_ms);
+    sp__loop_leave(pit->loop, REST_BETWEEN_DISPATCHES);
+    return due;
+}
+
 SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
 {
     if (pit == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
     }
     sp_error_clear(err);
-    if (!sp__dispatch_wait(&pit->dispatch, timeout_ms)) {
+    if (!await_due(pit, timeout_ms)) {
         return 0;
     }
-    return sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant,
-                            cancel, pit);
+    sp__loop_postpone(pit->loop);
+    int ran = sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant,
+                               cancel, pit);
+    sp__loop_catch_up(pit->loop);
+    return ran;
 }
 
 /* ---- shutting down ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop thread.
+ * The loop, its thread, and the guests that drive it in the thread's place.
  *
  * Normal course of a turn: descriptors that became ready and posted commands are handled
  * in one batch, then on_turn_end runs once (it writes what is due, per socket one write,
@@ -12,14 +12,30 @@
  *
  * All timers share one uv_timer over a heap: a call's deadline costs two heap steps and
  * no libuv call.
+ *
+ * One thread at a time drives, and who does is changed under the lock:
+ *
+ *   NONE ──borrow──▶ GUEST ──leave──▶ NONE ──resume, or nobody came──▶ THREAD
+ *                                      ▲                                  │
+ *                                      └── somebody wanted it, all quiet ─┘
+ *
+ * A caller that would only sleep until the loop thread has its answer does the loop's work
+ * itself, as a guest: two hand-overs between threads less. NONE is a rest of REST_US at
+ * most, between a guest and the next. Nobody hears a descriptor then, so a guest that
+ * leaves anything somebody sleeps for wakes the loop thread, and so does who posts. A
+ * guest that stays longer than a rest is asked to tell when it goes, and the loop thread
+ * sleeps without looking up until then.
  */
 #include "io/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -28,7 +44,7 @@
 #include "base/latch.h"
 #include "base/mem.h"
 
-enum { INBOX_ROUNDS = 4 };
+enum { INBOX_ROUNDS = 4, REST_US = 1000 };
 
 struct loop {
     /* Set before start, then constant. */
@@ -53,6 +69,18 @@ struct loop {
     struct command *first;
     struct command **last;
     int asleep; /* the loop is in, or on its way to, the kernel: write to wake_fd */
+    enum { DRIVER_NONE, DRIVER_THREAD, DRIVER_GUEST } driver;
+    pthread_cond_t rest; /* the loop thread sleeps here while others drive, or may */
+    uint64_t guests;     /* how many there were */
+    int resume;          /* the loop thread is needed now */
+    int is_told;         /* a guest that goes wakes the loop thread */
+
+    /* Any thread. */
+    atomic_int wanted; /* somebody would have liked to borrow the loop */
+
+    /* Who drives. */
+    int unsettled;    /* the kernel has not been told yet what is watched now */
+    int cancel_state; /* the guest's, as pthread_setcancelstate() knows it */
 };
 
 struct watch {
@@ -63,7 +91,8 @@ struct watch {
     void *user;
 };
 
-static _Thread_local const struct loop *on_thread; /* the loop this thread runs */
+static _Thread_local const struct loop *on_thread;  /* the loop this thread runs */
+static _Thread_local const struct loop *postponing; /* see sp__loop_postpone() */
 
 static void touch(struct loop *loop)
 {
@@ -97,6 +126,10 @@ void sp__loop_post(struct loop *loop, struct command *command)
     loop->last = &command->next;
     int was_asleep = loop->asleep;
     loop->asleep = 0;
+    if (loop->driver == DRIVER_NONE && !loop->resume && postponing != loop) {
+        loop->resume = 1;
+        (void)pthread_cond_signal(&loop->rest);
+    }
     pthread_mutex_unlock(&loop->lock);
     if (was_asleep) {
         wake(loop);
@@ -149,8 +182,11 @@ static void run_errand(struct command *command, void *user)
 void sp__loop_call(struct loop *loop, void (*fn)(void *user, void *arg), void *arg)
 {
     struct errand errand = {.command = {.run = run_errand}, .fn = fn, .arg = arg};
+    const struct loop *before = postponing;
+    postponing = NULL; /* somebody waits for this one */
     sp__latch_init(&errand.done);
     sp__loop_post(loop, &errand.command);
+    postponing = before;
     (void)sp__latch_wait(&errand.done, SP_UNLIMITED);
 }
 
@@ -230,16 +266,29 @@ static void arm_timer(struct loop *loop)
 
 /* ---- the end of a turn ---- */
 
+static int may_rest(struct loop *loop, enum loop_rest occasion)
+{
+    return loop->events.may_rest != NULL && loop->events.may_rest(loop->user, occasion);
+}
+
+/* 1 when something had happened in it. */
+static int end_turn(struct loop *loop)
+{
+    int was_dirty = loop->dirty;
+    loop->dirty = 0;
+    if (was_dirty) {
+        loop->events.on_turn_end(loop->user);
+    }
+    return was_dirty;
+}
+
 /* Before the loop sleeps. What was posted meanwhile is run first, a few times over; then
  * descriptors have their turn again, and a wake-up to itself keeps the rest from waiting. */
-static void prepare_cb(uv_prepare_t *handle)
+static int finish_turn(struct loop *loop)
 {
-    struct loop *loop = handle->data;
+    int any = 0;
     for (int round = 0;; round++) {
-        if (loop->dirty) {
-            loop->dirty = 0;
-            loop->events.on_turn_end(loop->user);
-        }
+        any |= end_turn(loop);
         if (round == INBOX_ROUNDS) {
             wake(loop);
             break;
@@ -249,6 +298,147 @@ static void prepare_cb(uv_prepare_t *handle)
         }
     }
     arm_timer(loop);
+    return any;
+}
+
+static void prepare_cb(uv_prepare_t *handle)
+{
+    struct loop *loop = handle->data;
+    if (finish_turn(loop) && loop->driver == DRIVER_THREAD &&
+        atomic_load_explicit(&loop->wanted, memory_order_relaxed) &&
+        may_rest(loop, REST_BETWEEN_TURNS)) {
+        uv_stop(&loop->uv);
+    }
+}
+
+/* ---- driving ---- */
+
+int sp__loop_borrow(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    int is_free = loop->driver == DRIVER_NONE && !loop->resume;
+    if (is_free) {
+        loop->driver = DRIVER_GUEST;
+        loop->asleep = 0;
+        loop->guests++;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (!is_free) {
+        atomic_store_explicit(&loop->wanted, 1, memory_order_relaxed);
+        return 0;
+    }
+    /* A guest that pthread_cancel() ended in here would take the loop with it. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &loop->cancel_state);
+    on_thread = loop;
+    touch(loop);
+    return 1;
+}
+
+/* Sleep until a descriptor or a timer of the loop is due, or end_ms. libuv's own sleep is
+ * not used because it does not tell of signals. 1 when one came. */
+static int sleep_as_guest(struct loop *loop, uint64_t end_ms)
+{
+    struct pollfd events = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
+    uv_update_time(&loop->uv);
+    int wait_ms = uv_backend_timeout(&loop->uv);
+    if (end_ms != UINT64_MAX) {
+        uint64_t now_ms = sp__now_ms();
+        uint64_t left_ms = now_ms < end_ms ? end_ms - now_ms : 0;
+        if (wait_ms < 0 || left_ms < (uint64_t)wait_ms) {
+            wait_ms = left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
+        }
+    }
+    return poll(&events, 1, wait_ms) < 0 && errno == EINTR;
+}
+
+int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
+                   uint64_t end_ms)
+{
+    SP__ON_LOOP(loop);
+    int is_interrupted = 0;
+    for (;;) {
+        (void)finish_turn(loop);
+        if (is_done(arg)) {
+            return 1;
+        }
+        if (is_interrupted || sp__now_ms() >= end_ms) {
+            return 0;
+        }
+        /* The kernel learns what is watched in uv_run() only: no sleep before. */
+        is_interrupted = !loop->unsettled && sleep_as_guest(loop, end_ms);
+        loop->unsettled = 0;
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
+}
+
+void sp__loop_leave(struct loop *loop, enum loop_rest occasion)
+{
+    SP__ON_LOOP(loop);
+    int may = may_rest(loop, occasion);
+    int cancel_state = loop->cancel_state;
+    on_thread = NULL;
+    pthread_mutex_lock(&loop->lock);
+    loop->driver = DRIVER_NONE;
+    loop->asleep = 0;
+    if (!may || loop->first != NULL) {
+        loop->resume = 1;
+    }
+    if (loop->resume || loop->is_told) {
+        (void)pthread_cond_signal(&loop->rest);
+    }
+    pthread_mutex_unlock(&loop->lock);
+    (void)pthread_setcancelstate(cancel_state, NULL);
+}
+
+void sp__loop_postpone(struct loop *loop)
+{
+    postponing = loop;
+}
+
+void sp__loop_catch_up(struct loop *loop)
+{
+    postponing = NULL;
+    pthread_mutex_lock(&loop->lock);
+    int any = loop->first != NULL;
+    pthread_mutex_unlock(&loop->lock);
+    if (any && sp__loop_borrow(loop)) {
+        (void)finish_turn(loop);
+        sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
+    }
+}
+
+/* Under lock: sleep a moment. 1 when it passed without a word. */
+static int rest(struct loop *loop)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += REST_US * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    return pthread_cond_timedwait(&loop->rest, &loop->lock, &until) == ETIMEDOUT;
+}
+
+/* Under lock: until the loop thread is to drive. */
+static void await_turn(struct loop *loop)
+{
+    while (!loop->resume) {
+        uint64_t seen = loop->guests;
+        if (!rest(loop) || loop->guests != seen) {
+            continue;
+        }
+        if (loop->driver == DRIVER_NONE) {
+            break; /* nobody came for a while */
+        }
+        loop->is_told = 1;
+        while (loop->driver == DRIVER_GUEST && loop->guests == seen && !loop->resume) {
+            (void)pthread_cond_wait(&loop->rest, &loop->lock);
+        }
+        loop->is_told = 0;
+    }
+    loop->resume = 0;
+    loop->driver = DRIVER_THREAD;
 }
 
 /* ---- descriptors ---- */
@@ -294,6 +484,7 @@ void sp__watch_set(struct watch *watch, int events)
         return;
     }
     watch->wanted = wanted;
+    watch->loop->unsettled = 1;
     if (wanted == 0) {
         (void)uv_poll_stop(&watch->poll);
     } else {
@@ -309,6 +500,7 @@ static void watch_closed_cb(uv_handle_t *handle)
 void sp__watch_close(struct watch *watch)
 {
     if (watch != NULL) {
+        watch->loop->unsettled = 1;
         (void)uv_poll_stop(&watch->poll);
         uv_close((uv_handle_t *)&watch->poll, watch_closed_cb);
     }
@@ -320,9 +512,23 @@ static void *thread_main(void *arg)
 {
     struct loop *loop = arg;
     (void)pthread_setname_np(pthread_self(), "snakepit-loop");
-    on_thread = loop;
-    loop->now_us = sp__now_us();
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    int alive = 1;
+    pthread_mutex_lock(&loop->lock);
+    while (alive) {
+        await_turn(loop);
+        pthread_mutex_unlock(&loop->lock);
+        on_thread = loop;
+        loop->now_us = sp__now_us();
+        alive = uv_run(&loop->uv, UV_RUN_DEFAULT);
+        (void)end_turn(loop); /* what came while it was about to rest */
+        on_thread = NULL;
+        atomic_store_explicit(&loop->wanted, 0, memory_order_relaxed);
+        pthread_mutex_lock(&loop->lock);
+        loop->driver = DRIVER_NONE;
+        loop->asleep = 0;
+        loop->resume = loop->first != NULL;
+    }
+    pthread_mutex_unlock(&loop->lock);
     return NULL;
 }
 
@@ -350,6 +556,11 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
     loop->last = &loop->first;
     loop->timer_due_ms = UINT64_MAX;
     (void)pthread_mutex_init(&loop->lock, NULL);
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&loop->rest, &attr);
+    loop->resume = 1;
 
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake_fd < 0) {
@@ -391,6 +602,7 @@ close_uv:
 close_wake:
     (void)close(loop->wake_fd);
 free_loop:
+    (void)pthread_cond_destroy(&loop->rest);
     (void)pthread_mutex_destroy(&loop->lock);
     sp__free(loop);
     return SP_ERR_SYSTEM;
@@ -417,6 +629,7 @@ void sp__loop_close(struct loop *loop)
     (void)rc;
     (void)close(loop->wake_fd);
     sp__heap_fini(&loop->timers);
+    (void)pthread_cond_destroy(&loop->rest);
     (void)pthread_mutex_destroy(&loop->lock);
     sp__free(loop);
 }

@@ -23,9 +23,19 @@ struct command {
     void (*run)(struct command *command, void *user);
 };
 
+/* On what occasion a loop would rest. */
+enum loop_rest {
+    REST_AFTER_CALL,         /* a caller has its answer and goes */
+    REST_BETWEEN_DISPATCHES, /* a dispatcher has something to do and will be back */
+    REST_BETWEEN_TURNS       /* the loop thread, which somebody would like to relieve */
+};
+
 struct loop_events {
     /* After every batch of commands and descriptor events, before the loop sleeps. */
     void (*on_turn_end)(void *user);
+    /* On the driving thread: may the loop be left alone for a moment? Not while somebody
+     * sleeps until an answer comes. NULL: never. */
+    int (*may_rest)(void *user, enum loop_rest occasion);
 };
 
 /* Start the thread. `user` is handed to commands and events. */
@@ -41,6 +51,26 @@ void sp__loop_post(struct loop *loop, struct command *command);
 
 /* Thread: any but the loop's. Run fn on the loop and wait until it has returned. */
 void sp__loop_call(struct loop *loop, void (*fn)(void *user, void *arg), void *arg);
+
+/*
+ * Run the loop on this thread for a while.
+ *
+ * A caller that has nothing to do but wait saves two wake-ups when it does the loop's
+ * work itself. Returns 0 when another thread is at it: post and sleep then. After 1:
+ * sp__loop_drive() until there is no more to wait for, then sp__loop_leave().
+ */
+int sp__loop_borrow(struct loop *loop);
+/* Turns until is_done(arg): 1. Or until end_ms (sp__now_ms(); UINT64_MAX: never) or a
+ * signal handler has run: 0. */
+int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
+                   uint64_t end_ms);
+/* Give the loop back. */
+void sp__loop_leave(struct loop *loop, enum loop_rest occasion);
+
+/* Between these two nobody is woken by what this thread posts while the loop rests; the
+ * second sees to it that it is run. For callbacks, which post one call after another. */
+void sp__loop_postpone(struct loop *loop);
+void sp__loop_catch_up(struct loop *loop);
 
 int sp__on_loop(const struct loop *loop);
 #define SP__ON_LOOP(loop) assert(sp__on_loop(loop))

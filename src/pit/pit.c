@@ -47,6 +47,8 @@ static void end_taker(void *user, struct request *request)
         sp__timer_fini(pit->loop, &request->timer);
     }
     request->state = REQUEST_ENDED;
+    pit->sleepers -= request->is_awaited;
+    request->is_awaited = 0;
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }
@@ -218,13 +220,28 @@ static void turn_ended(void *user)
                           (sp__guard_wants_write(pit->shop.guard) ? WATCH_WRITE : 0));
     }
     wake_takers(pit);
+    pit->published = pit->dispatch.turn.length > 0;
     sp__dispatch_publish(&pit->dispatch);
     if (is_drained(pit)) {
         sp__latch_open(&pit->drained);
     }
 }
 
-static const struct loop_events loop_events = {.on_turn_end = turn_ended};
+/* Not while somebody relies on the loop being driven: a sleeping taker, a server's
+ * strangers. A dispatcher comes by itself, when there is something for it. */
+static int may_rest(void *user, enum loop_rest occasion)
+{
+    struct sp_pit *pit = user;
+    if (pit->sleepers > 0 || pit->servers.length > 0 || pit->ready_waiters.length > 0 ||
+        pit->closing || pit->draining) {
+        return 0;
+    }
+    return pit->requests.length == 0 || occasion == REST_BETWEEN_DISPATCHES ||
+           (occasion == REST_BETWEEN_TURNS && pit->published);
+}
+
+static const struct loop_events loop_events = {.on_turn_end = turn_ended,
+                                               .may_rest = may_rest};
 
 /* ---- calls ---- */
 
@@ -289,6 +306,8 @@ void sp__pit_submit_here(struct sp_pit *pit, struct request *request)
                "no memory to register a call");
         return;
     }
+    request->is_awaited = request->taker != TAKER_DISPATCH;
+    pit->sleepers += request->is_awaited;
     int entry = OUTCOME_GO;
     if (request->dedupe_key[0] != '\0' || request->request_id[0] != '\0') {
         entry = sp__outcomes_enter(&pit->outcomes, request, sp__loop_now_ms(pit->loop));

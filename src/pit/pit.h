@@ -53,6 +53,8 @@ struct sp_pit {
     struct outcomes outcomes;
     struct list to_submit; /* calls that go in the place of others; at the turn's end */
     struct list ready_waiters;
+    size_t sleepers;     /* requests whose taker sleeps until they end */
+    int published;       /* the last turn gave a dispatcher something to do */
     struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
     struct list to_tell; /* requests whose taker is on the loop; likewise, before */
     struct list servers; /* struct pit_server */

@@ -72,6 +72,7 @@ struct request {
     /* Loop thread. */
     struct link on_queue; /* the pool's list of those no worker would take */
     enum request_state state;
+    int is_awaited;  /* it counts as one whose taker sleeps */
     uint32_t number; /* the core's, CORE_NONE when it has none */
     struct worker_call call;
     struct timer timer;

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Callers that do the loop's work while they wait: alone, beside others, and leaving. */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "pits.h"
+
+enum { THREADS = 4, CALLS = 100 };
+
+static int sum_is(const sp_result *result, unsigned sum)
+{
+    return strtoul(result->json, NULL, 10) == sum;
+}
+
+static int add_one_hundred(sp_pit *pit, unsigned to)
+{
+    char args[32];
+    sp_result result = {0};
+    (void)snprintf(args, sizeof args, "[%u,100]", to);
+    int ok = sp_execute(pit, "add", sp_text(args), NULL, &result, NULL) == 0 &&
+             sum_is(&result, to + 100);
+    sp_result_clear(&result);
+    return ok;
+}
+
+/* ---- several at once ---- */
+
+static void *execute_many(void *arg)
+{
+    uintptr_t good = 0;
+    for (unsigned i = 0; i < CALLS; i++) {
+        good += add_one_hundred(arg, i) == 1;
+    }
+    return (void *)good;
+}
+
+static struct {
+    sp_pit *pit;
+    unsigned ended;
+    unsigned wrong;
+} chain;
+
+/* One callback starts the next call, and now and then waits for one. */
+static void on_sum(const sp_reply *reply, void *user_data)
+{
+    unsigned step = chain.ended++;
+    chain.wrong += reply->error != NULL;
+    if (step % 10 == 0) {
+        chain.wrong += !add_one_hundred(chain.pit, step);
+    }
+    if (chain.ended < CALLS) {
+        chain.wrong += sp_call_start(chain.pit, "add", sp_text("[1,2]"), NULL, on_sum,
+                                     NULL, NULL, NULL) < 0;
+    }
+}
+
+static void run_chain(sp_pit *pit)
+{
+    memset(&chain, 0, sizeof chain);
+    chain.pit = pit;
+    assert_int_equal(sp_call_start(pit, "add", sp_text("[1,2]"), NULL, on_sum, NULL,
+                                   NULL, last_error()),
+                     0);
+    uint64_t end_ms = leak_now_ms() + patience_ms(30000);
+    while (chain.ended < CALLS) {
+        assert_true(leak_now_ms() < end_ms);
+        assert_true(sp_pit_dispatch(pit, 1000, last_error()) >= 0);
+    }
+    assert_int_equal(chain.wrong, 0);
+}
+
+static void callbacks_may_start_and_execute_calls(void **state)
+{
+    run_chain(pit_of_probes(1));
+}
+
+static void threads_that_execute_share_the_loop_with_one_that_dispatches(void **state)
+{
+    pthread_t threads[THREADS];
+    sp_pit *pit = pit_of_probes(2);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, execute_many, pit), 0);
+    }
+    run_chain(pit);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *good;
+        assert_int_equal(pthread_join(threads[i], &good), 0);
+        assert_int_equal((uintptr_t)good, CALLS);
+    }
+}
+
+/* ---- beside one that takes long ---- */
+
+struct holder {
+    sp_pit *pit;
+    char args[400];
+    pthread_t thread;
+    int rc;
+};
+
+static void *execute_hold(void *arg)
+{
+    struct holder *holder = arg;
+    sp_result result = {0};
+    holder->rc =
+        sp_execute(holder->pit, "hold", sp_text(holder->args), NULL, &result, NULL);
+    sp_result_clear(&result);
+    return NULL;
+}
+
+static void hold_begin(struct holder *holder, sp_pit *pit, const char *name)
+{
+    *holder = (struct holder){.pit = pit};
+    (void)hold_args(name, holder->args, sizeof holder->args);
+    assert_int_equal(pthread_create(&holder->thread, NULL, execute_hold, holder), 0);
+    hold_await(name);
+}
+
+static void a_long_call_that_drives_does_not_keep_others(void **state)
+{
+    struct holder holder;
+    sp_call_options options = {.size = sizeof options, .timeout_ms = 50};
+    sp_pit *pit = pit_of_probes(2);
+    for (int round = 0; round < 3; round++) {
+        char name[16];
+        char late[16];
+        char args[400];
+        (void)snprintf(name, sizeof name, "held%d", round);
+        (void)snprintf(late, sizeof late, "late%d", round);
+        hold_begin(&holder, pit, name);
+        for (unsigned i = 0; i < 20; i++) {
+            call_gives(pit, "add", "[1,2]", "3");
+        }
+        /* Its deadline is a timer of the loop that the other one drives. */
+        (void)call_fails(pit, "hold", hold_args(late, args, sizeof args), &options,
+                         SP_ERR_TIMEOUT);
+        hold_release(late);
+        hold_release(name);
+        assert_int_equal(pthread_join(holder.thread, NULL), 0);
+        assert_int_equal(holder.rc, 0);
+    }
+}
+
+static void a_shutdown_ends_a_call_that_drives(void **state)
+{
+    struct holder holder;
+    sp_pit *pit = NULL;
+    sp_pool_options pool = pool_of_probes(1);
+    sp_pit_options options = {.size = sizeof options, .pools = &pool, .pools_count = 1};
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
+    call_gives(pit, "add", "[1,2]", "3"); /* the loop may rest now */
+    hold_begin(&holder, pit, "held");
+    assert_int_equal(sp_pit_shutdown(pit, 200, last_error()), SP_ERR_TIMEOUT);
+    assert_int_equal(pthread_join(holder.thread, NULL), 0);
+    assert_int_equal(holder.rc, SP_ERR_CLOSED);
+}
+
+/* ---- when they have gone, and when a signal comes ---- */
+
+static void what_happens_after_the_last_call_is_heard(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    call_gives(pit, "add", "[1,2]", "3");
+    while (sp_pit_dispatch(pit, 0, NULL) > 0) {
+    }
+    assert_int_equal(kill(worker_at(pit, 0).pid, SIGKILL), 0);
+    /* Nobody calls and nobody dispatches: the loop's own thread has to tell. */
+    struct pollfd ready = {.fd = sp_pit_fd(pit), .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, (int)patience_ms(20000)), 1);
+    (void)event_await(pit, SP_EVENT_WORKER_DIED, 1);
+}
+
+static void on_alarm(int signal_number)
+{
+}
+
+static void set_alarm_every(long interval_us)
+{
+    struct itimerval often = {{0, interval_us}, {0, interval_us}};
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+}
+
+static void a_signal_ends_a_dispatch_and_no_call(void **state)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct sigaction before;
+    sp_pit *pit = pit_of_probes(1);
+    while (sp_pit_dispatch(pit, 0, NULL) > 0) {
+    }
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    set_alarm_every(20000);
+    for (int i = 0; i < 10; i++) {
+        call_gives(pit, "add", "[1,2]", "3"); /* so that the loop rests, and is lent */
+        assert_int_equal(sp_pit_dispatch(pit, SP_UNLIMITED, last_error()), 0);
+    }
+    set_alarm_every(0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(callbacks_may_start_and_execute_calls),
+        TEST(threads_that_execute_share_the_loop_with_one_that_dispatches),
+        TEST(a_long_call_that_drives_does_not_keep_others),
+        TEST(a_shutdown_ends_a_call_that_drives),
+        TEST(what_happens_after_the_last_call_is_heard),
+        TEST(a_signal_ends_a_dispatch_and_no_call),
+    };
+    return RUN_SYSTEM_TESTS("callers", tests);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests: threads that drive the loop in the place of its own, and what may get lost when
+ * the driver changes. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/latch.h"
+#include "io/loop.h"
+#include "leak.h"
+
+struct rig {
+    struct loop *loop;
+    atomic_int may_rest;
+    struct latch done;
+    struct timer timer;
+    struct watch *watch;
+    int ends[2];
+    char byte;
+    int fired_on_main; /* the timer, on the thread of the test */
+    pthread_t main;
+};
+
+static void turn_ended(void *user)
+{
+    struct rig *rig = user;
+    SP__ON_LOOP(rig->loop);
+}
+
+static int may_rest(void *user, enum loop_rest occasion)
+{
+    struct rig *rig = user;
+    SP__ON_LOOP(rig->loop);
+    return atomic_load(&rig->may_rest);
+}
+
+static void open_rig(struct rig *rig)
+{
+    static const struct loop_events events = {.on_turn_end = turn_ended,
+                                              .may_rest = may_rest};
+    *rig = (struct rig){.main = pthread_self()};
+    atomic_init(&rig->may_rest, 1);
+    sp__latch_init(&rig->done);
+    assert_int_equal(sp__loop_open(&events, rig, &rig->loop, NULL), 0);
+}
+
+/* libuv opens a pipe for itself the first time, and keeps it. */
+static int open_one_loop(void **state)
+{
+    struct rig rig;
+    open_rig(&rig);
+    sp__loop_close(rig.loop);
+    return 0;
+}
+
+static void nothing(void *user, void *arg)
+{
+}
+
+/* The loop thread rests only when somebody asked for the loop, and after a turn. */
+static void borrow(struct rig *rig)
+{
+    uint64_t end_ms = sp__now_ms() + patience_ms(20000);
+    while (!sp__loop_borrow(rig->loop)) {
+        assert_true(sp__now_ms() < end_ms);
+        sp__loop_call(rig->loop, nothing, NULL);
+    }
+}
+
+static int is_open(void *latch)
+{
+    return sp__latch_is_open(latch);
+}
+
+static uint64_t soon(void)
+{
+    return sp__now_ms() + patience_ms(20000);
+}
+
+struct note {
+    struct command command;
+    struct latch done;
+    pthread_t thread;
+};
+
+static void take_note(struct command *command, void *user)
+{
+    struct note *note = (struct note *)(void *)command;
+    struct rig *rig = user;
+    SP__ON_LOOP(rig->loop);
+    note->thread = pthread_self();
+    sp__latch_open(&note->done);
+}
+
+static void post_note(struct rig *rig, struct note *note)
+{
+    *note = (struct note){.command = {.run = take_note}};
+    sp__latch_init(&note->done);
+    sp__loop_post(rig->loop, &note->command);
+}
+
+static void a_guest_runs_what_it_posted(void **state)
+{
+    struct rig rig;
+    struct note note;
+    open_rig(&rig);
+    borrow(&rig);
+    assert_int_equal(sp__on_loop(rig.loop), 1);
+    assert_int_equal(sp__loop_borrow(rig.loop), 0); /* one at a time */
+    post_note(&rig, &note);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &note.done, soon()), 1);
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    assert_int_equal(sp__on_loop(rig.loop), 0);
+    assert_true(pthread_equal(note.thread, pthread_self()));
+    sp__loop_close(rig.loop);
+}
+
+static void a_loop_that_may_not_rest_is_not_lent(void **state)
+{
+    struct rig rig;
+    open_rig(&rig);
+    atomic_store(&rig.may_rest, 0);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(sp__loop_borrow(rig.loop), 0);
+        sp__loop_call(rig.loop, nothing, NULL);
+    }
+    sp__loop_close(rig.loop);
+}
+
+/* ---- what comes while a guest sleeps ---- */
+
+enum { CALLS = 2000 };
+
+static void *call_often(void *arg)
+{
+    struct rig *rig = arg;
+    for (int i = 0; i < CALLS; i++) {
+        sp__loop_call(rig->loop, nothing, NULL); /* each has to be heard */
+    }
+    sp__latch_open(&rig->done);
+    sp__loop_call(rig->loop, nothing, NULL);
+    return NULL;
+}
+
+static void every_post_wakes_a_guest_that_sleeps(void **state)
+{
+    struct rig rig;
+    pthread_t caller;
+    open_rig(&rig);
+    borrow(&rig);
+    assert_int_equal(pthread_create(&caller, NULL, call_often, &rig), 0);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, soon()), 1);
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    assert_int_equal(pthread_join(caller, NULL), 0);
+    sp__loop_close(rig.loop);
+}
+
+static void fire(struct timer *timer, uint64_t now_ms)
+{
+    struct rig *rig =
+        (struct rig *)(void *)((char *)timer - offsetof(struct rig, timer));
+    rig->fired_on_main = pthread_equal(pthread_self(), rig->main);
+    sp__latch_open(&rig->done);
+}
+
+static void set_timer(struct rig *rig, uint64_t in_ms)
+{
+    sp__timer_set(rig->loop, &rig->timer, sp__loop_now_ms(rig->loop) + in_ms);
+}
+
+static void on_byte(void *user, int events)
+{
+    struct rig *rig = user;
+    if (read(rig->ends[0], &rig->byte, 1) == 1) {
+        set_timer(rig, 20);
+    }
+}
+
+static void end_rig(void *user, void *arg)
+{
+    struct rig *rig = user;
+    sp__timer_fini(rig->loop, &rig->timer);
+    sp__watch_close(rig->watch);
+}
+
+static void *write_byte(void *arg)
+{
+    struct rig *rig = arg;
+    return write(rig->ends[1], "b", 1) == 1 ? NULL : rig;
+}
+
+/* The watch is new to the kernel, and the timer is set by what the guest woke for. */
+static void a_guest_hears_new_descriptors_and_new_timers(void **state)
+{
+    struct rig rig;
+    pthread_t writer;
+    void *failed;
+    open_rig(&rig);
+    assert_int_equal(pipe2(rig.ends, O_CLOEXEC | O_NONBLOCK), 0);
+    borrow(&rig);
+    assert_int_equal(sp__timer_init(rig.loop, &rig.timer, fire), 0);
+    assert_int_equal(
+        sp__watch_open(rig.loop, rig.ends[0], on_byte, &rig, &rig.watch, NULL), 0);
+    assert_int_equal(pthread_create(&writer, NULL, write_byte, &rig), 0);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, soon()), 1);
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    assert_int_equal(pthread_join(writer, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(rig.byte, 'b');
+    assert_int_equal(rig.fired_on_main, 1);
+    sp__loop_call(rig.loop, end_rig, NULL);
+    (void)close(rig.ends[0]);
+    (void)close(rig.ends[1]);
+    sp__loop_close(rig.loop);
+}
+
+static void a_guest_drives_until_its_time(void **state)
+{
+    struct rig rig;
+    open_rig(&rig);
+    borrow(&rig);
+    uint64_t end_ms = sp__now_ms() + 30;
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, end_ms), 0);
+    assert_true(sp__now_ms() >= end_ms);
+    sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
+    sp__loop_close(rig.loop);
+}
+
+static void on_alarm(int signal)
+{
+}
+
+static void a_signal_ends_the_driving(void **state)
+{
+    struct rig rig;
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct sigaction before;
+    struct itimerval often = {{0, 20000},
+                              {0, 20000}}; /* one may come before the sleep */
+    struct itimerval never = {{0, 0}, {0, 0}};
+    open_rig(&rig);
+    borrow(&rig);
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, UINT64_MAX), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    sp__loop_close(rig.loop);
+}
+
+/* ---- what comes when a guest has gone ---- */
+
+static void the_thread_takes_over_when_nobody_comes(void **state)
+{
+    struct rig rig;
+    open_rig(&rig);
+    borrow(&rig);
+    assert_int_equal(sp__timer_init(rig.loop, &rig.timer, fire), 0);
+    set_timer(&rig, 30);
+    sp__loop_leave(rig.loop, REST_AFTER_CALL); /* without having driven at all */
+    assert_int_equal(sp__latch_wait(&rig.done, patience_ms(20000)), 1);
+    assert_int_equal(rig.fired_on_main, 0);
+    sp__loop_call(rig.loop, end_rig, NULL);
+    sp__loop_close(rig.loop);
+}
+
+static void the_thread_takes_over_from_a_guest_that_stayed_long(void **state)
+{
+    struct rig rig;
+    struct note note;
+    for (int may = 0; may < 2; may++) {
+        open_rig(&rig);
+        borrow(&rig);
+        (void)sp__loop_drive(rig.loop, is_open, &rig.done, sp__now_ms() + 50);
+        atomic_store(&rig.may_rest, may);
+        sp__loop_leave(rig.loop, REST_AFTER_CALL);
+        post_note(&rig, &note);
+        assert_int_equal(sp__latch_wait(&note.done, patience_ms(20000)), 1);
+        assert_false(pthread_equal(note.thread, pthread_self()));
+        sp__loop_close(rig.loop);
+    }
+}
+
+static void what_a_guest_left_undone_is_run(void **state)
+{
+    struct rig rig;
+    struct note note;
+    open_rig(&rig);
+    borrow(&rig);
+    post_note(&rig, &note);
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    assert_int_equal(sp__latch_wait(&note.done, patience_ms(20000)), 1);
+    sp__loop_close(rig.loop);
+}
+
+static void what_was_postponed_is_run(void **state)
+{
+    struct rig rig;
+    struct note notes[2];
+    open_rig(&rig);
+    for (int round = 0; round < 200; round++) {
+        borrow(&rig);
+        sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
+        sp__loop_postpone(rig.loop);
+        post_note(&rig, &notes[0]);
+        if (round % 2 == 1) {
+            sp__loop_call(rig.loop, nothing, NULL); /* who waits is not postponed */
+            assert_int_equal(sp__latch_is_open(&notes[0].done), 1);
+        }
+        post_note(&rig, &notes[1]);
+        if (round % 4 > 1) { /* a callback that takes its time */
+            assert_int_equal(sp__latch_wait(&notes[1].done, patience_ms(20000)), 1);
+        }
+        sp__loop_catch_up(rig.loop);
+        assert_int_equal(sp__latch_wait(&notes[1].done, patience_ms(20000)), 1);
+    }
+    sp__loop_close(rig.loop);
+}
+
+static void *drive_for_ever(void *arg)
+{
+    struct rig *rig = arg;
+    borrow(rig);
+    sp__latch_open(&rig->done);
+    struct latch never;
+    sp__latch_init(&never);
+    (void)sp__loop_drive(rig->loop, is_open, &never, sp__now_ms() + 100);
+    sp__loop_leave(rig->loop, REST_AFTER_CALL);
+    for (;;) {
+        (void)pause(); /* a point at which a thread may be cancelled */
+    }
+    return NULL;
+}
+
+static void a_guest_that_is_cancelled_gives_the_loop_back_first(void **state)
+{
+    struct rig rig;
+    pthread_t guest;
+    void *how = NULL;
+    open_rig(&rig);
+    assert_int_equal(pthread_create(&guest, NULL, drive_for_ever, &rig), 0);
+    assert_int_equal(sp__latch_wait(&rig.done, patience_ms(20000)), 1);
+    assert_int_equal(pthread_cancel(guest), 0);
+    assert_int_equal(pthread_join(guest, &how), 0);
+    assert_ptr_equal(how, PTHREAD_CANCELED);
+    sp__loop_call(rig.loop, nothing, NULL);
+    sp__loop_close(rig.loop);
+}
+
+/* ---- all at once ---- */
+
+enum { THREADS = 4, ROUNDS = 500 };
+
+static void *come_and_go(void *arg)
+{
+    struct rig *rig = arg;
+    struct note note;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (sp__loop_borrow(rig->loop)) {
+            post_note(rig, &note);
+            while (!sp__loop_drive(rig->loop, is_open, &note.done, UINT64_MAX)) {
+            }
+            sp__loop_leave(rig->loop,
+                           i % 2 ? REST_AFTER_CALL : REST_BETWEEN_DISPATCHES);
+        } else {
+            post_note(rig, &note);
+            (void)sp__latch_wait(&note.done, SP_UNLIMITED);
+        }
+        atomic_store(&rig->may_rest, i % 8 != 0);
+    }
+    return NULL;
+}
+
+static void guests_that_come_and_go_lose_nothing(void **state)
+{
+    struct rig rig;
+    pthread_t threads[THREADS];
+    open_rig(&rig);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &rig), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    sp__loop_close(rig.loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_guest_runs_what_it_posted),
+        TEST(a_loop_that_may_not_rest_is_not_lent),
+        TEST(every_post_wakes_a_guest_that_sleeps),
+        TEST(a_guest_hears_new_descriptors_and_new_timers),
+        TEST(a_guest_drives_until_its_time),
+        TEST(a_signal_ends_the_driving),
+        TEST(the_thread_takes_over_when_nobody_comes),
+        TEST(the_thread_takes_over_from_a_guest_that_stayed_long),
+        TEST(what_a_guest_left_undone_is_run),
+        TEST(what_was_postponed_is_run),
+        TEST(a_guest_that_is_cancelled_gives_the_loop_back_first),
+        TEST(guests_that_come_and_go_lose_nothing),
+    };
+    return cmocka_run_group_tests_name("guests", tests, open_one_loop, NULL);
+}
