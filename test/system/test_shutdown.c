@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pit/pit.h"
 #include "pits.h"
 
 /* Opened without the fixture's care, because the test itself closes it. */
@@ -164,6 +165,70 @@ static void an_open_breaker_is_not_healthy(void **state)
     assert_has(health.why, "open breaker");
 }
 
+/* It was up once; that it is not now is another answer. */
+static void a_pit_that_lost_its_worker_is_started_but_not_ready(void **state)
+{
+    sp_pool_options pools[2] = {pool_of_probes(1), pool_of_probes(1)};
+    pools[0].name = "steady";
+    pools[1].name = "frail";
+    pools[1].crashes_max = 1;
+    pools[1].probe_interval_ms = 50;
+    sp_pit *pit = pit_open_ready(pools, 2);
+    assert_true(health_of(pit).ready);
+    sp_worker_info worker;
+    for (unsigned i = 1; i <= 2; i++) {
+        do {
+            assert_int_equal(
+                sp_pool_workers_get(pit, "frail", &worker, 1, last_error()), 1);
+        } while (worker.state != SP_WORKER_READY);
+        (void)kill(worker.pid, SIGKILL);
+        (void)event_await(pit, SP_EVENT_WORKER_DIED, i);
+    }
+    sp_health health = health_of(pit); /* the second death opened the breaker */
+    assert_true(health.live && health.started && !health.ready);
+    assert_has(health.why, "pool frail");
+    /* A probe that answers a call closes it again. */
+    sp_call_options in = {.size = sizeof in, .pool = "frail"};
+    sp_result result = {0};
+    while (!health_of(pit).ready) {
+        (void)sp_execute(pit, "echo", sp_text("[1]"), &in, &result, last_error());
+        sp_result_clear(&result);
+    }
+    assert_string_equal(health_of(pit).why, "");
+    sp_error_clear(last_error());
+}
+
+struct blockade {
+    struct command command;
+    struct latch entered;
+    struct latch gate;
+};
+
+static void block(struct command *command, void *user)
+{
+    struct blockade *blockade = (struct blockade *)(void *)command;
+    sp__latch_open(&blockade->entered);
+    (void)sp__latch_wait(&blockade->gate, SP_UNLIMITED);
+}
+
+/* The loop cannot say that it does not answer; its silence does. */
+static void a_pit_whose_loop_is_blocked_is_not_live(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    struct blockade blockade = {.command = {.run = block}};
+    sp__latch_init(&blockade.entered);
+    sp__latch_init(&blockade.gate);
+    sp__loop_post(((struct sp_pit *)pit)->loop, &blockade.command);
+    assert_int_equal(sp__latch_wait(&blockade.entered, patience_ms(20000)), 1);
+    sp_health health;
+    assert_int_equal(sp_pit_health(pit, 20, &health, last_error()), 0);
+    sp__latch_open(&blockade.gate);
+    assert_true(!health.live && !health.started && !health.ready);
+    assert_has(health.why, "did not answer within 20 ms");
+    health = health_of(pit);
+    assert_true(health.live && health.started && health.ready);
+}
+
 static void nobody_is_asked_without_a_pit(void **state)
 {
     sp_health health;
@@ -184,6 +249,8 @@ int main(void)
         TEST(a_ready_pit_is_healthy_until_it_shuts_down),
         TEST(a_pit_without_a_ready_worker_is_live_and_no_more),
         TEST(an_open_breaker_is_not_healthy),
+        TEST(a_pit_that_lost_its_worker_is_started_but_not_ready),
+        TEST(a_pit_whose_loop_is_blocked_is_not_live),
         TEST(nobody_is_asked_without_a_pit),
     };
     return RUN_SYSTEM_TESTS("shutdown", tests);
