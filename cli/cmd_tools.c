@@ -42,6 +42,7 @@ static void collect_cb(const sp_tool_info *info, void *user_data)
     set_or_null(tool, "name", info->name);
     set_or_null(tool, "description", info->description);
     (void)json_object_set_new(tool, "streaming", json_boolean(info->streaming));
+    (void)json_object_set_new(tool, "idempotent", json_boolean(info->idempotent));
     for (size_t i = 0; i < info->parameters_count; i++) {
         (void)json_array_append_new(parameters,
                                     parameter_to_json(&info->parameters[i]));

@@ -18,7 +18,8 @@ extern "C" {
 #endif
 
 enum {
-    /* The tool may be run again: send the call to another worker when one dies. */
+    /* The tool may be run again: send the call to another worker when one dies. Needless
+     * where the tool says so itself. */
     SP_CALL_IDEMPOTENT = 1u << 0,
     /* When it is cancelled or its time is over while user code runs: kill the worker at
      * once instead of asking it to stop. Other calls of that worker die with it. */

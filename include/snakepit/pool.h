@@ -195,6 +195,7 @@ typedef struct sp_tool_info {
     int streaming; /* 1: answers a stream of chunks */
     size_t parameters_count;
     const struct sp_tool_parameter *parameters;
+    int idempotent; /* 1: running it twice does no harm */
 } sp_tool_info;
 
 typedef struct sp_tool_parameter {

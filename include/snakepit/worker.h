@@ -83,6 +83,8 @@ typedef struct sp_tool {
     int streaming;
     const sp_tool_param *params;
     size_t params_count;
+    int idempotent; /* 1: running it twice does no harm, so a call whose worker died
+                       is sent to another one, as with SP_CALL_IDEMPOTENT */
 } sp_tool;
 
 /* Read the environment, connect to what was inherited (or listen). options may be NULL.

@@ -288,6 +288,12 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
     request->call =
         (struct worker_call){.streaming = request->streaming,
                              .estimate_us = pool->core.calls[action->call].estimate_us};
+    if (request->tool != NULL && request->tool->announced &&
+        request->tool->spec.idempotent) {
+        /* A worker is ready, so what tools say of themselves is known. */
+        request->flags |= SP_CALL_IDEMPOTENT;
+        pool->core.calls[action->call].idempotent = 1;
+    }
     request->state = REQUEST_SENT;
     if (request->result.attempts > 0) {
         pool->stats.retried++;

@@ -59,7 +59,7 @@ struct request {
     uint64_t created_us;
     uint64_t deadline_ms;
     uint64_t queue_deadline_ms;
-    uint32_t flags; /* SP_CALL_ */
+    uint32_t flags; /* SP_CALL_; the loop adds what the tool says of itself */
     int streaming;
     const char *tool_name; /* these four point behind the struct */
     const char *session;   /* "" : none, as for the next two */

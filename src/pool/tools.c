@@ -228,6 +228,7 @@ static void tell(const struct listed *listed, void (*cb)(const sp_tool_info *, v
                          .description =
                              spec->description != NULL ? spec->description : "",
                          .streaming = spec->streaming,
+                         .idempotent = spec->idempotent,
                          .parameters_count = params != NULL ? n : 0,
                          .parameters = params};
     cb(&info, user_data);

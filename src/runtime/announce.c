@@ -88,6 +88,7 @@ static int encode(struct sp_worker *w, const struct proto_announce *head,
             .name = w->tools[i].name,
             .description = w->tools[i].description,
             .streaming = w->tools[i].streaming,
+            .idempotent = w->tools[i].idempotent,
             .params = w->tools[i].params,
             .params_count = w->tools[i].params_count,
         };

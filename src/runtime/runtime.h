@@ -213,6 +213,7 @@ struct tool {
     size_t name_size;
     char *description;
     int streaming;
+    int idempotent;
     struct proto_param *params;
     size_t params_count;
 };

@@ -122,6 +122,8 @@ static int copy_tool(struct tool *to, const sp_tool *from)
 {
     *to = (struct tool){
         .streaming = from->streaming != 0,
+        .idempotent =
+            from->size > offsetof(sp_tool, idempotent) && from->idempotent != 0,
         .name_size = strlen(from->name),
         .name = sp__strdup(from->name),
         .description = sp__strdup(from->description != NULL ? from->description : "")};

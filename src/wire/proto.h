@@ -107,6 +107,7 @@ struct proto_param {
 struct proto_tool {
     char *name, *description;
     int streaming;
+    int idempotent; /* running it twice does no harm */
     struct proto_param *params;
     size_t params_count;
 };

@@ -162,6 +162,7 @@ int sp__proto_put_announce(struct sp_buffer *out, const struct proto_announce *a
         room.tools[i]->name = text_of(tool->name);
         room.tools[i]->description = text_of(tool->description);
         room.tools[i]->supports_streaming = tool->streaming;
+        room.tools[i]->idempotent = tool->idempotent;
         room.tools[i]->n_parameters = tool->params_count;
         room.tools[i]->parameters = &room.params[next];
         for (size_t k = 0; k < tool->params_count; k++, next++) {
@@ -224,6 +225,7 @@ static void get_tool(const Tool *from, struct proto_tool *to, int *failed)
     to->name = copy(from->name, failed);
     to->description = copy(from->description, failed);
     to->streaming = from->supports_streaming;
+    to->idempotent = from->idempotent;
     if (from->n_parameters == 0) {
         return;
     }

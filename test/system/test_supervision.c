@@ -176,6 +176,20 @@ static void an_idempotent_call_outlives_its_worker(void **state)
     assert_int_equal(stats_of(pit).retried, 1);
 }
 
+/* The tool says so itself, so its callers need not know. */
+static void a_call_of_an_idempotent_tool_outlives_its_worker(void **state)
+{
+    char args[400];
+    sp_pit *pit = pit_of_probes(2);
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("once"));
+    const sp_result *result = call(pit, "end_once_harmless", args, NULL);
+    assert_string_equal(result->json, "\"survived\"");
+    assert_int_equal(result->attempts, 2);
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("twice"));
+    const sp_error *err = call_fails(pit, "end_once", args, NULL, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->retryable, 0);
+}
+
 static void a_call_that_is_not_idempotent_is_not_run_twice(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
@@ -231,6 +245,7 @@ int main(void)
         TEST(a_worker_that_always_dies_opens_the_breaker),
         TEST(a_probe_that_works_closes_the_breaker),
         TEST(an_idempotent_call_outlives_its_worker),
+        TEST(a_call_of_an_idempotent_tool_outlives_its_worker),
         TEST(a_call_that_is_not_idempotent_is_not_run_twice),
         TEST(a_call_that_kills_its_workers_is_given_up),
         TEST(calls_like_a_poisoned_one_are_refused_for_a_while),

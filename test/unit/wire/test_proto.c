@@ -486,8 +486,8 @@ static int announce_there_and_back(sp_error *err)
         {text_of("b"), text_of("any"), text_of(""), text_of("{\"x\": 1}")},
     };
     struct proto_tool tools[] = {
-        {text_of("add"), text_of("adds"), 0, params, 2},
-        {text_of("tail"), text_of(""), 1, NULL, 0},
+        {text_of("add"), text_of("adds"), 0, 1, params, 2},
+        {text_of("tail"), text_of(""), 1, 0, NULL, 0},
     };
     const struct proto_announce announce = {
         .protocol_version = SP__PROTOCOL_VERSION,
@@ -522,6 +522,8 @@ static int announce_there_and_back(sp_error *err)
     assert_string_equal(got.tools[0].name, "add");
     assert_string_equal(got.tools[0].description, "adds");
     assert_int_equal(got.tools[0].streaming, 0);
+    assert_int_equal(got.tools[0].idempotent, 1);
+    assert_int_equal(got.tools[1].idempotent, 0);
     assert_int_equal(got.tools[0].params_count, 2);
     assert_string_equal(got.tools[0].params[0].name, "a");
     assert_string_equal(got.tools[0].params[0].type, "int");

@@ -141,9 +141,9 @@ static PyObject *worker_add_tool(PyObject *object, PyObject *args)
     worker_object *self = (worker_object *)object;
     PyObject *name, *params_object;
     const char *description;
-    int streaming;
-    if (!PyArg_ParseTuple(args, "UzpO:add_tool", &name, &description, &streaming,
-                          &params_object) ||
+    int streaming, idempotent = 0;
+    if (!PyArg_ParseTuple(args, "UzpO|p:add_tool", &name, &description, &streaming,
+                          &params_object, &idempotent) ||
         !is_open(self)) {
         return NULL;
     }
@@ -164,6 +164,7 @@ static PyObject *worker_add_tool(PyObject *object, PyObject *args)
             .streaming = streaming,
             .params = params,
             .params_count = count,
+            .idempotent = idempotent,
         };
         rc = sp_worker_add_tool(self->worker, &tool, &err);
         sp__py_keys_pin(&self->keys, name);
@@ -348,7 +349,8 @@ static void worker_dealloc(PyObject *object)
 
 static PyMethodDef worker_methods[] = {
     {"add_tool", worker_add_tool, METH_VARARGS,
-     "add_tool(name, description, streaming, params): params are tuples (name, type, "
+     "add_tool(name, description, streaming, params, idempotent=False): params are "
+     "tuples (name, type, "
      "description, default as JSON or None)."},
     {"pin_key", worker_pin_key, METH_O,
      "Keep this str for a member name that will come often."},

@@ -18,6 +18,7 @@ class ToolMetadata:
         "supports_streaming",
         "parameters",
         "required_variables",
+        "idempotent",
     )
 
     def __init__(
@@ -26,6 +27,7 @@ class ToolMetadata:
         supports_streaming=False,
         parameters=None,
         required_variables=None,
+        idempotent=False,
     ):
         self.description = description
         self.supports_streaming = supports_streaming
@@ -33,6 +35,7 @@ class ToolMetadata:
         self.required_variables = (
             [] if required_variables is None else required_variables
         )
+        self.idempotent = idempotent
 
     def _key(self):
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -94,12 +97,15 @@ def tool(
     description="",
     supports_streaming=None,
     required_variables=None,
+    idempotent=False,
 ):
     """Make a method a tool: ``@tool`` or ``@tool(description=..., ...)``.
 
     description         default: the first paragraph of the docstring
     supports_streaming  default: whether the method is a generator
     required_variables  names of session variables it needs; announced, nothing more
+    idempotent          running it twice does no harm: a call whose worker died is sent
+                        to another one
     """
 
     def decorate(function):
@@ -110,6 +116,7 @@ def tool(
             description=description or _spec.summary(function),
             supports_streaming=bool(streaming),
             required_variables=list(required_variables or ()),
+            idempotent=bool(idempotent),
         )
         return function
 

@@ -28,15 +28,33 @@ _PREFIX = "execute_"
 class Tool:
     """One tool: how to call it and what to announce."""
 
-    __slots__ = ("name", "callable", "style", "description", "streaming", "parameters")
+    __slots__ = (
+        "name",
+        "callable",
+        "style",
+        "description",
+        "streaming",
+        "parameters",
+        "idempotent",
+    )
 
-    def __init__(self, name, callable_, style, description, streaming, parameters):
+    def __init__(
+        self,
+        name,
+        callable_,
+        style,
+        description,
+        streaming,
+        parameters,
+        idempotent=False,
+    ):
         self.name = name
         self.callable = callable_
         self.style = style
         self.description = description
         self.streaming = streaming
         self.parameters = parameters
+        self.idempotent = idempotent
 
 
 class ToolSet:
@@ -249,6 +267,7 @@ def tools_of_adapter(instance):
                     metadata.description,
                     metadata.supports_streaming,
                     _spec.parameters(method),
+                    getattr(metadata, "idempotent", False),
                 )
             )
         elif name.startswith(_PREFIX) and name != "execute_tool":

@@ -130,6 +130,7 @@ def announce(worker, tools):
             tool.description or None,
             tool.streaming,
             [_parameter(worker, p) for p in tool.parameters],
+            tool.idempotent,
         )
     if tools.accepts_any:
         worker.accept_any()

@@ -215,6 +215,11 @@ class Probe(BaseAdapter):
             hold_until_released(path)
             os._exit(6)
 
+    @tool(idempotent=True)
+    def end_once_harmless(self, path):
+        """As end_once, and running it twice is fine."""
+        return self.end_once(path)
+
     @tool
     def crash(self):
         ctypes.string_at(0)
