@@ -447,6 +447,11 @@ static void poll_cb(uv_poll_t *handle, int status, int events)
 {
     struct watch *watch = handle->data;
     touch(watch->loop);
+    if (status < 0 && watch->wanted != 0) {
+        /* libuv stops watching then, but what came before the error may be read in
+         * several turns: the owner would never get to its end. */
+        (void)uv_poll_start(&watch->poll, watch->wanted, poll_cb);
+    }
     /* A failed poll is told as readable: the read then finds the error itself. */
     int ready = status < 0
                     ? WATCH_READ

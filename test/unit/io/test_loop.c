@@ -2,9 +2,11 @@
 /* The loop thread: errands in order, timers in time, descriptors, the end of a turn. */
 #include "io/loop.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -317,6 +319,45 @@ static void the_end_of_a_pipe_is_told(void **state)
     sp__loop_close(rig.loop);
 }
 
+static void on_a_byte(void *user, int events)
+{
+    struct watched *watched = user;
+    size_t used = strlen(watched->text);
+    ssize_t n = read(watched->ends[0], watched->text + used, 1);
+    if (n == 0 || (n < 0 && errno == ECONNRESET)) {
+        sp__watch_set(watched->watch, 0);
+        sp__latch_open(&watched->rig->done);
+    }
+}
+
+static void watch_bytes(void *user, void *arg)
+{
+    struct rig *rig = user;
+    struct watched *watched = arg;
+    assert_int_equal(sp__watch_open(rig->loop, watched->ends[0], on_a_byte, watched,
+                                    &watched->watch, NULL),
+                     0);
+}
+
+/* Its peer closes with something unread: that is an error, behind the last bytes. */
+static void what_came_before_an_error_is_read_to_its_end(void **state)
+{
+    struct rig rig;
+    struct watched watched = {.rig = &rig};
+    open_rig(&rig);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                watched.ends),
+                     0);
+    assert_int_equal(write(watched.ends[0], "unread", 6), 6);
+    assert_int_equal(write(watched.ends[1], "last words", 10), 10);
+    assert_int_equal(close(watched.ends[1]), 0);
+    sp__loop_call(rig.loop, watch_bytes, &watched);
+    await(&rig);
+    assert_string_equal(watched.text, "last words");
+    sp__loop_call(rig.loop, unwatch_it, &watched);
+    sp__loop_close(rig.loop);
+}
+
 static void watch_nothing(void *user, void *arg)
 {
     struct rig *rig = user;
@@ -359,6 +400,7 @@ int main(void)
         TEST(without_memory_there_is_no_timer),
         TEST(what_can_be_read_is_told),
         TEST(the_end_of_a_pipe_is_told),
+        TEST(what_came_before_an_error_is_read_to_its_end),
         TEST(a_descriptor_that_is_none_is_refused),
         TEST(opening_without_memory_leaves_nothing),
     };
