@@ -51,6 +51,11 @@ tsan: # ThreadSanitizer over unit tests and the system tests marked for it
 fuzz: # every fuzz target for FUZZ_SECONDS
 	@tools/setup check && tools/fuzz $(FUZZ_SECONDS)
 
+STORM ?= 40
+.PHONY: clients
+clients: build # clients that close, cancel, ask too much, while the pit ends (STORM=1: shorter)
+	@tools/setup test && tools/clients $(BUILD) $(STORM)
+
 docs: build # the man pages are part of the build
 	@ls $(BUILD)/docs/*.[1-8]
 

@@ -33,6 +33,7 @@ struct caller {
     struct h2 *h2;
     struct sp_buffer out;
     struct list rpcs;
+    uint8_t bytes[READ_BYTES];
 };
 
 /* ---- what comes ---- */
@@ -201,13 +202,12 @@ static void write_out(struct caller *caller)
 
 int caller_turn(struct caller *caller, int wait_ms)
 {
-    static uint8_t bytes[READ_BYTES];
     write_out(caller);
     struct pollfd ready = {.fd = caller->fd, .events = POLLIN};
     if (poll(&ready, 1, wait_ms) > 0) {
-        ssize_t n = recv(caller->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        ssize_t n = recv(caller->fd, caller->bytes, sizeof caller->bytes, MSG_DONTWAIT);
         if (n > 0) {
-            if (sp__h2_receive(caller->h2, bytes, (size_t)n, NULL) < 0) {
+            if (sp__h2_receive(caller->h2, caller->bytes, (size_t)n, NULL) < 0) {
                 caller->over = 1;
             }
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -305,6 +305,14 @@ void caller_take(struct caller *caller, struct asked *asked, size_t bytes)
         sp__h2_grant(asked->stream, bytes);
         write_out(caller);
     }
+}
+
+void caller_forget(struct caller *caller, struct asked *asked)
+{
+    struct rpc *rpc = ITEM(asked, struct rpc, asked);
+    assert_true(asked->ended);
+    sp__list_remove(&rpc->on_caller);
+    free(rpc);
 }
 
 /* ---- waiting ---- */

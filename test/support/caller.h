@@ -62,6 +62,9 @@ struct asked *caller_ask(struct caller *caller, const struct wish *wish);
 void caller_reset(struct caller *caller, struct asked *asked);
 void caller_take(struct caller *caller, struct asked *asked, size_t bytes);
 
+/* It has ended and is not looked at any more. */
+void caller_forget(struct caller *caller, struct asked *asked);
+
 /* Write what is due, read for at most wait_ms; 0 when the connection is over. */
 int caller_turn(struct caller *caller, int wait_ms);
 /* Until it has ended, or the connection has. Fails the test when neither comes. */

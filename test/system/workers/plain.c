@@ -2,7 +2,8 @@
 /*
  * A worker in C, as libsnakepit-worker's own header describes one: echo gives back its
  * arguments, count streams numbers, bad_answer answers with something that is no JSON,
- * end says that it runs (PATH.held), waits to be let go (PATH.go) and ends the process.
+ * nap takes {"ms":N,"late":"PATH"} and makes that file when its deadline had passed
+ * before it began, end says that it runs (PATH.held), waits to be let go (PATH.go) and ends the process.
  * With the argument "wide" it promises to run four calls at once and runs one.
  */
 #include <fcntl.h>
@@ -68,6 +69,22 @@ static void end_when_released(sp_bytes args)
     _exit(6);
 }
 
+/* {"ms":3,"late":"..."}, the second or not. */
+static int nap(sp_job *job, sp_error *err)
+{
+    char text[400];
+    char file[300] = "";
+    int ms = 0;
+    sp_bytes args = sp_job_args(job);
+    (void)snprintf(text, sizeof text, "%.*s", (int)args.size, (const char *)args.data);
+    if (sscanf(text, "{\"ms\":%d,\"late\":\"%299[^\"]", &ms, file) == 2 &&
+        sp_job_time_left_ms(job) == 0) {
+        (void)close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    }
+    (void)poll(NULL, 0, ms);
+    return sp_job_reply(job, sp_text("true"), NULL, (sp_bytes){0}, err);
+}
+
 static int work(sp_job *job, sp_error *err)
 {
     const char *tool = sp_job_tool(job);
@@ -76,6 +93,9 @@ static int work(sp_job *job, sp_error *err)
     }
     if (strcmp(tool, "count") == 0) {
         return count(job, err);
+    }
+    if (strcmp(tool, "nap") == 0) {
+        return nap(job, err);
     }
     if (strcmp(tool, "end") == 0) {
         end_when_released(sp_job_args(job));
@@ -94,6 +114,7 @@ static int serve(sp_worker *worker, sp_error *err)
     static const sp_tool tools[] = {
         {.size = sizeof(sp_tool), .name = "echo", .description = "gives back"},
         {.size = sizeof(sp_tool), .name = "count", .streaming = 1},
+        {.size = sizeof(sp_tool), .name = "nap"},
         {.size = sizeof(sp_tool), .name = "end"},
         {.size = sizeof(sp_tool), .name = "bad_answer"},
         {.size = sizeof(sp_tool), .name = "fail"},
