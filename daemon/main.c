@@ -140,6 +140,9 @@ static void set_manners(sp_pit_options *options, sp_pool_options *pools,
     }
     options->pools = pools;
     options->on_event = log_event;
+    if (options->instance == NULL) {
+        options->instance = "default"; /* a daemon always has a name */
+    }
     if (options->guard_level == SP_SAFETY_DEFAULT) {
         options->guard_level = SP_SAFETY_NAMESPACE; /* nobody else lives here */
     }

@@ -49,7 +49,7 @@ typedef struct sp_listen_options {
 /*
  * Serve the pit's pools at an address, until the pit drains or closes.
  *
- * The folder of the socket is made with mode 0700 when it does not exist. One that
+ * The folder of the socket is made with mode 0700 when it does not exist, and removed again. One that
  * exists must belong to this user and be closed to others (with `users`: not writable
  * for them), and be no symbolic link. A socket that nobody listens on any more is
  * replaced. The kernel says who connects; strangers are turned away.

@@ -3,7 +3,7 @@
  * The unix socket of a server.
  *
  * Normal course: open the folder without following a link and see that nobody but its
- * owner can change it (a missing one is made, 0700); under a lock on the folder, remove
+ * owner can change it (a missing one is made, 0700, and removed at the end); under a lock on the folder, remove
  * a socket that nobody listens on, bind, and remember which file that gave.
  *
  * Failure: a folder of somebody else or with too much permission, a file that is no
@@ -83,7 +83,8 @@ static int open_folder(struct address *address, int shared, sp_error *err)
     struct stat st;
     memcpy(path, address->path, sizeof path);
     const char *folder = dirname(path); /* the last component is gone from `path` */
-    if (mkdir(folder, shared ? 0755 : 0700) < 0 && errno != EEXIST) {
+    address->made = mkdir(folder, shared ? 0755 : 0700) == 0;
+    if (!address->made && errno != EEXIST) {
         return sp__fail_errno(err, errno, "make the folder %s of the socket", folder);
     }
     address->folder = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -204,6 +205,13 @@ int sp__address_open(struct address *address, const char *text, int shared,
     return rc;
 }
 
+static void remove_folder(const struct address *address)
+{
+    char path[sizeof address->path];
+    memcpy(path, address->path, sizeof path);
+    (void)rmdir(dirname(path)); /* stays when somebody has put something there */
+}
+
 void sp__address_close(struct address *address)
 {
     struct stat st;
@@ -215,12 +223,16 @@ void sp__address_close(struct address *address)
         }
         (void)close(address->folder);
     }
+    if (address->made) {
+        remove_folder(address);
+    }
     if (address->fd >= 0) {
         (void)close(address->fd);
     }
     address->fd = -1;
     address->folder = -1;
     address->inode = 0;
+    address->made = 0;
 }
 
 int sp__address_peer(int fd, uid_t *ret_user, pid_t *ret_pid)

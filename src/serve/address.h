@@ -13,6 +13,7 @@ struct address {
     int fd;     /* listening, non-blocking */
     int folder; /* the socket's folder, open */
     char path[ADDRESS_PATH_MAX + 1];
+    int made;         /* the folder: it goes again when nothing is in it */
     const char *name; /* the socket's name in the folder; points into path */
     dev_t device;     /* which file it is, to remove no other's */
     ino_t inode;

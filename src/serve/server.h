@@ -182,9 +182,6 @@ struct failure_trailers {
     size_t count;
     char pushback[24];
 };
-/* The gRPC status for a failure; a worker that was lost before it began is not ABORTED
- * but UNAVAILABLE, which stock clients repeat. */
-int sp__failure_status(const sp_error *failure);
 void sp__failure_trailers(const sp_error *failure, struct failure_trailers *ret);
 
 #endif

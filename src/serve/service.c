@@ -91,7 +91,7 @@ void sp__rpc_fail(struct rpc *rpc, const sp_error *failure)
         details.size = 0; /* status, message and trailers say the most important */
     }
     sp__failure_trailers(failure, &trailers);
-    finish(rpc, sp__failure_status(failure), failure->message,
+    finish(rpc, sp_error_status(failure), failure->message,
            (sp_bytes){details.data, details.size}, &trailers);
     sp_error_clear(&told);
     sp__buf_fini(&details);

@@ -474,7 +474,7 @@ static void closing_tells_clients(void **state)
     pit_close(pit);
     caller_await(caller, held);
     caller_await(caller, queued);
-    assert_int_equal(held->status, UNAVAILABLE);
+    assert_int_equal(held->status, ABORTED);
     assert_string_equal(held->reason, "SP-CLOSED");
     assert_string_equal(held->executed, "unknown");
     assert_int_equal(queued->status, UNAVAILABLE);

@@ -79,6 +79,7 @@ static void the_socket_goes_with_the_pit(void **state)
     assert_true(echo_works());
     pit_close(pit);
     assert_false(file_exists(path));
+    assert_false(file_exists(leak_path("serve"))); /* which it had made */
 }
 
 static void a_folder_that_others_may_enter_is_refused(void **state)
