@@ -407,7 +407,9 @@ void sp__workshop_on_guard_lost(struct workshop *shop)
         if (worker == NULL) {
             break;
         }
-        worker->why = WHY_GUARD;
+        if (worker->why == WHY_NONE || worker->why == WHY_LOST) {
+            worker->why = WHY_GUARD; /* one that was told to end has its own reason */
+        }
         sp__worker_die(worker, &exit);
     }
 }
