@@ -75,13 +75,18 @@ void pit_adopt(sp_pit *pit)
     fail_msg("too many pits");
 }
 
-void pit_close(sp_pit *pit)
+void pit_release(sp_pit *pit)
 {
     for (size_t i = 0; i < PITS_MAX; i++) {
         if (pits[i] == pit) {
             pits[i] = NULL;
         }
     }
+}
+
+void pit_close(sp_pit *pit)
+{
+    pit_release(pit);
     sp_pit_close(pit);
 }
 

@@ -29,6 +29,8 @@ sp_pit *pit_of_probes(uint32_t workers);
 /* Take a pit that was opened by other means under the same care. */
 void pit_adopt(sp_pit *pit);
 void pit_close(sp_pit *pit);
+/* Give one back to a test that closes it by other means. */
+void pit_release(sp_pit *pit);
 
 /* A call that must work, and the same with the very result. */
 const sp_result *call(sp_pit *pit, const char *tool, const char *args,
