@@ -251,6 +251,9 @@ void load_start(struct load *load, struct scene *scene, uint64_t first, uint64_t
         load->clients > CLIENTS_MAX) {
         scene_fail("too many clients or calls", NULL);
     }
+    /* Touched at once: resident memory is to say something about the library. */
+    explicit_bzero(load->latency_us, (count + 1) * sizeof *load->latency_us);
+    explicit_bzero(load->refused_us, (count + 1) * sizeof *load->refused_us);
     for (uint64_t i = 0; i < load->clients; i++) {
         if (pthread_create(&load->threads[i], NULL, be_client, load) != 0) {
             scene_fail("no thread for a client", NULL);
