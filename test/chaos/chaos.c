@@ -25,7 +25,7 @@ static const struct phase phases[] = {
       .clients = 16,
       .workers = 8,
       .kills = 40,
-      .segvs = 4,
+      .evils = 6,
       .hangs = 2,
       .health_ms = 1000},
      phase_storm},
@@ -95,11 +95,11 @@ static const struct {
     {                                              \
         "--" #name, offsetof(struct amounts, name) \
     }
-    COUNT(seed),        COUNT(calls),    COUNT(streams),    COUNT(chunks),
-    COUNT(chunk_bytes), COUNT(clients),  COUNT(workers),    COUNT(kills),
-    COUNT(segvs),       COUNT(hangs),    COUNT(guards),     COUNT(cancels),
-    COUNT(rounds),      COUNT(recycles), COUNT(idempotent), COUNT(work_us),
-    COUNT(bytes),       COUNT(seconds),  COUNT(health_ms),
+    COUNT(seed),        COUNT(calls),      COUNT(streams), COUNT(chunks),
+    COUNT(chunk_bytes), COUNT(clients),    COUNT(workers), COUNT(kills),
+    COUNT(hangs),       COUNT(guards),     COUNT(cancels), COUNT(rounds),
+    COUNT(recycles),    COUNT(idempotent), COUNT(work_us), COUNT(bytes),
+    COUNT(seconds),     COUNT(health_ms),  COUNT(evils),   COUNT(pause_us),
 #undef COUNT
 };
 

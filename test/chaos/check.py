@@ -332,6 +332,8 @@ def main() -> int:
     for queued, ready, workers, ms in ledgers.live:
         print(f"  healed: {queued} queued, {ready} of {workers} ready after {ms} ms")
     print(f"  latest begin after a deadline or cancellation: {verdict.latest_us / 1000:.1f} ms")
+    if not ledgers.calls:
+        print("  there are no calls in these ledgers")
     print(f"  safety {'BROKEN' if verdict.rules_broken() else 'kept'}, "
           f"liveness {'BROKEN' if verdict.dead else 'kept'}")
     return 1 if verdict.rules_broken() or verdict.dead or not ledgers.calls else 0

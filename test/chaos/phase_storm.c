@@ -15,10 +15,11 @@
 
 enum { SAMPLE_US = 30000000 };
 
-/* How workers end by themselves, once per call. */
+/* How workers end by themselves, once per call. The last one needs a place where memory
+ * is short. */
 static const struct evil_kind deaths[] = {
     {"segv", 0, 0, 3, 1}, {"abort", 0, 0, 3, 1}, {"segv", 0, 0, 3, 1},
-    {"exit", 0, 0, 3, 1}, {"segv", 0, 0, 3, 1},
+    {"exit", 0, 0, 3, 1}, {"segv", 0, 0, 3, 1},  {"eat", 0, 0, 3, 1},
 };
 
 /* And what else they do while nobody looks. */
@@ -37,7 +38,7 @@ static void expect(const struct scene *scene)
         if (scene->amounts->guards > 0) { /* workers go with it */
             scene_expect_answer(scene, kinds[i], SP_ERR_GUARD);
         }
-        if (scene->amounts->evils > 0) { /* garbage */
+        if (scene->amounts->pause_us > 0) { /* garbage is among it */
             scene_expect_answer(scene, kinds[i], SP_ERR_PROTOCOL);
         }
     }
@@ -66,12 +67,12 @@ static void print_result(const struct scene *scene, const struct load *load,
 {
     sp_pool_stats stats = scene_stats(scene);
     (void)printf("  %.1f s, %.0f calls/s, p50 %u us, p99 %u us; %llu workers started, "
-                 "%llu attempts were second ones\n",
+                 "%llu attempts were second ones, %lu workers ran out of memory\n",
                  seconds, (double)load->count / seconds,
                  percentile(load->latency_us, load->count, 500),
                  percentile(load->latency_us, load->count, 990),
                  (unsigned long long)stats.workers_started,
-                 (unsigned long long)stats.retried);
+                 (unsigned long long)stats.retried, scene_oom_kills(scene));
 }
 
 static void run(const struct amounts *amounts, struct load *load)
@@ -86,6 +87,11 @@ static void run(const struct amounts *amounts, struct load *load)
     load->pause_us = amounts->pause_us;
     scene_open(&scene, amounts, count);
     expect(&scene);
+    if (load->kinds == deaths && scene.cgroup[0] == '\0') {
+        load->kinds_count--;
+        (void)printf(
+            "  no memory cgroup can be made here: nobody runs out of memory\n");
+    }
     sp_pool_options pool = scene_pool(&scene);
     scene_pit_open(&scene, &pool);
     uint64_t start_us = ledger_now_us();
@@ -105,7 +111,7 @@ void phase_storm(const struct amounts *amounts)
 {
     struct load load = {.kinds = deaths,
                         .kinds_count = sizeof deaths / sizeof deaths[0],
-                        .evils = amounts->segvs};
+                        .evils = amounts->evils};
     run(amounts, &load);
 }
 

@@ -10,6 +10,7 @@
 #include "scene.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -22,6 +23,8 @@
 #include "processes.h"
 
 enum { HEAL_MS = 10000, SETTLE_MS = 5000, PROCESSES_MAX = 4096, COUNTS = 7 };
+
+#define SHORT_MEMORY "33554432"
 
 static _Atomic int64_t bytes_in_use;
 static char mark[64];
@@ -156,6 +159,56 @@ static void make_places(const char *folder)
     }
 }
 
+static int write_file(const char *folder, const char *name, const char *text)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return done;
+}
+
+/* A memory cgroup, of either version, that a worker enters before it eats: the kernel's
+ * own killer ends it. */
+static void make_cgroup(struct scene *scene)
+{
+    static const char *const roots[2] = {"/sys/fs/cgroup", "/sys/fs/cgroup/memory"};
+    static const char *const limits[2] = {"memory.max", "memory.limit_in_bytes"};
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(scene->cgroup, sizeof scene->cgroup, "%s/%s", roots[i], mark);
+        if (mkdir(scene->cgroup, 0700) == 0) {
+            if (write_file(scene->cgroup, limits[i], SHORT_MEMORY)) {
+                (void)setenv("CHAOS_CGROUP", scene->cgroup, 1);
+                return;
+            }
+            (void)rmdir(scene->cgroup);
+        }
+    }
+    scene->cgroup[0] = '\0';
+}
+
+unsigned long scene_oom_kills(const struct scene *scene)
+{
+    static const char *const names[2] = {"memory.events", "memory.oom_control"};
+    unsigned long kills = 0;
+    for (int i = 0; i < 2 && scene->cgroup[0] != '\0'; i++) {
+        char path[600];
+        char line[128];
+        (void)snprintf(path, sizeof path, "%s/%s", scene->cgroup, names[i]);
+        FILE *file = fopen(path, "re");
+        while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+            (void)sscanf(line, "oom_kill %lu", &kills);
+        }
+        if (file != NULL) {
+            (void)fclose(file);
+        }
+    }
+    return kills;
+}
+
 static void on_event(const sp_event *event, void *user_data)
 {
     const struct scene *scene = user_data;
@@ -218,6 +271,7 @@ void scene_open(struct scene *scene, const struct amounts *amounts, uint64_t ids
     (void)snprintf(scene->ids_text, sizeof scene->ids_text, "%llu",
                    (unsigned long long)ids_max);
     make_places(amounts->folder);
+    make_cgroup(scene);
     unsigned char *attempts = ledger_attempts(amounts->folder, ids_max);
     if (attempts == NULL ||
         ledger_open(&scene->host, amounts->folder, "host.log") < 0 ||
@@ -239,6 +293,9 @@ void scene_open(struct scene *scene, const struct amounts *amounts, uint64_t ids
 
 void scene_close(struct scene *scene)
 {
+    if (scene->cgroup[0] != '\0') {
+        (void)rmdir(scene->cgroup);
+    }
     ledger_close(&scene->host);
     ledger_close(&scene->client);
 }

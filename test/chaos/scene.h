@@ -21,7 +21,6 @@ struct amounts {
     uint64_t clients;
     uint64_t workers;
     uint64_t kills;
-    uint64_t segvs;
     uint64_t hangs;
     uint64_t guards; /* kills of the guard */
     uint64_t recycles;
@@ -43,6 +42,7 @@ struct scene {
     uint64_t ids_max;
     char evil[512];
     char ids_text[24];
+    char cgroup[512]; /* where memory is short, "" when the machine has none to give */
 };
 
 /* The pool every phase begins with: patient, and not to be discouraged by deaths. */
@@ -72,6 +72,9 @@ sp_pool_stats scene_stats(const struct scene *scene);
 /* "KIND CODE" may happen in this run, or an event of this name. */
 void scene_expect_answer(const struct scene *scene, const char *kind, int code);
 void scene_expect_event(const struct scene *scene, int kind);
+
+/* How many processes the kernel ended in scene->cgroup because memory ran out. */
+unsigned long scene_oom_kills(const struct scene *scene);
 
 /* Bytes of the library in use. */
 int64_t scene_bytes(void);

@@ -192,7 +192,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The ledgers of a storm of two hundred calls."""
     folder = tmp_path_factory.mktemp("run")
     subprocess.run([BUILD / "test/chaos/chaos", "storm", "--calls", "200", "--streams", "20",
-                    "--kills", "4", "--segvs", "2", "--hangs", "0", "--workers", "4",
+                    "--kills", "4", "--evils", "2", "--hangs", "0", "--workers", "4",
                     "--folder", folder], check=True, timeout=120)
     return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.log")}
 

@@ -64,7 +64,7 @@ def test_a_kernel_without_it_carries_a_storm(missing: str, tmp_path: Path) -> No
     command = ["strace", "-f", "--seccomp-bpf", "-o", trace, "-e", f"trace={missing}",
                "-e", f"inject={missing}:error=ENOSYS",
                CHAOS / "chaos", "storm", "--folder", tmp_path, "--calls", "500",
-               "--streams", "20", "--kills", "0", "--hangs", "0", "--segvs", "10",
+               "--streams", "20", "--kills", "0", "--hangs", "0", "--evils", "10",
                "--guards", "1", "--workers", "4", "--health_ms", "5000"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
