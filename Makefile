@@ -7,7 +7,7 @@ CHAOS_SCALE ?= 1
 EXPLORE_STATES ?= 10000000
 SEEDS ?= 10000
 
-.PHONY: build demo test check chaos explore seeds bench orphans fmt lint asan tsan fuzz docs install valgrind clean
+.PHONY: build demo test check chaos explore seeds models mutants bench orphans fmt lint asan tsan fuzz docs install valgrind clean
 
 build: # compile everything into build/
 	@tools/setup build && tools/build $(BUILD)
@@ -29,6 +29,12 @@ explore: build # every order of events of small pools, as deep as EXPLORE_STATES
 
 seeds: build # SEEDS lives of pools with faults, on a clock of their own, each twice
 	@$(BUILD)/test/sim/seeds -n $(SEEDS)
+
+models: # the protocols between host, guard and worker: every state, with Spin
+	@tools/setup check && tools/models
+
+mutants: # seeded bugs, each of which the tests must catch
+	@tools/setup check && tools/mutants
 
 bench: build # calls/s and latency, beside comparators measured in the same run
 	@tools/setup test && tools/bench $(BUILD)

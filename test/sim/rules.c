@@ -488,6 +488,8 @@ static void check_settled(struct rules *rules, const struct core_event *event)
     const struct book_call *call = &rules->calls[event->call];
     RULE(call->state != BOOK_NEW && call->state != BOOK_OFF, "no call is forgotten",
          "call %u after event %d", event->call, event->kind);
+    RULE(event->kind != CORE_CANCEL || call->state == BOOK_NO_CALL,
+         "who is cancelled has ended", "call %u goes on", event->call);
     RULE(!call->due || call->state == BOOK_NO_CALL, "a moment that comes is used",
          "call %u waits on without one", event->call);
 }
