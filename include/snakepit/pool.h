@@ -118,6 +118,18 @@ typedef struct sp_pool_options {
         poison_deaths; /* a call that ended as many workers is given up, default 2 */
     uint64_t poison_block_ms; /* and others with the same tool and arguments are refused
                                  for as long, default 0: they are not */
+
+    /* What one worker, with all it starts, may use. Memory and processes are bounded by
+     * control groups where the program may make them; where not, SP_EVENT_WARNING says
+     * what stands in for them. */
+    uint64_t limit_memory_bytes; /* more, and the kernel kills it; 0 or SP_UNLIMITED:
+                                    no limit */
+    uint64_t limit_core_bytes;   /* of a core file, default 0: none; SP_UNLIMITED: as
+                                    the program's */
+    uint32_t limit_processes;    /* threads count too; 0: no limit */
+    uint32_t limit_files;        /* descriptors; 0: as the program's */
+    uint32_t nice;               /* 0..19, added to the program's */
+    uint32_t umask;              /* 1..0777; SP_NONE: 000; 0: the program's */
 } sp_pool_options;
 
 /* In place of a number whose 0 means the default: really none. */

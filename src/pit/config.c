@@ -121,7 +121,7 @@ static void store(const struct param *param, const struct value *value, void *op
         return;
     }
     int is_given = value->shown != NULL; /* not left to the library */
-    if (param->kind == KIND_COUNT || param->kind == KIND_SHARE) {
+    if (param->kind <= KIND_MASK) {
         *(uint32_t *)member =
             is_given && value->number == 0 ? SP_NONE : (uint32_t)value->number;
     } else if (param->kind <= KIND_SIZE) {

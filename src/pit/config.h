@@ -43,6 +43,7 @@ enum config_scope { SCOPE_TOP, SCOPE_POOL };
 enum config_kind {
     KIND_COUNT,     /* 0, where it is in range, becomes SP_NONE in the options */
     KIND_SHARE,     /* 0.1; held in thousandths, 0 becomes SP_NONE */
+    KIND_MASK,      /* octal: 077; 0 becomes SP_NONE */
     KIND_COUNT_ANY, /* "never" and "infinite" too, as in those below */
     KIND_DURATION,
     KIND_DURATION_ANY,

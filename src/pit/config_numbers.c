@@ -11,6 +11,7 @@
 #include "pit/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct unit {
@@ -81,6 +82,16 @@ static enum number read_count(const char *text, uint64_t *ret_value)
         return NUMBER_MALFORMED;
     }
     *ret_value = thousandths / 1000;
+    return NUMBER_OK;
+}
+
+static enum number read_mask(const char *text, uint64_t *ret_value)
+{
+    size_t length = strlen(text);
+    if (length == 0 || length > 4 || strspn(text, "01234567") != length) {
+        return NUMBER_MALFORMED;
+    }
+    *ret_value = strtoull(text, NULL, 8);
     return NUMBER_OK;
 }
 
@@ -165,6 +176,8 @@ void sp__config_number_show(const struct param *param, uint64_t value, char *ret
         (void)snprintf(ret_text, max, "never");
     } else if (param->kind == KIND_COUNT || param->kind == KIND_COUNT_ANY) {
         (void)snprintf(ret_text, max, "%llu", (unsigned long long)value);
+    } else if (param->kind == KIND_MASK) {
+        (void)snprintf(ret_text, max, "%03llo", (unsigned long long)value);
     } else if (param->kind == KIND_SHARE) {
         show_share(value, ret_text, max);
     } else {
@@ -191,6 +204,7 @@ const char *sp__config_number_name(enum config_kind kind)
 {
     return kind == KIND_COUNT || kind == KIND_COUNT_ANY ? "a whole number"
            : kind == KIND_SHARE                         ? "a share such as 0.1"
+           : kind == KIND_MASK                          ? "an octal mask such as 077"
            : is_size(kind)                              ? "a size such as 64MiB"
                                                         : "a duration such as 30s";
 }
@@ -208,6 +222,9 @@ static enum number read_kind(const struct param *param, const struct node *node,
     }
     if (param->kind == KIND_COUNT || param->kind == KIND_COUNT_ANY) {
         return node->is_plain ? read_count(text, ret_value) : NUMBER_MALFORMED;
+    }
+    if (param->kind == KIND_MASK) {
+        return read_mask(text, ret_value);
     }
     if (param->kind == KIND_SHARE) {
         enum number result = read_decimal(text, ret_value, &rest);
@@ -236,9 +253,10 @@ int sp__config_number_read(const struct param *param, const struct node *node,
                                    "expected a whole number, not text in quotes");
     }
     if (result == NUMBER_MALFORMED) {
-        const char *units = is_count || param->kind == KIND_SHARE ? ""
-                            : is_size(param->kind) ? " (units: B, KiB, MiB, GiB)"
-                                                   : " (units: ms, s, m, h)";
+        const char *units =
+            is_count || param->kind == KIND_SHARE || param->kind == KIND_MASK ? ""
+            : is_size(param->kind) ? " (units: B, KiB, MiB, GiB)"
+                                   : " (units: ms, s, m, h)";
         return sp__config_complain(place, node, err, "expected %s, not \"%.60s\"%s",
                                    sp__config_number_name(param->kind), text, units);
     }

@@ -101,6 +101,8 @@ static const char *kind_name(enum config_kind kind)
     case KIND_COUNT:
     case KIND_COUNT_ANY:
         return "count";
+    case KIND_MASK:
+        return "mask";
     case KIND_SHARE:
         return "share";
     case KIND_DURATION:

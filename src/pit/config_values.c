@@ -449,6 +449,7 @@ static const char *wanted(enum config_kind kind)
     switch (kind) {
     case KIND_COUNT:
     case KIND_SHARE:
+    case KIND_MASK:
     case KIND_COUNT_ANY:
     case KIND_DURATION:
     case KIND_DURATION_ANY:
@@ -492,6 +493,7 @@ static enum node_kind kind_of_node(enum config_kind kind)
         return NODE_MAP;
     case KIND_COUNT:
     case KIND_SHARE:
+    case KIND_MASK:
     case KIND_COUNT_ANY:
     case KIND_DURATION:
     case KIND_DURATION_ANY:

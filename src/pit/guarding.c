@@ -39,9 +39,27 @@ static void guard_exited(void *user, uint64_t id, const struct guard_exit *exit)
 
 static void guard_lost(void *user, const sp_error *err);
 
+/* Once each, however many workers it concerns. */
+static void guard_weak(void *user, uint32_t weak)
+{
+    if ((weak & GUARD_WEAK_MEMORY) != 0) {
+        sp__pit_warn(user, "limits.memory: no control group can be made here, so that "
+                           "it bounds each process's data and not a worker with its "
+                           "children (RLIMIT_DATA)");
+    }
+    if ((weak & GUARD_WEAK_NOTHING) != 0) {
+        sp__pit_warn(user, "limits.processes: no control group can be made here, and "
+                           "nothing else bounds root: workers have no such limit");
+    } else if ((weak & GUARD_WEAK_PROCESSES) != 0) {
+        sp__pit_warn(user, "limits.processes: no control group can be made here, so "
+                           "that it counts all processes of this user (RLIMIT_NPROC)");
+    }
+}
+
 static const struct guard_events guard_events = {
     .on_spawned = guard_spawned,
     .on_exited = guard_exited,
+    .on_weak = guard_weak,
     .on_lost = guard_lost,
 };
 

@@ -254,6 +254,25 @@
     X(RESPONSE_MAX, POOL, "response_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",   \
       "SNAKEPIT_RESPONSE_MAX", pool, response_max_bytes,                               \
       "Largest result or chunk of a stream.")                                          \
+    X(LIMITS_MEMORY, POOL, "limits.memory", SIZE_ANY, 1u * MIB, 1024ull * 1024u * MIB, \
+      "", "never", "SNAKEPIT_LIMITS_MEMORY", pool, limit_memory_bytes,                 \
+      "Memory of a worker with all it starts; the kernel kills one that takes more. "  \
+      "Bounded by a control group where one can be made.")                             \
+    X(LIMITS_PROCESSES, POOL, "limits.processes", COUNT, 1, 4194304, "", "",           \
+      "SNAKEPIT_LIMITS_PROCESSES", pool, limit_processes,                              \
+      "Processes and threads of a worker with all it starts. Bounded by a control "    \
+      "group where one can be made. Without it there is no limit.")                    \
+    X(LIMITS_FILES, POOL, "limits.files", COUNT, 16, 1048576, "", "",                  \
+      "SNAKEPIT_LIMITS_FILES", pool, limit_files,                                      \
+      "Open descriptors of a worker. Without it as many as the program may have.")     \
+    X(LIMITS_CORE, POOL, "limits.core", SIZE_ANY, 0, 1024ull * 1024u * MIB, "", "0B",  \
+      "SNAKEPIT_LIMITS_CORE", pool, limit_core_bytes,                                  \
+      "Size of a core file. never leaves it as the program has it.")                   \
+    X(NICE, POOL, "nice", COUNT, 0, 19, "", "0", "SNAKEPIT_NICE", pool, nice,          \
+      "How much nicer than the program workers are to others: 19 is nicest.")          \
+    X(UMASK, POOL, "umask", MASK, 0, 0777, "", "", "SNAKEPIT_UMASK", pool, umask,      \
+      "The umask of workers, in octal: 077 keeps their files from others. Without it " \
+      "that of the program.")                                                          \
     X(ENV_PASS, POOL, "env.pass", VARIABLE_NAMES, 1, 255, "", "", "", pool, env_pass,  \
       "Environment variables that workers inherit. Without it all of them; an empty "  \
       "list gives a clean environment.")                                               \

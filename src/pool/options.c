@@ -71,6 +71,12 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"retry_budget", options->retry_budget, 1, 1000000, 0},
         {"poison_deaths", options->poison_deaths, 1, 100, 0},
         {"poison_block_ms", options->poison_block_ms, 0, DAY_MS, 0},
+        {"limit_memory_bytes", options->limit_memory_bytes, 1u << 20, 1024 * GIB, 1},
+        {"limit_core_bytes", options->limit_core_bytes, 0, 1024 * GIB, 1},
+        {"limit_processes", options->limit_processes, 0, 4194304, 0},
+        {"limit_files", options->limit_files, 0, 1u << 20, 0},
+        {"nice", options->nice, 0, 19, 0},
+        {"umask", options->umask == SP_NONE ? 0 : options->umask, 0, 0777, 0},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const struct rule *rule = &rules[i];
@@ -184,6 +190,8 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
                                     : at_once > 250000 ? 1000000
                                                        : 4 * (uint32_t)at_once);
     fill_u32(&options.poison_deaths, 2);
+    fill_u64(&options.limit_memory_bytes, SP_UNLIMITED);
+    fill_u32_or_none(&options.nice, 0);
 
     size_t name_bytes = strlen(options.name);
     if (name_bytes == 0 || name_bytes > NAME_MAX_BYTES) {

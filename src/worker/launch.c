@@ -251,6 +251,7 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
         .argv = argv,
         .env = own.env,
         .working_dir = worker->spec->working_dir,
+        .limits = worker->spec->limits,
         .fds = fds,
         .fds_count = worker->spec->transport == SP_TRANSPORT_INHERITED ? WORKER_FDS_MAX
                                                                        : WORKER_STDIO,

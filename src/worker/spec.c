@@ -290,11 +290,26 @@ static int transport_of(const sp_pool_options *options)
                : SP_TRANSPORT_INHERITED;
 }
 
+static struct guard_limits limits_of(const sp_pool_options *options)
+{
+    uint64_t memory_bytes = options->limit_memory_bytes;
+    return (struct guard_limits){
+        .memory_bytes = memory_bytes == SP_UNLIMITED ? 0 : memory_bytes,
+        .core_bytes = options->limit_core_bytes,
+        .processes = options->limit_processes,
+        .files = options->limit_files,
+        .has_umask = options->umask != 0,
+        .umask = options->umask == SP_NONE ? 0 : options->umask,
+        .nice = (int32_t)options->nice,
+    };
+}
+
 int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
                   const char *bridge_path, sp_error *err)
 {
     *spec = (struct worker_spec){
         .transport = transport_of(options),
+        .limits = limits_of(options),
         .init_timeout_ms = options->init_timeout_ms,
         .shutdown_grace_ms = options->shutdown_grace_ms,
         .health_interval_ms = options->health_interval_ms,

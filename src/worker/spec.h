@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "guard/guard.h"
 #include "snakepit/pool.h"
 
 struct worker_spec {
@@ -15,6 +16,7 @@ struct worker_spec {
     char *describe;    /* "python /usr/bin/python3, adapter showcase" */
     int transport;     /* SP_TRANSPORT_ */
     int accepts_any;   /* the tool list of the worker is not the whole truth */
+    struct guard_limits limits;
     uint64_t init_timeout_ms;
     uint64_t shutdown_grace_ms;
     uint64_t health_interval_ms;

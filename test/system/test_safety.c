@@ -5,7 +5,9 @@
  * is test/orphans's to show.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "pits.h"
@@ -86,12 +88,55 @@ static void a_pit_works_in_a_namespace(void **state)
     assert_false(processes_exists(pid));
 }
 
+static void a_worker_over_its_memory_dies_of_it(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    (void)state;
+    pool.limit_memory_bytes = 96ull << 20;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    (void)event_await(pit, SP_EVENT_WORKER_READY, 1); /* and any warning before it */
+    const sp_error *err = call_fails(
+        pit, "grow", "[1000]", NULL,
+        event_count(SP_EVENT_WARNING) == 0 ? SP_ERR_WORKER_DIED : SP_ERR_REMOTE);
+    if (err->code == SP_ERR_WORKER_DIED) {
+        assert_has(err->message, "out of memory");
+    } else { /* RLIMIT_DATA refuses it */
+        assert_has(err->message, "MemoryError");
+    }
+    call_gives(pit, "add", "[1, 2]", "3");
+}
+
+/* As the file has them, in a worker that shows what it has. */
+static void limits_of_a_file_reach_the_worker(void **state)
+{
+    char yaml[700];
+    sp_pit *pit = NULL;
+    sp_error err = {0};
+    (void)state;
+    (void)snprintf(yaml, sizeof yaml,
+                   "pools:\n- {adapter: %s, size: 1, umask: 027, nice: 2,\n"
+                   "   limits: {files: 300, core: 4KiB, processes: 50}}\n",
+                   path_of_python("probe.py"));
+    assert_int_equal(sp_pit_open_string(yaml, &pit, &err), 0);
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, 0, &err), 0);
+    struct rlimit core;
+    char wanted[64];
+    assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+    (void)snprintf(wanted, sizeof wanted, "[23,%d,300,%llu]",
+                   getpriority(PRIO_PROCESS, 0) + 2,
+                   core.rlim_max < 4096 ? (unsigned long long)core.rlim_max : 4096ull);
+    call_gives(pit, "bounds", "", wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_reached_level_is_told),
         TEST(a_level_below_the_requirement_keeps_the_pit_closed),
         TEST(a_pit_works_in_a_namespace),
+        TEST(a_worker_over_its_memory_dies_of_it),
+        TEST(limits_of_a_file_reach_the_worker),
     };
     return RUN_SYSTEM_TESTS("safety", tests);
 }

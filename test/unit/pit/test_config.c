@@ -136,6 +136,13 @@ static const struct bad bad[] = {
      "3:14: pools[0].command: the command is empty"},
     {"pools:\n  - runtime: exec\n    command: [~, a]\n",
      "3:15: pools[0].command[0]: has no value; expected text"},
+    {"pools:\n  - umask: 09\n",
+     "2:12: pools[0].umask: expected an octal mask such as 077, not \"09\""},
+    {"pools:\n  - umask: 1000\n",
+     "2:12: pools[0].umask: 1000 is out of range 000..777"},
+    {"guard: {level: magic}\n",
+     "1:16: guard.level: expected auto, lifeline, subreaper or namespace, not "
+     "\"magic\""},
     {"pools:\n  - size: 0\n", "2:11: pools[0].size: 0 is out of range 1..1000"},
     {"pools:\n  - size: 1001\n", "2:11: pools[0].size: 1001 is out of range 1..1000"},
     {"pools:\n  - size: -1\n", "2:11: pools[0].size: -1 is out of range 1..1000"},

@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import mmap
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -64,6 +65,14 @@ class Probe(BaseAdapter):
     @tool
     def variable(self, name):
         return os.environ.get(name)
+
+    @tool
+    def bounds(self):
+        """The umask, the niceness, descriptors and the size of a core file."""
+        mask = os.umask(0)
+        os.umask(mask)
+        return [mask, os.nice(0), resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+                resource.getrlimit(resource.RLIMIT_CORE)[0]]
 
     @tool
     def folder(self):
