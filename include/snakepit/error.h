@@ -75,7 +75,25 @@ extern "C" {
     X(POISON, -29, WORKER, 0, 9, "the call ended every worker that ran it",            \
       "look at the tool: the same arguments will end the next worker too")             \
     X(IN_USE, -30, SYSTEM, 1, 9, "the instance is in use",                             \
-      "stop the host named, or choose another instance; `snakepit cleanup` looks")
+      "stop the host named, or choose another instance; `snakepit cleanup` looks")     \
+    X(EXISTS, -31, STATE, 0, 6, "there is one by this name already",                   \
+      "take another name, or use the one there is")                                    \
+    X(QUOTA, -32, STATE, 1, 8, "a quota is used up",                                   \
+      "end what is no longer needed, or raise the limit named")                        \
+    X(BAD_VALUE, -33, STATE, 0, 3, "the value does not fit",                           \
+      "the message says the value and the limit")                                      \
+    X(CONFLICT, -34, STATE, 1, 10, "somebody else changed it first",                   \
+      "read it again and repeat the change on what is there now")                      \
+    X(LOCKED, -35, STATE, 1, 9, "somebody else holds the lock",                        \
+      "wait for its owner, who is named, or take it by force")                         \
+    X(CYCLE, -36, STATE, 0, 9, "it would depend on itself",                            \
+      "leave out one of the dependencies named")                                       \
+    X(TOO_SLOW, -37, STATE, 1, 8, "the watcher was too slow",                          \
+      "watch again, beginning with the values as they are")                            \
+    X(STORE, -38, STORE, 0, 15, "the stored state cannot be used",                     \
+      "the message names the file and what is wrong with it")                          \
+    X(STORE_FULL, -39, STORE, 1, 8, "no room to store the change",                     \
+      "make room on the disk: the change was not made")
 
 enum {
     SP_OK = 0,
@@ -92,7 +110,9 @@ enum {
     SP_CATEGORY_TIME,
     SP_CATEGORY_WORKER,
     SP_CATEGORY_REMOTE,
-    SP_CATEGORY_WIRE
+    SP_CATEGORY_WIRE,
+    SP_CATEGORY_STATE, /* sessions, variables, programs */
+    SP_CATEGORY_STORE  /* their file */
 };
 
 /* Whether user code in the worker ran for a call that failed. */

@@ -23,6 +23,11 @@ uint64_t sp__now_ms(void)
     return read_ns(CLOCK_MONOTONIC) / 1000000u;
 }
 
+uint64_t sp__boot_ms(void)
+{
+    return read_ns(CLOCK_BOOTTIME) / 1000000u;
+}
+
 uint64_t sp__unix_ns(void)
 {
     return read_ns(CLOCK_REALTIME);

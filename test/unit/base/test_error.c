@@ -19,10 +19,10 @@ static void every_code_has_its_row(void **state)
         assert_int_equal(sp_error_by_name(sp_error_name(code)), code);
         assert_string_not_equal(sp_strerror(code), "unknown error");
         assert_string_not_equal(sp_error_hint(code), "");
-        assert_in_range(sp_error_category(code), SP_CATEGORY_SYSTEM, SP_CATEGORY_WIRE);
+        assert_in_range(sp_error_category(code), SP_CATEGORY_SYSTEM, SP_CATEGORY_STORE);
         assert_in_range(sp_error_grpc_status(code), 1, 16);
     }
-    assert_int_equal(n, 30);
+    assert_int_equal(n, 39);
 }
 
 static void unknown_codes_and_names_are_told_apart(void **state)
