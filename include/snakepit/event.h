@@ -35,8 +35,10 @@ enum {
     SP_EVENT_BREAKER_CLOSED,  /* it does */
     SP_EVENT_CALL_RETRIED,    /* an idempotent call is run again after duration_ms */
     SP_EVENT_CALL_POISONED,   /* a call ended too many workers; it is given up */
-    SP_EVENT_GUARD_READY /* message is the orphan-safety reached, as sp_pit_safety()
+    SP_EVENT_GUARD_READY, /* message is the orphan-safety reached, as sp_pit_safety()
                                  gives it */
+    SP_EVENT_SESSION_EXPIRED, /* a session's time to live is over; it is gone */
+    SP_EVENT_SESSIONS_HIGH    /* nearly as many sessions as may be */
 };
 
 typedef struct sp_event {
@@ -49,6 +51,7 @@ typedef struct sp_event {
     int exit_status; /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
     int signal;      /* the signal that ended it, or 0 */
     uint64_t duration_ms;
+    const char *session;   /* SESSION_EXPIRED: its id; else "" */
     const char *message;   /* one line; borrowed until the callback returns */
     const sp_death *death; /* WORKER_DIED, WORKER_STOPPED: the certificate, borrowed;
                               NULL for other events, or without memory for one */

@@ -18,6 +18,7 @@
 #include "pit.h"
 #include "pool.h"
 #include "serve.h"
+#include "session.h"
 #include "stream.h"
 
 #endif

@@ -41,6 +41,10 @@ SP_API const char *sp_event_name(int kind)
         return "breaker.closed";
     case SP_EVENT_CALL_RETRIED:
         return "call.retried";
+    case SP_EVENT_SESSION_EXPIRED:
+        return "session.expired";
+    case SP_EVENT_SESSIONS_HIGH:
+        return "sessions.high";
     case SP_EVENT_CALL_POISONED:
         return "call.poisoned";
     case SP_EVENT_GUARD_READY:

@@ -26,7 +26,7 @@ struct event_node {
     struct link on_events;
     sp_event event;
     struct death *certificate; /* or NULL */
-    char text[];               /* pool and message */
+    char text[];               /* pool, message, session */
 };
 
 static void free_event(struct event_node *node)
@@ -110,7 +110,10 @@ void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
 {
     size_t pool_bytes = strlen(event->pool) + 1;
     size_t message_bytes = strlen(event->message) + 1;
-    struct event_node *node = sp__malloc(sizeof *node + pool_bytes + message_bytes);
+    const char *session = event->session == NULL ? "" : event->session;
+    size_t session_bytes = strlen(session) + 1;
+    struct event_node *node =
+        sp__malloc(sizeof *node + pool_bytes + message_bytes + session_bytes);
     if (node == NULL) {
         return; /* an event is not worth failing for */
     }
@@ -118,8 +121,10 @@ void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
     node->event = *event;
     memcpy(node->text, event->pool, pool_bytes);
     memcpy(node->text + pool_bytes, event->message, message_bytes);
+    memcpy(node->text + pool_bytes + message_bytes, session, session_bytes);
     node->event.pool = node->text;
     node->event.message = node->text + pool_bytes;
+    node->event.session = node->text + pool_bytes + message_bytes;
     node->certificate = sp__death_hold(certificate);
     node->event.death = certificate != NULL ? sp__death_facts(certificate) : NULL;
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions: names under which a program keeps things between calls, for as long as the
+ * session is used.
+ *
+ * A set of sessions is a handle of its own: a pit has one, and a program that needs no
+ * workers opens one by itself. Each session has a time to live that starts again
+ * whenever it is used; when it is over, the session is gone, also before the cleanup
+ * has come to it. Inside are metadata, variables (variable.h) and programs (program.h).
+ *
+ * Ids are any UTF-8 text of 1 to 255 bytes. A change happens wholly or not at all, and
+ * whoever reads meanwhile sees what was before.
+ *
+ * Threads: every function may be called from any thread, from callbacks too. Nothing
+ * here waits for the pit's loop.
+ */
+#ifndef SNAKEPIT_SESSION_H
+#define SNAKEPIT_SESSION_H
+
+#include "base.h"
+#include "error.h"
+#include "event.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_sessions sp_sessions;
+
+#define SP_NAME_MAX 255 /* bytes of an id or a name */
+
+typedef struct sp_sessions_options {
+    size_t size;
+    uint64_t ttl_ms;         /* of sessions that name none, default 3 600 000 */
+    uint64_t sessions_max;   /* one more is refused, default 10 000 */
+    uint32_t warn_permille;  /* of sessions_max: SP_EVENT_SESSIONS_HIGH, default 800 */
+    uint64_t metadata_bytes; /* of one session at most, default 65 536 */
+    sp_event_cb on_event;    /* or NULL; called by whichever thread finds the event */
+    void *event_data;
+} sp_sessions_options;
+
+typedef struct sp_session_options {
+    size_t size;
+    uint64_t ttl_ms;      /* default: that of the set; SP_UNLIMITED: never ends */
+    const char *metadata; /* a JSON object, default {} */
+    int or_get;           /* 1: use the session there is, as it is */
+} sp_session_options;
+
+typedef struct sp_session_info {
+    const char *id;
+    const char *metadata;  /* a JSON object */
+    uint64_t ttl_ms;       /* or SP_UNLIMITED */
+    uint64_t remaining_ms; /* until it ends unless it is used, or SP_UNLIMITED */
+    uint64_t created_unix_ms;
+    uint64_t used_unix_ms; /* before the call that asks */
+    uint64_t bytes;        /* memory of all that is inside */
+    void *memory;          /* of the texts: owned, see sp_session_info_clear() */
+} sp_session_info;
+
+typedef struct sp_sessions_stats {
+    uint64_t sessions; /* now */
+    uint64_t sessions_max;
+    uint64_t sessions_created;
+    uint64_t sessions_deleted;
+    uint64_t sessions_expired;
+    uint64_t cleanup_runs;
+    uint64_t memory_bytes; /* of all sessions now */
+} sp_sessions_stats;
+
+/*
+ * Open an empty set of sessions.
+ *
+ * options  NULL for defaults
+ * Errors: SP_ERR_INVAL, SP_ERR_NOMEM. Since: 0.1
+ */
+SP_API int sp_sessions_open(const sp_sessions_options *options,
+                            sp_sessions **ret_sessions, sp_error *err);
+
+/* Close the set and everything in it. Not while another thread uses it. NULL is fine.
+ * Since: 0.1 */
+SP_API void sp_sessions_close(sp_sessions *sessions);
+
+/*
+ * Create a session.
+ *
+ * options   NULL for defaults
+ *
+ * Returns 1 when it was created, 0 when or_get found one. Errors: SP_ERR_INVAL (id,
+ * metadata; the message says which), SP_ERR_BAD_JSON, SP_ERR_TOO_BIG, SP_ERR_EXISTS,
+ * SP_ERR_QUOTA, SP_ERR_NOMEM. Since: 0.1
+ */
+SP_API int sp_session_create(sp_sessions *sessions, const char *id,
+                             const sp_session_options *options, sp_error *err);
+
+/*
+ * Use a session: its time to live starts again.
+ *
+ * ret_info  may be NULL; release with sp_session_info_clear()
+ * Errors: SP_ERR_INVAL, SP_ERR_NOT_FOUND, SP_ERR_NOMEM. Since: 0.1
+ */
+SP_API int sp_session_get(sp_sessions *sessions, const char *id,
+                          sp_session_info *ret_info, sp_error *err);
+
+/* 1 when there is such a session, else 0. Does not count as use. Since: 0.1 */
+SP_API int sp_session_exists(sp_sessions *sessions, const char *id);
+
+/* Release the texts. A zeroed struct and NULL are fine. Since: 0.1 */
+SP_API void sp_session_info_clear(sp_session_info *info);
+
+/* What an update may change. */
+typedef struct sp_session_edit {
+    uint64_t ttl_ms;      /* as it is, or another */
+    const char *metadata; /* as it is, or another JSON object: the callback's, it must
+                             stay until sp_session_update() returns */
+} sp_session_edit;
+
+/* Returns 0, or a negative code: then nothing is changed and the code is handed on, with
+ * what it wrote to err. */
+typedef int (*sp_session_edit_fn)(const sp_session_info *info, sp_session_edit *edit,
+                                  void *user_data, sp_error *err);
+
+/*
+ * Change a session atomically: `fn` sees it as it is, says how it shall be, and nobody
+ * else changes it meanwhile. Others read what was before. `fn` runs once, on this
+ * thread, before this returns; it may use the set, but not change this session.
+ *
+ * Errors: what fn returned; SP_ERR_INVAL (also: fn changes the session it is asked
+ * about), SP_ERR_BAD_JSON, SP_ERR_TOO_BIG, SP_ERR_NOT_FOUND, SP_ERR_NOMEM. Since: 0.1
+ */
+SP_API int sp_session_update(sp_sessions *sessions, const char *id,
+                             sp_session_edit_fn fn, void *user_data, sp_error *err);
+
+/* Delete a session with all that is in it. Errors: SP_ERR_INVAL, SP_ERR_NOT_FOUND.
+ * Since: 0.1 */
+SP_API int sp_session_delete(sp_sessions *sessions, const char *id, sp_error *err);
+
+typedef void (*sp_session_cb)(const sp_session_info *info, void *user_data);
+
+/*
+ * List the sessions in the order of their ids, through a callback that runs before this
+ * returns, on this thread. Does not count as use.
+ *
+ * Returns how many there are. Errors: SP_ERR_INVAL, SP_ERR_NOMEM. Since: 0.1
+ */
+SP_API int sp_sessions_list(sp_sessions *sessions, sp_session_cb cb, void *user_data,
+                            sp_error *err);
+
+/*
+ * Remove every session whose time is over, and tell of each as SP_EVENT_SESSION_EXPIRED.
+ * Others can go on meanwhile: no lock is held for longer than a few sessions take.
+ *
+ * A pit does this by itself, a little at a time. Returns how many were removed.
+ * Since: 0.1
+ */
+SP_API int sp_sessions_cleanup(sp_sessions *sessions, sp_error *err);
+
+/* Copy the statistics. Errors: SP_ERR_INVAL. Since: 0.1 */
+SP_API int sp_sessions_stats_get(sp_sessions *sessions, sp_sessions_stats *ret_stats,
+                                 sp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

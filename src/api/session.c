@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public face of sessions: check the arguments, fill in what an older caller's
+ * structs lack, and go on in session/. Everything happens on the caller's thread.
+ */
+#include "snakepit/session.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "session/sessions.h"
+
+/* Copy what the caller's struct has of ours. */
+static int take_options(const char *what, const void *options, size_t size, void *full,
+                        size_t full_size, sp_error *err)
+{
+    if (size < sizeof size || size > 4096) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "%s.size is %zu; set it to sizeof the struct", what, size);
+    }
+    memcpy(full, options, size < full_size ? size : full_size);
+    return SP_OK;
+}
+
+static int need_set(const sp_sessions *sessions, sp_error *err)
+{
+    return sessions != NULL
+               ? SP_OK
+               : sp__fail(err, SP_ERR_INVAL, "a set of sessions is needed");
+}
+
+SP_API int sp_sessions_open(const sp_sessions_options *options,
+                            sp_sessions **ret_sessions, sp_error *err)
+{
+    sp_sessions_options full = {0};
+    int rc = SP_OK;
+    if (ret_sessions == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a place for the sessions is needed");
+    }
+    if (options != NULL) {
+        rc = take_options("sp_sessions_options", options, options->size, &full,
+                          sizeof full, err);
+    }
+    return rc < 0 ? rc : sp__sessions_new(&full, ret_sessions, err);
+}
+
+SP_API void sp_sessions_close(sp_sessions *sessions)
+{
+    sp__sessions_free(sessions);
+}
+
+SP_API int sp_session_create(sp_sessions *sessions, const char *id,
+                             const sp_session_options *options, sp_error *err)
+{
+    sp_session_options full = {0};
+    int rc = need_set(sessions, err);
+    if (rc == SP_OK && options != NULL) {
+        rc = take_options("sp_session_options", options, options->size, &full,
+                          sizeof full, err);
+    }
+    return rc < 0 ? rc : sp__session_create(sessions, id, &full, err);
+}
+
+SP_API int sp_session_get(sp_sessions *sessions, const char *id,
+                          sp_session_info *ret_info, sp_error *err)
+{
+    int rc = need_set(sessions, err);
+    return rc < 0 ? rc : sp__session_get(sessions, id, ret_info, err);
+}
+
+SP_API int sp_session_exists(sp_sessions *sessions, const char *id)
+{
+    return sessions != NULL && sp__session_exists(sessions, id);
+}
+
+SP_API void sp_session_info_clear(sp_session_info *info)
+{
+    if (info != NULL) {
+        sp__free(info->memory);
+        *info = (sp_session_info){0};
+    }
+}
+
+SP_API int sp_session_update(sp_sessions *sessions, const char *id,
+                             sp_session_edit_fn fn, void *user_data, sp_error *err)
+{
+    int rc = need_set(sessions, err);
+    if (rc == SP_OK && fn == NULL) {
+        rc = sp__fail(err, SP_ERR_INVAL, "a function that makes the change is needed");
+    }
+    return rc < 0 ? rc : sp__session_update(sessions, id, fn, user_data, err);
+}
+
+SP_API int sp_session_delete(sp_sessions *sessions, const char *id, sp_error *err)
+{
+    int rc = need_set(sessions, err);
+    return rc < 0 ? rc : sp__session_delete(sessions, id, err);
+}
+
+SP_API int sp_sessions_list(sp_sessions *sessions, sp_session_cb cb, void *user_data,
+                            sp_error *err)
+{
+    int rc = need_set(sessions, err);
+    return rc < 0 ? rc : sp__sessions_list(sessions, cb, user_data, err);
+}
+
+SP_API int sp_sessions_cleanup(sp_sessions *sessions, sp_error *err)
+{
+    size_t expired = 0;
+    int rc = need_set(sessions, err);
+    if (rc < 0) {
+        return rc;
+    }
+    (void)sp__sessions_cleanup(sessions, SP_UNLIMITED, &expired);
+    (void)atomic_fetch_add(&sessions->cleanup_runs, 1);
+    return (int)expired;
+}
+
+SP_API int sp_sessions_stats_get(sp_sessions *sessions, sp_sessions_stats *ret_stats,
+                                 sp_error *err)
+{
+    int rc = need_set(sessions, err);
+    if (rc == SP_OK && ret_stats == NULL) {
+        rc = sp__fail(err, SP_ERR_INVAL, "a place for the statistics is needed");
+    }
+    if (rc == SP_OK) {
+        sp__sessions_sum(sessions, ret_stats);
+    }
+    return rc;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The set of sessions: its shards, finding and locking a session, the gate for changes,
+ * and the life of a session from creation to being unlinked.
+ *
+ * A session lives in the shard its id hashes to. A thread that changes one holds the
+ * gate, a flag in the session; others who want to change it wait for the shard's
+ * condition. Nothing removes a session whose gate is taken, so whoever holds it may let
+ * go of the lock and finds the session again.
+ *
+ * No thread holds two locks, and no callback runs under one.
+ */
+#include "session/sessions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "session/checks.h"
+
+static struct shard *shard_of(struct sp_sessions *sessions, uint64_t hash)
+{
+    return &sessions->shards[(hash >> 32) % SHARDS]; /* the table uses the low half */
+}
+
+void sp__sessions_tell(struct sp_sessions *sessions, int kind, const char *session,
+                       const char *message)
+{
+    if (sessions->options.on_event != NULL) {
+        sp_event event = {.kind = kind,
+                          .time_unix_ms = sp__unix_ns() / 1000000u,
+                          .pool = "",
+                          .session = session,
+                          .exit_status = -1,
+                          .message = message};
+        sessions->options.on_event(&event, sessions->options.event_data);
+    }
+}
+
+/* ---- finding ---- */
+
+static void use(struct session *session, uint64_t now_ms)
+{
+    session->used_ms = now_ms;
+    session->expires_ms = session->ttl_ms >= SP_UNLIMITED - now_ms
+                              ? SP_UNLIMITED
+                              : now_ms + session->ttl_ms;
+}
+
+/* With the shard locked in any case. */
+static struct session *find_locked(struct sp_sessions *sessions, const char *id,
+                                   size_t size, struct shard **ret_shard)
+{
+    uint64_t hash = sp__names_hash(id, size);
+    struct shard *shard = shard_of(sessions, hash);
+    (void)pthread_mutex_lock(&shard->lock);
+    *ret_shard = shard;
+    struct name_node *node = sp__names_find_hashed(&shard->by_id, hash, id, size);
+    return node == NULL ? NULL : ITEM(node, struct session, node);
+}
+
+static int not_found(const char *id, sp_error *err)
+{
+    return sp__fail(err, SP_ERR_NOT_FOUND, "no session \"%s\"", id);
+}
+
+int sp__session_lock(struct sp_sessions *sessions, const char *id,
+                     struct session **ret_session, sp_error *err)
+{
+    size_t size;
+    struct shard *shard;
+    int rc = sp__check_name("session id", id, &size, err);
+    if (rc < 0) {
+        return rc;
+    }
+    uint64_t now_ms = sessions->now_ms();
+    struct session *session = find_locked(sessions, id, size, &shard);
+    if (session == NULL || sp__session_is_over(session, now_ms)) {
+        (void)pthread_mutex_unlock(&shard->lock);
+        return not_found(id, err);
+    }
+    use(session, now_ms);
+    *ret_session = session;
+    return SP_OK;
+}
+
+void sp__session_unlock(struct session *session)
+{
+    (void)pthread_mutex_unlock(&session->shard->lock);
+}
+
+int sp__session_exists(struct sp_sessions *sessions, const char *id)
+{
+    size_t size;
+    struct shard *shard;
+    if (sp__check_name("session id", id, &size, NULL) < 0) {
+        return 0;
+    }
+    uint64_t now_ms = sessions->now_ms();
+    const struct session *session = find_locked(sessions, id, size, &shard);
+    int exists = session != NULL && !sp__session_is_over(session, now_ms);
+    (void)pthread_mutex_unlock(&shard->lock);
+    return exists;
+}
+
+/* ---- the gate ---- */
+
+int sp__session_change(struct sp_sessions *sessions, const char *id,
+                       struct session **ret_session, sp_error *err)
+{
+    for (;;) {
+        struct session *session;
+        int rc = sp__session_lock(sessions, id, &session, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (!session->changing) {
+            session->changing = 1;
+            session->changer = pthread_self();
+            *ret_session = session;
+            return SP_OK;
+        }
+        struct shard *shard = session->shard;
+        if (pthread_equal(session->changer, pthread_self())) {
+            (void)pthread_mutex_unlock(&shard->lock);
+            return sp__fail(err, SP_ERR_INVAL,
+                            "session \"%s\" is being updated by this very thread", id);
+        }
+        /* It may be gone after the wait, so it is looked up again. */
+        (void)pthread_cond_wait(&shard->gate_opened, &shard->lock);
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+void sp__session_pause(struct session *session)
+{
+    (void)pthread_mutex_unlock(&session->shard->lock);
+}
+
+void sp__session_resume(struct session *session)
+{
+    (void)pthread_mutex_lock(&session->shard->lock);
+}
+
+void sp__session_changed(struct session *session)
+{
+    struct shard *shard = session->shard;
+    session->changing = 0;
+    (void)pthread_cond_broadcast(&shard->gate_opened);
+    (void)pthread_mutex_unlock(&shard->lock);
+}
+
+void sp__session_count(struct session *session, size_t more, size_t less)
+{
+    session->bytes = session->bytes + more - less;
+    session->shard->bytes = session->shard->bytes + more - less;
+}
+
+/* ---- life ---- */
+
+static uint64_t high_mark(const struct sp_sessions *sessions)
+{
+    const sp_sessions_options *options = &sessions->options;
+    return options->sessions_max / 1000 * options->warn_permille +
+           options->sessions_max % 1000 * options->warn_permille / 1000;
+}
+
+/* Once, until there are fewer again. */
+static void tell_when_high(struct sp_sessions *sessions, uint64_t count)
+{
+    if (count >= high_mark(sessions) && !atomic_exchange(&sessions->is_high, 1)) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "%llu sessions of at most %llu",
+                       (unsigned long long)count,
+                       (unsigned long long)sessions->options.sessions_max);
+        sp__sessions_tell(sessions, SP_EVENT_SESSIONS_HIGH, "", text);
+    }
+}
+
+static void discount(struct sp_sessions *sessions)
+{
+    uint64_t before = atomic_fetch_sub(&sessions->count, 1);
+    if (atomic_load_explicit(&sessions->is_high, memory_order_relaxed) &&
+        before <= high_mark(sessions)) {
+        atomic_store(&sessions->is_high, 0);
+    }
+}
+
+/* Count one more. When there are too many, those that are over may make room. */
+static int admit(struct sp_sessions *sessions, sp_error *err)
+{
+    uint64_t max = sessions->options.sessions_max;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        uint64_t before = atomic_fetch_add(&sessions->count, 1);
+        if (before < max) {
+            tell_when_high(sessions, before + 1);
+            return SP_OK;
+        }
+        atomic_fetch_sub(&sessions->count, 1);
+        size_t expired = 0;
+        if (attempt == 0) {
+            (void)sp__sessions_cleanup(sessions, SP_UNLIMITED, &expired);
+        }
+        if (expired == 0) {
+            break;
+        }
+    }
+    return sp__fail(err, SP_ERR_QUOTA, "there are %llu sessions, as many as may be",
+                    (unsigned long long)max);
+}
+
+void sp__session_unlink(struct sp_sessions *sessions, struct session *session)
+{
+    struct shard *shard = session->shard;
+    sp__names_remove(&shard->by_id, &session->node);
+    sp__heap_remove(&shard->by_expiry, &session->in_heap);
+    shard->bytes -= session->bytes;
+    discount(sessions);
+}
+
+int sp__session_free(struct session *session, size_t *budget)
+{
+    sp__free(session->metadata);
+    sp__free(session);
+    return 1;
+}
+
+static void free_whole(struct session *session)
+{
+    size_t budget = SIZE_MAX;
+    (void)sp__session_free(session, &budget);
+}
+
+static int build(struct sp_sessions *sessions, const char *id, size_t size,
+                 const sp_session_options *options, struct session **ret_session,
+                 sp_error *err)
+{
+    const char *metadata = options->metadata == NULL ? "{}" : options->metadata;
+    size_t metadata_size = strlen(metadata);
+    int rc = sp__check_object("metadata", metadata, metadata_size,
+                              sessions->options.metadata_bytes, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct session *session = sp__calloc(1, sizeof *session + size + 1);
+    if (session == NULL ||
+        (session->metadata = sp__strndup(metadata, metadata_size)) == NULL) {
+        sp__free(session);
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a session");
+    }
+    memcpy(session->id, id, size);
+    session->ttl_ms = options->ttl_ms == 0 ? sessions->options.ttl_ms : options->ttl_ms;
+    session->created_unix_ms = sp__unix_ns() / 1000000u;
+    session->bytes = sizeof *session + size + 1 + metadata_size + 1;
+    use(session, sessions->now_ms());
+    *ret_session = session;
+    return SP_OK;
+}
+
+/* Into the table, with the shard locked. */
+static int link_in(struct shard *shard, struct session *session, size_t size,
+                   sp_error *err)
+{
+    session->shard = shard;
+    int rc = sp__heap_reserve(&shard->by_expiry, shard->by_expiry.length + 1);
+    if (rc == SP_OK) {
+        rc = sp__names_put(&shard->by_id, &session->node, session->id, size);
+    }
+    if (rc < 0) {
+        return sp__fail(err, rc, "no memory for a session");
+    }
+    sp__heap_push(&shard->by_expiry, &session->in_heap, session->expires_ms);
+    shard->bytes += session->bytes;
+    shard->created++;
+    return SP_OK;
+}
+
+/* The shard of an id, locked, after the session of that id, if its time is over, has
+ * been taken out into *ret_over. */
+static struct session *find_live(struct sp_sessions *sessions, const char *id,
+                                 size_t size, struct shard **ret_shard,
+                                 struct session **ret_over)
+{
+    uint64_t now_ms = sessions->now_ms();
+    struct session *there = find_locked(sessions, id, size, ret_shard);
+    *ret_over = NULL;
+    if (there != NULL && sp__session_is_over(there, now_ms)) {
+        sp__session_unlink(sessions, there);
+        (*ret_shard)->expired++;
+        *ret_over = there;
+        return NULL;
+    }
+    if (there != NULL) {
+        use(there, now_ms);
+    }
+    return there;
+}
+
+int sp__session_create(struct sp_sessions *sessions, const char *id,
+                       const sp_session_options *options, sp_error *err)
+{
+    size_t size;
+    struct session *fresh = NULL;
+    struct session *over;
+    struct shard *shard;
+    int rc = sp__check_name("session id", id, &size, err);
+    if (rc == SP_OK) {
+        rc = build(sessions, id, size, options, &fresh, err);
+    }
+    if (rc == SP_OK) {
+        rc = admit(sessions, err);
+        struct session *there;
+        if (rc == SP_ERR_QUOTA && options->or_get &&
+            sp__session_lock(sessions, id, &there, NULL) == SP_OK) {
+            sp__session_unlock(there);
+            free_whole(fresh);
+            sp_error_clear(err);
+            return 0;
+        }
+    }
+    if (rc < 0) {
+        if (fresh != NULL) {
+            free_whole(fresh);
+        }
+        return rc;
+    }
+    int there = find_live(sessions, id, size, &shard, &over) != NULL;
+    rc = there ? 0 : link_in(shard, fresh, size, err);
+    (void)pthread_mutex_unlock(&shard->lock);
+    if (over != NULL) {
+        sp__sessions_tell(sessions, SP_EVENT_SESSION_EXPIRED, id,
+                          "its time to live is over");
+        free_whole(over);
+    }
+    if (there || rc < 0) {
+        discount(sessions);
+        free_whole(fresh);
+        return !there            ? rc
+               : options->or_get ? 0
+                                 : sp__fail(err, SP_ERR_EXISTS,
+                                            "there is a session \"%s\" already", id);
+    }
+    return 1;
+}
+
+int sp__session_delete(struct sp_sessions *sessions, const char *id, sp_error *err)
+{
+    struct session *session;
+    int rc = sp__session_change(sessions, id, &session, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct shard *shard = session->shard;
+    sp__session_unlink(sessions, session);
+    shard->deleted++;
+    (void)pthread_cond_broadcast(&shard->gate_opened);
+    (void)pthread_mutex_unlock(&shard->lock);
+    free_whole(session);
+    return SP_OK;
+}
+
+/* What fn made of the session, checked and copied. */
+static int take_edit(struct sp_sessions *sessions, const sp_session_info *info,
+                     const sp_session_edit *edit, char **ret_metadata, sp_error *err)
+{
+    size_t size = edit->metadata == NULL ? 0 : strlen(edit->metadata);
+    *ret_metadata = NULL;
+    if (edit->ttl_ms == 0) {
+        return sp__fail(err, SP_ERR_INVAL, "a time to live of 0 ms: at least 1");
+    }
+    if (edit->metadata == NULL || edit->metadata == info->metadata) {
+        return SP_OK;
+    }
+    int rc = sp__check_object("metadata", edit->metadata, size,
+                              sessions->options.metadata_bytes, err);
+    if (rc == SP_OK && (*ret_metadata = sp__strndup(edit->metadata, size)) == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for metadata");
+    }
+    return rc;
+}
+
+/* With the gate taken and the lock let go. */
+static int edit_session(struct sp_sessions *sessions, const sp_session_info *info,
+                        sp_session_edit_fn fn, void *user_data, uint64_t *ret_ttl_ms,
+                        char **ret_metadata, sp_error *err)
+{
+    sp_session_edit edit = {.ttl_ms = info->ttl_ms, .metadata = info->metadata};
+    int rc = fn(info, &edit, user_data, err);
+    if (rc < 0) {
+        return rc;
+    }
+    *ret_ttl_ms = edit.ttl_ms;
+    return take_edit(sessions, info, &edit, ret_metadata, err);
+}
+
+int sp__session_update(struct sp_sessions *sessions, const char *id,
+                       sp_session_edit_fn fn, void *user_data, sp_error *err)
+{
+    struct session *session;
+    sp_session_info info = {0};
+    uint64_t ttl_ms = 0;
+    char *metadata = NULL;
+    int rc = sp__session_change(sessions, id, &session, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__session_describe(session, sessions->now_ms(), &info, err);
+    sp__session_pause(session);
+    if (rc == SP_OK) {
+        rc = edit_session(sessions, &info, fn, user_data, &ttl_ms, &metadata, err);
+    }
+    sp__session_resume(session);
+    if (rc == SP_OK) {
+        session->ttl_ms = ttl_ms;
+        use(session, sessions->now_ms());
+        if (session->expires_ms < session->in_heap.key) {
+            sp__heap_move(&session->shard->by_expiry, &session->in_heap,
+                          session->expires_ms);
+        }
+    }
+    if (metadata != NULL) {
+        char *old = session->metadata;
+        sp__session_count(session, strlen(metadata), strlen(old));
+        session->metadata = metadata;
+        metadata = old;
+    }
+    sp__session_changed(session);
+    sp__free(metadata);
+    sp__free(info.memory);
+    return rc;
+}
+
+/* ---- the set ---- */
+
+static int fill_options(const sp_sessions_options *options, sp_sessions_options *ret,
+                        sp_error *err)
+{
+    *ret = *options;
+    ret->ttl_ms = ret->ttl_ms == 0 ? 3600000 : ret->ttl_ms;
+    ret->sessions_max = ret->sessions_max == 0 ? 10000 : ret->sessions_max;
+    ret->warn_permille = ret->warn_permille == 0 ? 800 : ret->warn_permille;
+    ret->metadata_bytes = ret->metadata_bytes == 0 ? 65536 : ret->metadata_bytes;
+    if (ret->warn_permille > 1000) {
+        return sp__fail(err, SP_ERR_INVAL, "warn_permille is %u: 1 to 1000",
+                        ret->warn_permille);
+    }
+    return SP_OK;
+}
+
+int sp__sessions_new(const sp_sessions_options *options,
+                     struct sp_sessions **ret_sessions, sp_error *err)
+{
+    sp_sessions_options full;
+    int rc = fill_options(options, &full, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct sp_sessions *sessions = sp__calloc(1, sizeof *sessions);
+    if (sessions == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for sessions");
+    }
+    sessions->options = full;
+    sessions->now_ms = sp__boot_ms;
+    (void)pthread_mutex_init(&sessions->graves_lock, NULL);
+    for (size_t i = 0; i < SHARDS; i++) {
+        (void)pthread_mutex_init(&sessions->shards[i].lock, NULL);
+        (void)pthread_cond_init(&sessions->shards[i].gate_opened, NULL);
+    }
+    *ret_sessions = sessions;
+    return SP_OK;
+}
+
+static void free_shard(struct shard *shard)
+{
+    size_t at = 0;
+    struct name_node *node = sp__names_next(&shard->by_id, &at, NULL);
+    while (node != NULL) {
+        struct name_node *next = sp__names_next(&shard->by_id, &at, node);
+        free_whole(ITEM(node, struct session, node));
+        node = next;
+    }
+    sp__names_fini(&shard->by_id);
+    sp__heap_fini(&shard->by_expiry);
+    (void)pthread_cond_destroy(&shard->gate_opened);
+    (void)pthread_mutex_destroy(&shard->lock);
+}
+
+void sp__sessions_free(struct sp_sessions *sessions)
+{
+    if (sessions == NULL) {
+        return;
+    }
+    struct link *grave;
+    while ((grave = sp__list_pop(&sessions->graves)) != NULL) {
+        free_whole(ITEM(grave, struct session, on_graves));
+    }
+    for (size_t i = 0; i < SHARDS; i++) {
+        free_shard(&sessions->shards[i]);
+    }
+    (void)pthread_mutex_destroy(&sessions->graves_lock);
+    sp__free(sessions);
+}
