@@ -34,7 +34,11 @@ typedef struct sp_sessions_options {
     uint64_t ttl_ms;         /* of sessions that name none, default 3 600 000 */
     uint64_t sessions_max;   /* one more is refused, default 10 000 */
     uint32_t warn_permille;  /* of sessions_max: SP_EVENT_SESSIONS_HIGH, default 800 */
-    uint64_t metadata_bytes; /* of one session at most, default 65 536 */
+    uint64_t metadata_bytes; /* of one session or variable at most, default 65 536 */
+    uint64_t variables_max;  /* of one session, default 10 000 */
+    uint64_t value_bytes;    /* of one value at most, default 16 777 216 */
+    uint64_t session_bytes;  /* of all that is in one, default 67 108 864 */
+    uint32_t history_max;    /* versions of a variable that are kept, default 32 */
     sp_event_cb on_event;    /* or NULL; called by whichever thread finds the event */
     void *event_data;
 } sp_sessions_options;
@@ -54,6 +58,7 @@ typedef struct sp_session_info {
     uint64_t created_unix_ms;
     uint64_t used_unix_ms; /* before the call that asks */
     uint64_t bytes;        /* memory of all that is inside */
+    uint64_t variables;    /* how many */
     void *memory;          /* of the texts: owned, see sp_session_info_clear() */
 } sp_session_info;
 
@@ -65,6 +70,7 @@ typedef struct sp_sessions_stats {
     uint64_t sessions_expired;
     uint64_t cleanup_runs;
     uint64_t memory_bytes; /* of all sessions now */
+    uint64_t variables;    /* in all sessions now */
 } sp_sessions_stats;
 
 /*

@@ -20,5 +20,6 @@
 #include "serve.h"
 #include "session.h"
 #include "stream.h"
+#include "variable.h"
 
 #endif

@@ -5,23 +5,10 @@
  */
 #include "snakepit/session.h"
 
-#include <string.h>
-
+#include "api/options.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/sessions.h"
-
-/* Copy what the caller's struct has of ours. */
-static int take_options(const char *what, const void *options, size_t size, void *full,
-                        size_t full_size, sp_error *err)
-{
-    if (size < sizeof size || size > 4096) {
-        return sp__fail(err, SP_ERR_INVAL,
-                        "%s.size is %zu; set it to sizeof the struct", what, size);
-    }
-    memcpy(full, options, size < full_size ? size : full_size);
-    return SP_OK;
-}
 
 static int need_set(const sp_sessions *sessions, sp_error *err)
 {
@@ -39,8 +26,8 @@ SP_API int sp_sessions_open(const sp_sessions_options *options,
         return sp__fail(err, SP_ERR_INVAL, "a place for the sessions is needed");
     }
     if (options != NULL) {
-        rc = take_options("sp_sessions_options", options, options->size, &full,
-                          sizeof full, err);
+        rc = sp__take_options("sp_sessions_options", options, options->size, &full,
+                              sizeof full, err);
     }
     return rc < 0 ? rc : sp__sessions_new(&full, ret_sessions, err);
 }
@@ -56,8 +43,8 @@ SP_API int sp_session_create(sp_sessions *sessions, const char *id,
     sp_session_options full = {0};
     int rc = need_set(sessions, err);
     if (rc == SP_OK && options != NULL) {
-        rc = take_options("sp_session_options", options, options->size, &full,
-                          sizeof full, err);
+        rc = sp__take_options("sp_session_options", options, options->size, &full,
+                              sizeof full, err);
     }
     return rc < 0 ? rc : sp__session_create(sessions, id, &full, err);
 }

@@ -36,6 +36,7 @@ int sp__session_describe(const struct session *session, uint64_t now_ms,
         .created_unix_ms = session->created_unix_ms,
         .used_unix_ms = sp__unix_ns() / 1000000u - (now_ms - session->used_ms),
         .bytes = session->bytes,
+        .variables = session->variables.length,
         .memory = memory,
     };
     return SP_OK;
@@ -126,6 +127,7 @@ void sp__sessions_sum(struct sp_sessions *sessions, sp_sessions_stats *ret_stats
         sum.sessions_deleted += shard->deleted;
         sum.sessions_expired += shard->expired;
         sum.memory_bytes += shard->bytes;
+        sum.variables += shard->variables;
         (void)pthread_mutex_unlock(&shard->lock);
     }
     *ret_stats = sum;

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/variable.h"
 
 static struct shard *shard_of(struct sp_sessions *sessions, uint64_t hash)
 {
@@ -217,11 +218,25 @@ void sp__session_unlink(struct sp_sessions *sessions, struct session *session)
     sp__names_remove(&shard->by_id, &session->node);
     sp__heap_remove(&shard->by_expiry, &session->in_heap);
     shard->bytes -= session->bytes;
+    shard->variables -= session->variables.length;
+    sp__watches_end(session);
     discount(sessions);
 }
 
 int sp__session_free(struct session *session, size_t *budget)
 {
+    while (session->variables_by_age.first != NULL) {
+        struct variable *oldest =
+            ITEM(session->variables_by_age.first, struct variable, on_age);
+        size_t objects = oldest->versions.length + oldest->needs.length + 1;
+        if (*budget == 0) {
+            return 0;
+        }
+        sp__list_remove(&oldest->on_age);
+        sp__variable_free(oldest);
+        *budget -= objects < *budget ? objects : *budget;
+    }
+    sp__names_fini(&session->variables);
     sp__free(session->metadata);
     sp__free(session);
     return 1;
@@ -434,6 +449,8 @@ int sp__session_update(struct sp_sessions *sessions, const char *id,
 
 /* ---- the set ---- */
 
+#define MIB ((uint64_t)1 << 20)
+
 static int fill_options(const sp_sessions_options *options, sp_sessions_options *ret,
                         sp_error *err)
 {
@@ -442,6 +459,10 @@ static int fill_options(const sp_sessions_options *options, sp_sessions_options 
     ret->sessions_max = ret->sessions_max == 0 ? 10000 : ret->sessions_max;
     ret->warn_permille = ret->warn_permille == 0 ? 800 : ret->warn_permille;
     ret->metadata_bytes = ret->metadata_bytes == 0 ? 65536 : ret->metadata_bytes;
+    ret->variables_max = ret->variables_max == 0 ? 10000 : ret->variables_max;
+    ret->value_bytes = ret->value_bytes == 0 ? 16 * MIB : ret->value_bytes;
+    ret->session_bytes = ret->session_bytes == 0 ? 64 * MIB : ret->session_bytes;
+    ret->history_max = ret->history_max == 0 ? 32 : ret->history_max;
     if (ret->warn_permille > 1000) {
         return sp__fail(err, SP_ERR_INVAL, "warn_permille is %u: 1 to 1000",
                         ret->warn_permille);
@@ -478,6 +499,7 @@ static void free_shard(struct shard *shard)
     struct name_node *node = sp__names_next(&shard->by_id, &at, NULL);
     while (node != NULL) {
         struct name_node *next = sp__names_next(&shard->by_id, &at, node);
+        sp__watches_end(ITEM(node, struct session, node));
         free_whole(ITEM(node, struct session, node));
         node = next;
     }

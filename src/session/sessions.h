@@ -26,6 +26,7 @@ struct shard {
     struct names by_id;
     struct heap by_expiry; /* at or before the true expiry: using a session is lazy */
     uint64_t bytes;
+    uint64_t variables;
     uint64_t created;
     uint64_t deleted;
     uint64_t expired;
@@ -45,6 +46,12 @@ struct session {
     int changing; /* the gate is taken, by `changer` */
     pthread_t changer;
     char *metadata;
+    struct names variables;
+    struct list variables_by_age;
+    uint64_t last_number;  /* of a variable */
+    unsigned last_mark;    /* of a search for cycles */
+    int dependencies_used; /* there may be some */
+    struct list watches;
     char id[];
 };
 

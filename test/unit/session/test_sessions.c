@@ -281,7 +281,7 @@ static void the_quota_holds_and_the_over_make_room(void **state)
     sp_sessions *set = open_set((sp_sessions_options){
         .sessions_max = 10, .ttl_ms = 1000, .warn_permille = 800});
     sp_session_options or_get = {.size = sizeof or_get, .or_get = 1};
-    char id[8];
+    char id[16];
     for (int i = 0; i < 10; i++) {
         (void)snprintf(id, sizeof id, "s%d", i);
         create(set, id);
