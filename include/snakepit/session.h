@@ -38,6 +38,7 @@ typedef struct sp_sessions_options {
     uint64_t variables_max;  /* of one session, default 10 000 */
     uint64_t value_bytes;    /* of one value at most, default 16 777 216 */
     uint64_t session_bytes;  /* of all that is in one, default 67 108 864 */
+    uint64_t programs_max;   /* of one session, and global ones, default 10 000 */
     uint32_t history_max;    /* versions of a variable that are kept, default 32 */
     sp_event_cb on_event;    /* or NULL; called by whichever thread finds the event */
     void *event_data;
@@ -59,7 +60,8 @@ typedef struct sp_session_info {
     uint64_t used_unix_ms; /* before the call that asks */
     uint64_t bytes;        /* memory of all that is inside */
     uint64_t variables;    /* how many */
-    void *memory;          /* of the texts: owned, see sp_session_info_clear() */
+    uint64_t programs;
+    void *memory; /* of the texts: owned, see sp_session_info_clear() */
 } sp_session_info;
 
 typedef struct sp_sessions_stats {

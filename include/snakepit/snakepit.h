@@ -17,6 +17,7 @@
 #include "event.h"
 #include "pit.h"
 #include "pool.h"
+#include "program.h"
 #include "serve.h"
 #include "session.h"
 #include "stream.h"

@@ -25,7 +25,7 @@ uint64_t sp__names_hash(const char *name, size_t size);
 
 void sp__names_fini(struct names *names); /* the nodes are their owner's */
 
-/* Put in; its name must not be there. 0 or SP_ERR_NOMEM. */
+/* Put in. One of the same name may be there only to be removed next. 0 or SP_ERR_NOMEM. */
 int sp__names_put(struct names *names, struct name_node *node, const char *name,
                   size_t size);
 struct name_node *sp__names_find(const struct names *names, const char *name,

@@ -16,6 +16,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "session/programs.h"
 #include "session/sessions.h"
 
 enum {
@@ -116,7 +117,8 @@ int sp__sessions_cleanup(struct sp_sessions *sessions, uint64_t budget_us,
 {
     uint64_t start_us = sp__now_us();
     do {
-        if (!free_some(sessions) && !expire_some(sessions, ret_expired)) {
+        if (!free_some(sessions) && !expire_some(sessions, ret_expired) &&
+            !sp__programs_expire(sessions)) {
             return 0;
         }
     } while (sp__now_us() - start_us < budget_us);

@@ -37,6 +37,7 @@ int sp__session_describe(const struct session *session, uint64_t now_ms,
         .used_unix_ms = sp__unix_ns() / 1000000u - (now_ms - session->used_ms),
         .bytes = session->bytes,
         .variables = session->variables.length,
+        .programs = session->programs.length,
         .memory = memory,
     };
     return SP_OK;

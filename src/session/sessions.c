@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/programs.h"
 #include "session/variable.h"
 
 static struct shard *shard_of(struct sp_sessions *sessions, uint64_t hash)
@@ -235,6 +236,9 @@ int sp__session_free(struct session *session, size_t *budget)
         sp__list_remove(&oldest->on_age);
         sp__variable_free(oldest);
         *budget -= objects < *budget ? objects : *budget;
+    }
+    if (!sp__programs_free(&session->programs, budget)) {
+        return 0;
     }
     sp__names_fini(&session->variables);
     sp__free(session->metadata);
@@ -462,6 +466,7 @@ static int fill_options(const sp_sessions_options *options, sp_sessions_options 
     ret->variables_max = ret->variables_max == 0 ? 10000 : ret->variables_max;
     ret->value_bytes = ret->value_bytes == 0 ? 16 * MIB : ret->value_bytes;
     ret->session_bytes = ret->session_bytes == 0 ? 64 * MIB : ret->session_bytes;
+    ret->programs_max = ret->programs_max == 0 ? 10000 : ret->programs_max;
     ret->history_max = ret->history_max == 0 ? 32 : ret->history_max;
     if (ret->warn_permille > 1000) {
         return sp__fail(err, SP_ERR_INVAL, "warn_permille is %u: 1 to 1000",
@@ -485,6 +490,7 @@ int sp__sessions_new(const sp_sessions_options *options,
     sessions->options = full;
     sessions->now_ms = sp__boot_ms;
     (void)pthread_mutex_init(&sessions->graves_lock, NULL);
+    (void)pthread_mutex_init(&sessions->global_lock, NULL);
     for (size_t i = 0; i < SHARDS; i++) {
         (void)pthread_mutex_init(&sessions->shards[i].lock, NULL);
         (void)pthread_cond_init(&sessions->shards[i].gate_opened, NULL);
@@ -521,6 +527,10 @@ void sp__sessions_free(struct sp_sessions *sessions)
     for (size_t i = 0; i < SHARDS; i++) {
         free_shard(&sessions->shards[i]);
     }
+    size_t budget = SIZE_MAX;
+    (void)sp__programs_free(&sessions->global_programs, &budget);
+    sp__heap_fini(&sessions->global_expiry);
+    (void)pthread_mutex_destroy(&sessions->global_lock);
     (void)pthread_mutex_destroy(&sessions->graves_lock);
     sp__free(sessions);
 }

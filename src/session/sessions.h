@@ -52,6 +52,7 @@ struct session {
     unsigned last_mark;    /* of a search for cycles */
     int dependencies_used; /* there may be some */
     struct list watches;
+    struct names programs;
     char id[];
 };
 
@@ -67,6 +68,11 @@ struct sp_sessions {
     atomic_uint_least64_t cleanup_runs;
 
     atomic_size_t cleanup_shard; /* where the next cleanup goes on */
+
+    pthread_mutex_t global_lock;
+    /* Under it. */
+    struct names global_programs;
+    struct heap global_expiry;
 
     pthread_mutex_t graves_lock;
     struct list graves; /* under it: expired, out of the table, to be freed */
