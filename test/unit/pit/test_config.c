@@ -885,9 +885,56 @@ static void every_row_of_the_table_is_complete(void **state)
     assert_true(count > 30);
 }
 
+/* ---- what a daemon needs ---- */
+
+static void a_daemon_has_options_of_its_own(void **state)
+{
+    sp_config *config = parse("listen:\n"
+                              "  socket: /run/x/y.sock\n"
+                              "  clients: 7\n"
+                              "  message_max: 2MiB\n"
+                              "  idle: never\n"
+                              "  users: [web, \"1000\"]\n"
+                              "shutdown: {timeout: 1500ms}\n"
+                              "log: {level: warn}\n");
+    const sp_service_options *service = sp_config_service(config);
+    assert_string_equal(service->socket, "/run/x/y.sock");
+    assert_int_equal(service->listen.size, sizeof service->listen);
+    assert_int_equal(service->listen.clients_max, 7);
+    assert_int_equal(service->listen.calls_max, 128);
+    assert_true(service->listen.message_max_bytes == 2u << 20);
+    assert_true(service->listen.idle_timeout_ms == SP_UNLIMITED);
+    assert_true(service->listen.greeting_timeout_ms == 5000);
+    assert_string_equal(service->users[0], "web");
+    assert_string_equal(service->users[1], "1000");
+    assert_null(service->users[2]);
+    assert_true(service->shutdown_timeout_ms == 1500);
+    assert_string_equal(service->log_level, "warn");
+    sp_config_free(config);
+    assert_null(sp_config_service(NULL));
+}
+
+static void without_a_word_of_it_a_daemon_has_the_defaults(void **state)
+{
+    sp_config *config = parse("");
+    const sp_service_options *service = sp_config_service(config);
+    assert_null(service->socket);
+    assert_null(service->users);
+    assert_int_equal(service->listen.clients_max, 0);
+    assert_true(service->listen.message_max_bytes == 16u << 20);
+    assert_true(service->listen.idle_timeout_ms == 300000);
+    assert_true(service->shutdown_timeout_ms == 10000);
+    assert_string_equal(service->log_level, "info");
+    sp_config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_daemon_has_options_of_its_own, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(without_a_word_of_it_a_daemon_has_the_defaults,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_mistake_names_place_value_and_limit,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(text_over_a_mebibyte_is_refused, set_up,
