@@ -547,12 +547,23 @@ int sp__config_value_read(const struct param *param, const struct node *node,
     return 0;
 }
 
+/* Whether the text of a flag is to be read as in a file: a list, a map, or a text in the
+ * quotes that show_text() gives it. Any other text means itself. */
+static int is_yaml(const struct param *param, const char *text)
+{
+    size_t length = strlen(text);
+    if (kind_of_node(param->kind) != NODE_SCALAR &&
+        (text[0] == '[' || text[0] == '{')) {
+        return 1;
+    }
+    return length > 1 && text[0] == '"' && text[length - 1] == '"';
+}
+
 int sp__config_value_read_text(const struct param *param, const char *text,
                                const struct place *place, struct value *ret_value,
                                sp_error *err)
 {
-    enum node_kind kind = kind_of_node(param->kind);
-    if (kind != NODE_SCALAR && (text[0] == '[' || text[0] == '{')) {
+    if (is_yaml(param, text)) {
         struct node *root = NULL;
         int rc = sp__config_tree_parse(sp_text(text), place->path, &root, err);
         if (rc == 0) {

@@ -837,13 +837,17 @@ static void shown_values_can_be_set(void **state)
 {
     (void)state;
     sp_config *config =
-        parse("pools: [{args: [a b, '', \"c\\nd\"], env: {set: {A: '{'}}}]\n");
+        parse("instance: -a\nworkers_max: 7\n"
+              "pools: [{args: [a b, '', \"c\\nd\"], env: {set: {A: '{'}},\n"
+              "         working_dir: '/a b'}]\n");
     sp_config *copy = parse("");
     sp_config_each(config, set_again, copy);
     const sp_pool_options *pool = first_pool(copy);
     assert_string_equal(pool->args[0], "a b");
     assert_string_equal(pool->args[2], "c\nd");
     assert_string_equal(pool->env_set[0], "A={");
+    assert_string_equal(pool->working_dir, "/a b");
+    assert_string_equal(sp_config_options(copy)->instance, "-a");
     sp_config_free(copy);
     sp_config_free(config);
 }
