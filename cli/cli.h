@@ -242,6 +242,7 @@ int line_split(char *line, char **words, int max);
 
 struct opened {
     sp_config *config;
+    const char *instance; /* of the configuration, or NULL; the pit has none */
     sp_pit_options options;
     sp_pool_options pools[64];
     sp_pit *pit;

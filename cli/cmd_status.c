@@ -310,8 +310,8 @@ static void print_status_json(const struct opened *opened, int state)
         }
     }
     json_t *root = need(
-        json_pack("{s:i, s:s, s:s, s:s, s:o, s:o}", "version", 1, "instance",
-                  opened->options.instance, "state", state_word(state), "orphan_safety",
+        json_pack("{s:i, s:s?, s:s, s:s, s:o, s:o}", "version", 1, "instance",
+                  opened->instance, "state", state_word(state), "orphan_safety",
                   safety.text, "health", health_to_json(opened->pit), "pools", pools));
     print_json(root);
     json_decref(root);

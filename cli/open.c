@@ -165,6 +165,9 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     const sp_pit_options *options = sp_config_options(ret->config);
     ret->options = *options;
     prefer_safety(&ret->options);
+    /* These pits come and go; the name is for a host that stays. */
+    ret->instance = options->instance;
+    ret->options.instance = NULL;
     ret->options.on_event = show_event;
     ret->options.event_data = (void *)(uintptr_t)cli;
     /* config_open() has found the pool of -p already. */

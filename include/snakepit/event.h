@@ -38,7 +38,8 @@ enum {
     SP_EVENT_GUARD_READY, /* message is the orphan-safety reached, as sp_pit_safety()
                                  gives it */
     SP_EVENT_SESSION_EXPIRED, /* a session's time to live is over; it is gone */
-    SP_EVENT_SESSIONS_HIGH    /* nearly as many sessions as may be */
+    SP_EVENT_SESSIONS_HIGH,   /* nearly as many sessions as may be */
+    SP_EVENT_ORPHAN_KILLED    /* pid is what a dead run of the instance left behind */
 };
 
 typedef struct sp_event {

@@ -37,7 +37,8 @@ enum {
 
 typedef struct sp_pit_options {
     size_t size;
-    const char *instance;         /* name of this pit in messages; default "default" */
+    const char *instance;         /* a name that one pit at a time may have, see
+                                     snakepit.yaml(5); NULL: none, needs no lock */
     const sp_pool_options *pools; /* NULL: one Python pool with the showcase adapter */
     size_t pools_count;
     uint32_t workers_max;    /* over all pools, default 1 000: more are refused
@@ -55,20 +56,26 @@ typedef struct sp_pit_options {
     uint64_t sample_interval_ms; /* between two looks at the memory of the workers,
                                     default 5 000; SP_UNLIMITED: none. Longer when
                                     looking would take a hundredth of the time */
+    const char *runtime_dir;     /* where the instance's lock and registry are; NULL:
+                                $XDG_RUNTIME_DIR/snakepit, /run/snakepit for root,
+                                /tmp/snakepit-UID */
 } sp_pit_options;
 
 /*
  * Open a pit and begin to start its workers.
  *
  * Returns as soon as the guard runs; workers start in the background and calls made
- * meanwhile wait in their pool's queue. See sp_pit_await_ready().
+ * meanwhile wait in their pool's queue. See sp_pit_await_ready(). With an instance it
+ * first ends what a dead host of that instance left, which takes milliseconds, and ten
+ * seconds at most.
  *
  * options  NULL for defaults
  * ret_pit  set on success; release with sp_pit_close()
  *
  * Errors: SP_ERR_INVAL, SP_ERR_CONFIG (an option out of range; the message names it and
- * the limit), SP_ERR_GUARD (guard_require was not reached, too), SP_ERR_SYSTEM,
- * SP_ERR_NOMEM. After an error nothing is left
+ * the limit), SP_ERR_IN_USE (another host has the instance; the message says who),
+ * SP_ERR_GUARD (guard_require was not reached, too), SP_ERR_SYSTEM, SP_ERR_NOMEM. After
+ * an error nothing is left
  * to undo.
  * Thread: any. Since: 0.1
  */

@@ -49,6 +49,8 @@ SP_API const char *sp_event_name(int kind)
         return "call.poisoned";
     case SP_EVENT_GUARD_READY:
         return "guard.ready";
+    case SP_EVENT_ORPHAN_KILLED:
+        return "orphan.killed";
     default:
         return "unknown";
     }

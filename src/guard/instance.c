@@ -440,8 +440,9 @@ int sp__instance_sweep(struct instance *instance, uint64_t limit_ms, sweep_cb *o
         return rc;
     }
     memcpy(query.run.mark.instance, instance->registry.run.mark.instance, RUN_ID_BYTES);
-    return sp__sweep(&query, instance->registry.rows, instance->registry.rows_count,
-                     limit_ms, on_left, user, err);
+    rc = sp__sweep(&query, instance->registry.rows, instance->registry.rows_count,
+                   limit_ms, on_left, user, err);
+    return rc == SP_OK ? sp__registry_clear(&instance->registry, 1, err) : rc;
 }
 
 /* ---- giving it back ---- */
@@ -450,8 +451,8 @@ int sp__instance_sweep(struct instance *instance, uint64_t limit_ms, sweep_cb *o
 static void end_rest(struct instance *instance)
 {
     if (!sp__registry_is_empty(&instance->registry) &&
-        sp__instance_sweep(instance, CLOSE_LIMIT_MS, NULL, NULL, NULL) == SP_OK) {
-        (void)sp__registry_clear(&instance->registry, 1, NULL);
+        sp__instance_sweep(instance, CLOSE_LIMIT_MS, NULL, NULL, NULL) < 0) {
+        return; /* the rows stay for the next start */
     }
 }
 

@@ -53,7 +53,8 @@ int sp__instance_activate(struct instance *instance, enum row_kind kind,
                           sp_error *err) SP_MUST_CHECK;
 void sp__instance_free(struct instance *instance, enum row_kind kind, uint64_t number);
 
-/* End what this very run has left, after its guard died. As sp__sweep(). */
+/* End what this very run has left, after its guard has, and free the rows. As
+ * sp__sweep(). */
 int sp__instance_sweep(struct instance *instance, uint64_t limit_ms, sweep_cb *on_left,
                        void *user, sp_error *err) SP_MUST_CHECK;
 

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pit's dealings with its guard: open it, hand its reports on, replace it.
+ * The pit's dealings with its guard: open it, hand its reports on, replace it. And with
+ * its instance, when it has one: which processes there are is written into its registry
+ * here, as the guard reports them.
  *
  * A guard that dies takes every worker along (the kernel sees to that); the loop opens a
  * new one and the pools start again. One that cannot be opened is tried again each
- * second, with a warning each time.
+ * second, with a warning each time. What workers of a lost guard had moved out of their
+ * groups may live on; with an instance it bears a mark, and is ended before the new guard
+ * is opened.
  */
 #include "pit/guarding.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "guard/protocol.h"
 
@@ -19,12 +24,83 @@ _Static_assert((int)SP_SAFETY_LIFELINE == (int)GUARD_LEVEL_LIFELINE &&
                    (int)SP_SAFETY_NAMESPACE == (int)GUARD_LEVEL_NAMESPACE,
                "the levels of the guard are those of the interface");
 
-enum { GUARD_RETRY_MS = 1000 };
+enum {
+    GUARD_RETRY_MS = 1000,
+    SWEEP_LIMIT_MS = 1000 /* the loop waits for it; it takes milliseconds, really */
+};
+
+/* ---- the instance ---- */
+
+static const char *kind_word(const struct left *left)
+{
+    return left->kind == ROW_GUARD ? "guard" : "process";
+}
+
+static void left_found(const struct left *left, void *user)
+{
+    struct sp_pit *pit = user;
+    char message[320];
+    int ended = left->verdict == LEFT_OURS;
+    (void)snprintf(message, sizeof message,
+                   ended
+                       ? "%s %d (%s) of a run that is dead was ended: %s"
+                       : "%s %d (%s) may be of a run that is dead and was left alone: "
+                         "%s",
+                   kind_word(left), (int)left->process.pid, left->name, left->why);
+    sp_event event = {.kind = ended ? SP_EVENT_ORPHAN_KILLED : SP_EVENT_WARNING,
+                      .time_unix_ms = sp__unix_ns() / 1000000u,
+                      .pool = "",
+                      .pid = left->process.pid,
+                      .exit_status = -1,
+                      .message = message};
+    if (pit->on_event != NULL) {
+        sp__dispatch_event(&pit->dispatch, &event, NULL);
+    }
+}
+
+int sp__pit_take_instance(struct sp_pit *pit, const sp_pit_options *options,
+                          sp_error *err)
+{
+    if (options->instance == NULL) {
+        return SP_OK;
+    }
+    struct instance_options wanted = {.name = options->instance,
+                                      .runtime_dir = options->runtime_dir,
+                                      .on_left = left_found,
+                                      .user = pit};
+    return sp__instance_open(&wanted, &pit->instance, err);
+}
+
+/* A row that cannot be written leaves the mark to find the process by. */
+static void note_process(struct sp_pit *pit, enum row_kind kind, uint64_t number,
+                         int pid, int pidfd)
+{
+    sp_error failure = {0};
+    if (pit->instance != NULL &&
+        sp__instance_activate(pit->instance, kind, number, pid, pidfd, &failure) < 0) {
+        sp__pit_warn(pit, failure.message);
+    }
+    sp_error_clear(&failure);
+}
+
+static void forget_process(struct sp_pit *pit, enum row_kind kind, uint64_t number)
+{
+    if (pit->instance != NULL) {
+        sp__instance_free(pit->instance, kind, number);
+    }
+}
+
+/* ---- reports ---- */
 
 static void guard_spawned(void *user, uint64_t id, int pid, int pidfd,
                           const sp_error *failure)
 {
     struct sp_pit *pit = user;
+    if (failure == NULL) {
+        note_process(pit, ROW_WORKER, id, pid, pidfd);
+    } else {
+        forget_process(pit, ROW_WORKER, id);
+    }
     if (pidfd >= 0) {
         (void)close(pidfd); /* the guard reports the end; nobody here signals by pid */
     }
@@ -34,6 +110,7 @@ static void guard_spawned(void *user, uint64_t id, int pid, int pidfd,
 static void guard_exited(void *user, uint64_t id, const struct guard_exit *exit)
 {
     struct sp_pit *pit = user;
+    forget_process(pit, ROW_WORKER, id);
     sp__workshop_on_exited(&pit->shop, id, exit);
 }
 
@@ -105,6 +182,56 @@ static void tell_safety(struct sp_pit *pit)
     sp__pit_tell(pit, SP_EVENT_GUARD_READY, message);
 }
 
+/* The rows of the n-th guard and of the one inside its namespace. */
+static uint64_t row_of_guard(const struct sp_pit *pit, int inner)
+{
+    return pit->guards_total * 2 + (inner != 0);
+}
+
+static int reserve_guard(struct sp_pit *pit, sp_error *err)
+{
+    pit->guards_total++;
+    return pit->instance == NULL
+               ? SP_OK
+               : sp__instance_reserve(pit->instance, ROW_GUARD, row_of_guard(pit, 0),
+                                      "guard", err);
+}
+
+static void note_guard(struct sp_pit *pit, int pid, int inner)
+{
+    int pidfd = sp__process_open(pid);
+    note_process(pit, ROW_GUARD, row_of_guard(pit, inner), pid, pidfd);
+    if (pidfd >= 0) {
+        (void)close(pidfd);
+    }
+}
+
+static void note_guards(struct sp_pit *pit)
+{
+    int inner = sp__guard_inner_pid(pit->shop.guard);
+    note_guard(pit, sp__guard_pid(pit->shop.guard), 0);
+    if (inner > 0 && pit->instance != NULL &&
+        sp__instance_reserve(pit->instance, ROW_GUARD, row_of_guard(pit, 1),
+                             "inner guard", NULL) == SP_OK) {
+        note_guard(pit, inner, 1);
+    }
+}
+
+static void forget_guards(struct sp_pit *pit)
+{
+    forget_process(pit, ROW_GUARD, row_of_guard(pit, 0));
+    forget_process(pit, ROW_GUARD, row_of_guard(pit, 1));
+}
+
+void sp__pit_leave_instance(struct sp_pit *pit)
+{
+    if (pit->instance != NULL) {
+        forget_guards(pit);
+        sp__instance_close(pit->instance);
+        pit->instance = NULL;
+    }
+}
+
 int sp__pit_open_guard(struct sp_pit *pit, sp_error *err)
 {
     struct guard_options options = {
@@ -112,8 +239,17 @@ int sp__pit_open_guard(struct sp_pit *pit, sp_error *err)
         .level = pit->guard_level,
         .require = pit->guard_require,
     };
-    int rc = sp__guard_open(&options, &guard_events, pit, &pit->shop.guard, err);
+    if (pit->instance != NULL) {
+        options.lock_fd = sp__instance_lock(pit->instance);
+        options.mark = sp__instance_mark(pit->instance);
+    }
+    int rc = reserve_guard(pit, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__guard_open(&options, &guard_events, pit, &pit->shop.guard, err);
     if (rc == SP_OK) {
+        note_guards(pit);
         rc = watch_guard(pit, err);
         if (rc < 0) {
             sp__guard_close(pit->shop.guard);
@@ -122,6 +258,8 @@ int sp__pit_open_guard(struct sp_pit *pit, sp_error *err)
     }
     if (rc == SP_OK) {
         tell_safety(pit);
+    } else {
+        forget_guards(pit);
     }
     return rc;
 }
@@ -141,6 +279,16 @@ void sp__pit_reopen_guard(struct timer *timer, uint64_t now_ms)
     sp_error_clear(&failure);
 }
 
+static void sweep(struct sp_pit *pit)
+{
+    sp_error failure = {0};
+    if (pit->instance != NULL && sp__instance_sweep(pit->instance, SWEEP_LIMIT_MS,
+                                                    left_found, pit, &failure) < 0) {
+        sp__pit_warn(pit, failure.message);
+    }
+    sp_error_clear(&failure);
+}
+
 /* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
  * closed on the next errand. */
 struct guard_funeral {
@@ -154,6 +302,7 @@ static void bury_guard(struct command *command, void *user)
     struct sp_pit *pit = user;
     sp__guard_close(funeral->dead);
     sp__free(funeral);
+    sweep(pit);
     sp__pit_reopen_guard(&pit->guard_retry, sp__loop_now_ms(pit->loop));
 }
 

@@ -27,9 +27,16 @@
 #define HOUR (60u * MINUTE)
 
 #define SP_PARAM_TABLE(X)                                                              \
-    X(INSTANCE, TOP, "instance", NAME, 1, 64, "", "default", "SNAKEPIT_INSTANCE", pit, \
+    X(INSTANCE, TOP, "instance", NAME, 1, 64, "", "", "SNAKEPIT_INSTANCE", pit,        \
       instance,                                                                        \
-      "Name of this pit in messages. Two pits on one machine are told apart by it.")   \
+      "A name that one host at a time may have. The host that has it ends what a "     \
+      "killed host of that name left behind. Without it a program's pit shares "       \
+      "nothing and needs no lock.")                                                    \
+    X(RUNTIME_DIR, TOP, "runtime_dir", PATH, 1, 400, "", "", "SNAKEPIT_RUNTIME_DIR",   \
+      pit, runtime_dir,                                                                \
+      "Folder of locks and registries, one folder in it for each instance. Without "   \
+      "it "                                                                            \
+      "$XDG_RUNTIME_DIR/snakepit, for root /run/snakepit, else /tmp/snakepit-UID.")    \
     X(STATE_DIR, TOP, "state_dir", PATH, 1, 4000, "", "", "SNAKEPIT_STATE_DIR", pit,   \
       size,                                                                            \
       "Folder for what is to outlive the process. It is checked and kept for that; "   \

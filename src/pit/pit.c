@@ -2,10 +2,11 @@
 /*
  * The runtime: one loop thread, one guard process, some pools.
  *
- * Start order: guard (a process, nothing else runs yet), loop thread, pools on the loop.
- * Stop order, reversed: pools end their calls and stop their workers, the guard is told
- * to end what is left and reaped, the loop thread ends, callbacks that are still due run
- * on the closing thread.
+ * Start order: the instance, when it has one (its lock, and the end of what a dead run
+ * left), loop thread, guard, pools on the loop. Stop order, reversed: pools end their
+ * calls and stop their workers, the guard is told to end what is left and reaped, the
+ * loop thread ends, the instance is given back, callbacks that are still due run on the
+ * closing thread.
  */
 #include "pit/pit.h"
 
@@ -531,6 +532,7 @@ static void start_pools(void *user, void *arg)
     if (sp__workshop_init(&pit->shop, pit->loop, err) < 0) {
         return;
     }
+    pit->shop.instance = pit->instance;
     if (sp__timer_init(pit->loop, &pit->guard_retry, sp__pit_reopen_guard) < 0) {
         sp__fail(err, SP_ERR_NOMEM, "no memory for a pit's timer");
         return;
@@ -570,8 +572,6 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     pit->sample_interval_ms = options->sample_interval_ms == 0
                                   ? SAMPLE_INTERVAL_MS
                                   : options->sample_interval_ms;
-    (void)snprintf(pit->instance, sizeof pit->instance, "%s",
-                   options->instance != NULL ? options->instance : "default");
 
     int rc = sp__dispatch_init(&pit->dispatch, err);
     if (rc < 0) {
@@ -599,9 +599,13 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     }
     limit_workers(pit, workers_max);
     check_memory(pit);
-    rc = sp__loop_open(&loop_events, pit, &pit->loop, err);
+    rc = sp__pit_take_instance(pit, options, err);
     if (rc < 0) {
         goto fini_pools;
+    }
+    rc = sp__loop_open(&loop_events, pit, &pit->loop, err);
+    if (rc < 0) {
+        goto close_instance;
     }
     sp__loop_call(pit->loop, start_pools, &failure);
     if (failure.code != 0) {
@@ -614,6 +618,8 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     *ret_pit = pit;
     return SP_OK;
 
+close_instance:
+    sp__instance_close(pit->instance);
 fini_pools:
     for (size_t i = 0; i < pit->pools_count; i++) {
         sp__pool_fini(&pit->pools[i]);
@@ -763,6 +769,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__loop_call(pit->loop, finish_close, &guard);
     sp__guard_close(guard);
     sp__loop_close(pit->loop);
+    sp__pit_leave_instance(pit);
 
     struct dispatch *dispatch = &pit->dispatch;
     while (sp__dispatch_wait(dispatch, 0)) {

@@ -27,7 +27,6 @@ struct pit_server {
 
 struct sp_pit {
     /* Set before start, then constant. */
-    char instance[65];
     sp_event_cb on_event;
     void *event_data;
     struct pool *pools;
@@ -36,6 +35,7 @@ struct sp_pit {
     char guard_path[4096];
     int guard_level; /* SP_SAFETY_, as wished */
     int guard_require;
+    struct instance *instance; /* or NULL */
 
     /* Any thread. */
     atomic_uint_least64_t next_call;
@@ -58,6 +58,7 @@ struct sp_pit {
     struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
     struct list to_tell; /* requests whose taker is on the loop; likewise, before */
     struct list servers; /* struct pit_server */
+    uint64_t guards_total;
     size_t pools_open;
     int closing;
     int draining;         /* no more calls are taken */

@@ -178,6 +178,15 @@ struct launch_env {
     const char **env;
 };
 
+/* Another run's mark, of a host that is itself a worker, and the name of an instance,
+ * which a pit inside a worker would take for its own. */
+static int is_hidden(const struct worker *worker, const char *entry)
+{
+    return worker->shop->instance != NULL &&
+           (strncmp(entry, MARK_VARIABLE "=", sizeof MARK_VARIABLE) == 0 ||
+            strncmp(entry, "SNAKEPIT_INSTANCE=", 18) == 0);
+}
+
 static int compose_env(struct worker *worker, struct launch_env *own, sp_error *err)
 {
     size_t inherited = 0;
@@ -185,6 +194,10 @@ static int compose_env(struct worker *worker, struct launch_env *own, sp_error *
         inherited++;
     }
     size_t n = 0;
+    if (worker->shop->instance != NULL) {
+        (void)snprintf(own->text[n++], sizeof own->text[0], "%s",
+                       sp__instance_mark(worker->shop->instance));
+    }
     (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_WORKER_ID=%s",
                    worker->name);
     if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
@@ -202,7 +215,11 @@ static int compose_env(struct worker *worker, struct launch_env *own, sp_error *
     for (size_t i = 0; i < n; i++) {
         own->env[i] = own->text[i];
     }
-    memcpy(own->env + n, worker->spec->env, inherited * sizeof *own->env);
+    for (size_t i = 0; i < inherited; i++) {
+        if (!is_hidden(worker, worker->spec->env[i])) {
+            own->env[n++] = worker->spec->env[i];
+        }
+    }
     return SP_OK;
 }
 
@@ -232,6 +249,25 @@ static int compose_argv(struct worker *worker, char *place, size_t place_bytes,
     return SP_OK;
 }
 
+/* Its row is there before its process is. */
+static int spawn(struct worker *worker, const struct guard_command *command,
+                 sp_error *err)
+{
+    struct instance *instance = worker->shop->instance;
+    int rc = SP_OK;
+    if (instance != NULL) {
+        rc = sp__instance_reserve(instance, ROW_WORKER, worker->id, worker->name, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__guard_spawn(worker->shop->guard, worker->id, command, err);
+    if (rc < 0 && instance != NULL) {
+        sp__instance_free(instance, ROW_WORKER, worker->id);
+    }
+    return rc;
+}
+
 static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *err)
 {
     char place[512];
@@ -256,7 +292,7 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
         .fds_count = worker->spec->transport == SP_TRANSPORT_INHERITED ? WORKER_FDS_MAX
                                                                        : WORKER_STDIO,
     };
-    rc = sp__guard_spawn(worker->shop->guard, worker->id, &command, err);
+    rc = spawn(worker, &command, err);
     sp__free(own.env);
 free_argv:
     sp__free(argv);

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "guard/guard.h"
+#include "guard/instance.h"
 #include "io/loop.h"
 #include "wire/page.h"
 #include "wire/proto.h"
@@ -23,7 +24,8 @@
 /* What the workers of one pit share. Loop thread. */
 struct workshop {
     struct loop *loop;
-    struct guard *guard; /* NULL while it is lost */
+    struct guard *guard;       /* NULL while it is lost */
+    struct instance *instance; /* or NULL: the pit has none */
     struct channels channels;
     struct map by_id; /* workers by id, for the guard's messages */
     uint64_t next_id;

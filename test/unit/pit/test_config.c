@@ -411,7 +411,8 @@ static void nothing_gives_one_python_pool_with_the_showcase(void **state)
         sp_config *config = parse(empties[i]);
         const sp_pit_options *options = sp_config_options(config);
         assert_int_equal(options->size, sizeof *options);
-        assert_string_equal(options->instance, "default");
+        assert_null(options->instance);
+        assert_null(options->runtime_dir);
         assert_int_equal(options->workers_max, 1000);
         assert_int_equal(options->pools_count, 1);
         const sp_pool_options *pool = first_pool(config);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Pits with an instance: one at a time, and nothing of a dead one beside a new one. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pits.h"
+#include "processes.h"
+
+static sp_error *error_of(void)
+{
+    sp_error_clear(last_error());
+    return last_error();
+}
+
+static int try_open(const char *instance, sp_pit **ret_pit)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.queue_timeout_ms = patience_ms(20000);
+    sp_pit_options options = {.size = sizeof options,
+                              .instance = instance,
+                              .runtime_dir = leak_path("run"),
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .on_event = event_record};
+    return sp_pit_open(&options, ret_pit, error_of());
+}
+
+static sp_pit *open_ready(const char *instance)
+{
+    sp_pit *pit = NULL;
+    if (try_open(instance, &pit) < 0) {
+        fail_msg("%s", last_error()->message);
+    }
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, patience_ms(30000), error_of()), 0);
+    return pit;
+}
+
+static size_t marked(pid_t *found, size_t max)
+{
+    return processes_with("SNAKEPIT_TEST_MARK", leak_mark(), found, max);
+}
+
+static pid_t pid_in(const sp_result *result)
+{
+    return (pid_t)strtol(result->json, NULL, 10);
+}
+
+/* ---- hosts that are killed ---- */
+
+struct host {
+    pid_t pid;
+    pid_t guard;
+    pid_t grandchild; /* in a session of its own */
+};
+
+static void be_a_host(int say)
+{
+    sp_pit *pit = open_ready("a");
+    pid_t grandchild = pid_in(call(pit, "grandchild", "[true]", NULL));
+    (void)!write(say, &grandchild, sizeof grandchild);
+    for (;;) {
+        (void)pause();
+    }
+}
+
+static struct host start_host(void)
+{
+    struct host host = {0};
+    pid_t found[4];
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    host.pid = fork();
+    if (host.pid == 0) {
+        (void)close(ends[0]);
+        be_a_host(ends[1]);
+    }
+    (void)close(ends[1]);
+    ssize_t n = read(ends[0], &host.grandchild, sizeof host.grandchild);
+    (void)close(ends[0]);
+    assert_int_equal(n, sizeof host.grandchild);
+    assert_int_equal(processes_children_of(host.pid, found, 4), 1);
+    host.guard = found[0];
+    return host;
+}
+
+static void kill_host(struct host *host)
+{
+    assert_int_equal(kill(host->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(host->pid, NULL, 0), host->pid);
+}
+
+/* ---- tests ---- */
+
+static void a_second_pit_of_an_instance_is_told_who_has_it(void **state)
+{
+    sp_pit *second = NULL;
+    char who[64];
+    sp_pit *pit = open_ready("a");
+    assert_int_equal(try_open("a", &second), SP_ERR_IN_USE);
+    (void)snprintf(who, sizeof who, "(pid %d, snakepit 0.1.0)", (int)getpid());
+    assert_has(last_error()->message, "instance a is in use by");
+    assert_has(last_error()->message, who);
+    assert_null(second);
+    sp_pit *other = open_ready("b"); /* another name, beside it */
+    call_gives(pit, "echo", "[1]", "1");
+    call_gives(other, "echo", "[2]", "2");
+    pit_close(pit);
+    pit = open_ready("a");
+    pit_close(pit);
+    pit_close(other);
+    assert_false(file_exists(leak_path("run/a")));
+}
+
+static void a_name_or_folder_that_will_not_do_is_refused(void **state)
+{
+    sp_pit *pit = NULL;
+    assert_int_equal(try_open("a/b", &pit), SP_ERR_INVAL);
+    file_write(leak_path("run"), "no folder");
+    assert_int_equal(try_open("a", &pit), SP_ERR_SYSTEM);
+    assert_has(last_error()->message, "a link or a file");
+    assert_null(pit);
+}
+
+static void workers_bear_the_mark_and_not_the_name(void **state)
+{
+    (void)setenv("SNAKEPIT_INSTANCE", "a", 1);
+    (void)setenv("SNAKEPIT_RUN", "another", 1);
+    sp_pit *pit = open_ready("a");
+    (void)unsetenv("SNAKEPIT_INSTANCE");
+    (void)unsetenv("SNAKEPIT_RUN");
+    assert_has(call(pit, "variable", "[\"SNAKEPIT_RUN\"]", NULL)->json, "\"a:");
+    call_gives(pit, "variable", "[\"SNAKEPIT_INSTANCE\"]", "null");
+}
+
+/* Host and guard are killed at once: what had a session of its own lives on, until the
+ * next start. */
+static void the_next_start_ends_what_a_killed_host_and_guard_left(void **state)
+{
+    struct host host = start_host();
+    int grandchild = processes_watch(host.grandchild);
+    assert_int_equal(kill(host.guard, SIGSTOP), 0); /* so that it cannot react */
+    assert_int_equal(kill(host.pid, SIGSTOP), 0);
+    assert_int_equal(kill(host.guard, SIGKILL), 0);
+    kill_host(&host);
+    assert_int_equal(processes_ended(grandchild, 0), 0);
+    sp_pit *pit = open_ready("a");
+    assert_int_equal(processes_ended(grandchild, 0), 1);
+    (void)close(grandchild);
+    assert_has(event_await(pit, SP_EVENT_ORPHAN_KILLED, 1)->message,
+               "of a run that is");
+    call_gives(pit, "echo", "[3]", "3");
+}
+
+/* The guard is stopped, so it holds the lock and cannot end anything; a stopped guard of
+ * a dead host is ended by the next start. The file that names the host is gone, too. */
+static void a_stopped_guard_does_not_keep_the_next_start_away(void **state)
+{
+    struct host host = start_host();
+    int grandchild = processes_watch(host.grandchild);
+    assert_int_equal(kill(host.guard, SIGSTOP), 0);
+    kill_host(&host);
+    assert_int_equal(unlink(leak_path("run/a/host.json")), 0);
+    assert_int_equal(processes_ended(grandchild, 0), 0);
+    sp_pit *pit = open_ready("a");
+    assert_int_equal(processes_ended(grandchild, 0), 1);
+    (void)close(grandchild);
+    call_gives(pit, "echo", "[4]", "4");
+}
+
+/* The lock is the guard's too: while it lives, nobody else gets it. */
+static void a_guard_holds_the_lock_of_its_dead_host(void **state)
+{
+    struct host host = start_host();
+    int guard = processes_watch(host.guard);
+    assert_int_equal(kill(host.guard, SIGSTOP), 0);
+    kill_host(&host);
+    int folder = open(leak_path("run/a"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(folder, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(kill(host.guard, SIGCONT), 0);
+    assert_int_equal(processes_ended(guard, patience_ms(5000)), 1);
+    assert_int_equal(flock(folder, LOCK_EX | LOCK_NB), 0);
+    (void)close(guard);
+    (void)close(folder);
+    pit_close(open_ready("a")); /* and takes the folder along */
+    assert_false(file_exists(leak_path("run/a")));
+}
+
+/* A running host ends what its killed guard could not. */
+static void what_a_killed_guard_left_is_ended_before_the_next_guard(void **state)
+{
+    sp_pit *pit = open_ready("a");
+    pid_t found[8];
+    pid_t left = pid_in(call(pit, "grandchild", "[true]", NULL));
+    int grandchild = processes_watch(left);
+    assert_int_equal(processes_children(found, 8), 1);
+    assert_int_equal(kill(found[0], SIGKILL), 0);
+    call_gives(pit, "echo", "[5]", "5"); /* by a new worker of a new guard */
+    assert_int_equal(processes_ended(grandchild, 0), 1);
+    (void)close(grandchild);
+    assert_int_equal(event_await(pit, SP_EVENT_ORPHAN_KILLED, 1)->pid, left);
+}
+
+static void closing_leaves_nothing_on_disk(void **state)
+{
+    sp_pit *pit = open_ready("a");
+    pid_t found[8];
+    assert_true(file_exists(leak_path("run/a/registry")));
+    assert_true(file_exists(leak_path("run/a/host.json")));
+    pit_close(pit);
+    assert_false(file_exists(leak_path("run/a")));
+    assert_int_equal(marked(found, 8), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_second_pit_of_an_instance_is_told_who_has_it),
+        TEST(a_name_or_folder_that_will_not_do_is_refused),
+        TEST(workers_bear_the_mark_and_not_the_name),
+        TEST(the_next_start_ends_what_a_killed_host_and_guard_left),
+        TEST(a_stopped_guard_does_not_keep_the_next_start_away),
+        TEST(a_guard_holds_the_lock_of_its_dead_host),
+        TEST(what_a_killed_guard_left_is_ended_before_the_next_guard),
+        TEST(closing_leaves_nothing_on_disk),
+    };
+    return RUN_SYSTEM_TESTS("instances", tests);
+}
