@@ -42,6 +42,10 @@ bench: build # calls/s and latency, beside comparators measured in the same run
 orphans: build # hosts and guards killed ROUNDS times: nobody may be left
 	@tools/setup test && tools/orphans $(BUILD) $(ROUNDS)
 
+.PHONY: instances
+instances: build # racing starters, numbers used again, neighbours, leftovers, ROUNDS times
+	@tools/setup test && tools/instances $(BUILD) $(ROUNDS)
+
 fmt: # give the C code its form
 	@tools/setup check && tools/fmt
 

@@ -47,10 +47,12 @@ enum option_id {
     OPTION_COUNT,
     OPTION_DEATHS,
     OPTION_DEDUPE,
+    OPTION_DRY_RUN,
     OPTION_FORCE,
     OPTION_FUNCTION,
     OPTION_HELP,
     OPTION_IDEMPOTENT,
+    OPTION_INSTANCE,
     OPTION_KEEP_GOING,
     OPTION_LANG,
     OPTION_NAMES,
@@ -98,6 +100,7 @@ struct cli {
     const char *workers;
     const char *session;
     const char *dedupe_key;
+    const char *instance;
     const char *lang;
     struct setting sets[SETS_MAX];
     int sets_count;
@@ -105,7 +108,7 @@ struct cli {
     uint64_t count;
     uint32_t parallel;
     enum output output;
-    int binary, changed, force, help, idempotent, keep_going, names, no_color,
+    int binary, changed, dry_run, force, help, idempotent, keep_going, names, no_color,
         show_deaths, show_workers, version;
 
     int quiet;
@@ -300,6 +303,7 @@ int perform_words(struct cli *cli, const char *command, perform_fn run);
 /* --- cmd_*.c --- */
 
 int cmd_call(struct cli *cli);
+int cmd_cleanup(struct cli *cli);
 int cmd_complete(struct cli *cli);
 int cmd_completion(struct cli *cli);
 int cmd_config(struct cli *cli);

@@ -60,6 +60,13 @@ static const struct option_spec write_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec cleanup_options[] = {
+    {"dry-run", 'n', NULL, OPTION_DRY_RUN,
+     "only say what there is; 1 when there is some"},
+    {"instance", 0, "NAME", OPTION_INSTANCE, "this instance only"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 const struct command commands[] = {
     {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",
      "Starts one worker, calls the tool and ends the worker again. Standard output "
@@ -80,6 +87,20 @@ const struct command commands[] = {
      "  snakepit call -m statistics.fmean '[[1, 2, 3]]'\n"
      "  snakepit call compute --timeout 2s operation=add a=1 b=2\n",
      call_options, cmd_call, "tools"},
+    {"cleanup", "", "end what killed hosts left behind, and explain it",
+     "A host with an instance name, such as snakepitd, writes down what it starts. "
+     "Looks\n"
+     "at every instance of yours: one whose host runs is left alone; what is left of "
+     "a\n"
+     "killed one is ended. A line for each row and process says what was found and "
+     "why\n"
+     "it is ours or not. A process is never taken for ours by its name.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit cleanup --dry-run\n"
+     "  snakepit cleanup --instance prod-a\n"
+     "  snakepit cleanup -n -o json | jq '.instances[].processes'\n",
+     cleanup_options, cmd_cleanup, ""},
     {"complete", "WORDS", NULL, "", NULL, cmd_complete, ""},
     {"completion", "bash|zsh|fish", "print the completion script of a shell",
      "Examples:\n"

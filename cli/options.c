@@ -121,6 +121,9 @@ static int store(struct cli *cli, const struct option_spec *spec, char *value)
     case OPTION_DEDUPE:
         cli->dedupe_key = value;
         break;
+    case OPTION_DRY_RUN:
+        cli->dry_run = 1;
+        break;
     case OPTION_FORCE:
         cli->force = 1;
         break;
@@ -132,6 +135,9 @@ static int store(struct cli *cli, const struct option_spec *spec, char *value)
         break;
     case OPTION_IDEMPOTENT:
         cli->idempotent = 1;
+        break;
+    case OPTION_INSTANCE:
+        cli->instance = value;
         break;
     case OPTION_KEEP_GOING:
         cli->keep_going = 1;

@@ -22,10 +22,12 @@ struct place {
 };
 
 /* The same places as the instance's own folder: cleared when the machine starts. */
-static void find_base(char *base, size_t max)
+static void find_base(const char *wanted, char *base, size_t max)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (runtime != NULL && runtime[0] == '/') {
+    if (wanted != NULL) {
+        (void)snprintf(base, max, "%s", wanted);
+    } else if (runtime != NULL && runtime[0] == '/') {
         (void)snprintf(base, max, "%s/snakepit", runtime);
     } else if (geteuid() == 0) {
         (void)snprintf(base, max, "/run/snakepit");
@@ -35,7 +37,7 @@ static void find_base(char *base, size_t max)
 }
 
 /* Without listen.socket. */
-static int find_default(const char *instance, struct place *ret)
+static int find_default(const sp_pit_options *pit, struct place *ret)
 {
     const char *given = getenv("RUNTIME_DIRECTORY"); /* systemd made it */
     int length;
@@ -43,9 +45,10 @@ static int find_default(const char *instance, struct place *ret)
         length = snprintf(ret->address, sizeof ret->address, "unix:%.*s/snakepit.sock",
                           (int)strcspn(given, ":"), given);
     } else {
-        find_base(ret->base, sizeof ret->base);
+        find_base(pit->runtime_dir, ret->base, sizeof ret->base);
         length = snprintf(ret->address, sizeof ret->address, "unix:%s/%s/snakepit.sock",
-                          ret->base, instance);
+                          ret->base,
+                          pit->instance != NULL ? pit->instance : "default");
     }
     return length < (int)sizeof ret->address;
 }
@@ -56,7 +59,7 @@ static int find_place(const sp_pit_options *pit, const sp_service_options *servi
 {
     *ret = (struct place){0};
     if (service->socket == NULL) {
-        return find_default(pit->instance != NULL ? pit->instance : "default", ret);
+        return find_default(pit, ret);
     }
     return snprintf(ret->address, sizeof ret->address, "unix:%s", service->socket) <
            (int)sizeof ret->address;
@@ -139,6 +142,9 @@ static void set_manners(sp_pit_options *options, sp_pool_options *pools,
         }
     }
     options->pools = pools;
+    if (options->instance == NULL) {
+        options->instance = "default";
+    }
     options->on_event = log_event;
     if (options->instance == NULL) {
         options->instance = "default"; /* a daemon always has a name */

@@ -15,6 +15,7 @@
 #include "death.h"
 #include "error.h"
 #include "event.h"
+#include "instance.h"
 #include "pit.h"
 #include "pool.h"
 #include "program.h"

@@ -75,6 +75,7 @@ class Daemon:
         self.socket = place / "s" / "pit.sock"
         self.manager = Manager(notify or place / "notify")
         env = dict(peers.ENVIRONMENT, NOTIFY_SOCKET=self.manager.name)
+        env["SNAKEPIT_RUNTIME_DIR"] = str(place / "run")
         env.update(environment or {})
         self.log_path = place / "log"
         with open(self.log_path, "ab") as log:

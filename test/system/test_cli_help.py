@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from cli_tool import ROOT, SNAKEPIT, environment, snakepit
 
-COMMANDS = ["call", "completion", "config", "doctor", "explain", "gen", "help", "init",
-            "run", "status", "stream", "tools"]
+COMMANDS = ["call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
+            "init", "run", "status", "stream", "tools"]
 
 
 def test_version():
