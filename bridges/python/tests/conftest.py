@@ -126,11 +126,12 @@ class Client:
 class Process:
     """A worker process and what it has written."""
 
-    def __init__(self, arguments, cwd, env):
+    def __init__(self, arguments, cwd, env, pass_fds=()):
         self.process = subprocess.Popen(
             [PYTHON, *arguments],
             cwd=cwd,
             env=env,
+            pass_fds=pass_fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

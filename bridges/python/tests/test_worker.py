@@ -3,6 +3,7 @@
 
 import json
 import signal
+import socket
 import threading
 
 import pytest
@@ -501,6 +502,57 @@ def test_sigint_ends_the_worker_too(worker):
     worker.client.call("count")
     assert worker.stop(signal.SIGINT) == 0
     assert "cleaned up" in worker.output
+
+
+def test_sigterm_right_after_the_announcement_ends_the_worker_after_cleanup(start):
+    source = (
+        TOOLS
+        + """
+class Output:
+    \"What is printed between the announcement and the first wait for calls.\"
+
+    def write(self, text):
+        size = sys.__stdout__.write(text)
+        sys.__stdout__.flush()
+        if "listening on" in text:
+            os.kill(os.getpid(), 15)
+        return size
+
+    def flush(self):
+        sys.__stdout__.flush()
+
+sys.stdout = Output()
+"""
+    )
+    worker = start("tools.py", {"tools.py": source})
+    assert worker.wait() == 0, worker.output
+    assert "cleaned up" in worker.output
+
+
+def test_sigterm_while_the_host_is_silent_ends_the_worker_after_cleanup(tmp_path):
+    (tmp_path / "tools.py").write_text(TOOLS, encoding="utf-8")
+    calls, workers_calls = socket.socketpair()
+    host, workers_host = socket.socketpair()
+    with calls, host, workers_calls, workers_host:
+        worker = Process(
+            [str(PACKAGE / "snakepit_worker.py"), "--adapter", "tools.py"],
+            tmp_path,
+            environment(
+                SNAKEPIT_CALL_FD=str(workers_calls.fileno()),
+                SNAKEPIT_HOST_FD=str(workers_host.fileno()),
+            ),
+            pass_fds=(workers_calls.fileno(), workers_host.fileno()),
+        )
+        try:
+            host.settimeout(DEADLINE)
+            said = b""
+            while b"add_bytes" not in said:  # the announcement; it is not answered
+                said += host.recv(65536)
+            assert worker.stop() == 0, worker.output
+        finally:
+            worker.end()
+    assert "cleaned up" in worker.output
+    assert "Traceback" not in worker.output
 
 
 def test_a_running_call_is_finished_before_the_end(start):

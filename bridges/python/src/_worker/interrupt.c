@@ -16,7 +16,8 @@
  *
  * A late signal finds another call, or none: the handler looks at the call that runs
  * now and raises only if that one is cancelled. SIGTERM and SIGINT end the worker after
- * the calls that run; the second one kills it.
+ * the calls that run; the second one kills it. They are caught from before the
+ * announcement on, so that a worker the host knows always ends in good order.
  */
 #include "bridge.h"
 
@@ -27,7 +28,7 @@
 enum { POLITE_MS = 60 };
 
 static struct {
-    sp_worker *worker; /* what SIGTERM stops; NULL: nothing */
+    sp_worker *worker; /* what SIGTERM stops; NULL: they are not caught */
     struct sigaction old_term;
     struct sigaction old_int;
     volatile sig_atomic_t asked;
@@ -107,27 +108,35 @@ static int install_cancel_handler(worker_object *self)
     return -1;
 }
 
-int sp__py_signals_start(worker_object *self)
+int sp__py_interrupt_start(worker_object *self)
 {
     self->main = pthread_self();
-    if (self->cancel_signal != 0 && install_cancel_handler(self) < 0) {
-        return -1;
+    return self->cancel_signal != 0 ? install_cancel_handler(self) : 0;
+}
+
+void sp__py_signals_start(worker_object *self)
+{
+    if (stopping.worker != NULL) {
+        return; /* since the announcement; what came meanwhile counts */
     }
     struct sigaction action = {.sa_handler = on_stop_signal};
     (void)sigemptyset(&action.sa_mask);
     stopping.asked = 0;
     stopping.worker = self->worker;
-    if (sigaction(SIGTERM, &action, &stopping.old_term) != 0 ||
-        sigaction(SIGINT, &action, &stopping.old_int) != 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    return 0;
+    (void)sigaction(SIGTERM, &action, &stopping.old_term);
+    (void)sigaction(SIGINT, &action, &stopping.old_int);
+}
+
+int sp__py_signals_asked(void)
+{
+    return stopping.asked;
 }
 
 void sp__py_signals_stop(worker_object *self)
 {
-    (void)self;
+    if (stopping.worker == NULL || stopping.worker != self->worker) {
+        return;
+    }
     (void)sigaction(SIGTERM, &stopping.old_term, NULL);
     (void)sigaction(SIGINT, &stopping.old_int, NULL);
     stopping.worker = NULL;

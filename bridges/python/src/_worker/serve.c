@@ -249,9 +249,10 @@ PyObject *sp__py_serve(worker_object *self, PyObject *args)
     Py_XSETREF(self->resolve, Py_NewRef(resolve));
     Py_XSETREF(self->helpers, Py_NewRef(helpers));
     Py_XSETREF(self->encoder.fallback, Py_NewRef(fallback));
-    if (sp__py_signals_start(self) < 0) {
+    if (sp__py_interrupt_start(self) < 0) {
         return NULL;
     }
+    sp__py_signals_start(self);
     self->serving = 1;
     PyObject *result = loop(self);
     PyObject *exception = result == NULL ? sp__py_take_exception() : NULL;

@@ -217,6 +217,7 @@ static PyObject *worker_announce(PyObject *object, PyObject *unused)
     if (!is_open(self)) {
         return NULL;
     }
+    sp__py_signals_start(self);
     sp_error err = {0};
     int rc;
     do {
@@ -224,6 +225,10 @@ static PyObject *worker_announce(PyObject *object, PyObject *unused)
         Py_BEGIN_ALLOW_THREADS rc = sp_worker_announce(self->worker, &err);
         Py_END_ALLOW_THREADS
     } while (rc == SP_ERR_STOPPED_BY_CALLBACK && PyErr_CheckSignals() == 0);
+    if (rc == SP_ERR_CLOSED && sp__py_signals_asked()) {
+        sp_error_clear(&err); /* serve() finds the same and returns at once */
+        rc = 0;
+    }
     if (rc < 0) {
         return PyErr_Occurred() ? NULL : sp__py_raise(&err);
     }
@@ -261,6 +266,7 @@ static PyObject *worker_stop(PyObject *object, PyObject *unused)
 
 static void close_worker(worker_object *self)
 {
+    sp__py_signals_stop(self);
     sp_worker *worker = self->worker;
     self->worker = NULL;
     if (sp__py_bridge.worker == self) {
