@@ -285,3 +285,24 @@ void pair_finish(struct heard *heard)
     assert_int_equal(
         sp__h2_finish(heard->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL), SP_OK);
 }
+
+struct pair *pair_echoing(const struct h2_options *client,
+                          const struct h2_options *server)
+{
+    struct pair *pair = pair_new(client, server);
+    assert_non_null(pair);
+    pair->on_server_message = pair_echo;
+    pair->on_half_close = pair_finish;
+    return pair;
+}
+
+void heard_assert_ok(const struct heard *heard, const char *text)
+{
+    assert_int_equal(heard->ends, 1);
+    assert_int_equal(heard->grpc_status, 0);
+    assert_int_equal(heard->rst_code, 0);
+    assert_int_equal(heard->refused, 0);
+    assert_int_equal(heard->messages, 1);
+    assert_int_equal(heard->last.size, strlen(text));
+    assert_memory_equal(heard->last.data, text, strlen(text));
+}

@@ -57,6 +57,9 @@ struct pair {
 /* NULL options: trusted, defaults. */
 struct pair *pair_new(const struct h2_options *client, const struct h2_options *server);
 void pair_free(struct pair *pair);
+/* The same with a server that echoes every message. */
+struct pair *pair_echoing(const struct h2_options *client,
+                          const struct h2_options *server);
 
 /* Carry bytes until both are silent. */
 void pair_run(struct pair *pair);
@@ -70,5 +73,8 @@ struct heard *pair_open(struct pair *pair, const char *text, int half_close);
 /* Hooks: answer with the same bytes; answer and finish OK when the client is done. */
 void pair_echo(struct heard *heard, const uint8_t *data, size_t size);
 void pair_finish(struct heard *heard);
+
+/* The call has ended well, with this text as its only message. */
+void heard_assert_ok(const struct heard *heard, const char *text);
 
 #endif

@@ -3,65 +3,23 @@
  * Calls over two connections joined in memory: the normal course, every way a stream
  * ends, and what is told about it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
 #include "h2_pair.h"
-
-static int64_t live_before;
-
-static int remember_memory(void **state)
-{
-    live_before = sp__mem_live();
-    return 0;
-}
-
-static int no_memory_is_left(void **state)
-{
-    assert_int_equal(sp__mem_live(), live_before);
-    return 0;
-}
-
-#define TEST(name) \
-    cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
-
-static struct pair *echoing(const struct h2_options *client,
-                            const struct h2_options *server)
-{
-    struct pair *pair = pair_new(client, server);
-    assert_non_null(pair);
-    pair->on_server_message = pair_echo;
-    pair->on_half_close = pair_finish;
-    return pair;
-}
-
-static void assert_ok(const struct heard *heard, const char *text)
-{
-    assert_int_equal(heard->ends, 1);
-    assert_int_equal(heard->grpc_status, 0);
-    assert_int_equal(heard->rst_code, 0);
-    assert_int_equal(heard->refused, 0);
-    assert_int_equal(heard->messages, 1);
-    assert_int_equal(heard->last.size, strlen(text));
-    assert_memory_equal(heard->last.data, text, strlen(text));
-}
+#include "no_leak.h"
 
 /* ---- the normal course ---- */
 
 static void a_unary_call_is_answered(void **state)
 {
-    struct pair *pair = echoing(NULL, NULL);
+    struct pair *pair = pair_echoing(NULL, NULL);
     struct heard *call = pair_open(pair, "hello", 1);
     assert_int_equal(sp__h2_streams(pair->client), 1);
     pair_run(pair);
     assert_int_equal(pair->broken, 0);
-    assert_ok(call, "hello");
+    heard_assert_ok(call, "hello");
     assert_int_equal(call->headers_came, 1);
     assert_int_equal(pair->server_count, 1);
     const struct heard *served = &pair->at_server[0];
@@ -80,11 +38,11 @@ static void a_unary_call_is_answered(void **state)
 static void strangers_are_answered_as_well(void **state)
 {
     static const struct h2_options stranger = {.trusted = 0};
-    struct pair *pair = echoing(&stranger, &stranger);
+    struct pair *pair = pair_echoing(&stranger, &stranger);
     struct heard *call = pair_open(pair, "hello", 1);
     pair_run(pair);
     assert_int_equal(pair->broken, 0);
-    assert_ok(call, "hello");
+    heard_assert_ok(call, "hello");
     pair_free(pair);
 }
 
@@ -93,13 +51,13 @@ static void bytes_may_be_split_at_every_place(void **state)
     for (int trusted = 0; trusted < 2; trusted++) {
         const struct h2_options options = {.trusted = trusted};
         for (size_t step = 1; step < 60; step++) {
-            struct pair *pair = echoing(&options, &options);
+            struct pair *pair = pair_echoing(&options, &options);
             pair->step = step;
             struct heard *first = pair_open(pair, "the first message", 1);
             struct heard *second = pair_open(pair, "", 1);
             pair_run(pair);
             assert_int_equal(pair->broken, 0);
-            assert_ok(first, "the first message");
+            heard_assert_ok(first, "the first message");
             assert_int_equal(second->messages, 1);
             assert_int_equal(second->bytes, 0);
             assert_int_equal(second->grpc_status, 0);
@@ -111,7 +69,7 @@ static void bytes_may_be_split_at_every_place(void **state)
 static void a_hundred_megabytes_go_through_whole(void **state)
 {
     enum { SIZE = 100 << 20 };
-    struct pair *pair = echoing(NULL, NULL);
+    struct pair *pair = pair_echoing(NULL, NULL);
     uint8_t *data = sp__malloc(SIZE + 5);
     assert_non_null(data);
     for (size_t i = 0; i < SIZE; i++) {
@@ -171,7 +129,7 @@ static void a_server_can_give_its_memory_away(void **state)
 static void a_thousand_calls_run_at_once(void **state)
 {
     enum { CALLS = 1000 };
-    struct pair *pair = echoing(NULL, NULL);
+    struct pair *pair = pair_echoing(NULL, NULL);
     struct heard *calls[CALLS];
     char text[32];
     for (int i = 0; i < CALLS; i++) {
@@ -184,7 +142,7 @@ static void a_thousand_calls_run_at_once(void **state)
     assert_int_equal(pair->broken, 0);
     for (int i = 0; i < CALLS; i++) {
         snprintf(text, sizeof text, "call %d", i);
-        assert_ok(calls[i], text);
+        heard_assert_ok(calls[i], text);
     }
     assert_int_equal(pair->server_count, CALLS);
     pair_free(pair);
@@ -215,7 +173,7 @@ static void a_server_streams_many_messages(void **state)
 
 static void both_sides_stream_in_turns(void **state)
 {
-    struct pair *pair = echoing(NULL, NULL);
+    struct pair *pair = pair_echoing(NULL, NULL);
     struct heard *call = pair_open(pair, NULL, 0);
     pair_run(pair);
     assert_int_equal(pair->server_count, 1);
@@ -281,7 +239,7 @@ static void an_empty_stream_may_end_in_the_turn_it_began(void **state)
 
 static void stream_numbers_are_counted_down(void **state)
 {
-    struct pair *pair = echoing(NULL, NULL);
+    struct pair *pair = pair_echoing(NULL, NULL);
     assert_int_equal(sp__h2_ids_left(pair->client), 1u << 30);
     struct heard *call = pair_open(pair, "x", 1);
     assert_int_equal(sp__h2_ids_left(pair->client), (1u << 30) - 1);
@@ -312,13 +270,13 @@ static void open_from_callback(struct heard *heard)
 
 static void calls_may_be_opened_inside_callbacks(void **state)
 {
-    struct pair *pair = echoing(NULL, NULL);
+    struct pair *pair = pair_echoing(NULL, NULL);
     pair->on_client_end = open_from_callback;
     assert_non_null(pair_open(pair, "again", 1));
     pair_run(pair);
     assert_int_equal(pair->client_count, 50);
     for (int i = 0; i < 50; i++) {
-        assert_ok(&pair->at_client[i], "again");
+        heard_assert_ok(&pair->at_client[i], "again");
     }
     pair->on_client_end = NULL;
     pair_free(pair);
@@ -480,292 +438,6 @@ static void pings_are_answered(void **state)
     pair_free(pair);
 }
 
-/* ---- the other ways to end ---- */
-
-static void a_client_cancels(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, "x", 1);
-    pair_run(pair);
-    struct heard *served = &pair->at_server[0];
-    assert_int_equal(served->ends, 0);
-    sp__h2_reset(call->stream, 8);
-    sp__h2_reset(call->stream, 8); /* twice is fine */
-    assert_int_equal(sp__h2_half_close(call->stream, NULL), SP_ERR_CLOSED);
-    assert_int_equal(call->ends, 0);
-    pair_run(pair);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, -1);
-    assert_int_equal(call->rst_code, 8);
-    assert_int_equal(call->refused, 0);
-    assert_int_equal(served->ends, 1);
-    assert_int_equal(served->rst_code, 8);
-    assert_int_equal(pair->broken, 0);
-    pair_free(pair);
-}
-
-static void a_call_cancelled_before_it_left_counts_as_refused(void **state)
-{
-    struct pair *pair = echoing(NULL, NULL);
-    struct heard *call = pair_open(pair, "x", 1);
-    sp__h2_reset(call->stream, 8);
-    pair_run(pair);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->rst_code, 8);
-    assert_int_equal(call->refused, 1);
-    assert_int_equal(pair->server_count, 0);
-    struct heard *next = pair_open(pair, "y", 1);
-    pair_run(pair);
-    assert_ok(next, "y");
-    pair_free(pair);
-}
-
-static void a_server_resets(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, "x", 1);
-    pair_run(pair);
-    struct heard *served = &pair->at_server[0];
-    pair_echo(served, (const uint8_t *)"partial", 7);
-    pair_run(pair);
-    sp__h2_reset(served->stream, 2);
-    assert_int_equal(
-        sp__h2_finish(served->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL),
-        SP_ERR_CLOSED);
-    pair_run(pair);
-    assert_int_equal(call->messages, 1);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, -1);
-    assert_int_equal(call->rst_code, 2);
-    assert_int_equal(served->ends, 1);
-    assert_int_equal(served->rst_code, 2);
-    pair_free(pair);
-}
-
-static void a_refused_stream_is_known_to_be_untouched(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, "x", 1);
-    pair_run(pair);
-    sp__h2_reset(pair->at_server[0].stream, 7); /* REFUSED_STREAM */
-    pair_run(pair);
-    assert_int_equal(call->refused, 1);
-    assert_int_equal(call->rst_code, 7);
-    pair_free(pair);
-}
-
-static int refuse_all(struct heard *heard)
-{
-    return 12;
-}
-
-static void a_request_can_be_refused_with_a_status(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    pair->on_request = refuse_all;
-    struct heard *call = pair_open(pair, "x", 1);
-    struct heard *open_call = pair_open(pair, "y", 0);
-    pair_run(pair);
-    assert_int_equal(call->grpc_status, 12);
-    assert_int_equal(call->rst_code, 0);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(open_call->grpc_status, 12);
-    assert_int_equal(open_call->ends, 1);
-    /* A refused stream is not the server's any more: nothing else is told. */
-    assert_int_equal(pair->at_server[0].messages, 0);
-    assert_int_equal(pair->at_server[0].half_closes, 0);
-    assert_int_equal(pair->at_server[0].ends, 0);
-    assert_int_equal(sp__h2_streams(pair->server), 0);
-    pair_free(pair);
-}
-
-static void finish_at_once(struct heard *heard, const uint8_t *data, size_t size)
-{
-    pair_echo(heard, (const uint8_t *)"enough", 6);
-    pair_finish(heard);
-}
-
-static void a_server_may_finish_before_the_client_does(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    pair->on_server_message = finish_at_once;
-    struct heard *call = pair_open(pair, "x", 0);
-    pair_run(pair);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, 0);
-    assert_int_equal(call->rst_code, 0);
-    assert_int_equal(call->messages, 1);
-    assert_int_equal(pair->at_server[0].ends, 1);
-    assert_int_equal(pair->at_server[0].rst_code, 0);
-    assert_int_equal(sp__h2_streams(pair->client), 0);
-    assert_int_equal(sp__h2_streams(pair->server), 0);
-    pair_free(pair);
-}
-
-static void goaway_lets_open_calls_go_on(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *first = pair_open(pair, "first", 1);
-    pair_run(pair);
-    assert_int_equal(sp__h2_goaway(pair->server, 0, NULL), SP_OK);
-    struct heard *second = pair_open(pair, "second", 1); /* crosses the GOAWAY */
-    pair_run(pair);
-    assert_int_equal(pair->goaways, 1);
-    assert_int_equal(second->ends, 1);
-    assert_int_equal(second->refused, 1);
-    assert_int_equal(second->grpc_status, -1);
-    assert_null(pair_open(pair, "third", 1));
-    assert_int_equal(first->ends, 0);
-    pair_finish(&pair->at_server[0]);
-    pair_run(pair);
-    assert_int_equal(first->ends, 1);
-    assert_int_equal(first->grpc_status, 0);
-    assert_int_equal(pair->broken, 0);
-    assert_true(sp__h2_is_done(pair->client));
-    assert_true(sp__h2_is_done(pair->server));
-    pair_free(pair);
-}
-
-static void freeing_a_connection_ends_its_streams(void **state)
-{
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, "x", 1);
-    pair_run(pair);
-    sp__h2_free(pair->server);
-    pair->server = NULL;
-    assert_int_equal(pair->at_server[0].ends, 1);
-    assert_int_equal(pair->at_server[0].grpc_status, -1);
-    assert_int_equal(pair->at_server[0].rst_code, 0);
-    sp__h2_free(pair->client);
-    pair->client = NULL;
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, -1);
-    assert_int_equal(call->refused, 0);
-    pair_free(pair);
-}
-
-/* ---- limits ---- */
-
-static void a_message_over_the_limit_ends_its_call_at_the_server(void **state)
-{
-    const struct h2_options small = {.trusted = 1, .message_max = 1000};
-    struct pair *pair = echoing(NULL, &small);
-    char text[1002];
-    memset(text, 'a', sizeof text);
-    text[1000] = '\0';
-    struct heard *fits = pair_open(pair, text, 1);
-    text[1000] = 'a';
-    text[1001] = '\0';
-    struct heard *big = pair_open(pair, text, 1);
-    pair_run(pair);
-    assert_int_equal(fits->grpc_status, 0);
-    assert_int_equal(big->ends, 1);
-    assert_int_equal(big->grpc_status, 8);
-    assert_string_equal(big->message, "the message is larger than the limit");
-    assert_int_equal(pair->at_server[1].messages, 0);
-    pair_free(pair);
-}
-
-static void a_message_over_the_limit_ends_its_call_at_the_client(void **state)
-{
-    const struct h2_options small = {.trusted = 1, .message_max = 10};
-    struct pair *pair = echoing(&small, NULL);
-    struct heard *call = pair_open(pair, "eleven long", 1);
-    pair_run(pair);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, 8);
-    assert_int_equal(call->messages, 0);
-    assert_int_equal(call->rst_code, 0);
-    assert_int_equal(sp__h2_streams(pair->server), 0);
-    pair_free(pair);
-}
-
-static void compressed_messages_are_refused(void **state)
-{
-    static const uint8_t framed[] = {1, 0, 0, 0, 1, 'x'};
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, NULL, 0);
-    assert_int_equal(sp__h2_write_framed(call->stream, framed, sizeof framed, NULL),
-                     SP_OK);
-    pair_run(pair);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, 12);
-    pair_free(pair);
-}
-
-static void a_request_cut_short_is_told(void **state)
-{
-    static const uint8_t framed[] = {0, 0, 0, 0, 9, 'x'};
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, NULL, 0);
-    assert_int_equal(sp__h2_write_framed(call->stream, framed, sizeof framed, NULL),
-                     SP_OK);
-    assert_int_equal(sp__h2_half_close(call->stream, NULL), SP_OK);
-    pair_run(pair);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, 13);
-    assert_int_equal(pair->at_server[0].half_closes, 0);
-    pair_free(pair);
-}
-
-static void an_answer_cut_short_is_told(void **state)
-{
-    static const uint8_t framed[] = {0, 0, 0, 0, 9, 'x'};
-    struct pair *pair = pair_new(NULL, NULL);
-    struct heard *call = pair_open(pair, "x", 1);
-    pair_run(pair);
-    struct heard *served = &pair->at_server[0];
-    assert_int_equal(sp__h2_write_framed(served->stream, framed, sizeof framed, NULL),
-                     SP_OK);
-    pair_finish(served);
-    pair_run(pair);
-    assert_int_equal(call->grpc_status, 13);
-    assert_string_equal(call->message, "the answer was cut short");
-    pair_free(pair);
-}
-
-static void streams_over_the_limit_wait_at_the_client(void **state)
-{
-    const struct h2_options few = {.trusted = 1, .streams_max = 4};
-    struct pair *pair = echoing(NULL, &few);
-    pair_run(pair); /* the client has seen the settings */
-    for (int i = 0; i < 20; i++) {
-        assert_non_null(pair_open(pair, "x", 1));
-    }
-    pair_run(pair);
-    assert_int_equal(pair->broken, 0);
-    for (int i = 0; i < 20; i++) {
-        assert_ok(&pair->at_client[i], "x");
-    }
-    pair_free(pair);
-}
-
-static void too_much_metadata_is_refused(void **state)
-{
-    const struct h2_options stranger = {.trusted = 0};
-    char value[4000];
-    memset(value, 'v', sizeof value);
-    struct h2_header headers[5];
-    for (int i = 0; i < 5; i++) {
-        headers[i] = (struct h2_header){"name", 4, value, sizeof value};
-    }
-    struct pair *pair = pair_new(&stranger, &stranger);
-    for (size_t count = 3; count <= 5; count += 2) {
-        struct heard *call = &pair->at_client[pair->client_count++];
-        sp__buf_init(&call->last, 1000);
-        call->pair = pair;
-        assert_int_equal(sp__h2_open(pair->client, "/test/Call", 5, headers, count,
-                                     sp_text("x"), 1, call, &call->stream, NULL),
-                         SP_OK);
-        pair_run(pair);
-    }
-    assert_int_equal(pair->server_count, 1);
-    assert_int_equal(pair->at_client[0].ends, 0);
-    assert_int_equal(pair->at_client[1].ends, 1);
-    assert_int_equal(pair->at_client[1].grpc_status, 8);
-    pair_free(pair);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -788,21 +460,6 @@ int main(void)
         TEST(a_status_keeps_its_message_details_and_trailers),
         TEST(a_long_status_message_is_cut_between_characters),
         TEST(pings_are_answered),
-        TEST(a_client_cancels),
-        TEST(a_call_cancelled_before_it_left_counts_as_refused),
-        TEST(a_server_resets),
-        TEST(a_refused_stream_is_known_to_be_untouched),
-        TEST(a_request_can_be_refused_with_a_status),
-        TEST(a_server_may_finish_before_the_client_does),
-        TEST(goaway_lets_open_calls_go_on),
-        TEST(freeing_a_connection_ends_its_streams),
-        TEST(a_message_over_the_limit_ends_its_call_at_the_server),
-        TEST(a_message_over_the_limit_ends_its_call_at_the_client),
-        TEST(compressed_messages_are_refused),
-        TEST(a_request_cut_short_is_told),
-        TEST(an_answer_cut_short_is_told),
-        TEST(streams_over_the_limit_wait_at_the_client),
-        TEST(too_much_metadata_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,35 +4,14 @@
  * not notice; the high-water mark; and the whole of a call with every allocation
  * failing in turn.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
 #include "h2_pair.h"
+#include "no_leak.h"
 
 enum { KIB = 1024, WINDOW = 64 * KIB, PREFIX = 5 };
-
-static int64_t live_before;
-
-static int remember_memory(void **state)
-{
-    live_before = sp__mem_live();
-    return 0;
-}
-
-static int no_memory_is_left(void **state)
-{
-    assert_int_equal(sp__mem_live(), live_before);
-    return 0;
-}
-
-#define TEST(name) \
-    cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
 
 static const struct h2_options small_window = {.trusted = 1, .stream_window = WINDOW};
 

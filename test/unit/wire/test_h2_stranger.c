@@ -4,35 +4,14 @@
  * nobody. What stock gRPC would send, what a web server would answer, and what somebody
  * sends who means harm.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include <nghttp2/nghttp2.h>
 
-#include "base/mem.h"
 #include "h2_pair.h"
-
-static int64_t live_before;
-
-static int remember_memory(void **state)
-{
-    live_before = sp__mem_live();
-    return 0;
-}
-
-static int no_memory_is_left(void **state)
-{
-    assert_int_equal(sp__mem_live(), live_before);
-    return 0;
-}
-
-#define TEST(name) \
-    cmocka_unit_test_setup_teardown(name, remember_memory, no_memory_is_left)
+#include "no_leak.h"
 
 /* ---- frames by hand ---- */
 
