@@ -176,6 +176,13 @@ void sp__worker_on_announced(struct worker *worker, struct proto_announce *annou
     if (worker->state != WORKER_STARTING) {
         return; /* it announced itself just when it was told to stop */
     }
+    if (worker->pid == 0) {
+        worker->early = EARLY_ANNOUNCED;
+        sp__proto_announce_fini(&worker->early_announce);
+        worker->early_announce = *announce;
+        *announce = (struct proto_announce){0};
+        return;
+    }
     if (announce->failed) {
         worker->refused_for_good = announce->permanent;
         sp__fail(&worker->refusal, SP_ERR_START_FAILED, "%s: %s",
@@ -204,7 +211,9 @@ void sp__worker_on_foreign(struct worker *worker, const sp_error *why)
 
 void sp__worker_on_connected(struct worker *worker)
 {
-    if (worker->state == WORKER_STARTING) {
+    if (worker->pid == 0) {
+        worker->early = EARLY_CONNECTED;
+    } else if (worker->state == WORKER_STARTING) {
         (void)snprintf(worker->runtime, sizeof worker->runtime, "grpc");
         become_ready(worker, NULL);
     }
@@ -269,6 +278,7 @@ void sp__worker_free(struct worker *worker)
     if (worker->address[0] != '\0') {
         (void)unlink(worker->address);
     }
+    sp__proto_announce_fini(&worker->early_announce);
     sp_error_clear(&worker->refusal);
     sp__free(worker);
 }
@@ -386,6 +396,16 @@ void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
         return;
     }
     worker->events->on_spawned(worker);
+    switch (worker->early) {
+    case EARLY_NOT:
+        break;
+    case EARLY_ANNOUNCED:
+        sp__worker_on_announced(worker, &worker->early_announce);
+        break;
+    case EARLY_CONNECTED:
+        sp__worker_on_connected(worker);
+        break;
+    }
 }
 
 void sp__workshop_on_exited(struct workshop *shop, uint64_t id,

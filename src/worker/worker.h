@@ -185,6 +185,9 @@ struct worker {
     char address[108];  /* stock workers: the unix path */
     uint32_t capacity;  /* calls it runs at once */
     char runtime[64];
+    /* It was faster than the guard's word with its pid: it is ready when that comes. */
+    enum { EARLY_NOT, EARLY_ANNOUNCED, EARLY_CONNECTED } early;
+    struct proto_announce early_announce;
     sp_error refusal; /* what it said when it could not start */
     int refused_for_good;
 };

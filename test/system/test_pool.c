@@ -457,7 +457,7 @@ static void each_pool_has_its_own_tools(void **state)
     call_fails(pit, "add", "[1]", &to, SP_ERR_NO_TOOL);
     assert_string_equal(call(pit, "echo", "[1]", &to)->json, "[1]");
     call_gives(pit, "add", "[1]", "2");
-    assert_int_equal(sp_pool_tools_get(pit, "plain", NULL, NULL, NULL), 5);
+    assert_int_equal(sp_pool_tools_get(pit, "plain", NULL, NULL, NULL), 6);
 }
 
 int main(void)
