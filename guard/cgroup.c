@@ -23,20 +23,22 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hierarchy.h"
 #include "nest.h"
 #include "table.h"
 
-enum { NAME_MAX_BYTES = 64, FILE_MAX_BYTES = 128 };
+enum { FILE_MAX_BYTES = 128 };
 
-#define PREFIX "snakepit-"
+#define PREFIX "snakepit-" /* as GUARD_GROUP_PREFIX begins */
 
 static const char *const controllers[CGROUP_KINDS] = {"memory", "pids"};
 
 static struct {
     pid_t number;
+    uint64_t begun_us; /* since the machine started */
     int is_open;
     struct hierarchy in[CGROUP_KINDS]; /* where groups are made */
     int left;                          /* groups that could not be removed yet */
@@ -44,22 +46,30 @@ static struct {
 
 void sp__cgroup_init(pid_t number)
 {
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
     all.number = number;
+    all.begun_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-static void name_of(uint64_t id, char name[NAME_MAX_BYTES])
+uint64_t sp__cgroup_begun(void)
 {
-    (void)snprintf(name, NAME_MAX_BYTES, PREFIX "%d-%llu", (int)all.number,
-                   (unsigned long long)id);
+    return all.begun_us;
+}
+
+void sp__cgroup_name(uint64_t id, char name[CGROUP_NAME_MAX])
+{
+    (void)snprintf(name, CGROUP_NAME_MAX, GUARD_GROUP_PREFIX "%llu", (int)all.number,
+                   (unsigned long long)all.begun_us, (unsigned long long)id);
 }
 
 /* ---- files of a group ---- */
 
 static int open_file(enum cgroup_kind kind, uint64_t id, const char *file, int flags)
 {
-    char name[NAME_MAX_BYTES];
+    char name[CGROUP_NAME_MAX];
     char path[FILE_MAX_BYTES];
-    name_of(id, name);
+    sp__cgroup_name(id, name);
     (void)snprintf(path, sizeof path, "%s/%s", name, file);
     return openat(all.in[kind].dir, path, flags | O_CLOEXEC);
 }
@@ -102,25 +112,29 @@ static pid_t maker_of(const char *name)
 /* Whether a group of this guard is of no worker that still runs. */
 static int is_forgotten(const char *name)
 {
-    const char *id = strchr(name + strlen(PREFIX), '-');
-    const struct worker *worker =
-        id != NULL ? sp__table_by_id(strtoull(id + 1, NULL, 10)) : NULL;
-    return worker == NULL || worker->state == WORKER_ENDED;
+    uint64_t id = strtoull(strrchr(name, '-') + 1, NULL, 10);
+    const struct worker *worker = sp__table_by_id(id);
+    return id != 0 && (worker == NULL || worker->state == WORKER_ENDED);
 }
 
 /* Those of dead guards, and of this one's workers that are forgotten. The kernel removes
  * no group that somebody is in. */
 static void remove_stale(void *user, const char *name)
 {
-    const struct hierarchy *in = user;
+    int dir = *(const int *)user;
     pid_t maker = maker_of(name);
     if (maker == 0) {
         return;
     }
     int is_stale = maker == all.number ? is_forgotten(name) : !sp__nest_exists(maker);
-    if (is_stale && unlinkat(in->dir, name, AT_REMOVEDIR) != 0) {
+    if (is_stale && unlinkat(dir, name, AT_REMOVEDIR) != 0) {
         all.left += maker == all.number;
     }
+}
+
+void sp__cgroup_remove_stale(int dir)
+{
+    sp__hierarchy_list(dir, remove_stale, &dir);
 }
 
 static void open_all(void)
@@ -129,7 +143,7 @@ static void open_all(void)
     for (int kind = 0; kind < CGROUP_KINDS; kind++) {
         all.in[kind] = sp__hierarchy_find(controllers[kind]);
         if (all.in[kind].dir >= 0) {
-            sp__hierarchy_list(all.in[kind].dir, remove_stale, &all.in[kind]);
+            sp__cgroup_remove_stale(all.in[kind].dir);
         }
     }
 }
@@ -159,8 +173,8 @@ static int set_limit(enum cgroup_kind kind, uint64_t id,
 /* The descriptor of its cgroup.procs, or -1 with nothing left. */
 static int make(enum cgroup_kind kind, uint64_t id, const struct guard_limits *limits)
 {
-    char name[NAME_MAX_BYTES];
-    name_of(id, name);
+    char name[CGROUP_NAME_MAX];
+    sp__cgroup_name(id, name);
     if (all.in[kind].dir < 0) {
         return -1;
     }
@@ -209,29 +223,19 @@ uint32_t sp__cgroup_make(struct cgroup *cgroup, uint64_t id,
 
 /* ---- the end ---- */
 
-void sp__cgroup_kill(const struct cgroup *cgroup)
+/* By number, an instant after it was read of a group that is the workers' alone. */
+static void kill_listed(int fd)
 {
     char text[4096];
     pid_t pid = 0;
     ssize_t n;
-    if (!cgroup->has[CGROUP_PIDS]) {
-        return;
-    }
-    /* Nobody forks from here on, so that one look finds all. */
-    (void)write_file(CGROUP_PIDS, cgroup->id, "pids.max", "0");
-    if (all.in[CGROUP_PIDS].is_v2 &&
-        write_file(CGROUP_PIDS, cgroup->id, "cgroup.kill", "1") == 0) {
-        return;
-    }
-    int fd = open_file(CGROUP_PIDS, cgroup->id, "cgroup.procs", O_RDONLY);
     while (fd >= 0 && (n = read(fd, text, sizeof text)) > 0) {
         for (ssize_t i = 0; i < n; i++) {
             if (text[i] >= '0' && text[i] <= '9') {
                 pid = pid * 10 + (text[i] - '0'); /* may go on in the next read */
             } else {
                 if (pid > 1) {
-                    (void)kill(pid, SIGKILL); /* by number, an instant after it was read
-                                                 of a group that is the worker's alone */
+                    (void)kill(pid, SIGKILL);
                 }
                 pid = 0;
             }
@@ -239,6 +243,31 @@ void sp__cgroup_kill(const struct cgroup *cgroup)
     }
     if (fd >= 0) {
         (void)close(fd);
+    }
+}
+
+void sp__cgroup_kill(const struct cgroup *cgroup)
+{
+    if (!cgroup->has[CGROUP_PIDS]) {
+        return;
+    }
+    /* Nobody forks from here on, so that one look finds all. */
+    (void)write_file(CGROUP_PIDS, cgroup->id, "pids.max", "0");
+    if (!all.in[CGROUP_PIDS].is_v2 ||
+        write_file(CGROUP_PIDS, cgroup->id, "cgroup.kill", "1") != 0) {
+        kill_listed(open_file(CGROUP_PIDS, cgroup->id, "cgroup.procs", O_RDONLY));
+    }
+}
+
+void sp__cgroup_kill_all(int group)
+{
+    int fd = openat(group, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? write(fd, "1", 1) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (n != 1) {
+        kill_listed(openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC));
     }
 }
 
@@ -282,8 +311,8 @@ int sp__cgroup_was_oom(const struct cgroup *cgroup, uint64_t before)
 
 void sp__cgroup_remove(struct cgroup *cgroup)
 {
-    char name[NAME_MAX_BYTES];
-    name_of(cgroup->id, name);
+    char name[CGROUP_NAME_MAX];
+    sp__cgroup_name(cgroup->id, name);
     for (int kind = 0; kind < CGROUP_KINDS; kind++) {
         if (cgroup->has[kind] && unlinkat(all.in[kind].dir, name, AT_REMOVEDIR) != 0) {
             all.left++;
@@ -300,7 +329,7 @@ void sp__cgroup_tidy(void)
     all.left = 0;
     for (int kind = 0; kind < CGROUP_KINDS; kind++) {
         if (all.in[kind].dir >= 0) {
-            sp__hierarchy_list(all.in[kind].dir, remove_stale, &all.in[kind]);
+            sp__cgroup_remove_stale(all.in[kind].dir);
         }
     }
 }

@@ -79,7 +79,8 @@ static enum control send_one(const struct guard_message *message, int fd)
 enum control sp__control_greet(int level, pid_t pid, int fd,
                                const struct shortfall *why)
 {
-    struct guard_message ready = {.op = GUARD_READY, .pid = pid, .level = level};
+    struct guard_message ready = {
+        .op = GUARD_READY, .id = sp__cgroup_begun(), .pid = pid, .level = level};
     if (why != NULL) {
         ready.stage = why->stage;
         ready.os_errno = why->os_errno;

@@ -12,6 +12,7 @@
  */
 #include "hierarchy.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -204,6 +205,17 @@ struct hierarchy sp__hierarchy_find(const char *controller)
         *slash = '\0';
     }
     return found;
+}
+
+int sp__hierarchy_own(void)
+{
+    static char group[PATH_MAX_BYTES];
+    static char folder[PATH_MAX_BYTES];
+    if (!find_group("", group) || !find_folder("", group, folder)) {
+        errno = ENOENT;
+        return -1;
+    }
+    return open_folder(folder);
 }
 
 struct dirent64_head { /* what getdents64 writes; readdir() would allocate */

@@ -11,6 +11,10 @@ struct hierarchy {
 /* The place for groups with a controller. Its descriptor stays open. */
 struct hierarchy sp__hierarchy_find(const char *controller);
 
+/* The version 2 group of this process, as a folder in which groups can be made. -1 with
+ * errno. */
+int sp__hierarchy_own(void);
+
 /* Call for every entry of a folder, without allocating. */
 void sp__hierarchy_list(int dir, void (*on_entry)(void *user, const char *name),
                         void *user);

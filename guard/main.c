@@ -36,6 +36,7 @@
 
 #include "cgroup.h"
 #include "control.h"
+#include "enclosure.h"
 #include "nest.h"
 #include "reap.h"
 #include "spawn.h"
@@ -241,6 +242,12 @@ static int begin(int level)
     sp__spawn_init();
     struct shortfall more = {GUARD_STAGE_NONE, 0};
     int reached = sp__reap_init(level, &more);
+    if (!is_inner && level >= GUARD_LEVEL_CGROUP && reached == GUARD_LEVEL_SUBREAPER) {
+        struct shortfall unasked; /* when there is to be told why no namespace */
+        reached = sp__enclosure_open(level == GUARD_LEVEL_CGROUP ? &why : &unasked)
+                      ? GUARD_LEVEL_CGROUP
+                      : reached;
+    }
     polled[AT_SIGNAL] = (struct pollfd){.fd = watch_signals(), .events = POLLIN};
     if (polled[AT_SIGNAL].fd < 0) {
         return 0;
@@ -248,7 +255,7 @@ static int begin(int level)
     if (is_inner) {
         return 1; /* the outer guard has said so */
     }
-    return sp__control_greet(reached, getpid(), -1,
+    return sp__control_greet(reached, getpid(), sp__enclosure_place(),
                              more.stage != GUARD_STAGE_NONE ? &more : &why) ==
            CONTROL_OK;
 }

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "enclosure.h"
 #include "spawn.h"
 #include "table.h"
 
@@ -264,6 +265,7 @@ static void wait_for_death(void)
 
 void sp__reap_everything(void)
 {
+    sp__enclosure_kill();
     /* Groups first: one call ends many, before any of them can react to the others. */
     for (size_t i = 0; i < sp__table_end(); i++) {
         const struct worker *worker = sp__table_at(i);
@@ -276,10 +278,12 @@ void sp__reap_everything(void)
     }
     uint64_t limit = now_ms() + END_LIMIT_MS;
     while (take_all() >= 0 && now_ms() < limit) {
+        sp__enclosure_kill(); /* a kernel without cgroup.kill needs another look */
         if (sweeps) {
             (void)list_children(kill_child);
         }
         wait_for_death();
     }
     sp__cgroup_tidy();
+    sp__enclosure_close();
 }

@@ -44,6 +44,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "enclosure.h"
 #include "limits.h"
 #include "nest.h"
 
@@ -204,16 +205,29 @@ static _Noreturn void become(const struct worker *worker,
 
 /* ---- in the guard ---- */
 
-/* As fork(), with a pidfd where the kernel has them (else -1). */
-static pid_t clone_self(int *ret_pidfd)
+/* As fork(), with a pidfd where the kernel has them (else -1). *ret_is_inside: the child
+ * was born in the enclosure, which costs less than moving there. */
+static pid_t clone_self(int *ret_pidfd, int *ret_is_inside)
 {
     int pidfd = -1;
+    int group = sp__enclosure_group();
     struct clone_args args = {
         .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         .pidfd = (uint64_t)(uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
+    *ret_is_inside = group >= 0;
+    if (group >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)group;
+    }
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0 && group >= 0 && errno != EAGAIN && errno != ENOMEM) {
+        *ret_is_inside = 0; /* Linux 5.7 */
+        args.flags &= ~CLONE_INTO_CGROUP;
+        args.cgroup = 0;
+        pid = (pid_t)syscall(SYS_clone3, &args, CLONE_ARGS_SIZE_VER0);
+    }
     if (pid < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL)) {
         pid = fork();
         if (pid > 0) {
@@ -240,8 +254,12 @@ int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
         sp__cgroup_make(&worker->cgroup, worker->id, &request->limits, procs));
     worker->oom_before = sp__cgroup_oom_total();
 
-    pid_t pid = clone_self(&worker->pidfd);
+    int is_inside = 0;
+    pid_t pid = clone_self(&worker->pidfd, &is_inside);
     if (pid == 0) {
+        if (!is_inside && sp__enclosure_enter() != 0) {
+            give_up(status[1], GUARD_STAGE_SETUP, errno);
+        }
         become(worker, request, status[1], procs, fds, fds_count);
     }
     int wrong = pid < 0 ? errno : 0;

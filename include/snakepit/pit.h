@@ -27,9 +27,10 @@ typedef struct sp_pit sp_pit;
 /* What keeps workers and whatever they start from outliving the program. Each level
  * includes those below it; see docs of `guard.level` in snakepit.yaml(5). */
 enum {
-    SP_SAFETY_DEFAULT = 0,   /* subreaper */
+    SP_SAFETY_DEFAULT = 0,   /* cgroup */
     SP_SAFETY_LIFELINE = 1,  /* the kernel ends each worker and its process group */
     SP_SAFETY_SUBREAPER = 2, /* the guard also ends what has left its group */
+    SP_SAFETY_CGROUP = 3,    /* the program also ends that when the guard is killed */
     SP_SAFETY_NAMESPACE = 4  /* the kernel ends everything, also when program and guard
                                 are killed at once. Workers have a PID namespace of
                                 their own: getpid() tells them other numbers */

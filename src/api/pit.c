@@ -21,7 +21,8 @@
 static int is_safety(int level)
 {
     return level == SP_SAFETY_DEFAULT || level == SP_SAFETY_LIFELINE ||
-           level == SP_SAFETY_SUBREAPER || level == SP_SAFETY_NAMESPACE;
+           level == SP_SAFETY_SUBREAPER || level == SP_SAFETY_CGROUP ||
+           level == SP_SAFETY_NAMESPACE;
 }
 
 SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err)

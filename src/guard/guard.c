@@ -338,6 +338,7 @@ static void on_end(struct guard *guard, int wrong)
         sp__guard_close_fd(&guard->process.lifeline);
     } else {
         sp__guard_process_fail(&guard->process, "unexpectedly", &err);
+        sp__guard_process_end_groups(&guard->process);
     }
     guard->events->on_lost(guard->user, &err);
     sp_error_clear(&err);

@@ -62,7 +62,7 @@ struct guard_command {
 
 struct guard_options {
     const char *path; /* of the program */
-    int level;        /* GUARD_LEVEL_ to reach if it can be reached; 0: SUBREAPER */
+    int level;        /* GUARD_LEVEL_ to reach if it can be reached; 0: CGROUP */
     int require;      /* the least that will do; 0: anything */
     int lock_fd; /* what the guard keeps open as long as it lives: borrowed, above 2;
                          0 for nothing */

@@ -18,12 +18,14 @@
 static const char *const names[] = {
     [GUARD_LEVEL_LIFELINE] = "lifeline",
     [GUARD_LEVEL_SUBREAPER] = "subreaper",
+    [GUARD_LEVEL_CGROUP] = "cgroup",
     [GUARD_LEVEL_NAMESPACE] = "namespace",
 };
 enum { LEVELS = sizeof names / sizeof names[0] };
 
 static const char *const missed[] = {
     [GUARD_STAGE_SUBREAPER] = "what a worker leaves behind cannot be found",
+    [GUARD_STAGE_ENCLOSURE] = "no control group can be made for workers",
     [GUARD_STAGE_NEST_CLONE] = "a PID namespace is not to be had",
     [GUARD_STAGE_NEST_IDS] = "no user can be mapped in a namespace",
     [GUARD_STAGE_NEST_MOUNTS] = "mounts cannot be made private",
@@ -72,6 +74,6 @@ int sp__guard_level_forced(int *level, int *require, sp_error *err)
     }
     return sp__fail(err, SP_ERR_CONFIG,
                     "$SNAKEPIT_GUARD_FORCE is \"%.40s\", which is none of lifeline, "
-                    "subreaper and namespace",
+                    "subreaper, cgroup and namespace",
                     forced);
 }

@@ -12,6 +12,9 @@
  * all workers. The host is no parent of that one: it holds a pidfd to ask, and asks also
  * when the first guard has died by itself.
  *
+ * At GUARD_LEVEL_CGROUP the host kills what is in the guard's control groups when the
+ * guard is lost; see groups.c.
+ *
  * The guard is waited for by its pidfd alone. No handler is installed, and a host that
  * ignores SIGCHLD or reaps every child it sees only makes the cause of the guard's
  * death unknown.
@@ -38,9 +41,10 @@
 
 enum {
     READY_LIMIT_MS = 5000,
-    CLOSE_LIMIT_MS = 6000, /* the guard itself gives up after five seconds */
-    LOST_LIMIT_MS = 100,   /* from its socket's end to its own; microseconds, really */
-    POLL_TURN_MS = 5       /* without pidfds the end must be asked for */
+    CLOSE_LIMIT_MS = 6000,  /* the guard itself gives up after five seconds */
+    GROUPS_LIMIT_MS = 1000, /* for processes to be gone that were killed */
+    LOST_LIMIT_MS = 100,    /* from its socket's end to its own; microseconds, really */
+    POLL_TURN_MS = 5        /* without pidfds the end must be asked for */
 };
 
 #ifndef P_PIDFD /* glibc 2.36, Linux 5.4 */
@@ -139,6 +143,12 @@ static void end_guard(struct guard_process *guard, int limit_ms)
         kill_guard(guard);
         (void)wait_guard(guard, limit_ms, &exit);
     }
+}
+
+/* Not before it has ended: a worker that is just being born is killed by that. */
+void sp__guard_process_end_groups(struct guard_process *guard)
+{
+    sp__guard_groups_end(&guard->groups, 0);
 }
 
 int sp__guard_process_fail(struct guard_process *guard, const char *when, sp_error *err)
@@ -270,6 +280,24 @@ close_ends:
     return rc;
 }
 
+/* What leads to the end of all workers at the higher levels. */
+static void take_ready_fd(struct guard_process *guard,
+                          const struct guard_message *ready, int fd)
+{
+    if (guard->level != GUARD_LEVEL_CGROUP) {
+        guard->inner = fd;
+        guard->inner_pid = fd >= 0 ? ready->pid : 0;
+        return;
+    }
+    guard->groups =
+        (struct guard_groups){.place = fd, .number = guard->pid, .begun_us = ready->id};
+    if (fd < 0) { /* the host has no descriptor free: nothing can be done with groups */
+        guard->level = GUARD_LEVEL_SUBREAPER;
+        guard->stage = GUARD_STAGE_ENCLOSURE;
+        guard->os_errno = EMFILE;
+    }
+}
+
 static int await_ready(struct guard_process *guard, sp_error *err)
 {
     uint64_t end_ms = sp__now_ms() + READY_LIMIT_MS;
@@ -281,8 +309,7 @@ static int await_ready(struct guard_process *guard, sp_error *err)
             guard->level = ready.level;
             guard->stage = ready.stage;
             guard->os_errno = ready.os_errno;
-            guard->inner = fd;
-            guard->inner_pid = fd >= 0 ? ready.pid : 0;
+            take_ready_fd(guard, &ready, fd);
             return SP_OK;
         }
         sp__guard_close_fd(&fd);
@@ -309,10 +336,11 @@ int sp__guard_process_start(struct guard_process *guard,
         .socket = -1,
         .lifeline = -1,
         .inner = -1,
+        .groups = {.place = -1},
         .reaped = 1, /* until there is one */
     };
     int require = options->require;
-    guard->wished = options->level != 0 ? options->level : GUARD_LEVEL_SUBREAPER;
+    guard->wished = options->level != 0 ? options->level : GUARD_LEVEL_CGROUP;
     int rc = sp__guard_level_forced(&guard->wished, &require, err);
     if (rc == SP_OK) {
         rc = start(guard, options, err);
@@ -368,6 +396,8 @@ void sp__guard_process_end(struct guard_process *guard)
     if (guard->inner >= 0) {
         wait_inner(guard, CLOSE_LIMIT_MS);
     }
+    sp__guard_groups_end(&guard->groups, GROUPS_LIMIT_MS);
+    sp__guard_close_fd(&guard->groups.place);
     sp__guard_close_fd(&guard->inner);
     sp__guard_close_fd(&guard->pidfd);
 }

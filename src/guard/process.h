@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "guard/groups.h"
 #include "guard/guard.h"
 
 struct guard_process {
@@ -19,6 +20,7 @@ struct guard_process {
     int os_errno; /* ... and why */
     pid_t inner_pid;
     int inner; /* pidfd of the init of its namespace: readable when that is empty; -1 */
+    struct guard_groups groups; /* at GUARD_LEVEL_CGROUP */
 };
 
 /* Start it and wait until it is ready. After an error too it must be ended. */
@@ -28,6 +30,9 @@ int sp__guard_process_start(struct guard_process *guard,
 
 /* End it and everything it started, wait for that, and close what leads to it. */
 void sp__guard_process_end(struct guard_process *guard);
+
+/* It is lost: kill what is not killed by its death. */
+void sp__guard_process_end_groups(struct guard_process *guard);
 
 /* Say that it ended and how: "the guard (pid 5) ended `when`: killed by SIGKILL". */
 int sp__guard_process_fail(struct guard_process *guard, const char *when,

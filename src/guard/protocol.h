@@ -34,7 +34,8 @@ enum guard_op {
     GUARD_READY = 10,   /* once, at start; `level` is set. When it is less than was
                            wished for, stage and os_errno say why. At
                            GUARD_LEVEL_NAMESPACE pid is the inner guard's, + fd: its
-                           pidfd */
+                           pidfd. At GUARD_LEVEL_CGROUP id is what GUARD_GROUP_PREFIX
+                           wants, + fd: the folder with the group */
     GUARD_SPAWNED = 11, /* + fd: pidfd of the worker; `pid` is set. os_errno != 0: it
                            failed, no fd, `stage` says where */
     GUARD_EXITED = 12   /* worker `id` ended; status, rusage */
@@ -50,6 +51,7 @@ enum guard_stage {
     GUARD_STAGE_LIMITS,
     /* why a level was not reached */
     GUARD_STAGE_SUBREAPER,
+    GUARD_STAGE_ENCLOSURE,
     GUARD_STAGE_NEST_CLONE,
     GUARD_STAGE_NEST_IDS,
     GUARD_STAGE_NEST_MOUNTS,
@@ -61,8 +63,13 @@ enum guard_stage {
 enum guard_level {
     GUARD_LEVEL_LIFELINE = 1,  /* the kernel kills workers and their groups */
     GUARD_LEVEL_SUBREAPER = 2, /* the guard kills what has left its group, too */
+    GUARD_LEVEL_CGROUP = 3,    /* the host kills that when the guard is dead, too */
     GUARD_LEVEL_NAMESPACE = 4  /* the kernel kills everything, whoever else is dead */
 };
+
+/* How the names of all control groups of a guard begin: its number and the moment of its
+ * start, in microseconds since that of the machine, by which no two are alike. */
+#define GUARD_GROUP_PREFIX "snakepit-%d-%llu-"
 
 /* What one worker, with all it starts, may use. */
 struct guard_limits {

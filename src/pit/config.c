@@ -109,6 +109,7 @@ static int safety_of(const char *word)
 {
     return strcmp(word, "lifeline") == 0    ? SP_SAFETY_LIFELINE
            : strcmp(word, "subreaper") == 0 ? SP_SAFETY_SUBREAPER
+           : strcmp(word, "cgroup") == 0    ? SP_SAFETY_CGROUP
            : strcmp(word, "namespace") == 0 ? SP_SAFETY_NAMESPACE
                                             : SP_SAFETY_DEFAULT;
 }

@@ -21,6 +21,7 @@
 
 _Static_assert((int)SP_SAFETY_LIFELINE == (int)GUARD_LEVEL_LIFELINE &&
                    (int)SP_SAFETY_SUBREAPER == (int)GUARD_LEVEL_SUBREAPER &&
+                   (int)SP_SAFETY_CGROUP == (int)GUARD_LEVEL_CGROUP &&
                    (int)SP_SAFETY_NAMESPACE == (int)GUARD_LEVEL_NAMESPACE,
                "the levels of the guard are those of the interface");
 

@@ -49,17 +49,17 @@
       "SNAKEPIT_OUTCOMES_KEEP", pit, outcome_keep_ms,                                  \
       "How long it is known how a call with a request id or a dedupe key ended.")      \
     X(GUARD_LEVEL, TOP, "guard.level", CHOICE, 1, 64,                                  \
-      "auto|lifeline|subreaper|namespace", "auto", "SNAKEPIT_GUARD_LEVEL", pit, size,  \
+      "auto|lifeline|subreaper|cgroup|namespace", "auto", "SNAKEPIT_GUARD_LEVEL", pit, \
+      size,                                                                            \
       "What keeps workers, and whatever they start, from outliving the program: "      \
       "lifeline ends them and their process groups, subreaper also what has left its " \
-      "group, namespace everything, whoever is killed. Where the machine refuses "     \
-      "one, "                                                                          \
-      "the next lower one is taken. auto is namespace for snakepit's own programs "    \
-      "and "                                                                           \
-      "subreaper in others.")                                                          \
+      "group, cgroup that also when the guard is killed, namespace everything, "       \
+      "whoever is killed. Where the machine refuses one, the next lower one is "       \
+      "taken. auto is namespace for snakepit's own programs and cgroup in others.")    \
     X(GUARD_REQUIRE, TOP, "guard.require", CHOICE, 1, 64,                              \
-      "none|lifeline|subreaper|namespace", "none", "SNAKEPIT_GUARD_REQUIRE", pit,      \
-      size, "The level of guard.level that must be reached; below it nothing starts.") \
+      "none|lifeline|subreaper|cgroup|namespace", "none", "SNAKEPIT_GUARD_REQUIRE",    \
+      pit, size,                                                                       \
+      "The level of guard.level that must be reached; below it nothing starts.")       \
     X(SAMPLE_INTERVAL, TOP, "sample_interval", DURATION_ANY, 10, 24u * HOUR, "", "5s", \
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
       "Time between two looks at the memory of the workers and their descendants; "    \

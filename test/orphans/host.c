@@ -47,6 +47,7 @@ static void must(int rc, const sp_error *err)
 static int level_of(const char *word)
 {
     return strcmp(word, "namespace") == 0  ? SP_SAFETY_NAMESPACE
+           : strcmp(word, "cgroup") == 0   ? SP_SAFETY_CGROUP
            : strcmp(word, "lifeline") == 0 ? SP_SAFETY_LIFELINE
                                            : SP_SAFETY_SUBREAPER;
 }

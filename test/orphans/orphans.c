@@ -5,7 +5,7 @@
  *
  *     orphans HOST LEVEL KILL ROUNDS WORKERS COMMAND...
  *
- *   LEVEL  namespace, subreaper, lifeline
+ *   LEVEL  namespace, cgroup, subreaper, lifeline
  *   KILL   host       the host
  *          guard      the guard, the outer one of two
  *          inner      the inner one
@@ -100,13 +100,16 @@ static _Noreturn void give_up(const char *why)
 }
 
 /* The promise. Without a namespace a killed guard leaves to the next start's sweep what
- * its workers had started; at the level of the lifeline nobody looks for what left its
+ * its workers had started, unless the host ends the control group that this is in; at the level of the lifeline nobody looks for what left its
  * group. */
 static int is_allowed(enum role role)
 {
     int is_guard_killed = run.kill == KILL_GUARD || run.kill == KILL_BOTH;
     if (strcmp(run.level, "namespace") == 0) {
         return 0;
+    }
+    if (strcmp(run.level, "cgroup") == 0) {
+        is_guard_killed = run.kill == KILL_BOTH;
     }
     if (is_guard_killed) {
         return role == ROLE_GROUP || role == ROLE_ESCAPED;

@@ -96,6 +96,7 @@ static int live_and_die(struct guard *guard, unsigned count, const char *program
 static int level_of(const char *word)
 {
     return strcmp(word, "namespace") == 0 ? GUARD_LEVEL_NAMESPACE
+           : strcmp(word, "cgroup") == 0  ? GUARD_LEVEL_CGROUP
                                           : GUARD_LEVEL_SUBREAPER;
 }
 

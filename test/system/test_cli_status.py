@@ -62,7 +62,12 @@ def test_status_as_json():
     pool = status["pools"][0]
     assert (pool["name"], pool["workers"], pool["available"]) == ("default", 2, 2)
     assert [w["state"] for w in pool["worker_list"]] == ["ready", "ready"]
-    assert status["orphan_safety"].split()[0] in ("namespace", "subreaper", "lifeline")
+    assert status["orphan_safety"].split()[0] in (
+        "namespace",
+        "cgroup",
+        "subreaper",
+        "lifeline",
+    )
     assert all(w["pid"] > 0 and w["runtime"].startswith("python 3")
                for w in pool["worker_list"])
 

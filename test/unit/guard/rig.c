@@ -34,7 +34,8 @@ enum { DEADLINE_MS = 20000 };
 
 char misbehave[4096];
 char guard_path[4096];
-const struct guard_options guard_options = {.path = guard_path};
+const struct guard_options guard_options = {.path = guard_path,
+                                            .level = GUARD_LEVEL_SUBREAPER};
 struct host host;
 
 static void on_spawned(void *user, uint64_t id, int pid, int pidfd,

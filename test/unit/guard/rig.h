@@ -35,7 +35,7 @@ struct host {
 
 extern struct host host;
 extern char guard_path[4096];
-extern const struct guard_options guard_options; /* with nothing but the path */
+extern const struct guard_options guard_options; /* with the path; subreaper */
 extern char misbehave[4096];                     /* the worker with bad manners */
 extern const struct guard_events events; /* record into the struct host they get */
 

@@ -71,7 +71,10 @@ static int count_group(const char *path, const struct stat *info, int type,
                        struct FTW *walk)
 {
     (void)info;
-    groups_left += type == FTW_D && strstr(path + walk->base, group_prefix) != NULL;
+    const char *name = path + walk->base;
+    size_t length = strlen(name);
+    int is_for_all = length > 2 && strcmp(name + length - 2, "-0") == 0;
+    groups_left += type == FTW_D && strstr(name, group_prefix) != NULL && !is_for_all;
     return 0;
 }
 

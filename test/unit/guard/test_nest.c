@@ -47,7 +47,7 @@ static void level_and_what_was_missed_are_told(void **state)
     if (has_namespace()) {
         assert_string_equal(text, "namespace");
     } else {
-        assert_non_null(strstr(text, "subreaper (no namespace: "));
+        assert_non_null(strstr(text, " (no namespace: "));
     }
 }
 

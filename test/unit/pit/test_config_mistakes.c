@@ -129,8 +129,8 @@ static const struct bad bad[] = {
     {"pools:\n  - umask: 1000\n",
      "2:12: pools[0].umask: 1000 is out of range 000..777"},
     {"guard: {level: magic}\n",
-     "1:16: guard.level: expected auto, lifeline, subreaper or namespace, not "
-     "\"magic\""},
+     "1:16: guard.level: expected auto, lifeline, subreaper, cgroup or namespace, "
+     "not \"magic\""},
     {"pools:\n  - size: 0\n", "2:11: pools[0].size: 0 is out of range 1..1000"},
     {"pools:\n  - size: 1001\n", "2:11: pools[0].size: 1001 is out of range 1..1000"},
     {"pools:\n  - size: -1\n", "2:11: pools[0].size: -1 is out of range 1..1000"},
