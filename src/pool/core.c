@@ -656,15 +656,17 @@ static void call_failed(struct core *core, const struct core_event *event,
         call->deaths++;
         note_death(core, call, now_ms);
     }
-    if (!event->lost || core->closing || call->attempts >= core->options.attempts_max) {
-        end_call(core, at, ENDING_FAILED);
-    } else if (event->executed == SP_EXECUTED_NO) {
-        put_back(core, at, now_ms);
-    } else if (call->deaths >= core->options.poison_deaths) {
+    int may_try = event->lost && !core->closing;
+    if (may_try && call->deaths >= core->options.poison_deaths) {
+        sp__core_poisoned(core, seat, call->deaths);
         struct core_action *action = sp__core_do(core, CORE_DO_TELL);
         action->what = NEWS_POISON;
         action->call = at;
         end_call(core, at, ENDING_POISON);
+    } else if (!may_try || call->attempts >= core->options.attempts_max) {
+        end_call(core, at, ENDING_FAILED);
+    } else if (event->executed == SP_EXECUTED_NO) {
+        put_back(core, at, now_ms);
     } else if (may_repeat(core, call)) {
         rest(core, at, now_ms);
     } else {

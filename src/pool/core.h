@@ -104,6 +104,7 @@ struct core_seat {
     uint8_t spent;        /* takes no further calls */
     uint8_t exempt;       /* over the memory limit from the start */
     uint8_t sampled;      /* its memory was seen once */
+    uint8_t poisoned;     /* a call that is given up as poison ended it */
     uint8_t relieves_big; /* the one before it was replaced for its memory */
     uint8_t reason;       /* enum core_reason: to be replaced, or why it stops */
     uint8_t steady;       /* it has lived long enough */

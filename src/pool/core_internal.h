@@ -41,6 +41,9 @@ void sp__core_seat_move(struct core *core, uint32_t seat, enum core_seat_state n
 void sp__core_seat_home(struct core *core,
                         uint32_t seat); /* onto the list it belongs */
 void sp__core_seat_served(struct core *core, uint32_t seat, int well, uint64_t now_ms);
+/* The call that was on it is poison and has ended so many workers, this one included:
+ * their deaths say nothing about the pool. */
+void sp__core_poisoned(struct core *core, uint32_t seat, uint32_t deaths);
 void sp__core_seats_step(struct core *core, const struct core_event *event,
                          uint64_t now_ms);
 void sp__core_plan(struct core *core, uint64_t now_ms);

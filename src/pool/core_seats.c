@@ -125,6 +125,7 @@ static void start(struct core *core, uint32_t seat, uint64_t now_ms)
     s->spent = 0;
     s->exempt = 0;
     s->sampled = 0;
+    s->poisoned = 0;
     s->steady = 0;
     if (s->replaces != CORE_NONE) {
         s->relieves_big = core->seats[s->replaces].reason == REASON_MEMORY;
@@ -236,6 +237,16 @@ static void note_crash(struct core *core, uint64_t now_ms)
     if (core->breaker == BREAKER_CLOSED && (starts_fail || dies_often)) {
         open_breaker(core, now_ms);
     }
+}
+
+void sp__core_poisoned(struct core *core, uint32_t seat, uint32_t deaths)
+{
+    uint32_t max = core->options.crashes_max + 1;
+    uint32_t noted =
+        deaths - 1 < core->crashes_count ? deaths - 1 : core->crashes_count;
+    core->crashes_at = (core->crashes_at + max - noted) % max;
+    core->crashes_count -= noted;
+    core->seats[seat].poisoned = 1;
 }
 
 /* Work that went well, or a life long enough, shows that starting workers works. */
@@ -450,6 +461,7 @@ static void vacate(struct core *core, const struct core_event *event, int was_re
     uint32_t seat = event->seat;
     struct core_seat *s = &core->seats[seat];
     int crashed = event->crashed;
+    int poisoned = s->poisoned;
     int was_probe = core->breaker == BREAKER_PROBING && core->probe == seat;
     if (crashed) {
         s->failures = s->steady ? 1 : s->failures + 1;
@@ -485,7 +497,7 @@ static void vacate(struct core *core, const struct core_event *event, int was_re
     if (was_probe) {
         open_breaker(core, now_ms);
     }
-    if (crashed) {
+    if (crashed && !poisoned) {
         note_crash(core, now_ms);
     }
     look(core);

@@ -44,6 +44,7 @@ static void forget_process(struct core_seat *seat)
     seat->spent = 0;
     seat->exempt = 0;
     seat->sampled = 0;
+    seat->poisoned = 0;
     seat->steady = 0;
     seat->served = 0;
     seat->calls_limit = 0;
@@ -264,6 +265,7 @@ static void code_seat(struct codec *codec, struct core_seat *seat)
     FIELD(seat->spent);
     FIELD(seat->exempt);
     FIELD(seat->sampled);
+    FIELD(seat->poisoned);
     FIELD(seat->relieves_big);
     FIELD(seat->reason);
     FIELD(seat->steady);

@@ -173,13 +173,13 @@ static void a_poison_call_ends_two_workers_and_no_other_call(void **state)
     run(MINUTE_MS);
     for (int i = 0; i < 100; i++) {
         world_call(world, 1, 1);
-        run(world_now_ms(world) + 30000); /* slower than the breaker minds */
+        run(world_now_ms(world) + 2000); /* the breaker does not mind */
     }
     assert_int_equal(world_poison_calls(world), 100);
     assert_true(world_poison_kills(world) <= 200);
     assert_int_equal(endings(ENDING_POISON), 100);
     assert_int_equal(endings(ENDING_FAILED), 0);
-    assert_true(endings(ENDING_OK) > 100000);
+    assert_true(endings(ENDING_OK) > 10000);
     close_world();
 }
 

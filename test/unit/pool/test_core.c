@@ -280,6 +280,49 @@ static void a_breaker_closes_when_every_place_is_taken(void **state)
     close_core();
 }
 
+/* A worker dies of the call it runs; the moment at which its seat has another one. */
+static uint64_t crash_under(uint32_t call, uint64_t now_ms)
+{
+    uint32_t seat = core.calls[call].seat;
+    step((struct core_event){.kind = CORE_LEAVING, .seat = seat}, now_ms);
+    step((struct core_event){.kind = CORE_CALL_FAILED,
+                             .call = call,
+                             .executed = SP_EXECUTED_UNKNOWN,
+                             .lost = 1,
+                             .blamed = 1},
+         now_ms);
+    crash(seat, now_ms);
+    while (core.seats[seat].state == SEAT_WAITING) {
+        now_ms =
+            core.seats[seat].due_ms > now_ms ? core.seats[seat].due_ms : now_ms + 1;
+        step((struct core_event){.kind = CORE_TICK}, now_ms);
+    }
+    step((struct core_event){.kind = CORE_READY, .seat = seat, .value = 1}, now_ms);
+    return now_ms;
+}
+
+static void poison_is_not_held_against_the_pool(void **state)
+{
+    /* Also when the attempts end together with the patience. */
+    open_core((struct core_options){
+        .workers = 1, .crashes_max = 1, .attempts_max = 2, .retry_tokens_max = 100});
+    start(1);
+    uint64_t now_ms = NOW_MS;
+    for (int i = 0; i < 5; i++) {
+        uint32_t call = submit(CORE_NONE, 1);
+        now_ms = crash_under(call, now_ms);
+        assert_int_equal(core.crashes_count, 1);
+        assert_int_equal(core.calls[call].state, CALL_RESTING);
+        step((struct core_event){.kind = CORE_CALL_DUE, .call = call}, now_ms);
+        assert_sent(call, 0);
+        now_ms = crash_under(call, now_ms);
+        assert_int_equal(core.calls[call].state, CALL_FREE);
+        assert_int_equal(core.crashes_count, 0);
+        assert_int_equal(core.breaker, BREAKER_CLOSED);
+    }
+    close_core();
+}
+
 static void a_number_needs_memory(void **state)
 {
     open_core((struct core_options){.workers = 1});
@@ -308,6 +351,7 @@ int main(void)
         TEST(an_open_breaker_ends_those_whose_last_worker_goes),
         TEST(a_hopeless_pool_with_an_open_breaker_sleeps),
         TEST(a_breaker_closes_when_every_place_is_taken),
+        TEST(poison_is_not_held_against_the_pool),
         TEST(a_number_needs_memory),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
