@@ -3,8 +3,8 @@
  * Sessions: names under which a program keeps things between calls, for as long as the
  * session is used.
  *
- * A set of sessions is a handle of its own: a pit has one, and a program that needs no
- * workers opens one by itself. Each session has a time to live that starts again
+ * A set of sessions is a handle of its own, which a program opens with or without a pit;
+ * calls of a pit do not look into it. Each session has a time to live that starts again
  * whenever it is used; when it is over, the session is gone, also before the cleanup
  * has come to it. Inside are metadata, variables (variable.h) and programs (program.h).
  *
@@ -12,7 +12,7 @@
  * whoever reads meanwhile sees what was before.
  *
  * Threads: every function may be called from any thread, from callbacks too. Nothing
- * here waits for the pit's loop.
+ * here waits for a pit's loop.
  */
 #ifndef SNAKEPIT_SESSION_H
 #define SNAKEPIT_SESSION_H
@@ -157,8 +157,8 @@ SP_API int sp_sessions_list(sp_sessions *sessions, sp_session_cb cb, void *user_
  * Remove every session whose time is over, and tell of each as SP_EVENT_SESSION_EXPIRED.
  * Others can go on meanwhile: no lock is held for longer than a few sessions take.
  *
- * A pit does this by itself, a little at a time. Returns how many were removed.
- * Since: 0.1
+ * What is over is gone for everybody at once, but has its memory until this is called:
+ * call it now and then. Returns how many were removed. Since: 0.1
  */
 SP_API int sp_sessions_cleanup(sp_sessions *sessions, sp_error *err);
 
