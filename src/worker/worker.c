@@ -176,7 +176,7 @@ void sp__worker_on_announced(struct worker *worker, struct proto_announce *annou
     if (worker->state != WORKER_STARTING) {
         return; /* it announced itself just when it was told to stop */
     }
-    if (worker->pid == 0) {
+    if (!worker->is_spawned) {
         worker->early = EARLY_ANNOUNCED;
         sp__proto_announce_fini(&worker->early_announce);
         worker->early_announce = *announce;
@@ -211,7 +211,7 @@ void sp__worker_on_foreign(struct worker *worker, const sp_error *why)
 
 void sp__worker_on_connected(struct worker *worker)
 {
-    if (worker->pid == 0) {
+    if (!worker->is_spawned) {
         worker->early = EARLY_CONNECTED;
     } else if (worker->state == WORKER_STARTING) {
         (void)snprintf(worker->runtime, sizeof worker->runtime, "grpc");
@@ -379,6 +379,7 @@ void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
         return; /* it was given up before the guard got to it */
     }
     worker->pid = pid;
+    worker->is_spawned = 1;
     if (failure != NULL) {
         sp__error_copy(&worker->refusal, failure);
         worker->refusal.code = SP_ERR_START_FAILED;

@@ -186,6 +186,7 @@ struct worker {
     uint32_t capacity;  /* calls it runs at once */
     char runtime[64];
     /* It was faster than the guard's word with its pid: it is ready when that comes. */
+    int is_spawned; /* the guard said so */
     enum { EARLY_NOT, EARLY_ANNOUNCED, EARLY_CONNECTED } early;
     struct proto_announce early_announce;
     sp_error refusal; /* what it said when it could not start */
