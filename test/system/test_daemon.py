@@ -191,18 +191,24 @@ def trace(request, thread):
         pytest.skip(f"ptrace is not allowed here: errno {ctypes.get_errno()}")
 
 
-def stop_asleep(thread):
-    """Stop a thread in its sleep, where it holds no lock that others want."""
+def stop_asleep(process, thread):
+    """Stop a thread in its sleep, where it holds no lock, while the first one waits for
+    time to pass and not for an answer of this one."""
     seize, interrupt, resume = 0x4206, 0x4207, 7
-    epoll_wait = {"232", "281", "22"}  # and epoll_pwait, on x86-64 and aarch64
+    epoll_wait, poll = {"232", "281", "22"}, {"7", "271", "73"}  # x86-64 and aarch64
+
+    def is_in(task, calls):
+        at = Path(f"/proc/{process}/task/{task}/syscall").read_text().split()[0]
+        return at in calls
+
     trace(seize, thread)
-    for _ in range(1000):
+    for _ in range(100000):
         trace(interrupt, thread)
         os.waitpid(thread, 0x40000000)  # __WALL: until it stands still
-        if Path(f"/proc/{thread}/syscall").read_text().split()[0] in epoll_wait:
+        if is_in(thread, epoll_wait) and is_in(process, poll):
             return
         trace(resume, thread)
-    pytest.fail("the thread is never asleep")
+    pytest.fail("the two are never asleep together")
 
 
 def test_a_hung_loop_is_not_called_alive(tmp_path):
@@ -214,7 +220,7 @@ def test_a_hung_loop_is_not_called_alive(tmp_path):
             for task in Path(f"/proc/{daemon.process.pid}/task").iterdir()
             if (task / "comm").read_text().strip() == "snakepit-loop"
         )
-        stop_asleep(loop)
+        stop_asleep(daemon.process.pid, loop)
         daemon.await_event("daemon.silent", 3)
         # What was sent before it stood still has been read by then.
         while daemon.manager.next(0) is not None:
