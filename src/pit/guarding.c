@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "guard/protocol.h"
 
 _Static_assert((int)SP_SAFETY_LIFELINE == (int)GUARD_LEVEL_LIFELINE &&
@@ -290,35 +289,27 @@ static void sweep(struct sp_pit *pit)
     sp_error_clear(&failure);
 }
 
-/* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
- * closed on the next errand. */
-struct guard_funeral {
-    struct command command;
-    struct guard *dead;
-};
-
 static void bury_guard(struct command *command, void *user)
 {
-    struct guard_funeral *funeral = (struct guard_funeral *)(void *)command;
     struct sp_pit *pit = user;
-    sp__guard_close(funeral->dead);
-    sp__free(funeral);
+    sp__guard_close(pit->dead_guard);
+    pit->dead_guard = NULL;
     sweep(pit);
     sp__pit_reopen_guard(&pit->guard_retry, sp__loop_now_ms(pit->loop));
 }
 
+/* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
+ * closed on the next errand, and there is no other one before that. */
 static void guard_lost(void *user, const sp_error *err)
 {
     struct sp_pit *pit = user;
-    struct guard_funeral *funeral = sp__malloc(sizeof *funeral);
     sp__pit_warn(pit, err->message);
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
-    if (funeral != NULL) {
-        *funeral = (struct guard_funeral){.command = {.run = bury_guard},
-                                          .dead = pit->shop.guard};
-        sp__loop_post(pit->loop, &funeral->command);
-    }
+    assert(pit->dead_guard == NULL);
+    pit->dead_guard = pit->shop.guard;
+    pit->bury_guard.run = bury_guard;
+    sp__loop_post(pit->loop, &pit->bury_guard);
     pit->shop.guard = NULL;
     sp__workshop_on_guard_lost(&pit->shop);
 }

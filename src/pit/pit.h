@@ -48,6 +48,8 @@ struct sp_pit {
     uint64_t sample_interval_ms;
     struct watch *guard_watch;
     struct timer guard_retry; /* a guard could not be opened: try again */
+    struct command bury_guard;
+    struct guard *dead_guard; /* lost, and to be closed by that errand */
     struct map requests;      /* by id: those that have not ended */
     struct affinity affinity;
     struct outcomes outcomes;
