@@ -41,7 +41,9 @@ void ledger_close(struct ledger *ledger)
     ledger->fd = -1;
 }
 
-static int put_text(char *line, int used, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static int put_text(char *line, int used,
+                                                          const char *format,
+                                                          va_list args)
 {
     int n = vsnprintf(line + used, (size_t)(LINE_MAX_BYTES - 1 - used), format, args);
     used += n > 0 ? n : 0;
