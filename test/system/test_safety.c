@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -114,17 +115,18 @@ static void a_worker_over_its_memory_dies_of_it(void **state)
 /* As the file has them, in a worker that shows what it has. */
 static void limits_of_a_file_reach_the_worker(void **state)
 {
-    char yaml[700];
+    char yaml[1000];
     sp_pit *pit = NULL;
-    sp_error err = {0};
+    const char *preload = getenv("SNAKEPIT_TEST_PRELOAD"); /* a sanitizer's library */
     (void)state;
     (void)snprintf(yaml, sizeof yaml,
                    "pools:\n- {adapter: %s, size: 1, umask: 027, nice: 2,\n"
-                   "   limits: {files: 300, core: 4KiB, processes: 50}}\n",
-                   path_of_python("probe.py"));
-    assert_int_equal(sp_pit_open_string(yaml, &pit, &err), 0);
+                   "   limits: {files: 300, core: 4KiB, processes: 50},\n"
+                   "   env: {set: {LD_PRELOAD: \"%s\"}}}\n",
+                   path_of_python("probe.py"), preload != NULL ? preload : "");
+    assert_int_equal(sp_pit_open_string(yaml, &pit, last_error()), 0);
     pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, &err), 0);
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
     struct rlimit core;
     char wanted[64];
     assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
