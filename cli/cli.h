@@ -71,6 +71,8 @@ enum option_id {
     OPTION_WORKERS
 };
 
+struct cli;
+
 struct option_spec {
     const char *name;  /* without "--" */
     char letter;       /* or 0 */
@@ -79,7 +81,18 @@ struct option_spec {
     const char *text;
 };
 
-enum { SETS_MAX = 64 };
+/* What a command of several does, "create" of "session"; sorted by name. */
+struct verb {
+    const char *name;
+    const char *usage;                 /* behind "snakepit COMMAND NAME" */
+    const char *summary;               /* one line, for the list */
+    const char *text;                  /* paragraphs and examples for --help, or "" */
+    const struct option_spec *options; /* ended by a row without name, or NULL */
+    int words_min, words_max;          /* behind the name */
+    int (*run)(struct cli *cli);
+};
+
+enum { SETS_MAX = 64, WORDS_MANY = 1 << 20 };
 
 struct setting {
     const char *key;
@@ -89,7 +102,8 @@ struct setting {
 /* The parsed command line. Strings point into argv. */
 struct cli {
     const struct command *command;
-    int words_count; /* what is neither command nor option */
+    const struct verb *verb; /* of a command that has some */
+    int words_count;         /* what is neither command, verb nor option */
     char **words;
 
     const char *config_path;
@@ -123,8 +137,9 @@ struct command {
     const char *summary;               /* one line, for the list */
     const char *text;                  /* paragraphs and examples for --help */
     const struct option_spec *options; /* ended by a row without name, or NULL */
-    int (*run)(struct cli *cli);
+    int (*run)(struct cli *cli);       /* NULL: one of the verbs */
     const char *words; /* what completion offers: "tools", "files", "a|b|c", "" */
+    const struct verb *verbs; /* ended by a row without name, or NULL */
 };
 
 /* --- commands.c --- */
@@ -133,6 +148,17 @@ struct command {
 extern const struct command commands[];
 const struct command *command_find(const char *name);
 
+/* --- verbs.c --- */
+
+/* The verb of a word, or NULL: explained when `explain`. */
+const struct verb *verb_find(const struct command *command, const char *name,
+                             int explain);
+
+/* Run the verb of the command line; its count of words is looked at. */
+int verb_run(struct cli *cli);
+
+extern const struct verb config_verbs[];
+
 /* --- options.c --- */
 
 extern const struct option_spec global_options[];
@@ -140,12 +166,17 @@ extern const struct option_spec global_options[];
 /* Fill `cli` from the command line; 0 or CODE_USAGE, explained on standard error. */
 int options_parse(struct cli *cli, int argc, char **argv);
 
-/* "30s" and the like; 0 or CODE_USAGE, explained. */
-int parse_duration(const char *text, const char *what, uint64_t *ret_ms);
-
 /* The same for one line of a script: command-line words of `call` and `stream`. */
 int options_parse_line(struct cli *cli, const struct command *command, int count,
                        char **words);
+
+/* --- option_values.c --- */
+
+/* Put an option's value where it belongs; 0 or CODE_USAGE, explained. */
+int option_store(struct cli *cli, const struct option_spec *spec, char *value);
+
+/* "30s" and the like; 0 or CODE_USAGE, explained. */
+int parse_duration(const char *text, const char *what, uint64_t *ret_ms);
 
 /* --- near.c --- */
 
@@ -306,7 +337,6 @@ int cmd_call(struct cli *cli);
 int cmd_cleanup(struct cli *cli);
 int cmd_complete(struct cli *cli);
 int cmd_completion(struct cli *cli);
-int cmd_config(struct cli *cli);
 int cmd_doctor(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_gen(struct cli *cli);
@@ -318,6 +348,7 @@ int cmd_stream(struct cli *cli);
 int cmd_tools(struct cli *cli);
 
 void help_command(const struct command *command);
+void help_verb(const struct command *command, const struct verb *verb);
 void help_all(void);
 
 /* The adapter that `init` and `gen adapter` write. */

@@ -132,12 +132,15 @@ static void offer_settings(const char *typed, const char *before)
     }
 }
 
+/* An option of the words before that takes a value. */
 static const struct option_spec *find_value_option(const struct command *command,
+                                                   const struct verb *verb,
                                                    const char *word)
 {
-    const struct option_spec *tables[] = {command != NULL ? command->options : NULL,
+    const struct option_spec *tables[] = {verb != NULL ? verb->options : NULL,
+                                          command != NULL ? command->options : NULL,
                                           global_options};
-    for (size_t t = 0; t < 2; t++) {
+    for (size_t t = 0; t < 3; t++) {
         for (const struct option_spec *s = tables[t]; s != NULL && s->name != NULL;
              s++) {
             char letter[3] = {'-', s->letter, '\0'};
@@ -207,15 +210,27 @@ static void offer_tools(struct cli *cli, char *typed)
     }
 }
 
+/* What the words of a verb can be. */
+static void offer_after_verb(const struct cli *cli, int position, const char *typed)
+{
+    if (cli->verb == NULL) {
+        for (const struct verb *v = cli->command->verbs; v->name != NULL; v++) {
+            offer(typed, "", v->name, "");
+        }
+    } else if (cli->command->verbs == config_verbs && position == 0) {
+        if (strcmp(cli->verb->name, "explain") == 0) {
+            offer_keys(typed);
+        } else if (strcmp(cli->verb->name, "check") == 0) {
+            (void)puts(":files");
+        }
+    }
+}
+
 static void offer_after(struct cli *cli, const struct command *command, int position,
                         char *typed)
 {
-    if (strcmp(command->name, "config") == 0 && position == 1) {
-        if (strcmp(cli->words[0], "explain") == 0) {
-            offer_keys(typed);
-        } else {
-            (void)puts(":files");
-        }
+    if (command->verbs != NULL) {
+        offer_after_verb(cli, position, typed);
     } else if (position > 0) {
         if (strcmp(command->words, "tools") == 0 && strchr(typed, '@') != NULL) {
             (void)puts(":files");
@@ -249,12 +264,13 @@ static void offer_commands(const char *typed)
 
 /* The option whose value the last word is, NULL when it is none. */
 static const struct option_spec *expected_value(const struct command *command,
+                                                const struct verb *verb,
                                                 const char *before)
 {
     if (before[0] != '-' || strchr(before, '=') != NULL) {
         return NULL;
     }
-    return find_value_option(command, before);
+    return find_value_option(command, verb, before);
 }
 
 /* "--output=js": the value behind the '='. */
@@ -264,9 +280,24 @@ static void offer_joined(const struct cli *line, const char *typed, size_t name_
     char head[66];
     (void)snprintf(name, sizeof name, "%.*s", (int)name_length, typed);
     (void)snprintf(head, sizeof head, "%s=", name);
-    const struct option_spec *spec = find_value_option(line->command, name);
+    const struct option_spec *spec = find_value_option(line->command, line->verb, name);
     if (spec != NULL) {
         offer_value(line, spec, typed, head);
+    }
+}
+
+/* The command and the verb among the finished words. */
+static void look_for_command(char **argv, int count, const struct command **ret_command,
+                             const struct verb **ret_verb)
+{
+    int i = 1;
+    for (; i <= count && *ret_command == NULL; i++) {
+        *ret_command = command_find(argv[i]);
+    }
+    for (; i <= count && *ret_command != NULL && (*ret_command)->verbs != NULL &&
+           *ret_verb == NULL;
+         i++) {
+        *ret_verb = verb_find(*ret_command, argv[i], 0);
     }
 }
 
@@ -276,10 +307,9 @@ static void complete_line(struct cli *line, char **argv, int count, char *typed)
     const char *before = count > 0 ? argv[count] : "";
     const char *equals = strncmp(typed, "--", 2) == 0 ? strchr(typed, '=') : NULL;
     const struct command *command = NULL;
-    for (int i = 1; i <= count && command == NULL; i++) {
-        command = command_find(argv[i]);
-    }
-    const struct option_spec *spec = expected_value(command, before);
+    const struct verb *verb = NULL;
+    look_for_command(argv, count, &command, &verb);
+    const struct option_spec *spec = expected_value(command, verb, before);
     /* An option without its value yet would be a mistake. */
     int code = options_parse(line, count + 1 - (spec != NULL), argv);
     if (spec != NULL) {
@@ -287,6 +317,7 @@ static void complete_line(struct cli *line, char **argv, int count, char *typed)
     } else if (equals != NULL) {
         offer_joined(line, typed, (size_t)(equals - typed));
     } else if (typed[0] == '-') {
+        offer_options(typed, line->verb != NULL ? line->verb->options : NULL);
         offer_options(typed, line->command != NULL ? line->command->options : NULL);
         offer_options(typed, global_options);
     } else if (code == CODE_OK && line->command == NULL) {

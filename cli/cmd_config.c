@@ -9,6 +9,11 @@
 
 #include <string.h>
 
+static const struct option_spec show_options[] = {
+    {"changed", 0, NULL, OPTION_CHANGED, "only what differs from the default"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 /* --- check ---------------------------------------------------------------------------- */
 
 static int check(struct cli *cli)
@@ -16,8 +21,8 @@ static int check(struct cli *cli)
     sp_config *config = NULL;
     sp_error err = {0};
     unsigned workers = 0;
-    if (cli->words_count > 1) {
-        cli->config_path = cli->words[1];
+    if (cli->words_count > 0) {
+        cli->config_path = cli->words[0];
     }
     if (sp_config_load(cli->config_path, &config, &err) < 0) {
         int code = report(&err);
@@ -175,10 +180,10 @@ static int explain(struct cli *cli)
 {
     sp_config_key key;
     sp_error err = {0};
-    if (cli->words_count < 2) {
+    if (cli->words_count == 0) {
         return explain_all(cli);
     }
-    if (sp_config_explain(cli->words[1], &key, &err) < 0) {
+    if (sp_config_explain(cli->words[0], &key, &err) < 0) {
         int code = complain(exit_code_of(err.code), "%s", err.message);
         sp_error_clear(&err);
         return code;
@@ -194,30 +199,22 @@ static int explain(struct cli *cli)
     return CODE_OK;
 }
 
-int cmd_config(struct cli *cli)
-{
-    static const struct {
-        const char *name;
-        int (*run)(struct cli *cli);
-        int words_max;
-    } verbs[] = {{"check", check, 2}, {"explain", explain, 2}, {"show", show, 1}};
-    struct nearest nearest;
-    if (cli->words_count == 0) {
-        return complain(CODE_USAGE, "config what? check, show or explain");
-    }
-    nearest_init(&nearest, cli->words[0]);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(verbs[i].name, cli->words[0]) == 0) {
-            if (cli->words_count > verbs[i].words_max) {
-                return complain(CODE_USAGE, "config %s: too many words: \"%s\"",
-                                verbs[i].name, cli->words[verbs[i].words_max]);
-            }
-            return verbs[i].run(cli);
-        }
-        nearest_offer(&nearest, verbs[i].name);
-    }
-    return complain(CODE_USAGE, "config has check, show and explain, not \"%s\"%s%s%s",
-                    cli->words[0], nearest.name != NULL ? "; did you mean \"" : "",
-                    nearest.name != NULL ? nearest.name : "",
-                    nearest.name != NULL ? "\"?" : "");
-}
+const struct verb config_verbs[] = {
+    {"check", "[FILE]", "read the configuration and say whether it is sound",
+     "The exit code is 1 when it is not.\n"
+     "\n"
+     "Example:\n"
+     "  snakepit config check snakepit.yaml\n",
+     NULL, 0, 1, check},
+    {"explain", "[KEY]", "what a key means, its range, default and variable",
+     "Without a key lists them all.\n"
+     "\n"
+     "Example:\n"
+     "  snakepit config explain queue.max\n",
+     NULL, 0, 1, explain},
+    {"show", "", "every setting in force: value, where it comes from, default",
+     "Example:\n"
+     "  snakepit config show --changed\n",
+     show_options, 0, 0, show},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Help: the list of commands, and one command with its options and examples. */
+/* Help: the list of commands, one of them or of its verbs with options and examples. */
 #include "cli.h"
 
 #include <string.h>
@@ -45,6 +45,33 @@ void help_all(void)
         paint("bold"), paint(""));
 }
 
+static void print_all_options(const struct option_spec *of_verb,
+                              const struct option_spec *of_command)
+{
+    if (of_verb != NULL || of_command != NULL) {
+        (void)printf("\n%sOptions%s\n", paint("bold"), paint(""));
+    }
+    if (of_verb != NULL) {
+        print_options(of_verb);
+    }
+    if (of_command != NULL) {
+        print_options(of_command);
+    }
+    (void)printf("\n%sOptions of every command%s\n", paint("bold"), paint(""));
+    print_options(global_options);
+}
+
+/* Every verb with what it takes, and a line about it when there is room. */
+static void print_verbs(const struct command *command)
+{
+    for (const struct verb *verb = command->verbs; verb->name != NULL; verb++) {
+        char left[80];
+        (void)snprintf(left, sizeof left, "%s %s", verb->name, verb->usage);
+        (void)printf("  %-34s %s\n", left, verb->summary);
+    }
+    (void)printf("\n  `snakepit %s VERB --help` explains one.\n\n", command->name);
+}
+
 void help_command(const struct command *command)
 {
     (void)printf("snakepit %s%s%s\n\n", command->name,
@@ -52,13 +79,36 @@ void help_command(const struct command *command)
     if (command->summary != NULL) {
         (void)printf("  %s\n\n", command->summary);
     }
-    (void)fputs(command->text, stdout);
-    if (command->options != NULL) {
-        (void)printf("\n%sOptions%s\n", paint("bold"), paint(""));
-        print_options(command->options);
+    if (command->verbs != NULL) {
+        print_verbs(command);
     }
-    (void)printf("\n%sOptions of every command%s\n", paint("bold"), paint(""));
-    print_options(global_options);
+    (void)fputs(command->text, stdout);
+    print_all_options(NULL, command->options);
+}
+
+void help_verb(const struct command *command, const struct verb *verb)
+{
+    (void)printf("snakepit %s %s%s%s\n\n  %s\n\n", command->name, verb->name,
+                 verb->usage[0] != '\0' ? " " : "", verb->usage, verb->summary);
+    (void)fputs(verb->text, stdout);
+    print_all_options(verb->options, command->options);
+}
+
+static int help_of(const struct cli *cli, const struct command *command)
+{
+    const struct verb *verb = NULL;
+    if (cli->words_count > 1 && command->verbs != NULL) {
+        verb = verb_find(command, cli->words[1], 1);
+        if (verb == NULL) {
+            return CODE_USAGE;
+        }
+    }
+    if (verb != NULL) {
+        help_verb(command, verb);
+    } else {
+        help_command(command);
+    }
+    return CODE_OK;
 }
 
 int cmd_help(struct cli *cli)
@@ -69,8 +119,7 @@ int cmd_help(struct cli *cli)
     }
     const struct command *command = command_find(cli->words[0]);
     if (command != NULL) {
-        help_command(command);
-        return CODE_OK;
+        return help_of(cli, command);
     }
     struct nearest nearest;
     nearest_init(&nearest, cli->words[0]);

@@ -49,11 +49,6 @@ static const struct option_spec tools_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
-static const struct option_spec config_options[] = {
-    {"changed", 0, NULL, OPTION_CHANGED, "show: only what differs from the default"},
-    {NULL, 0, NULL, OPTION_NONE, NULL},
-};
-
 static const struct option_spec write_options[] = {
     {"force", 'f', NULL, OPTION_FORCE, "replace files that exist"},
     {"lang", 0, "LANGUAGE", OPTION_LANG, "language of the adapter: python"},
@@ -86,7 +81,7 @@ const struct command commands[] = {
      "  snakepit call -a adapter.py hello name=Ada\n"
      "  snakepit call -m statistics.fmean '[[1, 2, 3]]'\n"
      "  snakepit call compute --timeout 2s operation=add a=1 b=2\n",
-     call_options, cmd_call, "tools"},
+     call_options, cmd_call, "tools", NULL},
     {"cleanup", "", "end what killed hosts left behind, and explain it",
      "A host with an instance name, such as snakepitd, writes down what it starts. "
      "Looks\n"
@@ -100,22 +95,15 @@ const struct command commands[] = {
      "  snakepit cleanup --dry-run\n"
      "  snakepit cleanup --instance prod-a\n"
      "  snakepit cleanup -n -o json | jq '.instances[].processes'\n",
-     cleanup_options, cmd_cleanup, ""},
-    {"complete", "WORDS", NULL, "", NULL, cmd_complete, ""},
+     cleanup_options, cmd_cleanup, "", NULL},
+    {"complete", "WORDS", NULL, "", NULL, cmd_complete, "", NULL},
     {"completion", "bash|zsh|fish", "print the completion script of a shell",
      "Examples:\n"
      "  source <(snakepit completion bash)\n"
      "  snakepit completion zsh > ~/.zfunc/_snakepit\n"
      "  snakepit completion fish > ~/.config/fish/completions/snakepit.fish\n",
-     NULL, cmd_completion, "bash|fish|zsh"},
-    {"config", "check [FILE] | show | explain [KEY]",
-     "check, show or explain the configuration",
-     "check    read the configuration and say whether it is sound; exit code 1 when "
-     "not\n"
-     "show     every setting in force: value, where it comes from, default\n"
-     "explain  what a key means, its range, default and environment variable;\n"
-     "         without a key all of them\n"
-     "\n"
+     NULL, cmd_completion, "bash|fish|zsh", NULL},
+    {"config", "VERB", "check, show or explain the configuration",
      "A value comes from a flag, else the environment (SNAKEPIT_...), else the file, "
      "else\n"
      "the default. The file is --config, $SNAKEPIT_CONFIG, ./snakepit.yaml,\n"
@@ -125,7 +113,7 @@ const struct command commands[] = {
      "  snakepit config check snakepit.yaml\n"
      "  snakepit config show --changed\n"
      "  snakepit config explain queue.max\n",
-     config_options, cmd_config, "check|explain|show"},
+     NULL, NULL, "", config_verbs},
     {"doctor", "", "check what workers need on this machine",
      "Looks at the configuration, the interpreter, the guard, the bridge and the "
      "adapter,\n"
@@ -137,29 +125,29 @@ const struct command commands[] = {
      "  snakepit doctor\n"
      "  snakepit doctor --python /opt/python3.12/bin/python3 -a myapp.adapters:Main\n"
      "  snakepit doctor -o json\n",
-     NULL, cmd_doctor, ""},
+     NULL, cmd_doctor, "", NULL},
     {"explain", "[CODE|WORD]", "explain an error code or a word",
      "Without an argument lists everything there is to explain.\n"
      "\n"
      "Examples:\n"
      "  snakepit explain SP-QUEUE-FULL\n"
      "  snakepit explain backoff\n",
-     NULL, cmd_explain, "words"},
+     NULL, cmd_explain, "words", NULL},
     {"gen", "adapter NAME", "write the template of an adapter",
      "Writes NAME.py with a class, tools and a stream. It works as it is.\n"
      "\n"
      "Example:\n"
      "  snakepit gen adapter weather\n"
      "  snakepit call -a weather.py hello name=Ada\n",
-     write_options, cmd_gen, "adapter"},
+     write_options, cmd_gen, "adapter", NULL},
     {"help", "[COMMAND]", "explain a command", "Example:\n  snakepit help call\n", NULL,
-     cmd_help, "commands"},
+     cmd_help, "commands", NULL},
     {"init", "[DIR]", "write a configuration and an adapter to start with",
      "Writes snakepit.yaml and adapter.py into DIR (else here) that work at once.\n"
      "\n"
      "Example:\n"
      "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
-     write_options, cmd_init, "folders"},
+     write_options, cmd_init, "folders", NULL},
     {"run", "SCRIPT", "run a file of calls on one pit",
      "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- "
      "is\n"
@@ -177,7 +165,7 @@ const struct command commands[] = {
      "Examples:\n"
      "  snakepit run work.pit\n"
      "  seq 100 | sed 's/.*/add a=& b=1/' | snakepit run - --parallel 8 --size 4\n",
-     run_options, cmd_run, "files"},
+     run_options, cmd_run, "files", NULL},
     {"status", "", "start the pools and show how they are",
      "Exit code 0 when every worker is ready, 1 when some are, 2 when none is.\n"
      "\n"
@@ -186,7 +174,7 @@ const struct command commands[] = {
      "  snakepit status -o wide\n"
      "  snakepit status --deaths\n"
      "  snakepit status -o json | jq .state\n",
-     status_options, cmd_status, ""},
+     status_options, cmd_status, "", NULL},
     {"stream", "TOOL [ARGUMENTS]", "call a tool and print its chunks as they come",
      "Standard output gets one line for each chunk. On a terminal a progress line on\n"
      "standard error counts them. Arguments are those of `snakepit call`.\n"
@@ -195,14 +183,14 @@ const struct command commands[] = {
      "  snakepit stream ping_stream count=5\n"
      "  snakepit stream tail_and_analyze file_path=/var/log/syslog --count 10\n"
      "  snakepit stream process_large_dataset file_path=data.csv -o jsonl | tail -1\n",
-     stream_options, cmd_stream, "tools"},
+     stream_options, cmd_stream, "tools", NULL},
     {"tools", "[NAME]", "list the tools of a pool, or explain one",
      "Examples:\n"
      "  snakepit tools\n"
      "  snakepit tools add\n"
      "  snakepit tools -a adapter.py -o json\n",
-     tools_options, cmd_tools, "tools"},
-    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+     tools_options, cmd_tools, "tools", NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
 const struct command *command_find(const char *name)

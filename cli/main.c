@@ -24,11 +24,15 @@ static int run(struct cli *cli)
         return complain(CODE_USAGE, "which command? `snakepit help` lists them; for a "
                                     "start:\n  snakepit call add a=1 b=2");
     }
+    if (cli->help && cli->verb != NULL) {
+        help_verb(cli->command, cli->verb);
+        return CODE_OK;
+    }
     if (cli->help) {
         help_command(cli->command);
         return CODE_OK;
     }
-    return cli->command->run(cli);
+    return cli->command->verbs != NULL ? verb_run(cli) : cli->command->run(cli);
 }
 
 int main(int argc, char **argv)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: global options anywhere, the command's own after it, the rest words.
+ * The command line: global options anywhere, those of the command and of its verb after
+ * it, the rest words.
  *
- * One table lists the global options and one per command its own; this file walks them
- * and fills struct cli. "--" ends the options; what looks like an option and is none is
- * a usage error with the nearest that exists.
+ * One table lists the global options and one per command and verb its own; this file
+ * walks them and fills struct cli, option_values.c reads what they are given. "--" ends
+ * the options; what looks like an option and is none is a usage error with the nearest
+ * that exists.
  */
 #include "cli.h"
 
@@ -30,170 +32,6 @@ const struct option_spec global_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
-/* --- Values -------------------------------------------------------------------------- */
-
-int parse_duration(const char *text, const char *what, uint64_t *ret_ms)
-{
-    /* The configuration reads durations already; borrow its eyes and its words. */
-    sp_config *config = NULL;
-    sp_error err = {0};
-    int code = CODE_OK;
-    if (sp_config_parse(sp_text(""), "defaults", &config, &err) < 0) {
-        code = report(&err);
-    } else if (sp_config_set(config, "pool.call_timeout", text, &err) < 0) {
-        const char *colon = strstr(err.message, ": ");
-        code = complain(CODE_USAGE, "%s: %s", what,
-                        colon != NULL ? colon + 2 : err.message);
-    } else {
-        *ret_ms = sp_config_options(config)->pools[0].call_timeout_ms;
-    }
-    sp_error_clear(&err);
-    sp_config_free(config);
-    return code;
-}
-
-static int parse_number(const char *text, const char *what, uint64_t max,
-                        uint64_t *ret_number)
-{
-    char *end;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number < 1 || number > max) {
-        return complain(CODE_USAGE, "%s: expected a number from 1 to %llu, not \"%s\"",
-                        what, (unsigned long long)max, text);
-    }
-    *ret_number = number;
-    return CODE_OK;
-}
-
-static int parse_output(const char *text, enum output *ret_output)
-{
-    static const char *const names[] = {"table", "wide", "json", "jsonl", "text"};
-    struct nearest nearest;
-    nearest_init(&nearest, text);
-    for (int i = 0; i < 5; i++) {
-        if (strcmp(names[i], text) == 0) {
-            *ret_output = (enum output)(OUTPUT_TABLE + i);
-            return CODE_OK;
-        }
-        nearest_offer(&nearest, names[i]);
-    }
-    return complain(
-        CODE_USAGE,
-        "--output: expected table, wide, json, jsonl or text, not \"%s\"%s%s", text,
-        nearest.name != NULL ? "; did you mean " : "",
-        nearest.name != NULL ? nearest.name : "");
-}
-
-/* KEY=VALUE, cut in place: argv is the program's to change. */
-static int add_set(struct cli *cli, char *text)
-{
-    char *equals = strchr(text, '=');
-    if (equals == NULL || equals == text) {
-        return complain(CODE_USAGE, "--set: expected KEY=VALUE, not \"%s\"", text);
-    }
-    if (cli->sets_count == SETS_MAX) {
-        return complain(CODE_USAGE, "--set: more than %d times", SETS_MAX);
-    }
-    *equals = '\0';
-    cli->sets[cli->sets_count++] = (struct setting){text, equals + 1};
-    return CODE_OK;
-}
-
-static int store(struct cli *cli, const struct option_spec *spec, char *value)
-{
-    uint64_t number = 0;
-    int code = CODE_OK;
-    switch (spec->id) {
-    case OPTION_ADAPTER:
-        cli->adapter = value;
-        break;
-    case OPTION_BINARY:
-        cli->binary = 1;
-        break;
-    case OPTION_CHANGED:
-        cli->changed = 1;
-        break;
-    case OPTION_CONFIG:
-        cli->config_path = value;
-        break;
-    case OPTION_COUNT:
-        return parse_number(value, "--count", UINT32_MAX, &cli->count);
-    case OPTION_DEDUPE:
-        cli->dedupe_key = value;
-        break;
-    case OPTION_DRY_RUN:
-        cli->dry_run = 1;
-        break;
-    case OPTION_FORCE:
-        cli->force = 1;
-        break;
-    case OPTION_FUNCTION:
-        cli->function = value;
-        break;
-    case OPTION_HELP:
-        cli->help = 1;
-        break;
-    case OPTION_IDEMPOTENT:
-        cli->idempotent = 1;
-        break;
-    case OPTION_INSTANCE:
-        cli->instance = value;
-        break;
-    case OPTION_KEEP_GOING:
-        cli->keep_going = 1;
-        break;
-    case OPTION_LANG:
-        cli->lang = value;
-        break;
-    case OPTION_NAMES:
-        cli->names = 1;
-        break;
-    case OPTION_NO_COLOR:
-        cli->no_color = 1;
-        break;
-    case OPTION_OUTPUT:
-        return parse_output(value, &cli->output);
-    case OPTION_PARALLEL:
-        code = parse_number(value, "--parallel", WATCH_SLOTS, &number);
-        cli->parallel = (uint32_t)number;
-        return code;
-    case OPTION_POOL:
-        cli->pool = value;
-        break;
-    case OPTION_PYTHON:
-        cli->python = value;
-        break;
-    case OPTION_QUIET:
-        cli->quiet = 1;
-        break;
-    case OPTION_SESSION:
-        cli->session = value;
-        break;
-    case OPTION_SET:
-        return add_set(cli, value);
-    case OPTION_SIZE:
-        cli->workers = value;
-        return parse_number(value, "--size", 1000, &number);
-    case OPTION_TIMEOUT:
-        return parse_duration(value, "--timeout", &cli->timeout_ms);
-    case OPTION_VERBOSE:
-        cli->verbose = 1;
-        break;
-    case OPTION_VERSION:
-        cli->version = 1;
-        break;
-    case OPTION_DEATHS:
-        cli->show_deaths = 1;
-        break;
-    case OPTION_WORKERS:
-        cli->show_workers = 1;
-        break;
-    case OPTION_NONE:
-        break;
-    }
-    return CODE_OK;
-}
-
 /* --- Walking ------------------------------------------------------------------------- */
 
 static const struct option_spec *find_in(const struct option_spec *specs,
@@ -212,47 +50,65 @@ static const struct option_spec *find_in(const struct option_spec *specs,
 struct walk {
     struct cli *cli;
     const struct command *command;     /* NULL before it is known */
+    const struct verb *verb;           /* the same, when the command has some */
     const struct option_spec *globals; /* NULL inside a script */
     int argc;
     char **argv;
     int at;
 };
 
+/* The tables to look in, the nearest first. */
+enum { TABLES = 3 };
+static void tables_of(const struct walk *walk,
+                      const struct option_spec *ret_tables[TABLES])
+{
+    ret_tables[0] = walk->verb != NULL ? walk->verb->options : NULL;
+    ret_tables[1] = walk->command != NULL ? walk->command->options : NULL;
+    ret_tables[2] = walk->globals;
+}
+
 static const struct option_spec *find_option(const struct walk *walk, const char *name,
                                              size_t length, char letter)
 {
-    const struct option_spec *own =
-        walk->command != NULL ? walk->command->options : NULL;
-    const struct option_spec *spec = find_in(own, name, length, letter);
-    return spec != NULL ? spec : find_in(walk->globals, name, length, letter);
+    const struct option_spec *tables[TABLES];
+    const struct option_spec *spec = NULL;
+    tables_of(walk, tables);
+    for (size_t i = 0; spec == NULL && i < TABLES; i++) {
+        spec = find_in(tables[i], name, length, letter);
+    }
+    return spec;
 }
 
 static int unknown_option(const struct walk *walk, const char *word)
 {
     struct nearest nearest;
-    const struct option_spec *tables[] = {
-        walk->command != NULL ? walk->command->options : NULL, walk->globals};
+    const struct option_spec *tables[TABLES];
     size_t length = strcspn(word, "=");
     char name[64];
+    char command[64] = "";
     (void)snprintf(name, sizeof name, "%.*s", (int)length, word);
     nearest_init(&nearest, name + strspn(name, "-"));
-    for (size_t i = 0; i < 2; i++) {
+    tables_of(walk, tables);
+    for (size_t i = 0; i < TABLES; i++) {
         for (const struct option_spec *s = tables[i]; s != NULL && s->name != NULL;
              s++) {
             nearest_offer(&nearest, s->name);
         }
     }
-    const char *command = walk->command != NULL ? walk->command->name : "";
-    const char *space = walk->command != NULL ? " " : "";
+    if (walk->command != NULL) {
+        (void)snprintf(command, sizeof command, " %s%s%s", walk->command->name,
+                       walk->verb != NULL ? " " : "",
+                       walk->verb != NULL ? walk->verb->name : "");
+    }
     if (nearest.name != NULL) {
         return complain(CODE_USAGE,
                         "unknown option %s; did you mean --%s?\n"
-                        "`snakepit%s%s --help` lists the options",
-                        name, nearest.name, space, command);
+                        "`snakepit%s --help` lists the options",
+                        name, nearest.name, command);
     }
     return complain(CODE_USAGE,
-                    "unknown option %s\n`snakepit%s%s --help` lists the options", name,
-                    space, command);
+                    "unknown option %s\n`snakepit%s --help` lists the options", name,
+                    command);
 }
 
 /* One word that begins with '-'; takes its value, maybe from the next word. */
@@ -282,7 +138,7 @@ static int take_option(struct walk *walk)
         }
         value = walk->argv[++walk->at];
     }
-    return store(walk->cli, spec, value);
+    return option_store(walk->cli, spec, value);
 }
 
 static int take_command(struct walk *walk, const char *name)
@@ -305,6 +161,13 @@ static int take_command(struct walk *walk, const char *name)
                     "unknown command \"%s\"\n`snakepit help` lists the commands", name);
 }
 
+static int take_verb(struct walk *walk, const char *name)
+{
+    walk->verb = verb_find(walk->command, name, 1);
+    walk->cli->verb = walk->verb;
+    return walk->verb != NULL ? CODE_OK : CODE_USAGE;
+}
+
 static int walk_words(struct walk *walk)
 {
     struct cli *cli = walk->cli;
@@ -318,6 +181,8 @@ static int walk_words(struct walk *walk)
             code = take_option(walk);
         } else if (walk->command == NULL) {
             code = take_command(walk, word);
+        } else if (walk->command->verbs != NULL && walk->verb == NULL) {
+            code = take_verb(walk, word);
         } else {
             cli->words[cli->words_count++] = word;
         }
@@ -352,7 +217,7 @@ static void look_for_output(struct cli *cli, int argc, char **argv)
 
 int options_parse(struct cli *cli, int argc, char **argv)
 {
-    struct walk walk = {cli, NULL, global_options, argc, argv, 1};
+    struct walk walk = {cli, NULL, NULL, global_options, argc, argv, 1};
     cli->words = need(calloc((size_t)argc + 1, sizeof *cli->words));
     look_for_output(cli, argc, argv);
     return walk_words(&walk);
@@ -361,6 +226,6 @@ int options_parse(struct cli *cli, int argc, char **argv)
 int options_parse_line(struct cli *cli, const struct command *command, int count,
                        char **words)
 {
-    struct walk walk = {cli, command, NULL, count, words, 0};
+    struct walk walk = {cli, command, NULL, NULL, count, words, 0};
     return walk_words(&walk);
 }

@@ -11,6 +11,8 @@ from cli_tool import ROOT, SNAKEPIT, environment, snakepit
 COMMANDS = ["call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
             "init", "run", "status", "stream", "tools"]
 
+VERBS = {"config": ["check", "explain", "show"]}
+
 
 def test_version():
     for words in (["--version"], ["call", "--version"]):
@@ -33,6 +35,18 @@ def test_each_command_teaches_with_an_example(command):
     assert done.out.startswith(f"snakepit {command}")
     assert f"  snakepit {command}" in done.out or command == "completion"
     assert snakepit("help", command).out == done.out
+
+
+def test_each_verb_is_explained():
+    for command, verbs in VERBS.items():
+        listed = snakepit(command, "--help").out.split("\n\n")[2]
+        assert re.findall(r"^  ([a-z]+) ", listed, re.M) == verbs
+        for verb in verbs:
+            done = snakepit(command, verb, "--help")
+            assert (done.code, done.err) == (0, "")
+            assert done.out.startswith(f"snakepit {command} {verb}")
+            assert f"  snakepit {command} {verb}" in done.out
+            assert snakepit("help", command, verb).out == done.out
 
 
 def test_examples_name_tools_and_arguments_that_exist():
@@ -60,7 +74,9 @@ def test_no_command_is_a_usage_error():
 @pytest.mark.parametrize("words, near", [
     (["cal"], "call"), (["steam"], "stream"), (["tolls"], "tools"),
     (["help", "doctr"], "doctor"), (["call", "x", "--sesion=1"], "--session"),
+    (["help", "config", "shwo"], "show"),
     (["call", "x", "--timout", "1s"], "--timeout"), (["--confg", "x"], "--config"),
+    (["config", "chek"], "check"), (["config", "show", "--changd"], "--changed"),
     (["explain", "SP-QUEUE-FUL"], "SP-QUEUE-FULL"), (["explain", "bakoff"], "backoff"),
 ])
 def test_the_nearest_is_suggested(words, near):
@@ -72,6 +88,7 @@ def test_the_nearest_is_suggested(words, near):
 @pytest.mark.parametrize("words", [
     ["call"], ["stream"], ["run"], ["status", "x"], ["tools", "a", "b"], ["doctor", "x"],
     ["call", "x", "--quiet=1"], ["call", "x", "--timeout"], ["--nope"], ["completion"],
+    ["config"], ["config", "show", "x"], ["config", "check", "a", "b"],
     ["stream", "x", "--count", "0"], ["run", "x", "--parallel", "1000"],
 ])
 def test_wrong_usage_is_exit_code_2(words):
@@ -105,8 +122,10 @@ def test_the_manual_has_every_command_and_option():
     page = (ROOT / "docs/man/snakepit.1.scd").read_text().replace("\\", "")
     for command in COMMANDS:
         assert f"*{command}" in page, command
-        for option in re.findall(r"--([a-z-]+)", snakepit(command, "--help").out):
-            assert f"--{option}" in page, (command, option)
+        for verb in ["", *VERBS.get(command, [])]:
+            text = snakepit("help", command, *verb.split()).out
+            for option in re.findall(r"--([a-z-]+)", text):
+                assert f"--{option}" in page, (command, verb, option)
 
 
 def complete(*words):
@@ -122,6 +141,7 @@ def test_completion_offers_what_can_follow(tmp_path):
     assert complete("-o", "js") == ["json", "jsonl"]
     assert complete("--output=js") == ["--output=json", "--output=jsonl"]
     assert complete("config", "") == ["check", "explain", "show"]
+    assert complete("config", "show", "--ch") == ["--changed"]
     assert complete("config", "explain", "queue") == ["queue.max", "queue_timeout"]
     assert complete("--set", "pool.call_t") == ["pool.call_timeout="]
     assert complete("--set=pool.call_t") == ["--set=pool.call_timeout="]

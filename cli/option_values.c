@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What options are given: texts and switches go to their place, the others are read
+ * first. A value that cannot be read is a usage error that names the option.
+ */
+#include "cli.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a text goes as it is. */
+static const struct {
+    enum option_id id;
+    size_t at;
+} texts[] = {
+    {OPTION_ADAPTER, offsetof(struct cli, adapter)},
+    {OPTION_CONFIG, offsetof(struct cli, config_path)},
+    {OPTION_DEDUPE, offsetof(struct cli, dedupe_key)},
+    {OPTION_FUNCTION, offsetof(struct cli, function)},
+    {OPTION_INSTANCE, offsetof(struct cli, instance)},
+    {OPTION_LANG, offsetof(struct cli, lang)},
+    {OPTION_POOL, offsetof(struct cli, pool)},
+    {OPTION_PYTHON, offsetof(struct cli, python)},
+    {OPTION_SESSION, offsetof(struct cli, session)},
+};
+
+static const struct {
+    enum option_id id;
+    size_t at;
+} switches[] = {
+    {OPTION_BINARY, offsetof(struct cli, binary)},
+    {OPTION_CHANGED, offsetof(struct cli, changed)},
+    {OPTION_DEATHS, offsetof(struct cli, show_deaths)},
+    {OPTION_DRY_RUN, offsetof(struct cli, dry_run)},
+    {OPTION_FORCE, offsetof(struct cli, force)},
+    {OPTION_HELP, offsetof(struct cli, help)},
+    {OPTION_IDEMPOTENT, offsetof(struct cli, idempotent)},
+    {OPTION_KEEP_GOING, offsetof(struct cli, keep_going)},
+    {OPTION_NAMES, offsetof(struct cli, names)},
+    {OPTION_NO_COLOR, offsetof(struct cli, no_color)},
+    {OPTION_QUIET, offsetof(struct cli, quiet)},
+    {OPTION_VERBOSE, offsetof(struct cli, verbose)},
+    {OPTION_VERSION, offsetof(struct cli, version)},
+    {OPTION_WORKERS, offsetof(struct cli, show_workers)},
+};
+
+int parse_duration(const char *text, const char *what, uint64_t *ret_ms)
+{
+    /* The configuration reads durations already; borrow its eyes and its words. */
+    sp_config *config = NULL;
+    sp_error err = {0};
+    int code = CODE_OK;
+    if (sp_config_parse(sp_text(""), "defaults", &config, &err) < 0) {
+        code = report(&err);
+    } else if (sp_config_set(config, "pool.call_timeout", text, &err) < 0) {
+        const char *colon = strstr(err.message, ": ");
+        code = complain(CODE_USAGE, "%s: %s", what,
+                        colon != NULL ? colon + 2 : err.message);
+    } else {
+        *ret_ms = sp_config_options(config)->pools[0].call_timeout_ms;
+    }
+    sp_error_clear(&err);
+    sp_config_free(config);
+    return code;
+}
+
+static int parse_number(const char *text, const char *what, uint64_t max,
+                        uint64_t *ret_number)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number < 1 || number > max) {
+        return complain(CODE_USAGE, "%s: expected a number from 1 to %llu, not \"%s\"",
+                        what, (unsigned long long)max, text);
+    }
+    *ret_number = number;
+    return CODE_OK;
+}
+
+static int parse_output(const char *text, enum output *ret_output)
+{
+    static const char *const names[] = {"table", "wide", "json", "jsonl", "text"};
+    struct nearest nearest;
+    nearest_init(&nearest, text);
+    for (int i = 0; i < 5; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret_output = (enum output)(OUTPUT_TABLE + i);
+            return CODE_OK;
+        }
+        nearest_offer(&nearest, names[i]);
+    }
+    return complain(
+        CODE_USAGE,
+        "--output: expected table, wide, json, jsonl or text, not \"%s\"%s%s", text,
+        nearest.name != NULL ? "; did you mean " : "",
+        nearest.name != NULL ? nearest.name : "");
+}
+
+/* KEY=VALUE, cut in place: argv is the program's to change. */
+static int add_set(struct cli *cli, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        return complain(CODE_USAGE, "--set: expected KEY=VALUE, not \"%s\"", text);
+    }
+    if (cli->sets_count == SETS_MAX) {
+        return complain(CODE_USAGE, "--set: more than %d times", SETS_MAX);
+    }
+    *equals = '\0';
+    cli->sets[cli->sets_count++] = (struct setting){text, equals + 1};
+    return CODE_OK;
+}
+
+/* 1 when the option is one of the two tables. */
+static int store_plain(struct cli *cli, enum option_id id, const char *value)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].id == id) {
+            *(const char **)((char *)cli + texts[i].at) = value;
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
+        if (switches[i].id == id) {
+            *(int *)((char *)cli + switches[i].at) = 1;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int option_store(struct cli *cli, const struct option_spec *spec, char *value)
+{
+    uint64_t number = 0;
+    int code;
+    if (store_plain(cli, spec->id, value)) {
+        return CODE_OK;
+    }
+    switch ((int)spec->id) {
+    case OPTION_COUNT:
+        return parse_number(value, "--count", UINT32_MAX, &cli->count);
+    case OPTION_OUTPUT:
+        return parse_output(value, &cli->output);
+    case OPTION_PARALLEL:
+        code = parse_number(value, "--parallel", WATCH_SLOTS, &number);
+        cli->parallel = (uint32_t)number;
+        return code;
+    case OPTION_SET:
+        return add_set(cli, value);
+    case OPTION_SIZE:
+        cli->workers = value;
+        return parse_number(value, "--size", 1000, &number);
+    case OPTION_TIMEOUT:
+        return parse_duration(value, "--timeout", &cli->timeout_ms);
+    default:
+        return complain(CODE_USAGE, "--%s is known but not read", spec->name);
+    }
+}
