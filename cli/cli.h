@@ -48,6 +48,7 @@ enum option_id {
     OPTION_DEATHS,
     OPTION_DEDUPE,
     OPTION_DRY_RUN,
+    OPTION_EACH,
     OPTION_FORCE,
     OPTION_FUNCTION,
     OPTION_HELP,
@@ -66,6 +67,7 @@ enum option_id {
     OPTION_SET,
     OPTION_SIZE,
     OPTION_TIMEOUT,
+    OPTION_UNORDERED,
     OPTION_VERBOSE,
     OPTION_VERSION,
     OPTION_WORKERS
@@ -114,6 +116,7 @@ struct cli {
     const char *workers;
     const char *session;
     const char *dedupe_key;
+    const char *each;
     const char *instance;
     const char *lang;
     struct setting sets[SETS_MAX];
@@ -123,7 +126,7 @@ struct cli {
     uint32_t parallel;
     enum output output;
     int binary, changed, dry_run, force, help, idempotent, keep_going, names, no_color,
-        show_deaths, show_workers, version;
+        unordered, show_deaths, show_workers, version;
 
     int quiet;
     int verbose;
@@ -325,11 +328,14 @@ int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes 
 int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
                    int slot, line_cb cb, void *user_data, sp_error *err);
 
-/* What `call` and `stream` have in common: the words of the command line name a tool and
- * its arguments; a pit of one worker is opened for them, and `run` does the rest. */
+/* The options that `call`, `stream` and `map` have in common. */
+sp_call_options call_options_of(const struct cli *cli);
+
+/* What those have in common: the words of the command line name a tool and its
+ * arguments; a pit is opened for them (flags: OPEN_), and `run` does the rest. */
 typedef int (*perform_fn)(struct cli *cli, struct opened *opened, const char *tool,
                           const struct text *args);
-int perform_words(struct cli *cli, const char *command, perform_fn run);
+int perform_words(struct cli *cli, const char *command, int flags, perform_fn run);
 
 /* --- cmd_*.c --- */
 
@@ -342,6 +348,7 @@ int cmd_explain(struct cli *cli);
 int cmd_gen(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_init(struct cli *cli);
+int cmd_map(struct cli *cli);
 int cmd_run(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);

@@ -79,5 +79,5 @@ static int call_in(struct cli *cli, struct opened *opened, const char *tool,
 
 int cmd_call(struct cli *cli)
 {
-    return perform_words(cli, "call", call_in);
+    return perform_words(cli, "call", OPEN_ONE_POOL | OPEN_ONE_WORKER, call_in);
 }

@@ -107,5 +107,5 @@ static int stream_in(struct cli *cli, struct opened *opened, const char *tool,
 
 int cmd_stream(struct cli *cli)
 {
-    return perform_words(cli, "stream", stream_in);
+    return perform_words(cli, "stream", OPEN_ONE_POOL | OPEN_ONE_WORKER, stream_in);
 }

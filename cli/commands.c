@@ -38,6 +38,16 @@ static const struct option_spec run_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec map_options[] = {
+    CALL_OPTIONS,
+    {"each", 0, "NAME", OPTION_EACH, "each line is the text of this argument, no JSON"},
+    {"parallel", 'j', "N", OPTION_PARALLEL,
+     "N calls under way; default: what keeps the workers busy"},
+    {"unordered", 'u', NULL, OPTION_UNORDERED, "print results as they are ready"},
+    {"keep-going", 'k', NULL, OPTION_KEEP_GOING, "go on after a line that failed"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec status_options[] = {
     {"deaths", 0, NULL, OPTION_DEATHS, "list how the last workers ended"},
     {"workers", 'w', NULL, OPTION_WORKERS, "list the workers too, as -o wide"},
@@ -148,6 +158,21 @@ const struct command commands[] = {
      "Example:\n"
      "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
      write_options, cmd_init, "folders", NULL},
+    {"map", "TOOL [ARGUMENTS]", "call a tool for every line of standard input",
+     "Starts the pool and calls the tool once for each line, which is the JSON of its\n"
+     "arguments, or the text of one of them (--each); an empty line is none. "
+     "ARGUMENTS,\n"
+     "as in `snakepit call`, belong to every call. Each result is a line, in the "
+     "order\n"
+     "of the input; with -o jsonl it comes with its line's number, and so do "
+     "failures.\n"
+     "It stops at the first line that fails, whose exit code it returns.\n"
+     "\n"
+     "Examples:\n"
+     "  seq 1000 | sed 's/.*/{\"a\": &, \"b\": 1}/' | snakepit map add\n"
+     "  ls *.txt | snakepit map -a words.py count --each path --size 4 -u -o jsonl\n"
+     "  snakepit map process_text operation=upper --each text <README.md\n",
+     map_options, cmd_map, "tools", NULL},
     {"run", "SCRIPT", "run a file of calls on one pit",
      "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- "
      "is\n"
@@ -164,7 +189,7 @@ const struct command commands[] = {
      "\n"
      "Examples:\n"
      "  snakepit run work.pit\n"
-     "  seq 100 | sed 's/.*/add a=& b=1/' | snakepit run - --parallel 8 --size 4\n",
+     "  snakepit run - --parallel 8 --size 4 <work.pit\n",
      run_options, cmd_run, "files", NULL},
     {"status", "", "start the pools and show how they are",
      "Exit code 0 when every worker is ready, 1 when some are, 2 when none is.\n"

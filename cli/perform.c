@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sp_call_options options_of(const struct cli *cli)
+sp_call_options call_options_of(const struct cli *cli)
 {
     return (sp_call_options){.size = sizeof(sp_call_options),
                              .pool = cli->pool,
@@ -25,7 +25,7 @@ static sp_call_options options_of(const struct cli *cli)
 int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
                  int slot, sp_result *ret_result, sp_error *err)
 {
-    sp_call_options options = options_of(cli);
+    sp_call_options options = call_options_of(cli);
     sp_id call;
     int rc = sp_call_start(pit, tool, args, &options, NULL, NULL, &call, err);
     if (rc < 0) {
@@ -62,7 +62,7 @@ static const char *one_line(const sp_chunk *chunk, struct text *copy)
 int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
                    int slot, line_cb cb, void *user_data, sp_error *err)
 {
-    sp_call_options options = options_of(cli);
+    sp_call_options options = call_options_of(cli);
     sp_stream *stream = NULL;
     struct text copy = {0};
     sp_chunk chunk;
@@ -84,7 +84,7 @@ int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_byte
     return rc;
 }
 
-int perform_words(struct cli *cli, const char *command, perform_fn run)
+int perform_words(struct cli *cli, const char *command, int flags, perform_fn run)
 {
     struct opened opened;
     struct text args = {0};
@@ -104,7 +104,7 @@ int perform_words(struct cli *cli, const char *command, perform_fn run)
     /* Arguments first: a slip in them should not wait for a worker. */
     int code = arguments_build(cli->words + first, cli->words_count - first, &args);
     if (code == CODE_OK) {
-        code = pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened);
+        code = pit_open(cli, flags, &opened);
         if (code == CODE_OK) {
             code = run(cli, &opened, tool, &args);
             pit_close(&opened);

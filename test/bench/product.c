@@ -196,6 +196,48 @@ static void execute(sp_pit *pit, uint32_t threads, long warm_ms, long measure_ms
     free(sum);
 }
 
+/* ---- map: one thread gives arguments and takes results, in order ---- */
+
+static void map(sp_pit *pit, long measure_ms)
+{
+    sp_map *map = NULL;
+    sp_error err = {0};
+    uint64_t given = 0;
+    uint64_t taken = 0;
+    uint64_t began_ns = now_ns();
+    uint64_t end_ns = began_ns + (uint64_t)measure_ms * 1000000;
+    int rc = 1;
+    check(sp_map_open(pit, "add", NULL, &map, &err), &err, "map");
+    while (rc > 0) {
+        char args[64];
+        sp_reply reply;
+        uint64_t index;
+        size_t size = put_arguments(args, (uint32_t)given, 3);
+        while (now_ns() < end_ns &&
+               (rc = sp_map_put(map, (sp_bytes){args, size}, 0, &err)) > 0) {
+            size = put_arguments(args, (uint32_t)++given, 3);
+        }
+        check(rc, &err, "put");
+        if (now_ns() >= end_ns) {
+            sp_map_finish(map);
+        }
+        rc = sp_map_next(map, SP_UNLIMITED, &reply, &index, &err);
+        check(rc, &err, "next");
+        if (rc > 0) {
+            if (reply.error != NULL || index != taken ||
+                get_result(reply.result->json, reply.result->json_bytes) !=
+                    (int64_t)taken + 3) {
+                give_up("product: wrong reply %llu", (unsigned long long)taken);
+            }
+            taken++;
+        }
+    }
+    double seconds = (double)(now_ns() - began_ns) / 1e9;
+    sp_map_close(map);
+    printf("{\"what\":\"map\",\"calls\":%llu,\"rate\":%.0f}\n",
+           (unsigned long long)taken, (double)taken / seconds);
+}
+
 /* ---- stream ---- */
 
 static int worker_pid(sp_pit *pit)
@@ -302,7 +344,7 @@ static void start(uint32_t workers)
 }
 
 static const char usage[] =
-    "usage: product calls|execute|stream|start [--OPTION VALUE]";
+    "usage: product calls|execute|map|stream|start [--OPTION VALUE]";
 
 int main(int argc, char **argv)
 {
@@ -328,6 +370,8 @@ int main(int argc, char **argv)
         calls(pit, (uint32_t)in_flight, warm_ms, measure_ms);
     } else if (strcmp(what, "execute") == 0) {
         execute(pit, (uint32_t)threads, warm_ms, measure_ms);
+    } else if (strcmp(what, "map") == 0) {
+        map(pit, measure_ms);
     } else if (strcmp(what, "stream") == 0) {
         stream(pit, option_number(argc, argv, "chunks", 1000000));
     } else {

@@ -174,6 +174,10 @@ class Bench:
                          self.run("raw-client", "--socket", path, "--in-flight", k,
                                   *self.plan.window))
 
+    def map(self):
+        self.add("map", "product", 1, self.run("product", "map", "--measure-ms",
+                                              self.plan.measure_ms))
+
     def execute(self):
         for threads in THREADS:
             self.add("execute", "product", threads,
@@ -197,7 +201,7 @@ class Bench:
 
     def measure(self):
         parts = [self.pingpong, self.product, self.grpcio_aio, self.raw, self.listen,
-                 self.grpcio_sync, self.product_16, self.execute, self.stream,
+                 self.grpcio_sync, self.product_16, self.map, self.execute, self.stream,
                  self.start]
         for repetition in range(self.plan.repetitions):
             for part in parts if repetition % 2 == 0 else reversed(parts):
@@ -347,6 +351,8 @@ def calls_table(bench):
         f"{bench.median('calls', 'product', k, 'host_cpu_us'):>18,.2f}"
         f"{bench.median('calls', 'product', k, 'worker_cpu_us'):>8,.2f}"
         for k in IN_FLIGHT))  # fmt: skip
+    rate = bench.median("map", "product", 1, "rate")
+    print(f"\nsp_map, one thread that gives and takes in order: {rate:,.0f} calls/s")
     print("\nsp_execute: calls/s, p50 and p99 in microseconds, by threads that call")
     for threads in THREADS:
         rate, p50, p99 = (bench.median("execute", "product", threads, key)

@@ -98,11 +98,11 @@ def snakepit(*args, cwd=None, stdin=None, env=None, binary=False):
 class Started:
     """A command that runs, in its own process group as a shell starts it."""
 
-    def __init__(self, *args, cwd=None, env=None):
+    def __init__(self, *args, cwd=None, env=None, stdin=subprocess.DEVNULL):
         self.mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
             [SNAKEPIT, *map(str, args)], cwd=cwd or "/",
-            env=environment(self.mark, **(env or {})), stdin=subprocess.DEVNULL,
+            env=environment(self.mark, **(env or {})), stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
 
     def __enter__(self):
@@ -112,9 +112,15 @@ class Started:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(DEADLINE)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.process.stdout.close()
         self.process.stderr.close()
         nobody_left(self.mark)
+
+    def send(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
 
     def line(self):
         return self.process.stdout.readline().decode()

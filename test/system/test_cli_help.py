@@ -9,7 +9,7 @@ import pytest
 from cli_tool import ROOT, SNAKEPIT, environment, snakepit
 
 COMMANDS = ["call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
-            "init", "run", "status", "stream", "tools"]
+            "init", "map", "run", "status", "stream", "tools"]
 
 VERBS = {"config": ["check", "explain", "show"]}
 

@@ -126,8 +126,19 @@ class Probe(BaseAdapter):
         return sum(values)
 
     @tool
+    def hold_or_echo(self, path=None, value=None):
+        if path is not None:
+            hold_until_released(path)
+        return value
+
+    @tool
     def fail(self, message="it failed"):
         raise ValueError(message)
+
+    @tool
+    def fail_if_odd(self, value: int):
+        if value % 2 == 1:
+            raise ValueError(f"{value} is odd")
 
     @tool
     def grandchild(self, own_session=False):

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many calls of one tool, a bounded number of them under way.
+ *
+ *   put ──▶ PLACED ──submitted──▶ UNDER_WAY ──ended──▶ ENDED ──next──▶ (its place is free)
+ *                      ▲              │
+ *                      └── AGAIN ◀────┘  (others had filled the queue)
+ *
+ * A put waits for a free place, and for fewer calls under way than `limit`; that rises by
+ * one whenever a call had not waited long for its worker and is halved when one had, so
+ * short calls are many and long ones do not grow old in the queue. In order, the next
+ * reply is that of the first place in `line`; without order, that of the first in `ended`.
+ *
+ * The loop tells of endings (call_ended), under the lock, and opens `news` for the one
+ * thread that takes. What is refused before it is sent has its error in its place too.
+ */
+#include "pit/mapper.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "pit/admit.h"
+
+enum {
+    LIMIT_FIRST = 2, /* calls under way for each that can run, to begin with */
+    LIMIT_LAST = 64, /* and at most */
+    SHORT_WAIT_US = 2000,
+    LONG_WAIT_US = 50000,
+    AGAIN_MS = 5 /* after which a full queue is tried again */
+};
+
+enum place_state {
+    PLACE_FREE,
+    PLACE_PLACED,
+    PLACE_UNDER_WAY,
+    PLACE_AGAIN,
+    PLACE_ENDED
+};
+
+struct place {
+    struct sp_map *map;
+    struct link on_list; /* free, again or ended */
+    struct link on_line;
+    enum place_state state;
+    uint64_t index;
+    struct request *request; /* UNDER_WAY, ENDED; NULL when it never became one */
+    sp_error *refusal;       /* then why */
+    struct sp_buffer args;   /* its memory is used again */
+};
+
+struct sp_map {
+    /* Set by open, then constant. */
+    struct sp_pit *pit;
+    char *tool;
+    sp_map_options options;
+    uint32_t floor;   /* of limit */
+    uint32_t ceiling; /* and how many places there are */
+
+    pthread_mutex_t lock;
+    pthread_cond_t room;
+    /* Under lock. */
+    struct place *places;
+    struct list free;
+    struct list line;  /* in order: all that are not free, the oldest first */
+    struct list ended; /* without order */
+    struct list again;
+    uint64_t put;   /* indices given */
+    uint64_t taken; /* replies taken */
+    uint32_t limit;
+    uint32_t under_way;
+    int finished;
+    int closing;
+    struct latch news; /* for the taker, who alone closes it */
+
+    /* The taker's: the reply it was shown last. */
+    struct place *shown;
+};
+
+/* ---- on the loop ---- */
+
+static void adapt(struct sp_map *map, uint64_t waited_us)
+{
+    if (map->options.in_flight_max != 0) {
+        return;
+    }
+    if (waited_us <= SHORT_WAIT_US && map->limit < map->ceiling) {
+        map->limit++;
+    } else if (waited_us >= LONG_WAIT_US) {
+        map->limit = map->limit / 2 > map->floor ? map->limit / 2 : map->floor;
+    }
+}
+
+/* Locked: its reply can be taken. */
+static void place_ended(struct place *place)
+{
+    place->state = PLACE_ENDED;
+    if (place->map->options.unordered) {
+        sp__list_append(&place->map->ended, &place->on_list);
+    }
+}
+
+static void call_ended(struct request *request, int ended)
+{
+    struct place *place = request->user_data;
+    struct sp_map *map = place->map;
+    if (!ended) {
+        return;
+    }
+    (void)pthread_mutex_lock(&map->lock); /* cannot fail: a valid, plain mutex */
+    map->under_way--;
+    if (request->error.code == SP_ERR_QUEUE_FULL && !map->closing) {
+        place->request = NULL;
+        place->state = PLACE_AGAIN;
+        sp__list_append(&map->again, &place->on_list);
+        map->limit = map->floor;
+    } else {
+        adapt(map, request->error.code == 0 ? request->result.queued_us : 0);
+        place_ended(place);
+        request = NULL; /* the taker drops it */
+    }
+    (void)pthread_cond_broadcast(&map->room);
+    sp__latch_open(&map->news);
+    (void)pthread_mutex_unlock(&map->lock);
+    if (request != NULL) {
+        sp__request_drop(request);
+    }
+}
+
+/* ---- putting ---- */
+
+/* The place is PLACED, with its arguments: make a call of it. */
+static void submit(struct sp_map *map, struct place *place)
+{
+    struct request *request = NULL;
+    sp_error failure = {0};
+    struct call_wish wish = {.tool = map->tool,
+                             .args_json = {place->args.data, place->args.size},
+                             .options = map->options.call,
+                             .taker = TAKER_LOOP};
+    int rc = sp__admit(map->pit, &wish, &request, &failure);
+    if (rc == SP_OK) {
+        request->loop_cb = call_ended;
+        request->user_data = place;
+    } else if ((place->refusal = sp__calloc(1, sizeof *place->refusal)) != NULL) {
+        sp_error_move(place->refusal, &failure);
+    }
+    sp_error_clear(&failure);
+    (void)pthread_mutex_lock(&map->lock);
+    place->request = request;
+    if (request != NULL) {
+        place->state = PLACE_UNDER_WAY;
+    } else {
+        map->under_way--;
+        place_ended(place);
+        (void)pthread_cond_broadcast(&map->room);
+        sp__latch_open(&map->news);
+    }
+    (void)pthread_mutex_unlock(&map->lock);
+    if (request != NULL) {
+        sp__pit_submit(map->pit, request);
+    }
+}
+
+static int has_room(const struct sp_map *map)
+{
+    return map->under_way < map->limit && map->free.length > 0 &&
+           map->again.length == 0;
+}
+
+static void deadline_of(uint64_t timeout_ms, struct timespec *ret)
+{
+    (void)clock_gettime(CLOCK_MONOTONIC, ret); /* cannot fail: it exists */
+    ret->tv_sec += (time_t)(timeout_ms / 1000);
+    ret->tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (ret->tv_nsec >= 1000000000) {
+        ret->tv_nsec -= 1000000000;
+        ret->tv_sec++;
+    }
+}
+
+/* Locked: wait for room. 1 when there is some. */
+static int await_room(struct sp_map *map, uint64_t timeout_ms)
+{
+    struct timespec until;
+    int late = timeout_ms == 0;
+    if (!late && timeout_ms < SP_UNLIMITED / 2) {
+        deadline_of(timeout_ms, &until);
+    }
+    while (!has_room(map) && !map->finished && !late) {
+        if (timeout_ms >= SP_UNLIMITED / 2) {
+            (void)pthread_cond_wait(&map->room, &map->lock);
+        } else {
+            late = pthread_cond_timedwait(&map->room, &map->lock, &until) != 0;
+        }
+    }
+    return has_room(map);
+}
+
+int sp__mapper_put(struct sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
+                   sp_error *err)
+{
+    struct place *place = NULL;
+    int rc = 0;
+    (void)pthread_mutex_lock(&map->lock);
+    int room = await_room(map, timeout_ms);
+    if (map->finished) {
+        rc = sp__fail(err, SP_ERR_CLOSED,
+                      "the map was finished, it takes no more arguments");
+    } else if (room) {
+        place = ITEM(map->free.first, struct place, on_list);
+        place->args.size = 0;
+        rc = sp__buf_append(&place->args, args_json.data, args_json.size, err);
+    }
+    if (room && rc == SP_OK) {
+        sp__list_remove(&place->on_list);
+        if (!map->options.unordered) {
+            sp__list_append(&map->line, &place->on_line);
+        }
+        place->state = PLACE_PLACED;
+        place->index = map->put++;
+        map->under_way++;
+        rc = 1;
+    }
+    (void)pthread_mutex_unlock(&map->lock);
+    if (rc == 1) {
+        submit(map, place);
+    }
+    return rc;
+}
+
+void sp__mapper_finish(struct sp_map *map)
+{
+    (void)pthread_mutex_lock(&map->lock);
+    map->finished = 1;
+    (void)pthread_cond_broadcast(&map->room);
+    sp__latch_open(&map->news);
+    (void)pthread_mutex_unlock(&map->lock);
+}
+
+/* ---- taking ---- */
+
+static int is_open(void *latch)
+{
+    return sp__latch_is_open(latch);
+}
+
+/* Sleep until there are news, doing the loop's work when nobody else does. */
+static void await_news(struct sp_map *map, uint64_t end_ms)
+{
+    if (sp__loop_borrow(map->pit->loop)) {
+        (void)sp__loop_drive(map->pit->loop, is_open, &map->news, end_ms);
+        sp__loop_leave(map->pit->loop, REST_AFTER_CALL);
+        return;
+    }
+    uint64_t now_ms = sp__now_ms();
+    uint64_t wait_ms = end_ms > now_ms ? end_ms - now_ms : 0;
+    (void)sp__latch_wait(&map->news, end_ms == UINT64_MAX ? SP_UNLIMITED : wait_ms);
+}
+
+/* Locked: the place whose reply is due, or NULL. */
+static struct place *due(struct sp_map *map)
+{
+    struct link *link;
+    if (map->options.unordered) {
+        link = sp__list_pop(&map->ended);
+        return link != NULL ? ITEM(link, struct place, on_list) : NULL;
+    }
+    link = map->line.first;
+    if (link == NULL || ITEM(link, struct place, on_line)->state != PLACE_ENDED) {
+        return NULL;
+    }
+    sp__list_remove(link);
+    return ITEM(link, struct place, on_line);
+}
+
+static void let_go(struct place *place)
+{
+    if (place->request != NULL) {
+        sp__request_drop(place->request);
+        place->request = NULL;
+    }
+    if (place->refusal != NULL) {
+        sp_error_clear(place->refusal);
+        sp__free(place->refusal);
+        place->refusal = NULL;
+    }
+}
+
+/* What the taker was shown is over; its place is free. */
+static void put_away(struct sp_map *map)
+{
+    struct place *place = map->shown;
+    if (place == NULL) {
+        return;
+    }
+    map->shown = NULL;
+    let_go(place);
+    (void)pthread_mutex_lock(&map->lock);
+    place->state = PLACE_FREE;
+    sp__list_append(&map->free, &place->on_list);
+    map->taken++;
+    (void)pthread_cond_broadcast(&map->room);
+    (void)pthread_mutex_unlock(&map->lock);
+}
+
+static void show(struct sp_map *map, struct place *place, sp_reply *ret_reply)
+{
+    static const sp_error no_memory = {.code = SP_ERR_NOMEM,
+                                       .message = "no memory to say why"};
+    struct request *request = place->request;
+    map->shown = place;
+    *ret_reply = (sp_reply){0};
+    if (request == NULL) {
+        ret_reply->error = place->refusal != NULL ? place->refusal : &no_memory;
+        return;
+    }
+    ret_reply->call = request->id;
+    if (sp__request_process(request) < 0) {
+        ret_reply->error = &request->error;
+    } else {
+        ret_reply->result = &request->result;
+    }
+}
+
+/* Submit what a full queue sent back. */
+static void try_again(struct sp_map *map)
+{
+    for (;;) {
+        struct place *place = NULL;
+        (void)pthread_mutex_lock(&map->lock);
+        if (map->again.length > 0 && map->under_way < map->limit) {
+            place = ITEM(sp__list_pop(&map->again), struct place, on_list);
+            place->state = PLACE_PLACED;
+            map->under_way++;
+        }
+        (void)pthread_mutex_unlock(&map->lock);
+        if (place == NULL) {
+            return;
+        }
+        submit(map, place);
+    }
+}
+
+int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply,
+                    uint64_t *ret_index, sp_error *err)
+{
+    uint64_t now_ms = sp__now_ms();
+    uint64_t end_ms =
+        timeout_ms >= SP_UNLIMITED - now_ms ? UINT64_MAX : now_ms + timeout_ms;
+    put_away(map);
+    for (;;) {
+        (void)pthread_mutex_lock(&map->lock);
+        struct place *place = due(map);
+        int over = map->finished && map->taken == map->put;
+        int sent_back = map->again.length > 0;
+        if (place == NULL) {
+            sp__latch_close(&map->news);
+        }
+        (void)pthread_mutex_unlock(&map->lock);
+        if (place != NULL) {
+            show(map, place, ret_reply);
+            if (ret_index != NULL) {
+                *ret_index = place->index;
+            }
+            return 1;
+        }
+        if (over) {
+            return 0;
+        }
+        now_ms = sp__now_ms();
+        if (now_ms >= end_ms) {
+            return sp__fail(err, SP_ERR_TIMEOUT, "no reply within %llu ms",
+                            (unsigned long long)timeout_ms);
+        }
+        uint64_t again_ms = sent_back ? now_ms + AGAIN_MS : UINT64_MAX;
+        await_news(map, again_ms < end_ms ? again_ms : end_ms);
+        if (sent_back) {
+            try_again(map);
+        }
+    }
+}
+
+/* ---- the whole ---- */
+
+static void set_limits(struct sp_map *map, const struct pool *pool)
+{
+    const sp_pool_options *options = &pool->options;
+    uint64_t at_once = (uint64_t)options->workers * options->threads;
+    uint64_t most = LIMIT_LAST * at_once;
+    uint64_t fitting = options->queue_max / 2 + at_once; /* others queue as well */
+    if (map->options.in_flight_max != 0) {
+        map->floor = map->ceiling = map->options.in_flight_max;
+    } else {
+        map->ceiling = (uint32_t)(most < fitting ? most : fitting);
+        map->floor = (uint32_t)(LIMIT_FIRST * at_once);
+        map->floor = map->floor < map->ceiling ? map->floor : map->ceiling;
+    }
+    map->limit = map->floor;
+}
+
+static int init_locks(struct sp_map *map, sp_error *err)
+{
+    pthread_condattr_t monotonic;
+    int rc = pthread_condattr_init(&monotonic);
+    if (rc == 0) {
+        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        rc = pthread_cond_init(&map->room, &monotonic);
+        (void)pthread_condattr_destroy(&monotonic);
+    }
+    if (rc == 0 && (rc = pthread_mutex_init(&map->lock, NULL)) != 0) {
+        (void)pthread_cond_destroy(&map->room);
+    }
+    if (rc != 0) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the locks of a map");
+    }
+    return SP_OK;
+}
+
+int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *options,
+                    struct sp_map **ret_map, sp_error *err)
+{
+    struct pool *pool;
+    int rc = sp__pit_pool(pit, options->call != NULL ? options->call->pool : NULL,
+                          &pool, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct sp_map *map = sp__calloc(1, sizeof *map);
+    if (map == NULL || (map->tool = sp__strdup(tool)) == NULL) {
+        sp__free(map);
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a map");
+    }
+    map->pit = pit;
+    map->options = *options;
+    sp__latch_init(&map->news);
+    set_limits(map, pool);
+    map->places = sp__calloc(map->ceiling, sizeof *map->places);
+    rc = map->places != NULL
+             ? init_locks(map, err)
+             : sp__fail(err, SP_ERR_NOMEM, "no memory for %u calls under way",
+                        map->ceiling);
+    if (rc < 0) {
+        sp__free(map->places);
+        sp__free(map->tool);
+        sp__free(map);
+        return rc;
+    }
+    for (uint32_t i = 0; i < map->ceiling; i++) {
+        map->places[i].map = map;
+        sp__list_append(&map->free, &map->places[i].on_list);
+        sp__buf_init(&map->places[i].args, SIZE_MAX / 2);
+    }
+    *ret_map = map;
+    return SP_OK;
+}
+
+/* Cancel what is under way and wait until all of it has ended. */
+static void cancel_all(struct sp_map *map)
+{
+    (void)pthread_mutex_lock(&map->lock);
+    map->closing = 1;
+    for (uint32_t i = 0; i < map->ceiling; i++) {
+        if (map->places[i].state == PLACE_UNDER_WAY) {
+            sp__pit_cancel_request(map->pit, map->places[i].request);
+        }
+    }
+    while (map->under_way > 0) {
+        sp__latch_close(&map->news);
+        (void)pthread_mutex_unlock(&map->lock);
+        await_news(map, UINT64_MAX);
+        (void)pthread_mutex_lock(&map->lock);
+    }
+    (void)pthread_mutex_unlock(&map->lock);
+}
+
+void sp__mapper_close(struct sp_map *map)
+{
+    cancel_all(map);
+    for (uint32_t i = 0; i < map->ceiling; i++) {
+        let_go(&map->places[i]);
+        sp__buf_fini(&map->places[i].args);
+    }
+    (void)pthread_cond_destroy(&map->room);
+    (void)pthread_mutex_destroy(&map->lock);
+    sp__free(map->places);
+    sp__free(map->tool);
+    sp__free(map);
+}

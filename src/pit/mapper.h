@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Many calls of one tool with a bounded number under way: what sp_map is. */
+#ifndef SP_PIT_MAPPER_H
+#define SP_PIT_MAPPER_H
+
+#include "pit/pit.h"
+#include "snakepit/map.h"
+
+/* As their public counterparts say; the options are whole and stay the caller's. */
+int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *options,
+                    struct sp_map **ret_map, sp_error *err) SP_MUST_CHECK;
+int sp__mapper_put(struct sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
+                   sp_error *err) SP_MUST_CHECK;
+void sp__mapper_finish(struct sp_map *map);
+int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply,
+                    uint64_t *ret_index, sp_error *err) SP_MUST_CHECK;
+void sp__mapper_close(struct sp_map *map);
+
+#endif
