@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What SQLite's result codes mean here.
+ *
+ * A failed fsync lasts: the kernel has dropped what it could not write and says so once,
+ * so a second fsync that succeeds would prove nothing. A failed write passes: SQLite has
+ * taken the transaction back and writes over what there is of it.
+ */
+#include "store/fault.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+
+static int is_no_room(int os_errno)
+{
+    return os_errno == ENOSPC || os_errno == EDQUOT || os_errno == EFBIG;
+}
+
+static int is_sync(int rc)
+{
+    return rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
+}
+
+enum fault sp__fault_of(sqlite3 *db, int rc)
+{
+    int extended = db == NULL ? rc : sqlite3_extended_errcode(db);
+    if ((extended & 0xff) != (rc & 0xff)) {
+        extended = rc; /* the connection has been asked something else since */
+    }
+    switch (rc & 0xff) {
+    case SQLITE_FULL:
+        return FAULT_FULL;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return FAULT_LASTING;
+    case SQLITE_IOERR:
+        if (is_sync(extended)) {
+            return FAULT_LASTING;
+        }
+        return db != NULL && extended != SQLITE_IOERR_NOMEM &&
+                       is_no_room(sqlite3_system_errno(db))
+                   ? FAULT_FULL
+                   : FAULT_PASSING;
+    default:
+        return FAULT_PASSING;
+    }
+}
+
+int sp__fault_fail(sqlite3 *db, int rc, const char *doing, sp_error *err)
+{
+    int extended = db == NULL ? rc : sqlite3_extended_errcode(db);
+    if ((rc & 0xff) == SQLITE_NOMEM || extended == SQLITE_IOERR_NOMEM) {
+        return sp__fail(err, SP_ERR_NOMEM, "%s: no memory", doing);
+    }
+    if (sp__fault_of(db, rc) == FAULT_FULL) {
+        return sp__fail(err, SP_ERR_STORE_FULL, "%s: no room on the disk", doing);
+    }
+    int os_errno = db == NULL ? 0 : sqlite3_system_errno(db);
+    const char *text = db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db);
+    if ((rc & 0xff) == SQLITE_IOERR && os_errno != 0 && !is_sync(extended)) {
+        return sp__fail_errno(err, os_errno, "%s: %s", doing, text);
+    }
+    return sp__fail(err, SP_ERR_STORE, "%s: %s", doing, text);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From records to rows.
+ *
+ * Every statement takes its values from the same numbered places, whatever it does:
+ * ?1 is the session everywhere. So one function binds a record to any of them, each
+ * value only where the statement has a place for it.
+ */
+#include "store/statements.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "store/fault.h"
+
+enum place {
+    AT_SESSION = 1,
+    AT_NUMBER,
+    AT_VERSION,
+    AT_NEEDS,
+    AT_CREATED,
+    AT_UPDATED,
+    AT_DURABILITY,
+    AT_TTL,
+    AT_BOOT,
+    AT_UNTIL_BOOT,
+    AT_UNTIL_UNIX,
+    AT_NAME,
+    AT_TYPE,
+    AT_VALUE,
+    AT_METADATA,
+    AT_BY,
+    PLACES
+};
+
+#define BIT(place) (1u << (place))
+#define KEY (BIT(AT_SESSION) | BIT(AT_NUMBER))
+#define EXPIRY (BIT(AT_TTL) | BIT(AT_BOOT) | BIT(AT_UNTIL_BOOT) | BIT(AT_UNTIL_UNIX))
+
+struct sql {
+    const char *text[STATEMENTS_PER_RECORD];
+    unsigned places; /* that one of the texts has */
+};
+
+static const struct sql SQL[RECORD_KINDS] = {
+    [RECORD_SESSION] =
+        {{"INSERT INTO session (key, id, durability, ttl_ms, boot, until_boot_ms,"
+          " until_unix_ms, created_unix_ms, metadata)"
+          " VALUES (?1, ?12, ?7, ?8, ?9, ?10, ?11, ?5, ?15)"},
+         BIT(AT_SESSION) | BIT(AT_NAME) | BIT(AT_DURABILITY) | EXPIRY |
+             BIT(AT_CREATED) | BIT(AT_METADATA)},
+    [RECORD_SESSION_EDIT] =
+        {{"UPDATE session SET ttl_ms = ?8, boot = ?9, until_boot_ms = ?10,"
+          " until_unix_ms = ?11, metadata = ?15 WHERE key = ?1"},
+         BIT(AT_SESSION) | EXPIRY | BIT(AT_METADATA)},
+    [RECORD_SESSION_USE] =
+        {{"UPDATE session SET boot = ?9, until_boot_ms = ?10, until_unix_ms = ?11"
+          " WHERE key = ?1"},
+         BIT(AT_SESSION) | BIT(AT_BOOT) | BIT(AT_UNTIL_BOOT) | BIT(AT_UNTIL_UNIX)},
+    [RECORD_SESSION_DELETE] = {{"DELETE FROM session WHERE key = ?1",
+                                "INSERT OR IGNORE INTO dead (session) VALUES (?1)"},
+                               BIT(AT_SESSION)},
+    [RECORD_VARIABLE] =
+        {{"INSERT INTO variable (session, number, name, type, constraints,"
+          " created_unix_ms) VALUES (?1, ?2, ?12, ?13, ?14, ?5)"},
+         KEY | BIT(AT_NAME) | BIT(AT_TYPE) | BIT(AT_VALUE) | BIT(AT_CREATED)},
+    [RECORD_VARIABLE_LOCK] =
+        {{"UPDATE variable SET locked_by = ?16, locked_unix_ms = ?6"
+          " WHERE session = ?1 AND number = ?2"},
+         KEY | BIT(AT_BY) | BIT(AT_UPDATED)},
+    [RECORD_VARIABLE_DELETE] =
+        {{"DELETE FROM variable WHERE session = ?1 AND number = ?2",
+          "DELETE FROM version WHERE session = ?1 AND number = ?2",
+          "DELETE FROM dependency WHERE session = ?1 AND number = ?2",
+          "DELETE FROM dependency WHERE session = ?1 AND needs = ?2"},
+         KEY},
+    [RECORD_VERSION] =
+        {{"INSERT INTO version (session, number, version, time_unix_ms, value,"
+          " metadata, changed_by) VALUES (?1, ?2, ?3, ?6, ?14, ?15, ?16)"},
+         KEY | BIT(AT_VERSION) | BIT(AT_UPDATED) | BIT(AT_VALUE) | BIT(AT_METADATA) |
+             BIT(AT_BY)},
+    [RECORD_VERSIONS_DROP] =
+        {{"DELETE FROM version WHERE session = ?1 AND number = ?2 AND version <= ?3"},
+         KEY | BIT(AT_VERSION)},
+    [RECORD_DEPENDENCY] = {{"INSERT INTO dependency (session, number, needs, kind)"
+                            " VALUES (?1, ?2, ?4, ?13)"},
+                           KEY | BIT(AT_NEEDS) | BIT(AT_TYPE)},
+    [RECORD_PROGRAM] =
+        {{"INSERT OR REPLACE INTO program (session, id, data, created_unix_ms,"
+          " updated_unix_ms, ttl_ms, boot, until_boot_ms, until_unix_ms)"
+          " VALUES (?1, ?12, ?14, ?5, ?6, ?8, ?9, ?10, ?11)"},
+         BIT(AT_SESSION) | BIT(AT_NAME) | BIT(AT_VALUE) | BIT(AT_CREATED) |
+             BIT(AT_UPDATED) | EXPIRY},
+    [RECORD_PROGRAM_DELETE] = {{"DELETE FROM program WHERE session = ?1 AND id = ?12"},
+                               BIT(AT_SESSION) | BIT(AT_NAME)},
+};
+
+int sp__statements_init(struct statements *statements, sqlite3 *db, int64_t boot,
+                        sp_error *err)
+{
+    *statements = (struct statements){.db = db, .boot = boot};
+    for (size_t kind = 0; kind < RECORD_KINDS; kind++) {
+        for (size_t i = 0; i < STATEMENTS_PER_RECORD; i++) {
+            const char *text = SQL[kind].text[i];
+            if (text == NULL) {
+                break;
+            }
+            int rc = sqlite3_prepare_v3(db, text, -1, SQLITE_PREPARE_PERSISTENT,
+                                        &statements->of[kind][i], NULL);
+            if (rc != SQLITE_OK) {
+                return sp__fault_fail(db, rc, "reading its tables", err);
+            }
+        }
+    }
+    return SP_OK;
+}
+
+void sp__statements_fini(struct statements *statements)
+{
+    for (size_t kind = 0; kind < RECORD_KINDS; kind++) {
+        for (size_t i = 0; i < STATEMENTS_PER_RECORD; i++) {
+            (void)sqlite3_finalize(statements->of[kind][i]); /* NULL is fine */
+        }
+    }
+    *statements = (struct statements){0};
+}
+
+/* SP_UNLIMITED becomes -1, and back when it is read. */
+static int64_t number_at(const struct record *record, int64_t boot, enum place place)
+{
+    switch ((int)place) {
+    case AT_SESSION:
+        return (int64_t)record->session;
+    case AT_NUMBER:
+        return (int64_t)record->number;
+    case AT_VERSION:
+        return (int64_t)record->version;
+    case AT_NEEDS:
+        return (int64_t)record->needs;
+    case AT_CREATED:
+        return (int64_t)record->created_unix_ms;
+    case AT_UPDATED:
+        return (int64_t)record->updated_unix_ms;
+    case AT_DURABILITY:
+        return record->durability;
+    case AT_TTL:
+        return (int64_t)record->expires.ttl_ms;
+    case AT_BOOT:
+        return boot;
+    case AT_UNTIL_BOOT:
+        return (int64_t)record->expires.boot_ms;
+    default:
+        return (int64_t)record->expires.unix_ms;
+    }
+}
+
+static int bind_text(sqlite3_stmt *statement, const struct record *record,
+                     enum place place)
+{
+    const char *text = place == AT_NAME       ? record->name
+                       : place == AT_TYPE     ? record->type
+                       : place == AT_METADATA ? record->metadata
+                                              : record->by;
+    if (place == AT_VALUE) {
+        return sqlite3_bind_text64(statement, AT_VALUE, record->value,
+                                   record->value_size, SQLITE_STATIC, SQLITE_UTF8);
+    }
+    return text == NULL
+               ? sqlite3_bind_null(statement, (int)place)
+               : sqlite3_bind_text(statement, (int)place, text, -1, SQLITE_STATIC);
+}
+
+static int bind(sqlite3_stmt *statement, unsigned places, const struct record *record,
+                int64_t boot)
+{
+    int rc = SQLITE_OK;
+    for (int place = AT_SESSION; rc == SQLITE_OK && place < PLACES; place++) {
+        if ((places & BIT(place)) == 0) {
+            continue;
+        }
+        rc = place < AT_NAME
+                 ? sqlite3_bind_int64(statement, place,
+                                      number_at(record, boot, (enum place)place))
+                 : bind_text(statement, record, (enum place)place);
+    }
+    return rc;
+}
+
+int sp__statements_write(struct statements *statements, const struct record *record)
+{
+    const struct sql *sql = &SQL[record->kind];
+    for (size_t i = 0; i < STATEMENTS_PER_RECORD; i++) {
+        sqlite3_stmt *statement = statements->of[record->kind][i];
+        if (statement == NULL) {
+            break;
+        }
+        int rc = bind(statement, sql->places, record, statements->boot);
+        if (rc == SQLITE_OK) {
+            rc = sqlite3_step(statement);
+        }
+        /* Repeats what the step said. The texts stay bound, and are not looked at until
+         * they are bound anew. */
+        (void)sqlite3_reset(statement);
+        if (rc != SQLITE_DONE) {
+            return rc;
+        }
+    }
+    return SQLITE_OK;
+}
