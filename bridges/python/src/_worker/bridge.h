@@ -36,6 +36,7 @@ typedef struct {
     PyObject *tool;     /* str */
     PyObject *session;  /* str */
     PyObject *metadata; /* dict */
+    PyObject *context;  /* the SessionContext, until the call has ended; or NULL */
 } call_object;
 
 /* A call that runs, or a stream between two turns. */

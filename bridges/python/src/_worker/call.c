@@ -33,6 +33,7 @@ call_object *sp__py_call_new(sp_job *job, PyObject *tool)
     const char *session = sp_job_session(job);
     self->job = job;
     self->was_cancelled = 0;
+    self->context = NULL;
     self->tool = Py_NewRef(tool);
     self->session =
         PyUnicode_DecodeUTF8(session, (Py_ssize_t)strlen(session), "replace");
@@ -46,10 +47,14 @@ call_object *sp__py_call_new(sp_job *job, PyObject *tool)
 
 void sp__py_call_end(call_object *call)
 {
+    PyObject *context;
     Py_BEGIN_CRITICAL_SECTION(call);
     call->was_cancelled = sp_job_cancelled(call->job);
     call->job = NULL;
+    context = call->context; /* which holds the call: a ring, opened here */
+    call->context = NULL;
     Py_END_CRITICAL_SECTION();
+    Py_XDECREF(context);
 }
 
 static PyObject *call_cancelled(PyObject *object, PyObject *unused)
@@ -95,6 +100,33 @@ static PyObject *get_metadata(PyObject *object, void *unused)
     return Py_NewRef(((call_object *)object)->metadata);
 }
 
+static PyObject *get_context(PyObject *object, void *unused)
+{
+    (void)unused;
+    call_object *self = (call_object *)object;
+    PyObject *context;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    context = Py_NewRef(self->context != NULL ? self->context : Py_None);
+    Py_END_CRITICAL_SECTION();
+    return context;
+}
+
+/* Kept while the call runs: an ended one keeps nothing. */
+static int set_context(PyObject *object, PyObject *value, void *unused)
+{
+    (void)unused;
+    call_object *self = (call_object *)object;
+    PyObject *old = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->job != NULL) {
+        old = self->context;
+        self->context = value != NULL ? Py_NewRef(value) : NULL;
+    }
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
+    return 0;
+}
+
 static PyObject *get_active(PyObject *object, void *unused)
 {
     (void)unused;
@@ -113,6 +145,7 @@ static void call_dealloc(PyObject *object)
     Py_XDECREF(self->tool);
     Py_XDECREF(self->session);
     Py_XDECREF(self->metadata);
+    Py_XDECREF(self->context);
     PyObject_Free(object);
     Py_DECREF(type);
 }
@@ -130,6 +163,8 @@ static PyGetSetDef call_getset[] = {
     {"session", get_session, NULL, "The caller's session, '' when there is none.",
      NULL},
     {"metadata", get_metadata, NULL, "What the caller sent along: str to str.", NULL},
+    {"context", get_context, set_context,
+     "The call's SessionContext, None before it is made and after the call.", NULL},
     {"active", get_active, NULL, "False once the call has ended.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -94,6 +94,23 @@ static enum outcome answer(worker_object *self, struct running *run, PyObject *r
     return outcome;
 }
 
+/* The result (taken), once the host has answered everything the tool asked and did not
+ * wait for. NULL when one of the answers is a failure. */
+static PyObject *settled(worker_object *self, const struct running *run,
+                         PyObject *result)
+{
+    if (result == NULL || run->view == NULL || run->view->context == NULL ||
+        self->forgotten) {
+        return result;
+    }
+    PyObject *done = PyObject_CallMethod(self->helpers, "settle", NULL);
+    if (done == NULL) {
+        Py_CLEAR(result);
+    }
+    Py_XDECREF(done);
+    return result;
+}
+
 static enum outcome start_call(worker_object *self, struct running *run,
                                int *ret_at_boundary)
 {
@@ -108,7 +125,7 @@ static enum outcome start_call(worker_object *self, struct running *run,
     Py_DECREF(tool);
     if (result != NULL) {
         *ret_at_boundary = 0;
-        result = sp__py_awaited(self, result);
+        result = settled(self, run, sp__py_awaited(self, result));
     }
     if (self->forgotten) {
         Py_XDECREF(result);

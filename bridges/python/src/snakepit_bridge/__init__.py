@@ -24,6 +24,23 @@ _HOMES = {
     "ToolMetadata": "base_adapter",
     "tool": "base_adapter",
     "SessionContext": "session_context",
+    "VariableType": "types",
+    "HostError": "errors",
+    "NotFound": "errors",
+    "VariableNotFound": "errors",
+    "VariableNotFoundError": "errors",
+    "AlreadyExists": "errors",
+    "BadValue": "errors",
+    "VersionConflict": "errors",
+    "VariableLocked": "errors",
+    "DependencyCycle": "errors",
+    "QuotaExceeded": "errors",
+    "WatchTooSlow": "errors",
+    "HostTimeout": "errors",
+    "ToolNotFound": "errors",
+    "ToolArgumentsError": "errors",
+    "ToolRecursion": "errors",
+    "ToolError": "errors",
     "StreamChunk": "stream_chunk",
     "BaseCommandHandler": "core",
     "ProtocolHandler": "core",
@@ -52,8 +69,27 @@ if TYPE_CHECKING:
         setup_broken_pipe_suppression,
         setup_graceful_shutdown,
     )
+    from .errors import (
+        AlreadyExists,
+        BadValue,
+        DependencyCycle,
+        HostError,
+        HostTimeout,
+        NotFound,
+        QuotaExceeded,
+        ToolArgumentsError,
+        ToolError,
+        ToolNotFound,
+        ToolRecursion,
+        VariableLocked,
+        VariableNotFound,
+        VariableNotFoundError,
+        VersionConflict,
+        WatchTooSlow,
+    )
     from .session_context import SessionContext, cancelled, current, time_left
     from .stream_chunk import StreamChunk
+    from .types import VariableType
 
 
 def __getattr__(name):

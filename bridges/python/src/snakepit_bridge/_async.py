@@ -8,6 +8,7 @@ interrupted like any other tool.
 """
 
 import asyncio
+import sys
 
 from . import _worker
 
@@ -32,13 +33,22 @@ def _call_cancelled():
     return call is not None and call.cancelled()
 
 
+def _settled(value, quiet=False):
+    """The plain value, once what was asked of the host meanwhile has been answered."""
+    reply = sys.modules.get("snakepit_bridge._reply")
+    if reply is None:
+        return value
+    reply.settle(quiet)
+    return reply.plain(value)
+
+
 def run(awaitable):
     """Run an awaitable to its end on the loop."""
     loop = event_loop()
     task = loop.create_task(_await(awaitable))
     _worker.set_canceller(lambda: loop.call_soon_threadsafe(task.cancel))
     try:
-        return loop.run_until_complete(task)
+        return _settled(loop.run_until_complete(task))
     except asyncio.CancelledError:
         if _call_cancelled():
             raise _worker.Cancelled("nobody waits for this call any more") from None

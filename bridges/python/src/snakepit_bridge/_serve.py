@@ -9,9 +9,16 @@ from . import _worker
 
 def context():
     """The SessionContext of the call that runs now."""
-    from .session_context import SessionContext
+    from .session_context import of_call
 
-    return SessionContext(call=_worker.current())
+    return of_call(_worker.current())
+
+
+def settle():
+    """The call is about to be answered: everything it asked of the host must be."""
+    reply = sys.modules.get("snakepit_bridge._reply")
+    if reply is not None:
+        reply.settle()
 
 
 def run(awaitable):

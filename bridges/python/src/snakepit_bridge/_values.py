@@ -9,6 +9,7 @@ that the caller sees what got lost and the rest of the result still arrives.
 """
 
 import os
+import sys
 
 MARKER = "__ffi_unserializable__"
 _MAXLEN_DEFAULT = 500
@@ -100,10 +101,17 @@ def _collection(value):
     return NotImplemented
 
 
+def _is_reply(value):
+    module = sys.modules.get("snakepit_bridge._reply")
+    return module is not None and type(value) is module.Reply
+
+
 def substitute(value):
     """Something JSON can hold in the place of ``value``."""
     if isinstance(value, type):
         return marker(value)
+    if _is_reply(value):
+        return value.result()
     result = _converted(value)
     if result is not NotImplemented:
         return result

@@ -165,13 +165,17 @@ class BaseAdapter:
 
     @property
     def session_context(self):
-        """What set_session_context() was given, else the running call's context."""
-        given = self.__dict__.get("_session_context")
-        if given is not None:
-            return given
-        from .session_context import current
+        """What set_session_context() was given, else the running call's context.
 
-        return current()
+        A context of another call, which set_session_context() got while this one waited
+        between two chunks of its stream, gives way to this one's.
+        """
+        from .session_context import SessionContext, current
+
+        given = self.__dict__.get("_session_context")
+        if given is None or (isinstance(given, SessionContext) and given.is_a_calls):
+            return current() or given
+        return given
 
     @session_context.setter
     def session_context(self, context):

@@ -8,8 +8,9 @@ class SessionContext:
     """What a tool may know about its caller.
 
     An adapter gets one through ``set_session_context(context)`` before each call, an
-    ``execute_tool`` method as its ``context``; everybody else asks ``current()``.
-    Keeping it beyond the call is harmless: it then answers as the call ended.
+    ``execute_tool`` method as its ``context``; everybody else asks ``current()``. It is
+    the same object during one call. Keeping it beyond the call is harmless: it then
+    answers as the call ended.
     """
 
     def __init__(self, stub=None, session_id="", request_metadata=None, *, call=None):
@@ -19,6 +20,11 @@ class SessionContext:
         if request_metadata is None:
             request_metadata = call.metadata if call is not None else {}
         self.request_metadata = request_metadata
+
+    @property
+    def is_a_calls(self):
+        """False for a context that was made by hand."""
+        return self._call is not None
 
     @property
     def tool_name(self):
@@ -65,10 +71,18 @@ class SessionContext:
         return f"SessionContext(session_id={self.session_id!r})"
 
 
+def of_call(call):
+    """The one context of a call."""
+    context = call.context
+    if context is None:
+        context = call.context = SessionContext(call=call)
+    return context
+
+
 def current():
     """The context of the call that runs now, None outside a call."""
     call = _worker.current()
-    return None if call is None else SessionContext(call=call)
+    return None if call is None else of_call(call)
 
 
 def cancelled():

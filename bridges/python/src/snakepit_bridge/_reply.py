@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""Answers of the host that work with and without ``await``.
+
+Where no event loop runs, asking blocks and gives the plain value. Inside a coroutine the
+question is on its way at once, on a thread of its own, and what comes back is a Reply:
+awaited it gives the plain value and other coroutines go on meanwhile; used as if it were
+the value it waits for it. Questions about state go out one after the other, so a read
+sees the write before it, awaited or not.
+
+A Reply that nobody looks at is not lost: the call ends only when all its questions have
+been answered, and a failure that nobody saw is then the call's failure.
+"""
+
+import _operator as operator  # without what the one in Python costs
+import math
+import sys
+
+_state_lane = None  # one thread: questions about state, in order
+_wide_lane = None  # a thread each: tools and watches, which may take long
+_WIDE_MAX = 256
+_UNSEEN_MAX = 1000
+_unseen = []  # replies nobody has looked at yet; the event loop's thread only
+
+
+def running_loop():
+    """The event loop that runs on this thread, or None."""
+    asyncio = sys.modules.get("asyncio.events")
+    return asyncio._get_running_loop() if asyncio is not None else None
+
+
+def _lane(is_wide):
+    global _state_lane, _wide_lane
+    from concurrent.futures import ThreadPoolExecutor
+
+    if is_wide:
+        if _wide_lane is None:
+            _wide_lane = ThreadPoolExecutor(_WIDE_MAX, "snakepit-ask")
+        return _wide_lane
+    if _state_lane is None:
+        _state_lane = ThreadPoolExecutor(1, "snakepit-state")
+    return _state_lane
+
+
+def ask(function, *arguments):
+    """Do something quick that asks the host: its value, or a Reply in a coroutine."""
+    if running_loop() is None:
+        return function(*arguments)
+    return Reply(_lane(False).submit(function, *arguments))
+
+
+def ask_long(function, *arguments):
+    """The same for what may take long: it holds up no other question."""
+    if running_loop() is None:
+        return function(*arguments)
+    return Reply(_lane(True).submit(function, *arguments))
+
+
+def ask_now(function, *arguments):
+    """The plain value, in a coroutine too: for operators that cannot be awaited. Waits
+    its turn behind the questions already on their way."""
+    if running_loop() is None:
+        return function(*arguments)
+    return Reply(_lane(False).submit(function, *arguments)).result()
+
+
+def settle(quiet=False):
+    """Wait for what is still on its way, then raise the first failure nobody saw.
+
+    quiet  raise nothing: the call has failed already
+    """
+    unseen, _unseen[:] = _unseen[:], []
+    failure = None
+    for reply in unseen:
+        if reply._future.cancelled():
+            continue
+        found = reply._future.exception()
+        failure = failure or found
+    if failure is not None and not quiet:
+        raise failure
+
+
+def plain(value):
+    """What a Reply stands for; anything else as it is."""
+    return value.result() if type(value) is Reply else value
+
+
+class Reply:
+    """A value that is on its way. See the module's text."""
+
+    __slots__ = ("_future", "__weakref__")
+
+    def __init__(self, future):
+        self._future = future
+        if len(_unseen) >= _UNSEEN_MAX:
+            settle()
+        _unseen.append(self)
+
+    def _seen(self):
+        for i, reply in enumerate(_unseen):
+            if reply is self:
+                del _unseen[i]
+                break
+        return self._future
+
+    def result(self, timeout=None):
+        """The plain value, waiting for it. Raises what the question failed with."""
+        return self._seen().result(timeout)
+
+    def done(self):
+        """Whether result() would not wait."""
+        return self._future.done()
+
+    def __await__(self):
+        import asyncio
+
+        return asyncio.wrap_future(self._seen()).__await__()
+
+    def __getattr__(self, name):
+        return getattr(self.result(), name)
+
+    def __hash__(self):
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if caller.startswith("asyncio."):
+            return id(self)  # gather() tells its arguments apart; it must not wait
+        return hash(self.result())
+
+    def __repr__(self):
+        return repr(self.result())
+
+    def __reduce_ex__(self, protocol):
+        return (plain, (self.result(),))
+
+
+_UNARY = {
+    "str": str, "format": format, "bytes": bytes, "bool": bool,
+    "len": len, "iter": iter, "next": next, "reversed": reversed, "neg": operator.neg,
+    "pos": operator.pos, "abs": abs, "invert": operator.invert, "int": int,
+    "float": float, "complex": complex, "index": operator.index, "round": round,
+    "trunc": math.trunc, "floor": math.floor, "ceil": math.ceil,
+    "getitem": operator.getitem, "setitem": operator.setitem,
+    "delitem": operator.delitem, "contains": operator.contains,
+    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le,
+    "gt": operator.gt, "ge": operator.ge,
+}  # fmt: skip
+_BINARY = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul,
+    "truediv": operator.truediv, "floordiv": operator.floordiv, "mod": operator.mod,
+    "divmod": divmod, "pow": pow, "matmul": operator.matmul, "lshift": operator.lshift,
+    "rshift": operator.rshift, "and": operator.and_, "or": operator.or_,
+    "xor": operator.xor,
+}  # fmt: skip
+
+
+def _forward(function):
+    return lambda self, *others: function(self.result(), *map(plain, others))
+
+
+def _backward(function):
+    return lambda self, other: function(other, self.result())
+
+
+for _name, _function in _UNARY.items():
+    setattr(Reply, f"__{_name}__", _forward(_function))
+for _name, _function in _BINARY.items():
+    setattr(Reply, f"__{_name}__", _forward(_function))
+    setattr(Reply, f"__r{_name}__", _backward(_function))
