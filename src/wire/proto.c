@@ -121,17 +121,10 @@ int sp__proto_next(struct proto_reader *reader, struct proto_field *ret)
     return 1;
 }
 
-static struct proto_reader reader_of(const void *data, size_t size)
-{
-    static const uint8_t nothing;
-    const uint8_t *at = size == 0 ? &nothing : data;
-    return (struct proto_reader){.at = at, .end = at + size};
-}
-
 /* The two byte fields of a small message: a map entry, an Any. */
 static int get_two(sp_bytes message, sp_bytes *first, sp_bytes *second)
 {
-    struct proto_reader reader = reader_of(message.data, message.size);
+    struct proto_reader reader = sp__proto_reader(message.data, message.size);
     struct proto_field field;
     int rc;
     *first = *second = (sp_bytes){0};
@@ -147,46 +140,9 @@ static int get_two(sp_bytes message, sp_bytes *first, sp_bytes *second)
 
 /* ---- writing: measure, reserve, put ---- */
 
-static size_t varint_size(uint64_t value)
-{
-    size_t n = 1;
-    while (value >= 0x80) {
-        value >>= 7;
-        n++;
-    }
-    return n;
-}
-
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
-{
-    while (value >= 0x80) {
-        *to++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *to++ = (uint8_t)value;
-    return to;
-}
-
-static size_t tag_size(uint32_t number)
-{
-    return number < 16 ? 1 : 2;
-}
-
-/* A field of bytes, written even when there are none. */
-static size_t field_size(uint32_t number, size_t size)
-{
-    return tag_size(number) + varint_size(size) + size;
-}
-
-static uint8_t *put_head(uint8_t *to, uint32_t number, size_t size)
-{
-    to = put_varint(to, number << 3 | PROTO_BYTES);
-    return put_varint(to, size);
-}
-
 static uint8_t *put_field(uint8_t *to, uint32_t number, sp_bytes bytes)
 {
-    to = put_head(to, number, bytes.size);
+    to = sp__proto_put_head(to, number, bytes.size);
     if (bytes.size > 0) {
         memcpy(to, bytes.data, bytes.size);
     }
@@ -196,7 +152,7 @@ static uint8_t *put_field(uint8_t *to, uint32_t number, sp_bytes bytes)
 /* Absent when empty, as proto3 has it. */
 static size_t bytes_size(uint32_t number, sp_bytes bytes)
 {
-    return bytes.size == 0 ? 0 : field_size(number, bytes.size);
+    return bytes.size == 0 ? 0 : sp__proto_field_size(number, bytes.size);
 }
 
 static uint8_t *put_bytes(uint8_t *to, uint32_t number, sp_bytes bytes)
@@ -213,8 +169,8 @@ static uint8_t *put_true(uint8_t *to, uint32_t number)
 
 static size_t entry_size(const struct proto_pair *pair)
 {
-    return field_size(TAG_PARAMETER_KEY, pair->key.size) +
-           field_size(TAG_PARAMETER_VALUE, pair->value.size);
+    return sp__proto_field_size(TAG_PARAMETER_KEY, pair->key.size) +
+           sp__proto_field_size(TAG_PARAMETER_VALUE, pair->value.size);
 }
 
 static size_t entries_size(uint32_t number, const struct proto_pair *pairs,
@@ -222,7 +178,7 @@ static size_t entries_size(uint32_t number, const struct proto_pair *pairs,
 {
     size_t size = 0;
     for (size_t i = 0; i < count; i++) {
-        size += field_size(number, entry_size(&pairs[i]));
+        size += sp__proto_field_size(number, entry_size(&pairs[i]));
     }
     return size;
 }
@@ -231,7 +187,7 @@ static uint8_t *put_entries(uint8_t *to, uint32_t number,
                             const struct proto_pair *pairs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        to = put_head(to, number, entry_size(&pairs[i]));
+        to = sp__proto_put_head(to, number, entry_size(&pairs[i]));
         to = put_field(to, TAG_PARAMETER_KEY, pairs[i].key);
         to = put_field(to, TAG_PARAMETER_VALUE, pairs[i].value);
     }
@@ -242,7 +198,8 @@ static uint8_t *put_entries(uint8_t *to, uint32_t number,
 
 static size_t any_size(size_t url_size, size_t value_size)
 {
-    return field_size(TAG_ANY_URL, url_size) + field_size(TAG_ANY_VALUE, value_size);
+    return sp__proto_field_size(TAG_ANY_URL, url_size) +
+           sp__proto_field_size(TAG_ANY_VALUE, value_size);
 }
 
 static const sp_bytes string_value_url = {SP__STRING_VALUE_URL,
@@ -250,15 +207,18 @@ static const sp_bytes string_value_url = {SP__STRING_VALUE_URL,
 
 static size_t parameter_size(size_t key_size, size_t value_size)
 {
-    return field_size(TAG_PARAMETER_KEY, key_size) +
-           field_size(TAG_PARAMETER_VALUE, any_size(string_value_url.size, value_size));
+    return sp__proto_field_size(TAG_PARAMETER_KEY, key_size) +
+           sp__proto_field_size(TAG_PARAMETER_VALUE,
+                                any_size(string_value_url.size, value_size));
 }
 
 static uint8_t *put_parameter(uint8_t *to, sp_bytes key, sp_bytes value)
 {
-    to = put_head(to, REQUEST_PARAMETERS, parameter_size(key.size, value.size));
+    to = sp__proto_put_head(to, REQUEST_PARAMETERS,
+                            parameter_size(key.size, value.size));
     to = put_field(to, TAG_PARAMETER_KEY, key);
-    to = put_head(to, TAG_PARAMETER_VALUE, any_size(string_value_url.size, value.size));
+    to = sp__proto_put_head(to, TAG_PARAMETER_VALUE,
+                            any_size(string_value_url.size, value.size));
     to = put_field(to, TAG_ANY_URL, string_value_url);
     return put_field(to, TAG_ANY_VALUE, value);
 }
@@ -274,8 +234,8 @@ static size_t common_size(const struct proto_request *request)
         (request->stream ? 2 : 0);
     for (size_t i = 0; i < request->parameters_count; i++) {
         const struct proto_pair *p = &request->parameters[i];
-        size +=
-            field_size(REQUEST_PARAMETERS, parameter_size(p->key.size, p->value.size));
+        size += sp__proto_field_size(REQUEST_PARAMETERS,
+                                     parameter_size(p->key.size, p->value.size));
     }
     return size;
 }
@@ -306,8 +266,8 @@ static int put_member(struct sp_buffer *out, const struct json_member *member,
 {
     /* An unescaped key is never longer than the escaped one, but its length must be
      * known before it is written: the unescaped text goes to the far end first. */
-    size_t room = field_size(REQUEST_PARAMETERS,
-                             parameter_size(member->key_size, member->value_size));
+    size_t room = sp__proto_field_size(
+        REQUEST_PARAMETERS, parameter_size(member->key_size, member->value_size));
     int rc = sp__buf_reserve(out, room + member->key_size, err);
     if (rc < 0) {
         return rc;
@@ -411,7 +371,7 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
     ret->parameters = parameters;
     ret->binary = binary;
     ret->metadata = metadata;
-    struct proto_reader reader = reader_of(data, size);
+    struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     while (sp__proto_next(&reader, &field) > 0) {
         struct proto_pair pair;
@@ -444,7 +404,7 @@ int sp__proto_get_request(const uint8_t *data, size_t size,
                           sp_error *err)
 {
     struct proto_request request = {0};
-    struct proto_reader reader = reader_of(data, size);
+    struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     int rc;
     while ((rc = sp__proto_next(&reader, &field)) > 0) {
@@ -513,9 +473,9 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
     size_t any = any_size(PREFIX + type.size, response->result_json.size);
     uint64_t time_ms = (uint64_t)response->execution_time_ms;
     size_t size = (response->success ? 2 : 0) +
-                  (has_result ? field_size(RESPONSE_RESULT, any) : 0) +
+                  (has_result ? sp__proto_field_size(RESPONSE_RESULT, any) : 0) +
                   bytes_size(RESPONSE_ERROR, response->error_message) +
-                  (time_ms != 0 ? 1 + varint_size(time_ms) : 0) +
+                  (time_ms != 0 ? 1 + sp__proto_varint_size(time_ms) : 0) +
                   bytes_size(RESPONSE_BINARY, response->binary_result);
     int rc = sp__buf_reserve(out, size, err);
     if (rc < 0 || size == 0) {
@@ -526,8 +486,8 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
         to = put_true(to, RESPONSE_SUCCESS);
     }
     if (has_result) {
-        to = put_head(to, RESPONSE_RESULT, any);
-        to = put_head(to, TAG_ANY_URL, PREFIX + type.size);
+        to = sp__proto_put_head(to, RESPONSE_RESULT, any);
+        to = sp__proto_put_head(to, TAG_ANY_URL, PREFIX + type.size);
         memcpy(to, prefix, PREFIX);
         memcpy(to + PREFIX, type.data, type.size);
         to += PREFIX + type.size;
@@ -536,7 +496,7 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
     to = put_bytes(to, RESPONSE_ERROR, response->error_message);
     if (time_ms != 0) {
         *to++ = RESPONSE_TIME << 3 | PROTO_VARINT;
-        to = put_varint(to, time_ms);
+        to = sp__proto_put_varint(to, time_ms);
     }
     to = put_bytes(to, RESPONSE_BINARY, response->binary_result);
     out->size += size;
@@ -570,7 +530,7 @@ int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_respon
                            sp_error *err)
 {
     struct proto_response response = {0};
-    struct proto_reader reader = reader_of(data, size);
+    struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     int rc;
     while ((rc = sp__proto_next(&reader, &field)) > 0) {
@@ -628,7 +588,7 @@ int sp__proto_get_chunk(const uint8_t *data, size_t size, struct proto_chunk *re
                         sp_error *err)
 {
     struct proto_chunk chunk = {0};
-    struct proto_reader reader = reader_of(data, size);
+    struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     int rc;
     while ((rc = sp__proto_next(&reader, &field)) > 0) {

@@ -20,6 +20,7 @@
 #include "snakepit/base.h"
 #include "snakepit/error.h"
 
+#define SP__SERVICE "/snakepit.bridge.BridgeService/"
 #define SP__PATH_EXECUTE "/snakepit.bridge.BridgeService/ExecuteTool"
 #define SP__PATH_STREAM "/snakepit.bridge.BridgeService/ExecuteStreamingTool"
 #define SP__PATH_PING "/snakepit.bridge.BridgeService/Ping"

@@ -28,10 +28,56 @@ struct proto_field {
     sp_bytes bytes;
 };
 
+static inline struct proto_reader sp__proto_reader(const void *data, size_t size)
+{
+    static const uint8_t nothing;
+    const uint8_t *at = size == 0 ? &nothing : data;
+    return (struct proto_reader){.at = at, .end = at + size};
+}
+
 /* 1 with the next field, 0 at the end, -1 when the bytes are malformed. */
 int sp__proto_next(struct proto_reader *reader, struct proto_field *ret);
 
 int sp__proto_malformed(sp_error *err, const char *what);
+
+/* ---- writing: measure, reserve, put ---- */
+
+static inline size_t sp__proto_varint_size(uint64_t value)
+{
+    size_t n = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        n++;
+    }
+    return n;
+}
+
+static inline uint8_t *sp__proto_put_varint(uint8_t *to, uint64_t value)
+{
+    while (value >= 0x80) {
+        *to++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+static inline size_t sp__proto_tag_size(uint32_t number)
+{
+    return number < 16 ? 1 : 2;
+}
+
+/* A field of bytes, written even when there are none. */
+static inline size_t sp__proto_field_size(uint32_t number, size_t size)
+{
+    return sp__proto_tag_size(number) + sp__proto_varint_size(size) + size;
+}
+
+static inline uint8_t *sp__proto_put_head(uint8_t *to, uint32_t number, size_t size)
+{
+    to = sp__proto_put_varint(to, number << 3 | PROTO_BYTES);
+    return sp__proto_put_varint(to, size);
+}
 
 int sp__proto_pack(struct sp_buffer *out, const ProtobufCMessage *message,
                    sp_error *err) SP_MUST_CHECK;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the stubs share: one call, from the request's struct to the reply's.
+ */
+#include "wire/stubs.h"
+
+enum { REPLY_MAX = 1 << 30 }; /* the carrier has a lower limit */
+
+int sp__stub_call(const struct caller *caller, struct stub_call *call, const char *path,
+                  const struct proto_table *table, const void *request, sp_error *err)
+{
+    int rc = SP_OK;
+    if (request != NULL) {
+        sp__buf_init(&call->request, REPLY_MAX);
+        rc = sp__table_put(&call->request, table, request, err);
+    }
+    sp__buf_init(&call->reply, REPLY_MAX);
+    if (rc == SP_OK) {
+        rc = caller->call(caller->user, path,
+                          (sp_bytes){call->request.data, call->request.size},
+                          &call->reply, err);
+    }
+    return rc;
+}
+
+int sp__stub_reply(struct stub_call *call, const struct proto_table *table, void *ret,
+                   sp_error *err)
+{
+    return sp__table_get(table, (sp_bytes){call->reply.data, call->reply.size},
+                         &call->memory, ret, err);
+}
+
+int sp__stub_next(struct stub_call *call, uint32_t number, size_t *pos,
+                  const struct proto_table *table, void *ret, sp_error *err)
+{
+    sp_bytes item;
+    int rc = sp__table_next_item((sp_bytes){call->reply.data, call->reply.size}, number,
+                                 pos, &item, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    sp__proto_memory_fini(&call->memory);
+    rc = sp__table_get(table, item, &call->memory, ret, err);
+    return rc < 0 ? rc : 1;
+}
+
+void sp__stub_call_fini(struct stub_call *call)
+{
+    sp__buf_fini(&call->request);
+    sp__buf_fini(&call->reply);
+    sp__proto_memory_fini(&call->memory);
+}
