@@ -39,7 +39,8 @@ enum {
                                  gives it */
     SP_EVENT_SESSION_EXPIRED, /* a session's time to live is over; it is gone */
     SP_EVENT_SESSIONS_HIGH,   /* nearly as many sessions as may be */
-    SP_EVENT_ORPHAN_KILLED    /* pid is what a dead run of the instance left behind */
+    SP_EVENT_ORPHAN_KILLED,   /* pid is what a dead run of the instance left behind */
+    SP_EVENT_SESSION_DELETED  /* a session was ended before its time was over */
 };
 
 typedef struct sp_event {
@@ -52,7 +53,7 @@ typedef struct sp_event {
     int exit_status; /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
     int signal;      /* the signal that ended it, or 0 */
     uint64_t duration_ms;
-    const char *session;   /* SESSION_EXPIRED: its id; else "" */
+    const char *session;   /* SESSION_EXPIRED, SESSION_DELETED: its id; else "" */
     const char *message;   /* one line; borrowed until the callback returns */
     const sp_death *death; /* WORKER_DIED, WORKER_STOPPED: the certificate, borrowed;
                               NULL for other events, or without memory for one */

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "event.h"
 #include "pool.h"
+#include "session.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +61,7 @@ typedef struct sp_pit_options {
     const char *runtime_dir;     /* where the instance's lock and registry are; NULL:
                                 $XDG_RUNTIME_DIR/snakepit, /run/snakepit for root,
                                 /tmp/snakepit-UID */
+    const sp_sessions_options *sessions; /* of sp_pit_sessions(); NULL: defaults */
 } sp_pit_options;
 
 /*
@@ -152,6 +154,14 @@ SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
  * second signal is for. Safe in a signal handler; not after the pit is closed. Since: 0.1
  */
 SP_API void sp_pit_hurry(sp_pit *pit);
+
+/*
+ * The sessions of the pit: those its workers ask about, and those others that are served
+ * see. Their events are the pit's, and it cleans up what is over. Borrowed: do not close
+ * it, and do not use it after the pit is closed. NULL for no pit.
+ * Thread: any. Since: 0.1
+ */
+SP_API sp_sessions *sp_pit_sessions(sp_pit *pit);
 
 /* How orphans are prevented in this pit, now. */
 typedef struct sp_safety {

@@ -3,8 +3,8 @@
  * Sessions: names under which a program keeps things between calls, for as long as the
  * session is used.
  *
- * A set of sessions is a handle of its own, which a program opens with or without a pit;
- * calls of a pit do not look into it. Each session has a time to live that starts again
+ * A set of sessions is a handle of its own. A pit has one, sp_pit_sessions(), which its
+ * workers can ask, and a program opens others with or without a pit. Each session has a time to live that starts again
  * whenever it is used; when it is over, the session is gone, also before the cleanup
  * has come to it. Inside are metadata, variables (variable.h) and programs (program.h).
  *
@@ -40,8 +40,11 @@ typedef struct sp_sessions_options {
     uint64_t session_bytes;  /* of all that is in one, default 67 108 864 */
     uint64_t programs_max;   /* of one session, and global ones, default 10 000 */
     uint32_t history_max;    /* versions of a variable that are kept, default 32 */
-    sp_event_cb on_event;    /* or NULL; called by whichever thread finds the event */
+    sp_event_cb on_event;    /* or NULL; called by whichever thread finds the event.
+                                Not of a pit's set: its events are the pit's */
     void *event_data;
+    uint64_t cleanup_interval_ms; /* a pit's set is cleaned up so often, default
+                                     60 000; others by sp_sessions_cleanup() */
 } sp_sessions_options;
 
 typedef struct sp_session_options {

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/pit.h"
+#include "serve/rpc.h"
 #include "snakepit/config.h"
 #include "worker/python.h"
 
@@ -50,7 +51,7 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
                         "constants",
                         full.guard_level, full.guard_require);
     }
-    return sp__pit_new(&full, ret_pit, err);
+    return sp__pit_new(&full, &sp__host_service, ret_pit, err);
 }
 
 static int open_config(int rc, sp_config *config, sp_pit **ret_pit, sp_error *err)
@@ -82,6 +83,11 @@ SP_API void sp_pit_close(sp_pit *pit)
     if (pit != NULL) {
         sp__pit_close(pit, SP_UNLIMITED);
     }
+}
+
+SP_API sp_sessions *sp_pit_sessions(sp_pit *pit)
+{
+    return pit != NULL ? pit->sessions : NULL;
 }
 
 /* ---- readiness ---- */

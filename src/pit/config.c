@@ -157,20 +157,29 @@ static void fill_pool(const sp_config *config, size_t index)
     options->command_timeouts_count = (size_t)timeouts->number;
 }
 
+/* The options a row of the scope TOP goes into. */
+static void *options_of(sp_config *config, const struct param *param)
+{
+    return param->goes == OF_service    ? (void *)&config->service
+           : param->goes == OF_sessions ? (void *)&config->sessions
+                                        : (void *)&config->options;
+}
+
 static void fill_options(sp_config *config)
 {
     config->options = (sp_pit_options){.size = sizeof config->options,
                                        .pools = config->pool_options,
-                                       .pools_count = config->pools_count};
+                                       .pools_count = config->pools_count,
+                                       .sessions = &config->sessions};
+    config->sessions = (sp_sessions_options){.size = sizeof config->sessions};
     config->service =
         (sp_service_options){.size = sizeof config->service,
                              .listen = {.size = sizeof config->service.listen}};
     for (int id = 0; id < PARAMS; id++) {
         const struct param *param = sp__config_param((enum param_id)id);
         if (param->scope == SCOPE_TOP) {
-            void *options = param->goes == OF_service ? (void *)&config->service
-                                                      : (void *)&config->options;
-            store(param, sp__config_in_force(config, NULL, id), options);
+            store(param, sp__config_in_force(config, NULL, id),
+                  options_of(config, param));
         }
     }
     config->options.guard_level =

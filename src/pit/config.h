@@ -63,7 +63,7 @@ enum config_kind {
 };
 
 /* Which options struct a row goes into. */
-enum config_struct { OF_pit, OF_pool, OF_service };
+enum config_struct { OF_pit, OF_pool, OF_sessions, OF_service };
 
 struct param {
     enum config_scope scope;
@@ -167,6 +167,7 @@ struct sp_config {
     struct section *pools;
     size_t pools_count;
     sp_pit_options options;
+    sp_sessions_options sessions;
     sp_service_options service;
     sp_pool_options *pool_options; /* pools_count of them */
 };

@@ -19,6 +19,7 @@
 /* 0 stands for "no member": `size` is the first of each struct. */
 _Static_assert(offsetof(sp_pit_options, size) == 0, "size comes first");
 _Static_assert(offsetof(sp_pool_options, size) == 0, "size comes first");
+_Static_assert(offsetof(sp_sessions_options, size) == 0, "size comes first");
 _Static_assert(offsetof(sp_service_options, size) == 0, "size comes first");
 
 static const struct param params[PARAMS] = {

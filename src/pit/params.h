@@ -12,8 +12,8 @@
  *   min, max     of a number: the range; of text: the length in bytes
  *   words        of a choice: "a|b|c"
  *   default      as it would stand in the file; "" when there is none or it is computed
- *   of, member   the member of sp_pit_options, sp_pool_options or sp_service_options
- *                that takes the value;
+ *   of, member   the member of sp_pit_options, sp_pool_options, sp_sessions_options or
+ *                sp_service_options that takes the value;
  *                `size` where it is carried over by hand or goes nowhere
  *   text         one or two sentences for `snakepit config explain`
  */
@@ -64,6 +64,37 @@
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
       "Time between two looks at the memory of the workers and their descendants; "    \
       "longer when looking would take more than a hundredth of the time.")             \
+    X(SESSIONS_TTL, TOP, "sessions.ttl", DURATION_ANY, 1, 8784u * HOUR, "", "1h",      \
+      "SNAKEPIT_SESSIONS_TTL", sessions, ttl_ms,                                       \
+      "Time for which a session lives without being used, when it names none itself.") \
+    X(SESSIONS_MAX, TOP, "sessions.max", COUNT_ANY, 1, 100000000, "", "10000",         \
+      "SNAKEPIT_SESSIONS_MAX", sessions, sessions_max,                                 \
+      "Sessions at a time. One more is refused.")                                      \
+    X(SESSIONS_WARN, TOP, "sessions.warn", SHARE, 1, 1000, "", "0.8",                  \
+      "SNAKEPIT_SESSIONS_WARN", sessions, warn_permille,                               \
+      "Share of `sessions.max` at which an event warns.")                              \
+    X(SESSIONS_CLEANUP, TOP, "sessions.cleanup_interval", DURATION, 10, 24u * HOUR,    \
+      "", "1m", "SNAKEPIT_SESSIONS_CLEANUP_INTERVAL", sessions, cleanup_interval_ms,   \
+      "Time between two rounds that free the memory of sessions whose time is over, "  \
+      "and tell of their end. Nobody finds such a session meanwhile.")                 \
+    X(SESSIONS_METADATA, TOP, "sessions.metadata_max", SIZE, 2, 64u * MIB, "",         \
+      "64KiB", "SNAKEPIT_SESSIONS_METADATA_MAX", sessions, metadata_bytes,             \
+      "Largest metadata of a session or a variable, as JSON.")                         \
+    X(SESSIONS_VARIABLES, TOP, "sessions.variables_max", COUNT_ANY, 1, 100000000, "",  \
+      "10000", "SNAKEPIT_SESSIONS_VARIABLES_MAX", sessions, variables_max,             \
+      "Variables of one session.")                                                     \
+    X(SESSIONS_PROGRAMS, TOP, "sessions.programs_max", COUNT_ANY, 1, 100000000, "",    \
+      "10000", "SNAKEPIT_SESSIONS_PROGRAMS_MAX", sessions, programs_max,               \
+      "Programs of one session, and programs of none.")                                \
+    X(SESSIONS_HISTORY, TOP, "sessions.history_max", COUNT, 1, 1000000, "", "32",      \
+      "SNAKEPIT_SESSIONS_HISTORY_MAX", sessions, history_max,                          \
+      "Versions of a variable that are kept.")                                         \
+    X(SESSIONS_VALUE, TOP, "sessions.value_max", SIZE, 1, 1024u * MIB, "", "16MiB",    \
+      "SNAKEPIT_SESSIONS_VALUE_MAX", sessions, value_bytes,                            \
+      "Largest value of a variable, and largest program.")                             \
+    X(SESSIONS_BYTES, TOP, "sessions.bytes_max", SIZE_ANY, 1u * KIB,                   \
+      1024ull * 1024u * MIB, "", "64MiB", "SNAKEPIT_SESSIONS_BYTES_MAX", sessions,     \
+      session_bytes, "Memory of all that is in one session.")                          \
     X(LISTEN_SOCKET, TOP, "listen.socket", PATH, 1, 107, "", "",                       \
       "SNAKEPIT_LISTEN_SOCKET", service, socket,                                       \
       "Where snakepitd serves: the path of a unix socket. Its folder is this user's "  \

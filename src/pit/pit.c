@@ -19,6 +19,7 @@
 #include "base/near.h"
 #include "pit/guarding.h"
 #include "pit/sums.h"
+#include "pit/upkeep.h"
 #include "worker/python.h"
 
 enum {
@@ -533,6 +534,11 @@ static void start_pools(void *user, void *arg)
         return;
     }
     pit->shop.instance = pit->instance;
+    pit->shop.service = pit->service;
+    pit->shop.service_user = pit;
+    if (sp__upkeep_start(pit, err) < 0) {
+        return;
+    }
     if (sp__timer_init(pit->loop, &pit->guard_retry, sp__pit_reopen_guard) < 0) {
         sp__fail(err, SP_ERR_NOMEM, "no memory for a pit's timer");
         return;
@@ -551,7 +557,8 @@ static void start_pools(void *user, void *arg)
     }
 }
 
-int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error *err)
+int sp__pit_new(const sp_pit_options *options, const struct host_service *service,
+                struct sp_pit **ret_pit, sp_error *err)
 {
     char bridge[4096] = "";
     sp_error failure = {0};
@@ -565,6 +572,7 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     atomic_init(&pit->hurried, 0);
     sp__latch_init(&pit->drained);
     sp__latch_init(&pit->closed);
+    pit->service = service;
     pit->on_event = options->on_event;
     pit->event_data = options->event_data;
     pit->outcomes.keep_ms =
@@ -594,6 +602,9 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
         goto fini_dispatch;
     }
     rc = init_pools(pit, options, bridge, err);
+    if (rc == SP_OK) {
+        rc = sp__upkeep_open(pit, options->sessions, err);
+    }
     if (rc < 0) {
         goto fini_pools;
     }
@@ -607,6 +618,7 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
     if (rc < 0) {
         goto close_instance;
     }
+    sp__clerks_init(&pit->clerks, pit->loop);
     sp__loop_call(pit->loop, start_pools, &failure);
     if (failure.code != 0) {
         rc = failure.code;
@@ -621,6 +633,7 @@ int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit, sp_error
 close_instance:
     sp__instance_close(pit->instance);
 fini_pools:
+    sp__sessions_free(pit->sessions);
     for (size_t i = 0; i < pit->pools_count; i++) {
         sp__pool_fini(&pit->pools[i]);
     }
@@ -630,32 +643,6 @@ fini_dispatch:
 free_pit:
     sp__free(pit);
     return rc;
-}
-
-/* ---- health ---- */
-
-void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health)
-{
-    sp_health health = {.live = 1, .started = 1, .ready = 1};
-    for (size_t i = 0; i < pit->pools_count; i++) {
-        const struct pool *pool = &pit->pools[i];
-        const struct core *core = &pool->core;
-        health.started = health.started && core->was_ready;
-        if (core->states[SEAT_READY] > 0 && core->breaker == BREAKER_CLOSED) {
-            continue;
-        }
-        health.ready = 0;
-        (void)snprintf(health.why, sizeof health.why, "pool %s %s%s%.120s", pool->name,
-                       core->breaker != BREAKER_CLOSED ? "has an open breaker"
-                                                       : "has no ready worker",
-                       pool->last_failure.code != 0 ? "; last start: " : "",
-                       pool->last_failure.message);
-    }
-    if (pit->draining || pit->closing) {
-        health.ready = 0;
-        (void)snprintf(health.why, sizeof health.why, "it is shutting down");
-    }
-    *ret_health = health;
 }
 
 /* ---- draining ---- */
@@ -725,6 +712,7 @@ static void finish_close(void *user, void *arg)
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
     sp__timer_fini(pit->loop, &pit->guard_retry);
+    sp__timer_fini(pit->loop, &pit->cleanup);
     sp__census_stop(&pit->census);
     /* Workers that outlived every grace: the guard ends them in a moment. */
     sp__workshop_on_guard_lost(&pit->shop);
@@ -768,8 +756,10 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     struct guard *guard = NULL;
     sp__loop_call(pit->loop, finish_close, &guard);
     sp__guard_close(guard);
+    sp__clerks_close(&pit->clerks);
     sp__loop_close(pit->loop);
     sp__pit_leave_instance(pit);
+    sp__sessions_free(pit->sessions);
 
     struct dispatch *dispatch = &pit->dispatch;
     while (sp__dispatch_wait(dispatch, 0)) {

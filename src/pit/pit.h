@@ -5,10 +5,12 @@
 
 #include <pthread.h>
 
+#include "pit/clerks.h"
 #include "pit/dispatch.h"
 #include "pit/outcome.h"
 #include "pool/pool.h"
 #include "session/affinity.h"
+#include "session/sessions.h"
 #include "snakepit/pit.h"
 #include "worker/worker.h"
 
@@ -35,7 +37,9 @@ struct sp_pit {
     char guard_path[4096];
     int guard_level; /* SP_SAFETY_, as wished */
     int guard_require;
-    struct instance *instance; /* or NULL */
+    struct instance *instance;          /* or NULL */
+    const struct host_service *service; /* who answers what workers ask */
+    struct sp_sessions *sessions;       /* any thread, by its own locks */
 
     /* Any thread. */
     atomic_uint_least64_t next_call;
@@ -44,6 +48,8 @@ struct sp_pit {
 
     /* Loop thread. */
     struct workshop shop;
+    struct clerks clerks;
+    struct timer cleanup; /* of the sessions */
     struct census census;
     uint64_t sample_interval_ms;
     struct watch *guard_watch;
@@ -75,8 +81,8 @@ struct ready_waiter {
     sp_error error; /* code 0: ready */
 };
 
-int sp__pit_new(const sp_pit_options *options, struct sp_pit **ret_pit,
-                sp_error *err) SP_MUST_CHECK;
+int sp__pit_new(const sp_pit_options *options, const struct host_service *service,
+                struct sp_pit **ret_pit, sp_error *err) SP_MUST_CHECK;
 /* Within wait_ms, SP_UNLIMITED: the pools' grace and a margin. */
 void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms);
 
@@ -90,7 +96,7 @@ void sp__pit_tell(struct sp_pit *pit, int kind, const char *message);
 /* The same of kind SP_EVENT_WARNING. */
 void sp__pit_warn(struct sp_pit *pit, const char *message);
 
-/* Loop thread. */
+/* health.c. Loop thread. */
 void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health);
 
 void sp__pit_describe_safety(const struct sp_pit *pit, sp_safety *ret_safety);

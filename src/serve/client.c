@@ -43,8 +43,13 @@ int sp__client_open(struct server *server, int fd, uid_t user, sp_error *err)
     };
     client->server = server;
     client->user = user;
+    client->peer = (struct peer){.pit = server->pit,
+                                 .channel = &client->channel,
+                                 .client = client,
+                                 .stats = &server->stats,
+                                 .scratch = &server->scratch};
     int rc = sp__channel_open(&client->channel, &server->pit->shop.channels, fd,
-                              H2_SERVER, &options, sp__service, client, broken, err);
+                              H2_SERVER, &options, &sp__service, client, broken, err);
     if (rc < 0) {
         sp__free(client);
         return rc;
@@ -79,7 +84,7 @@ void sp__client_leave(struct client *client, uint32_t code)
 
 int sp__client_is_quiet(const struct client *client)
 {
-    return client->gone || (client->calls == 0 && !client->channel.blocked &&
+    return client->gone || (client->peer.pending == 0 && !client->channel.blocked &&
                             !sp__h2_wants_send(client->channel.h2));
 }
 
@@ -88,7 +93,7 @@ void sp__client_moved(struct client *client)
     if (client->gone) {
         return;
     }
-    if (client->rpcs.length == 0) {
+    if (client->peer.rpcs.length == 0) {
         client->idle_since_ms = now_of(client);
         if (client->leaving) {
             sp__server_sweep(client->server);
@@ -144,7 +149,7 @@ static void check_stalled(struct client *client, uint64_t now_ms)
 static void check_body(struct rpc *rpc, uint64_t now_ms)
 {
     size_t bytes = sp__h2_unfinished(rpc->stream);
-    if (now_ms - rpc->begun_ms <= rpc->client->server->limits.body_timeout_ms) {
+    if (now_ms - rpc->begun_ms <= rpc->peer->client->server->limits.body_timeout_ms) {
         return;
     }
     if (bytes - rpc->begun_bytes < BODY_PERIOD_BYTES) {
@@ -164,9 +169,9 @@ static void check_answer(struct rpc *rpc, uint64_t now_ms)
         rpc->stalled_since_ms = now_ms;
         rpc->queued = queued;
     } else if (now_ms - rpc->stalled_since_ms >
-               rpc->client->server->limits.stalled_timeout_ms) {
+               rpc->peer->client->server->limits.stalled_timeout_ms) {
         sp__h2_reset(rpc->stream, RST_CANCEL);
-        sp__channel_touch(&rpc->client->channel);
+        sp__channel_touch(rpc->peer->channel);
     }
 }
 
@@ -175,11 +180,11 @@ void sp__client_tick(struct client *client, uint64_t now_ms)
     check_block(client, now_ms);
     check_stalled(client, now_ms);
     uint64_t idle_ms = client->server->limits.idle_timeout_ms;
-    if (client->rpcs.length == 0 && now_ms - client->idle_since_ms > idle_ms) {
+    if (client->peer.rpcs.length == 0 && now_ms - client->idle_since_ms > idle_ms) {
         sp__client_leave(client, RST_NO_ERROR);
     }
-    for (struct link *link = client->rpcs.first; link != NULL; link = link->next) {
-        struct rpc *rpc = ITEM(link, struct rpc, on_client);
+    for (struct link *link = client->peer.rpcs.first; link != NULL; link = link->next) {
+        struct rpc *rpc = ITEM(link, struct rpc, on_peer);
         if (!rpc->has_message && !rpc->finished) {
             check_body(rpc, now_ms);
         } else if (rpc->finished || rpc->ended) {

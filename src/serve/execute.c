@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of clients: from a message on a stream to a request in a pool, and back.
+ * Calls of peers: from a message on a stream to a request in a pool, and back.
  *
  * Normal course: the message is read, its arguments are put together, the request is
  * admitted as one of the program itself would be and submitted at once, on the loop. Its
@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
-#include "serve/server.h"
+#include "serve/rpc.h"
 #include "wire/json.h"
 
 enum {
@@ -47,7 +47,7 @@ static int is_true(const struct h2_header *header)
            (header->value_size == 4 && memcmp(header->value, "true", 4) == 0);
 }
 
-static int read_ms(const struct h2_header *header, uint64_t *ret_ms)
+int sp__rpc_read_number(const struct h2_header *header, uint64_t *ret_number)
 {
     char text[21];
     char *end;
@@ -57,7 +57,7 @@ static int read_ms(const struct h2_header *header, uint64_t *ret_ms)
     }
     memcpy(text, header->value, header->value_size);
     text[header->value_size] = '\0';
-    *ret_ms = strtoull(text, &end, 10);
+    *ret_number = strtoull(text, &end, 10);
     return *end == '\0' ? SP_OK : SP_ERR_INVAL;
 }
 
@@ -80,7 +80,7 @@ int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
         } else if (has_name(header, "snakepit-dedupe-key")) {
             rc = keep(&head->dedupe_key, header);
         } else if (has_name(header, "snakepit-queue-timeout-ms")) {
-            rc = read_ms(header, &head->queue_timeout_ms);
+            rc = sp__rpc_read_number(header, &head->queue_timeout_ms);
         } else if (has_name(header, "snakepit-idempotent")) {
             head->flags = is_true(header) ? SP_CALL_IDEMPOTENT : 0;
         }
@@ -242,7 +242,7 @@ static void pump(struct rpc *rpc)
         }
     }
     sp__buf_fini(&out);
-    sp__channel_touch(&rpc->client->channel);
+    sp__channel_touch(rpc->peer->channel);
     if (failure.code != 0) {
         failure.executed = SP_EXECUTED_UNKNOWN;
         give_up_stream(rpc, &failure);
@@ -293,8 +293,10 @@ void sp__execute_gone(struct rpc *rpc)
         return;
     }
     request->user_data = NULL;
-    rpc->client->server->stats.calls_cancelled++;
-    sp__pit_cancel_here(rpc->client->server->pit, request);
+    if (rpc->peer->stats != NULL) {
+        rpc->peer->stats->calls_cancelled++;
+    }
+    sp__pit_cancel_here(rpc->peer->pit, request);
 }
 
 /* ---- in ---- */
@@ -327,7 +329,7 @@ static uint64_t timeout_of(const struct rpc *rpc)
 static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes args,
                   sp_error *err)
 {
-    struct sp_pit *pit = rpc->client->server->pit;
+    struct sp_pit *pit = rpc->peer->pit;
     struct request *request;
     char tool[NAME_MAX_BYTES + 1];
     char session[NAME_MAX_BYTES + 1];
@@ -352,7 +354,7 @@ static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes
         .args_json = args,
         .options = &options,
         .session = session[0] != '\0' ? session : NULL,
-        .streaming = rpc->method == RPC_STREAM,
+        .streaming = rpc->method->is_stream,
         .taker = TAKER_LOOP,
         .binary = message->binary,
         .binary_count = message->binary_count,
@@ -372,12 +374,11 @@ static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes
 
 void sp__execute_message(struct rpc *rpc, const uint8_t *data, size_t size)
 {
-    struct server *server = rpc->client->server;
     struct proto_request message;
     struct sp_buffer args;
     sp_error failure = {0};
     sp__buf_init(&args, SIZE_MAX / 2);
-    int rc = sp__proto_get_request(data, size, &server->scratch, &message, &failure);
+    int rc = sp__proto_get_request(data, size, rpc->peer->scratch, &message, &failure);
     if (rc < 0) {
         sp__wrap(&failure, rc, "the request cannot be read");
         failure.code = SP_ERR_INVAL;

@@ -10,8 +10,9 @@
  * The last one is what gRPC's own retries obey, so it is -1 for whatever may have run.
  */
 #include <stdio.h>
+#include <string.h>
 
-#include "serve/server.h"
+#include "serve/rpc.h"
 #include "wire/grpc_meta.h"
 
 static struct h2_header header(const char *name, const char *value)

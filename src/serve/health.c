@@ -58,7 +58,7 @@ static int put_status(struct rpc *rpc, int status)
         rc = sp__h2_write(rpc->stream, (sp_bytes){out.data, out.size}, NULL);
     }
     sp__buf_fini(&out);
-    sp__channel_touch(&rpc->client->channel);
+    sp__channel_touch(rpc->peer->channel);
     return rc;
 }
 
@@ -72,7 +72,7 @@ static void tell(struct rpc *rpc, const sp_health *health)
 
 void sp__health_message(struct rpc *rpc, const uint8_t *data, size_t size)
 {
-    struct server *server = rpc->client->server;
+    struct server *server = rpc->peer->client->server;
     sp_bytes name = {0};
     sp_health health;
     if (sp__proto_get_health_request(data, size, &name, NULL) < 0) {
@@ -81,7 +81,7 @@ void sp__health_message(struct rpc *rpc, const uint8_t *data, size_t size)
     }
     sp__pit_describe_health(server->pit, &health);
     rpc->service = find_service(name);
-    if (rpc->method == RPC_HEALTH_WATCH) {
+    if (rpc->method->is_stream) {
         sp__list_append(&server->watchers, &rpc->on_watchers);
         tell(rpc, &health);
     } else if (rpc->service == ASK_UNKNOWN) {
@@ -90,6 +90,11 @@ void sp__health_message(struct rpc *rpc, const uint8_t *data, size_t size)
         int rc = put_status(rpc, status_of(&health, rpc->service));
         sp__rpc_finish(rpc, rc == SP_OK ? GRPC_OK : GRPC_INTERNAL, NULL);
     }
+}
+
+void sp__health_gone(struct rpc *rpc)
+{
+    sp__list_remove(&rpc->on_watchers);
 }
 
 void sp__health_turn(struct server *server)

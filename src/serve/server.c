@@ -26,8 +26,8 @@
 
 static int is_over(const struct client *client)
 {
-    return client->gone ||
-           (client->leaving && client->rpcs.length == 0 && sp__client_is_quiet(client));
+    return client->gone || (client->leaving && client->peer.rpcs.length == 0 &&
+                            sp__client_is_quiet(client));
 }
 
 static void run_sweep(struct command *command, void *user)
@@ -91,7 +91,7 @@ static int make_room(struct server *server)
     struct link *link = server->clients.first;
     for (; link != NULL; link = link->next) {
         struct client *client = ITEM(link, struct client, on_server);
-        if (client->rpcs.length == 0 && sp__h2_is_greeted(client->channel.h2)) {
+        if (client->peer.rpcs.length == 0 && sp__h2_is_greeted(client->channel.h2)) {
             server->stats.clients_shed++;
             sp__client_leave(client, RST_NO_ERROR);
             sp__channels_flush(client->channel.shared);

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Serving a pit's pools to other programs: a listening socket, the clients on it, the
- * calls of each. Loop thread, but for opening.
+ * Serving a pit to other programs: a listening socket and the clients on it. Loop thread,
+ * but for opening.
  *
- *   server ──▶ client (a connection) ──▶ rpc (a stream) ──▶ request (a call in a pool)
+ *   server ──▶ client (a connection, a peer) ──▶ rpc (a stream) ──▶ request, or an answer
  *
- * server.c accepts, limits and ends; client.c is a connection; service.c knows the
- * methods; execute.c makes calls of them; health.c answers who asks for the health.
+ * server.c accepts, limits and ends; client.c is a connection. What may be asked, and by
+ * whom else, is in rpc.h.
  */
 #ifndef SP_SERVE_SERVER_H
 #define SP_SERVE_SERVER_H
 
-#include "pit/pit.h"
 #include "serve/address.h"
+#include "serve/rpc.h"
 #include "snakepit/serve.h"
-#include "wire/h2.h"
-#include "wire/proto.h"
-#include "worker/channel.h"
 
 enum {
     GREETING_DEFAULT_MS = 5000,
@@ -30,27 +27,8 @@ enum {
     CALLS_DEFAULT = 128,    /* of one client at a time */
     MESSAGE_DEFAULT = 16 << 20,
     IDLE_DEFAULT_MS = 300000,
-    WORKER_DESCRIPTORS = 5,        /* two sockets, the page, the pipe, the process */
-    HIGH_WATER_BYTES = 256 * 1024, /* waiting on a stream: no more chunks come there */
-    OTHER_DESCRIPTORS = 32         /* the loop, the guard, files of the program */
-};
-
-enum {
-    GRPC_OK = 0,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_NOT_FOUND = 5,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_INTERNAL = 13,
-    GRPC_UNAVAILABLE = 14
-};
-enum {
-    RST_NO_ERROR = 0,
-    RST_INTERNAL = 2,
-    RST_REFUSED = 7,
-    RST_CANCEL = 8,
-    RST_CALM = 11
+    WORKER_DESCRIPTORS = 5, /* two sockets, the page, the pipe, the process */
+    OTHER_DESCRIPTORS = 32  /* the loop, the guard, files of the program */
 };
 
 struct server {
@@ -73,11 +51,10 @@ struct server {
 };
 
 struct client {
+    struct peer peer; /* first: the user of its events */
     struct link on_server;
     struct server *server;
     struct channel channel;
-    struct list rpcs;
-    uint32_t calls; /* of them that execute */
     uid_t user;
     uint64_t since_ms;
     uint64_t idle_since_ms;    /* without an rpc */
@@ -86,49 +63,6 @@ struct client {
     uint64_t written;          /* when that was looked at */
     int leaving;               /* it is closed as soon as it has everything */
     int gone;                  /* its connection is over: the next sweep frees it */
-};
-
-enum rpc_method {
-    RPC_EXECUTE,
-    RPC_STREAM,
-    RPC_PING,
-    RPC_HEALTH_CHECK,
-    RPC_HEALTH_WATCH,
-    RPC_METHODS
-};
-
-/* What a call's metadata asks for; one allocation each, or NULL. */
-struct rpc_head {
-    char *pool;
-    char *request_id;
-    char *dedupe_key;
-    uint64_t queue_timeout_ms;
-    uint32_t flags;
-};
-
-struct rpc {
-    enum rpc_method method;
-    struct client *client;
-    struct link on_client;
-    struct h2_stream *stream;
-    uint64_t timeout_ms; /* the client's, SP_UNLIMITED: none */
-    uint64_t begun_ms;   /* of the period over which headway is measured */
-    size_t begun_bytes;
-    int has_message;
-    int finished;
-
-    /* Calls. */
-    struct rpc_head head;
-    struct request *request; /* NULL before and after */
-    int ended;               /* the request has */
-    uint64_t chunks;
-    uint64_t stalled_since_ms; /* it has ended, and its answer does not leave */
-    size_t queued;
-
-    /* Watching the health. */
-    struct link on_watchers;
-    int service; /* health.c */
-    int told;    /* the status it knows, -1: none */
 };
 
 /* server.c. Any thread: `limits` complete. Takes the address on success. */
@@ -156,32 +90,7 @@ void sp__client_moved(struct client *client);
 /* Tell a connection that there is no room, and close it. Takes fd. */
 void sp__client_turn_away(int fd);
 
-/* service.c */
-extern const struct h2_events *const sp__service;
-/* End an rpc with a status of our own. */
-void sp__rpc_finish(struct rpc *rpc, int status, const char *message);
-/* End it with what went wrong. */
-void sp__rpc_fail(struct rpc *rpc, const sp_error *failure);
-
-/* execute.c */
-int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request);
-void sp__execute_message(struct rpc *rpc, const uint8_t *data, size_t size);
-/* There is room for more chunks. */
-void sp__execute_drained(struct rpc *rpc);
-/* The rpc goes: nobody wants the call any more. */
-void sp__execute_gone(struct rpc *rpc);
-
-/* health.c */
-void sp__health_message(struct rpc *rpc, const uint8_t *data, size_t size);
-/* Tell watchers what changed. */
+/* health.c: tell watchers what changed. */
 void sp__health_turn(struct server *server);
-
-/* failure.c */
-struct failure_trailers {
-    struct h2_header headers[3];
-    size_t count;
-    char pushback[24];
-};
-void sp__failure_trailers(const sp_error *failure, struct failure_trailers *ret);
 
 #endif

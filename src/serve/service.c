@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What clients may call: the table of methods, and what each event of their streams
- * means.
+ * What peers may call: the table of methods, and what each event of their streams means.
  *
  * An rpc lives from on_request to on_end. Whatever ends it goes through sp__rpc_finish()
- * or sp__rpc_fail(), once; a stream that the client resets ends by itself, and takes its
+ * or sp__rpc_fail(), once; a stream that the peer resets ends by itself, and takes its
  * call along. Unknown methods are UNIMPLEMENTED and leave nothing behind.
+ *
+ * A worker says for which of its calls it asks by `snakepit-parent`, the number of the
+ * call's stream. What a call has asked may be about its own session only, and ends with
+ * it; asked for a call that is over already, it is refused.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,32 +21,60 @@
 
 enum { PING_TEXT_MAX = 4096, DETAILS_MAX = 6 * 1024 /* what stock clients take */ };
 
-static const struct {
-    const char *path;
-    size_t size;
-} methods[RPC_METHODS] = {
-#define METHOD(name, text) [name] = {text, sizeof(text) - 1}
-    METHOD(RPC_EXECUTE, SP__PATH_EXECUTE),
-    METHOD(RPC_STREAM, SP__PATH_STREAM),
-    METHOD(RPC_PING, SP__PATH_PING),
-    METHOD(RPC_HEALTH_CHECK, SP__PATH_HEALTH_CHECK),
-    METHOD(RPC_HEALTH_WATCH, SP__PATH_HEALTH_WATCH),
-#undef METHOD
-};
+static void answer_ping(struct rpc *rpc, const uint8_t *data, size_t size);
 
-static int find_method(const char *path, size_t size)
+#define BRIDGE(name) "/snakepit.bridge.BridgeService/" name
+#define CALL(path, streams)                                             \
+    {                                                                   \
+        path, METHOD_CALL, FOR_ALL, streams, NULL, sp__execute_message, \
+            sp__execute_gone, sp__execute_drained                       \
+    }
+#define OWN(path, streams, on_message, on_gone)                                 \
+    {                                                                           \
+        path, METHOD_OWN, FOR_CLIENTS, streams, NULL, on_message, on_gone, NULL \
+    }
+#define READ(name, answer)                                                            \
+    {                                                                                 \
+        BRIDGE(name), METHOD_READ, FOR_ALL, 0, answer, sp__answer_message, NULL, NULL \
+    }
+#define CHANGE(name, answer)                                                 \
+    {                                                                        \
+        BRIDGE(name), METHOD_CHANGE, FOR_ALL, 0, answer, sp__answer_message, \
+            sp__answer_gone, NULL                                            \
+    }
+static const struct method methods[] = {
+    CALL(SP__PATH_EXECUTE, 0),
+    CALL(SP__PATH_STREAM, 1),
+    OWN(SP__PATH_PING, 0, answer_ping, NULL),
+    OWN(SP__PATH_HEALTH_CHECK, 0, sp__health_message, NULL),
+    OWN(SP__PATH_HEALTH_WATCH, 1, sp__health_message, sp__health_gone),
+    READ("GetSession", sp__answer_session_get),
+    READ("Heartbeat", sp__answer_session_beat),
+    CHANGE("InitializeSession", sp__answer_session_open),
+    CHANGE("CleanupSession", sp__answer_session_close),
+};
+#undef CALL
+#undef OWN
+#undef READ
+#undef CHANGE
+
+static const struct method *find_method(const struct peer *peer, const char *path,
+                                        size_t size)
 {
-    for (int i = 0; i < RPC_METHODS; i++) {
-        if (methods[i].size == size && memcmp(methods[i].path, path, size) == 0) {
-            return i;
+    int who = peer->client != NULL ? FOR_CLIENTS : FOR_WORKERS;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if ((methods[i].who & who) != 0 && strncmp(methods[i].path, path, size) == 0 &&
+            methods[i].path[size] == '\0') {
+            return &methods[i];
         }
     }
-    return -1;
+    return NULL;
 }
 
-static int executes(const struct rpc *rpc)
+/* It ends by itself, and an orderly end waits for it. */
+static int is_pending(const struct rpc *rpc)
 {
-    return rpc->method == RPC_EXECUTE || rpc->method == RPC_STREAM;
+    return rpc->method->kind == METHOD_CALL || rpc->method->kind == METHOD_CHANGE;
 }
 
 /* ---- ending ---- */
@@ -60,7 +91,7 @@ static void finish(struct rpc *rpc, int status, const char *message, sp_bytes de
                       trailers != NULL ? trailers->count : 0, NULL) < 0) {
         sp__h2_reset(rpc->stream, RST_INTERNAL);
     }
-    sp__channel_touch(&rpc->client->channel);
+    sp__channel_touch(rpc->peer->channel);
 }
 
 void sp__rpc_finish(struct rpc *rpc, int status, const char *message)
@@ -84,7 +115,8 @@ void sp__rpc_fail(struct rpc *rpc, const sp_error *failure)
     sp_error told = {0};
     sp__buf_init(&details, DETAILS_MAX);
     sp__error_copy(&told, failure);
-    if (rpc->client->user != geteuid() && rpc->client->user != 0) {
+    const struct client *client = rpc->peer->client;
+    if (client != NULL && client->user != geteuid() && client->user != 0) {
         redact(&told);
     }
     if (sp__proto_put_failure(&details, &told, NULL) < 0) {
@@ -97,39 +129,112 @@ void sp__rpc_fail(struct rpc *rpc, const sp_error *failure)
     sp__buf_fini(&details);
 }
 
+/* ---- for whom it is asked ---- */
+
+static const struct request *find_parent(const struct worker *worker,
+                                         uint32_t stream_id)
+{
+    for (const struct link *link = worker->in_flight.first; link != NULL;
+         link = link->next) {
+        const struct worker_call *call = ITEM(link, struct worker_call, on_worker);
+        if (call->stream_id == stream_id) {
+            return (const struct request *)(const void *)ITEM(call, struct request,
+                                                              call);
+        }
+    }
+    return NULL;
+}
+
+static void fail_over(struct rpc *rpc)
+{
+    sp_error failure = {0};
+    sp__fail(&failure, SP_ERR_CANCELLED, "the call that asks is over");
+    sp__rpc_fail(rpc, &failure);
+}
+
+static void read_parent(struct rpc *rpc, const struct h2_request *request)
+{
+    static const char name[] = "snakepit-parent";
+    for (size_t i = 0; i < request->headers_count; i++) {
+        const struct h2_header *header = &request->headers[i];
+        uint64_t stream_id;
+        if (header->name_size != sizeof name - 1 ||
+            memcmp(header->name, name, sizeof name - 1) != 0) {
+            continue;
+        }
+        if (sp__rpc_read_number(header, &stream_id) < 0 || stream_id > UINT32_MAX) {
+            sp__rpc_finish(rpc, GRPC_INVALID_ARGUMENT,
+                           "snakepit-parent is no number of a stream");
+            return;
+        }
+        rpc->parent_stream = (uint32_t)stream_id;
+        rpc->parent = find_parent(rpc->peer->worker, rpc->parent_stream);
+        if (rpc->parent == NULL) {
+            fail_over(rpc);
+        }
+    }
+}
+
+void sp__peer_call_over(struct peer *peer, uint32_t stream_id)
+{
+    for (struct link *link = peer->rpcs.first; link != NULL; link = link->next) {
+        struct rpc *rpc = ITEM(link, struct rpc, on_peer);
+        if (rpc->parent == NULL || rpc->parent_stream != stream_id) {
+            continue;
+        }
+        rpc->parent = NULL;
+        if (!rpc->finished) {
+            fail_over(rpc);
+            if (rpc->method->on_gone != NULL) {
+                rpc->method->on_gone(rpc);
+            }
+        }
+    }
+}
+
 /* ---- events ---- */
+
+static void begin_call(struct rpc *rpc, const struct h2_request *request)
+{
+    if (rpc->peer->stats != NULL) {
+        rpc->peer->stats->calls++;
+        rpc->peer->stats->calls_total++;
+    }
+    if (sp__rpc_head_read(rpc, request) < 0) {
+        sp__rpc_finish(rpc, GRPC_INVALID_ARGUMENT,
+                       "the metadata of the call cannot be read");
+    }
+}
 
 static int on_request(void *user, struct h2_stream *stream,
                       const struct h2_request *request)
 {
-    struct client *client = user;
-    struct server *server = client->server;
-    int method = find_method(request->path, request->path_size);
-    if (method < 0) {
+    struct peer *peer = user;
+    const struct method *method = find_method(peer, request->path, request->path_size);
+    if (method == NULL) {
         return GRPC_UNIMPLEMENTED;
     }
     struct rpc *rpc = sp__calloc(1, sizeof *rpc);
     if (rpc == NULL) {
         return GRPC_RESOURCE_EXHAUSTED;
     }
-    rpc->method = (enum rpc_method)method;
-    rpc->client = client;
+    rpc->method = method;
+    rpc->peer = peer;
     rpc->stream = stream;
     rpc->timeout_ms = request->timeout_ms;
-    rpc->begun_ms = sp__loop_now_ms(server->pit->loop);
+    rpc->begun_ms = sp__loop_now_ms(peer->pit->loop);
     rpc->told = -1;
     sp__h2_stream_set_user(stream, rpc);
-    sp__list_append(&client->rpcs, &rpc->on_client);
-    if (executes(rpc)) {
-        client->calls++;
-        server->stats.calls++;
-        server->stats.calls_total++;
-        if (sp__rpc_head_read(rpc, request) < 0) {
-            sp__rpc_finish(rpc, GRPC_INVALID_ARGUMENT,
-                           "the metadata of the call cannot be read");
-        }
+    sp__list_append(&peer->rpcs, &rpc->on_peer);
+    peer->pending += (uint32_t)is_pending(rpc);
+    if (method->kind == METHOD_CALL) {
+        begin_call(rpc, request);
     }
-    sp__client_moved(client);
+    if (peer->worker != NULL) {
+        read_parent(rpc, request);
+    } else {
+        sp__client_moved(peer->client);
+    }
     return GRPC_OK;
 }
 
@@ -171,21 +276,7 @@ static void on_message(void *user, struct h2_stream *stream, const uint8_t *data
         return;
     }
     rpc->has_message = 1;
-    switch (rpc->method) {
-    case RPC_EXECUTE:
-    case RPC_STREAM:
-        sp__execute_message(rpc, data, size);
-        return;
-    case RPC_PING:
-        answer_ping(rpc, data, size);
-        return;
-    case RPC_HEALTH_CHECK:
-    case RPC_HEALTH_WATCH:
-        sp__health_message(rpc, data, size);
-        return;
-    case RPC_METHODS:
-        return;
-    }
+    rpc->method->on_message(rpc, data, size);
 }
 
 static void on_half_close(void *user, struct h2_stream *stream)
@@ -202,31 +293,33 @@ static void on_end(void *user, struct h2_stream *stream, const struct h2_status 
     if (rpc == NULL) {
         return;
     }
-    struct client *client = rpc->client;
-    sp__list_remove(&rpc->on_client);
-    sp__list_remove(&rpc->on_watchers);
-    if (executes(rpc)) {
-        client->calls--;
-        client->server->stats.calls--;
-        sp__execute_gone(rpc);
+    struct peer *peer = rpc->peer;
+    sp__list_remove(&rpc->on_peer);
+    peer->pending -= (uint32_t)is_pending(rpc);
+    if (rpc->method->kind == METHOD_CALL && peer->stats != NULL) {
+        peer->stats->calls--;
+    }
+    if (rpc->method->on_gone != NULL) {
+        rpc->method->on_gone(rpc);
     }
     sp__free(rpc);
-    sp__client_moved(client);
+    if (peer->client != NULL) {
+        sp__client_moved(peer->client);
+    }
 }
 
 static void on_drained(void *user, struct h2_stream *stream)
 {
     struct rpc *rpc = sp__h2_stream_user(stream);
-    if (rpc != NULL && rpc->method == RPC_STREAM) {
-        sp__execute_drained(rpc);
+    if (rpc != NULL && rpc->method->on_drained != NULL) {
+        rpc->method->on_drained(rpc);
     }
 }
 
-static const struct h2_events events = {
+const struct h2_events sp__service = {
     .on_request = on_request,
     .on_message = on_message,
     .on_half_close = on_half_close,
     .on_end = on_end,
     .on_drained = on_drained,
 };
-const struct h2_events *const sp__service = &events;

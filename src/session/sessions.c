@@ -376,6 +376,8 @@ int sp__session_delete(struct sp_sessions *sessions, const char *id, sp_error *e
     shard->deleted++;
     (void)pthread_cond_broadcast(&shard->gate_opened);
     (void)pthread_mutex_unlock(&shard->lock);
+    sp__sessions_tell(sessions, SP_EVENT_SESSION_DELETED, session->id,
+                      "it was deleted");
     free_whole(session);
     return SP_OK;
 }
@@ -468,6 +470,8 @@ static int fill_options(const sp_sessions_options *options, sp_sessions_options 
     ret->session_bytes = ret->session_bytes == 0 ? 64 * MIB : ret->session_bytes;
     ret->programs_max = ret->programs_max == 0 ? 10000 : ret->programs_max;
     ret->history_max = ret->history_max == 0 ? 32 : ret->history_max;
+    ret->cleanup_interval_ms =
+        ret->cleanup_interval_ms == 0 ? 60000 : ret->cleanup_interval_ms;
     if (ret->warn_permille > 1000) {
         return sp__fail(err, SP_ERR_INVAL, "warn_permille is %u: 1 to 1000",
                         ret->warn_permille);

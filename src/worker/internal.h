@@ -10,9 +10,12 @@ int sp__worker_launch(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 /* launch.c: a stock worker's socket is tried again and again until it answers. */
 void sp__worker_connect(struct worker *worker);
 
-/* link.c: the events of both connections. */
+/* link.c, host.c: the events of the two connections. */
 extern const struct h2_events sp__call_events;
 extern const struct h2_events sp__host_events;
+/* host.c: what the call of this stream has asked is over too. */
+void sp__worker_end_asks(struct worker *worker, uint32_t stream_id);
+void sp__worker_close_host(struct worker *worker);
 /* link.c: ask a stock worker whether it is there. */
 int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 

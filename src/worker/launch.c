@@ -27,7 +27,9 @@ enum {
     WORKER_STDIO = 3,   /* 0, 1, 2 */
     WORKER_FDS_MAX = 6, /* and the two sockets and the page */
     ENV_OWN_MAX = 8,    /* variables put on top of the spec's */
-    CONNECT_RETRY_MS = 10
+    CONNECT_RETRY_MS = 10,
+    ASKS_MAX = 1024,         /* questions of one worker at a time */
+    ASK_BYTES_MAX = 16 << 20 /* of one */
 };
 
 /* The descriptors of one launch: ours and the worker's. -1 where there is none. */
@@ -312,7 +314,8 @@ static int open_native_channels(struct worker *worker, struct ends *ends, sp_err
         return rc;
     }
     ends->call[0] = -1;
-    struct h2_options options = {.trusted = 1, .message_max = 16u << 20};
+    struct h2_options options = {
+        .trusted = 1, .streams_max = ASKS_MAX, .message_max = ASK_BYTES_MAX};
     rc = sp__channel_open(&worker->host, &worker->shop->channels, ends->host[0],
                           H2_SERVER, &options, &sp__host_events, worker,
                           sp__worker_on_host_broken, err);

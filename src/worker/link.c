@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls out, replies and chunks in, announcements in: what travels on a worker's two
- * connections, as calls know it.
+ * Calls out, replies and chunks in: what travels on the connection on which the host
+ * calls its worker. host.c has the other one.
  *
  * A call is one HTTP/2 stream whose user pointer is the worker_call. A call that was
  * cancelled has let go of its stream (user NULL); late events of it find nothing.
@@ -62,6 +62,7 @@ static void call_ended(struct worker_call *call, sp_error *failure)
     call->service_us = now_us - begun_us;
     worker->last_reply_us = now_us;
     sp__list_remove(&call->on_worker);
+    sp__worker_end_asks(worker, call->stream_id);
     worker->estimate_us -= call->estimate_us;
     worker->calls_total++;
     call->worker = NULL;
@@ -242,101 +243,3 @@ int sp__worker_send_ping(struct worker *worker, sp_error *err)
     sp__buf_fini(&message);
     return rc;
 }
-
-/* ---- the host connection: we are the server ---- */
-
-enum { GRPC_UNIMPLEMENTED = 12, GRPC_INVALID_ARGUMENT = 3 };
-
-/* What a stream of the host connection asked for, as its user pointer. */
-static char wants_announce;
-static char wants_ping;
-
-static int host_request(void *user, struct h2_stream *stream,
-                        const struct h2_request *request)
-{
-    static const struct {
-        const char *path;
-        void *mark;
-    } methods[] = {{SP__PATH_ANNOUNCE, &wants_announce}, {SP__PATH_PING, &wants_ping}};
-
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (request->path_size == strlen(methods[i].path) &&
-            memcmp(request->path, methods[i].path, request->path_size) == 0) {
-            sp__h2_stream_set_user(stream, methods[i].mark);
-            return 0;
-        }
-    }
-    return GRPC_UNIMPLEMENTED;
-}
-
-static int answer_announce(struct worker *worker, struct h2_stream *stream,
-                           const uint8_t *data, size_t size, struct sp_buffer *out,
-                           sp_error *err)
-{
-    struct proto_announce announce;
-    int rc = sp__proto_get_announce(data, size, &announce, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (announce.protocol_version != SP__PROTOCOL_VERSION) {
-        rc = sp__fail(err, SP_ERR_PROTOCOL,
-                      "worker protocol version %u, this host speaks %d",
-                      announce.protocol_version, SP__PROTOCOL_VERSION);
-        sp__proto_announce_fini(&announce);
-        sp__worker_on_foreign(worker, err);
-        return rc;
-    }
-    rc = sp__proto_put_announce_reply(out, 1, "", err);
-    if (rc == SP_OK) {
-        sp__worker_on_announced(worker, &announce);
-    }
-    sp__proto_announce_fini(&announce);
-    return rc;
-}
-
-static void host_message(void *user, struct h2_stream *stream, const uint8_t *data,
-                         size_t size)
-{
-    struct worker *worker = user;
-    struct sp_buffer out;
-    sp_error failure = {0};
-    sp__buf_init(&out, 64 * 1024);
-
-    int rc;
-    if (sp__h2_stream_user(stream) == &wants_announce) {
-        rc = answer_announce(worker, stream, data, size, &out, &failure);
-    } else {
-        sp_bytes message;
-        char text[256];
-        rc = sp__proto_get_ping(data, size, &message, &failure);
-        if (rc == SP_OK) {
-            (void)snprintf(text, sizeof text, "pong: %.*s",
-                           (int)(message.size > 200 ? 200 : message.size),
-                           (const char *)message.data);
-            rc = sp__proto_put_pong(&out, text, (int64_t)sp__unix_ns(), &failure);
-        }
-    }
-    if (rc == SP_OK) {
-        rc = sp__h2_write(stream, (sp_bytes){out.data, out.size}, &failure);
-    }
-    rc = sp__h2_finish(stream, rc == SP_OK ? 0 : GRPC_INVALID_ARGUMENT, failure.message,
-                       (sp_bytes){0}, NULL, 0, NULL);
-    if (rc < 0) {
-        sp__h2_reset(stream, 2 /* INTERNAL_ERROR */);
-    }
-    sp__buf_fini(&out);
-    sp_error_clear(&failure);
-    sp__channel_touch(&worker->host);
-}
-
-static void host_end(void *user, struct h2_stream *stream,
-                     const struct h2_status *status)
-{
-    /* Nothing is kept for a stream of this connection. */
-}
-
-const struct h2_events sp__host_events = {
-    .on_request = host_request,
-    .on_message = host_message,
-    .on_end = host_end,
-};

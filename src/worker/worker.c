@@ -150,6 +150,7 @@ int sp__worker_cancel(struct worker_call *call)
         sp__worker_abandon(worker, call);
     }
     sp__list_remove(&call->on_worker);
+    sp__worker_end_asks(worker, call->stream_id);
     worker->estimate_us -= call->estimate_us;
     worker->calls_total++;
     call->worker = NULL;
@@ -270,7 +271,7 @@ void sp__worker_free(struct worker *worker)
     sp__timer_fini(loop, &worker->stuck);
     sp__timer_fini(loop, &worker->connect);
     sp__channel_close(&worker->calls);
-    sp__channel_close(&worker->host);
+    sp__worker_close_host(worker);
     sp__output_close(&worker->output);
     if (worker->page != NULL) {
         (void)munmap(worker->page, WORKER_SHARED_BYTES);

@@ -21,6 +21,20 @@
 #include "worker/output.h"
 #include "worker/spec.h"
 
+struct worker;
+
+/* Who answers what workers ask their host, told on the loop thread. */
+struct host_service {
+    /* A worker's first question comes: `user` of the events below, NULL without
+     * memory. */
+    void *(*on_open)(void *user, struct worker *worker);
+    /* Its connection is over, and so are its streams. */
+    void (*on_close)(void *peer);
+    /* The call of this stream, which may have asked something, is over. */
+    void (*on_call_over)(void *peer, uint32_t stream_id);
+    const struct h2_events *events; /* on_half_close and on_drained too */
+};
+
 /* What the workers of one pit share. Loop thread. */
 struct workshop {
     struct loop *loop;
@@ -30,6 +44,8 @@ struct workshop {
     struct map by_id; /* workers by id, for the guard's messages */
     uint64_t next_id;
     uint32_t first_stream_id; /* of call connections, 0: the usual; for tests */
+    const struct host_service *service; /* or NULL: nobody answers */
+    void *service_user;
     char run_dir[80]; /* 0700, for the sockets of stock workers; "" : not made */
 };
 
@@ -102,7 +118,6 @@ struct worker_death {
     struct death *certificate; /* everything; NULL without memory. Hold it to keep it */
 };
 
-struct worker;
 struct worker_events {
     /* Its process exists: pid is known. */
     void (*on_spawned)(struct worker *worker);
@@ -154,6 +169,7 @@ struct worker {
     uint64_t ready_ms;    /* when, 0: not yet */
     struct channel calls; /* we are the client */
     struct channel host;  /* we are the server; native workers only */
+    void *peer;           /* the service's, of what it asks; NULL: nothing yet */
     struct output output;
     struct worker_page *page; /* NULL for stock workers */
     uint32_t revoked_next;    /* for sp__page_revoke() */

@@ -364,6 +364,8 @@ void event_record(const sp_event *event, void *user_data)
         .time_unix_ms = event->time_unix_ms,
     };
     (void)snprintf(next->pool, sizeof next->pool, "%s", event->pool);
+    (void)snprintf(next->session, sizeof next->session, "%s",
+                   event->session != NULL ? event->session : "");
     (void)snprintf(next->message, sizeof next->message, "%s", event->message);
 }
 

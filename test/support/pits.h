@@ -84,6 +84,7 @@ struct seen {
     uint64_t duration_ms;
     uint64_t time_unix_ms;
     char pool[65];
+    char session[256];
     char message[600];
 };
 

@@ -252,3 +252,87 @@ def test_health_of_an_unknown_service(client):
     watch = health.Watch(pb.HealthCheckRequest(service="x"), timeout=peers.DEADLINE_S)
     assert next(watch).status == pb.HealthCheckResponse.SERVICE_UNKNOWN
     watch.cancel()
+
+
+# ---- sessions, as the original's host has them ----
+
+
+def begin(client, session, **metadata):
+    request = client.pb.InitializeSessionRequest(session_id=session, metadata=metadata)
+    return client.bridge.InitializeSession(request, timeout=peers.DEADLINE_S)
+
+
+def get_session(client, session):
+    request = client.pb.GetSessionRequest(session_id=session)
+    return client.bridge.GetSession(request, timeout=peers.DEADLINE_S)
+
+
+def end_session(client, session):
+    request = client.pb.CleanupSessionRequest(session_id=session)
+    return client.bridge.CleanupSession(request, timeout=peers.DEADLINE_S)
+
+
+def heartbeat(client, session):
+    request = client.pb.HeartbeatRequest(session_id=session)
+    return client.bridge.Heartbeat(request, timeout=peers.DEADLINE_S)
+
+
+def test_a_session_begins_is_found_and_ends(client):
+    assert begin(client, "käse / 1", user="Ann", quote='a "b" \\ c').success
+    found = get_session(client, "käse / 1")
+    assert found.session_id == "käse / 1"
+    assert dict(found.metadata) == {"user": "Ann", "quote": 'a "b" \\ c'}
+    assert found.created_at.seconds > 1_700_000_000
+    assert heartbeat(client, "käse / 1").session_valid
+    ended = end_session(client, "käse / 1")
+    assert ended.success
+    assert ended.resources_cleaned == 1
+    beat = heartbeat(client, "käse / 1")
+    assert not beat.session_valid
+    assert beat.server_time.seconds > 0
+
+
+def test_beginning_a_session_again_changes_nothing(client):
+    assert begin(client, "again", user="Ann").success
+    assert begin(client, "again", user="Bob").success
+    assert dict(get_session(client, "again").metadata) == {"user": "Ann"}
+    assert end_session(client, "again").success
+
+
+def test_ending_a_session_that_is_not_there_is_success(client):
+    ended = end_session(client, "nobody")
+    assert ended.success
+    assert ended.resources_cleaned == 0
+
+
+def test_a_session_that_is_not_there_is_not_found(client):
+    error, trailers = failure(lambda: get_session(client, "nobody"))
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    assert '"nobody"' in error.details()
+    assert trailers["snakepit-reason"] == "SP-NOT-FOUND"
+
+
+@pytest.mark.parametrize("session", ["", "x" * 256])
+def test_a_bad_id_is_refused(client, session):
+    error, _ = failure(lambda: begin(client, session))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "session id" in error.details()
+
+
+def test_many_clients_change_sessions_at_once(stubs, daemon):
+    def live(number):
+        with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
+            mine = Client(channel)
+            for i in range(25):
+                assert begin(mine, f"many {number} {i}").success
+                assert heartbeat(mine, f"many {number} {i}").session_valid
+                assert end_session(mine, f"many {number} {i}").resources_cleaned == 1
+            done.append(number)
+
+    done = []
+    threads = [threading.Thread(target=live, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == list(range(8))

@@ -60,6 +60,17 @@ static void every_key_reaches_its_option(void **state)
               "workers_max: 77\n"
               "sample_interval: 7s\n"
               "state_dir: /var/lib/x\n"
+              "sessions:\n"
+              "  ttl: 2h\n"
+              "  max: 11\n"
+              "  warn: 0.5\n"
+              "  cleanup_interval: 3s\n"
+              "  metadata_max: 1KiB\n"
+              "  variables_max: 12\n"
+              "  programs_max: never\n"
+              "  history_max: 13\n"
+              "  value_max: 2KiB\n"
+              "  bytes_max: 4KiB\n"
               "pools:\n"
               "- name: api\n"
               "  runtime: python\n"
@@ -95,6 +106,16 @@ static void every_key_reaches_its_option(void **state)
     assert_string_equal(options->instance, "prod-a");
     assert_int_equal(options->workers_max, 77);
     assert_int_equal(options->sample_interval_ms, 7000);
+    assert_int_equal(options->sessions->ttl_ms, 7200000);
+    assert_int_equal(options->sessions->sessions_max, 11);
+    assert_int_equal(options->sessions->warn_permille, 500);
+    assert_int_equal(options->sessions->cleanup_interval_ms, 3000);
+    assert_int_equal(options->sessions->metadata_bytes, 1024);
+    assert_int_equal(options->sessions->variables_max, 12);
+    assert_true(options->sessions->programs_max == SP_UNLIMITED);
+    assert_int_equal(options->sessions->history_max, 13);
+    assert_int_equal(options->sessions->value_bytes, 2048);
+    assert_int_equal(options->sessions->session_bytes, 4096);
     assert_string_equal(pool->name, "api");
     assert_string_equal(pool->adapter, "app.adapters:Main");
     assert_string_equal(pool->python, "python3");

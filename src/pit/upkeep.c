@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a pit does for its sessions.
+ *
+ * Normal course: once per interval the loop frees what is over, for a moment in each
+ * turn until nothing is left, so that ten thousand sessions that end at once hold up no
+ * call. Whoever finds that a session has ended, the cleanup or a thread of the program,
+ * tells it here, and it becomes an event of the pit.
+ */
+#include "pit/upkeep.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+enum {
+    SLICE_US = 1000, /* of cleaning up in one turn */
+    BETWEEN_MS = 1,  /* two slices: others have their turn */
+    SIZE_MAX_BYTES = 4096
+};
+
+/* Any thread. */
+static void session_event(const sp_event *event, void *user_data)
+{
+    struct sp_pit *pit = user_data;
+    if (pit->on_event != NULL) {
+        sp__dispatch_event(&pit->dispatch, event, NULL);
+    }
+}
+
+int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
+                    sp_error *err)
+{
+    sp_sessions_options full = {0};
+    if (options != NULL) {
+        if (options->size < sizeof options->size || options->size > SIZE_MAX_BYTES) {
+            return sp__fail(err, SP_ERR_INVAL,
+                            "sp_sessions_options.size is %zu; set it to sizeof the "
+                            "struct",
+                            options->size);
+        }
+        memcpy(&full, options,
+               options->size < sizeof full ? options->size : sizeof full);
+    }
+    if (full.on_event != NULL) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "sessions.on_event: the events of a pit's sessions go to the "
+                        "pit's own on_event");
+    }
+    full.on_event = session_event;
+    full.event_data = pit;
+    return sp__sessions_new(&full, &pit->sessions, err);
+}
+
+static void clean_up(struct timer *timer, uint64_t now_ms)
+{
+    struct sp_pit *pit = ITEM(timer, struct sp_pit, cleanup);
+    size_t expired = 0;
+    int more = sp__sessions_cleanup(pit->sessions, SLICE_US, &expired);
+    if (!more) {
+        (void)atomic_fetch_add(&pit->sessions->cleanup_runs, 1);
+    }
+    sp__timer_set(pit->loop, timer,
+                  now_ms +
+                      (more ? BETWEEN_MS : pit->sessions->options.cleanup_interval_ms));
+}
+
+int sp__upkeep_start(struct sp_pit *pit, sp_error *err)
+{
+    int rc = sp__timer_init(pit->loop, &pit->cleanup, clean_up);
+    if (rc < 0) {
+        return sp__fail(err, rc, "no memory for the timer of the sessions");
+    }
+    sp__timer_set(pit->loop, &pit->cleanup,
+                  sp__loop_now_ms(pit->loop) +
+                      pit->sessions->options.cleanup_interval_ms);
+    return SP_OK;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a pit can be asked over a connection, by whom, and what becomes of a question.
+ * Loop thread, but for the answers that clerks give.
+ *
+ *   peer (a client, or a worker that asks its host) ──▶ rpc (a stream)
+ *
+ * service.c knows the methods; execute.c makes calls of them, answer.c has the state's
+ * ones answered, health.c those about the health; host.c is the side of the workers.
+ */
+#ifndef SP_SERVE_RPC_H
+#define SP_SERVE_RPC_H
+
+#include "pit/clerks.h"
+#include "pit/pit.h"
+#include "snakepit/serve.h"
+#include "wire/h2.h"
+#include "wire/proto.h"
+#include "worker/channel.h"
+
+enum {
+    HIGH_WATER_BYTES = 256 * 1024 /* waiting on a stream: no more chunks come there */
+};
+
+enum {
+    GRPC_OK = 0,
+    GRPC_INVALID_ARGUMENT = 3,
+    GRPC_DEADLINE_EXCEEDED = 4,
+    GRPC_NOT_FOUND = 5,
+    GRPC_RESOURCE_EXHAUSTED = 8,
+    GRPC_UNIMPLEMENTED = 12,
+    GRPC_INTERNAL = 13,
+    GRPC_UNAVAILABLE = 14
+};
+enum {
+    RST_NO_ERROR = 0,
+    RST_INTERNAL = 2,
+    RST_REFUSED = 7,
+    RST_CANCEL = 8,
+    RST_CALM = 11
+};
+
+struct client;
+struct deed;
+struct rpc;
+
+/* Who is on the other side of a connection: a client of a server, or a worker. */
+struct peer {
+    struct sp_pit *pit;
+    struct channel *channel;
+    struct list rpcs;
+    uint32_t pending;       /* of them that wait for something that ends by itself */
+    struct client *client;  /* NULL: a worker */
+    struct worker *worker;  /* NULL: a client */
+    sp_listen_stats *stats; /* where its calls are counted, or NULL */
+    struct proto_scratch *scratch;
+};
+
+/* Who asks and what about, for as long as an answer is being made; on any thread. */
+struct asking {
+    struct sp_pit *pit;
+    struct sp_sessions *sessions;
+    const char *session; /* of the call that asks: it may ask about no other. "": any */
+    uint64_t deadline_ms; /* of the call that asks, or SP_UNLIMITED */
+    sp_id call;           /* the call that asks, 0: none */
+    sp_id worker;         /* the worker that asks, 0: a client */
+};
+
+/*
+ * Answer a question with one message, appended to `reply`; or with a failure.
+ * Methods of METHOD_READ are answered on the loop thread and only look: a shard's lock
+ * is the longest they may wait for. Those of METHOD_CHANGE are answered by a clerk.
+ */
+typedef int (*answer_fn)(const struct asking *asking, sp_bytes question,
+                         struct sp_buffer *reply, sp_error *err);
+
+enum method_kind {
+    METHOD_CALL,   /* a request in a pool */
+    METHOD_READ,   /* answered at once */
+    METHOD_CHANGE, /* answered by a clerk */
+    METHOD_OWN     /* it finishes its rpcs itself */
+};
+
+enum { FOR_CLIENTS = 1, FOR_WORKERS = 2, FOR_ALL = 3 };
+
+struct method {
+    const char *path;
+    enum method_kind kind;
+    int who;          /* FOR_ */
+    int is_stream;    /* its answer is many messages */
+    answer_fn answer; /* READ, CHANGE */
+    void (*on_message)(struct rpc *rpc, const uint8_t *data,
+                       size_t size); /* the others */
+    /* Nobody waits for it any more; it may be told twice. NULL: nothing is to be done. */
+    void (*on_gone)(struct rpc *rpc);
+    /* There is room for more messages. */
+    void (*on_drained)(struct rpc *rpc);
+};
+
+/* What a call's metadata asks for; one allocation each, or NULL. */
+struct rpc_head {
+    char *pool;
+    char *request_id;
+    char *dedupe_key;
+    uint64_t queue_timeout_ms;
+    uint32_t flags;
+};
+
+struct rpc {
+    const struct method *method;
+    struct peer *peer;
+    struct link on_peer;
+    struct h2_stream *stream;
+    uint64_t timeout_ms; /* the peer's, SP_UNLIMITED: none */
+    uint64_t begun_ms;   /* of the period over which headway is measured */
+    size_t begun_bytes;
+    int has_message;
+    int finished;
+
+    /* The call that asks, if it is one that does. */
+    uint32_t parent_stream;       /* 0: none */
+    const struct request *parent; /* as long as it is not over */
+
+    /* Calls. */
+    struct rpc_head head;
+    struct request *request; /* NULL before and after */
+    int ended;               /* the request has */
+    uint64_t chunks;
+    uint64_t stalled_since_ms; /* it has ended, and its answer does not leave */
+    size_t queued;
+
+    /* Changes. */
+    struct deed *deed; /* NULL before and after */
+
+    /* Watching the health. */
+    struct link on_watchers;
+    int service; /* health.c */
+    int told;    /* the status it knows, -1: none */
+};
+
+/* service.c */
+extern const struct h2_events sp__service; /* their user is the peer */
+/* End an rpc with a status of our own. */
+void sp__rpc_finish(struct rpc *rpc, int status, const char *message);
+/* End it with what went wrong. */
+void sp__rpc_fail(struct rpc *rpc, const sp_error *failure);
+/* The call of this stream is over, and what it asked with it. */
+void sp__peer_call_over(struct peer *peer, uint32_t stream_id);
+
+/* host.c: what the pit hands to its workers. */
+extern const struct host_service sp__host_service;
+
+/* answer.c */
+void sp__answer_message(struct rpc *rpc, const uint8_t *data, size_t size);
+void sp__answer_gone(struct rpc *rpc);
+/* The session a question is about: the one it names, or that of the call that asks.
+ * SP_ERR_REFUSED: a call asks about another session than its own. */
+int sp__asking_session(const struct asking *asking, const char *named,
+                       const char **ret_session, sp_error *err) SP_MUST_CHECK;
+
+/* sessions.c: answers. */
+int sp__answer_session_open(const struct asking *asking, sp_bytes question,
+                            struct sp_buffer *reply, sp_error *err);
+int sp__answer_session_close(const struct asking *asking, sp_bytes question,
+                             struct sp_buffer *reply, sp_error *err);
+int sp__answer_session_get(const struct asking *asking, sp_bytes question,
+                           struct sp_buffer *reply, sp_error *err);
+int sp__answer_session_beat(const struct asking *asking, sp_bytes question,
+                            struct sp_buffer *reply, sp_error *err);
+
+/* execute.c */
+int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request);
+int sp__rpc_read_number(const struct h2_header *header, uint64_t *ret_number);
+void sp__execute_message(struct rpc *rpc, const uint8_t *data, size_t size);
+void sp__execute_drained(struct rpc *rpc);
+/* The rpc goes: nobody wants the call any more. */
+void sp__execute_gone(struct rpc *rpc);
+
+/* health.c */
+void sp__health_message(struct rpc *rpc, const uint8_t *data, size_t size);
+void sp__health_gone(struct rpc *rpc);
+
+/* failure.c */
+struct failure_trailers {
+    struct h2_header headers[3];
+    size_t count;
+    char pushback[24];
+};
+void sp__failure_trailers(const sp_error *failure, struct failure_trailers *ret);
+
+#endif
