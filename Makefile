@@ -36,6 +36,10 @@ models: # the protocols between host, guard and worker: every state, with Spin
 mutants: # seeded bugs, each of which the tests must catch
 	@tools/setup check && tools/mutants
 
+.PHONY: counts
+counts: build # instructions of a call, beside those of before
+	@tools/setup test && tools/counts $(BUILD)
+
 bench: build # calls/s and latency, beside comparators measured in the same run
 	@tools/setup test && tools/bench $(BUILD)
 

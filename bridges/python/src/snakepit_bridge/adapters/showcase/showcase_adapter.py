@@ -6,6 +6,7 @@ kind, imported when a tool of it is first called.
 """
 
 from ...base_adapter import BaseAdapter, tool
+from . import handlers
 
 VERSION = "2.0.0"
 
@@ -33,9 +34,7 @@ class ShowcaseAdapter(BaseAdapter):
     @tool
     def ping(self, message: str = "pong"):
         """Answer "pong"."""
-        from .handlers import basic
-
-        return basic.ping(message)
+        return handlers.basic.ping(message)
 
     @tool
     def echo(self, **arguments):
@@ -45,92 +44,68 @@ class ShowcaseAdapter(BaseAdapter):
     @tool
     def add(self, a: float, b: float):
         """Add two numbers."""
-        from .handlers import basic
-
-        return {"result": basic.number("a", a) + basic.number("b", b)}
+        return {"result": handlers.basic.number("a", a) + handlers.basic.number("b", b)}
 
     @tool
     def compute(self, operation: str = "add", a: float = 0, b: float = 0):
         """Calculate: add, subtract, multiply, divide, power, modulo, sqrt, log, exp."""
-        from .handlers import basic
-
-        return basic.compute(operation, a, b)
+        return handlers.basic.compute(operation, a, b)
 
     @tool
     def info(self):
         """Describe the bridge and the system it runs on."""
-        from .handlers import basic
-
-        return basic.info()
+        return handlers.basic.info()
 
     @tool
     def adapter_info(self):
         """Describe the adapter and what it can do."""
-        from .handlers import basic
-
-        return basic.adapter_info(self, VERSION)
+        return handlers.basic.adapter_info(self, VERSION)
 
     @tool
     def get_stats(self):
         """Measure the worker: memory, processor time, uptime."""
-        from .handlers import basic
-
-        return basic.get_stats(self, VERSION)
+        return handlers.basic.get_stats(self, VERSION)
 
     @tool
     def error_demo(self, error_type: str = "generic"):
         """Raise an exception: value, runtime, type, key or generic."""
-        from .handlers import basic
-
-        basic.error_demo(error_type)
+        handlers.basic.error_demo(error_type)
 
     # ---- text ----
 
     @tool
     def process_text(self, text: str, operation: str = "upper"):
         """Change or measure a text: upper, lower, title, reverse, length, words."""
-        from .handlers import text as texts
-
-        return texts.process(text, operation)
+        return handlers.text.process(text, operation)
 
     @tool
     def ml_analyze_text(self, text: str):
         """Statistics, keywords, readability and sentiment of a text."""
-        from .handlers import text as texts
-
-        return texts.analyze(text)
+        return handlers.text.analyze(text)
 
     # ---- binary ----
 
     @tool
     def process_binary(self, data: bytes, operation: str = "checksum"):
         """Examine bytes: checksum, entropy, histogram or info. Text is base64."""
-        from .handlers import binary
-
-        return binary.process(data, operation)
+        return handlers.binary.process(data, operation)
 
     @tool
     def create_tensor(self, name: str, shape: list, size_bytes: int = 0):
         """Make a tensor of random numbers and say how it would travel."""
-        from .handlers import binary
-
-        return binary.create_tensor(name, shape, size_bytes)
+        return handlers.binary.create_tensor(name, shape, size_bytes)
 
     @tool
     def create_embedding(self, text: str, dimensions: int = 128):
         """Embed a text by hashing its character trigrams."""
-        from .handlers import binary
-
-        return binary.create_embedding(text, dimensions)
+        return handlers.binary.create_embedding(text, dimensions)
 
     @tool
     def benchmark_encoding(
         self, start_kb: int = 1, end_kb: int = 100, step_kb: int = 10
     ):
         """Measure numbers as JSON against raw bytes, for growing sizes."""
-        from .handlers import binary
-
-        return binary.benchmark_encoding(start_kb, end_kb, step_kb)
+        return handlers.binary.benchmark_encoding(start_kb, end_kb, step_kb)
 
     # ---- sessions ----
 
@@ -138,9 +113,7 @@ class ShowcaseAdapter(BaseAdapter):
     def sessions(self):
         """What tools remember per session."""
         if self._sessions is None:
-            from .handlers.sessions import Sessions
-
-            self._sessions = Sessions()
+            self._sessions = handlers.sessions.Sessions()
         return self._sessions
 
     @tool
@@ -171,53 +144,39 @@ class ShowcaseAdapter(BaseAdapter):
     @tool
     def get_worker_info(self, call_number: int = 0):
         """Say which process answers, and for which session."""
-        from .handlers import sessions
-
-        return sessions.worker_info(self.session_id, call_number)
+        return handlers.sessions.worker_info(self.session_id, call_number)
 
     # ---- streams ----
 
     @tool(supports_streaming=True)
     def stream_data(self, count: int = 5, delay: float = 1.0):
         """Send numbered chunks with a pause between them."""
-        from .handlers import streams
-
-        return streams.data(count, delay)
+        return handlers.streams.data(count, delay)
 
     @tool(supports_streaming=True)
     def ping_stream(self, count: int = 5, interval: float = 0.5):
         """Send pings: a heartbeat to watch."""
-        from .handlers import streams
-
-        return streams.pings(count, interval)
+        return handlers.streams.pings(count, interval)
 
     @tool(supports_streaming=True)
     def stream_progress(self, steps: int = 10, delay_ms: int = 100):
         """Report the progress of a task of so many steps."""
-        from .handlers import streams
-
-        return streams.progress(steps, delay_ms)
+        return handlers.streams.progress(steps, delay_ms)
 
     @tool(supports_streaming=True)
     def stream_fibonacci(self, count: int = 20):
         """Send the first Fibonacci numbers, exact however large."""
-        from .handlers import streams
-
-        return streams.fibonacci(count)
+        return handlers.streams.fibonacci(count)
 
     @tool(supports_streaming=True)
     def generate_dataset(self, rows: int = 1000, chunk_size: int = 100):
         """Generate rows of sample data, chunk by chunk."""
-        from .handlers import streams
-
-        return streams.generate_dataset(rows, chunk_size)
+        return handlers.streams.generate_dataset(rows, chunk_size)
 
     @tool(supports_streaming=True)
     def infinite_stream(self, delay_ms: int = 500):
         """Send chunks until the caller has had enough."""
-        from .handlers import streams
-
-        return streams.infinite(delay_ms)
+        return handlers.streams.infinite(delay_ms)
 
     # ---- data and machine learning ----
 
@@ -229,18 +188,14 @@ class ShowcaseAdapter(BaseAdapter):
         images: list = None,
     ):
         """Classify texts or files one by one: language, code, or kind of file."""
-        from .handlers import inference
-
-        return inference.batch(batch_items, model_path, images)
+        return handlers.inference.batch(batch_items, model_path, images)
 
     @tool(supports_streaming=True)
     def process_large_dataset(
         self, file_path: str, chunk_size: int = 1000, total_rows: int = None
     ):
         """Read a CSV file in constant memory; ends with statistics of each column."""
-        from .handlers import dataset
-
-        return dataset.process(file_path, chunk_size, total_rows)
+        return handlers.dataset.process(file_path, chunk_size, total_rows)
 
     @tool(supports_streaming=True)
     def tail_and_analyze(
@@ -252,39 +207,29 @@ class ShowcaseAdapter(BaseAdapter):
         idle_timeout: float = 0,
     ):
         """Follow a growing log file for some seconds and judge each line."""
-        from .handlers import logs
-
-        return logs.tail(file_path, follow, max_lines, pattern, idle_timeout)
+        return handlers.logs.tail(file_path, follow, max_lines, pattern, idle_timeout)
 
     @tool(supports_streaming=True)
     def distributed_training(self, model_config: dict = None, dataset_path: str = None):
         """Train a small neural network, epoch by epoch, and save it."""
-        from .handlers import training
-
-        return training.train(model_config, dataset_path)
+        return handlers.training.train(model_config, dataset_path)
 
     # ---- concurrency ----
 
     @tool
     def concurrent_demo(self, task_count: int = 3):
         """Derive keys in several threads and compare with one after the other."""
-        from .handlers import concurrent
-
-        return concurrent.demo(task_count)
+        return handlers.concurrent.demo(task_count)
 
     @tool
     def cpu_bound_task(self, task_id: str = "task", duration_ms: int = 100):
         """Keep a processor busy for a while."""
-        from .handlers import concurrent
-
-        return concurrent.cpu_bound(task_id, duration_ms)
+        return handlers.concurrent.cpu_bound(task_id, duration_ms)
 
     @tool
     def sleep_task(self, duration_ms: int = 100, task_number: int = 0):
         """Do nothing for a while."""
-        from .handlers import concurrent
-
-        return concurrent.sleep(duration_ms, task_number)
+        return handlers.concurrent.sleep(duration_ms, task_number)
 
     @tool
     def lightweight_task(self, iteration: int = 0):
@@ -296,6 +241,4 @@ class ShowcaseAdapter(BaseAdapter):
     @tool
     def call_elixir_demo(self, tool_name: str, **parameters):
         """Call a function that the host offers."""
-        from .handlers import basic
-
-        return basic.call_host(self.session_context, tool_name, parameters)
+        return handlers.basic.call_host(self.session_context, tool_name, parameters)
