@@ -210,6 +210,11 @@ SP_API int sp_variable_depend(sp_sessions *sessions, const char *session,
                               const char *from, const char *to, const char *kind,
                               sp_error *err);
 
+/* Say that it does not any more. Errors: SP_ERR_NOT_FOUND (a variable, or the
+ * dependency), SP_ERR_INVAL. Since: 0.1 */
+SP_API int sp_variable_undepend(sp_sessions *sessions, const char *session,
+                                const char *from, const char *to, sp_error *err);
+
 typedef void (*sp_dependency_cb)(const char *from, const char *to, const char *kind,
                                  void *user_data);
 

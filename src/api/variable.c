@@ -175,6 +175,13 @@ SP_API int sp_variable_depend(sp_sessions *sessions, const char *session,
                                         kind == NULL ? "data" : kind, err);
 }
 
+SP_API int sp_variable_undepend(sp_sessions *sessions, const char *session,
+                                const char *from, const char *to, sp_error *err)
+{
+    int rc = need(sessions, "a set of sessions", err);
+    return rc < 0 ? rc : sp__variable_undepend(sessions, session, from, to, err);
+}
+
 SP_API int sp_variable_dependencies(sp_sessions *sessions, const char *session,
                                     const char *name, sp_dependency_cb cb,
                                     void *user_data, sp_error *err)
@@ -219,7 +226,8 @@ SP_API int sp_watch_open(sp_sessions *sessions, const char *session,
         rc = sp__take_options("sp_watch_options", options, options->size, &full,
                               sizeof full, err);
     }
-    return rc < 0 ? rc : sp__watcher_open(sessions, session, &full, ret_watch, err);
+    return rc < 0 ? rc
+                  : sp__watcher_open(sessions, session, &full, NULL, ret_watch, err);
 }
 
 SP_API int sp_watch_next(sp_watch *watch, uint64_t timeout_ms, sp_change *ret_change,

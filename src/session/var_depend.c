@@ -71,6 +71,18 @@ static int refuse_cycle(struct session *session, const struct variable *from,
     return rc;
 }
 
+static struct dependency *find_dependency(const struct variable *from,
+                                          const struct variable *to)
+{
+    for (struct link *link = from->needs.first; link != NULL; link = link->next) {
+        struct dependency *dependency = ITEM(link, struct dependency, on_needs);
+        if (dependency->to == to) {
+            return dependency;
+        }
+    }
+    return NULL;
+}
+
 static int refuse_repetition(const struct variable *from, const struct variable *to,
                              sp_error *err)
 {
@@ -79,12 +91,10 @@ static int refuse_repetition(const struct variable *from, const struct variable 
                         sp__excerpt(from->name, strlen(from->name)).text,
                         DEPENDENCIES_MAX);
     }
-    for (struct link *link = from->needs.first; link != NULL; link = link->next) {
-        if (ITEM(link, struct dependency, on_needs)->to == to) {
-            return sp__fail(err, SP_ERR_EXISTS, "\"%s\" depends on \"%s\" already",
-                            sp__excerpt(from->name, strlen(from->name)).text,
-                            sp__excerpt(to->name, strlen(to->name)).text);
-        }
+    if (find_dependency(from, to) != NULL) {
+        return sp__fail(err, SP_ERR_EXISTS, "\"%s\" depends on \"%s\" already",
+                        sp__excerpt(from->name, strlen(from->name)).text,
+                        sp__excerpt(to->name, strlen(to->name)).text);
     }
     return SP_OK;
 }
@@ -139,6 +149,39 @@ int sp__variable_depend(struct sp_sessions *sessions, const char *session_id,
     return rc;
 }
 
+static void drop(struct session *session, struct dependency *dependency)
+{
+    sp__session_count(session, 0, sizeof *dependency + strlen(dependency->kind) + 1);
+    sp__list_remove(&dependency->on_needs);
+    sp__free(dependency);
+}
+
+int sp__variable_undepend(struct sp_sessions *sessions, const char *session_id,
+                          const char *from, const char *to, sp_error *err)
+{
+    struct session *session;
+    struct variable *a = NULL;
+    struct variable *b = NULL;
+    int rc = sp__session_change(sessions, session_id, &session, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__variable_need(session, from, &a, err);
+    if (rc == SP_OK) {
+        rc = sp__variable_need(session, to, &b, err);
+    }
+    struct dependency *dependency = rc == SP_OK ? find_dependency(a, b) : NULL;
+    if (dependency != NULL) {
+        drop(session, dependency);
+    } else if (rc == SP_OK) {
+        rc = sp__fail(err, SP_ERR_NOT_FOUND, "\"%s\" does not depend on \"%s\"",
+                      sp__excerpt(a->name, strlen(a->name)).text,
+                      sp__excerpt(b->name, strlen(b->name)).text);
+    }
+    sp__session_changed(session);
+    return rc;
+}
+
 void sp__dependencies_drop(struct session *session, struct variable *variable)
 {
     struct link *age = session->variables_by_age.first;
@@ -148,10 +191,7 @@ void sp__dependencies_drop(struct session *session, struct variable *variable)
             struct dependency *dependency = ITEM(link, struct dependency, on_needs);
             link = link->next;
             if (dependency->to == variable) {
-                sp__session_count(session, 0,
-                                  sizeof *dependency + strlen(dependency->kind) + 1);
-                sp__list_remove(&dependency->on_needs);
-                sp__free(dependency);
+                drop(session, dependency);
             }
         }
     }

@@ -171,6 +171,8 @@ int sp__variable_unlock(struct sp_sessions *sessions, const char *session_id,
 int sp__variable_depend(struct sp_sessions *sessions, const char *session_id,
                         const char *from, const char *to, const char *kind,
                         sp_error *err);
+int sp__variable_undepend(struct sp_sessions *sessions, const char *session_id,
+                          const char *from, const char *to, sp_error *err);
 int sp__variable_dependencies(struct sp_sessions *sessions, const char *session_id,
                               const char *name, sp_dependency_cb cb, void *user_data,
                               sp_error *err);
@@ -191,9 +193,16 @@ void sp__watches_tell(struct session *session, const struct variable *variable,
                       int kind);
 /* Locked: the session is going; they find out. */
 void sp__watches_end(struct session *session);
+/* Called by whichever thread makes a change, with locks held: there is something to
+ * take. Not any more once sp__watcher_close() has returned. */
+struct watch_notice {
+    void (*fn)(void *user);
+    void *user;
+};
+/* notice  NULL: none */
 int sp__watcher_open(struct sp_sessions *sessions, const char *session_id,
-                     const sp_watch_options *options, sp_watch **ret_watch,
-                     sp_error *err);
+                     const sp_watch_options *options, const struct watch_notice *notice,
+                     sp_watch **ret_watch, sp_error *err);
 int sp__watcher_next(sp_watch *watch, uint64_t timeout_ms, sp_change *ret_change,
                      sp_error *err);
 void sp__watcher_close(sp_watch *watch);

@@ -33,6 +33,7 @@ struct sp_watch {
     char **names; /* NULL: all */
     size_t names_count;
     uint32_t queue_max;
+    struct watch_notice notice;
 
     struct link
         on_session; /* under the shard's lock; on no list: the session is gone */
@@ -57,6 +58,15 @@ static int is_watched(const sp_watch *watch, const char *name)
     return 0;
 }
 
+/* With the lock. */
+static void tell(sp_watch *watch)
+{
+    (void)pthread_cond_signal(&watch->changed);
+    if (watch->notice.fn != NULL) {
+        watch->notice.fn(watch->notice.user);
+    }
+}
+
 static void push(sp_watch *watch, const struct variable *variable, int kind)
 {
     struct change_node *node = NULL;
@@ -71,7 +81,7 @@ static void push(sp_watch *watch, const struct variable *variable, int kind)
     } else if (watch->over == 0) {
         watch->over = SP_ERR_TOO_SLOW; /* or without memory: a change is missing */
     }
-    (void)pthread_cond_signal(&watch->changed);
+    tell(watch);
     (void)pthread_mutex_unlock(&watch->lock);
 }
 
@@ -95,7 +105,7 @@ void sp__watches_end(struct session *session)
         if (watch->over == 0) {
             watch->over = SP_ERR_NOT_FOUND;
         }
-        (void)pthread_cond_signal(&watch->changed);
+        tell(watch);
         (void)pthread_mutex_unlock(&watch->lock);
     }
 }
@@ -173,8 +183,8 @@ static void push_initial(sp_watch *watch, const struct session *session)
 }
 
 int sp__watcher_open(struct sp_sessions *sessions, const char *session_id,
-                     const sp_watch_options *options, sp_watch **ret_watch,
-                     sp_error *err)
+                     const sp_watch_options *options, const struct watch_notice *notice,
+                     sp_watch **ret_watch, sp_error *err)
 {
     struct session *session;
     if (options->names_count > NAMES_MAX) {
@@ -184,6 +194,9 @@ int sp__watcher_open(struct sp_sessions *sessions, const char *session_id,
     sp_watch *watch = new_watch(options);
     if (watch == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a watch");
+    }
+    if (notice != NULL) {
+        watch->notice = *notice;
     }
     int rc = sp__session_lock(sessions, session_id, &session, err);
     if (rc == SP_OK) {

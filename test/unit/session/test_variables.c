@@ -387,6 +387,15 @@ static void a_cycle_of_dependencies_is_refused(void **state)
     assert_int_equal(sp_variable_dependencies(set, "s", NULL, join_edges, text, &error),
                      3);
     assert_string_equal(text, "a>b(data) a>c(data) b>c(model) ");
+    uint64_t before = bytes_of_session();
+    assert_int_equal(sp_variable_undepend(set, "s", "b", "c", &error), 0);
+    assert_int_equal(sp_variable_undepend(set, "s", "b", "c", &error),
+                     SP_ERR_NOT_FOUND);
+    assert_string_equal(error.message, "\"b\" does not depend on \"c\"");
+    assert_int_equal(sp_variable_undepend(set, "s", "b", "x", &error),
+                     SP_ERR_NOT_FOUND);
+    assert_true(bytes_of_session() < before);
+    assert_int_equal(sp_variable_depend(set, "s", "c", "b", "model", &error), 0);
     assert_int_equal(sp_variable_delete(set, "s", "b", NULL, &error), 0);
     text[0] = '\0';
     assert_int_equal(sp_variable_dependencies(set, "s", "a", join_edges, text, &error),

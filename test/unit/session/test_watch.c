@@ -224,6 +224,28 @@ static void without_memory_no_change_is_skipped_silently(void **state)
     }
 }
 
+static void count_notice(void *user)
+{
+    ++*(int *)user;
+}
+
+static void a_notice_is_given_for_each_change_and_for_the_end(void **state)
+{
+    int notices = 0;
+    const struct watch_notice notice = {count_notice, &notices};
+    const sp_watch_options options = {.initial = 1};
+    open_set();
+    add("a");
+    assert_int_equal(sp__watcher_open(set, "s", &options, &notice, &watch, &error), 0);
+    assert_int_equal(notices, 1);
+    put("a", "1");
+    assert_int_equal(notices, 2);
+    assert_int_equal(sp_session_delete(set, "s", &error), 0);
+    assert_int_equal(notices, 3);
+    expect("initial a=0@0");
+    expect("value a=1@1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +254,7 @@ int main(void)
         TEST(a_slow_watcher_is_told_that_something_is_missing),
         TEST(the_end_of_the_session_is_the_end_of_the_watch),
         TEST(nothing_is_lost_or_out_of_order_between_threads),
+        TEST(a_notice_is_given_for_each_change_and_for_the_end),
         TEST(without_memory_no_change_is_skipped_silently),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
