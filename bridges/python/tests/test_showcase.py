@@ -569,7 +569,7 @@ def test_the_handlers_are_imported_when_they_are_used():
         "import sys\n"
         "from snakepit_bridge.adapters.showcase import ShowcaseAdapter\n"
         "ShowcaseAdapter().get_tools()\n"
-        "print([m for m in sys.modules if '.handlers' in m])\n"
+        "print([m for m in sys.modules if '.handlers.' in m])\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     told = subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
