@@ -7,7 +7,8 @@
 Each figure is the median of repetitions that are interleaved: every repetition measures
 everything once, so that a busy minute of the machine touches all of them alike; every
 second one goes backwards. BENCH_LONG=1 takes more and longer repetitions. Results go to
-standard output and to DIR/bench/results.json; README.md describes its keys.
+standard output, to DIR/bench/results.json, whose keys README.md describes, and to
+DIR/bench/results.html with plots.
 
 Exits with 0 when everything was measured, whatever the figures say.
 """
@@ -18,6 +19,7 @@ import json
 import os
 import platform
 import select
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,6 +27,8 @@ import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+
+import page
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -43,6 +47,9 @@ CALL_TARGETS = {
     "grpcio_aio": "grpcio aio, C gRPC client",
     "grpcio_sync": "grpcio sync, C gRPC client",
     "raw": "bare socket, Python json",
+    "node_ipc": "Node.js, IPC of child_process",
+    "pool": "multiprocessing.Pool",
+    "executor": "ProcessPoolExecutor",
 }
 
 
@@ -76,7 +83,11 @@ class Bench:
 
     def run(self, program, *arguments):
         """What one of the C programs measured."""
-        command = [str(self.programs / f"bench-{program}"), *map(str, arguments)]
+        return self.ask(self.programs / f"bench-{program}", *arguments)
+
+    def ask(self, *words):
+        """What a command measured: its line of JSON."""
+        command = [*map(str, words)]
         done = subprocess.run(
             command,
             env=self.environment,
@@ -174,6 +185,18 @@ class Bench:
                          self.run("raw-client", "--socket", path, "--in-flight", k,
                                   *self.plan.window))
 
+    def others(self):
+        """What Python and Node.js bring themselves."""
+        commands = {"executor": [self.python, HERE / "pools.py", "executor"],
+                    "pool": [self.python, HERE / "pools.py", "pool"]}  # fmt: skip
+        node = shutil.which("node")
+        if node is not None:
+            commands["node_ipc"] = [node, HERE / "node_ipc.js"]
+        for name, command in commands.items():
+            for k in IN_FLIGHT:
+                self.add("calls", name, k,
+                         self.ask(*command, "--in-flight", k, *self.plan.window))
+
     def map(self):
         self.add("map", "product", 1, self.run("product", "map", "--measure-ms",
                                               self.plan.measure_ms))
@@ -201,7 +224,7 @@ class Bench:
 
     def measure(self):
         parts = [self.pingpong, self.product, self.grpcio_aio, self.raw, self.listen,
-                 self.grpcio_sync, self.product_16, self.map, self.execute, self.stream,
+                 self.grpcio_sync, self.product_16, self.others, self.map, self.execute, self.stream,
                  self.start]
         for repetition in range(self.plan.repetitions):
             for part in parts if repetition % 2 == 0 else reversed(parts):
@@ -266,6 +289,9 @@ def ratios(bench):
         "rate_64_vs_grpcio_aio": ratio(rate("product", 64), rate("grpcio_aio", 64)),
         "rate_64_vs_grpcio_sync": ratio(rate("product", 64), rate("grpcio_sync", 64)),
         "rate_64_vs_raw": ratio(rate("product", 64), rate("raw", 64)),
+        "rate_64_vs_node_ipc": ratio(rate("product", 64), rate("node_ipc", 64)),
+        "rate_64_vs_pool": ratio(rate("product", 64), rate("pool", 64)),
+        "rate_64_vs_executor": ratio(rate("product", 64), rate("executor", 64)),
         "rate_64_worker_vs_grpcio_aio": ratio(rate("listen", 64), rate("grpcio_aio", 64)),
         "p50_1_vs_pingpong": ratio(p50("product", 1), pingpong),
         "p50_1_execute_vs_pingpong": ratio(
@@ -321,6 +347,7 @@ def collect(bench, facts, began, load_before):
         "plan": vars(bench.plan),
         "medians": medians,
         "ratios": ratios(bench),
+        "titles": CALL_TARGETS,
         "samples": [
             {"group": group, "name": name, "at": at, "measured": measured}
             for (group, name, at), measured in bench.samples.items()
@@ -399,7 +426,7 @@ def report(bench, results):
     print("\nRatios")
     bars = {name: (bar, way) for name, bar, way in BARS}
     for name, value in results["ratios"].items():
-        line = f"  {name:30}{value:>10}"
+        line = f"  {name:30}{'-' if value is None else value:>10}"
         if name in bars:
             bar, way = bars[name]
             line += f"   {way} {bar}: {judge(value, bar, way)}"
@@ -425,8 +452,11 @@ def main():
     place = build / "bench" / "results.json"
     place.parent.mkdir(exist_ok=True)
     place.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    drawn = place.with_suffix(".html")
+    drawn.write_text(page.page(results, CALL_TARGETS), encoding="utf-8")
     report(bench, results)
-    print(f"\n{place} has every sample; {results['seconds']:.0f} seconds")
+    print(f"\n{place} has every sample, {drawn.name} beside it plots; "
+          f"{results['seconds']:.0f} seconds")
     return 0
 
 
