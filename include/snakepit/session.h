@@ -4,7 +4,8 @@
  * session is used.
  *
  * A set of sessions is a handle of its own. A pit has one, sp_pit_sessions(), which its
- * workers can ask, and a program opens others with or without a pit. Each session has a time to live that starts again
+ * workers can ask; a program opens others with or without a pit, and those of a daemon by
+ * its address. Each session has a time to live that starts again
  * whenever it is used; when it is over, the session is gone, also before the cleanup
  * has come to it. Inside are metadata, variables (variable.h) and programs (program.h).
  *
@@ -45,6 +46,12 @@ typedef struct sp_sessions_options {
     void *event_data;
     uint64_t cleanup_interval_ms; /* a pit's set is cleaned up so often, default
                                      60 000; others by sp_sessions_cleanup() */
+
+    /* "unix:/path" of a daemon that keeps the sessions: the same functions ask it, from
+     * any thread, and wait for its answers. The limits are the daemon's; those above are
+     * not looked at, and on_event must be NULL. */
+    const char *address;
+    uint64_t timeout_ms; /* of one answer of it, default 30 000 */
 } sp_sessions_options;
 
 typedef struct sp_session_options {
@@ -79,10 +86,17 @@ typedef struct sp_sessions_stats {
 } sp_sessions_stats;
 
 /*
- * Open an empty set of sessions.
+ * Open an empty set of sessions; or with `address` the set of a daemon.
+ *
+ * A daemon is connected to at once, and again when the connection has ended. Every
+ * function then also fails with SP_ERR_CLOSED (it has ended before the answer came:
+ * whether anything was done is not known), SP_ERR_TIMEOUT (the same) and SP_ERR_SYSTEM
+ * (nobody listens any more). sp_session_update() may then find that somebody else came
+ * first: SP_ERR_CONFLICT. sp_session_exists() says 0. A watch ends with its connection.
  *
  * options  NULL for defaults
- * Errors: SP_ERR_INVAL, SP_ERR_NOMEM. Since: 0.1
+ * Errors: SP_ERR_INVAL, SP_ERR_NOMEM; with `address` SP_ERR_SYSTEM (nobody listens),
+ * SP_ERR_CONFIG (it is no path), SP_ERR_UNSUPPORTED, SP_ERR_TIMEOUT. Since: 0.1
  */
 SP_API int sp_sessions_open(const sp_sessions_options *options,
                             sp_sessions **ret_sessions, sp_error *err);
@@ -161,7 +175,8 @@ SP_API int sp_sessions_list(sp_sessions *sessions, sp_session_cb cb, void *user_
  * Others can go on meanwhile: no lock is held for longer than a few sessions take.
  *
  * What is over is gone for everybody at once, but has its memory until this is called:
- * call it now and then. Returns how many were removed. Since: 0.1
+ * call it now and then. Returns how many were removed. Errors: SP_ERR_INVAL,
+ * SP_ERR_UNSUPPORTED (a daemon does it by itself). Since: 0.1
  */
 SP_API int sp_sessions_cleanup(sp_sessions *sessions, sp_error *err);
 

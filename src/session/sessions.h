@@ -58,6 +58,7 @@ struct session {
 
 struct sp_sessions {
     /* Set before start, then constant. */
+    struct remote *remote; /* of serve/: a daemon keeps them, and nothing is in here */
     sp_sessions_options options;
     uint64_t (*now_ms)(void); /* since boot, time of suspension included */
 

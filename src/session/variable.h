@@ -188,6 +188,8 @@ int sp__variables_import(struct sp_sessions *sessions, const char *session_id,
 
 /* ---- watch.c ---- */
 
+struct watcher;
+
 /* Locked: tell the session's watchers, in this order. */
 void sp__watches_tell(struct session *session, const struct variable *variable,
                       int kind);
@@ -202,9 +204,9 @@ struct watch_notice {
 /* notice  NULL: none */
 int sp__watcher_open(struct sp_sessions *sessions, const char *session_id,
                      const sp_watch_options *options, const struct watch_notice *notice,
-                     sp_watch **ret_watch, sp_error *err);
-int sp__watcher_next(sp_watch *watch, uint64_t timeout_ms, sp_change *ret_change,
+                     struct watcher **ret_watch, sp_error *err);
+int sp__watcher_next(struct watcher *watch, uint64_t timeout_ms, sp_change *ret_change,
                      sp_error *err);
-void sp__watcher_close(sp_watch *watch);
+void sp__watcher_close(struct watcher *watch);
 
 #endif

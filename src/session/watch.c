@@ -27,7 +27,7 @@ struct change_node {
     struct var_view view;
 };
 
-struct sp_watch {
+struct watcher {
     /* Set before start, then constant. */
     struct shard *shard;
     char **names; /* NULL: all */
@@ -45,7 +45,7 @@ struct sp_watch {
     int over; /* 0, or the code to end with */
 };
 
-static int is_watched(const sp_watch *watch, const char *name)
+static int is_watched(const struct watcher *watch, const char *name)
 {
     if (watch->names == NULL) {
         return 1;
@@ -59,7 +59,7 @@ static int is_watched(const sp_watch *watch, const char *name)
 }
 
 /* With the lock. */
-static void tell(sp_watch *watch)
+static void tell(struct watcher *watch)
 {
     (void)pthread_cond_signal(&watch->changed);
     if (watch->notice.fn != NULL) {
@@ -67,7 +67,7 @@ static void tell(sp_watch *watch)
     }
 }
 
-static void push(sp_watch *watch, const struct variable *variable, int kind)
+static void push(struct watcher *watch, const struct variable *variable, int kind)
 {
     struct change_node *node = NULL;
     (void)pthread_mutex_lock(&watch->lock);
@@ -89,7 +89,7 @@ void sp__watches_tell(struct session *session, const struct variable *variable,
                       int kind)
 {
     for (struct link *link = session->watches.first; link != NULL; link = link->next) {
-        sp_watch *watch = ITEM(link, sp_watch, on_session);
+        struct watcher *watch = ITEM(link, struct watcher, on_session);
         if (is_watched(watch, variable->name)) {
             push(watch, variable, kind);
         }
@@ -100,7 +100,7 @@ void sp__watches_end(struct session *session)
 {
     struct link *link;
     while ((link = sp__list_pop(&session->watches)) != NULL) {
-        sp_watch *watch = ITEM(link, sp_watch, on_session);
+        struct watcher *watch = ITEM(link, struct watcher, on_session);
         (void)pthread_mutex_lock(&watch->lock);
         if (watch->over == 0) {
             watch->over = SP_ERR_NOT_FOUND;
@@ -112,7 +112,7 @@ void sp__watches_end(struct session *session)
 
 /* ---- opening and closing ---- */
 
-static void free_watch(sp_watch *watch)
+static void free_watch(struct watcher *watch)
 {
     struct link *link;
     while ((link = sp__list_pop(&watch->queue)) != NULL) {
@@ -129,10 +129,10 @@ static void free_watch(sp_watch *watch)
     sp__free(watch);
 }
 
-static sp_watch *new_watch(const sp_watch_options *options)
+static struct watcher *new_watch(const sp_watch_options *options)
 {
     pthread_condattr_t monotonic;
-    sp_watch *watch = sp__calloc(1, sizeof *watch);
+    struct watcher *watch = sp__calloc(1, sizeof *watch);
     if (watch == NULL) {
         return NULL;
     }
@@ -153,7 +153,7 @@ static sp_watch *new_watch(const sp_watch_options *options)
 }
 
 /* Locked: the names asked for, which may be ids, as names. */
-static int take_names(sp_watch *watch, const struct session *session,
+static int take_names(struct watcher *watch, const struct session *session,
                       const sp_watch_options *options, sp_error *err)
 {
     for (size_t i = 0; options->names != NULL && i < options->names_count; i++) {
@@ -171,7 +171,7 @@ static int take_names(sp_watch *watch, const struct session *session,
     return SP_OK;
 }
 
-static void push_initial(sp_watch *watch, const struct session *session)
+static void push_initial(struct watcher *watch, const struct session *session)
 {
     struct link *link = session->variables_by_age.first;
     for (; link != NULL; link = link->next) {
@@ -184,14 +184,14 @@ static void push_initial(sp_watch *watch, const struct session *session)
 
 int sp__watcher_open(struct sp_sessions *sessions, const char *session_id,
                      const sp_watch_options *options, const struct watch_notice *notice,
-                     sp_watch **ret_watch, sp_error *err)
+                     struct watcher **ret_watch, sp_error *err)
 {
     struct session *session;
     if (options->names_count > NAMES_MAX) {
         return sp__fail(err, SP_ERR_INVAL, "%zu names to watch: at most %d",
                         options->names_count, NAMES_MAX);
     }
-    sp_watch *watch = new_watch(options);
+    struct watcher *watch = new_watch(options);
     if (watch == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a watch");
     }
@@ -218,7 +218,7 @@ int sp__watcher_open(struct sp_sessions *sessions, const char *session_id,
     return SP_OK;
 }
 
-void sp__watcher_close(sp_watch *watch)
+void sp__watcher_close(struct watcher *watch)
 {
     if (watch != NULL) {
         (void)pthread_mutex_lock(&watch->shard->lock);
@@ -244,7 +244,7 @@ static struct timespec deadline_after(uint64_t timeout_ms)
 }
 
 /* With the lock: until there is something, or the time is over. */
-static void wait_for_change(sp_watch *watch, uint64_t timeout_ms)
+static void wait_for_change(struct watcher *watch, uint64_t timeout_ms)
 {
     enum { FOREVER_MS = 1000000000 }; /* time_t may be anything but larger than that */
     struct timespec deadline =
@@ -260,7 +260,7 @@ static void wait_for_change(sp_watch *watch, uint64_t timeout_ms)
     }
 }
 
-static int end_of(const sp_watch *watch, int over, sp_error *err)
+static int end_of(const struct watcher *watch, int over, sp_error *err)
 {
     switch (over) {
     case 0:
@@ -276,7 +276,7 @@ static int end_of(const sp_watch *watch, int over, sp_error *err)
     }
 }
 
-int sp__watcher_next(sp_watch *watch, uint64_t timeout_ms, sp_change *ret_change,
+int sp__watcher_next(struct watcher *watch, uint64_t timeout_ms, sp_change *ret_change,
                      sp_error *err)
 {
     (void)pthread_mutex_lock(&watch->lock);
