@@ -26,8 +26,8 @@ PROGRAMS = {
     "daemon": set(),
     "examples": set(),
     "guard": {"guard/protocol.h"},
-    "bridges": {"wire/json.h", "base/buf.h", "base/clock.h", "base/error.h", "base/list.h",
-                "base/mem.h"},
+    "bridges": {"wire/json.h", "wire/tensor.h", "base/buf.h", "base/clock.h", "base/error.h",
+                "base/list.h", "base/mem.h"},
 }
 
 # Third-party headers, and who may use them. The first match counts.

@@ -12,6 +12,7 @@
 #include "base.h"
 #include "error.h"
 #include "pit.h"
+#include "tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,13 +41,17 @@ typedef struct sp_call_options {
                                already ends with that one, and one whose key ran within
                                the pit's outcome_keep_ms gets its result. A failure that
                                ran nothing is not remembered. Not for streams */
+
+    /* What travels as bytes beside the arguments: tensors, or whatever else. Copied. */
+    const sp_binary *binaries;
+    size_t binaries_count;
 } sp_call_options;
 
 /* A result that the caller owns. Zeroed is empty. Release with sp_result_clear(). */
 typedef struct sp_result {
     char *json;        /* UTF-8 JSON, NUL-terminated, never NULL on success */
     size_t json_bytes; /* without the NUL */
-    void *binary;      /* raw bytes beside the JSON, or NULL */
+    void *binary;      /* raw bytes beside the JSON, or NULL; see sp_result_tensor() */
     size_t binary_bytes;
     uint64_t queued_us; /* from the call to its worker */
     uint64_t run_us;    /* from then to the answer */
@@ -57,6 +62,14 @@ typedef struct sp_result {
 
 /* Release what a result owns and make it empty. NULL is fine. */
 SP_API void sp_result_clear(sp_result *result);
+
+/*
+ * Find a tensor in a result, as sp_tensor_find() does; what it gives is borrowed from the
+ * result. A tool in Python answers with an array of at most SP_BINARY_MIN_BYTES as JSON
+ * lists: SP_ERR_BAD_VALUE. Thread: any. Since: 0.1
+ */
+SP_API int sp_result_tensor(const sp_result *result, const char *pointer,
+                            sp_tensor *ret_tensor, sp_error *err);
 
 /*
  * Call a tool and wait for its answer.

@@ -23,6 +23,7 @@
 #include "serve.h"
 #include "session.h"
 #include "stream.h"
+#include "tensor.h"
 #include "variable.h"
 
 #endif

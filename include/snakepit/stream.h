@@ -23,8 +23,15 @@ typedef struct sp_stream sp_stream;
 typedef struct sp_chunk {
     const char *data; /* JSON text, or the raw bytes a tool sent; not terminated */
     size_t size;
-    uint64_t index; /* 0, 1, 2 ... */
+    uint64_t index;     /* 0, 1, 2 ... */
+    const void *binary; /* what the JSON speaks of (see tensor.h), or NULL */
+    size_t binary_bytes;
 } sp_chunk;
+
+/* Find a tensor in a chunk, as sp_tensor_find() does; what it gives is borrowed from the
+ * chunk. Thread: any. Since: 0.1 */
+SP_API int sp_chunk_tensor(const sp_chunk *chunk, const char *pointer,
+                           sp_tensor *ret_tensor, sp_error *err);
 
 /*
  * Start a stream.

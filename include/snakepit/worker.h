@@ -27,6 +27,7 @@
 
 #include "base.h"
 #include "error.h"
+#include "tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +35,7 @@ extern "C" {
 
 typedef struct sp_worker sp_worker;
 typedef struct sp_job sp_job;
+typedef struct sp_kept sp_kept;
 
 typedef struct sp_worker_options {
     size_t size;
@@ -164,6 +166,14 @@ SP_API sp_bytes sp_job_args(const sp_job *job);
 /* The index-th raw binary argument: 1 and *ret_name, *ret_value, or 0 past the last. */
 SP_API int sp_job_binary(const sp_job *job, size_t index, const char **ret_name,
                          sp_bytes *ret_value);
+/* Find a tensor among the arguments, as sp_tensor_find() does. */
+SP_API int sp_job_tensor(const sp_job *job, const char *pointer, sp_tensor *ret_tensor,
+                         sp_error *err);
+/* Keep what was borrowed from the request, arguments, binaries and tensors, beyond the
+ * job's end: until sp_kept_drop(). NULL without memory. Since: 0.1 */
+SP_API sp_kept *sp_job_keep(sp_job *job);
+/* Any thread, also after sp_worker_close(). NULL is fine. Since: 0.1 */
+SP_API void sp_kept_drop(sp_kept *kept);
 /* The index-th metadata pair, likewise. */
 SP_API int sp_job_metadata(const sp_job *job, size_t index, const char **ret_key,
                            const char **ret_value);
@@ -185,8 +195,8 @@ SP_API void *sp_job_data(const sp_job *job);
  *      all the same and the answer dropped; that is not an error. ---- */
 
 /* End the job with a result. `type` is the value's kind for the wire ("map", "list",
- * "string", "integer", "float", "boolean", "null"; NULL: "map"); binary may be
- * empty. */
+ * "string", "integer", "float", "boolean", "null", "tensor"; NULL: "map"); binary may be
+ * empty, and is what the JSON speaks of (see tensor.h) or raw bytes beside it. */
 SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
                         sp_bytes binary, sp_error *err);
 
@@ -201,6 +211,10 @@ SP_API int sp_job_fail(sp_job *job, int code, const char *type, const char *mess
  * listens any more: close the generator and call sp_job_end(). After SP_ERR_NOMEM or
  * SP_ERR_TOO_BIG the chunk is lost: sp_job_fail(). */
 SP_API int sp_job_chunk(sp_job *job, sp_bytes chunk, sp_error *err);
+
+/* The same with bytes beside the JSON, which speaks of them (see tensor.h). */
+SP_API int sp_job_chunk_binary(sp_job *job, sp_bytes chunk, sp_bytes binary,
+                               sp_error *err);
 
 /* End a stream. */
 SP_API int sp_job_end(sp_job *job, sp_error *err);

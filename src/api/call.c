@@ -67,6 +67,17 @@ static int execute(struct sp_pit *pit, const char *session, const char *tool,
     return take_ending(request, ret_result, err);
 }
 
+SP_API int sp_result_tensor(const sp_result *result, const char *pointer,
+                            sp_tensor *ret_tensor, sp_error *err)
+{
+    if (result == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a result is needed");
+    }
+    sp_binary part = {.name = "", .value = {result->binary, result->binary_bytes}};
+    return sp_tensor_find((sp_bytes){result->json, result->json_bytes}, pointer, &part,
+                          1, ret_tensor, err);
+}
+
 SP_API int sp_execute(sp_pit *pit, const char *tool, sp_bytes args_json,
                       const sp_call_options *options, sp_result *ret_result,
                       sp_error *err)

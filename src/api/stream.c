@@ -87,17 +87,18 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
     }
     struct request *request = stream->request;
     while (stream->over == 0) {
-        const uint8_t *data;
-        size_t size;
+        struct mailbox_chunk chunk;
         size_t credit;
-        int rc = sp__mailbox_take(&request->mailbox, &data, &size, &credit);
+        int rc = sp__mailbox_take(&request->mailbox, &chunk, &credit);
         if (credit > 0) {
             sp__pit_grant(stream->pit, request, credit);
         }
         if (rc > 0) {
-            *ret_chunk = (sp_chunk){.data = (const char *)data,
-                                    .size = size,
-                                    .index = request->mailbox.index - 1};
+            *ret_chunk = (sp_chunk){.data = (const char *)chunk.data,
+                                    .size = chunk.size,
+                                    .index = request->mailbox.index - 1,
+                                    .binary = chunk.binary,
+                                    .binary_bytes = chunk.binary_size};
             return 1;
         }
         if (rc < 0) {
@@ -113,6 +114,17 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
         return stream->over;
     }
     return 0;
+}
+
+SP_API int sp_chunk_tensor(const sp_chunk *chunk, const char *pointer,
+                           sp_tensor *ret_tensor, sp_error *err)
+{
+    if (chunk == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a chunk is needed");
+    }
+    sp_binary part = {.name = "", .value = {chunk->binary, chunk->binary_bytes}};
+    return sp_tensor_find((sp_bytes){chunk->data, chunk->size}, pointer, &part, 1,
+                          ret_tensor, err);
 }
 
 SP_API void sp_stream_cancel(sp_stream *stream)

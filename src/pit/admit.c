@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pit/binaries.h"
 #include "wire/json.h"
 
 enum { NAME_MAX_BYTES = 255 };
@@ -46,16 +47,25 @@ static int check_name(const char *what, const char *name, size_t min, sp_error *
     return SP_OK;
 }
 
-static int check_args(const struct pool *pool, sp_bytes args, sp_error *err)
+static int check_size(const struct pool *pool, size_t bytes, sp_error *err)
 {
-    if (args.size > pool->options.request_max_bytes) {
+    if (bytes > pool->options.request_max_bytes) {
         return sp__fail(err, SP_ERR_TOO_BIG,
                         "the arguments have %zu bytes, pool %s takes at most %llu "
                         "(request_max)",
-                        args.size, pool->name,
+                        bytes, pool->name,
                         (unsigned long long)pool->options.request_max_bytes);
     }
-    int rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
+    return SP_OK;
+}
+
+static int check_args(const struct pool *pool, sp_bytes args, sp_error *err)
+{
+    int rc = check_size(pool, args.size, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
     if (rc < 0) {
         return rc;
     }
@@ -98,7 +108,7 @@ static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *ar
 }
 
 static int encode(struct request *request, const struct call_wish *wish, sp_bytes args,
-                  sp_error *err)
+                  const struct binaries *binaries, sp_error *err)
 {
     struct pool *pool = request->pool;
     struct proto_request message = {
@@ -106,8 +116,8 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
         .tool_name = sp_text(request->tool_name),
         .args_json = args,
         .stream = request->streaming,
-        .binary = wish->binary,
-        .binary_count = wish->binary_count,
+        .binary = binaries->pairs,
+        .binary_count = binaries->count,
         .metadata = wish->metadata,
         .metadata_count = wish->metadata_count,
     };
@@ -141,33 +151,54 @@ static void set_deadlines(struct request *request, const sp_call_options *option
     }
 }
 
-static int fill_request(struct request *request, struct pool *pool,
-                        const struct call_wish *wish, const sp_call_options *options,
-                        sp_error *err)
+/* The arguments and what travels beside them: checked, seen by the pool's adapter, and
+ * made the message for the worker. */
+static int encode_arguments(struct request *request, const struct call_wish *wish,
+                            const sp_call_options *options, uint64_t *timeout_ms,
+                            sp_error *err)
 {
-    const sp_adapter *adapter = pool->options.custom;
-    uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
+    struct pool *pool = request->pool;
     sp_bytes args = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
     struct sp_buffer rewritten;
+    struct binaries binaries = {0};
     sp__buf_init(&rewritten, pool->options.request_max_bytes);
 
-    request->pool = pool;
-    request->taker = wish->taker;
-    request->streaming = wish->streaming;
-    request->flags = options->flags;
-    request->adapter = adapter;
     int rc = check_args(pool, args, err);
-    if (rc == SP_OK && adapter != NULL) {
-        rc = ask_adapter(adapter, wish->tool, &args, &rewritten, &timeout_ms, err);
+    if (rc == SP_OK) {
+        rc = sp__binaries_read(wish, options, args, &binaries, err);
+        args = binaries.args;
+    }
+    if (rc == SP_OK && request->adapter != NULL) {
+        rc = ask_adapter(request->adapter, wish->tool, &args, &rewritten, timeout_ms,
+                         err);
         if (rc == SP_OK && rewritten.size > 0) {
             rc = check_args(pool, args, err);
         }
     }
     if (rc == SP_OK) {
-        rc = encode(request, wish, args, err);
+        rc = check_size(pool, args.size + binaries.bytes, err);
     }
-    set_deadlines(request, options, timeout_ms);
+    if (rc == SP_OK) {
+        rc = encode(request, wish, args, &binaries, err);
+    }
+    sp__binaries_fini(&binaries);
     sp__buf_fini(&rewritten);
+    return rc;
+}
+
+static int fill_request(struct request *request, struct pool *pool,
+                        const struct call_wish *wish, const sp_call_options *options,
+                        sp_error *err)
+{
+    uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
+
+    request->pool = pool;
+    request->taker = wish->taker;
+    request->streaming = wish->streaming;
+    request->flags = options->flags;
+    request->adapter = pool->options.custom;
+    int rc = encode_arguments(request, wish, options, &timeout_ms, err);
+    set_deadlines(request, options, timeout_ms);
     return rc;
 }
 

@@ -184,10 +184,9 @@ static int run_stream(struct request *request, int ending,
 {
     int ran = 0;
     for (;;) {
-        const uint8_t *data;
-        size_t size;
+        struct mailbox_chunk taken;
         size_t credit;
-        int rc = sp__mailbox_take(&request->mailbox, &data, &size, &credit);
+        int rc = sp__mailbox_take(&request->mailbox, &taken, &credit);
         if (credit > 0) {
             grant(user, request, credit);
         }
@@ -203,9 +202,11 @@ static int run_stream(struct request *request, int ending,
             sp__request_drop(request);
             return ran;
         }
-        sp_chunk chunk = {.data = (const char *)data,
-                          .size = size,
-                          .index = request->mailbox.index - 1};
+        sp_chunk chunk = {.data = (const char *)taken.data,
+                          .size = taken.size,
+                          .index = request->mailbox.index - 1,
+                          .binary = taken.binary,
+                          .binary_bytes = taken.binary_size};
         if (request->chunk_cb(&chunk, request->user_data) != 0) {
             /* The rest is taken without telling; the end follows. */
             request->chunk_cb = ignore_chunk;

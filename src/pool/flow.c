@@ -529,7 +529,8 @@ static void reply_came(struct worker_call *call, const struct proto_response *re
     }
 }
 
-static void chunk_came(struct worker_call *call, sp_bytes data, size_t wire_bytes)
+static void chunk_came(struct worker_call *call, const struct proto_chunk *chunk,
+                       size_t wire_bytes)
 {
     struct request *request = ITEM(call, struct request, call);
     struct pool *pool = request->pool;
@@ -537,8 +538,8 @@ static void chunk_came(struct worker_call *call, sp_bytes data, size_t wire_byte
     request->chunks++;
     pool->core.calls[request->number].touched = 1;
     sp_error failure = {0};
-    int rc =
-        sp__mailbox_put(&request->mailbox, data.data, data.size, wire_bytes, &failure);
+    int rc = sp__mailbox_put(&request->mailbox, chunk->data, chunk->binary, wire_bytes,
+                             &failure);
     if (rc < 0) {
         struct core_event event = {.kind = CORE_CALL_FAILED, .call = request->number};
         (void)sp__worker_cancel(call);

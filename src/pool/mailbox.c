@@ -12,7 +12,15 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { KEEP_BYTES = 256 * 1024 };
+enum {
+    KEEP_BYTES = 256 * 1024,
+    ALIGNMENT = 16 /* of binaries; the buffers themselves begin at a multiple of it */
+};
+
+struct head {
+    uint32_t size;
+    uint32_t binary_size;
+};
 
 void sp__mailbox_init(struct mailbox *mailbox)
 {
@@ -31,23 +39,34 @@ void sp__mailbox_fini(struct mailbox *mailbox)
     (void)pthread_mutex_destroy(&mailbox->lock);
 }
 
-int sp__mailbox_put(struct mailbox *mailbox, const void *data, size_t size,
+/* Where a chunk's binary begins, when its data ends at `at` of the buffer. */
+static size_t binary_at(size_t at, size_t binary_size)
+{
+    return binary_size == 0 ? at : (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+int sp__mailbox_put(struct mailbox *mailbox, sp_bytes data, sp_bytes binary,
                     size_t wire_bytes, sp_error *err)
 {
-    if (size > UINT32_MAX) {
-        return sp__fail(err, SP_ERR_TOO_BIG, "a chunk of %zu bytes", size);
+    if (data.size > UINT32_MAX || binary.size > UINT32_MAX) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "a chunk of %zu bytes",
+                        data.size + binary.size);
     }
-    uint32_t head = (uint32_t)size;
+    struct head head = {(uint32_t)data.size, (uint32_t)binary.size};
     pthread_mutex_lock(&mailbox->lock);
-    int was_empty = mailbox->filling.size == 0;
-    int rc = sp__buf_reserve(&mailbox->filling, sizeof head + size, err);
+    struct sp_buffer *to = &mailbox->filling;
+    int was_empty = to->size == 0;
+    size_t from = binary_at(to->size + sizeof head + data.size, binary.size);
+    int rc = sp__buf_reserve(to, from + binary.size - to->size, err);
     if (rc == SP_OK) {
-        memcpy(mailbox->filling.data + mailbox->filling.size, &head, sizeof head);
-        if (size > 0) {
-            memcpy(mailbox->filling.data + mailbox->filling.size + sizeof head, data,
-                   size);
+        memcpy(to->data + to->size, &head, sizeof head);
+        if (data.size > 0) {
+            memcpy(to->data + to->size + sizeof head, data.data, data.size);
         }
-        mailbox->filling.size += sizeof head + size;
+        if (binary.size > 0) {
+            memcpy(to->data + from, binary.data, binary.size);
+        }
+        to->size = from + binary.size;
         mailbox->filling_wire += wire_bytes;
     }
     pthread_mutex_unlock(&mailbox->lock);
@@ -83,8 +102,8 @@ static int swap(struct mailbox *mailbox, size_t *ret_credit)
     return mailbox->draining.size > 0 ? 1 : ended ? -1 : 0;
 }
 
-int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data,
-                     size_t *ret_size, size_t *ret_credit)
+int sp__mailbox_take(struct mailbox *mailbox, struct mailbox_chunk *ret_chunk,
+                     size_t *ret_credit)
 {
     *ret_credit = 0;
     if (mailbox->draining_at == mailbox->draining.size) {
@@ -93,11 +112,18 @@ int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data,
             return rc;
         }
     }
-    uint32_t head;
-    memcpy(&head, mailbox->draining.data + mailbox->draining_at, sizeof head);
-    *ret_data = mailbox->draining.data + mailbox->draining_at + sizeof head;
-    *ret_size = head;
-    mailbox->draining_at += sizeof head + head;
+    struct head head;
+    const uint8_t *start = mailbox->draining.data;
+    memcpy(&head, start + mailbox->draining_at, sizeof head);
+    size_t data_at = mailbox->draining_at + sizeof head;
+    size_t from = binary_at(data_at + head.size, head.binary_size);
+    *ret_chunk = (struct mailbox_chunk){
+        .data = start + data_at,
+        .size = head.size,
+        .binary = head.binary_size > 0 ? start + from : NULL,
+        .binary_size = head.binary_size,
+    };
+    mailbox->draining_at = from + head.binary_size;
     mailbox->index++;
     return 1;
 }

@@ -10,10 +10,17 @@
 #include "base/latch.h"
 #include "io/loop.h"
 
+struct mailbox_chunk {
+    const uint8_t *data;
+    size_t size;
+    const uint8_t *binary; /* what the data speaks of; aligned for numbers */
+    size_t binary_size;
+};
+
 struct mailbox {
     /* Under lock. */
     pthread_mutex_t lock;
-    struct sp_buffer filling; /* [u32 size][bytes] [u32 size][bytes] ... */
+    struct sp_buffer filling; /* [u32 size][u32 binary size][data][.. binary] ... */
     size_t filling_wire;      /* bytes of credit they cost */
     int ended;
 
@@ -32,7 +39,7 @@ void sp__mailbox_init(struct mailbox *mailbox);
 void sp__mailbox_fini(struct mailbox *mailbox);
 
 /* Loop thread. 1 when the consumer had seen everything before (tell it), 0 when not. */
-int sp__mailbox_put(struct mailbox *mailbox, const void *data, size_t size,
+int sp__mailbox_put(struct mailbox *mailbox, sp_bytes data, sp_bytes binary,
                     size_t wire_bytes, sp_error *err) SP_MUST_CHECK;
 /* Loop thread: no more will come. */
 void sp__mailbox_end(struct mailbox *mailbox);
@@ -42,7 +49,7 @@ void sp__mailbox_end(struct mailbox *mailbox);
  * -1 when nothing will ever come. *ret_credit: wire bytes whose chunks are all consumed
  * and that should be granted, usually 0.
  */
-int sp__mailbox_take(struct mailbox *mailbox, const uint8_t **ret_data,
-                     size_t *ret_size, size_t *ret_credit);
+int sp__mailbox_take(struct mailbox *mailbox, struct mailbox_chunk *ret_chunk,
+                     size_t *ret_credit);
 
 #endif

@@ -31,6 +31,12 @@ enum {
     FRAMING_BYTES = 32 /* tags and lengths around the fields */
 };
 
+/* What a chunk carries. */
+struct item {
+    sp_bytes data;
+    sp_bytes binary;
+};
+
 /* ---- publishing; under smu ---- */
 
 int sp__job_publish(struct sp_job *job)
@@ -62,10 +68,10 @@ int sp__jobs_publish(struct sp_worker *w)
 
 /* ---- writing a chunk; the owner, without the lock ---- */
 
-static size_t chunk_size_max(const struct sp_job *job, sp_bytes chunk)
+static size_t chunk_size_max(const struct sp_job *job, const struct item *item)
 {
     return PREFIX_BYTES + FRAMING_BYTES + ID_BYTES + job->request.tool_name.size +
-           chunk.size;
+           item->data.size + item->binary.size;
 }
 
 /* Append "<tool>-<n>" to `out`, which has room. */
@@ -86,21 +92,22 @@ static void put_id(struct sp_job *job, uint8_t *out, size_t *ret_size)
 }
 
 /* Append prefix and message of a chunk. */
-static int put_chunk(struct sp_job *job, struct sp_buffer *out, sp_bytes chunk,
+static int put_chunk(struct sp_job *job, struct sp_buffer *out, const struct item *item,
                      int is_final, sp_error *err)
 {
     uint8_t id[256 + ID_BYTES];
     size_t id_size;
     size_t start = out->size;
     put_id(job, id, &id_size);
-    int rc = sp__buf_reserve(out, chunk_size_max(job, chunk), err);
+    int rc = sp__buf_reserve(out, chunk_size_max(job, item), err);
     if (rc < 0) {
         return rc;
     }
     out->size += PREFIX_BYTES;
     rc = sp__proto_put_chunk(out,
                              &(struct proto_chunk){.chunk_id = {id, id_size},
-                                                   .data = chunk,
+                                                   .data = item->data,
+                                                   .binary = item->binary,
                                                    .is_final = is_final},
                              err);
     if (rc < 0) {
@@ -122,7 +129,7 @@ static int put_chunk(struct sp_job *job, struct sp_buffer *out, sp_bytes chunk,
 }
 
 /* To the job's area; there is room. */
-static int put_in_area(struct sp_job *job, sp_bytes chunk, sp_error *err)
+static int put_in_area(struct sp_job *job, const struct item *item, sp_error *err)
 {
     if (job->pend == NULL) {
         job->pend = sp__malloc(PEND_BYTES);
@@ -133,7 +140,7 @@ static int put_in_area(struct sp_job *job, sp_bytes chunk, sp_error *err)
     size_t end = atomic_load_explicit(&job->pend_n, memory_order_relaxed);
     struct sp_buffer area = {
         .data = job->pend, .size = end, .capacity = PEND_BYTES, .max = PEND_BYTES};
-    int rc = put_chunk(job, &area, chunk, 0, err);
+    int rc = put_chunk(job, &area, item, 0, err);
     if (rc == SP_OK) {
         atomic_store_explicit(&job->pend_n, area.size, memory_order_release);
     }
@@ -193,14 +200,14 @@ static int look_around(struct sp_job *job, struct slot *slot)
 }
 
 /* Publish, with a chunk too large for the area behind what is in it. */
-static int publish(struct sp_job *job, const sp_bytes *large, sp_error *err)
+static int publish(struct sp_job *job, const struct item *large, sp_error *err)
 {
     struct sp_worker *w = job->worker;
     struct slot *slot = &w->slots[job->slot];
     int rc = SP_OK;
     if (large != NULL) {
         slot->out.size = 0;
-        rc = put_chunk(job, &slot->out, *large, 0, err);
+        rc = put_chunk(job, &slot->out, large, 0, err);
         if (rc < 0) {
             return rc;
         }
@@ -229,6 +236,13 @@ static int publish(struct sp_job *job, const sp_bytes *large, sp_error *err)
 
 SP_API int sp_job_chunk(sp_job *job, sp_bytes chunk, sp_error *err)
 {
+    return sp_job_chunk_binary(job, chunk, (sp_bytes){0}, err);
+}
+
+SP_API int sp_job_chunk_binary(sp_job *job, sp_bytes chunk, sp_bytes binary,
+                               sp_error *err)
+{
+    struct item item = {chunk, binary};
     if (sp_job_cancelled(job) ||
         atomic_load_explicit(&job->worker->forgotten, memory_order_relaxed)) {
         return sp__fail(err, SP_ERR_CANCELLED, "nobody listens to the stream any more");
@@ -236,12 +250,12 @@ SP_API int sp_job_chunk(sp_job *job, sp_bytes chunk, sp_error *err)
     if (job->rpc.method != RPC_STREAM) {
         return sp__fail(err, SP_ERR_INVAL, "a call has one result, not chunks");
     }
-    size_t need = chunk_size_max(job, chunk);
+    size_t need = chunk_size_max(job, &item);
     size_t used = atomic_load_explicit(&job->pend_n, memory_order_relaxed);
     if (need > PEND_BYTES - used) {
-        return publish(job, &chunk, err);
+        return publish(job, &item, err);
     }
-    int rc = put_in_area(job, chunk, err);
+    int rc = put_in_area(job, &item, err);
     if (rc < 0) {
         return rc;
     }
@@ -250,14 +264,17 @@ SP_API int sp_job_chunk(sp_job *job, sp_bytes chunk, sp_error *err)
 
 /* ---- the end ---- */
 
-int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_error *err)
+int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_bytes binary,
+                     sp_error *err)
 {
+    static const struct item nothing;
+    struct item item = {last != NULL ? *last : (sp_bytes){0}, binary};
     struct sp_worker *w = job->worker;
     struct slot *slot = &w->slots[job->slot];
     slot->out.size = 0;
-    int rc = last != NULL ? put_chunk(job, &slot->out, *last, 0, err) : SP_OK;
+    int rc = last != NULL ? put_chunk(job, &slot->out, &item, 0, err) : SP_OK;
     if (rc == SP_OK) {
-        rc = put_chunk(job, &slot->out, (sp_bytes){0}, 1, err);
+        rc = put_chunk(job, &slot->out, &nothing, 1, err);
     }
 
     sp__runtime_lock(w);
@@ -287,7 +304,7 @@ SP_API int sp_job_end(sp_job *job, sp_error *err)
         return SP_OK;
     }
     if (job->rpc.method == RPC_STREAM) {
-        return sp__chunk_finish(job, NULL, err);
+        return sp__chunk_finish(job, NULL, (sp_bytes){0}, err);
     }
     return sp_job_fail(job, SP_ERR_REMOTE, "NoResult", "the tool gave no result", NULL,
                        err);

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "wire/tensor.h"
 
 enum { STRANGER_DETAILS_MAX = 6 * 1024 };
 
@@ -47,6 +48,59 @@ SP_API int sp_job_binary(const sp_job *job, size_t index, const char **ret_name,
     *ret_name = pair->key.size > 0 ? pair->key.data : "";
     *ret_value = pair->value;
     return 1;
+}
+
+SP_API int sp_job_tensor(const sp_job *job, const char *pointer, sp_tensor *ret_tensor,
+                         sp_error *err)
+{
+    struct part_ref ref;
+    if (pointer == NULL || ret_tensor == NULL) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pointer and a place for the tensor are needed");
+    }
+    const char *name;
+    sp_binary part = {0};
+    int rc = sp__part_read(job->args_json, pointer, &ref, err);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; sp_job_binary(job, i, &name, &part.value); i++) {
+        if (strcmp(name, ref.part) == 0) {
+            part.name = name;
+            break;
+        }
+    }
+    return sp_tensor_find(job->args_json, pointer, &part, part.name != NULL, ret_tensor,
+                          err);
+}
+
+SP_API sp_kept *sp_job_keep(sp_job *job)
+{
+    if (job->kept == NULL) {
+        struct sp_kept *kept = sp__calloc(1, sizeof *kept);
+        if (kept == NULL) {
+            return NULL;
+        }
+        atomic_init(&kept->references, 1); /* the job's */
+        kept->input = job->input;
+        kept->args = job->args;
+        sp__buf_init(&job->input, SIZE_MAX);
+        sp__buf_init(&job->args, SIZE_MAX);
+        job->kept = kept;
+    }
+    atomic_fetch_add_explicit(&job->kept->references, 1, memory_order_relaxed);
+    return job->kept;
+}
+
+SP_API void sp_kept_drop(sp_kept *kept)
+{
+    if (kept == NULL ||
+        atomic_fetch_sub_explicit(&kept->references, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    sp__buf_fini(&kept->input);
+    sp__buf_fini(&kept->args);
+    sp__free(kept);
 }
 
 SP_API int sp_job_metadata(const sp_job *job, size_t index, const char **ret_key,
@@ -210,7 +264,7 @@ SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
     }
     if (job->rpc.method == RPC_STREAM) {
         /* A tool that is no generator has one item. */
-        return sp__chunk_finish(job, &result_json, err);
+        return sp__chunk_finish(job, &result_json, binary, err);
     }
     int rc = SP_OK;
     err = err != NULL ? err : &slot_of(job)->failure;

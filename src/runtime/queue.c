@@ -91,6 +91,7 @@ void sp__job_free(struct sp_job *job)
     sp__job_detach(job);
     sp__list_remove(&job->on_list);
 
+    sp_kept_drop(job->kept);
     struct sp_buffer input = job->input;
     struct sp_buffer args = job->args;
     struct proto_scratch scratch = job->scratch;

@@ -119,6 +119,13 @@ enum job_state {
 
 enum cancel_why { CANCEL_NONE, CANCEL_PEER, CANCEL_DEADLINE, CANCEL_GONE };
 
+/* The memory of a request that its binding keeps. Any thread. */
+struct sp_kept {
+    atomic_uint references; /* the job's, and the binding's */
+    struct sp_buffer input;
+    struct sp_buffer args;
+};
+
 struct sp_job {
     struct rpc rpc;
     struct sp_worker *worker;
@@ -150,6 +157,7 @@ struct sp_job {
     struct proto_request request; /* borrows from input */
     struct proto_scratch scratch;
     struct sp_buffer args; /* put together from the parameters of a stranger */
+    struct sp_kept *kept;  /* has both, and then they are empty; or NULL */
     sp_bytes args_json;
     const char *tool;
     const char *session;
@@ -384,7 +392,8 @@ void sp__job_refuse(struct sp_job *job, const sp_error *failure);
 void sp__job_end(struct sp_job *job, size_t bytes, int failed);
 void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes);
 /* End a stream, after one more chunk unless last is NULL; its thread. */
-int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_error *err);
+int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_bytes binary,
+                     sp_error *err);
 /* Move published-but-unsent chunks of running jobs to h2. 1 when there were any. */
 int sp__job_publish(struct sp_job *job);
 int sp__jobs_publish(struct sp_worker *w);

@@ -174,7 +174,7 @@ static void put_prefix(uint8_t *to, size_t size)
 
 /* Append a chunk as a message of its own: with data, or the final one without. */
 static int put_chunk(struct rpc *rpc, struct sp_buffer *out, sp_bytes data,
-                     int is_final, sp_error *err)
+                     sp_bytes binary, int is_final, sp_error *err)
 {
     char id[NAME_MAX_BYTES + 24];
     size_t start = out->size;
@@ -182,8 +182,10 @@ static int put_chunk(struct rpc *rpc, struct sp_buffer *out, sp_bytes data,
                            (unsigned long long)++rpc->chunks);
     int rc = sp__buf_append(out, "\0\0\0\0", PREFIX_BYTES, err);
     if (rc == SP_OK) {
-        struct proto_chunk chunk = {
-            .chunk_id = {id, (size_t)id_size}, .data = data, .is_final = is_final};
+        struct proto_chunk chunk = {.chunk_id = {id, (size_t)id_size},
+                                    .data = data,
+                                    .binary = binary,
+                                    .is_final = is_final};
         rc = sp__proto_put_chunk(out, &chunk, err);
     }
     if (rc == SP_OK) {
@@ -197,17 +199,17 @@ static int gather(struct rpc *rpc, struct sp_buffer *out, sp_error *err)
 {
     struct request *request = rpc->request;
     while (out->size < BATCH_BYTES) {
-        const uint8_t *data;
-        size_t size;
+        struct mailbox_chunk chunk;
         size_t credit;
-        int rc = sp__mailbox_take(&request->mailbox, &data, &size, &credit);
+        int rc = sp__mailbox_take(&request->mailbox, &chunk, &credit);
         if (credit > 0) {
             sp__worker_grant(&request->call, credit);
         }
         if (rc <= 0) {
             return rc;
         }
-        if (put_chunk(rpc, out, (sp_bytes){data, size}, 0, err) < 0) {
+        if (put_chunk(rpc, out, (sp_bytes){chunk.data, chunk.size},
+                      (sp_bytes){chunk.binary, chunk.binary_size}, 0, err) < 0) {
             return -1;
         }
     }
@@ -234,7 +236,7 @@ static void pump(struct rpc *rpc)
         if (more < 0 && failure.code == 0 && rpc->ended &&
             rpc->request->error.code == 0) {
             /* The original's clients look for a final chunk. */
-            (void)!put_chunk(rpc, &out, (sp_bytes){0}, 1, &failure);
+            (void)!put_chunk(rpc, &out, (sp_bytes){0}, (sp_bytes){0}, 1, &failure);
         }
         if (out.size > 0 && failure.code == 0 &&
             sp__h2_write_framed(rpc->stream, out.data, out.size, &failure) < 0) {

@@ -26,6 +26,8 @@
 enum {
     PAIRS_MAX = 1 << 20, /* map entries of one request */
     VARINT_MAX = 10,     /* bytes */
+    ALIGN_FROM = 1024,   /* bytes of a binary worth aligning */
+    ALIGNMENT = 16,
     TAG_PARAMETER_KEY = 1,
     TAG_PARAMETER_VALUE = 2,
     TAG_ANY_URL = 1,
@@ -41,6 +43,7 @@ enum {
     REQUEST_STREAM = 5,
     REQUEST_BINARY = 6,
     REQUEST_ARGS_JSON = 16,
+    REQUEST_PADDING = 17,
     RESPONSE_SUCCESS = 1,
     RESPONSE_RESULT = 2,
     RESPONSE_ERROR = 3,
@@ -48,7 +51,8 @@ enum {
     RESPONSE_BINARY = 6,
     CHUNK_ID = 1,
     CHUNK_DATA = 2,
-    CHUNK_FINAL = 3
+    CHUNK_FINAL = 3,
+    CHUNK_BINARY = 16
 };
 
 /* ---- reading ---- */
@@ -223,14 +227,13 @@ static uint8_t *put_parameter(uint8_t *to, sp_bytes key, sp_bytes value)
     return put_field(to, TAG_ANY_VALUE, value);
 }
 
-/* Everything but the arguments in args_json. */
+/* Everything but the arguments in args_json and the binaries. */
 static size_t common_size(const struct proto_request *request)
 {
     size_t size =
         bytes_size(REQUEST_SESSION, request->session_id) +
         bytes_size(REQUEST_TOOL, request->tool_name) +
         entries_size(REQUEST_METADATA, request->metadata, request->metadata_count) +
-        entries_size(REQUEST_BINARY, request->binary, request->binary_count) +
         (request->stream ? 2 : 0);
     for (size_t i = 0; i < request->parameters_count; i++) {
         const struct proto_pair *p = &request->parameters[i];
@@ -252,12 +255,54 @@ static uint8_t *put_common(uint8_t *to, const struct proto_request *request)
     if (request->stream) {
         to = put_true(to, REQUEST_STREAM);
     }
-    return put_entries(to, REQUEST_BINARY, request->binary, request->binary_count);
+    return to;
+}
+
+/* Bytes of padding, its own head not counted, before an entry that would begin at `at`.
+ * -1: none is needed. */
+static int padding_before(const struct proto_pair *pair, size_t at)
+{
+    if (pair->value.size < ALIGN_FROM) {
+        return -1;
+    }
+    size_t head =
+        sp__proto_field_size(REQUEST_BINARY, entry_size(pair)) - pair->value.size;
+    if ((at + head) % ALIGNMENT == 0) {
+        return -1;
+    }
+    size_t begin = at + sp__proto_field_size(REQUEST_PADDING, 0) + head;
+    return (int)((ALIGNMENT - begin % ALIGNMENT) % ALIGNMENT);
+}
+
+/* The binaries, put behind what has `start` bytes; measured when `to` is NULL. */
+static size_t put_binaries(uint8_t *to, const struct proto_request *request,
+                           size_t start)
+{
+    static const char zeros[ALIGNMENT];
+    size_t at = start;
+    for (size_t i = 0; i < request->binary_count; i++) {
+        const struct proto_pair *pair = &request->binary[i];
+        int padding = padding_before(pair, at);
+        if (padding >= 0) {
+            sp_bytes pad = {zeros, (size_t)padding};
+            if (to != NULL) {
+                (void)put_field(to + (at - start), REQUEST_PADDING, pad);
+            }
+            at += sp__proto_field_size(REQUEST_PADDING, pad.size);
+        }
+        if (to != NULL) {
+            (void)put_entries(to + (at - start), REQUEST_BINARY, pair, 1);
+        }
+        at += entries_size(REQUEST_BINARY, pair, 1);
+    }
+    return at - start;
 }
 
 size_t sp__proto_request_size(const struct proto_request *request)
 {
-    return common_size(request) + bytes_size(REQUEST_ARGS_JSON, request->args_json);
+    size_t size =
+        common_size(request) + bytes_size(REQUEST_ARGS_JSON, request->args_json);
+    return size + put_binaries(NULL, request, size);
 }
 
 /* One member of the argument object becomes one parameter. */
@@ -312,7 +357,11 @@ static int put_split(struct sp_buffer *out, sp_bytes args, sp_error *err)
 int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *request,
                           int split, sp_error *err)
 {
-    size_t size = split ? common_size(request) : sp__proto_request_size(request);
+    size_t common = common_size(request);
+    if (!split) {
+        common += bytes_size(REQUEST_ARGS_JSON, request->args_json);
+    }
+    size_t size = common + put_binaries(NULL, request, common);
     int rc = sp__buf_reserve(out, size, err);
     if (rc < 0) {
         return rc;
@@ -323,6 +372,7 @@ int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *req
         if (!split) {
             to = put_bytes(to, REQUEST_ARGS_JSON, request->args_json);
         }
+        to += put_binaries(to, request, common);
         out->size += size;
         assert(to == out->data + out->size);
     }
@@ -568,7 +618,8 @@ int sp__proto_put_chunk(struct sp_buffer *out, const struct proto_chunk *chunk,
                         sp_error *err)
 {
     size_t size = bytes_size(CHUNK_ID, chunk->chunk_id) +
-                  bytes_size(CHUNK_DATA, chunk->data) + (chunk->is_final ? 2 : 0);
+                  bytes_size(CHUNK_DATA, chunk->data) + (chunk->is_final ? 2 : 0) +
+                  bytes_size(CHUNK_BINARY, chunk->binary);
     int rc = sp__buf_reserve(out, size, err);
     if (rc < 0 || size == 0) {
         return rc;
@@ -579,6 +630,7 @@ int sp__proto_put_chunk(struct sp_buffer *out, const struct proto_chunk *chunk,
     if (chunk->is_final) {
         to = put_true(to, CHUNK_FINAL);
     }
+    to = put_bytes(to, CHUNK_BINARY, chunk->binary);
     out->size += size;
     assert(to == out->data + out->size);
     return SP_OK;
@@ -598,6 +650,8 @@ int sp__proto_get_chunk(const uint8_t *data, size_t size, struct proto_chunk *re
             chunk.chunk_id = field.bytes;
         } else if (field.type == PROTO_BYTES && field.number == CHUNK_DATA) {
             chunk.data = field.bytes;
+        } else if (field.type == PROTO_BYTES && field.number == CHUNK_BINARY) {
+            chunk.binary = field.bytes;
         }
     }
     if (rc < 0) {

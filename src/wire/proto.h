@@ -54,7 +54,8 @@ struct proto_request {
 /* Bytes that sp__proto_put_request() will append for a native peer, at most. */
 size_t sp__proto_request_size(const struct proto_request *request);
 
-/* Append a request. `split`: a stock peer; args_json must be an object (SP_ERR_BAD_ARGS
+/* Append a request. Large binaries begin at multiples of 16 when the message does.
+ * `split`: a stock peer; args_json must be an object (SP_ERR_BAD_ARGS
  * otherwise) and becomes the parameters map, each value an Any with StringValue's
  * type_url and the member's JSON text. */
 int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *request,
@@ -94,6 +95,7 @@ int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_respon
 struct proto_chunk {
     sp_bytes chunk_id;
     sp_bytes data;
+    sp_bytes binary;
     int is_final;
 };
 int sp__proto_put_chunk(struct sp_buffer *out, const struct proto_chunk *chunk,

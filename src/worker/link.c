@@ -103,11 +103,11 @@ static void chunk_came(struct worker_call *call, const uint8_t *data, size_t siz
         sp_error_clear(&failure);
         return;
     }
-    if (chunk.is_final && chunk.data.size == 0) {
+    if (chunk.is_final && chunk.data.size == 0 && chunk.binary.size == 0) {
         sp__h2_grant(call->stream, wire_bytes); /* only says that no more will come */
         return;
     }
-    call->worker->events->on_chunk(call, chunk.data, wire_bytes);
+    call->worker->events->on_chunk(call, &chunk, wire_bytes);
 }
 
 static void call_message(void *user, struct h2_stream *stream, const uint8_t *data,

@@ -140,7 +140,8 @@ struct worker_events {
     /* The answer of a unary call; on_end follows. */
     void (*on_reply)(struct worker_call *call, const struct proto_response *response);
     /* A chunk; wire_bytes must come back through sp__worker_grant(). */
-    void (*on_chunk)(struct worker_call *call, sp_bytes data, size_t wire_bytes);
+    void (*on_chunk)(struct worker_call *call, const struct proto_chunk *chunk,
+                     size_t wire_bytes);
     /* The call is over and off `worker` (call->worker is NULL). failure NULL: it went
      * well; otherwise it may be moved from. */
     void (*on_end)(struct worker_call *call, sp_error *failure, struct worker *worker);

@@ -102,6 +102,7 @@ static void try_chunk(const uint8_t *data, size_t size)
     CHECK(sp__proto_get_chunk(out.data, out.size, &again, NULL) == SP_OK);
     CHECK(same(chunk.chunk_id, again.chunk_id));
     CHECK(same(chunk.data, again.data));
+    CHECK(same(chunk.binary, again.binary));
     CHECK(chunk.is_final == again.is_final);
     sp__buf_fini(&out);
 }

@@ -94,7 +94,8 @@ static struct request *make(int streaming)
 
 static void put(struct dispatch *dispatch, struct request *request, const char *text)
 {
-    if (sp__mailbox_put(&request->mailbox, text, strlen(text), 10, NULL) == 1) {
+    if (sp__mailbox_put(&request->mailbox, sp_text(text), (sp_bytes){0}, 10, NULL) ==
+        1) {
         sp__dispatch_add(dispatch, request);
     }
 }

@@ -54,11 +54,15 @@ void sp__py_fail(worker_object *self, struct running *run, int code, const char 
     (void)sp_job_fail(run->job, code, type, message, trace, NULL);
 }
 
-/* bytes, bytearray and memoryview as a whole result travel raw, beside JSON null. */
+/* bytes, bytearray and memoryviews of bytes as a whole result travel raw, beside JSON
+ * null. */
 int sp__py_is_raw(PyObject *value)
 {
-    return PyBytes_CheckExact(value) || PyByteArray_CheckExact(value) ||
-           PyMemoryView_Check(value);
+    if (PyMemoryView_Check(value)) {
+        const Py_buffer *view = PyMemoryView_GET_BUFFER(value);
+        return view->ndim == 1 && view->itemsize == 1;
+    }
+    return PyBytes_CheckExact(value) || PyByteArray_CheckExact(value);
 }
 
 enum outcome sp__py_reply(worker_object *self, struct running *run, PyObject *value)
@@ -75,13 +79,17 @@ enum outcome sp__py_reply(worker_object *self, struct running *run, PyObject *va
         Py_DECREF(raw);
         return OVER;
     }
-    if (sp__py_encode(&self->encoder, value) < 0) {
+    sp_bytes binary;
+    if (sp__py_encode(&self->encoder, value) < 0 ||
+        sp__py_parts_join(&self->parts, &binary) < 0) {
+        sp__py_parts_clear(&self->parts);
         return RAISED;
     }
     sp__py_calm(run);
     sp__py_detach_view(self, run);
     (void)sp_job_reply(run->job, sp__py_encoded(self),
-                       sp__py_encoded_type(&self->encoder), (sp_bytes){NULL, 0}, NULL);
+                       sp__py_encoded_type(&self->encoder), binary, NULL);
+    sp__py_parts_clear(&self->parts);
     return OVER;
 }
 

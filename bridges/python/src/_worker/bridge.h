@@ -69,12 +69,14 @@ typedef struct {
     PyObject *helpers;       /* module snakepit_bridge._serve: the rarer work */
     struct key_cache keys;
     struct encoder encoder;
+    struct parts parts; /* of the answer that is being made */
 } worker_object;
 
 /* Made once per process, when the module is first imported. */
 struct bridge {
     PyTypeObject *worker_type;
     PyTypeObject *call_type;
+    PyTypeObject *memory_type;
     PyObject *cancelled;    /* Cancelled(BaseException) */
     PyObject *bad_args;     /* BadArguments(TypeError) */
     PyObject *no_tool;      /* NoSuchTool(LookupError) */

@@ -13,6 +13,7 @@
 #include "compat.h"
 
 #include "base/buf.h"
+#include "parts.h"
 #include "snakepit/error.h"
 #include "wire/json.h"
 
@@ -45,17 +46,20 @@ PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n);
 /*
  * Build the value that `text` describes.
  *
- * keys  NULL: no cache (another thread may be using it)
+ * keys   NULL: no cache (another thread may be using it)
+ * parts  NULL: an object that stands for a part is an object like others
  *
  * NULL with `err` filled and no exception (SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP,
  * SP_ERR_NOMEM), or NULL with err->code 0 and an exception.
  */
-PyObject *sp__py_decode(struct key_cache *keys, const char *text, size_t n,
-                        sp_error *err);
+PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
+                        const char *text, size_t n, sp_error *err);
 
 /* What the writing of one value needs; keep it, its buffer is reused. */
 struct encoder {
     struct sp_buffer out;
+    struct parts
+        *parts;         /* where arrays and bytes go; NULL: into the JSON, or nowhere */
     PyObject *fallback; /* fallback(value), for what JSON cannot hold; owned */
     unsigned depth;
     PyObject *path[SP__JSON_DEPTH_MAX]; /* the containers being written, borrowed */
@@ -69,7 +73,7 @@ void sp__py_encoder_fini(struct encoder *encoder);
 int sp__py_encode(struct encoder *encoder, PyObject *value) SP_MUST_CHECK;
 
 /* The kind of what is in encoder->out, as the wire names it: "map", "list", "string",
- * "integer", "float", "boolean", "null". */
+ * "integer", "float", "boolean", "null", "tensor". */
 const char *sp__py_encoded_type(const struct encoder *encoder);
 
 /* Call snakepit_bridge._bigint.NAME(arg): integers beyond CPython's own digit limit. */

@@ -23,10 +23,12 @@ struct open_container {
     PyObject *object;
     PyObject *key; /* of the member whose value comes next; NULL in lists */
     int is_list;
+    int is_part; /* stands for a part */
 };
 
 struct builder {
     struct key_cache *keys;
+    const struct part_source *parts;
     PyObject *root;
     unsigned depth;
     char *scratch; /* where escaped strings are undone */
@@ -69,7 +71,13 @@ static int open_one(struct builder *builder, PyObject *container, int is_list)
 
 static int close_one(struct builder *builder)
 {
-    PyObject *container = builder->open[--builder->depth].object;
+    struct open_container *top = &builder->open[--builder->depth];
+    PyObject *container = top->object;
+    if (top->is_part) {
+        PyObject *dict = container;
+        container = sp__py_part_read(builder->parts, dict);
+        Py_DECREF(dict);
+    }
     return place(builder, container);
 }
 
@@ -121,7 +129,9 @@ static int on_key(void *user, const char *raw, size_t n, int escaped)
     } else {
         key = text_of(builder, raw, n, escaped);
     }
-    builder->open[builder->depth - 1].key = key;
+    struct open_container *top = &builder->open[builder->depth - 1];
+    top->key = key;
+    top->is_part |= builder->parts != NULL && sp__py_is_part_key(raw, n);
     return key == NULL ? RAISED : 0;
 }
 
@@ -224,11 +234,12 @@ static const struct json_handler building = {
     .literal = on_literal,
 };
 
-PyObject *sp__py_decode(struct key_cache *keys, const char *text, size_t n,
-                        sp_error *err)
+PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
+                        const char *text, size_t n, sp_error *err)
 {
     struct builder builder;
     builder.keys = keys;
+    builder.parts = parts;
     builder.root = NULL;
     builder.depth = 0;
     builder.scratch = NULL;

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "wire/tensor.h"
 
 /* The host refuses results far smaller; this only keeps a runaway from eating the
  * machine. */
@@ -426,6 +427,12 @@ static int put_dict(struct encoder *encoder, PyObject *dict)
 
 static int put_other(struct encoder *encoder, PyObject *value)
 {
+    if (encoder->parts != NULL) {
+        int rc = sp__py_part_write(encoder->parts, &encoder->out, value);
+        if (rc != 0) {
+            return rc < 0 ? -1 : 0;
+        }
+    }
     if (encoder->fallback == NULL) {
         PyErr_Format(PyExc_TypeError, "a %s cannot be written as JSON",
                      Py_TYPE(value)->tp_name);
@@ -491,6 +498,7 @@ static int put_value(struct encoder *encoder, PyObject *value)
 void sp__py_encoder_init(struct encoder *encoder, PyObject *fallback)
 {
     sp__buf_init(&encoder->out, RESULT_MAX_BYTES);
+    encoder->parts = NULL;
     encoder->fallback = fallback == Py_None ? NULL : fallback;
     Py_XINCREF(encoder->fallback);
     encoder->depth = 0;
@@ -506,15 +514,23 @@ int sp__py_encode(struct encoder *encoder, PyObject *value)
 {
     encoder->out.size = 0;
     sp__buf_shrink(&encoder->out, BUFFER_KEEP_BYTES);
+    if (encoder->parts != NULL) {
+        sp__py_parts_clear(encoder->parts);
+    }
     encoder->depth = 0;
     return put_value(encoder, value);
 }
 
 const char *sp__py_encoded_type(const struct encoder *encoder)
 {
+    static const char tensor[] = "{\"" SP__TENSOR_KEY;
     const char *text = (const char *)encoder->out.data;
     switch (text[0]) {
     case '{':
+        if (encoder->parts != NULL && encoder->parts->count == 1 &&
+            strncmp(text, tensor, sizeof tensor - 1) == 0) {
+            return "tensor";
+        }
         return "map";
     case '[':
         return "list";

@@ -11,15 +11,68 @@
 
 /* ---- arguments ---- */
 
-/* Raw binary arguments join the others by name, as bytes. */
-static int add_binaries(const sp_job *job, PyObject *dict)
+/* Where the binaries of a call are, and which of them the arguments spoke of. */
+struct call_parts {
+    sp_job *job;
+    PyObject *spoken; /* a set of names, or NULL */
+};
+
+static int note_spoken(struct call_parts *parts, const char *name)
+{
+    if (parts->spoken == NULL) {
+        parts->spoken = PySet_New(NULL);
+    }
+    PyObject *text = parts->spoken != NULL ? PyUnicode_FromString(name) : NULL;
+    int rc = text != NULL ? PySet_Add(parts->spoken, text) : -1;
+    Py_XDECREF(text);
+    return rc;
+}
+
+static PyObject *slice_binary(void *user, const char *part, uint64_t at, uint64_t size)
+{
+    struct call_parts *parts = user;
+    const char *name;
+    sp_bytes value;
+    for (size_t i = 0; sp_job_binary(parts->job, i, &name, &value); i++) {
+        if (strcmp(name, part) != 0) {
+            continue;
+        }
+        if (at > value.size || size > value.size - at) {
+            PyErr_Format(sp__py_bridge.bad_args,
+                         "%llu bytes from %llu on, the part '%s' has %zu",
+                         (unsigned long long)size, (unsigned long long)at, part,
+                         value.size);
+            return NULL;
+        }
+        if (note_spoken(parts, name) < 0) {
+            return NULL;
+        }
+        const char *data = value.data;
+        return sp__py_memory_new(sp_job_keep(parts->job),
+                                 (sp_bytes){data + at, (size_t)size});
+    }
+    PyErr_Format(sp__py_bridge.bad_args, "the call has no part '%s'", part);
+    return NULL;
+}
+
+/* Binaries that the arguments do not speak of join them by name, as bytes. */
+static int add_binaries(const struct call_parts *parts, PyObject *dict)
 {
     const char *name;
     sp_bytes value;
-    for (size_t i = 0; sp_job_binary(job, i, &name, &value); i++) {
-        PyObject *bytes = PyBytes_FromStringAndSize(value.data, (Py_ssize_t)value.size);
-        int rc = bytes == NULL ? -1 : PyDict_SetItemString(dict, name, bytes);
-        Py_XDECREF(bytes);
+    for (size_t i = 0; sp_job_binary(parts->job, i, &name, &value); i++) {
+        PyObject *key = PyUnicode_FromString(name);
+        int rc = key == NULL ? -1 : 0;
+        if (rc == 0 && parts->spoken != NULL) {
+            rc = PySet_Contains(parts->spoken, key);
+        }
+        if (rc == 0) {
+            PyObject *bytes =
+                PyBytes_FromStringAndSize(value.data, (Py_ssize_t)value.size);
+            rc = bytes == NULL ? -1 : PyDict_SetItem(dict, key, bytes);
+            Py_XDECREF(bytes);
+        }
+        Py_XDECREF(key);
         if (rc < 0) {
             return -1;
         }
@@ -28,14 +81,16 @@ static int add_binaries(const sp_job *job, PyObject *dict)
 }
 
 /* The decoded arguments: a dict or a list. NULL with an exception. */
-static PyObject *arguments_of(worker_object *self, struct running *run)
+static PyObject *arguments_of(worker_object *self, struct running *run,
+                              struct call_parts *parts)
 {
+    const struct part_source source = {.slice = slice_binary, .user = parts};
     sp_bytes text = sp_job_args(run->job);
     if (text.size == 0) {
         text = (sp_bytes){"{}", 2};
     }
     sp_error err = {0};
-    PyObject *args = sp__py_decode(&self->keys, text.data, text.size, &err);
+    PyObject *args = sp__py_decode(&self->keys, &source, text.data, text.size, &err);
     if (args != NULL && (PyDict_CheckExact(args) || PyList_CheckExact(args))) {
         return args;
     }
@@ -43,7 +98,7 @@ static PyObject *arguments_of(worker_object *self, struct running *run)
         PyErr_SetString(sp__py_bridge.bad_args,
                         "the arguments must be a JSON object or array");
         Py_DECREF(args);
-    } else if (err.code != 0) {
+    } else if (err.code < 0) {
         run->code = err.code; /* BAD_JSON, TOO_DEEP: told as it is */
         PyErr_SetString(sp__py_bridge.bad_args, err.message);
     }
@@ -58,12 +113,13 @@ static PyObject *context_of(worker_object *self)
     return PyObject_CallMethod(self->helpers, "context", NULL);
 }
 
-static PyObject *call_positional(PyObject *callable, PyObject *list, const sp_job *job)
+static PyObject *call_positional(PyObject *callable, PyObject *list,
+                                 const struct call_parts *parts)
 {
     PyObject *kwargs = PyDict_New();
     PyObject *positional = kwargs != NULL ? PyList_AsTuple(list) : NULL;
     PyObject *result = NULL;
-    if (positional != NULL && add_binaries(job, kwargs) == 0) {
+    if (positional != NULL && add_binaries(parts, kwargs) == 0) {
         result = PyObject_Call(callable, positional, kwargs);
     }
     Py_XDECREF(kwargs);
@@ -112,12 +168,10 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
 {
     PyObject *callable = PyTuple_GET_ITEM(tool, 0);
     long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
-    PyObject *args = arguments_of(self, run);
-    if (args == NULL) {
-        return NULL;
-    }
+    struct call_parts parts = {.job = run->job};
     PyObject *result = NULL;
-    if (PyDict_CheckExact(args) && add_binaries(run->job, args) < 0) {
+    PyObject *args = arguments_of(self, run, &parts);
+    if (args == NULL || (PyDict_CheckExact(args) && add_binaries(&parts, args) < 0)) {
         goto drop_args;
     }
     if (set_context(self, PyTuple_GET_ITEM(tool, 2)) < 0) {
@@ -126,7 +180,7 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
     *ret_at_boundary = 1;
     if (style == STYLE_KEYWORDS) {
         result = PyDict_CheckExact(args) ? call_keywords(callable, args)
-                                         : call_positional(callable, args, run->job);
+                                         : call_positional(callable, args, &parts);
     } else if (!PyDict_CheckExact(args)) {
         PyErr_Format(sp__py_bridge.bad_args, "%U takes named arguments: a JSON object",
                      run->tool);
@@ -136,7 +190,8 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
         result = call_dispatch(self, callable, run->tool, args);
     }
 drop_args:
-    Py_DECREF(args);
+    Py_XDECREF(args);
+    Py_XDECREF(parts.spoken);
     return result;
 }
 

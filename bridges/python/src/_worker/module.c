@@ -8,15 +8,42 @@
  * (see bridge.h), so only the main interpreter may import it; importing it a second
  * time gives the same types.
  */
+#define PY_SSIZE_T_CLEAN
 #include "bridge.h"
 
 #include "base/mem.h"
 
 struct bridge sp__py_bridge;
 
-static PyObject *module_decode(PyObject *module, PyObject *arg)
+/* A part that Python code holds, as a memoryview: the slice [at:at + size]. */
+static PyObject *slice_held(void *user, const char *part, uint64_t at, uint64_t size)
+{
+    PyObject *held = PyMapping_GetItemString(user, part);
+    PyObject *whole = held != NULL ? PyMemoryView_FromObject(held) : NULL;
+    PyObject *slice = NULL;
+    Py_XDECREF(held);
+    if (whole == NULL) {
+        return NULL;
+    }
+    uint64_t all = (uint64_t)PyMemoryView_GET_BUFFER(whole)->len;
+    if (at > all || size > all - at) {
+        PyErr_Format(sp__py_bridge.bad_args, "part '%s' has only %llu bytes", part,
+                     (unsigned long long)all);
+    } else {
+        slice = PySequence_GetSlice(whole, (Py_ssize_t)at, (Py_ssize_t)(at + size));
+    }
+    Py_DECREF(whole);
+    return slice;
+}
+
+static PyObject *module_decode(PyObject *module, PyObject *args)
 {
     (void)module;
+    PyObject *arg, *held = NULL;
+    if (!PyArg_ParseTuple(args, "O|O!:decode", &arg, &PyDict_Type, &held)) {
+        return NULL;
+    }
+    const struct part_source source = {.slice = slice_held, .user = held};
     Py_buffer bytes;
     const char *text;
     Py_ssize_t size;
@@ -34,15 +61,43 @@ static PyObject *module_decode(PyObject *module, PyObject *arg)
         size = bytes.len;
     }
     sp_error err = {0};
-    PyObject *value = sp__py_decode(NULL, text, (size_t)size, &err);
+    PyObject *value =
+        sp__py_decode(NULL, held != NULL ? &source : NULL, text, (size_t)size, &err);
     if (!is_str) {
         PyBuffer_Release(&bytes);
     }
-    if (value == NULL && err.code != 0) {
+    if (value == NULL && err.code < 0) {
         PyErr_SetString(PyExc_ValueError, err.message);
     }
     sp_error_clear(&err);
     return value;
+}
+
+/* The JSON of a value as bytes; with parts a pair of it and theirs. */
+static PyObject *encode(PyObject *value, PyObject *fallback, struct parts *parts)
+{
+    struct encoder *encoder = sp__malloc(sizeof *encoder);
+    if (encoder == NULL) {
+        return PyErr_NoMemory();
+    }
+    sp__py_encoder_init(encoder, fallback);
+    encoder->parts = parts;
+    PyObject *result = NULL;
+    sp_bytes binary;
+    if (sp__py_encode(encoder, value) == 0) {
+        const char *json = (const char *)encoder->out.data;
+        Py_ssize_t size = (Py_ssize_t)encoder->out.size;
+        if (parts == NULL) {
+            result = PyBytes_FromStringAndSize(json, size);
+        } else if (sp__py_parts_join(parts, &binary) == 0) {
+            result =
+                Py_BuildValue("y#y#", json, size, binary.size > 0 ? binary.data : "",
+                              (Py_ssize_t)binary.size);
+        }
+    }
+    sp__py_encoder_fini(encoder);
+    sp__free(encoder);
+    return result;
 }
 
 static PyObject *module_encode(PyObject *module, PyObject *args)
@@ -52,19 +107,21 @@ static PyObject *module_encode(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|O:encode", &value, &fallback)) {
         return NULL;
     }
-    struct encoder *encoder = sp__malloc(sizeof *encoder);
-    if (encoder == NULL) {
-        return PyErr_NoMemory();
+    return encode(value, fallback, NULL);
+}
+
+static PyObject *module_encode_parts(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *value, *fallback = Py_None;
+    struct parts parts;
+    if (!PyArg_ParseTuple(args, "O|O:encode_parts", &value, &fallback)) {
+        return NULL;
     }
-    sp__py_encoder_init(encoder, fallback);
-    PyObject *bytes = NULL;
-    if (sp__py_encode(encoder, value) == 0) {
-        bytes = PyBytes_FromStringAndSize((const char *)encoder->out.data,
-                                          (Py_ssize_t)encoder->out.size);
-    }
-    sp__py_encoder_fini(encoder);
-    sp__free(encoder);
-    return bytes;
+    sp__py_parts_init(&parts);
+    PyObject *result = encode(value, fallback, &parts);
+    sp__py_parts_fini(&parts);
+    return result;
 }
 
 static PyObject *module_current(PyObject *module, PyObject *unused)
@@ -90,10 +147,17 @@ static PyObject *module_set_canceller(PyObject *module, PyObject *canceller)
 }
 
 static PyMethodDef functions[] = {
-    {"decode", module_decode, METH_O, "decode(text): the value of JSON text or bytes."},
+    {"decode", module_decode, METH_VARARGS,
+     "decode(text, parts=None): the value of JSON text or bytes; parts, a dict of "
+     "buffers, "
+     "has the arrays and bytes that it speaks of."},
     {"encode", module_encode, METH_VARARGS,
      "encode(value, fallback=None): JSON as bytes; fallback(value) stands in for what "
      "JSON cannot hold."},
+    {"encode_parts", module_encode_parts, METH_VARARGS,
+     "encode_parts(value, fallback=None): a pair of bytes, the JSON and what it speaks "
+     "of "
+     "as the part ''."},
     {"current", module_current, METH_NOARGS, "The Call that runs now, or None."},
     {"set_canceller", module_set_canceller, METH_O,
      "What to call, first, when the running call is cancelled; None: raise Cancelled."},
@@ -153,7 +217,8 @@ static int module_exec(PyObject *module)
         return -1;
     }
     if (add_exceptions(module) < 0 || add_constants(module) < 0 ||
-        sp__py_call_type(module) < 0 || sp__py_worker_type(module) < 0) {
+        sp__py_call_type(module) < 0 || sp__py_memory_type(module) < 0 ||
+        sp__py_worker_type(module) < 0) {
         return -1;
     }
     return 0;

@@ -27,7 +27,7 @@ void sp__py_detach_view(worker_object *self, struct running *run);
 sp_bytes sp__py_bytes_of(PyObject *bytes);
 sp_bytes sp__py_encoded(const worker_object *self);
 
-/* Whether the value travels raw: bytes, bytearray, memoryview. */
+/* Whether the value travels raw: bytes, bytearray, a memoryview of bytes. */
 int sp__py_is_raw(PyObject *value);
 
 /* End the job with a result. RAISED: it could not be encoded. */

@@ -88,14 +88,19 @@ static int send_item(worker_object *self, struct running *run, PyObject *item,
         raw = PyBytes_FromObject(item);
         encode = 0;
     }
-    int failed = encode ? sp__py_encode(&self->encoder, item) < 0 : raw == NULL;
+    sp_bytes binary = {NULL, 0};
+    int failed = encode ? sp__py_encode(&self->encoder, item) < 0 ||
+                              sp__py_parts_join(&self->parts, &binary) < 0
+                        : raw == NULL;
     Py_DECREF(item);
     if (failed) {
+        sp__py_parts_clear(&self->parts);
         return ITEM_RAISED;
     }
     sp__py_calm(run);
-    int rc = sp_job_chunk(run->job,
-                          encode ? sp__py_encoded(self) : sp__py_bytes_of(raw), err);
+    int rc = sp_job_chunk_binary(
+        run->job, encode ? sp__py_encoded(self) : sp__py_bytes_of(raw), binary, err);
+    sp__py_parts_clear(&self->parts);
     Py_XDECREF(raw);
     return rc;
 }

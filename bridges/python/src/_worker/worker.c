@@ -74,7 +74,9 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (self == NULL) {
         return NULL;
     }
+    sp__py_parts_init(&self->parts);
     sp__py_encoder_init(&self->encoder, Py_None);
+    self->encoder.parts = &self->parts;
     self->cancel_signal = cancel_signal;
     sp_worker_options options = {
         .size = sizeof options,
@@ -349,6 +351,7 @@ static void worker_dealloc(PyObject *object)
     sp__free(self->spare);
     sp__py_keys_fini(&self->keys);
     sp__py_encoder_fini(&self->encoder);
+    sp__py_parts_fini(&self->parts);
     type->tp_free(object);
     Py_DECREF(type);
 }
