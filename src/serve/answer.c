@@ -33,7 +33,7 @@ struct deed {
     uint8_t question[]; /* the message, and the session's name */
 };
 
-static struct asking asking_of(const struct rpc *rpc)
+struct asking sp__asking_of(const struct rpc *rpc)
 {
     const struct peer *peer = rpc->peer;
     const struct request *parent = rpc->parent;
@@ -92,7 +92,7 @@ static void deliver(struct rpc *rpc, struct sp_buffer *reply, int rc, sp_error *
 
 static void answer_here(struct rpc *rpc, sp_bytes question)
 {
-    struct asking asking = asking_of(rpc);
+    struct asking asking = sp__asking_of(rpc);
     struct sp_buffer reply;
     sp_error failure = {0};
     int rc = make(&asking, rpc->method->answer, question, &reply, &failure);
@@ -138,7 +138,7 @@ static void done(struct errand *errand, int has_run)
 
 static int send(struct rpc *rpc, sp_bytes question, sp_error *err)
 {
-    struct asking asking = asking_of(rpc);
+    struct asking asking = sp__asking_of(rpc);
     size_t session_size = strlen(asking.session) + 1;
     struct deed *deed = sp__calloc(1, sizeof *deed + question.size + session_size);
     if (deed == NULL) {

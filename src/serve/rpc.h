@@ -6,7 +6,8 @@
  *   peer (a client, or a worker that asks its host) ──▶ rpc (a stream)
  *
  * service.c knows the methods; execute.c makes calls of them, answer.c has the state's
- * ones answered, health.c those about the health; host.c is the side of the workers.
+ * ones answered (state.h), watching.c streams changes, health.c answers those about the
+ * health; host.c is the side of the workers.
  */
 #ifndef SP_SERVE_RPC_H
 #define SP_SERVE_RPC_H
@@ -42,6 +43,7 @@ enum {
 
 struct client;
 struct deed;
+struct watching;
 struct rpc;
 
 /* Who is on the other side of a connection: a client of a server, or a worker. */
@@ -132,6 +134,9 @@ struct rpc {
     /* Changes. */
     struct deed *deed; /* NULL before and after */
 
+    /* Watching variables. */
+    struct watching *watching; /* NULL before and after */
+
     /* Watching the health. */
     struct link on_watchers;
     int service; /* health.c */
@@ -153,20 +158,12 @@ extern const struct host_service sp__host_service;
 /* answer.c */
 void sp__answer_message(struct rpc *rpc, const uint8_t *data, size_t size);
 void sp__answer_gone(struct rpc *rpc);
+/* Who asks: what it points to stays as long as the rpc. */
+struct asking sp__asking_of(const struct rpc *rpc);
 /* The session a question is about: the one it names, or that of the call that asks.
  * SP_ERR_REFUSED: a call asks about another session than its own. */
 int sp__asking_session(const struct asking *asking, const char *named,
                        const char **ret_session, sp_error *err) SP_MUST_CHECK;
-
-/* sessions.c: answers. */
-int sp__answer_session_open(const struct asking *asking, sp_bytes question,
-                            struct sp_buffer *reply, sp_error *err);
-int sp__answer_session_close(const struct asking *asking, sp_bytes question,
-                             struct sp_buffer *reply, sp_error *err);
-int sp__answer_session_get(const struct asking *asking, sp_bytes question,
-                           struct sp_buffer *reply, sp_error *err);
-int sp__answer_session_beat(const struct asking *asking, sp_bytes question,
-                            struct sp_buffer *reply, sp_error *err);
 
 /* execute.c */
 int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request);

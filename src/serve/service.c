@@ -18,12 +18,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "serve/server.h"
+#include "serve/state.h"
 
 enum { PING_TEXT_MAX = 4096, DETAILS_MAX = 6 * 1024 /* what stock clients take */ };
 
 static void answer_ping(struct rpc *rpc, const uint8_t *data, size_t size);
 
-#define BRIDGE(name) "/snakepit.bridge.BridgeService/" name
 #define CALL(path, streams)                                             \
     {                                                                   \
         path, METHOD_CALL, FOR_ALL, streams, NULL, sp__execute_message, \
@@ -33,14 +33,14 @@ static void answer_ping(struct rpc *rpc, const uint8_t *data, size_t size);
     {                                                                           \
         path, METHOD_OWN, FOR_CLIENTS, streams, NULL, on_message, on_gone, NULL \
     }
-#define READ(name, answer)                                                            \
-    {                                                                                 \
-        BRIDGE(name), METHOD_READ, FOR_ALL, 0, answer, sp__answer_message, NULL, NULL \
+#define READ(path, answer)                                                    \
+    {                                                                         \
+        path, METHOD_READ, FOR_ALL, 0, answer, sp__answer_message, NULL, NULL \
     }
-#define CHANGE(name, answer)                                                 \
-    {                                                                        \
-        BRIDGE(name), METHOD_CHANGE, FOR_ALL, 0, answer, sp__answer_message, \
-            sp__answer_gone, NULL                                            \
+#define CHANGE(path, answer)                                                          \
+    {                                                                                 \
+        path, METHOD_CHANGE, FOR_ALL, 0, answer, sp__answer_message, sp__answer_gone, \
+            NULL                                                                      \
     }
 static const struct method methods[] = {
     CALL(SP__PATH_EXECUTE, 0),
@@ -48,10 +48,36 @@ static const struct method methods[] = {
     OWN(SP__PATH_PING, 0, answer_ping, NULL),
     OWN(SP__PATH_HEALTH_CHECK, 0, sp__health_message, NULL),
     OWN(SP__PATH_HEALTH_WATCH, 1, sp__health_message, sp__health_gone),
-    READ("GetSession", sp__answer_session_get),
-    READ("Heartbeat", sp__answer_session_beat),
-    CHANGE("InitializeSession", sp__answer_session_open),
-    CHANGE("CleanupSession", sp__answer_session_close),
+    {SP__PATH_WATCH_VARIABLES, METHOD_OWN, FOR_ALL, 1, NULL, sp__watching_message,
+     sp__watching_gone, sp__watching_drained},
+    READ(SP__PATH_GET_SESSION, sp__answer_session_get),
+    READ(SP__PATH_HEARTBEAT, sp__answer_heartbeat),
+    READ(SP__PATH_GET_SESSION_STATS, sp__answer_session_stats),
+    READ(SP__PATH_GET_VARIABLE, sp__answer_variable_get),
+    READ(SP__PATH_GET_VARIABLE_HISTORY, sp__answer_variable_history),
+    READ(SP__PATH_LIST_DEPENDENCIES, sp__answer_dependency_list),
+    READ(SP__PATH_GET_PROGRAM, sp__answer_program_get),
+    /* What may be long is a clerk's as well, though it changes nothing. */
+    CHANGE(SP__PATH_INITIALIZE_SESSION, sp__answer_session_begin),
+    CHANGE(SP__PATH_CLEANUP_SESSION, sp__answer_session_end),
+    CHANGE(SP__PATH_UPDATE_SESSION, sp__answer_session_update),
+    CHANGE(SP__PATH_LIST_SESSIONS, sp__answer_session_list),
+    CHANGE(SP__PATH_REGISTER_VARIABLE, sp__answer_variable_register),
+    CHANGE(SP__PATH_SET_VARIABLE, sp__answer_variable_set),
+    CHANGE(SP__PATH_DELETE_VARIABLE, sp__answer_variable_delete),
+    CHANGE(SP__PATH_LIST_VARIABLES, sp__answer_variable_list),
+    CHANGE(SP__PATH_GET_VARIABLES, sp__answer_variable_get_many),
+    CHANGE(SP__PATH_SET_VARIABLES, sp__answer_variable_set_many),
+    CHANGE(SP__PATH_EXPORT_VARIABLES, sp__answer_variable_export),
+    CHANGE(SP__PATH_IMPORT_VARIABLES, sp__answer_variable_import),
+    CHANGE(SP__PATH_ROLLBACK_VARIABLE, sp__answer_variable_rollback),
+    CHANGE(SP__PATH_START_OPTIMIZATION, sp__answer_variable_lock),
+    CHANGE(SP__PATH_STOP_OPTIMIZATION, sp__answer_variable_unlock),
+    CHANGE(SP__PATH_ADD_DEPENDENCY, sp__answer_dependency_add),
+    CHANGE(SP__PATH_REMOVE_DEPENDENCY, sp__answer_dependency_remove),
+    CHANGE(SP__PATH_STORE_PROGRAM, sp__answer_program_store),
+    CHANGE(SP__PATH_DELETE_PROGRAM, sp__answer_program_delete),
+    CHANGE(SP__PATH_LIST_PROGRAMS, sp__answer_program_list),
 };
 #undef CALL
 #undef OWN

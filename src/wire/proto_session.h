@@ -73,7 +73,7 @@ PROTO_MESSAGE_OF(session_end_reply)
 /* GetSessionRequest. */
 struct proto_session_get {
     const char *session_id;
-    int peek; /* does not count as use */
+    int peek; /* only whether there is one; does not count as use */
 };
 PROTO_MESSAGE_OF(session_get)
 

@@ -68,6 +68,15 @@ void sp__proto_to_session(const struct proto_session *message, sp_session_info *
 void sp__proto_from_program(const sp_program *program, struct proto_program *ret);
 void sp__proto_to_program(const struct proto_program *message, sp_program *ret);
 
+/* Metadata of old peers is a map of texts, ours a JSON object. A map (a run of struct
+ * proto_text_entry) as an object, with a NUL behind it: */
+int sp__proto_put_metadata(struct sp_buffer *out, const struct proto_run *map,
+                           sp_error *err) SP_MUST_CHECK;
+/* An object as a map in `memory`: texts as they are, anything else as JSON; what would
+ * follow a zero byte is left out. */
+int sp__proto_get_metadata(const char *object, struct proto_memory *memory,
+                           struct proto_run *ret, sp_error *err) SP_MUST_CHECK;
+
 /* VariableUpdate.update_type of an SP_CHANGE_, and back; 0: it is none. */
 const char *sp__proto_change_name(int kind);
 int sp__proto_change_kind(const char *name);

@@ -298,7 +298,7 @@ void sp__proto_memory_fini(struct proto_memory *memory)
     *memory = (struct proto_memory){0};
 }
 
-static void *take_memory(struct proto_memory *memory, size_t size, sp_error *err)
+void *sp__proto_memory_take(struct proto_memory *memory, size_t size, sp_error *err)
 {
     struct proto_block *block = sp__malloc(sizeof *block + size);
     if (block == NULL) {
@@ -377,7 +377,7 @@ static int get_inner(struct reading *r, const struct proto_slot *slot, sp_bytes 
 {
     /* One that came before is replaced, in its memory. */
     if (*ret == NULL) {
-        *ret = take_memory(r->memory, slot->table->size, r->err);
+        *ret = sp__proto_memory_take(r->memory, slot->table->size, r->err);
     }
     void *inner = (void *)(uintptr_t)*ret;
     if (inner == NULL) {
@@ -487,7 +487,7 @@ static int begin(struct reading *r, const struct proto_table *table,
         }
         size_t size = slot->kind == PROTO_TEXTS ? sizeof(char *) : slot->table->size;
         ((struct proto_run *)field)->items =
-            take_memory(r->memory, counts[i] * size, r->err);
+            sp__proto_memory_take(r->memory, counts[i] * size, r->err);
         if (((struct proto_run *)field)->items == NULL) {
             return SP_ERR_NOMEM;
         }
@@ -532,7 +532,7 @@ int sp__table_get(const struct proto_table *table, sp_bytes data,
                   struct proto_memory *memory, void *ret, sp_error *err)
 {
     struct reading reading = {.memory = memory, .err = err};
-    reading.text = take_memory(memory, data.size, err);
+    reading.text = sp__proto_memory_take(memory, data.size, err);
     if (reading.text == NULL) {
         return SP_ERR_NOMEM;
     }

@@ -96,6 +96,9 @@ struct proto_memory {
     size_t items; /* elements of repeated fields so far: they are limited */
 };
 void sp__proto_memory_fini(struct proto_memory *memory);
+/* More of it, for what goes with the message. */
+void *sp__proto_memory_take(struct proto_memory *memory, size_t size,
+                            sp_error *err) SP_MUST_CHECK;
 
 int sp__table_put(struct sp_buffer *out, const struct proto_table *table,
                   const void *message, sp_error *err) SP_MUST_CHECK;

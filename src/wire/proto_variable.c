@@ -89,7 +89,9 @@ PROTO_TABLE(variable_set_many, "BatchSetVariablesRequest",
             PROTO_SLOT_OF(variable_set_many, binary, 5, PROTO_ITEMS, blob_entry),
             PROTO_SLOT(variable_set_many, metadata_json, 16, PROTO_JSON),
             PROTO_SLOT(variable_set_many, changed_by, 17, PROTO_TEXT),
-            PROTO_SLOT(variable_set_many, owner, 18, PROTO_TEXT));
+            PROTO_SLOT(variable_set_many, owner, 18, PROTO_TEXT),
+            PROTO_SLOT(variable_set_many, check_version, 19, PROTO_BOOL),
+            PROTO_SLOT(variable_set_many, expected_version, 20, PROTO_I32));
 
 PROTO_TABLE(variable_set_many_reply, "BatchSetVariablesResponse",
             PROTO_SLOT(variable_set_many_reply, success, 1, PROTO_BOOL),
@@ -191,13 +193,15 @@ PROTO_TABLE(variable_rollback, "RollbackVariableRequest",
             PROTO_SLOT(variable_rollback, expected_version, 16, PROTO_I32),
             PROTO_SLOT(variable_rollback, changed_by, 17, PROTO_TEXT),
             PROTO_SLOT(variable_rollback, owner, 18, PROTO_TEXT),
-            PROTO_SLOT(variable_rollback, check_version, 19, PROTO_BOOL));
+            PROTO_SLOT(variable_rollback, check_version, 19, PROTO_BOOL),
+            PROTO_SLOT(variable_rollback, metadata_json, 20, PROTO_JSON));
 
 PROTO_TABLE(variable_rollback_reply, "RollbackVariableResponse",
             PROTO_SLOT(variable_rollback_reply, success, 1, PROTO_BOOL),
             PROTO_SLOT_OF(variable_rollback_reply, variable, 2, PROTO_MESSAGE,
                           variable),
-            PROTO_SLOT(variable_rollback_reply, error_message, 3, PROTO_TEXT));
+            PROTO_SLOT(variable_rollback_reply, error_message, 3, PROTO_TEXT),
+            PROTO_SLOT(variable_rollback_reply, new_version, 16, PROTO_I32));
 
 PROTO_TABLE(variable_export, "ExportVariablesRequest",
             PROTO_SLOT(variable_export, session_id, 1, PROTO_TEXT));

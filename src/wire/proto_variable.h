@@ -132,6 +132,8 @@ struct proto_variable_set_many {
     const char *metadata_json;
     const char *changed_by;
     const char *owner;
+    int check_version;
+    int32_t expected_version;
 };
 PROTO_MESSAGE_OF(variable_set_many)
 
@@ -283,6 +285,7 @@ struct proto_variable_rollback {
     const char *changed_by;
     const char *owner;
     int check_version;
+    const char *metadata_json;
 };
 PROTO_MESSAGE_OF(variable_rollback)
 
@@ -291,6 +294,7 @@ struct proto_variable_rollback_reply {
     int success;
     const struct proto_variable *variable;
     const char *error_message;
+    int32_t new_version;
 };
 PROTO_MESSAGE_OF(variable_rollback_reply)
 

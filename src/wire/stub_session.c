@@ -93,7 +93,7 @@ int sp__stub_session_update(const struct caller *caller, const char *id,
                             sp_session_edit_fn fn, void *user_data, sp_error *err)
 {
     sp_session_info info;
-    int rc = get(caller, id, 1, &info, err);
+    int rc = get(caller, id, 0, &info, err);
     if (rc < 0) {
         return rc;
     }

@@ -39,8 +39,11 @@ int sp__stub_variable_register(const struct caller *caller, const char *session,
         .changed_by = options->changed_by,
     };
     struct proto_variable_register_reply reply;
-    int rc = sp__stub_call(caller, &call, SP__PATH_REGISTER_VARIABLE,
+    int rc = sp__stub_check(type, "a type", err);
+    if (rc == SP_OK) {
+        rc = sp__stub_call(caller, &call, SP__PATH_REGISTER_VARIABLE,
                            &sp__proto_variable_register_table, &request, err);
+    }
     if (rc == SP_OK) {
         rc = sp__stub_reply(&call, &sp__proto_variable_register_reply_table, &reply,
                             err);
@@ -85,7 +88,7 @@ int sp__stub_variable_set(const struct caller *caller, const char *session,
         .changed_by = options->changed_by,
         .owner = options->owner,
         .check_version = options->check_version,
-        .expected_version = sp__proto_i32(options->expected_version),
+        .expected_version = sp__stub_expected(options),
     };
     struct proto_variable_set_reply reply;
     int rc = sp__stub_call(caller, &call, SP__PATH_SET_VARIABLE,
@@ -111,7 +114,7 @@ int sp__stub_variable_delete(const struct caller *caller, const char *session,
         .name = name,
         .owner = options->owner,
         .check_version = options->check_version,
-        .expected_version = sp__proto_i32(options->expected_version),
+        .expected_version = sp__stub_expected(options),
     };
     int rc = sp__stub_call(caller, &call, SP__PATH_DELETE_VARIABLE,
                            &sp__proto_variable_delete_table, &request, err);
@@ -195,26 +198,22 @@ int sp__stub_variable_rollback(const struct caller *caller, const char *session,
         .session_id = session,
         .name = name,
         .target_version = sp__proto_i32(version),
+        .metadata_json = options->metadata,
         .changed_by = options->changed_by,
         .owner = options->owner,
         .check_version = options->check_version,
-        .expected_version = sp__proto_i32(options->expected_version),
+        .expected_version = sp__stub_expected(options),
     };
     struct proto_variable_rollback_reply reply;
-    sp_variable variable = {0};
     int rc = sp__stub_call(caller, &call, SP__PATH_ROLLBACK_VARIABLE,
                            &sp__proto_variable_rollback_table, &request, err);
     if (rc == SP_OK) {
         rc = sp__stub_reply(&call, &sp__proto_variable_rollback_reply_table, &reply,
                             err);
     }
-    if (rc == SP_OK) {
-        rc = own(reply.variable, &variable, err);
-    }
     if (rc == SP_OK && ret_version != NULL) {
-        *ret_version = variable.version;
+        *ret_version = (uint64_t)(uint32_t)reply.new_version;
     }
-    sp__free(variable.memory);
     sp__stub_call_fini(&call);
     return rc;
 }

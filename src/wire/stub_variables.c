@@ -37,8 +37,11 @@ int sp__stub_variables_list(const struct caller *caller, const char *session,
     struct stub_call call = {0};
     const struct proto_variable_list request = {.session_id = session,
                                                 .pattern = pattern};
-    int rc = sp__stub_call(caller, &call, SP__PATH_LIST_VARIABLES,
+    int rc = sp__stub_check(pattern, "a pattern", err);
+    if (rc == SP_OK) {
+        rc = sp__stub_call(caller, &call, SP__PATH_LIST_VARIABLES,
                            &sp__proto_variable_list_table, &request, err);
+    }
     if (rc == SP_OK) {
         rc = walk(&call, cb, user_data, err);
     }
@@ -196,6 +199,8 @@ static int set_many(const struct caller *caller, struct stub_call *call,
         request.metadata_json = options->metadata;
         request.changed_by = options->changed_by;
         request.owner = options->owner;
+        request.check_version = options->check_version;
+        request.expected_version = sp__stub_expected(options);
     }
     return sp__stub_call(caller, call, SP__PATH_SET_VARIABLES,
                          &sp__proto_variable_set_many_table, &request, err);
@@ -236,8 +241,11 @@ int sp__stub_variable_depend(const struct caller *caller, const char *session,
                                                  .from_variable = from,
                                                  .to_variable = to,
                                                  .dependency_type = kind};
-    int rc = sp__stub_call(caller, &call, SP__PATH_ADD_DEPENDENCY,
+    int rc = sp__stub_check(kind, "the kind of dependency", err);
+    if (rc == SP_OK) {
+        rc = sp__stub_call(caller, &call, SP__PATH_ADD_DEPENDENCY,
                            &sp__proto_dependency_add_table, &request, err);
+    }
     sp__stub_call_fini(&call);
     return rc;
 }
@@ -263,8 +271,11 @@ int sp__stub_variable_dependencies(const struct caller *caller, const char *sess
     struct proto_dependency item;
     size_t at = 0;
     int count = 0;
-    int rc = sp__stub_call(caller, &call, SP__PATH_LIST_DEPENDENCIES,
+    int rc = sp__stub_check(name, "the name of a variable", err);
+    if (rc == SP_OK) {
+        rc = sp__stub_call(caller, &call, SP__PATH_LIST_DEPENDENCIES,
                            &sp__proto_dependency_list_table, &request, err);
+    }
     while (rc == SP_OK &&
            (rc = sp__stub_next(&call, 1, &at, &sp__proto_dependency_table, &item,
                                err)) > 0) {

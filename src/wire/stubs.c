@@ -4,6 +4,8 @@
  */
 #include "wire/stubs.h"
 
+#include "base/error.h"
+
 enum { REPLY_MAX = 1 << 30 }; /* the carrier has a lower limit */
 
 int sp__stub_call(const struct caller *caller, struct stub_call *call, const char *path,
@@ -42,6 +44,18 @@ int sp__stub_next(struct stub_call *call, uint32_t number, size_t *pos,
     sp__proto_memory_fini(&call->memory);
     rc = sp__table_get(table, item, &call->memory, ret, err);
     return rc < 0 ? rc : 1;
+}
+
+int32_t sp__stub_expected(const sp_change_options *options)
+{
+    return options->check_version ? sp__proto_i32(options->expected_version) : 0;
+}
+
+int sp__stub_check(const char *text, const char *what, sp_error *err)
+{
+    return text == NULL || text[0] != '\0'
+               ? SP_OK
+               : sp__fail(err, SP_ERR_INVAL, "%s is needed", what);
 }
 
 void sp__stub_call_fini(struct stub_call *call)

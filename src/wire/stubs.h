@@ -128,6 +128,10 @@ int sp__stub_reply(struct stub_call *call, const struct proto_table *table, void
 int sp__stub_next(struct stub_call *call, uint32_t number, size_t *pos,
                   const struct proto_table *table, void *ret,
                   sp_error *err) SP_MUST_CHECK;
+/* The version that must be there, 0 for none: a host takes any other for a wish. */
+int32_t sp__stub_expected(const sp_change_options *options);
+/* Refuse "" where it would travel as "not given". INVAL. */
+int sp__stub_check(const char *text, const char *what, sp_error *err) SP_MUST_CHECK;
 void sp__stub_call_fini(struct stub_call *call);
 
 #endif
