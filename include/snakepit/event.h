@@ -40,7 +40,10 @@ enum {
     SP_EVENT_SESSION_EXPIRED, /* a session's time to live is over; it is gone */
     SP_EVENT_SESSIONS_HIGH,   /* nearly as many sessions as may be */
     SP_EVENT_ORPHAN_KILLED,   /* pid is what a dead run of the instance left behind */
-    SP_EVENT_SESSION_DELETED  /* a session was ended before its time was over */
+    SP_EVENT_SESSION_DELETED, /* a session was ended before its time was over */
+    SP_EVENT_STORE_FULL,   /* no room for changes of stored sessions; deletions work */
+    SP_EVENT_STORE_FAILED, /* the disk lost something: nothing is stored any more */
+    SP_EVENT_STORE_RECOVERED /* there is room again */
 };
 
 typedef struct sp_event {

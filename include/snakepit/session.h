@@ -13,7 +13,7 @@
  * whoever reads meanwhile sees what was before.
  *
  * Threads: every function may be called from any thread, from callbacks too. Nothing
- * here waits for a pit's loop.
+ * here waits for a pit's loop. With a path, changing waits for the disk, reading never.
  */
 #ifndef SNAKEPIT_SESSION_H
 #define SNAKEPIT_SESSION_H
@@ -29,6 +29,15 @@ extern "C" {
 typedef struct sp_sessions sp_sessions;
 
 #define SP_NAME_MAX 255 /* bytes of an id or a name */
+
+/* What is left of a session, with all that is in it, after an end at any moment. */
+enum {
+    SP_DURABILITY_DEFAULT = 0,
+    SP_DURABILITY_MEMORY, /* nothing: it ends with the set */
+    SP_DURABILITY_CRASH, /* all that was acknowledged, when the host is killed; when the
+                             power fails, the last moments may be missing */
+    SP_DURABILITY_DURABLE /* all that was acknowledged, also when the power fails */
+};
 
 typedef struct sp_sessions_options {
     size_t size;
@@ -52,6 +61,9 @@ typedef struct sp_sessions_options {
      * not looked at, and on_event must be NULL. */
     const char *address;
     uint64_t timeout_ms; /* of one answer of it, default 30 000 */
+    const char *path; /* folder of the state, made when it is not there; NULL: none */
+    int durability;   /* SP_DURABILITY_ of sessions that name none, and of global
+                         programs; default CRASH with a path, MEMORY without */
 } sp_sessions_options;
 
 typedef struct sp_session_options {
@@ -59,6 +71,7 @@ typedef struct sp_session_options {
     uint64_t ttl_ms;      /* default: that of the set; SP_UNLIMITED: never ends */
     const char *metadata; /* a JSON object, default {} */
     int or_get;           /* 1: use the session there is, as it is */
+    int durability;       /* SP_DURABILITY_; default: that of the set */
 } sp_session_options;
 
 typedef struct sp_session_info {
@@ -71,7 +84,8 @@ typedef struct sp_session_info {
     uint64_t bytes;        /* memory of all that is inside */
     uint64_t variables;    /* how many */
     uint64_t programs;
-    void *memory; /* of the texts: owned, see sp_session_info_clear() */
+    int durability; /* SP_DURABILITY_ */
+    void *memory;   /* of the texts: owned, see sp_session_info_clear() */
 } sp_session_info;
 
 typedef struct sp_sessions_stats {
@@ -86,7 +100,15 @@ typedef struct sp_sessions_stats {
 } sp_sessions_stats;
 
 /*
- * Open an empty set of sessions; or with `address` the set of a daemon.
+ * Open a set of sessions: an empty one; with `path` what is stored there; with `address`
+ * the set of a daemon.
+ *
+ * Reading what is stored takes a moment, about a second for a million variables. One set
+ * at a time has a path. Every change to a session that is not in memory only waits until
+ * it is as safe as the session's class says; all functions that change something may fail
+ * with SP_ERR_STORE_FULL (no room), SP_ERR_SYSTEM (a write failed) or SP_ERR_STORE (the
+ * store has failed: nothing is written any more), and then nothing is changed. Reading
+ * never waits.
  *
  * A daemon is connected to at once, and again when the connection has ended. Every
  * function then also fails with SP_ERR_CLOSED (it has ended before the answer came:
@@ -95,13 +117,15 @@ typedef struct sp_sessions_stats {
  * first: SP_ERR_CONFLICT. sp_session_exists() says 0. A watch ends with its connection.
  *
  * options  NULL for defaults
- * Errors: SP_ERR_INVAL, SP_ERR_NOMEM; with `address` SP_ERR_SYSTEM (nobody listens),
+ * Errors: SP_ERR_INVAL, SP_ERR_NOMEM; with `path` SP_ERR_IN_USE (the message names the
+ * process), SP_ERR_STORE (damaged, newer, not ours, read-only: it is left as it is),
+ * SP_ERR_STORE_FULL, SP_ERR_SYSTEM; with `address` SP_ERR_SYSTEM (nobody listens),
  * SP_ERR_CONFIG (it is no path), SP_ERR_UNSUPPORTED, SP_ERR_TIMEOUT. Since: 0.1
  */
 SP_API int sp_sessions_open(const sp_sessions_options *options,
                             sp_sessions **ret_sessions, sp_error *err);
 
-/* Close the set and everything in it. Not while another thread uses it. NULL is fine.
+/* Close the set and everything in it; what is stored stays stored. Not while another thread uses it. NULL is fine.
  * Since: 0.1 */
 SP_API void sp_sessions_close(sp_sessions *sessions);
 
@@ -112,7 +136,7 @@ SP_API void sp_sessions_close(sp_sessions *sessions);
  *
  * Returns 1 when it was created, 0 when or_get found one. Errors: SP_ERR_INVAL (id,
  * metadata; the message says which), SP_ERR_BAD_JSON, SP_ERR_TOO_BIG, SP_ERR_EXISTS,
- * SP_ERR_QUOTA, SP_ERR_NOMEM. Since: 0.1
+ * SP_ERR_QUOTA, SP_ERR_NOMEM; those of the store. Since: 0.1
  */
 SP_API int sp_session_create(sp_sessions *sessions, const char *id,
                              const sp_session_options *options, sp_error *err);

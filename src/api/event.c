@@ -53,6 +53,12 @@ SP_API const char *sp_event_name(int kind)
         return "guard.ready";
     case SP_EVENT_ORPHAN_KILLED:
         return "orphan.killed";
+    case SP_EVENT_STORE_FULL:
+        return "store.full";
+    case SP_EVENT_STORE_FAILED:
+        return "store.failed";
+    case SP_EVENT_STORE_RECOVERED:
+        return "store.recovered";
     default:
         return "unknown";
     }

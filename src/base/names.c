@@ -112,14 +112,23 @@ static int grow(struct names *names)
     return SP_OK;
 }
 
-int sp__names_put(struct names *names, struct name_node *node, const char *name,
-                  size_t size)
+int sp__names_reserve(struct names *names, size_t length)
 {
-    if (names->length >= names->capacity) {
+    while (names->capacity < length) {
         int rc = grow(names);
         if (rc < 0) {
             return rc;
         }
+    }
+    return SP_OK;
+}
+
+int sp__names_put(struct names *names, struct name_node *node, const char *name,
+                  size_t size)
+{
+    int rc = sp__names_reserve(names, names->length + 1);
+    if (rc < 0) {
+        return rc;
     }
     node->hash = (uint32_t)sp__names_hash(name, size);
     node->size = (uint32_t)size;

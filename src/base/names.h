@@ -25,6 +25,9 @@ uint64_t sp__names_hash(const char *name, size_t size);
 
 void sp__names_fini(struct names *names); /* the nodes are their owner's */
 
+/* Room for `length` nodes, so that putting in up to as many cannot fail. 0 or NOMEM. */
+int sp__names_reserve(struct names *names, size_t length);
+
 /* Put in. One of the same name may be there only to be removed next. 0 or SP_ERR_NOMEM. */
 int sp__names_put(struct names *names, struct name_node *node, const char *name,
                   size_t size);

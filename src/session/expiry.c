@@ -16,6 +16,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "session/keep.h"
 #include "session/programs.h"
 #include "session/sessions.h"
 
@@ -43,6 +44,7 @@ static void take_expired(struct sp_sessions *sessions, struct shard *shard,
             sp__heap_move(&shard->by_expiry, first, now_ms + LOOK_AGAIN_MS);
         } else {
             sp__session_unlink(sessions, session);
+            sp__keep_end(sessions, session);
             shard->expired++;
             sp__list_append(ret_expired, &session->on_graves);
         }
@@ -116,6 +118,7 @@ int sp__sessions_cleanup(struct sp_sessions *sessions, uint64_t budget_us,
                          size_t *ret_expired)
 {
     uint64_t start_us = sp__now_us();
+    sp__keep_news(sessions);
     do {
         if (!free_some(sessions) && !expire_some(sessions, ret_expired) &&
             !sp__programs_expire(sessions)) {

@@ -38,6 +38,7 @@ int sp__session_describe(const struct session *session, uint64_t now_ms,
         .bytes = session->bytes,
         .variables = session->variables.length,
         .programs = session->programs.length,
+        .durability = session->durability,
         .memory = memory,
     };
     return SP_OK;
@@ -68,7 +69,7 @@ static int add_shard(struct shard *shard, uint64_t now_ms, struct sp_buffer *inf
     while ((node = sp__names_next(&shard->by_id, &at, node)) != NULL) {
         const struct session *session = ITEM(node, struct session, node);
         sp_session_info info;
-        if (sp__session_is_over(session, now_ms)) {
+        if (!sp__session_is_there(session, now_ms)) {
             continue;
         }
         int rc = sp__buf_reserve(infos, sizeof info, err);

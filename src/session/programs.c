@@ -4,11 +4,12 @@
  *
  * A place is what both have in common: a table under a lock that is held. For a session
  * it is the session with its gate taken, or locked to read; the global programs have a
- * table and a lock of their own, and a heap of expiries. Texts are checked and copied
+ * table, a lock and a gate of their own, and a heap of expiries. Texts are checked and copied
  * before the place is entered, so that no lock is held for the length of a program.
  */
 #include "session/programs.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/variable.h"
 
 enum { EXPIRED_AT_ONCE = 32, GLOBAL_TTL_MS = 3600000 };
@@ -32,6 +34,10 @@ static int enter(struct sp_sessions *sessions, const char *session_id, int to_ch
     *ret = (struct place){.programs = &sessions->global_programs};
     if (session_id == NULL) {
         (void)pthread_mutex_lock(&sessions->global_lock);
+        while (to_change && sessions->global_changing) {
+            (void)pthread_cond_wait(&sessions->global_opened, &sessions->global_lock);
+        }
+        sessions->global_changing |= to_change;
         return SP_OK;
     }
     int rc = to_change ? sp__session_change(sessions, session_id, &ret->session, err)
@@ -44,13 +50,30 @@ static int enter(struct sp_sessions *sessions, const char *session_id, int to_ch
 
 static void leave(struct sp_sessions *sessions, const struct place *place, int changed)
 {
-    if (place->session == NULL) {
-        (void)pthread_mutex_unlock(&sessions->global_lock);
-    } else if (changed) {
+    if (place->session != NULL && changed) {
         sp__session_changed(place->session);
-    } else {
+    } else if (place->session != NULL) {
         sp__session_unlock(place->session);
+    } else {
+        if (changed) {
+            sessions->global_changing = 0;
+            (void)pthread_cond_signal(&sessions->global_opened);
+        }
+        (void)pthread_mutex_unlock(&sessions->global_lock);
     }
+    if (changed) {
+        sp__keep_news(sessions);
+    }
+}
+
+/* Gate taken, locked: store it. */
+static int keep(struct sp_sessions *sessions, const struct place *place,
+                const struct record *record, sp_error *err)
+{
+    int shrinks = record->kind == RECORD_PROGRAM_DELETE;
+    return place->session == NULL ? sp__keep_global(sessions, record, shrinks, err)
+           : shrinks ? sp__keep_removal(sessions, place->session, record, err)
+                     : sp__keep(sessions, place->session, record, 1, err);
 }
 
 static size_t bytes_of(const struct program *program)
@@ -86,7 +109,7 @@ static int not_found(const char *id, const char *session_id, sp_error *err)
 
 /* ---- in and out of a place ---- */
 
-static void free_program(struct program *program)
+void sp__program_free(struct program *program)
 {
     if (program != NULL) {
         sp__free(program->data);
@@ -104,15 +127,14 @@ static void take_out(struct sp_sessions *sessions, const struct place *place,
     count(place, 0, bytes_of(program));
 }
 
-static int build(struct sp_sessions *sessions, const char *id, const char *data,
-                 struct program **ret_program, sp_error *err)
+int sp__program_build(const char *id, const char *data, size_t max,
+                      struct program **ret_program, sp_error *err)
 {
     size_t size;
     size_t data_size = strlen(data);
     int rc = sp__check_name("program id", id, &size, err);
     if (rc == SP_OK) {
-        rc = sp__check_json("the program", data, data_size,
-                            sessions->options.value_bytes, err);
+        rc = sp__check_json("the program", data, data_size, max, err);
     }
     if (rc < 0) {
         return rc;
@@ -125,6 +147,7 @@ static int build(struct sp_sessions *sessions, const char *id, const char *data,
     memcpy(program->id, id, size);
     program->node.size = (uint32_t)size;
     program->data_size = data_size;
+    program->ttl_ms = SP_UNLIMITED;
     program->expires_ms = SP_UNLIMITED;
     program->created_unix_ms = program->updated_unix_ms = sp__unix_ns() / 1000000u;
     *ret_program = program;
@@ -145,30 +168,64 @@ static int has_room(struct sp_sessions *sessions, const struct place *place,
                : sp__session_has_room(sessions, place->session, bytes_of(fresh), err);
 }
 
+/* So that putting one in cannot fail. */
+static int make_room(struct sp_sessions *sessions, const struct place *place,
+                     sp_error *err)
+{
+    size_t length = place->programs->length + 1;
+    int rc = sp__names_reserve(place->programs, length);
+    if (rc == SP_OK && place->session == NULL) {
+        rc = sp__heap_reserve(&sessions->global_expiry, length);
+    }
+    return rc < 0 ? sp__fail(err, rc, "no memory for a program") : SP_OK;
+}
+
+static void put_in(struct sp_sessions *sessions, const struct place *place,
+                   struct program *program)
+{
+    int rc =
+        sp__names_put(place->programs, &program->node, program->id, program->node.size);
+    assert(rc == SP_OK); /* room was made */
+    (void)rc;
+    if (place->session == NULL && program->expires_ms != SP_UNLIMITED) {
+        sp__heap_push(&sessions->global_expiry, &program->in_heap, program->expires_ms);
+    }
+    count(place, bytes_of(program), 0);
+}
+
 /* The fresh one in, and the old one, when there is one, out to be freed. */
 static int exchange(struct sp_sessions *sessions, const struct place *place,
                     struct program *fresh, struct program *old, sp_error *err)
 {
     int rc = has_room(sessions, place, fresh, old, err);
-    if (rc == SP_OK && place->session == NULL &&
-        sp__heap_reserve(&sessions->global_expiry, place->programs->length + 1) < 0) {
-        rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a program");
+    if (rc == SP_OK) {
+        rc = make_room(sessions, place, err);
+    }
+    if (rc == SP_OK) {
+        struct record record = sp__record_program(sessions, place->session, fresh);
+        rc = keep(sessions, place, &record, err);
     }
     if (rc < 0) {
         return rc;
     }
-    size_t size = fresh->node.size;
-    if (sp__names_put(place->programs, &fresh->node, fresh->id, size) < 0) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a program");
-    }
     if (old != NULL) {
         take_out(sessions, place, old);
     }
-    if (place->session == NULL && fresh->expires_ms != SP_UNLIMITED) {
-        sp__heap_push(&sessions->global_expiry, &fresh->in_heap, fresh->expires_ms);
-    }
-    count(place, bytes_of(fresh), 0);
+    put_in(sessions, place, fresh);
     return SP_OK;
+}
+
+int sp__program_restore(struct sp_sessions *sessions, struct session *session,
+                        struct program *program, sp_error *err)
+{
+    struct place place = {.programs = session == NULL ? &sessions->global_programs
+                                                      : &session->programs,
+                          .session = session};
+    int rc = make_room(sessions, &place, err);
+    if (rc == SP_OK) {
+        put_in(sessions, &place, program);
+    }
+    return rc;
 }
 
 static int is_there(const struct place *place, const struct program *like,
@@ -191,13 +248,14 @@ int sp__program_store(struct sp_sessions *sessions, const char *session_id,
         return sp__fail(err, SP_ERR_INVAL,
                         "a program of a session has no time to live of its own");
     }
-    int rc = build(sessions, id, data, &fresh, err);
+    int rc = sp__program_build(id, data, sessions->options.value_bytes, &fresh, err);
     if (rc == SP_OK) {
         rc = enter(sessions, session_id, 1, &place, err);
         if (rc == SP_OK) {
             uint64_t now_ms = sessions->now_ms();
             ttl_ms = ttl_ms == 0 ? GLOBAL_TTL_MS : ttl_ms;
             if (session_id == NULL && ttl_ms < SP_UNLIMITED - now_ms) {
+                fresh->ttl_ms = ttl_ms;
                 fresh->expires_ms = now_ms + ttl_ms;
             }
             (void)is_there(&place, fresh, &old);
@@ -205,7 +263,7 @@ int sp__program_store(struct sp_sessions *sessions, const char *session_id,
             leave(sessions, &place, 1);
         }
     }
-    free_program(rc < 0 ? fresh : old);
+    sp__program_free(rc < 0 ? fresh : old);
     return rc;
 }
 
@@ -215,7 +273,7 @@ int sp__program_update(struct sp_sessions *sessions, const char *session_id,
     struct place place;
     struct program *fresh = NULL;
     struct program *old = NULL;
-    int rc = build(sessions, id, data, &fresh, err);
+    int rc = sp__program_build(id, data, sessions->options.value_bytes, &fresh, err);
     if (rc == SP_OK) {
         rc = enter(sessions, session_id, 1, &place, err);
         if (rc == SP_OK) {
@@ -224,13 +282,14 @@ int sp__program_update(struct sp_sessions *sessions, const char *session_id,
                 rc = not_found(id, session_id, err);
             } else {
                 fresh->created_unix_ms = old->created_unix_ms;
+                fresh->ttl_ms = old->ttl_ms;
                 fresh->expires_ms = old->expires_ms;
                 rc = exchange(sessions, &place, fresh, old, err);
             }
             leave(sessions, &place, 1);
         }
     }
-    free_program(rc < 0 ? fresh : old);
+    sp__program_free(rc < 0 ? fresh : old);
     return rc;
 }
 
@@ -293,10 +352,18 @@ int sp__program_delete(struct sp_sessions *sessions, const char *session_id,
     if (program == NULL) {
         rc = not_found(id, session_id, err);
     } else {
+        struct record gone = {.kind = RECORD_PROGRAM_DELETE,
+                              .session = place.session == NULL ? 0 : place.session->key,
+                              .name = program->id};
+        rc = keep(sessions, &place, &gone, err);
+    }
+    if (rc == SP_OK) {
         take_out(sessions, &place, program);
     }
     leave(sessions, &place, 1);
-    free_program(program);
+    if (rc == SP_OK) {
+        sp__program_free(program);
+    }
     return rc;
 }
 
@@ -369,7 +436,7 @@ int sp__programs_free(struct names *programs, size_t *budget)
         while (*bucket != NULL && *budget > 0) {
             struct name_node *node = *bucket;
             *bucket = node->next;
-            free_program(ITEM(node, struct program, node));
+            sp__program_free(ITEM(node, struct program, node));
             (*budget)--;
         }
         if (*bucket != NULL) {
@@ -389,15 +456,17 @@ int sp__programs_expire(struct sp_sessions *sessions)
     uint64_t now_ms = sessions->now_ms();
     (void)pthread_mutex_lock(&sessions->global_lock);
     struct heap_node *first;
-    while (number < EXPIRED_AT_ONCE &&
+    /* Whoever has the gate holds on to a program: they stay until the next time. */
+    while (!sessions->global_changing && number < EXPIRED_AT_ONCE &&
            (first = sp__heap_first(&sessions->global_expiry)) != NULL &&
            first->key <= now_ms) {
         over[number] = ITEM(first, struct program, in_heap);
+        sp__keep_program_end(sessions, over[number]);
         take_out(sessions, &place, over[number++]);
     }
     (void)pthread_mutex_unlock(&sessions->global_lock);
     for (size_t i = 0; i < number; i++) {
-        free_program(over[i]);
+        sp__program_free(over[i]);
     }
     return number > 0;
 }

@@ -8,6 +8,10 @@
  * condition. Nothing removes a session whose gate is taken, so whoever holds it may let
  * go of the lock and finds the session again.
  *
+ * When the set has a store, a change is stored between being prepared and being made
+ * (keep.c), with the gate taken and the lock let go. A session that is being created is
+ * in the table already, so that its id is taken, but unborn: nobody sees it.
+ *
  * No thread holds two locks, and no callback runs under one.
  */
 #include "session/sessions.h"
@@ -19,12 +23,20 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/programs.h"
+#include "session/restore.h"
 #include "session/variable.h"
 
 static struct shard *shard_of(struct sp_sessions *sessions, uint64_t hash)
 {
     return &sessions->shards[(hash >> 32) % SHARDS]; /* the table uses the low half */
+}
+
+struct shard *sp__session_shard(struct sp_sessions *sessions, const char *id,
+                                size_t size)
+{
+    return shard_of(sessions, sp__names_hash(id, size));
 }
 
 void sp__sessions_tell(struct sp_sessions *sessions, int kind, const char *session,
@@ -43,12 +55,15 @@ void sp__sessions_tell(struct sp_sessions *sessions, int kind, const char *sessi
 
 /* ---- finding ---- */
 
-static void use(struct session *session, uint64_t now_ms)
+static void use(struct sp_sessions *sessions, struct session *session, uint64_t now_ms)
 {
     session->used_ms = now_ms;
     session->expires_ms = session->ttl_ms >= SP_UNLIMITED - now_ms
                               ? SP_UNLIMITED
                               : now_ms + session->ttl_ms;
+    if (sp__is_kept(session) && session->expires_ms > session->promised_ms) {
+        sp__keep_use(sessions, session);
+    }
 }
 
 /* With the shard locked in any case. */
@@ -79,11 +94,11 @@ int sp__session_lock(struct sp_sessions *sessions, const char *id,
     }
     uint64_t now_ms = sessions->now_ms();
     struct session *session = find_locked(sessions, id, size, &shard);
-    if (session == NULL || sp__session_is_over(session, now_ms)) {
+    if (session == NULL || !sp__session_is_there(session, now_ms)) {
         (void)pthread_mutex_unlock(&shard->lock);
         return not_found(id, err);
     }
-    use(session, now_ms);
+    use(sessions, session, now_ms);
     *ret_session = session;
     return SP_OK;
 }
@@ -102,7 +117,7 @@ int sp__session_exists(struct sp_sessions *sessions, const char *id)
     }
     uint64_t now_ms = sessions->now_ms();
     const struct session *session = find_locked(sessions, id, size, &shard);
-    int exists = session != NULL && !sp__session_is_over(session, now_ms);
+    int exists = session != NULL && sp__session_is_there(session, now_ms);
     (void)pthread_mutex_unlock(&shard->lock);
     return exists;
 }
@@ -246,23 +261,19 @@ int sp__session_free(struct session *session, size_t *budget)
     return 1;
 }
 
-static void free_whole(struct session *session)
+void sp__session_free_whole(struct session *session)
 {
     size_t budget = SIZE_MAX;
-    (void)sp__session_free(session, &budget);
+    if (session != NULL) {
+        (void)sp__session_free(session, &budget);
+    }
 }
 
-static int build(struct sp_sessions *sessions, const char *id, size_t size,
-                 const sp_session_options *options, struct session **ret_session,
-                 sp_error *err)
+int sp__session_build(struct sp_sessions *sessions, const char *id, size_t size,
+                      const char *metadata, uint64_t ttl_ms,
+                      struct session **ret_session, sp_error *err)
 {
-    const char *metadata = options->metadata == NULL ? "{}" : options->metadata;
     size_t metadata_size = strlen(metadata);
-    int rc = sp__check_object("metadata", metadata, metadata_size,
-                              sessions->options.metadata_bytes, err);
-    if (rc < 0) {
-        return rc;
-    }
     struct session *session = sp__calloc(1, sizeof *session + size + 1);
     if (session == NULL ||
         (session->metadata = sp__strndup(metadata, metadata_size)) == NULL) {
@@ -270,17 +281,40 @@ static int build(struct sp_sessions *sessions, const char *id, size_t size,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a session");
     }
     memcpy(session->id, id, size);
-    session->ttl_ms = options->ttl_ms == 0 ? sessions->options.ttl_ms : options->ttl_ms;
+    session->ttl_ms = ttl_ms;
+    session->durability = SP_DURABILITY_MEMORY;
     session->created_unix_ms = sp__unix_ns() / 1000000u;
     session->bytes = sizeof *session + size + 1 + metadata_size + 1;
-    use(session, sessions->now_ms());
+    use(sessions, session, sessions->now_ms());
     *ret_session = session;
     return SP_OK;
 }
 
-/* Into the table, with the shard locked. */
-static int link_in(struct shard *shard, struct session *session, size_t size,
-                   sp_error *err)
+/* As the options say, with its class and, when it is to be stored, its key. */
+static int build(struct sp_sessions *sessions, const char *id, size_t size,
+                 const sp_session_options *options, struct session **ret_session,
+                 sp_error *err)
+{
+    const char *metadata = options->metadata == NULL ? "{}" : options->metadata;
+    uint64_t ttl_ms = options->ttl_ms == 0 ? sessions->options.ttl_ms : options->ttl_ms;
+    int durability;
+    int rc = sp__keep_class(sessions, options->durability, &durability, err);
+    if (rc == SP_OK) {
+        rc = sp__check_object("metadata", metadata, strlen(metadata),
+                              sessions->options.metadata_bytes, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__session_build(sessions, id, size, metadata, ttl_ms, ret_session, err);
+    }
+    if (rc == SP_OK && durability != SP_DURABILITY_MEMORY) {
+        (*ret_session)->durability = durability;
+        (*ret_session)->key = atomic_fetch_add(&sessions->last_key, 1) + 1;
+    }
+    return rc;
+}
+
+int sp__session_link(struct shard *shard, struct session *session, size_t size,
+                     sp_error *err)
 {
     session->shard = shard;
     int rc = sp__heap_reserve(&shard->by_expiry, shard->by_expiry.length + 1);
@@ -292,8 +326,22 @@ static int link_in(struct shard *shard, struct session *session, size_t size,
     }
     sp__heap_push(&shard->by_expiry, &session->in_heap, session->expires_ms);
     shard->bytes += session->bytes;
-    shard->created++;
     return SP_OK;
+}
+
+/* Locked in any case, when whether the id is taken is certain. */
+static struct session *find_born(struct sp_sessions *sessions, const char *id,
+                                 size_t size, struct shard **ret_shard)
+{
+    for (;;) {
+        struct session *there = find_locked(sessions, id, size, ret_shard);
+        if (there == NULL || !there->unborn) {
+            return there;
+        }
+        struct shard *shard = *ret_shard;
+        (void)pthread_cond_wait(&shard->gate_opened, &shard->lock);
+        (void)pthread_mutex_unlock(&shard->lock);
+    }
 }
 
 /* The shard of an id, locked, after the session of that id, if its time is over, has
@@ -302,19 +350,47 @@ static struct session *find_live(struct sp_sessions *sessions, const char *id,
                                  size_t size, struct shard **ret_shard,
                                  struct session **ret_over)
 {
+    struct session *there = find_born(sessions, id, size, ret_shard);
     uint64_t now_ms = sessions->now_ms();
-    struct session *there = find_locked(sessions, id, size, ret_shard);
     *ret_over = NULL;
     if (there != NULL && sp__session_is_over(there, now_ms)) {
         sp__session_unlink(sessions, there);
         (*ret_shard)->expired++;
+        sp__keep_end(sessions, there);
         *ret_over = there;
         return NULL;
     }
     if (there != NULL) {
-        use(there, now_ms);
+        use(sessions, there, now_ms);
     }
     return there;
+}
+
+/* In its shard, which is locked: stored, and there for all. When that fails it is out
+ * again. */
+static int give_birth(struct sp_sessions *sessions, struct session *session,
+                      sp_error *err)
+{
+    struct shard *shard = session->shard;
+    if (sp__is_kept(session)) {
+        struct record record = sp__record_session(sessions, session);
+        session->promised_ms = record.expires.boot_ms;
+        session->changing = 1;
+        session->changer = pthread_self();
+        session->unborn = 1;
+        int rc = sp__keep(sessions, session, &record, 1, err);
+        session->unborn = 0;
+        session->changing = 0;
+        (void)pthread_cond_broadcast(&shard->gate_opened);
+        if (rc < 0) {
+            sp__names_remove(&shard->by_id, &session->node);
+            sp__heap_remove(&shard->by_expiry, &session->in_heap);
+            shard->bytes -= session->bytes;
+            return rc;
+        }
+    }
+    shard->created++;
+    return SP_OK;
 }
 
 int sp__session_create(struct sp_sessions *sessions, const char *id,
@@ -334,28 +410,30 @@ int sp__session_create(struct sp_sessions *sessions, const char *id,
         if (rc == SP_ERR_QUOTA && options->or_get &&
             sp__session_lock(sessions, id, &there, NULL) == SP_OK) {
             sp__session_unlock(there);
-            free_whole(fresh);
+            sp__session_free_whole(fresh);
             sp_error_clear(err);
             return 0;
         }
     }
     if (rc < 0) {
-        if (fresh != NULL) {
-            free_whole(fresh);
-        }
+        sp__session_free_whole(fresh);
         return rc;
     }
     int there = find_live(sessions, id, size, &shard, &over) != NULL;
-    rc = there ? 0 : link_in(shard, fresh, size, err);
+    rc = there ? 0 : sp__session_link(shard, fresh, size, err);
+    if (!there && rc == SP_OK) {
+        rc = give_birth(sessions, fresh, err);
+    }
     (void)pthread_mutex_unlock(&shard->lock);
+    sp__keep_news(sessions);
     if (over != NULL) {
         sp__sessions_tell(sessions, SP_EVENT_SESSION_EXPIRED, id,
                           "its time to live is over");
-        free_whole(over);
+        sp__session_free_whole(over);
     }
     if (there || rc < 0) {
         discount(sessions);
-        free_whole(fresh);
+        sp__session_free_whole(fresh);
         return !there            ? rc
                : options->or_get ? 0
                                  : sp__fail(err, SP_ERR_EXISTS,
@@ -371,6 +449,13 @@ int sp__session_delete(struct sp_sessions *sessions, const char *id, sp_error *e
     if (rc < 0) {
         return rc;
     }
+    struct record gone = {.kind = RECORD_SESSION_DELETE, .session = session->key};
+    rc = sp__keep_removal(sessions, session, &gone, err);
+    if (rc < 0) {
+        sp__session_changed(session);
+        sp__keep_news(sessions);
+        return rc;
+    }
     struct shard *shard = session->shard;
     sp__session_unlink(sessions, session);
     shard->deleted++;
@@ -378,7 +463,8 @@ int sp__session_delete(struct sp_sessions *sessions, const char *id, sp_error *e
     (void)pthread_mutex_unlock(&shard->lock);
     sp__sessions_tell(sessions, SP_EVENT_SESSION_DELETED, session->id,
                       "it was deleted");
-    free_whole(session);
+    sp__session_free_whole(session);
+    sp__keep_news(sessions);
     return SP_OK;
 }
 
@@ -416,6 +502,28 @@ static int edit_session(struct sp_sessions *sessions, const sp_session_info *inf
     return take_edit(sessions, info, &edit, ret_metadata, err);
 }
 
+/* Gate taken, locked: store what the edit made of it. */
+static int keep_edit(struct sp_sessions *sessions, struct session *session,
+                     uint64_t ttl_ms, const char *metadata, sp_error *err)
+{
+    if (!sp__is_kept(session)) {
+        return SP_OK;
+    }
+    uint64_t now_ms = sessions->now_ms();
+    uint64_t expires_ms =
+        ttl_ms >= SP_UNLIMITED - now_ms ? SP_UNLIMITED : now_ms + ttl_ms;
+    struct record edit = {.kind = RECORD_SESSION_EDIT,
+                          .session = session->key,
+                          .expires = sp__keep_expiry(sessions, ttl_ms, expires_ms,
+                                                     sp__keep_slack(ttl_ms)),
+                          .metadata = metadata == NULL ? session->metadata : metadata};
+    int rc = sp__keep(sessions, session, &edit, 1, err);
+    if (rc == SP_OK) {
+        session->promised_ms = edit.expires.boot_ms;
+    }
+    return rc;
+}
+
 int sp__session_update(struct sp_sessions *sessions, const char *id,
                        sp_session_edit_fn fn, void *user_data, sp_error *err)
 {
@@ -434,20 +542,24 @@ int sp__session_update(struct sp_sessions *sessions, const char *id,
     }
     sp__session_resume(session);
     if (rc == SP_OK) {
+        rc = keep_edit(sessions, session, ttl_ms, metadata, err);
+    }
+    if (rc == SP_OK) {
         session->ttl_ms = ttl_ms;
-        use(session, sessions->now_ms());
+        use(sessions, session, sessions->now_ms());
         if (session->expires_ms < session->in_heap.key) {
             sp__heap_move(&session->shard->by_expiry, &session->in_heap,
                           session->expires_ms);
         }
     }
-    if (metadata != NULL) {
+    if (rc == SP_OK && metadata != NULL) {
         char *old = session->metadata;
         sp__session_count(session, strlen(metadata), strlen(old));
         session->metadata = metadata;
         metadata = old;
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     sp__free(metadata);
     sp__free(info.memory);
     return rc;
@@ -472,6 +584,18 @@ static int fill_options(const sp_sessions_options *options, sp_sessions_options 
     ret->history_max = ret->history_max == 0 ? 32 : ret->history_max;
     ret->cleanup_interval_ms =
         ret->cleanup_interval_ms == 0 ? 60000 : ret->cleanup_interval_ms;
+    if (ret->durability == SP_DURABILITY_DEFAULT) {
+        ret->durability =
+            ret->path == NULL ? SP_DURABILITY_MEMORY : SP_DURABILITY_CRASH;
+    }
+    if (ret->path == NULL && ret->durability != SP_DURABILITY_MEMORY) {
+        return sp__fail(err, SP_ERR_INVAL, "durability is %d without a path: %s",
+                        ret->durability, "only SP_DURABILITY_MEMORY needs none");
+    }
+    if (ret->durability < 0 || ret->durability > SP_DURABILITY_DURABLE) {
+        return sp__fail(err, SP_ERR_INVAL, "durability is %d: at most %d",
+                        ret->durability, SP_DURABILITY_DURABLE);
+    }
     if (ret->warn_permille > 1000) {
         return sp__fail(err, SP_ERR_INVAL, "warn_permille is %u: 1 to 1000",
                         ret->warn_permille);
@@ -479,8 +603,39 @@ static int fill_options(const sp_sessions_options *options, sp_sessions_options 
     return SP_OK;
 }
 
+static uint64_t read_unix_ms(void)
+{
+    return sp__unix_ns() / 1000000u;
+}
+
+/* What is stored in the folder, and the store for what changes. */
+static int open_store(struct sp_sessions *sessions, const char *path, sp_error *err)
+{
+    int rc = sp__store_open(path, &sessions->store, err);
+    if (rc == SP_OK) {
+        rc = sp__sessions_restore(sessions, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__store_start(sessions->store, err);
+    }
+    if (rc < 0) {
+        sp__store_close(sessions->store);
+        sessions->store = NULL;
+    }
+    return rc;
+}
+
+static const struct sessions_clocks REAL_CLOCKS = {sp__boot_ms, read_unix_ms};
+
 int sp__sessions_new(const sp_sessions_options *options,
                      struct sp_sessions **ret_sessions, sp_error *err)
+{
+    return sp__sessions_new_at(options, &REAL_CLOCKS, ret_sessions, err);
+}
+
+int sp__sessions_new_at(const sp_sessions_options *options,
+                        const struct sessions_clocks *clocks,
+                        struct sp_sessions **ret_sessions, sp_error *err)
 {
     sp_sessions_options full;
     int rc = fill_options(options, &full, err);
@@ -492,12 +647,20 @@ int sp__sessions_new(const sp_sessions_options *options,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for sessions");
     }
     sessions->options = full;
-    sessions->now_ms = sp__boot_ms;
+    sessions->options.path = NULL; /* the caller's */
+    sessions->now_ms = clocks->now_ms;
+    sessions->unix_ms = clocks->unix_ms;
     (void)pthread_mutex_init(&sessions->graves_lock, NULL);
     (void)pthread_mutex_init(&sessions->global_lock, NULL);
+    (void)pthread_cond_init(&sessions->global_opened, NULL);
     for (size_t i = 0; i < SHARDS; i++) {
         (void)pthread_mutex_init(&sessions->shards[i].lock, NULL);
         (void)pthread_cond_init(&sessions->shards[i].gate_opened, NULL);
+    }
+    rc = full.path == NULL ? SP_OK : open_store(sessions, full.path, err);
+    if (rc < 0) {
+        sp__sessions_free(sessions);
+        return rc;
     }
     *ret_sessions = sessions;
     return SP_OK;
@@ -510,7 +673,7 @@ static void free_shard(struct shard *shard)
     while (node != NULL) {
         struct name_node *next = sp__names_next(&shard->by_id, &at, node);
         sp__watches_end(ITEM(node, struct session, node));
-        free_whole(ITEM(node, struct session, node));
+        sp__session_free_whole(ITEM(node, struct session, node));
         node = next;
     }
     sp__names_fini(&shard->by_id);
@@ -524,9 +687,13 @@ void sp__sessions_free(struct sp_sessions *sessions)
     if (sessions == NULL) {
         return;
     }
+    if (sessions->store != NULL) {
+        sp__keep_expiries(sessions);
+        sp__store_close(sessions->store);
+    }
     struct link *grave;
     while ((grave = sp__list_pop(&sessions->graves)) != NULL) {
-        free_whole(ITEM(grave, struct session, on_graves));
+        sp__session_free_whole(ITEM(grave, struct session, on_graves));
     }
     for (size_t i = 0; i < SHARDS; i++) {
         free_shard(&sessions->shards[i]);
@@ -534,6 +701,7 @@ void sp__sessions_free(struct sp_sessions *sessions)
     size_t budget = SIZE_MAX;
     (void)sp__programs_free(&sessions->global_programs, &budget);
     sp__heap_fini(&sessions->global_expiry);
+    (void)pthread_cond_destroy(&sessions->global_opened);
     (void)pthread_mutex_destroy(&sessions->global_lock);
     (void)pthread_mutex_destroy(&sessions->graves_lock);
     sp__free(sessions);

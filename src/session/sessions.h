@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/names.h"
 #include "snakepit/session.h"
+#include "store/store.h"
 
 enum { SHARDS = 64 };
 
@@ -45,6 +46,10 @@ struct session {
     uint64_t bytes;
     int changing; /* the gate is taken, by `changer` */
     pthread_t changer;
+    int unborn;           /* is being stored: nobody sees it yet, its id is taken */
+    int durability;       /* SP_DURABILITY_ */
+    uint64_t key;         /* in the store; 0: it is in memory only */
+    uint64_t promised_ms; /* the expiry that is stored: not before the true one */
     char *metadata;
     struct names variables;
     struct list variables_by_age;
@@ -60,7 +65,9 @@ struct sp_sessions {
     /* Set before start, then constant. */
     struct remote *remote; /* of serve/: a daemon keeps them, and nothing is in here */
     sp_sessions_options options;
-    uint64_t (*now_ms)(void); /* since boot, time of suspension included */
+    uint64_t (*now_ms)(void);  /* since boot, time of suspension included */
+    uint64_t (*unix_ms)(void); /* for the expiries that are stored */
+    struct store *store;       /* NULL: everything is in memory only */
 
     struct shard shards[SHARDS];
 
@@ -70,8 +77,12 @@ struct sp_sessions {
 
     atomic_size_t cleanup_shard; /* where the next cleanup goes on */
 
+    atomic_uint_least64_t last_key;
+
     pthread_mutex_t global_lock;
+    pthread_cond_t global_opened;
     /* Under it. */
+    int global_changing; /* the gate of the global programs is taken */
     struct names global_programs;
     struct heap global_expiry;
 
@@ -79,8 +90,17 @@ struct sp_sessions {
     struct list graves; /* under it: expired, out of the table, to be freed */
 };
 
+/* The clocks it goes by; a test has its own. */
+struct sessions_clocks {
+    uint64_t (*now_ms)(void);
+    uint64_t (*unix_ms)(void);
+};
+
 int sp__sessions_new(const sp_sessions_options *options,
                      struct sp_sessions **ret_sessions, sp_error *err) SP_MUST_CHECK;
+int sp__sessions_new_at(const sp_sessions_options *options,
+                        const struct sessions_clocks *clocks,
+                        struct sp_sessions **ret_sessions, sp_error *err) SP_MUST_CHECK;
 void sp__sessions_free(struct sp_sessions *sessions);
 
 /* As their public counterparts say; the options are whole. */
@@ -128,11 +148,28 @@ static inline int sp__session_is_over(const struct session *session, uint64_t no
     return session->expires_ms <= now_ms && !session->changing;
 }
 
+/* Locked: it is there for others. */
+static inline int sp__session_is_there(const struct session *session, uint64_t now_ms)
+{
+    return !session->unborn && !sp__session_is_over(session, now_ms);
+}
+
 /* Locked: out of the table and the heap; the caller frees or buries it. */
 void sp__session_unlink(struct sp_sessions *sessions, struct session *session);
 
 void sp__sessions_tell(struct sp_sessions *sessions, int kind, const char *session,
                        const char *message);
+
+/* A session that is not in its set yet. The id and the metadata have been checked. */
+int sp__session_build(struct sp_sessions *sessions, const char *id, size_t size,
+                      const char *metadata, uint64_t ttl_ms,
+                      struct session **ret_session, sp_error *err) SP_MUST_CHECK;
+/* Into its shard, which is locked. NOMEM; then it is still the caller's. */
+int sp__session_link(struct shard *shard, struct session *session, size_t size,
+                     sp_error *err) SP_MUST_CHECK;
+struct shard *sp__session_shard(struct sp_sessions *sessions, const char *id,
+                                size_t size);
+void sp__session_free_whole(struct session *session);
 
 /* Remove what is expired and free what was removed, for about budget_us. Adds to
  * *ret_expired; returns 1 when something is left to do. */

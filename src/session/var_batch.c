@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/variable.h"
 
 /* ---- patterns ---- */
@@ -227,6 +228,29 @@ static size_t prepare_all(struct sp_sessions *sessions, struct session *session,
     return failed;
 }
 
+/* Gate taken, locked: store all that are prepared, together. */
+static int keep_all(struct sp_sessions *sessions, struct session *session,
+                    const struct var_change *changes, size_t count, sp_error *err)
+{
+    size_t used = 0;
+    if (!sp__is_kept(session)) {
+        return SP_OK;
+    }
+    struct record *records = sp__malloc((count * CHANGE_RECORDS + 1) * sizeof *records);
+    if (records == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory to store %zu values", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].version != NULL) {
+            used +=
+                sp__records_of_change(sessions, session, &changes[i], records + used);
+        }
+    }
+    int rc = used == 0 ? SP_OK : sp__keep(sessions, session, records, used, err);
+    sp__free(records);
+    return rc;
+}
+
 static int make_all(struct sp_sessions *sessions, struct session *session,
                     sp_variable_update *updates, struct var_change *changes,
                     size_t count)
@@ -264,9 +288,13 @@ int sp__variables_set(struct sp_sessions *sessions, const char *session_id,
         rc = first.code;
         sp_error_move(err, &first);
     } else {
-        rc = make_all(sessions, session, updates, changes, count);
+        rc = keep_all(sessions, session, changes, count, err);
+        if (rc == SP_OK) {
+            rc = make_all(sessions, session, updates, changes, count);
+        }
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     for (size_t i = 0; i < count; i++) {
         sp__version_unref(changes[i].version);
     }

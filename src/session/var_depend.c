@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/variable.h"
 
 enum { DEPENDENCIES_MAX = 1000 /* of one variable */ };
@@ -99,8 +100,9 @@ static int refuse_repetition(const struct variable *from, const struct variable 
     return SP_OK;
 }
 
-static int depend(struct session *session, struct variable *from, struct variable *to,
-                  const char *kind, sp_error *err)
+static int depend(struct sp_sessions *sessions, struct session *session,
+                  struct variable *from, struct variable *to, const char *kind,
+                  sp_error *err)
 {
     size_t size;
     int rc = sp__check_name("kind of dependency", kind, &size, err);
@@ -121,10 +123,26 @@ static int depend(struct session *session, struct variable *from, struct variabl
     }
     made->to = to;
     memcpy(made->kind, kind, size);
+    struct record record = {.kind = RECORD_DEPENDENCY,
+                            .session = session->key,
+                            .number = from->number,
+                            .needs = to->number,
+                            .type = made->kind};
+    rc = sp__keep(sessions, session, &record, 1, err);
+    if (rc < 0) {
+        sp__free(made);
+        return rc;
+    }
+    sp__dependency_link(session, from, made);
+    return SP_OK;
+}
+
+void sp__dependency_link(struct session *session, struct variable *from,
+                         struct dependency *made)
+{
     sp__list_append(&from->needs, &made->on_needs);
     session->dependencies_used = 1;
-    sp__session_count(session, sizeof *made + size + 1, 0);
-    return SP_OK;
+    sp__session_count(session, sizeof *made + strlen(made->kind) + 1, 0);
 }
 
 int sp__variable_depend(struct sp_sessions *sessions, const char *session_id,
@@ -143,9 +161,10 @@ int sp__variable_depend(struct sp_sessions *sessions, const char *session_id,
         rc = sp__variable_need(session, to, &b, err);
     }
     if (rc == SP_OK) {
-        rc = depend(session, a, b, kind, err);
+        rc = depend(sessions, session, a, b, kind, err);
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     return rc;
 }
 
@@ -172,13 +191,21 @@ int sp__variable_undepend(struct sp_sessions *sessions, const char *session_id,
     }
     struct dependency *dependency = rc == SP_OK ? find_dependency(a, b) : NULL;
     if (dependency != NULL) {
-        drop(session, dependency);
+        struct record gone = {.kind = RECORD_DEPENDENCY_DELETE,
+                              .session = session->key,
+                              .number = a->number,
+                              .needs = b->number};
+        rc = sp__keep_removal(sessions, session, &gone, err);
+        if (rc == SP_OK) {
+            drop(session, dependency);
+        }
     } else if (rc == SP_OK) {
         rc = sp__fail(err, SP_ERR_NOT_FOUND, "\"%s\" does not depend on \"%s\"",
                       sp__excerpt(a->name, strlen(a->name)).text,
                       sp__excerpt(b->name, strlen(b->name)).text);
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     return rc;
 }
 

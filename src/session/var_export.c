@@ -2,15 +2,16 @@
 /*
  * Variables as one JSON text, out and in.
  *
- * Export takes views under the lock and writes without it. Import builds every variable
- * before the first is put in; when one cannot be, those that were go out again, so the
- * session has all of them or none.
+ * Export takes views under the lock and writes without it. Import builds, checks and
+ * stores every variable before the first is put in, so the session has all of them or
+ * none.
  */
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/variable.h"
 #include "wire/json.h"
 
@@ -253,35 +254,71 @@ static int build_all(struct sp_sessions *sessions, const char *json, size_t size
     return rc;
 }
 
+/* Gate taken, locked: none has a name that is taken, or that another one has. */
+static int check_names(const struct session *session, const struct list *built,
+                       size_t *ret_bytes, sp_error *err)
+{
+    struct names names = {0};
+    int rc = SP_OK;
+    *ret_bytes = 0;
+    for (struct link *link = built->first; rc == SP_OK && link != NULL;
+         link = link->next) {
+        struct variable *variable = ITEM(link, struct variable, on_age);
+        size_t size = strlen(variable->name);
+        *ret_bytes += sp__variable_bytes(variable);
+        if (sp__names_find(&names, variable->name, size) != NULL) {
+            rc = sp__fail(err, SP_ERR_EXISTS, "variable \"%s\" is in the import twice",
+                          sp__excerpt(variable->name, size).text);
+        } else if (sp__names_put(&names, &variable->node, variable->name, size) < 0) {
+            rc = sp__fail(err, SP_ERR_NOMEM, "no memory for an import");
+        } else {
+            rc = sp__variable_is_new(session, variable, err);
+        }
+    }
+    sp__names_fini(&names);
+    return rc;
+}
+
+/* Gate taken, locked: number and store them. */
+static int keep_all(struct sp_sessions *sessions, struct session *session,
+                    const struct list *built, sp_error *err)
+{
+    size_t used = 0;
+    uint64_t number = session->last_number;
+    struct record *records = sp__malloc((built->length * 2u + 1) * sizeof *records);
+    if (records == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for an import");
+    }
+    for (struct link *link = built->first; link != NULL; link = link->next) {
+        struct variable *variable = ITEM(link, struct variable, on_age);
+        variable->number = ++number;
+        records[used++] = sp__record_variable(session, variable);
+        records[used++] =
+            sp__record_version(session, variable, sp__variable_now(variable));
+    }
+    int rc = used == 0 ? SP_OK : sp__keep(sessions, session, records, used, err);
+    sp__free(records);
+    return rc;
+}
+
 /* Gate taken, locked: all or none; what is not in stays on the list. */
 static int link_all(struct sp_sessions *sessions, struct session *session,
                     struct list *built, sp_error *err)
 {
-    int count = 0;
-    int rc = SP_OK;
-    while (rc == SP_OK && built->first != NULL) {
-        struct variable *variable = ITEM(built->first, struct variable, on_age);
-        sp__list_remove(&variable->on_age);
-        rc = sp__variable_link(sessions, session, variable, err);
-        if (rc < 0) {
-            sp__list_prepend(built, &variable->on_age);
-        } else {
-            count++;
-        }
+    size_t bytes;
+    int count = (int)built->length;
+    struct link *link;
+    int rc = check_names(session, built, &bytes, err);
+    if (rc == SP_OK) {
+        rc = sp__variables_make_room(sessions, session, built->length, bytes, err);
     }
-    struct link *link = session->variables_by_age.last;
-    for (int i = 0; i < count; i++) {
+    if (rc == SP_OK) {
+        rc = keep_all(sessions, session, built, err);
+    }
+    while (rc == SP_OK && (link = sp__list_pop(built)) != NULL) {
         struct variable *variable = ITEM(link, struct variable, on_age);
-        link = link->prev;
-        if (rc < 0) {
-            sp__variable_unlink(session, variable);
-            sp__list_append(built, &variable->on_age);
-        }
-    }
-    for (int i = 0; rc == SP_OK && i < count; i++) {
-        link = link == NULL ? session->variables_by_age.first : link->next;
-        sp__watches_tell(session, ITEM(link, struct variable, on_age),
-                         SP_CHANGE_REGISTERED);
+        sp__variable_link(session, variable);
+        sp__watches_tell(session, variable, SP_CHANGE_REGISTERED);
     }
     return rc < 0 ? rc : count;
 }
@@ -298,6 +335,7 @@ int sp__variables_import(struct sp_sessions *sessions, const char *session_id,
     if (rc == SP_OK) {
         rc = link_all(sessions, session, &built, err);
         sp__session_changed(session);
+        sp__keep_news(sessions);
     }
     struct link *link;
     while ((link = sp__list_pop(&built)) != NULL) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/variable.h"
 
 static int view_versions(const struct variable *variable, size_t limit,
@@ -102,9 +103,7 @@ static int roll_back(struct sp_sessions *sessions, struct session *session,
                                 err);
         sp__session_resume(session);
     }
-    return rc < 0 ? rc
-                  : sp__session_has_room(sessions, session,
-                                         sp__version_bytes(ret_change->version), err);
+    return rc < 0 ? rc : sp__change_keep(sessions, session, ret_change, err);
 }
 
 int sp__variable_rollback(struct sp_sessions *sessions, const char *session_id,
@@ -130,6 +129,7 @@ int sp__variable_rollback(struct sp_sessions *sessions, const char *session_id,
         }
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     sp__version_unref(change.version);
     return rc;
 }
@@ -147,13 +147,33 @@ static int locked_by_another(const struct variable *variable, const char *owner,
                     variable->locked_by);
 }
 
-static void lock_variable(struct session *session, struct variable *variable,
-                          char *owner)
+/* Gate taken, locked: whether it is locked, and by whom, or with NULL not any more. */
+static int keep_lock(struct sp_sessions *sessions, struct session *session,
+                     const struct variable *variable, const char *owner,
+                     uint64_t since_unix_ms, sp_error *err)
 {
-    sp__session_count(session, strlen(owner) + 1, 0);
-    variable->locked_by = owner;
-    variable->locked_unix_ms = sp__unix_ns() / 1000000u;
-    sp__watches_tell(session, variable, SP_CHANGE_LOCK);
+    struct record record = {.kind = RECORD_VARIABLE_LOCK,
+                            .session = session->key,
+                            .number = variable->number,
+                            .by = owner,
+                            .updated_unix_ms = since_unix_ms};
+    return owner == NULL ? sp__keep_removal(sessions, session, &record, err)
+                         : sp__keep(sessions, session, &record, 1, err);
+}
+
+/* Takes the owner's name when it works. */
+static int lock_variable(struct sp_sessions *sessions, struct session *session,
+                         struct variable *variable, char *owner, sp_error *err)
+{
+    uint64_t now_unix_ms = sp__unix_ns() / 1000000u;
+    int rc = keep_lock(sessions, session, variable, owner, now_unix_ms, err);
+    if (rc == SP_OK) {
+        sp__session_count(session, strlen(owner) + 1, 0);
+        variable->locked_by = owner;
+        variable->locked_unix_ms = now_unix_ms;
+        sp__watches_tell(session, variable, SP_CHANGE_LOCK);
+    }
+    return rc;
 }
 
 int sp__variable_lock(struct sp_sessions *sessions, const char *session_id,
@@ -176,13 +196,14 @@ int sp__variable_lock(struct sp_sessions *sessions, const char *session_id,
     }
     if (rc == SP_OK && variable->locked_by == NULL) {
         char *copy = sp__strndup(owner, size);
-        if (copy == NULL) {
-            rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a lock");
-        } else {
-            lock_variable(session, variable, copy);
+        rc = copy == NULL ? sp__fail(err, SP_ERR_NOMEM, "no memory for a lock")
+                          : lock_variable(sessions, session, variable, copy, err);
+        if (rc < 0) {
+            sp__free(copy);
         }
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     return rc;
 }
 
@@ -219,9 +240,17 @@ int sp__variable_unlock(struct sp_sessions *sessions, const char *session_id,
         rc = sp__view_copy(&view, ret_variable, err);
         sp__view_fini(&view);
     }
+    if (rc == SP_OK && variable->locked_by != NULL) {
+        rc = keep_lock(sessions, session, variable, NULL, 0, err);
+        if (rc < 0 && ret_variable != NULL) {
+            sp__free(ret_variable->memory);
+            *ret_variable = (sp_variable){0};
+        }
+    }
     if (rc == SP_OK) {
         unlock_variable(session, variable);
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     return rc;
 }

@@ -103,6 +103,10 @@ int sp__variable_admit(const struct variable *variable,
 int sp__change_prepare(struct sp_sessions *sessions, const struct variable *variable,
                        const char *value, const sp_change_options *options,
                        struct var_change *ret_change, sp_error *err) SP_MUST_CHECK;
+/* Gate taken, locked: whether there is room for it; store it. QUOTA, those of the
+ * store. */
+int sp__change_keep(struct sp_sessions *sessions, struct session *session,
+                    const struct var_change *change, sp_error *err) SP_MUST_CHECK;
 /* Gate taken, locked: make it. Cannot fail; returns the new version's number. */
 uint64_t sp__change_make(struct sp_sessions *sessions, struct session *session,
                          struct var_change *change);
@@ -116,9 +120,15 @@ int sp__variable_build(struct sp_sessions *sessions, const char *name, const cha
                        const sp_change_options *options, struct variable **ret_variable,
                        sp_error *err) SP_MUST_CHECK;
 size_t sp__variable_bytes(const struct variable *variable);
-/* Gate taken, locked: put it in. EXISTS, QUOTA, NOMEM; then it is still the caller's. */
-int sp__variable_link(struct sp_sessions *sessions, struct session *session,
-                      struct variable *variable, sp_error *err) SP_MUST_CHECK;
+/* Gate taken, locked: whether nobody has its name. EXISTS. */
+int sp__variable_is_new(const struct session *session, const struct variable *variable,
+                        sp_error *err) SP_MUST_CHECK;
+/* Gate taken, locked: whether so many more variables, of so many bytes, may be in the
+ * session; then there is memory for them. QUOTA, NOMEM. */
+int sp__variables_make_room(struct sp_sessions *sessions, struct session *session,
+                            size_t count, size_t bytes, sp_error *err) SP_MUST_CHECK;
+/* Gate taken, locked, after those two: put it in. It has its number. */
+void sp__variable_link(struct session *session, struct variable *variable);
 /* Locked: out of the session; and freed. */
 void sp__variable_unlink(struct session *session, struct variable *variable);
 void sp__variable_free(struct variable *variable);
@@ -176,6 +186,9 @@ int sp__variable_undepend(struct sp_sessions *sessions, const char *session_id,
 int sp__variable_dependencies(struct sp_sessions *sessions, const char *session_id,
                               const char *name, sp_dependency_cb cb, void *user_data,
                               sp_error *err);
+/* Locked: it is in order, and becomes part of the variable that depends. */
+void sp__dependency_link(struct session *session, struct variable *from,
+                         struct dependency *dependency);
 /* Locked: what it depends on, and what depends on it, forgets it. */
 void sp__dependencies_drop(struct session *session, struct variable *variable);
 

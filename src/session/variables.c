@@ -2,11 +2,13 @@
 /*
  * Variables one by one: found, registered, read, set, deleted.
  *
- * Every change has the same three parts. With the session's gate taken it is prepared
+ * Every change has the same parts. With the session's gate taken it is prepared
  * without the lock: the value is read, cast and checked, and everything that needs
- * memory gets it. Then, with the lock, it is made, which cannot fail any more, and the
- * watchers are told in the same breath, so that they see changes in their order.
+ * memory gets it. It is stored, when the session is (keep.c). Then, with the lock, it is
+ * made, which cannot fail any more, and the watchers are told in the same breath, so that
+ * they see changes in their order.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/keep.h"
 #include "session/variable.h"
 
 /* ---- finding ---- */
@@ -192,34 +195,46 @@ int sp__session_has_room(struct sp_sessions *sessions, const struct session *ses
                           (unsigned long long)max);
 }
 
-int sp__variable_link(struct sp_sessions *sessions, struct session *session,
-                      struct variable *variable, sp_error *err)
+int sp__variable_is_new(const struct session *session, const struct variable *variable,
+                        sp_error *err)
 {
     size_t size = strlen(variable->name);
-    size_t bytes = sp__variable_bytes(variable);
+    return sp__names_find(&session->variables, variable->name, size) == NULL
+               ? SP_OK
+               : sp__fail(err, SP_ERR_EXISTS,
+                          "there is a variable \"%s\" in session \"%s\" already",
+                          sp__excerpt(variable->name, size).text, session->id);
+}
+
+int sp__variables_make_room(struct sp_sessions *sessions, struct session *session,
+                            size_t count, size_t bytes, sp_error *err)
+{
     uint64_t max = sessions->options.variables_max;
-    if (sp__names_find(&session->variables, variable->name, size) != NULL) {
-        return sp__fail(err, SP_ERR_EXISTS,
-                        "there is a variable \"%s\" in session \"%s\" already",
-                        sp__excerpt(variable->name, size).text, session->id);
-    }
-    if (session->variables.length >= max) {
+    size_t length = session->variables.length;
+    if (count > max || length > max - count) {
         return sp__fail(err, SP_ERR_QUOTA,
                         "session \"%s\" has %llu variables, as many as may be",
                         session->id, (unsigned long long)max);
     }
     int rc = sp__session_has_room(sessions, session, bytes, err);
-    if (rc == SP_OK &&
-        sp__names_put(&session->variables, &variable->node, variable->name, size) < 0) {
+    if (rc == SP_OK && sp__names_reserve(&session->variables, length + count) < 0) {
         rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a variable");
     }
-    if (rc == SP_OK) {
-        variable->number = ++session->last_number;
-        sp__list_append(&session->variables_by_age, &variable->on_age);
-        session->shard->variables++;
-        sp__session_count(session, bytes, 0);
-    }
     return rc;
+}
+
+void sp__variable_link(struct session *session, struct variable *variable)
+{
+    int rc = sp__names_put(&session->variables, &variable->node, variable->name,
+                           strlen(variable->name));
+    assert(rc == SP_OK); /* room was made */
+    (void)rc;
+    if (variable->number > session->last_number) {
+        session->last_number = variable->number;
+    }
+    sp__list_append(&session->variables_by_age, &variable->on_age);
+    session->shard->variables++;
+    sp__session_count(session, sp__variable_bytes(variable), 0);
 }
 
 void sp__variable_unlink(struct session *session, struct variable *variable)
@@ -229,6 +244,38 @@ void sp__variable_unlink(struct session *session, struct variable *variable)
     sp__list_remove(&variable->on_age);
     session->shard->variables--;
     sp__session_count(session, 0, sp__variable_bytes(variable));
+}
+
+/* Gate taken, locked: everything that may fail, the storing last. */
+static int prepare_registration(struct sp_sessions *sessions, struct session *session,
+                                struct variable *variable, struct var_view *ret_view,
+                                sp_variable *ret_variable, sp_error *err)
+{
+    int rc = sp__variable_is_new(session, variable, err);
+    if (rc == SP_OK) {
+        rc = sp__variables_make_room(sessions, session, 1, sp__variable_bytes(variable),
+                                     err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    variable->number = session->last_number + 1;
+    if (ret_variable != NULL) {
+        sp__view_init(ret_view, variable);
+        rc = sp__view_copy(ret_view, ret_variable, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    struct record records[] = {
+        sp__record_variable(session, variable),
+        sp__record_version(session, variable, sp__variable_now(variable))};
+    rc = sp__keep(sessions, session, records, 2, err);
+    if (rc < 0 && ret_variable != NULL) {
+        sp__free(ret_variable->memory);
+        *ret_variable = (sp_variable){0};
+    }
+    return rc;
 }
 
 int sp__variable_register(struct sp_sessions *sessions, const char *session_id,
@@ -249,19 +296,14 @@ int sp__variable_register(struct sp_sessions *sessions, const char *session_id,
         sp__variable_free(variable);
         return rc;
     }
-    rc = sp__variable_link(sessions, session, variable, err);
-    if (rc == SP_OK && ret_variable != NULL) {
-        sp__view_init(&view, variable);
-        rc = sp__view_copy(&view, ret_variable, err);
-        if (rc < 0) {
-            sp__variable_unlink(session, variable);
-        }
-    }
+    rc = prepare_registration(sessions, session, variable, &view, ret_variable, err);
     if (rc == SP_OK) {
+        sp__variable_link(session, variable);
         sp__watches_tell(session, variable, SP_CHANGE_REGISTERED);
         variable = NULL;
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     sp__view_fini(&view);
     sp__variable_free(variable);
     return rc;
@@ -343,6 +385,19 @@ uint64_t sp__change_make(struct sp_sessions *sessions, struct session *session,
     return version;
 }
 
+int sp__change_keep(struct sp_sessions *sessions, struct session *session,
+                    const struct var_change *change, sp_error *err)
+{
+    struct record records[CHANGE_RECORDS];
+    int rc = sp__session_has_room(sessions, session, sp__version_bytes(change->version),
+                                  err);
+    if (rc < 0 || !sp__is_kept(session)) {
+        return rc;
+    }
+    size_t count = sp__records_of_change(sessions, session, change, records);
+    return sp__keep(sessions, session, records, count, err);
+}
+
 int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
                      const char *name, const char *value,
                      const sp_change_options *options, uint64_t *ret_version,
@@ -365,8 +420,7 @@ int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
         sp__session_resume(session);
     }
     if (rc == SP_OK) {
-        rc = sp__session_has_room(sessions, session, sp__version_bytes(change.version),
-                                  err);
+        rc = sp__change_keep(sessions, session, &change, err);
     }
     if (rc == SP_OK) {
         uint64_t version = sp__change_make(sessions, session, &change);
@@ -375,6 +429,7 @@ int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
         }
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     sp__version_unref(change.version);
     return rc;
 }
@@ -394,10 +449,17 @@ int sp__variable_delete(struct sp_sessions *sessions, const char *session_id,
         rc = sp__variable_admit(variable, options, err);
     }
     if (rc == SP_OK) {
+        struct record gone = {.kind = RECORD_VARIABLE_DELETE,
+                              .session = session->key,
+                              .number = variable->number};
+        rc = sp__keep_removal(sessions, session, &gone, err);
+    }
+    if (rc == SP_OK) {
         sp__watches_tell(session, variable, SP_CHANGE_DELETED);
         sp__variable_unlink(session, variable);
     }
     sp__session_changed(session);
+    sp__keep_news(sessions);
     if (rc == SP_OK) {
         sp__variable_free(variable);
     }

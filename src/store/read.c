@@ -23,7 +23,7 @@ struct reading {
 
 static const char SESSIONS[] =
     "SELECT key, id, durability, ttl_ms, until_boot_ms, until_unix_ms, boot,"
-    " created_unix_ms, metadata FROM session ORDER BY key DESC";
+    " created_unix_ms, last_number, metadata FROM session ORDER BY key DESC";
 
 /* Each version with its variable: the variable's columns repeat, and none is read twice
  * but by the database. One without versions has NULLs. */
@@ -219,7 +219,8 @@ static int read_session(struct reading *reading, sqlite3_stmt *row)
                             .durability = sqlite3_column_int(row, 2),
                             .expires = expiry(reading, row, 3),
                             .created_unix_ms = number(row, 7),
-                            .metadata = text(row, 8)};
+                            .number = number(row, 8),
+                            .metadata = text(row, 9)};
     int rc = hand_over(reading, &record);
     if (rc == SP_OK) {
         rc = read_variables(reading, record.session);

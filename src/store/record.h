@@ -19,7 +19,9 @@ enum record_kind {
     RECORD_VERSION,
     RECORD_VERSIONS_DROP, /* up to `version` */
     RECORD_DEPENDENCY,
-    RECORD_PROGRAM, /* new or changed */
+    RECORD_DEPENDENCY_DELETE,
+    RECORD_PROGRAM,     /* new or changed */
+    RECORD_PROGRAM_USE, /* another expiry */
     RECORD_PROGRAM_DELETE,
     RECORD_KINDS
 };
@@ -36,7 +38,7 @@ struct record_expiry {
 struct record {
     enum record_kind kind;
     uint64_t session; /* its key, never used twice; 0: a global program */
-    uint64_t number;  /* of the variable in its session */
+    uint64_t number;  /* of the variable in its session; session: the last one given */
     uint64_t version;
     uint64_t needs; /* dependency: the number of what it depends on */
     uint64_t created_unix_ms;

@@ -23,7 +23,7 @@
     " durability INTEGER NOT NULL, ttl_ms INTEGER NOT NULL,"                    \
     " boot INTEGER NOT NULL, until_boot_ms INTEGER NOT NULL,"                   \
     " until_unix_ms INTEGER NOT NULL, created_unix_ms INTEGER NOT NULL,"        \
-    " metadata TEXT NOT NULL) STRICT;"                                          \
+    " last_number INTEGER NOT NULL DEFAULT 0, metadata TEXT NOT NULL) STRICT;"  \
     "CREATE TABLE dead (session INTEGER PRIMARY KEY) STRICT;"                   \
     "CREATE TABLE variable (session INTEGER NOT NULL, number INTEGER NOT NULL," \
     " name TEXT NOT NULL, type TEXT NOT NULL, constraints TEXT NOT NULL,"       \

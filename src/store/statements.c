@@ -29,17 +29,17 @@ enum place {
     AT_TYPE,
     AT_VALUE,
     AT_METADATA,
-    AT_BY,
-    PLACES
+    AT_BY
 };
 
 #define BIT(place) (1u << (place))
 #define KEY (BIT(AT_SESSION) | BIT(AT_NUMBER))
 #define EXPIRY (BIT(AT_TTL) | BIT(AT_BOOT) | BIT(AT_UNTIL_BOOT) | BIT(AT_UNTIL_UNIX))
 
+/* All texts of a record are bound at the places of the first; the others have no more. */
 struct sql {
     const char *text[STATEMENTS_PER_RECORD];
-    unsigned places; /* that one of the texts has */
+    unsigned places;
 };
 
 static const struct sql SQL[RECORD_KINDS] = {
@@ -62,7 +62,8 @@ static const struct sql SQL[RECORD_KINDS] = {
                                BIT(AT_SESSION)},
     [RECORD_VARIABLE] =
         {{"INSERT INTO variable (session, number, name, type, constraints,"
-          " created_unix_ms) VALUES (?1, ?2, ?12, ?13, ?14, ?5)"},
+          " created_unix_ms) VALUES (?1, ?2, ?12, ?13, ?14, ?5)",
+          "UPDATE session SET last_number = ?2 WHERE key = ?1"},
          KEY | BIT(AT_NAME) | BIT(AT_TYPE) | BIT(AT_VALUE) | BIT(AT_CREATED)},
     [RECORD_VARIABLE_LOCK] =
         {{"UPDATE variable SET locked_by = ?16, locked_unix_ms = ?6"
@@ -85,12 +86,21 @@ static const struct sql SQL[RECORD_KINDS] = {
     [RECORD_DEPENDENCY] = {{"INSERT INTO dependency (session, number, needs, kind)"
                             " VALUES (?1, ?2, ?4, ?13)"},
                            KEY | BIT(AT_NEEDS) | BIT(AT_TYPE)},
+    [RECORD_DEPENDENCY_DELETE] =
+        {{"DELETE FROM dependency"
+          " WHERE session = ?1 AND number = ?2 AND needs = ?4"},
+         KEY | BIT(AT_NEEDS)},
     [RECORD_PROGRAM] =
         {{"INSERT OR REPLACE INTO program (session, id, data, created_unix_ms,"
           " updated_unix_ms, ttl_ms, boot, until_boot_ms, until_unix_ms)"
           " VALUES (?1, ?12, ?14, ?5, ?6, ?8, ?9, ?10, ?11)"},
          BIT(AT_SESSION) | BIT(AT_NAME) | BIT(AT_VALUE) | BIT(AT_CREATED) |
              BIT(AT_UPDATED) | EXPIRY},
+    [RECORD_PROGRAM_USE] =
+        {{"UPDATE program SET boot = ?9, until_boot_ms = ?10, until_unix_ms = ?11"
+          " WHERE session = ?1 AND id = ?12"},
+         BIT(AT_SESSION) | BIT(AT_NAME) | BIT(AT_BOOT) | BIT(AT_UNTIL_BOOT) |
+             BIT(AT_UNTIL_UNIX)},
     [RECORD_PROGRAM_DELETE] = {{"DELETE FROM program WHERE session = ?1 AND id = ?12"},
                                BIT(AT_SESSION) | BIT(AT_NAME)},
 };
@@ -174,7 +184,8 @@ static int bind(sqlite3_stmt *statement, unsigned places, const struct record *r
                 int64_t boot)
 {
     int rc = SQLITE_OK;
-    for (int place = AT_SESSION; rc == SQLITE_OK && place < PLACES; place++) {
+    int last = sqlite3_bind_parameter_count(statement);
+    for (int place = AT_SESSION; rc == SQLITE_OK && place <= last; place++) {
         if ((places & BIT(place)) == 0) {
             continue;
         }

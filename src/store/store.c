@@ -25,6 +25,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -42,6 +43,7 @@ enum {
 struct posted {
     struct change change;
     struct record record;
+    char name[]; /* the record's, when it has one */
 };
 
 /* ---- the queue ---- */
@@ -87,16 +89,22 @@ int sp__store_post(struct store *store, const struct record *record)
         atomic_fetch_sub(&store->posted, 1);
         return SP_ERR_QUOTA;
     }
-    struct posted *posted = sp__calloc(1, sizeof *posted);
+    size_t size = record->name == NULL ? 0 : strlen(record->name);
+    struct posted *posted = sp__calloc(1, sizeof *posted + size + 1);
     if (posted == NULL) {
         atomic_fetch_sub(&store->posted, 1);
         return SP_ERR_NOMEM;
     }
     posted->record = *record;
+    if (record->name != NULL) {
+        memcpy(posted->name, record->name, size);
+        posted->record.name = posted->name;
+    }
     posted->change.records = &posted->record;
     posted->change.count = 1;
     posted->change.is_posted = 1;
-    posted->change.shrinks = record->kind == RECORD_SESSION_DELETE;
+    posted->change.shrinks =
+        record->kind == RECORD_SESSION_DELETE || record->kind == RECORD_PROGRAM_DELETE;
     push(store, &posted->change);
     return SP_OK;
 }

@@ -77,9 +77,9 @@ int sp__store_start(struct store *store, sp_error *err) SP_MUST_CHECK;
 int sp__store_commit(struct store *store, struct change *change,
                      sp_error *err) SP_MUST_CHECK;
 
-/* Have a record without texts written some time, waiting for nothing. What is posted may
- * be lost with the process. Any thread, and under any lock: takes none, and is short.
- * NOMEM; QUOTA: too much waits already. */
+/* Have a record that has no text but perhaps a name written some time, waiting for
+ * nothing. What is posted may be lost with the process. Any thread, and under any lock:
+ * takes none, and is short. NOMEM; QUOTA: too much waits already. */
 int sp__store_post(struct store *store, const struct record *record);
 
 enum store_state sp__store_state(const struct store *store);

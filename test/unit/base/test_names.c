@@ -45,6 +45,22 @@ static void what_was_put_is_found_until_removed(void **state)
     sp__names_fini(&names);
 }
 
+static void what_has_room_is_put_in_without_memory(void **state)
+{
+    struct names names = {0};
+    sp__mem_fail_at(1, 1);
+    assert_int_equal(sp__names_reserve(&names, 100), SP_ERR_NOMEM);
+    sp__mem_fail_at(0, 0);
+    assert_int_equal(sp__names_reserve(&names, 100), 0);
+    sp__mem_fail_at(1, 1);
+    for (int i = 0; i < 100; i++) {
+        put(&names, i);
+    }
+    sp__mem_fail_at(0, 0);
+    assert_int_equal(names.length, 100);
+    sp__names_fini(&names);
+}
+
 static void a_walk_meets_each_once(void **state)
 {
     struct names names = {0};
@@ -94,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_was_put_is_found_until_removed),
+        TEST(what_has_room_is_put_in_without_memory),
         TEST(a_walk_meets_each_once),
         TEST(names_differ_by_any_byte_and_by_length),
         TEST(without_memory_nothing_is_put),
