@@ -12,6 +12,7 @@
 #define SNAKEPIT_PROGRAM_H
 
 #include "base.h"
+#include "call.h"
 #include "error.h"
 #include "session.h"
 
@@ -67,6 +68,44 @@ typedef void (*sp_program_cb)(const sp_program *program, void *user_data);
  */
 SP_API int sp_programs_list(sp_sessions *sessions, const char *session,
                             sp_program_cb cb, void *user_data, sp_error *err);
+
+/* ---- calls that carry their session, and programs that workers make ---- */
+
+/*
+ * Call a tool in a session, and tell it which: its arguments get a member "session_id".
+ *
+ * session  1 to 255 bytes of UTF-8; NULL: "anonymous". It need not exist
+ *
+ * Errors: as sp_execute_in_session(); SP_ERR_BAD_ARGS (the arguments are no object).
+ * Thread: as sp_execute(). Since: 0.1
+ */
+SP_API int sp_execute_in_context(sp_pit *pit, const char *session, const char *tool,
+                                 sp_bytes args_json, const sp_call_options *options,
+                                 sp_result *ret_result, sp_error *err);
+
+/*
+ * The same, with programs kept in sp_pit_sessions(), so that each may run in another
+ * worker than the one that made it.
+ *
+ *   create_program   what it answers is stored as a program of the session, which is
+ *                    created when there is none, under the answer's "program_id"; an
+ *                    answer without one is not. The program has all members of the
+ *                    answer, and created_at (seconds), execution_count 0,
+ *                    last_executed null; where the answer has none, program_type
+ *                    "predict", signature and signature_def, signature_class,
+ *                    field_mapping and fallback_used
+ *   execute_program  the program stored under the argument "program_id", if there is
+ *                    one, goes along as the argument "program_data"
+ *   any other        as sp_execute_in_context()
+ *
+ * Errors: as sp_execute_in_context(); when the answer cannot be stored those of
+ * sp_program_store(), with `executed` SP_EXECUTED_YES. Thread: as sp_execute().
+ * Since: 0.1
+ */
+SP_API int sp_execute_program_command(sp_pit *pit, const char *session,
+                                      const char *command, sp_bytes args_json,
+                                      const sp_call_options *options,
+                                      sp_result *ret_result, sp_error *err);
 
 #ifdef __cplusplus
 }

@@ -65,6 +65,13 @@ def test_script_sees_its_workers_gone(mark):
     assert lines[5:] == ["0 of 4 worker processes are left"]
 
 
+def test_program_is_made_once_and_runs_twice(mark):
+    assert run_example(mark, PROGRAMS / "06_program", EXAMPLES / "programs.py") == [
+        'to be or not to be: {"words":6,"letters":13}',
+        '42: {"words":1,"letters":0}',
+    ]
+
+
 def test_shell_example_prints_results_and_nothing_else(mark):
     assert run_example(mark, EXAMPLES / "hello.sh") == [
         '{"result":8}',
