@@ -298,7 +298,12 @@ void sp__execute_gone(struct rpc *rpc)
     if (rpc->peer->stats != NULL) {
         rpc->peer->stats->calls_cancelled++;
     }
-    sp__pit_cancel_here(rpc->peer->pit, request);
+    if (rpc->peer->worker == NULL) {
+        sp__pit_cancel_here(rpc->peer->pit, request);
+    } else {
+        /* A pool may be at it just now to end the call that asks, or the worker. */
+        sp__pit_cancel_request(rpc->peer->pit, request);
+    }
 }
 
 /* ---- in ---- */
