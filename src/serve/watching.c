@@ -23,8 +23,8 @@ enum { WAITING_MAX = 65536 /* changes that a peer may let wait */ };
 struct watching {
     struct command wake;
     struct loop *loop;
-    struct rpc *rpc; /* NULL: it has gone while a wake was on its way */
-    sp_watch *watch; /* NULL once it is over */
+    struct rpc *rpc;       /* NULL: it has gone while a wake was on its way */
+    struct watcher *watch; /* NULL once it is over */
     atomic_int is_woken;
 };
 
