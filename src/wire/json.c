@@ -766,6 +766,26 @@ int sp__json_next_member(const char *object, size_t n, size_t *pos,
     return 1;
 }
 
+int sp__json_next_element(const char *array, size_t n, size_t *pos,
+                          struct json_element *ret)
+{
+    const uint8_t *start = start_of(array, n);
+    const uint8_t *end = start + n;
+    const uint8_t *p = skip_space(start + *pos, end);
+    if (p == end || *p != (*pos == 0 ? '[' : ',')) {
+        return 0;
+    }
+    const uint8_t *value = skip_space(p + 1, end);
+    if (value == end || *value == ']') {
+        return 0;
+    }
+    p = skip_value(value, end);
+    ret->value = (const char *)value;
+    ret->value_size = (size_t)(p - value);
+    *pos = (size_t)(p - start);
+    return 1;
+}
+
 char sp__json_kind(const char *text, size_t n)
 {
     const uint8_t *start = start_of(text, n);

@@ -71,6 +71,14 @@ struct json_member {
 int sp__json_next_member(const char *object, size_t n, size_t *pos,
                          struct json_member *ret);
 
+/* The same for the elements of an array. */
+struct json_element {
+    const char *value; /* raw JSON */
+    size_t value_size;
+};
+int sp__json_next_element(const char *array, size_t n, size_t *pos,
+                          struct json_element *ret);
+
 /* '{', '[', '"', '0' (a number), 't', 'f', 'n' or 0: the first character's kind. */
 char sp__json_kind(const char *text, size_t n);
 

@@ -434,6 +434,25 @@ static void members_are_walked(void **state)
     assert_int_equal(sp__json_next_member(" { } ", 5, &pos, &member), 0);
 }
 
+static void elements_of_an_array_are_walked(void **state)
+{
+    static const char text[] = " [ 1 , \"a,]\" , [2,[3]], {\"k\":[]} ,null]";
+    static const char *const wanted[] = {"1", "\"a,]\"", "[2,[3]]", "{\"k\":[]}",
+                                         "null"};
+    struct json_element element;
+    size_t pos = 0;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        assert_int_equal(sp__json_next_element(text, sizeof text - 1, &pos, &element),
+                         1);
+        assert_int_equal(element.value_size, strlen(wanted[i]));
+        assert_memory_equal(element.value, wanted[i], element.value_size);
+    }
+    assert_int_equal(sp__json_next_element(text, sizeof text - 1, &pos, &element), 0);
+    pos = 0;
+    assert_int_equal(sp__json_next_element(" [ ] ", 5, &pos, &element), 0);
+    assert_int_equal(sp__json_next_element("{}", 2, &pos, &element), 0);
+}
+
 static void walking_never_leaves_broken_text(void **state)
 {
     static const char text[] = "{\"a\\\"\":[\"x\\\\\",{\"y\":1}],\"b\":\"c\",\"d\":2}";
@@ -484,6 +503,7 @@ int main(void)
         cmocka_unit_test(a_string_that_does_not_fit_leaves_the_buffer_alone),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(members_are_walked),
+        cmocka_unit_test(elements_of_an_array_are_walked),
         cmocka_unit_test(walking_never_leaves_broken_text),
         cmocka_unit_test(kinds_are_told_by_the_first_character),
     };
