@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "snakepit/base.h"
 
-enum { CLOSED, SLEEPING, OPEN };
+enum { CLOSED, SLEEPING, OPEN, NUDGED };
 
 void sp__latch_open(struct latch *latch)
 {
@@ -49,5 +49,42 @@ int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
         }
         (void)syscall(SYS_futex, &latch->state, FUTEX_WAIT_PRIVATE, SLEEPING,
                       timeout_ms == SP_UNLIMITED ? NULL : &left, NULL, 0);
+    }
+}
+
+void sp__latch_nudge(struct latch *latch)
+{
+    unsigned before = atomic_load_explicit(&latch->state, memory_order_relaxed);
+    while (before != OPEN) {
+        if (atomic_compare_exchange_weak_explicit(&latch->state, &before, NUDGED,
+                                                  memory_order_acq_rel,
+                                                  memory_order_relaxed)) {
+            if (before == SLEEPING) {
+                (void)syscall(SYS_futex, &latch->state, FUTEX_WAKE_PRIVATE, 1, NULL,
+                              NULL, 0);
+            }
+            return;
+        }
+    }
+}
+
+int sp__latch_rest(struct latch *latch)
+{
+    for (;;) {
+        unsigned expected = CLOSED;
+        (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
+                                                      SLEEPING, memory_order_acq_rel,
+                                                      memory_order_acquire);
+        if (expected == OPEN) {
+            return 1;
+        }
+        if (expected == NUDGED) {
+            (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
+                                                          CLOSED, memory_order_acq_rel,
+                                                          memory_order_acquire);
+            return expected == OPEN;
+        }
+        (void)syscall(SYS_futex, &latch->state, FUTEX_WAIT_PRIVATE, SLEEPING, NULL,
+                      NULL, 0);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A latch: one thread waits until another opens it. Opens once; closed again by init. */
+/* A latch: one thread waits until another opens it, or is told to look up meanwhile. Opens
+ * once; closed again by init. */
 #ifndef SP_BASE_LATCH_H
 #define SP_BASE_LATCH_H
 
@@ -7,7 +8,7 @@
 #include <stdint.h>
 
 struct latch {
-    atomic_uint state; /* 0 closed, 1 closed and somebody sleeps, 2 open */
+    atomic_uint state; /* 0 closed, 1 closed and somebody sleeps, 2 open, 3 nudged */
 };
 
 static inline void sp__latch_init(struct latch *latch)
@@ -26,6 +27,13 @@ static inline int sp__latch_is_open(struct latch *latch)
 
 /* Wait; 1 when open, 0 when timeout_ms (SP_UNLIMITED: never) passed first. */
 int sp__latch_wait(struct latch *latch, uint64_t timeout_ms);
+
+/* Have the waiter look up without opening it; nothing when it is open. The latch must
+ * stay: whoever nudges and whoever waits agree on that otherwise. */
+void sp__latch_nudge(struct latch *latch);
+/* As sp__latch_wait() without a limit; 0 when it was nudged since it last looked. Who
+ * waits with sp__latch_wait() is not nudged. */
+int sp__latch_rest(struct latch *latch);
 
 /* Close an open latch again. Only the waiter may. */
 static inline void sp__latch_close(struct latch *latch)

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/checks.h"
+#include "session/host_tools.h"
 #include "session/keep.h"
 #include "session/programs.h"
 #include "session/restore.h"
@@ -252,7 +253,8 @@ int sp__session_free(struct session *session, size_t *budget)
         sp__variable_free(oldest);
         *budget -= objects < *budget ? objects : *budget;
     }
-    if (!sp__programs_free(&session->programs, budget)) {
+    if (!sp__programs_free(&session->programs, budget) ||
+        !sp__host_tools_free(&session->tools, budget)) {
         return 0;
     }
     sp__names_fini(&session->variables);
@@ -646,6 +648,11 @@ int sp__sessions_new_at(const sp_sessions_options *options,
     if (sessions == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for sessions");
     }
+    sessions->undertaker = sp__undertaker_new();
+    if (sessions->undertaker == NULL) {
+        sp__free(sessions);
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for sessions");
+    }
     sessions->options = full;
     sessions->options.path = NULL; /* the caller's */
     sessions->now_ms = clocks->now_ms;
@@ -700,9 +707,11 @@ void sp__sessions_free(struct sp_sessions *sessions)
     }
     size_t budget = SIZE_MAX;
     (void)sp__programs_free(&sessions->global_programs, &budget);
+    (void)sp__host_tools_free(&sessions->global_tools, &budget);
     sp__heap_fini(&sessions->global_expiry);
     (void)pthread_cond_destroy(&sessions->global_opened);
     (void)pthread_mutex_destroy(&sessions->global_lock);
     (void)pthread_mutex_destroy(&sessions->graves_lock);
+    sp__undertaker_unref(sessions->undertaker);
     sp__free(sessions);
 }

@@ -18,6 +18,8 @@
 #include "snakepit/session.h"
 #include "store/store.h"
 
+struct undertaker;
+
 enum { SHARDS = 64 };
 
 struct shard {
@@ -58,6 +60,7 @@ struct session {
     int dependencies_used; /* there may be some */
     struct list watches;
     struct names programs;
+    struct names tools; /* see host_tools.h */
     char id[];
 };
 
@@ -70,6 +73,8 @@ struct sp_sessions {
     struct store *store;       /* NULL: everything is in memory only */
 
     struct shard shards[SHARDS];
+
+    struct undertaker *undertaker; /* of tools; see host_tools.h */
 
     atomic_uint_least64_t count;
     atomic_int is_high; /* SP_EVENT_SESSIONS_HIGH was told */
@@ -85,6 +90,7 @@ struct sp_sessions {
     int global_changing; /* the gate of the global programs is taken */
     struct names global_programs;
     struct heap global_expiry;
+    struct names global_tools;
 
     pthread_mutex_t graves_lock;
     struct list graves; /* under it: expired, out of the table, to be freed */

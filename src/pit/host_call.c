@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of host tools.
+ *
+ * Normal course: the loop makes the call and puts it where threads of the program find it
+ * (host_work.c); for a tool that takes any thread, the pit's own are sent too, and whoever
+ * comes first runs it. The function answers, then or later, and an errand brings that
+ * back to the loop, which tells who asked. Chunks go the same way through a mailbox.
+ *
+ * Failure: who asked is gone, or the time is over: the call is OVER for the loop. If its
+ * function has not begun it never will; else the program finds out when it looks, and
+ * answers into nothing. The object stays until it has, so an answer never meets a freed
+ * call, not even after the pit has been closed.
+ */
+#include "pit/host_call.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "wire/json.h"
+
+static _Thread_local const struct sp_tool_call *here;
+
+const struct sp_tool_call *sp__host_call_here(void)
+{
+    return here;
+}
+
+/* ---- memory ---- */
+
+static void drop(struct sp_tool_call *call)
+{
+    if (atomic_fetch_sub_explicit(&call->references, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    sp__mailbox_fini(&call->mailbox);
+    (void)pthread_mutex_destroy(&call->lock);
+    sp_result_clear(&call->result);
+    sp_error_clear(&call->error);
+    sp__host_tool_unref(call->tool);
+    sp__free(call->binary);
+    sp__free(call);
+}
+
+static void hold(struct sp_tool_call *call)
+{
+    atomic_fetch_add_explicit(&call->references, 1, memory_order_relaxed);
+}
+
+static sp_bytes put_bytes(char **at, sp_bytes bytes)
+{
+    char *begin = *at;
+    if (bytes.size > 0) {
+        memcpy(begin, bytes.data, bytes.size);
+    }
+    begin[bytes.size] = '\0';
+    *at += bytes.size + 1;
+    return (sp_bytes){begin, bytes.size};
+}
+
+static struct sp_tool_call *build(const struct host_call_wish *wish)
+{
+    sp_bytes session = sp_text(wish->session);
+    size_t size = session.size + wish->args_json.size + 2;
+    for (size_t i = 0; i < wish->binary_count; i++) {
+        size += wish->binary[i].key.size + wish->binary[i].value.size + 2;
+    }
+    struct sp_tool_call *call = sp__calloc(1, sizeof *call + size);
+    if (call == NULL) {
+        return NULL;
+    }
+    call->binary = sp__calloc(wish->binary_count + 1, sizeof *call->binary);
+    if (call->binary == NULL) {
+        sp__free(call);
+        return NULL;
+    }
+    char *at = call->text;
+    call->session = put_bytes(&at, session).data;
+    call->args = put_bytes(&at, wish->args_json);
+    for (size_t i = 0; i < wish->binary_count; i++) {
+        call->binary[i].key = put_bytes(&at, wish->binary[i].key);
+        call->binary[i].value = put_bytes(&at, wish->binary[i].value);
+    }
+    call->binary_count = wish->binary_count;
+    atomic_init(&call->references, 2);
+    (void)pthread_mutex_init(&call->lock, NULL);
+    sp__mailbox_init(&call->mailbox);
+    sp__latch_init(&call->room);
+    return call;
+}
+
+/* ---- running ---- */
+
+void sp__host_call_run(struct sp_tool_call *call)
+{
+    const struct sp_tool_call *before = here;
+    hold(call); /* it may be answered in there */
+    here = call;
+    call->tool->facts.fn(call, call->args, call->tool->facts.user_data);
+    here = before;
+    drop(call);
+}
+
+/* A thread of the pit, unless another one was faster. */
+static void run_errand(struct errand *errand)
+{
+    struct sp_tool_call *call = ITEM(errand, struct sp_tool_call, errand);
+    if (sp__work_remove(&call->pit->dispatch.work, call)) {
+        sp__host_call_run(call);
+    }
+}
+
+static void errand_done(struct errand *errand, int has_run)
+{
+    drop(ITEM(errand, struct sp_tool_call, errand));
+}
+
+/* ---- the loop's side ---- */
+
+static void news(struct sp_tool_call *call)
+{
+    (void)pthread_mutex_lock(&call->lock);
+    int ended = call->state == HOST_CALL_ANSWERED;
+    (void)pthread_mutex_unlock(&call->lock);
+    if (call->on_news != NULL) {
+        call->on_news(call, ended);
+    }
+}
+
+static void run_back(struct command *command, void *user)
+{
+    struct sp_tool_call *call = ITEM(command, struct sp_tool_call, back);
+    atomic_store_explicit(&call->back_posted, 0, memory_order_release);
+    news(call);
+    drop(call);
+}
+
+/* Its time is over: what the program answers from now on is not heard. */
+static void time_over(struct timer *timer, uint64_t now_ms)
+{
+    struct sp_tool_call *call = ITEM(timer, struct sp_tool_call, timer);
+    int is_open = 0;
+    (void)pthread_mutex_lock(&call->lock);
+    if (call->state == HOST_CALL_OPEN) {
+        is_open = 1;
+        call->state = HOST_CALL_OVER;
+        sp__fail(&call->error, SP_ERR_TIMEOUT,
+                 "host tool %s did not answer within %llu ms", call->tool->facts.name,
+                 (unsigned long long)(now_ms - call->created_us / 1000));
+        call->error.executed = SP_EXECUTED_UNKNOWN;
+    }
+    (void)pthread_mutex_unlock(&call->lock);
+    if (is_open && call->on_news != NULL) {
+        call->on_news(call, 1);
+    }
+}
+
+/* For the threads of the pit too; when none can be had, the program's remain. */
+static void send_errand(struct sp_tool_call *call)
+{
+    call->errand = (struct errand){.run = run_errand, .done = errand_done};
+    hold(call);
+    if (sp__clerks_send(&call->pit->runners, &call->errand, NULL) < 0) {
+        drop(call);
+    }
+}
+
+int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
+                        struct sp_tool_call **ret_call, sp_error *err)
+{
+    SP__ON_LOOP(pit->loop);
+    struct sp_tool_call *call = build(wish);
+    if (call == NULL || sp__timer_init(pit->loop, &call->timer, time_over) < 0) {
+        if (call != NULL) {
+            drop(call);
+            drop(call);
+        }
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a call of a host tool");
+    }
+    call->pit = pit;
+    call->tool = wish->tool;
+    call->deadline_ms = wish->deadline_ms;
+    call->worker = wish->worker;
+    call->parent = wish->parent;
+    call->created_us = sp__now_us();
+    call->on_news = wish->on_news;
+    call->user = wish->user;
+    if (call->deadline_ms != SP_UNLIMITED) {
+        sp__timer_set(pit->loop, &call->timer, call->deadline_ms);
+    }
+    *ret_call = call;
+    sp__dispatch_work(&pit->dispatch, call);
+    if (call->tool->facts.flags & SP_TOOL_ANY_THREAD) {
+        send_errand(call);
+    }
+    return SP_OK;
+}
+
+void sp__host_call_leave(struct sp_tool_call *call)
+{
+    call->on_news = NULL;
+    sp__timer_fini(call->pit->loop, &call->timer);
+    (void)pthread_mutex_lock(&call->lock);
+    if (call->state == HOST_CALL_OPEN) {
+        call->state = HOST_CALL_OVER;
+    }
+    (void)pthread_mutex_unlock(&call->lock);
+    sp__latch_open(&call->room);
+    if (sp__work_remove(&call->pit->dispatch.work, call)) {
+        drop(call); /* the program never hears of it */
+    }
+    drop(call);
+}
+
+int sp__host_call_take(struct sp_tool_call *call, sp_bytes *ret_chunk)
+{
+    const uint8_t *data;
+    size_t size;
+    size_t credit;
+    int rc = sp__mailbox_take(&call->mailbox, &data, &size, &credit);
+    if (credit > 0) {
+        atomic_fetch_sub_explicit(&call->waiting, credit, memory_order_acq_rel);
+        sp__latch_open(&call->room);
+    }
+    if (rc > 0) {
+        *ret_chunk = (sp_bytes){data, size};
+    }
+    return rc;
+}
+
+/* ---- the program's side ---- */
+
+/* Locked, and OPEN, so that there is a loop. */
+static void post(struct sp_tool_call *call)
+{
+    if (atomic_exchange_explicit(&call->back_posted, 1, memory_order_acq_rel) == 0) {
+        hold(call);
+        call->back.run = run_back;
+        sp__loop_post(call->pit->loop, &call->back);
+    }
+}
+
+SP_API const char *sp_tool_call_session(const sp_tool_call *call)
+{
+    return call == NULL ? "" : call->session;
+}
+
+SP_API const char *sp_tool_call_tool(const sp_tool_call *call)
+{
+    return call == NULL ? "" : call->tool->facts.name;
+}
+
+SP_API sp_id sp_tool_call_worker(const sp_tool_call *call)
+{
+    return call == NULL ? 0 : call->worker;
+}
+
+SP_API sp_bytes sp_tool_call_binary(const sp_tool_call *call, const char *name)
+{
+    size_t size = name == NULL ? 0 : strlen(name);
+    for (size_t i = 0; call != NULL && i < call->binary_count; i++) {
+        if (call->binary[i].key.size == size &&
+            (size == 0 || memcmp(call->binary[i].key.data, name, size) == 0)) {
+            return call->binary[i].value;
+        }
+    }
+    return (sp_bytes){0};
+}
+
+SP_API uint64_t sp_tool_call_remaining_ms(const sp_tool_call *call)
+{
+    if (call == NULL || call->deadline_ms == SP_UNLIMITED) {
+        return call == NULL ? 0 : SP_UNLIMITED;
+    }
+    uint64_t now_ms = sp__now_ms();
+    return call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 0;
+}
+
+SP_API int sp_tool_call_is_over(const sp_tool_call *call)
+{
+    if (call == NULL) {
+        return 1;
+    }
+    struct sp_tool_call *own = (struct sp_tool_call *)call;
+    (void)pthread_mutex_lock(&own->lock);
+    int is_over = own->state == HOST_CALL_OVER;
+    (void)pthread_mutex_unlock(&own->lock);
+    return is_over;
+}
+
+static int over(const struct sp_tool_call *call, sp_error *err)
+{
+    return sp__fail(err, SP_ERR_CANCELLED, "nobody waits for the answer of %s any more",
+                    call->tool->facts.name);
+}
+
+/* Take what was made, answer with it, and let go of the call. */
+static int answer(struct sp_tool_call *call, sp_result *result, sp_error *failure,
+                  sp_error *err)
+{
+    int rc = SP_OK;
+    (void)pthread_mutex_lock(&call->lock);
+    if (call->state == HOST_CALL_OPEN) {
+        call->state = HOST_CALL_ANSWERED;
+        call->result = *result;
+        sp_error_move(&call->error, failure);
+        sp__mailbox_end(&call->mailbox);
+        post(call);
+    } else {
+        sp_result_clear(result);
+        sp_error_clear(failure);
+        rc = over(call, err);
+    }
+    (void)pthread_mutex_unlock(&call->lock);
+    drop(call);
+    return rc;
+}
+
+static int copy_result(const struct sp_tool_call *call, sp_bytes json, sp_bytes binary,
+                       sp_result *ret, sp_error *err)
+{
+    json = json.size == 0 ? sp_text("null") : json;
+    if (json.size + binary.size > HOST_RESULT_MAX) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "a result of %zu bytes: at most %d",
+                        json.size + binary.size, HOST_RESULT_MAX);
+    }
+    int rc = sp__json_read(json.data, json.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
+    if (rc < 0) {
+        return sp__wrap(err, rc, "the result of host tool %s", call->tool->facts.name);
+    }
+    ret->json = sp__strndup(json.data, json.size);
+    ret->json_bytes = json.size;
+    if (ret->json != NULL && binary.size > 0) {
+        ret->binary = sp__malloc(binary.size);
+        if (ret->binary != NULL) {
+            memcpy(ret->binary, binary.data, binary.size);
+            ret->binary_bytes = binary.size;
+        }
+    }
+    if (ret->json == NULL || (binary.size > 0 && ret->binary == NULL)) {
+        sp_result_clear(ret);
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a result");
+    }
+    return SP_OK;
+}
+
+SP_API int sp_tool_call_reply(sp_tool_call *call, sp_bytes json, sp_bytes binary,
+                              sp_error *err)
+{
+    if (call == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a call is needed");
+    }
+    sp_result result = {0};
+    sp_error failure = {0};
+    int rc = copy_result(call, json, binary, &result, &failure);
+    if (rc < 0) {
+        failure.executed = SP_EXECUTED_YES;
+        if (err != NULL) {
+            sp__error_copy(err, &failure);
+        }
+    }
+    int answered = answer(call, &result, &failure, rc < 0 ? NULL : err);
+    if (rc == SP_OK && answered == SP_OK) {
+        sp_error_clear(err);
+    }
+    return rc < 0 ? rc : answered;
+}
+
+SP_API void sp_tool_call_fail(sp_tool_call *call, const sp_error *failure)
+{
+    sp_result none = {0};
+    sp_error copy = {0};
+    if (call == NULL) {
+        return;
+    }
+    if (failure != NULL && failure->code != 0) {
+        sp__error_copy(&copy, failure);
+    } else {
+        sp__fail(&copy, SP_ERR_REMOTE, "host tool %s failed", call->tool->facts.name);
+    }
+    copy.executed = SP_EXECUTED_YES;
+    (void)answer(call, &none, &copy, NULL);
+}
+
+/* Wait until little enough is on its way. */
+static int await_room(struct sp_tool_call *call, uint64_t timeout_ms, sp_error *err)
+{
+    uint64_t begin_ms = sp__now_ms();
+    while (atomic_load_explicit(&call->waiting, memory_order_acquire) >=
+           HOST_CHUNKS_MAX) {
+        uint64_t used_ms = sp__now_ms() - begin_ms;
+        uint64_t left_ms = timeout_ms == SP_UNLIMITED ? SP_UNLIMITED
+                           : timeout_ms > used_ms     ? timeout_ms - used_ms
+                                                      : 0;
+        if (sp_tool_call_is_over(call)) {
+            return over(call, err);
+        }
+        if (!sp__latch_wait(&call->room, left_ms)) {
+            return sp__fail(err, SP_ERR_TIMEOUT,
+                            "the caller of %s has not read for %llu ms",
+                            call->tool->facts.name, (unsigned long long)timeout_ms);
+        }
+        sp__latch_close(&call->room);
+    }
+    return SP_OK;
+}
+
+SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, uint64_t timeout_ms,
+                              sp_error *err)
+{
+    if (call == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a call is needed");
+    }
+    if ((call->tool->facts.flags & SP_TOOL_STREAMING) == 0) {
+        return sp__fail(err, SP_ERR_UNSUPPORTED,
+                        "host tool %s does not answer a stream",
+                        call->tool->facts.name);
+    }
+    if (json.size > HOST_RESULT_MAX) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "a chunk of %zu bytes: at most %d",
+                        json.size, HOST_RESULT_MAX);
+    }
+    int rc = sp__json_read(json.data, json.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
+    if (rc == SP_OK) {
+        rc = await_room(call, timeout_ms, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    (void)pthread_mutex_lock(&call->lock);
+    if (call->state != HOST_CALL_OPEN) {
+        rc = over(call, err);
+    } else {
+        rc = sp__mailbox_put(&call->mailbox, json.data, json.size, json.size + 1, err);
+        if (rc >= 0) {
+            atomic_fetch_add_explicit(&call->waiting, json.size + 1,
+                                      memory_order_acq_rel);
+            post(call);
+        }
+    }
+    (void)pthread_mutex_unlock(&call->lock);
+    return rc < 0 ? rc : SP_OK;
+}
