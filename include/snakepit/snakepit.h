@@ -24,6 +24,7 @@
 #include "session.h"
 #include "stream.h"
 #include "tensor.h"
+#include "tool.h"
 #include "variable.h"
 
 #endif

@@ -151,14 +151,15 @@ SP_API void sp_tool_call_fail(sp_tool_call *call, const sp_error *failure);
 /*
  * Send one chunk of a streaming tool.
  *
+ * binary      bytes beside the JSON, which speaks of them (see tensor.h), or none
  * timeout_ms  how long to wait while the caller does not read: 0: not at all
  *
  * Errors: SP_ERR_TIMEOUT (it was not sent: try again), SP_ERR_CANCELLED (nobody reads it:
  * answer), SP_ERR_UNSUPPORTED (the tool is not a streaming one), SP_ERR_BAD_JSON,
  * SP_ERR_TOO_DEEP, SP_ERR_TOO_BIG, SP_ERR_NOMEM. Thread: any, one at a time. Since: 0.1
  */
-SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, uint64_t timeout_ms,
-                              sp_error *err);
+SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, sp_bytes binary,
+                              uint64_t timeout_ms, sp_error *err);
 
 #ifdef __cplusplus
 }

@@ -25,24 +25,33 @@ static int take_ending(struct request *request, sp_result *ret_result, sp_error 
     return rc;
 }
 
-static int is_open(void *latch)
+struct waiting {
+    struct sp_pit *pit;
+    struct request *request;
+};
+
+/* It has ended, or a host tool is to be run, perhaps the one it waits for. */
+static int is_over_or_busy(void *arg)
 {
-    return sp__latch_is_open(latch);
+    struct waiting *waiting = arg;
+    return sp__latch_is_open(&waiting->request->done) ||
+           sp__work_is_due(&waiting->pit->dispatch.work);
 }
 
 /* Submit, and do the loop's work until the call has ended, when nobody else is at it. */
 static void run_to_end(struct sp_pit *pit, struct request *request)
 {
-    if (!sp__loop_borrow(pit->loop)) {
+    struct waiting waiting = {.pit = pit, .request = request};
+    if (sp__loop_borrow(pit->loop)) {
         sp__pit_submit(pit, request);
-        (void)sp__latch_wait(&request->done, SP_UNLIMITED);
-        return;
+        while (!sp__loop_drive(pit->loop, is_over_or_busy, &waiting, UINT64_MAX)) {
+            /* Only a signal ends it early, and the call goes on. */
+        }
+        sp__loop_leave(pit->loop, REST_AFTER_CALL);
+    } else {
+        sp__pit_submit(pit, request);
     }
-    sp__pit_submit(pit, request);
-    while (!sp__loop_drive(pit->loop, is_open, &request->done, UINT64_MAX)) {
-        /* Only a signal ends it early, and the call goes on. */
-    }
-    sp__loop_leave(pit->loop, REST_AFTER_CALL);
+    (void)sp__work_wait(&pit->dispatch.work, &request->done, SP_UNLIMITED);
 }
 
 static int execute(struct sp_pit *pit, const char *session, const char *tool,
@@ -143,7 +152,7 @@ SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error
             "no call %llu to wait for: it has a callback, or was waited for",
             (unsigned long long)call);
     }
-    (void)sp__latch_wait(&request->done, SP_UNLIMITED);
+    (void)sp__work_wait(&pit->dispatch.work, &request->done, SP_UNLIMITED);
     return take_ending(request, ret_result, err);
 }
 

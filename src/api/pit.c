@@ -146,7 +146,7 @@ SP_API int sp_pit_await_ready(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
     struct ready_waiter waiter = {0};
     sp__latch_init(&waiter.done);
     sp__loop_call(pit->loop, add_waiter, &waiter);
-    if (!sp__latch_wait(&waiter.done, timeout_ms)) {
+    if (!sp__work_wait(&pit->dispatch.work, &waiter.done, timeout_ms)) {
         struct giving_up giving_up = {.waiter = &waiter, .timeout_ms = timeout_ms};
         sp__loop_call(pit->loop, give_up, &giving_up);
     }
@@ -186,8 +186,10 @@ static int await_due(struct sp_pit *pit, uint64_t timeout_ms)
     uint64_t now_ms = sp__now_ms();
     uint64_t end_ms =
         timeout_ms < UINT64_MAX - now_ms ? now_ms + timeout_ms : UINT64_MAX;
+    sp__work_sleep(&pit->dispatch.work);
     int due = sp__loop_drive(pit->loop, is_due, &pit->dispatch, end_ms);
     sp__loop_leave(pit->loop, REST_BETWEEN_DISPATCHES);
+    sp__work_wake(&pit->dispatch.work);
     return due;
 }
 

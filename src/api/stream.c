@@ -104,7 +104,8 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
         if (rc < 0) {
             end_stream(stream);
         } else {
-            (void)sp__latch_wait(&request->mailbox.ready, SP_UNLIMITED);
+            (void)sp__work_wait(&stream->pit->dispatch.work, &request->mailbox.ready,
+                                SP_UNLIMITED);
         }
     }
     if (stream->over < 0) {

@@ -7,7 +7,7 @@
  */
 #include "base/latch.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -27,7 +27,9 @@ void sp__latch_open(struct latch *latch)
     }
 }
 
-int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
+enum ending { ENDED_OPEN, ENDED_NUDGED, ENDED_TIME };
+
+static enum ending wait(struct latch *latch, uint64_t timeout_ms)
 {
     uint64_t end_ms = timeout_ms == SP_UNLIMITED ? 0 : sp__now_ms() + timeout_ms;
     for (;;) {
@@ -35,14 +37,20 @@ int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
         (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
                                                       SLEEPING, memory_order_acq_rel,
                                                       memory_order_acquire);
+        if (expected == NUDGED) {
+            (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
+                                                          CLOSED, memory_order_acq_rel,
+                                                          memory_order_acquire);
+            return expected == OPEN ? ENDED_OPEN : ENDED_NUDGED;
+        }
         if (expected == OPEN) {
-            return 1;
+            return ENDED_OPEN;
         }
         struct timespec left = {0};
         if (timeout_ms != SP_UNLIMITED) {
             uint64_t now_ms = sp__now_ms();
             if (now_ms >= end_ms) {
-                return 0;
+                return ENDED_TIME;
             }
             left.tv_sec = (time_t)((end_ms - now_ms) / 1000);
             left.tv_nsec = (long)((end_ms - now_ms) % 1000) * 1000000;
@@ -50,6 +58,18 @@ int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
         (void)syscall(SYS_futex, &latch->state, FUTEX_WAIT_PRIVATE, SLEEPING,
                       timeout_ms == SP_UNLIMITED ? NULL : &left, NULL, 0);
     }
+}
+
+int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
+{
+    enum ending ending = wait(latch, timeout_ms);
+    assert(ending != ENDED_NUDGED);
+    return ending == ENDED_OPEN;
+}
+
+int sp__latch_rest(struct latch *latch, uint64_t timeout_ms)
+{
+    return wait(latch, timeout_ms) == ENDED_OPEN;
 }
 
 void sp__latch_nudge(struct latch *latch)
@@ -65,26 +85,5 @@ void sp__latch_nudge(struct latch *latch)
             }
             return;
         }
-    }
-}
-
-int sp__latch_rest(struct latch *latch)
-{
-    for (;;) {
-        unsigned expected = CLOSED;
-        (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
-                                                      SLEEPING, memory_order_acq_rel,
-                                                      memory_order_acquire);
-        if (expected == OPEN) {
-            return 1;
-        }
-        if (expected == NUDGED) {
-            (void)atomic_compare_exchange_strong_explicit(&latch->state, &expected,
-                                                          CLOSED, memory_order_acq_rel,
-                                                          memory_order_acquire);
-            return expected == OPEN;
-        }
-        (void)syscall(SYS_futex, &latch->state, FUTEX_WAIT_PRIVATE, SLEEPING, NULL,
-                      NULL, 0);
     }
 }

@@ -31,9 +31,9 @@ int sp__latch_wait(struct latch *latch, uint64_t timeout_ms);
 /* Have the waiter look up without opening it; nothing when it is open. The latch must
  * stay: whoever nudges and whoever waits agree on that otherwise. */
 void sp__latch_nudge(struct latch *latch);
-/* As sp__latch_wait() without a limit; 0 when it was nudged since it last looked. Who
- * waits with sp__latch_wait() is not nudged. */
-int sp__latch_rest(struct latch *latch);
+/* As sp__latch_wait(); 0 also when it was nudged since it last looked. Who waits with
+ * sp__latch_wait() is not nudged. */
+int sp__latch_rest(struct latch *latch, uint64_t timeout_ms);
 
 /* Close an open latch again. Only the waiter may. */
 static inline void sp__latch_close(struct latch *latch)

@@ -42,6 +42,7 @@ int sp__dispatch_init(struct dispatch *dispatch, sp_error *err)
         return sp__fail_errno(err, errno, "make the dispatch descriptor");
     }
     (void)pthread_mutex_init(&dispatch->lock, NULL);
+    sp__work_init(&dispatch->work);
     return SP_OK;
 }
 
@@ -57,6 +58,7 @@ void sp__dispatch_fini(struct dispatch *dispatch)
         sp__request_drop(request); /* started, never waited for */
     }
     sp__map_fini(&dispatch->waitable);
+    sp__work_fini(&dispatch->work);
     (void)close(dispatch->fd);
     (void)pthread_mutex_destroy(&dispatch->lock);
 }
@@ -142,16 +144,27 @@ void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
     }
 }
 
+void sp__dispatch_work(struct dispatch *dispatch, struct sp_tool_call *call)
+{
+    sp__work_add(&dispatch->work, call);
+    pthread_mutex_lock(&dispatch->lock);
+    signal_fd(dispatch);
+    pthread_mutex_unlock(&dispatch->lock);
+}
+
+void sp__dispatch_gone(struct dispatch *dispatch, struct host_tool *tool)
+{
+    sp__work_add_gone(&dispatch->work, tool);
+    pthread_mutex_lock(&dispatch->lock);
+    signal_fd(dispatch);
+    pthread_mutex_unlock(&dispatch->lock);
+}
+
 /* ---- the user's side ---- */
 
-int sp__dispatch_wait(struct dispatch *dispatch, uint64_t timeout_ms)
+/* Sleep until the descriptor says something. */
+static int sleep_until_due(struct dispatch *dispatch, uint64_t timeout_ms)
 {
-    pthread_mutex_lock(&dispatch->lock);
-    int due = dispatch->due.length + dispatch->events.length > 0;
-    pthread_mutex_unlock(&dispatch->lock);
-    if (due || timeout_ms == 0) {
-        return due;
-    }
     uint64_t end_ms =
         timeout_ms == SP_UNLIMITED ? UINT64_MAX : sp__now_ms() + timeout_ms;
     for (;;) {
@@ -169,6 +182,20 @@ int sp__dispatch_wait(struct dispatch *dispatch, uint64_t timeout_ms)
             return 0; /* a signal handler of the program may want to be heard */
         }
     }
+}
+
+int sp__dispatch_wait(struct dispatch *dispatch, uint64_t timeout_ms)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    int due = dispatch->due.length + dispatch->events.length > 0;
+    pthread_mutex_unlock(&dispatch->lock);
+    if (due || sp__work_is_due(&dispatch->work) || timeout_ms == 0) {
+        return due || sp__work_is_due(&dispatch->work);
+    }
+    sp__work_sleep(&dispatch->work);
+    due = sleep_until_due(dispatch, timeout_ms);
+    sp__work_wake(&dispatch->work);
+    return due;
 }
 
 static int ignore_chunk(const sp_chunk *chunk, void *user_data)
@@ -239,11 +266,12 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
         (void)!read(dispatch->fd, &count, sizeof count);
     }
     uint32_t left = dispatch->due.length;
+    int work = (int)atomic_load(&dispatch->work.length);
     struct list events = dispatch->events;
     dispatch->events = (struct list){0};
     pthread_mutex_unlock(&dispatch->lock);
 
-    int ran = 0;
+    int ran = sp__work_run(&dispatch->work, work);
     while (events.first != NULL) {
         struct event_node *node = ITEM(events.first, struct event_node, on_events);
         events.first = node->on_events.next;

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "pit/host_work.h"
 #include "pool/request.h"
 #include "snakepit/event.h"
 
@@ -23,6 +24,8 @@ struct dispatch {
     int signalled;       /* fd is readable */
     struct map waitable; /* calls started without a callback, by id */
 
+    struct host_work work; /* has a lock of its own */
+
     /* Loop thread: collected during a turn. */
     struct list turn; /* requests, by on_wake */
 };
@@ -38,6 +41,11 @@ void sp__dispatch_publish(struct dispatch *dispatch);
  * death it tells, or NULL. */
 void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
                         struct death *certificate);
+
+/* Any thread: a call of a host tool waits to be run. */
+void sp__dispatch_work(struct dispatch *dispatch, struct sp_tool_call *call);
+/* Any thread: so does the end of a tool. */
+void sp__dispatch_gone(struct dispatch *dispatch, struct host_tool *tool);
 
 /* User thread: run what is due. The number of callbacks run. */
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,

@@ -22,6 +22,12 @@
 #include "wire/json.h"
 
 static _Thread_local const struct sp_tool_call *here;
+static _Thread_local int on_runner;
+
+int sp__host_call_on_runner(void)
+{
+    return on_runner;
+}
 
 const struct sp_tool_call *sp__host_call_here(void)
 {
@@ -108,6 +114,7 @@ static void run_errand(struct errand *errand)
 {
     struct sp_tool_call *call = ITEM(errand, struct sp_tool_call, errand);
     if (sp__work_remove(&call->pit->dispatch.work, call)) {
+        on_runner = 1;
         sp__host_call_run(call);
     }
 }
@@ -214,18 +221,13 @@ void sp__host_call_leave(struct sp_tool_call *call)
     drop(call);
 }
 
-int sp__host_call_take(struct sp_tool_call *call, sp_bytes *ret_chunk)
+int sp__host_call_take(struct sp_tool_call *call, struct mailbox_chunk *ret_chunk)
 {
-    const uint8_t *data;
-    size_t size;
     size_t credit;
-    int rc = sp__mailbox_take(&call->mailbox, &data, &size, &credit);
+    int rc = sp__mailbox_take(&call->mailbox, ret_chunk, &credit);
     if (credit > 0) {
         atomic_fetch_sub_explicit(&call->waiting, credit, memory_order_acq_rel);
         sp__latch_open(&call->room);
-    }
-    if (rc > 0) {
-        *ret_chunk = (sp_bytes){data, size};
     }
     return rc;
 }
@@ -407,8 +409,8 @@ static int await_room(struct sp_tool_call *call, uint64_t timeout_ms, sp_error *
     return SP_OK;
 }
 
-SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, uint64_t timeout_ms,
-                              sp_error *err)
+SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, sp_bytes binary,
+                              uint64_t timeout_ms, sp_error *err)
 {
     if (call == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a call is needed");
@@ -418,9 +420,10 @@ SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, uint64_t timeou
                         "host tool %s does not answer a stream",
                         call->tool->facts.name);
     }
-    if (json.size > HOST_RESULT_MAX) {
+    size_t size = json.size + binary.size + 1;
+    if (size > HOST_RESULT_MAX) {
         return sp__fail(err, SP_ERR_TOO_BIG, "a chunk of %zu bytes: at most %d",
-                        json.size, HOST_RESULT_MAX);
+                        size - 1, HOST_RESULT_MAX);
     }
     int rc = sp__json_read(json.data, json.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
     if (rc == SP_OK) {
@@ -433,10 +436,9 @@ SP_API int sp_tool_call_chunk(sp_tool_call *call, sp_bytes json, uint64_t timeou
     if (call->state != HOST_CALL_OPEN) {
         rc = over(call, err);
     } else {
-        rc = sp__mailbox_put(&call->mailbox, json.data, json.size, json.size + 1, err);
+        rc = sp__mailbox_put(&call->mailbox, json, binary, size, err);
         if (rc >= 0) {
-            atomic_fetch_add_explicit(&call->waiting, json.size + 1,
-                                      memory_order_acq_rel);
+            atomic_fetch_add_explicit(&call->waiting, size, memory_order_acq_rel);
             post(call);
         }
     }

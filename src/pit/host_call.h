@@ -84,11 +84,13 @@ int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
 /* Loop thread: nobody waits for it any more. The loop's reference goes. */
 void sp__host_call_leave(struct sp_tool_call *call);
 /* Loop thread: the next chunk, as sp__mailbox_take(). */
-int sp__host_call_take(struct sp_tool_call *call, sp_bytes *ret_chunk);
+int sp__host_call_take(struct sp_tool_call *call, struct mailbox_chunk *ret_chunk);
 
 /* A thread that may run the tool's function. */
 void sp__host_call_run(struct sp_tool_call *call);
 /* The call whose function runs on this thread, or NULL. */
 const struct sp_tool_call *sp__host_call_here(void);
+/* 1 on a thread of the pit's, which runs no other functions than those it was sent for. */
+int sp__host_call_on_runner(void);
 
 #endif

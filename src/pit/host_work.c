@@ -10,6 +10,7 @@
  */
 #include "pit/host_work.h"
 
+#include "base/clock.h"
 #include "pit/host_call.h"
 #include "session/host_tools.h"
 
@@ -24,11 +25,16 @@ void sp__work_fini(struct host_work *work)
     (void)pthread_mutex_destroy(&work->lock);
 }
 
+/* Locked: something that no dispatcher is about to come for. */
+static int has_some(const struct host_work *work)
+{
+    return work->due.length + work->gone.length > 0 && work->dispatchers == 0;
+}
+
 /* Locked. */
 static void nudge(struct host_work *work)
 {
-    if (work->due.length + work->gone.length > 0 && work->dispatchers == 0 &&
-        work->helpers.last != NULL) {
+    if (has_some(work) && work->helpers.last != NULL) {
         sp__latch_nudge(ITEM(work->helpers.last, struct helper, on_work)->latch);
     }
 }
@@ -99,28 +105,47 @@ int sp__work_run(struct host_work *work, int max)
     return ran;
 }
 
-void sp__work_wait(struct host_work *work, struct latch *latch)
+/* Sleep until the latch is open, there is something to do for this very thread, or the
+ * time is over. 1 when there is something to do. */
+static int sleep_as_helper(struct host_work *work, struct latch *latch,
+                           uint64_t timeout_ms)
 {
+    struct helper helper = {.latch = latch};
+    (void)pthread_mutex_lock(&work->lock);
+    sp__list_append(&work->helpers, &helper.on_work);
+    int is_due = has_some(work);
+    (void)pthread_mutex_unlock(&work->lock);
+    if (!is_due) {
+        (void)sp__latch_rest(latch, timeout_ms);
+    }
+    (void)pthread_mutex_lock(&work->lock);
+    sp__list_remove(&helper.on_work);
+    is_due = has_some(work) && !sp__latch_is_open(latch);
+    if (!is_due) {
+        nudge(work); /* somebody else, then */
+    }
+    (void)pthread_mutex_unlock(&work->lock);
+    return is_due;
+}
+
+int sp__work_wait(struct host_work *work, struct latch *latch, uint64_t timeout_ms)
+{
+    uint64_t begin_ms = sp__now_ms();
+    if (sp__host_call_on_runner()) {
+        return sp__latch_wait(latch, timeout_ms);
+    }
     while (!sp__latch_is_open(latch)) {
-        struct helper helper = {.latch = latch};
-        (void)pthread_mutex_lock(&work->lock);
-        sp__list_append(&work->helpers, &helper.on_work);
-        int is_due = work->due.length + work->gone.length > 0 && work->dispatchers == 0;
-        (void)pthread_mutex_unlock(&work->lock);
-        if (!is_due) {
-            (void)sp__latch_rest(latch);
+        uint64_t used_ms = sp__now_ms() - begin_ms;
+        if (timeout_ms != SP_UNLIMITED && used_ms >= timeout_ms) {
+            return 0;
         }
-        (void)pthread_mutex_lock(&work->lock);
-        sp__list_remove(&helper.on_work);
-        is_due = work->dispatchers == 0 && !sp__latch_is_open(latch);
-        if (!is_due) {
-            nudge(work);
-        }
-        (void)pthread_mutex_unlock(&work->lock);
-        if (is_due) {
+        uint64_t left_ms =
+            timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - used_ms;
+        if (sleep_as_helper(work, latch, left_ms)) {
             (void)run_one(work);
         }
     }
+    return 1;
 }
 
 void sp__work_sleep(struct host_work *work)

@@ -52,8 +52,8 @@ int sp__work_remove(struct host_work *work, struct sp_tool_call *call);
  * run. */
 int sp__work_run(struct host_work *work, int max);
 
-/* A thread of the program waits until the latch is open, and helps meanwhile. */
-void sp__work_wait(struct host_work *work, struct latch *latch);
+/* As sp__latch_wait(), by a thread of the program that helps meanwhile. */
+int sp__work_wait(struct host_work *work, struct latch *latch, uint64_t timeout_ms);
 
 /* Around the sleep of a dispatcher. */
 void sp__work_sleep(struct host_work *work);

@@ -243,22 +243,27 @@ void sp__mapper_finish(struct sp_map *map)
 
 /* ---- taking ---- */
 
-static int is_open(void *latch)
+static int has_news_or_work(void *arg)
 {
-    return sp__latch_is_open(latch);
+    struct sp_map *map = arg;
+    return sp__latch_is_open(&map->news) || sp__work_is_due(&map->pit->dispatch.work);
 }
 
 /* Sleep until there are news, doing the loop's work when nobody else does. */
 static void await_news(struct sp_map *map, uint64_t end_ms)
 {
+    struct host_work *work = &map->pit->dispatch.work;
     if (sp__loop_borrow(map->pit->loop)) {
-        (void)sp__loop_drive(map->pit->loop, is_open, &map->news, end_ms);
+        (void)sp__loop_drive(map->pit->loop, has_news_or_work, map, end_ms);
         sp__loop_leave(map->pit->loop, REST_AFTER_CALL);
-        return;
+        if (!sp__work_is_due(work)) {
+            return;
+        }
     }
     uint64_t now_ms = sp__now_ms();
     uint64_t wait_ms = end_ms > now_ms ? end_ms - now_ms : 0;
-    (void)sp__latch_wait(&map->news, end_ms == UINT64_MAX ? SP_UNLIMITED : wait_ms);
+    (void)sp__work_wait(work, &map->news,
+                        end_ms == UINT64_MAX ? SP_UNLIMITED : wait_ms);
 }
 
 /* Locked: the place whose reply is due, or NULL. */

@@ -20,6 +20,7 @@
 #include "pit/guarding.h"
 #include "pit/sums.h"
 #include "pit/upkeep.h"
+#include "session/host_tools.h"
 #include "worker/python.h"
 
 enum {
@@ -557,6 +558,13 @@ static void start_pools(void *user, void *arg)
     }
 }
 
+/* Any thread: a host tool has ended, and a thread of the program is to hear of it. */
+static void take_gone(void *user, struct host_tool *tool)
+{
+    struct sp_pit *pit = user;
+    sp__dispatch_gone(&pit->dispatch, tool);
+}
+
 int sp__pit_new(const sp_pit_options *options, const struct host_service *service,
                 struct sp_pit **ret_pit, sp_error *err)
 {
@@ -619,6 +627,8 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
         goto close_instance;
     }
     sp__clerks_init(&pit->clerks, pit->loop);
+    sp__clerks_init(&pit->runners, pit->loop);
+    sp__undertaker_set(pit->sessions->undertaker, take_gone, pit);
     sp__loop_call(pit->loop, start_pools, &failure);
     if (failure.code != 0) {
         rc = failure.code;
@@ -666,7 +676,7 @@ static void count_left(void *user, void *arg)
 int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left)
 {
     sp__loop_call(pit->loop, begin_drain, NULL);
-    (void)sp__latch_wait(&pit->drained, timeout_ms);
+    (void)sp__work_wait(&pit->dispatch.work, &pit->drained, timeout_ms);
     sp__loop_call(pit->loop, count_left, ret_left);
     return *ret_left == 0;
 }
@@ -757,8 +767,10 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__loop_call(pit->loop, finish_close, &guard);
     sp__guard_close(guard);
     sp__clerks_close(&pit->clerks);
+    sp__clerks_close(&pit->runners);
     sp__loop_close(pit->loop);
     sp__pit_leave_instance(pit);
+    sp__undertaker_set(pit->sessions->undertaker, NULL, NULL);
     sp__sessions_free(pit->sessions);
 
     struct dispatch *dispatch = &pit->dispatch;

@@ -49,7 +49,8 @@ struct sp_pit {
     /* Loop thread. */
     struct workshop shop;
     struct clerks clerks;
-    struct timer cleanup; /* of the sessions */
+    struct clerks runners; /* of host tools for any thread: those may take long */
+    struct timer cleanup;  /* of the sessions */
     struct census census;
     uint64_t sample_interval_ms;
     struct watch *guard_watch;

@@ -88,8 +88,9 @@ int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
     return rc;
 }
 
-static void free_head(struct rpc_head *head)
+void sp__rpc_head_free(struct rpc *rpc)
 {
+    struct rpc_head *head = &rpc->head;
     sp__free(head->pool);
     sp__free(head->request_id);
     sp__free(head->dedupe_key);
@@ -118,7 +119,7 @@ static sp_bytes type_of(const sp_result *result)
     }
 }
 
-static int put_answer(struct rpc *rpc, const sp_result *result, sp_error *err)
+int sp__rpc_put_result(struct rpc *rpc, const sp_result *result, sp_error *err)
 {
     struct proto_response response = {
         .success = 1,
@@ -150,7 +151,8 @@ static void end_rpc(struct rpc *rpc)
     sp_error failure = {0};
     if (request->error.code != 0) {
         sp__rpc_fail(rpc, &request->error);
-    } else if (!request->streaming && put_answer(rpc, &request->result, &failure) < 0) {
+    } else if (!request->streaming &&
+               sp__rpc_put_result(rpc, &request->result, &failure) < 0) {
         failure.executed = SP_EXECUTED_YES;
         sp__rpc_fail(rpc, &failure);
     } else {
@@ -172,14 +174,13 @@ static void put_prefix(uint8_t *to, size_t size)
     to[4] = (uint8_t)size;
 }
 
-/* Append a chunk as a message of its own: with data, or the final one without. */
-static int put_chunk(struct rpc *rpc, struct sp_buffer *out, sp_bytes data,
-                     sp_bytes binary, int is_final, sp_error *err)
+int sp__rpc_put_chunk(struct rpc *rpc, const char *tool, struct sp_buffer *out,
+                      sp_bytes data, sp_bytes binary, int is_final, sp_error *err)
 {
     char id[NAME_MAX_BYTES + 24];
     size_t start = out->size;
-    int id_size = snprintf(id, sizeof id, "%s-%llu", rpc->request->tool_name,
-                           (unsigned long long)++rpc->chunks);
+    int id_size =
+        snprintf(id, sizeof id, "%s-%llu", tool, (unsigned long long)++rpc->chunks);
     int rc = sp__buf_append(out, "\0\0\0\0", PREFIX_BYTES, err);
     if (rc == SP_OK) {
         struct proto_chunk chunk = {.chunk_id = {id, (size_t)id_size},
@@ -208,8 +209,9 @@ static int gather(struct rpc *rpc, struct sp_buffer *out, sp_error *err)
         if (rc <= 0) {
             return rc;
         }
-        if (put_chunk(rpc, out, (sp_bytes){chunk.data, chunk.size},
-                      (sp_bytes){chunk.binary, chunk.binary_size}, 0, err) < 0) {
+        if (sp__rpc_put_chunk(
+                rpc, request->tool_name, out, (sp_bytes){chunk.data, chunk.size},
+                (sp_bytes){chunk.binary, chunk.binary_size}, 0, err) < 0) {
             return -1;
         }
     }
@@ -236,7 +238,8 @@ static void pump(struct rpc *rpc)
         if (more < 0 && failure.code == 0 && rpc->ended &&
             rpc->request->error.code == 0) {
             /* The original's clients look for a final chunk. */
-            (void)!put_chunk(rpc, &out, (sp_bytes){0}, (sp_bytes){0}, 1, &failure);
+            (void)!sp__rpc_put_chunk(rpc, rpc->request->tool_name, &out, (sp_bytes){0},
+                                     (sp_bytes){0}, 1, &failure);
         }
         if (out.size > 0 && failure.code == 0 &&
             sp__h2_write_framed(rpc->stream, out.data, out.size, &failure) < 0) {
@@ -256,6 +259,7 @@ static void pump(struct rpc *rpc)
 
 void sp__execute_drained(struct rpc *rpc)
 {
+    sp__tool_drained(rpc);
     if (rpc->request != NULL && !rpc->finished) {
         pump(rpc);
     }
@@ -285,7 +289,7 @@ static void on_loop(struct request *request, int ended)
 void sp__execute_gone(struct rpc *rpc)
 {
     struct request *request = rpc->request;
-    free_head(&rpc->head);
+    sp__tool_gone(rpc);
     if (request == NULL) {
         return;
     }
@@ -333,20 +337,11 @@ static uint64_t timeout_of(const struct rpc *rpc)
     return rpc->timeout_ms == 0 ? 1 : rpc->timeout_ms;
 }
 
-static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes args,
-                  sp_error *err)
+static int submit(struct rpc *rpc, const struct proto_request *message,
+                  const struct tool_wish *wanted, sp_error *err)
 {
     struct sp_pit *pit = rpc->peer->pit;
     struct request *request;
-    char tool[NAME_MAX_BYTES + 1];
-    char session[NAME_MAX_BYTES + 1];
-    int rc = copy_name(message->tool_name, "a tool's name", tool, err);
-    if (rc == SP_OK) {
-        rc = copy_name(message->session_id, "a session's name", session, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
     sp_call_options options = {
         .size = sizeof options,
         .pool = rpc->head.pool,
@@ -357,10 +352,10 @@ static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes
         .dedupe_key = rpc->head.dedupe_key,
     };
     struct call_wish wish = {
-        .tool = tool,
-        .args_json = args,
+        .tool = wanted->tool,
+        .args_json = wanted->args_json,
         .options = &options,
-        .session = session[0] != '\0' ? session : NULL,
+        .session = wanted->session[0] != '\0' ? wanted->session : NULL,
         .streaming = rpc->method->is_stream,
         .taker = TAKER_LOOP,
         .binary = message->binary,
@@ -368,7 +363,7 @@ static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes
         .metadata = message->metadata,
         .metadata_count = message->metadata_count,
     };
-    rc = sp__admit(pit, &wish, &request, err);
+    int rc = sp__admit(pit, &wish, &request, err);
     if (rc < 0) {
         return rc;
     }
@@ -377,6 +372,30 @@ static int submit(struct rpc *rpc, const struct proto_request *message, sp_bytes
     rpc->request = request;
     sp__pit_submit_here(pit, request);
     return SP_OK;
+}
+
+/* A host tool's name goes before a worker's, unless a pool is named. */
+static int start(struct rpc *rpc, const struct proto_request *message, sp_bytes args,
+                 sp_error *err)
+{
+    struct asking asking = sp__asking_of(rpc);
+    char tool[NAME_MAX_BYTES + 1];
+    char session[NAME_MAX_BYTES + 1];
+    struct tool_wish wish = {.tool = tool,
+                             .args_json = args,
+                             .binary = message->binary,
+                             .binary_count = message->binary_count};
+    int rc = copy_name(message->tool_name, "a tool's name", tool, err);
+    if (rc == SP_OK) {
+        rc = copy_name(message->session_id, "a session's name", session, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__asking_session(&asking, session, &wish.session, err);
+    }
+    if (rc == SP_OK && rpc->head.pool == NULL) {
+        rc = sp__tool_start(rpc, &wish, err);
+    }
+    return rc == 0 ? submit(rpc, message, &wish, err) : rc;
 }
 
 void sp__execute_message(struct rpc *rpc, const uint8_t *data, size_t size)
@@ -390,12 +409,12 @@ void sp__execute_message(struct rpc *rpc, const uint8_t *data, size_t size)
         sp__wrap(&failure, rc, "the request cannot be read");
         failure.code = SP_ERR_INVAL;
     } else if (message.args_json.size > 0) {
-        rc = submit(rpc, &message, message.args_json, &failure);
+        rc = start(rpc, &message, message.args_json, &failure);
     } else {
         rc = sp__proto_put_args(&args, message.parameters, message.parameters_count, 1,
                                 &failure);
         if (rc == SP_OK) {
-            rc = submit(rpc, &message, (sp_bytes){args.data, args.size}, &failure);
+            rc = start(rpc, &message, (sp_bytes){args.data, args.size}, &failure);
         }
     }
     if (rc < 0) {

@@ -131,6 +131,9 @@ struct rpc {
     uint64_t stalled_since_ms; /* it has ended, and its answer does not leave */
     size_t queued;
 
+    /* Calls of host tools. */
+    struct sp_tool_call *tool_call; /* NULL before and after */
+
     /* Changes. */
     struct deed *deed; /* NULL before and after */
 
@@ -172,6 +175,36 @@ void sp__execute_message(struct rpc *rpc, const uint8_t *data, size_t size);
 void sp__execute_drained(struct rpc *rpc);
 /* The rpc goes: nobody wants the call any more. */
 void sp__execute_gone(struct rpc *rpc);
+
+void sp__rpc_head_free(struct rpc *rpc);
+/* Write a result as an ExecuteToolResponse. */
+int sp__rpc_put_result(struct rpc *rpc, const sp_result *result,
+                       sp_error *err) SP_MUST_CHECK;
+/* Append a chunk as a message of its own: with data, or the final one without. */
+int sp__rpc_put_chunk(struct rpc *rpc, const char *tool, struct sp_buffer *out,
+                      sp_bytes data, sp_bytes binary, int is_final,
+                      sp_error *err) SP_MUST_CHECK;
+
+/* tool_call.c */
+struct tool_wish {
+    const char *tool;
+    const char *session; /* "" for none */
+    sp_bytes args_json;
+    const struct proto_pair *binary;
+    size_t binary_count;
+};
+/* 1: it is a host tool's, and being called; 0: no host tool has this name. */
+int sp__tool_start(struct rpc *rpc, const struct tool_wish *wish,
+                   sp_error *err) SP_MUST_CHECK;
+void sp__tool_message(struct rpc *rpc, const uint8_t *data, size_t size);
+void sp__tool_drained(struct rpc *rpc);
+void sp__tool_gone(struct rpc *rpc);
+
+/* tools.c: answers. */
+int sp__answer_tools_list(const struct asking *asking, sp_bytes question,
+                          struct sp_buffer *reply, sp_error *err);
+int sp__answer_tools_register(const struct asking *asking, sp_bytes question,
+                              struct sp_buffer *reply, sp_error *err);
 
 /* health.c */
 void sp__health_message(struct rpc *rpc, const uint8_t *data, size_t size);

@@ -78,6 +78,10 @@ static const struct method methods[] = {
     CHANGE(SP__PATH_STORE_PROGRAM, sp__answer_program_store),
     CHANGE(SP__PATH_DELETE_PROGRAM, sp__answer_program_delete),
     CHANGE(SP__PATH_LIST_PROGRAMS, sp__answer_program_list),
+    READ(SP__PATH_GET_EXPOSED_ELIXIR_TOOLS, sp__answer_tools_list),
+    CHANGE(SP__PATH_REGISTER_TOOLS, sp__answer_tools_register),
+    {SP__PATH_EXECUTE_ELIXIR_TOOL, METHOD_CALL, FOR_ALL, 0, NULL, sp__tool_message,
+     sp__tool_gone, NULL},
 };
 #undef CALL
 #undef OWN

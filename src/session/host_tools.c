@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "session/checks.h"
 #include "wire/json.h"
 
@@ -334,8 +335,9 @@ static struct host_tool *find_in(const struct names *tools, const char *name)
 /* Locked. 1 when it is in, 0 when there is no need. */
 static int put_in(struct place *place, struct host_tool *tool, sp_error *err)
 {
-    const struct host_tool *old = find_in(place->tools, tool->facts.name);
-    if (old != NULL && tool->worker != 0 && old->worker == tool->worker) {
+    struct host_tool *old = find_in(place->tools, tool->facts.name);
+    if (old != NULL && tool->worker != 0 && old->worker != 0) {
+        old->worker = tool->worker; /* a session moves between workers of a kind */
         return 0;
     }
     if (old != NULL) {
@@ -580,6 +582,33 @@ int sp__host_tools_list(struct sp_sessions *sessions, const char *session,
     }
     sp__buf_fini(&out);
     return rc < 0 ? rc : told;
+}
+
+int sp__host_tool_refuse(struct sp_sessions *sessions, const char *session,
+                         const char *name, sp_error *err)
+{
+    struct sp_buffer out;
+    struct near near;
+    char text[256];
+    sp__buf_init(&out, SIZE_MAX);
+    sp__near_init(&near, name);
+    if (session != NULL && session[0] != '\0') {
+        (void)!collect(sessions, session, &out, NULL);
+    }
+    (void)!collect(sessions, NULL, &out, NULL);
+    struct host_tool **tools = (struct host_tool **)(void *)out.data;
+    size_t count = out.size / sizeof(struct host_tool *);
+    for (size_t i = 0; i < count; i++) {
+        sp__near_offer(&near, tools[i]->facts.name);
+    }
+    (void)sp__fail(err, SP_ERR_NO_TOOL, "the host has no tool \"%s\"%s",
+                   sp__excerpt(name, strlen(name)).text,
+                   sp__near_text(&near, text, sizeof text));
+    for (size_t i = 0; i < count; i++) {
+        sp__host_tool_unref(tools[i]);
+    }
+    sp__buf_fini(&out);
+    return SP_ERR_NO_TOOL;
 }
 
 /* ---- the end of a place ---- */

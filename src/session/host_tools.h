@@ -38,8 +38,8 @@ struct host_tool {
     sp_host_tool facts; /* its texts are in text[] */
     struct schema *schema;
     size_t bytes;
-    sp_id worker; /* of a worker's own tool: whose; 0: a host tool */
-    char text[];  /* name first */
+    _Atomic sp_id worker; /* of workers' tools: who said so last; 0: a host tool */
+    char text[];          /* name first */
 };
 
 struct undertaker *sp__undertaker_new(void); /* NULL without memory */
@@ -48,8 +48,8 @@ void sp__undertaker_unref(struct undertaker *undertaker);
 void sp__undertaker_set(struct undertaker *undertaker,
                         void (*take)(void *user, struct host_tool *tool), void *user);
 
-/* A host tool of the program, or with `worker` what that worker registered. The same again
- * by the same worker is fine. As sp_tools_register(). */
+/* A host tool of the program, or with `worker` what that worker registered. The same
+ * again by a worker is fine. As sp_tools_register(). */
 int sp__host_tools_register(struct sp_sessions *sessions, const sp_host_tool *tools,
                             size_t count, sp_id worker, sp_error *err) SP_MUST_CHECK;
 int sp__host_tool_unregister(struct sp_sessions *sessions, const char *session,
@@ -59,6 +59,9 @@ int sp__host_tool_unregister(struct sp_sessions *sessions, const char *session,
  * caller's. */
 struct host_tool *sp__host_tool_find(struct sp_sessions *sessions, const char *session,
                                      const char *name);
+/* SP_ERR_NO_TOOL, with the near names among those that the session sees. */
+int sp__host_tool_refuse(struct sp_sessions *sessions, const char *session,
+                         const char *name, sp_error *err);
 struct host_tool *sp__host_tool_ref(struct host_tool *tool);
 void sp__host_tool_unref(struct host_tool *tool);
 /* Tell the program that it is gone, and free. Nobody refers to it. */

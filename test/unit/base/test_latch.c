@@ -72,12 +72,59 @@ static void no_wake_up_is_lost_between_threads(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+static void a_nudge_ends_one_rest_and_opens_nothing(void **state)
+{
+    struct latch latch;
+    sp__latch_init(&latch);
+    sp__latch_nudge(&latch);
+    assert_int_equal(sp__latch_is_open(&latch), 0);
+    assert_int_equal(sp__latch_rest(&latch, SP_UNLIMITED), 0);
+    assert_int_equal(sp__latch_rest(&latch, 1), 0);
+    sp__latch_nudge(&latch);
+    sp__latch_open(&latch); /* which is more than a nudge */
+    assert_int_equal(sp__latch_rest(&latch, SP_UNLIMITED), 1);
+    sp__latch_nudge(&latch);
+    assert_int_equal(sp__latch_rest(&latch, SP_UNLIMITED), 1);
+}
+
+struct bed {
+    struct latch latch;
+    atomic_int rests; /* that ended without the latch being open */
+};
+
+static void *rest(void *arg)
+{
+    struct bed *bed = arg;
+    while (!sp__latch_rest(&bed->latch, SP_UNLIMITED)) {
+        atomic_fetch_add(&bed->rests, 1);
+    }
+    return NULL;
+}
+
+static void a_sleeper_is_nudged_awake(void **state)
+{
+    struct bed bed;
+    pthread_t thread;
+    sp__latch_init(&bed.latch);
+    atomic_init(&bed.rests, 0);
+    assert_int_equal(pthread_create(&thread, NULL, rest, &bed), 0);
+    for (int i = 1; i <= 1000; i++) {
+        sp__latch_nudge(&bed.latch);
+        UNTIL(atomic_load(&bed.rests) >= i);
+    }
+    sp__latch_open(&bed.latch);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(atomic_load(&bed.rests), 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_open_latch_does_not_wait),
         TEST(a_closed_latch_waits_until_its_deadline),
         TEST(no_wake_up_is_lost_between_threads),
+        TEST(a_nudge_ends_one_rest_and_opens_nothing),
+        TEST(a_sleeper_is_nudged_awake),
     };
     return cmocka_run_group_tests_name("latch", tests, NULL, NULL);
 }

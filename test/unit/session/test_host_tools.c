@@ -269,12 +269,29 @@ static void a_worker_may_say_the_same_again(void **state)
     one.on_gone = NULL;
     assert_int_equal(sp__host_tools_register(set, &one, 1, 7, &error), 0);
     assert_int_equal(sp__host_tools_register(set, &one, 1, 7, &error), 0);
-    assert_int_equal(sp__host_tools_register(set, &one, 1, 8, &error), SP_ERR_EXISTS);
     assert_int_equal(put(tool("s", "w")), SP_ERR_EXISTS);
+    assert_int_equal(sp__host_tools_register(set, &one, 1, 8, &error), 0);
     struct host_tool *found = sp__host_tool_find(set, "s", "w");
-    assert_int_equal(found->worker, 7);
+    assert_int_equal(found->worker, 8); /* the session has moved */
     sp__host_tool_unref(found);
     assert_string_equal(list("s"), ""); /* it is no tool of the host's */
+    assert_int_equal(put(tool("s", "h")), 0);
+    one.name = "h";
+    assert_int_equal(sp__host_tools_register(set, &one, 1, 8, &error), SP_ERR_EXISTS);
+}
+
+static void a_name_nobody_knows_gets_near_ones(void **state)
+{
+    open_set();
+    assert_int_equal(put(tool("s", "parse_json")), 0);
+    assert_int_equal(put(tool(NULL, "parse_text")), 0);
+    assert_int_equal(put(tool("t", "parse_jsob")), 0);
+    assert_int_equal(sp__host_tool_refuse(set, "s", "parse_jsonn", &error),
+                     SP_ERR_NO_TOOL);
+    assert_string_equal(error.message, "the host has no tool \"parse_jsonn\"; near "
+                                       "matches: parse_json");
+    assert_int_equal(sp__host_tool_refuse(set, "", "x", &error), SP_ERR_NO_TOOL);
+    assert_string_equal(error.message, "the host has no tool \"x\"");
 }
 
 static void parameters_and_schemas_are_kept(void **state)
@@ -352,6 +369,7 @@ int main(void)
         TEST(metadata_has_limits),
         TEST(a_batch_goes_in_wholly_or_not_at_all),
         TEST(a_worker_may_say_the_same_again),
+        TEST(a_name_nobody_knows_gets_near_ones),
         TEST(parameters_and_schemas_are_kept),
         TEST(a_place_holds_so_many),
         TEST(without_memory_nothing_is_half_done),
