@@ -18,7 +18,8 @@
  * the process when the host is gone. The helper never runs user code.
  *
  * A job belongs to the thread that took it until it is ended by sp_job_reply(),
- * sp_job_fail() or sp_job_end(), after which the pointer is invalid.
+ * sp_job_fail() or sp_job_end(), after which the pointer is invalid. Until then it may
+ * ask its host: worker_host.h (tools) and worker_state.h (sessions, variables, programs).
  *
  * This header belongs to libsnakepit-worker; it needs no other library of ours.
  */
@@ -52,9 +53,9 @@ typedef struct sp_worker_options {
     uint32_t threads;   /* threads that will call sp_worker_next(), default 1 */
     uint32_t queue_max; /* calls that may wait, default 1024; more are refused */
     uint64_t request_max_bytes; /* default 128 MiB; more is refused */
-    /* Called around the waits inside sp_worker_next(), so that a binding can give up
-     * its interpreter's lock. Both or neither; they run on the thread that waits. PINGs
-     * and the like are served in between without on_busy. */
+    /* Called around the waits inside sp_worker_next() and for the host's answers, so that
+     * a binding can give up its interpreter's lock. Both or neither; they run on the
+     * thread that waits. PINGs and the like are served in between without on_busy. */
     void (*on_idle)(void *user_data);
     void (*on_busy)(void *user_data);
     /* Called on a thread of the library when a running job has been cancelled, so that
@@ -69,6 +70,11 @@ typedef struct sp_worker_options {
      * _exit(75), default 0. A worker without a job gets 0 from sp_worker_next() and has
      * two seconds to close. */
     uint64_t exit_grace_ms;
+    /* Called when a signal has interrupted the wait for the host's answer (worker_host.h,
+     * worker_state.h), on the thread that waits and after on_busy, so that a binding can
+     * run its handlers. Returns 0 to wait on, anything else to end the wait with
+     * SP_ERR_STOPPED_BY_CALLBACK. NULL: it waits on. */
+    int (*on_signal)(void *user_data);
 } sp_worker_options;
 
 typedef struct sp_tool_param {

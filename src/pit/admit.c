@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "pit/binaries.h"
+#include "wire/binaries.h"
 #include "wire/json.h"
 
 enum { NAME_MAX_BYTES = 255 };
@@ -160,12 +160,14 @@ static int encode_arguments(struct request *request, const struct call_wish *wis
     struct pool *pool = request->pool;
     sp_bytes args = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
     struct sp_buffer rewritten;
-    struct binaries binaries = {0};
+    struct binaries binaries = {
+        .args = args, .pairs = wish->binary, .count = wish->binary_count};
     sp__buf_init(&rewritten, pool->options.request_max_bytes);
 
     int rc = check_args(pool, args, err);
     if (rc == SP_OK) {
-        rc = sp__binaries_read(wish, options, args, &binaries, err);
+        rc = sp__binaries_read(&binaries, options->binaries, options->binaries_count,
+                               err);
         args = binaries.args;
     }
     if (rc == SP_OK && request->adapter != NULL) {

@@ -2,14 +2,13 @@
 /*
  * Telling the host that the worker is ready, or that it never will be.
  *
- * The one call a worker makes by itself: AnnounceWorker on the connection to the host's
- * service. The thread that announces waits as a leader, so calls, PINGs and the host's
- * death are seen meanwhile. Without such a connection (a listening worker) announcing
- * only turns the health service to SERVING.
+ * A question to the host (ask.c) that belongs to no job: AnnounceWorker. The thread
+ * that announces waits as a leader, so calls, PINGs and the host's death are seen
+ * meanwhile, and with the start-up's slot, which runs no jobs. Without such a connection
+ * (a listening worker) announcing only turns the health service to SERVING.
  */
 #include "runtime/runtime.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,52 +16,6 @@
 #include "base/mem.h"
 
 enum { ANNOUNCE_MS = 60 * 1000, REFUSE_MS = 5 * 1000 };
-
-/* ---- the connection's events; under smu ---- */
-
-static void answer_came(void *user, struct h2_stream *stream, const uint8_t *data,
-                        size_t size)
-{
-    struct announcement *a = sp__h2_stream_user(stream);
-    if (a == NULL) {
-        return;
-    }
-    int accepted = 0;
-    sp__free(a->message);
-    a->message = NULL;
-    int rc = sp__proto_get_announce_reply(data, size, &accepted, &a->message, NULL);
-    a->accepted = rc < 0 ? rc : accepted;
-}
-
-static void answer_ended(void *user, struct h2_stream *stream,
-                         const struct h2_status *status)
-{
-    struct announcement *a = sp__h2_stream_user(stream);
-    if (a == NULL) {
-        return;
-    }
-    a->done = 1;
-    if (status->grpc_status < 0) {
-        a->accepted = SP_ERR_CLOSED;
-    } else if (status->grpc_status != GRPC_OK) {
-        a->accepted = SP_ERR_PROTOCOL;
-        sp__free(a->message);
-        a->message = sp__strdup(status->message);
-    }
-}
-
-/* The host calls us on the other connection; this one has no server. */
-static int request_came(void *user, struct h2_stream *stream,
-                        const struct h2_request *request)
-{
-    return GRPC_UNIMPLEMENTED;
-}
-
-const struct h2_events sp__host_events = {
-    .on_request = request_came,
-    .on_message = answer_came,
-    .on_end = answer_ended,
-};
 
 /* ---- the message ---- */
 
@@ -98,54 +51,46 @@ static int encode(struct sp_worker *w, const struct proto_announce *head,
     return rc;
 }
 
-/* ---- waiting; under smu ---- */
+/* ---- telling; under smu ---- */
 
-static int wait_for_answer(struct sp_worker *w, struct slot *slot,
-                           struct announcement *a, uint64_t until_ms, sp_error *err)
+static int read_answer(const struct ask *ask, sp_error *err)
 {
-    for (;;) {
-        sp__conns_flush(w);
-        if (w->leader == LEADER_NONE && sp__conns_pump(w, slot)) {
-            continue;
-        }
-        if (a->done) {
-            return SP_OK;
-        }
-        if (w->gone || w->stopping || sp__conn_find(w, CONN_HOST) == NULL) {
-            return sp__fail(err, SP_ERR_CLOSED, "%s",
-                            w->stopping && !w->gone ? "the worker was asked to stop"
-                                                    : "the host is gone");
-        }
-        if (sp__now_ms() >= until_ms) {
-            return sp__fail(err, SP_ERR_TIMEOUT, "the host does not answer");
-        }
-        (void)sp__slot_wait(w, slot, until_ms); /* a signal changes nothing */
+    char *message = NULL;
+    int accepted = 0;
+    int rc = ask->failure.code;
+    if (rc != SP_OK) {
+        return sp__fail(err, rc == SP_ERR_CLOSED ? rc : SP_ERR_PROTOCOL,
+                        "the host did not take the announcement: %s",
+                        ask->failure.message);
     }
+    rc = sp__proto_get_announce_reply(ask->inbox.data, ask->inbox.size, &accepted,
+                                      &message, err);
+    if (rc == SP_OK && !accepted) {
+        rc = sp__fail(err, SP_ERR_PROTOCOL, "the host refused the worker: %s",
+                      message != NULL ? message : "no reason given");
+    }
+    sp__free(message);
+    return rc;
 }
 
-static int tell_host(struct sp_worker *w, struct conn *host, struct slot *slot,
-                     sp_bytes message, uint64_t timeout_ms, struct announcement *a,
-                     sp_error *err)
+static int tell_host(struct sp_worker *w, struct slot *slot, sp_bytes message,
+                     uint64_t timeout_ms, sp_error *err)
 {
-    struct h2_stream *stream;
-    int rc = sp__h2_open(host->h2, SP__PATH_ANNOUNCE, timeout_ms, NULL, 0, message, 1,
-                         a, &stream, err);
-    if (rc < 0) {
-        return rc;
+    struct ask ask;
+    struct seat seat = {.worker = w, .slot = slot};
+    sp__ask_init(&ask, w, NULL);
+    slot->asking = 1;
+    int rc = sp__ask_open(&ask, SP__PATH_ANNOUNCE, message, timeout_ms, err);
+    if (rc == SP_OK) {
+        rc = sp__ask_await(&ask, &seat, sp__now_ms() + timeout_ms, err);
     }
-    host->dirty = 1;
-    rc = wait_for_answer(w, slot, a, sp__now_ms() + timeout_ms, err);
-    if (!a->done && sp__conn_find(w, CONN_HOST) != NULL) {
-        sp__h2_stream_set_user(stream, NULL);
-        sp__h2_reset(stream, 8); /* CANCEL */
+    slot->asking = 0;
+    sp__ask_close(&ask);
+    if (rc == SP_OK) {
+        rc = read_answer(&ask, err);
     }
-    if (rc == SP_OK && a->accepted < 0) {
-        rc = sp__fail(err, a->accepted, "the host did not take the announcement: %s",
-                      a->message != NULL ? a->message : "no reason given");
-    } else if (rc == SP_OK && a->accepted == 0) {
-        rc = sp__fail(err, SP_ERR_PROTOCOL, "the host refused the worker: %s",
-                      a->message != NULL ? a->message : "no reason given");
-    }
+    sp__buf_fini(&ask.inbox);
+    sp_error_clear(&ask.failure);
     return rc;
 }
 
@@ -153,7 +98,6 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
                     uint64_t timeout_ms, sp_error *err)
 {
     struct sp_buffer message;
-    struct announcement a = {.accepted = SP_ERR_PROTOCOL};
     sp__buf_init(&message, SIZE_MAX);
     int rc = encode(w, head, &message, err);
     if (rc < 0) {
@@ -163,10 +107,9 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
     /* The start-up's slot: away since sp_worker_open(), so that the helper serves. */
     struct slot *slot = &w->slots[w->slots_count - 1];
     sp__slot_back(w, slot);
-    struct conn *host = sp__conn_find(w, CONN_HOST);
-    if (host != NULL) {
-        rc = tell_host(w, host, slot, (sp_bytes){message.data, message.size},
-                       timeout_ms, &a, err);
+    if (sp__conn_find(w, CONN_HOST) != NULL) {
+        rc =
+            tell_host(w, slot, (sp_bytes){message.data, message.size}, timeout_ms, err);
     } else if (sp__conn_find(w, CONN_CALLS) == NULL && w->listen_fd < 0) {
         rc = sp__fail(err, SP_ERR_CLOSED, "the host is gone");
     }
@@ -177,7 +120,6 @@ static int announce(struct sp_worker *w, const struct proto_announce *head,
     }
     sp__slot_start_up_away(w, slot);
     sp__buf_fini(&message);
-    sp__free(a.message);
     return rc;
 }
 

@@ -49,10 +49,12 @@ static void cancel(struct sp_job *job, enum cancel_why why)
 {
     struct sp_worker *w = job->worker;
     atomic_store_explicit(&job->cancelled, why, memory_order_release);
+    sp__asks_wake(job);
     if (w->options.on_cancel == NULL || job->state != JOB_RUNNING) {
         return;
     }
-    /* A thread that attends is inside sp_job_chunk() and will be told by its result. */
+    /* A thread that attends is inside sp_job_chunk() or asks the host, and will be told
+     * by the result. */
     uint32_t seq = atomic_load_explicit(&w->slots[job->slot].seq, memory_order_relaxed);
     if (seq & 1) {
         job->raise_pause_ms = RAISE_FIRST_MS;
@@ -100,7 +102,7 @@ static void deadline_passed(struct sp_job *job)
 void sp__job_revoked(struct sp_job *job)
 {
     sp__h2_stream_set_user(job->stream, NULL);
-    sp__h2_reset(job->stream, 8 /* CANCEL */);
+    sp__h2_reset(job->stream, RST_CANCEL);
     sp__job_stream_ended(job, CANCEL_PEER);
 }
 
@@ -162,6 +164,7 @@ void sp__runtime_host_gone(struct sp_worker *w, struct slot *slot)
     for (uint32_t i = 0; i < w->slots_count; i++) {
         uint32_t seq = atomic_load_explicit(&w->slots[i].seq, memory_order_relaxed);
         busy |= &w->slots[i] != slot && (seq & 1);
+        busy |= w->slots[i].asking && w->slots[i].cur != NULL;
     }
     if (busy && w->options.exit_grace_ms == 0) {
         /* Not exit(): handlers and buffers belong to user code, which is running. */

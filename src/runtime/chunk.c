@@ -55,6 +55,13 @@ int sp__job_publish(struct sp_job *job)
     return 1;
 }
 
+void sp__job_publish_own(struct sp_job *job)
+{
+    (void)sp__job_publish(job);
+    atomic_store_explicit(&job->pend_n, 0, memory_order_relaxed);
+    job->pend_off = 0;
+}
+
 int sp__jobs_publish(struct sp_worker *w)
 {
     int any = 0;
@@ -213,9 +220,7 @@ static int publish(struct sp_job *job, const struct item *large, sp_error *err)
         }
     }
     sp__slot_back(w, slot);
-    (void)sp__job_publish(job);
-    atomic_store_explicit(&job->pend_n, 0, memory_order_relaxed);
-    job->pend_off = 0;
+    sp__job_publish_own(job);
     if (large != NULL && job->stream != NULL) {
         rc = sp__h2_write_framed(job->stream, slot->out.data, slot->out.size, err);
         job->conn->dirty = 1;

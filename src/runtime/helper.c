@@ -35,23 +35,13 @@ enum {
 
 /* ---- futexes ---- */
 
-static int futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us)
+int sp__futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us)
 {
     struct timespec pause = {.tv_sec = (time_t)(timeout_us / 1000000),
                              .tv_nsec = (long)(timeout_us % 1000000) * 1000};
     long rc = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
                       timeout_us == SP_UNLIMITED ? NULL : &pause, NULL, 0);
     return rc < 0 && errno == EINTR;
-}
-
-void sp__futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us)
-{
-    (void)futex_wait(word, value, timeout_us);
-}
-
-int sp__futex_wait_signal(_Atomic uint32_t *word, uint32_t value)
-{
-    return futex_wait(word, value, SP_UNLIMITED);
 }
 
 void sp__futex_wake(_Atomic uint32_t *word)
@@ -134,7 +124,7 @@ static void mourn(struct sp_worker *w)
         }
         until_ms = until_ms < exit_at_ms ? until_ms : exit_at_ms;
         uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 1;
-        sp__futex_wait(&w->helper_state, HELPER_AWAKE, left_ms * 1000);
+        (void)sp__futex_wait(&w->helper_state, HELPER_AWAKE, left_ms * 1000);
     }
 }
 
@@ -200,7 +190,7 @@ static void sleep_if_idle(struct sp_worker *w)
         return;
     }
     while (atomic_load(&w->helper_state) == HELPER_ASLEEP) {
-        sp__futex_wait(&w->helper_state, HELPER_ASLEEP, SP_UNLIMITED);
+        (void)sp__futex_wait(&w->helper_state, HELPER_ASLEEP, SP_UNLIMITED);
     }
 }
 
@@ -211,7 +201,7 @@ static void *helper_main(void *arg)
     uint64_t tick_us = TICK_MIN_US;
     int quiet = 0;
     for (;;) {
-        sp__futex_wait(&w->helper_state, HELPER_AWAKE, tick_us);
+        (void)sp__futex_wait(&w->helper_state, HELPER_AWAKE, tick_us);
         if (must_stop(w)) {
             return NULL;
         }

@@ -12,6 +12,10 @@
  * promotes nobody; the helper wakes a parked thread when the job turns out to be long,
  * so short calls cost what they cost with one thread.
  *
+ * A thread that asks the host (ask.c) leads or parks like the others, but runs no jobs:
+ * as a leader it wakes parked threads for what comes in, and whoever leaves nobody in
+ * the lead wakes a parked one that asks, because its answer would lie unread.
+ *
  * A wait ends early only for a signal, which is the binding's to handle.
  */
 #include "runtime/runtime.h"
@@ -79,7 +83,12 @@ void sp__slot_back(struct sp_worker *w, struct slot *slot)
 
 void sp__slot_away(struct sp_worker *w, struct slot *slot)
 {
-    if (!slot->active) {
+    if (w->leader == LEADER_NONE && w->askers.first != NULL) {
+        sp__asker_wake(w, ITEM(w->askers.first, struct slot, on_askers));
+    } else if (w->leader == LEADER_NONE && slot->is_guest) {
+        (void)sp__slots_wake_one(w); /* the helper does not see a guest go */
+    }
+    if (!slot->active && !slot->is_guest) {
         slot->active = 1;
         /* Against the helper's last look before it sleeps: one of the two sees the
          * other. Once per burst of jobs, not per job. */
@@ -102,10 +111,19 @@ static void rest(struct sp_worker *w, struct slot *slot)
 
 /* ---- parked threads ---- */
 
-static void unpark(struct sp_worker *w, struct slot *slot)
+static void stand_up(struct sp_worker *w, struct slot *slot)
 {
     slot->parked = 0;
-    w->parked--;
+    if (slot->on_askers.on != NULL) {
+        sp__list_remove(&slot->on_askers);
+    } else {
+        w->parked--;
+    }
+}
+
+static void unpark(struct sp_worker *w, struct slot *slot)
+{
+    stand_up(w, slot);
     atomic_fetch_add_explicit(&slot->wake, 1, memory_order_relaxed);
     sp__futex_wake(&slot->wake);
 }
@@ -113,7 +131,7 @@ static void unpark(struct sp_worker *w, struct slot *slot)
 int sp__slots_wake_one(struct sp_worker *w)
 {
     for (uint32_t i = 0; w->parked > 0 && i < w->slots_count; i++) {
-        if (w->slots[i].parked) {
+        if (w->slots[i].parked && !w->slots[i].asking) {
             unpark(w, &w->slots[i]);
             return 1;
         }
@@ -121,23 +139,45 @@ int sp__slots_wake_one(struct sp_worker *w)
     return 0;
 }
 
+void sp__asker_wake(struct sp_worker *w, struct slot *slot)
+{
+    slot->look = 1;
+    if (slot->parked) {
+        unpark(w, slot);
+    } else if (w->leader == (int)slot->index) {
+        sp__runtime_nudge(w); /* it sleeps in poll */
+    }
+}
+
 void sp__slots_wake_all(struct sp_worker *w)
 {
     while (sp__slots_wake_one(w)) {
     }
+    while (w->askers.first != NULL) {
+        unpark(w, ITEM(w->askers.first, struct slot, on_askers));
+    }
 }
 
-static int park(struct sp_worker *w, struct slot *slot)
+static int park(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     uint32_t wake = atomic_load_explicit(&slot->wake, memory_order_relaxed);
+    uint64_t pause_us = SP_UNLIMITED;
+    if (until_ms != SP_UNLIMITED) {
+        uint64_t now_ms = sp__now_ms();
+        uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+        pause_us = left_ms < SP_UNLIMITED / 1000 ? left_ms * 1000 : SP_UNLIMITED;
+    }
     slot->parked = 1;
-    w->parked++;
+    if (slot->asking) {
+        sp__list_append(&w->askers, &slot->on_askers);
+    } else {
+        w->parked++;
+    }
     sp__runtime_unlock(w);
-    int signalled = sp__futex_wait_signal(&slot->wake, wake);
+    int signalled = sp__futex_wait(&slot->wake, wake, pause_us);
     sp__runtime_lock(w);
     if (slot->parked) {
-        slot->parked = 0;
-        w->parked--;
+        stand_up(w, slot);
     }
     return signalled;
 }
@@ -145,9 +185,8 @@ static int park(struct sp_worker *w, struct slot *slot)
 static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     uint64_t next_ms = sp__runtime_timers(w);
-    /* A cancelled stream wants its turn. The start-up's slot gives none: it waits for the
-     * host's answer, and calls may have come before that. */
-    if (w->ready.first != NULL && slot->index + 1 != w->slots_count) {
+    /* A cancelled stream wants its turn, or the question's own job is over. */
+    if (slot->asking ? slot->look : w->ready.first != NULL) {
         return 0;
     }
     next_ms = until_ms < next_ms ? until_ms : next_ms;
@@ -176,7 +215,7 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     rest(w, slot);
-    return w->leader == LEADER_NONE ? lead(w, slot, until_ms) : park(w, slot);
+    return w->leader == LEADER_NONE ? lead(w, slot, until_ms) : park(w, slot, until_ms);
 }
 
 /* ---- next ---- */
@@ -212,6 +251,11 @@ static struct slot *find_slot(struct sp_worker *w, sp_error *err)
     mine.serial = w->serial;
     mine.slot = slot;
     return slot;
+}
+
+struct slot *sp__slot_mine(const struct sp_worker *w)
+{
+    return mine.serial == w->serial ? mine.slot : NULL;
 }
 
 /* The binding has finished starting up: its slot no longer counts as away. */

@@ -89,6 +89,7 @@ void sp__job_free(struct sp_job *job)
         w->begun--;
     }
     sp__job_detach(job);
+    sp__asks_orphan(job);
     sp__list_remove(&job->on_list);
 
     sp_kept_drop(job->kept);

@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "snakepit/worker.h"
+#include "snakepit/worker_host.h"
 #include "wire/h2.h"
 #include "wire/page.h"
 #include "wire/proto.h"
@@ -48,12 +49,14 @@ enum {
     SLOT_BUFFER_KEEP = 256 * 1024, /* of an answer's memory, for the next one */
     EXIT_HOST_GONE = 75,  /* EX_TEMPFAIL: the status of a worker without a host */
     UNDERTAKER_MS = 2000, /* from the host's death, seen while idle, to _exit */
-    RST_REFUSED = 7,      /* RFC 9113 REFUSED_STREAM */
-    RST_INTERNAL = 2
+    RST_INTERNAL = 2,     /* RFC 9113, like the next two */
+    RST_REFUSED = 7,
+    RST_CANCEL = 8
 };
 
 enum grpc_status {
     GRPC_OK = 0,
+    GRPC_CANCELLED = 1,
     GRPC_INVALID_ARGUMENT = 3,
     GRPC_DEADLINE_EXCEEDED = 4,
     GRPC_NOT_FOUND = 5,
@@ -139,8 +142,9 @@ struct sp_job {
     uint32_t slot;        /* where it runs */
     uint64_t raise_at_ms; /* the next on_cancel, 0: none */
     uint32_t raise_pause_ms;
-    size_t pend_off; /* pend[pend_off .. pend_n) is not published */
-    uint8_t sampled; /* telemetry streams that were told of its start */
+    size_t pend_off;  /* pend[pend_off .. pend_n) is not published */
+    struct list asks; /* its questions to the host that are open */
+    uint8_t sampled;  /* telemetry streams that were told of its start */
 
     /* set before RUNNING, then constant */
     uint64_t deadline_ms; /* SP_UNLIMITED: none */
@@ -179,7 +183,10 @@ struct slot {
     /* under smu */
     struct sp_job *cur;
     int parked;
-    int active; /* counted in sp_worker.active */
+    int asking;            /* waits for the host's answer: runs no other job */
+    int look;              /* something came for the one that asks */
+    int active;            /* counted in sp_worker.active */
+    struct link on_askers; /* while parked and asking */
     /* the slot's thread only */
     struct sp_buffer out;
     sp_error failure;      /* of the job in hand; kept, because zeroing one costs */
@@ -187,6 +194,7 @@ struct slot {
     struct pollfd *polled; /* POLLED_MAX */
     uint32_t index;
     uint32_t pops;
+    int is_guest; /* of a thread without a slot that asks; not one of sp_worker.slots */
     /* the helper only */
     uint32_t seen;
 };
@@ -226,10 +234,31 @@ struct tool {
     size_t params_count;
 };
 
-struct announcement { /* on the announcing thread's stack, under smu */
-    int done;
-    int accepted; /* or a negative SP_ERR_ */
-    char *message;
+/*
+ * A question to the host: one stream of the host connection. On the stack of the thread
+ * that waits for its answer, or in an sp_host_stream.
+ */
+struct ask { /* all under smu */
+    struct sp_worker *worker;
+    struct sp_job *job; /* whose it is, or NULL: start-up, or the job has ended */
+    struct link on_job;
+    struct h2_stream *stream; /* NULL: over, or given up */
+    struct slot *waiter;      /* which thread waits for it, or NULL */
+    struct sp_buffer inbox;   /* messages with their lengths before them */
+    size_t inbox_off;         /* what has been taken */
+    uint32_t answers;         /* that came */
+    int held;         /* a stream of messages: the host sends what was granted */
+    int over;         /* the status has come */
+    sp_error failure; /* what it said; code 0: OK */
+};
+
+/* Where a thread waits that asks: its own slot, or a guest's. */
+struct seat {
+    struct sp_worker *worker;
+    struct slot *slot;
+    int idle; /* on_idle was called */
+    struct slot guest;
+    struct pollfd polled[POLLED_MAX]; /* the guest's */
 };
 
 enum helper_state { HELPER_AWAKE, HELPER_ASLEEP, HELPER_STOP };
@@ -279,9 +308,10 @@ struct sp_worker {
     uint64_t now_ms;           /* when the last bytes came */
     struct sp_job *spare[SPARE_MAX]; /* ended jobs to use again */
     size_t spare_count;
-    uint32_t queued; /* jobs QUEUED or INCOMING */
-    uint32_t begun;  /* jobs RUNNING, PARKED or TURN */
-    uint32_t parked; /* slots */
+    uint32_t queued;    /* jobs QUEUED or INCOMING */
+    uint32_t begun;     /* jobs RUNNING, PARKED or TURN */
+    uint32_t parked;    /* slots that could run a job */
+    struct list askers; /* those and guests that ask */
     uint32_t unflushed;
     size_t unflushed_bytes;
     int started_up; /* some thread has called sp_worker_next() */
@@ -291,7 +321,6 @@ struct sp_worker {
     int gone;             /* the host is */
     _Atomic int mourning; /* exit_at_ms is set: for the helper, without smu */
     uint64_t exit_at_ms;  /* when the undertaker strikes, 0: never */
-    struct announcement *announcement;
     struct list watchers;
     struct telemetry *telemetry[TELEMETRY_MAX];
     _Atomic int telemetry_on; /* enabled streams */
@@ -309,9 +338,12 @@ void sp__slot_start_up_away(struct sp_worker *w, struct slot *front);
 void sp__runtime_nudge(struct sp_worker *w);
 /* Sleep as leader, or until the leader's place is free. 1: a signal came. */
 int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms);
-/* Let parked threads look again: one, or all. */
+/* Let parked threads look again: one that could run a job, one that asks, or all. */
 int sp__slots_wake_one(struct sp_worker *w);
+void sp__asker_wake(struct sp_worker *w, struct slot *slot);
 void sp__slots_wake_all(struct sp_worker *w);
+/* The slot of the calling thread, or NULL when it never called sp_worker_next(). */
+struct slot *sp__slot_mine(const struct sp_worker *w);
 
 /* ---- conn.c: sockets and h2; all under smu ---- */
 int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
@@ -397,6 +429,8 @@ int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_bytes binary,
 /* Move published-but-unsent chunks of running jobs to h2. 1 when there were any. */
 int sp__job_publish(struct sp_job *job);
 int sp__jobs_publish(struct sp_worker *w);
+/* The same by the job's own thread, which empties the area. */
+void sp__job_publish_own(struct sp_job *job);
 
 /* ---- tools.c ---- */
 const struct tool *sp__tool_find(const struct sp_worker *w, const char *name,
@@ -404,15 +438,55 @@ const struct tool *sp__tool_find(const struct sp_worker *w, const char *name,
 int sp__tool_unknown(const struct sp_worker *w, const char *name, sp_error *err);
 void sp__tools_free(struct sp_worker *w);
 
-/* ---- announce.c ---- */
+/* ---- ask.c: questions to the host ---- */
 extern const struct h2_events sp__host_events;
+/* Where the calling thread waits: locks, and unlocks again. */
+void sp__seat_take(struct seat *seat, struct sp_worker *w);
+void sp__seat_leave(struct seat *seat);
+/* Under smu. A question that was opened is closed, however it ended. */
+void sp__ask_init(struct ask *ask, struct sp_worker *w, struct sp_job *job);
+int sp__ask_open(struct ask *ask, const char *path, sp_bytes request,
+                 uint64_t timeout_ms, sp_error *err) SP_MUST_CHECK;
+void sp__ask_close(struct ask *ask);
+/* Until the status has come, or a message of a held one: ask->failure is not looked at.
+ * Otherwise why the wait ended. Gives up smu meanwhile. */
+int sp__ask_await(struct ask *ask, struct seat *seat, uint64_t until_ms,
+                  sp_error *err) SP_MUST_CHECK;
+/* The next message of a held one, borrowed until smu is given up: 1, or 0. */
+int sp__ask_take(struct ask *ask, sp_bytes *ret_message);
+/* The job was cancelled: let those who wait look. It is over: its questions are too. */
+void sp__asks_wake(struct sp_job *job);
+void sp__asks_orphan(struct sp_job *job);
+
+/* Outside smu: whether the job may ask, and until when (timeout_ms 0: as long as it has,
+ * *ret_left_ms). */
+uint64_t sp__until_ms(uint64_t timeout_ms); /* SP_UNLIMITED stays that */
+int sp__ask_check(const struct sp_job *job, sp_error *err) SP_MUST_CHECK;
+uint64_t sp__ask_until(const struct sp_job *job, uint64_t timeout_ms,
+                       uint64_t *ret_left_ms);
+/* Ask and wait for the one answer, which is appended to `reply`. */
+int sp__ask(struct sp_job *job, const char *path, sp_bytes request, uint64_t timeout_ms,
+            struct sp_buffer *reply, sp_error *err) SP_MUST_CHECK;
+
+/* ---- host_call.c, host_stream.c ---- */
+int sp__host_call_options(const sp_host_call_options *given, sp_host_call_options *ret,
+                          sp_error *err) SP_MUST_CHECK;
+int sp__host_call_encode(struct sp_buffer *out, const struct sp_job *job,
+                         const char *tool, sp_bytes args_json,
+                         const sp_host_call_options *o, sp_error *err) SP_MUST_CHECK;
+/* A stream of any messages, and the next of them: as sp_host_stream_next(). */
+int sp__host_stream_open(struct sp_job *job, const char *path, sp_bytes request,
+                         uint64_t timeout_ms, sp_host_stream **ret,
+                         sp_error *err) SP_MUST_CHECK;
+int sp__host_stream_take(sp_host_stream *stream, uint64_t timeout_ms,
+                         sp_bytes *ret_message, sp_error *err) SP_MUST_CHECK;
 
 /* ---- helper.c ---- */
 int sp__helper_start(struct sp_worker *w, sp_error *err) SP_MUST_CHECK;
 void sp__helper_stop(struct sp_worker *w);
 void sp__helper_wake(struct sp_worker *w);
-void sp__futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us);
-int sp__futex_wait_signal(_Atomic uint32_t *word, uint32_t value);
+/* 1: a signal came. */
+int sp__futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us);
 void sp__futex_wake(_Atomic uint32_t *word);
 
 /* ---- fork.c ---- */

@@ -26,8 +26,14 @@
 #define SP__PATH_PING "/snakepit.bridge.BridgeService/Ping"
 #define SP__PATH_ANNOUNCE "/snakepit.bridge.BridgeService/AnnounceWorker"
 #define SP__PATH_TELEMETRY "/snakepit.bridge.BridgeService/StreamTelemetry"
+#define SP__PATH_HOST_TOOL "/snakepit.bridge.BridgeService/ExecuteElixirTool"
 #define SP__PATH_HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define SP__PATH_HEALTH_WATCH "/grpc.health.v1.Health/Watch"
+
+/* Of a call from a worker: the number of the call's stream that asks (a header), and the
+ * pool a tool shall be looked for in (metadata of the request). */
+#define SP__HEADER_PARENT "snakepit-parent"
+#define SP__METADATA_POOL "snakepit-pool"
 
 enum { SP__PROTOCOL_VERSION = 1 };
 

@@ -3,7 +3,8 @@
  * A host made of wire/h2 and a socket. See peer.h.
  *
  * Everything happens inside peer_turn(): send what h2 has, wait for the socket, feed h2
- * what came. As a server it knows one method, AnnounceWorker.
+ * what came. As a server it takes AnnounceWorker by itself and keeps every other question
+ * for the test to answer.
  */
 #include "peer.h"
 
@@ -93,21 +94,40 @@ static const struct h2_events client_events = {
     .on_goaway = goaway,
 };
 
-/* ---- server events: AnnounceWorker ---- */
+/* ---- server events: AnnounceWorker, and questions ---- */
 
 static int server_request(void *user, struct h2_stream *stream,
                           const struct h2_request *request)
 {
-    return request->path_size == strlen(SP__PATH_ANNOUNCE) &&
-                   memcmp(request->path, SP__PATH_ANNOUNCE, request->path_size) == 0
-               ? 0
-               : 12;
+    struct peer *peer = user;
+    if (request->path_size == strlen(SP__PATH_ANNOUNCE) &&
+        memcmp(request->path, SP__PATH_ANNOUNCE, request->path_size) == 0) {
+        return 0;
+    }
+    struct peer_ask *ask = sp__calloc(1, sizeof *ask);
+    assert_non_null(ask);
+    ask->peer = peer;
+    ask->stream = stream;
+    ask->timeout_ms = request->timeout_ms;
+    sp__buf_init(&ask->message, SIZE_MAX);
+    assert_true(request->path_size < sizeof ask->path);
+    memcpy(ask->path, request->path, request->path_size);
+    for (size_t i = 0; i < request->headers_count; i++) {
+        const struct h2_header *h = &request->headers[i];
+        if (h->name_size == strlen(SP__HEADER_PARENT) &&
+            memcmp(h->name, SP__HEADER_PARENT, h->name_size) == 0) {
+            assert_true(h->value_size < sizeof ask->parent);
+            memcpy(ask->parent, h->value, h->value_size);
+        }
+    }
+    sp__list_append(&peer->asks, &ask->on_asks);
+    sp__h2_stream_set_user(stream, ask);
+    return 0;
 }
 
-static void server_message(void *user, struct h2_stream *stream, const uint8_t *data,
-                           size_t size)
+static void announce_came(struct peer *peer, struct h2_stream *stream,
+                          const uint8_t *data, size_t size)
 {
-    struct peer *peer = user;
     struct sp_buffer out;
     sp__proto_announce_fini(&peer->announce);
     assert_int_equal(sp__proto_get_announce(data, size, &peer->announce, NULL), 0);
@@ -124,15 +144,33 @@ static void server_message(void *user, struct h2_stream *stream, const uint8_t *
     sp__buf_fini(&out);
 }
 
+static void server_message(void *user, struct h2_stream *stream, const uint8_t *data,
+                           size_t size)
+{
+    struct peer_ask *ask = sp__h2_stream_user(stream);
+    if (ask == NULL) {
+        announce_came(user, stream, data, size);
+        return;
+    }
+    ask->came = 1;
+    assert_int_equal(sp__buf_append(&ask->message, data, size, NULL), 0);
+}
+
 static void server_end(void *user, struct h2_stream *stream,
                        const struct h2_status *status)
 {
+    struct peer_ask *ask = sp__h2_stream_user(stream);
+    if (ask != NULL) {
+        ask->stream = NULL;
+        ask->rst_code = status->rst_code;
+    }
 }
 
 static const struct h2_events server_events = {
     .on_request = server_request,
     .on_message = server_message,
     .on_end = server_end,
+    .on_pong = pong,
 };
 
 /* ---- life ---- */
@@ -159,6 +197,12 @@ void peer_free(struct peer *peer)
     sp__h2_free(peer->h2);
     sp__buf_fini(&peer->out);
     sp__proto_announce_fini(&peer->announce);
+    struct link *link;
+    while ((link = sp__list_pop(&peer->asks)) != NULL) {
+        struct peer_ask *ask = ITEM(link, struct peer_ask, on_asks);
+        sp__buf_fini(&ask->message);
+        sp__free(ask);
+    }
     close(peer->fd);
     sp__free(peer);
 }
@@ -302,4 +346,67 @@ const char *peer_result(struct peer_call *call, char *text, size_t size)
     memcpy(text, from.data, n);
     text[n] = '\0';
     return text;
+}
+
+/* ---- questions ---- */
+
+static struct peer_ask *find_ask(struct peer *peer, uint32_t n)
+{
+    struct link *link = peer->asks.first;
+    while (link != NULL && n-- > 0) {
+        link = link->next;
+    }
+    struct peer_ask *ask = link != NULL ? ITEM(link, struct peer_ask, on_asks) : NULL;
+    return ask != NULL && ask->came ? ask : NULL;
+}
+
+struct peer_ask *peer_await_ask(struct peer *peer, uint32_t n)
+{
+    PEER_UNTIL(peer, find_ask(peer, n) != NULL);
+    return find_ask(peer, n);
+}
+
+void peer_say(struct peer_ask *ask, sp_bytes message)
+{
+    assert_non_null(ask->stream);
+    assert_int_equal(sp__h2_write(ask->stream, message, NULL), 0);
+    peer_write(ask->peer);
+}
+
+void peer_chunk(struct peer_ask *ask, sp_bytes json)
+{
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    struct proto_chunk chunk = {.data = json};
+    assert_int_equal(sp__proto_put_chunk(&out, &chunk, NULL), 0);
+    peer_say(ask, (sp_bytes){out.data, out.size});
+    sp__buf_fini(&out);
+}
+
+void peer_end(struct peer_ask *ask, int grpc_status, const char *message,
+              const sp_error *details)
+{
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    if (details != NULL) {
+        assert_int_equal(sp__proto_put_failure(&out, details, NULL), 0);
+    }
+    assert_non_null(ask->stream);
+    assert_int_equal(sp__h2_finish(ask->stream, grpc_status, message,
+                                   (sp_bytes){out.data, out.size}, NULL, 0, NULL),
+                     0);
+    sp__buf_fini(&out);
+    peer_write(ask->peer);
+}
+
+void peer_answer(struct peer_ask *ask, const char *json)
+{
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    struct proto_response response = {
+        .success = 1, .result_json = sp_text(json), .result_type = sp_text("map")};
+    assert_int_equal(sp__proto_put_response(&out, &response, NULL), 0);
+    peer_say(ask, (sp_bytes){out.data, out.size});
+    peer_end(ask, 0, NULL, NULL);
+    sp__buf_fini(&out);
 }

@@ -44,12 +44,35 @@ struct peer {
     int eof;
     uint64_t pongs;
     int goaway;
-    /* server role: AnnounceWorker */
+    /* server role: AnnounceWorker, and what else is asked, the oldest first */
+    struct list asks;
     struct proto_announce announce;
     int announced;
     int refuse; /* answer accepted = 0 */
     int mute;   /* do not answer */
 };
+
+/* One question of the worker, from the host's side. */
+struct peer_ask {
+    struct link on_asks;
+    struct peer *peer;
+    struct h2_stream *stream; /* NULL once over */
+    char path[96];
+    char parent[24]; /* of the header, "" without */
+    uint64_t timeout_ms;
+    struct sp_buffer message;
+    int came; /* its message has */
+    uint32_t rst_code;
+};
+
+/* Until the n-th question (0 is the first) has come. */
+struct peer_ask *peer_await_ask(struct peer *peer, uint32_t n);
+void peer_answer(struct peer_ask *ask, const char *json); /* a tool's result */
+/* Messages and the end one by one. */
+void peer_say(struct peer_ask *ask, sp_bytes message);
+void peer_chunk(struct peer_ask *ask, sp_bytes json);
+void peer_end(struct peer_ask *ask, int grpc_status, const char *message,
+              const sp_error *details);
 
 struct peer *peer_new(int fd, enum h2_role role, int trusted);
 void peer_free(struct peer *peer); /* closes fd too */

@@ -63,6 +63,12 @@ static int wait_gate(struct rig *rig, const struct wake *wake)
     }
 }
 
+void rig_wait_gate(struct rig *rig)
+{
+    struct wake never = {.fd = -1};
+    (void)wait_gate(rig, &never);
+}
+
 static void on_idle(void *user_data)
 {
     atomic_fetch_add(&((struct rig *)user_data)->idles, 1);
@@ -272,7 +278,7 @@ static void run(struct rig *rig, sp_job *job)
         run_burst(rig, job);
     } else if (strcmp(tool, "break") == 0) {
         run_break(rig, job);
-    } else {
+    } else if (!asker_run(rig, job)) {
         run_generator(rig, job, strcmp(tool, "slow") == 0);
     }
 }
@@ -317,16 +323,17 @@ static void *announce_and_serve(void *arg)
 
 static void add_tools(struct rig *rig)
 {
-    static const char *const names[] = {"add",   "echo",  "wait",   "raise",
-                                        "mute",  "count", "slow",   "single",
-                                        "break", "burst", "inspect"};
+    static const char *const names[] = {
+        "add",        "echo",  "wait",  "raise",   "mute", "count", "slow",
+        "single",     "break", "burst", "inspect", "ask",  "told",  "ask_for",
+        "ask_worker", "crowd", "leave", "pull",    "peek", "hold"};
     sp_tool_param params[] = {{.name = "a", .type = "int"},
                               {.name = "b", .default_json = "1"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         sp_tool tool = {.size = sizeof tool,
                         .name = names[i],
                         .description = "a tool",
-                        .streaming = i >= 5 && i < 10,
+                        .streaming = (i >= 5 && i < 10) || i == 12,
                         .params = i == 0 ? params : NULL,
                         .params_count = i == 0 ? 2 : 0};
         assert_int_equal(sp_worker_add_tool(rig->worker, &tool, NULL), 0);
@@ -347,6 +354,8 @@ struct rig *rig_new(const sp_worker_options *options)
     rig->gate = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
     rig->begun = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
     atomic_store(&rig->next_rc, 99);
+    atomic_store(&rig->ask_rc, 99);
+    atomic_store(&rig->left_rc, 99);
     rig->threads = rig->options.threads == 0 ? 1 : rig->options.threads;
     if (rig->options.listen == NULL) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, calls), 0);
@@ -412,6 +421,7 @@ void rig_close(struct rig *rig)
 {
     sp_worker_stop(rig->worker);
     rig_join(rig);
+    asker_join(rig);
     assert_int_equal(atomic_load(&rig->bad), 0);
     assert_int_equal(atomic_load(&rig->idles), 0);
     sp_worker_close(rig->worker);

@@ -14,6 +14,17 @@
  *   single            stream whose tool returns one value
  *   burst             stream: 20 chunks, tells `begun`, waits for a `gate`
  *   break             stream: one chunk, then an exception
+ * and those of asker.c, which ask the host:
+ *   ask X             calls the host's tool "look" with X: its result, or "SP-..." when it
+ *                     fails. `ask_rc` and `ask_error` say how it ended
+ *   ask_for [ms]      the same with a timeout
+ *   ask_worker        calls the tool "look" of a worker of pool "others", with a binary
+ *   crowd [n]         n threads of its own ask at once: how many were answered
+ *   leave             a thread of its own asks and the job ends meanwhile
+ *   pull [n]          reads n host streams side by side to their ends: [chunks,bytes]
+ *   hold              the same with one that it reads after a `gate`
+ *   peek              takes one chunk of a host stream and leaves the stream open
+ *   told              stream: a chunk, the answer to a question, a chunk
  */
 #ifndef TEST_RUNTIME_RIG_H
 #define TEST_RUNTIME_RIG_H
@@ -23,6 +34,7 @@
 
 #include "peer.h"
 #include "snakepit/worker.h"
+#include "snakepit/worker_host.h"
 #include "wire/page.h"
 
 enum { RIG_THREADS_MAX = 8 };
@@ -49,7 +61,18 @@ struct rig {
     atomic_ullong produced; /* chunks */
     atomic_int next_rc;     /* what sp_worker_next() returned last, 99: not yet */
     atomic_int bad;         /* what should not happen */
+    atomic_int ask_rc;      /* how the last question ended, 99: none has */
+    char ask_error[SP_ERROR_MESSAGE_MAX];
+    char ask_type[64]; /* remote_type */
+    sp_job *left_job;  /* of `leave`, and its thread */
+    pthread_t left;
+    atomic_int left_rc;
 };
+
+/* asker.c: run one of its tools; 0 when the job's tool is none. */
+int asker_run(struct rig *rig, sp_job *job);
+void asker_join(struct rig *rig);
+void rig_wait_gate(struct rig *rig); /* a tool's: for one `gate` */
 
 /* Sockets, worker and tools, not yet announced; nothing runs. `options` may be NULL. */
 struct rig *rig_new(const sp_worker_options *options);

@@ -194,6 +194,20 @@ static void several_clients_are_served_and_may_leave(void **state)
     rig_close(rig);
 }
 
+static void a_job_of_a_stranger_has_no_host_to_ask(void **state)
+{
+    struct place *place = *state;
+    struct rig *rig = open_listening(place->address);
+    struct peer *peer = connect_unix(place->path);
+    char text[64];
+    struct peer_call *call = stock_call(peer, "ask", "k", sp_text("1"));
+    peer_finish(peer, call);
+    assert_string_equal(peer_result(call, text, sizeof text), "\"SP-UNSUPPORTED\"");
+    call_free(call);
+    peer_free(peer);
+    rig_close(rig);
+}
+
 static void garbage_ends_its_connection_alone(void **state)
 {
     struct place *place = *state;
@@ -305,6 +319,7 @@ int main(void)
         CASE(parameters_become_one_json_object),
         CASE(what_strangers_send_is_checked),
         CASE(several_clients_are_served_and_may_leave),
+        CASE(a_job_of_a_stranger_has_no_host_to_ask),
         CASE(garbage_ends_its_connection_alone),
         CASE(a_socket_is_its_owners_alone_and_goes_with_the_worker),
         CASE(a_stale_socket_is_replaced_and_a_live_one_is_not),

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The binaries of a call, on the caller's thread while it is admitted.
+ * The binaries of a call, on the caller's thread before anything is sent.
  *
- * Those of a client on the wire pass as they are. Those of a program are checked, and its
+ * Those of a peer on the wire pass as they are. Those of a program are checked, and its
  * tensors become arguments of their names: the JSON that stands for them is put before
  * the closing brace of the argument object. Fails for what does not fit, and changes
  * nothing then.
  */
-#include "pit/binaries.h"
+#include "wire/binaries.h"
 
 #include <string.h>
 
@@ -128,14 +128,14 @@ static int read_given(struct binaries *binaries, const sp_binary *given, size_t 
     return SP_OK;
 }
 
-int sp__binaries_read(const struct call_wish *wish, const sp_call_options *options,
-                      sp_bytes args, struct binaries *ret, sp_error *err)
+int sp__binaries_read(struct binaries *ret, const sp_binary *given, size_t count,
+                      sp_error *err)
 {
-    *ret = (struct binaries){
-        .pairs = wish->binary, .count = wish->binary_count, .args = args};
     sp__buf_init(&ret->text, SIZE_MAX / 2);
-    if (options->binaries_count > 0) {
-        int rc = read_given(ret, options->binaries, options->binaries_count, err);
+    ret->own = NULL;
+    ret->bytes = 0;
+    if (count > 0) {
+        int rc = read_given(ret, given, count, err);
         if (rc < 0) {
             return rc;
         }
