@@ -225,7 +225,7 @@ SP_API int sp_error_status(const sp_error *err)
     if (status == GRPC_UNAVAILABLE && err->executed != SP_EXECUTED_NO) {
         return GRPC_ABORTED;
     }
-    if (status == GRPC_ABORTED && err->executed == SP_EXECUTED_NO) {
+    if (err->code == SP_ERR_WORKER_DIED && err->executed == SP_EXECUTED_NO) {
         return GRPC_UNAVAILABLE;
     }
     return status;
@@ -239,6 +239,9 @@ SP_API int64_t sp_error_pushback_ms(const sp_error *err)
     /* A server that closes has nothing more to offer, but another one may. */
     int has_hope = sp_error_is_retryable(err->code) ||
                    sp_error_grpc_status(err->code) == GRPC_UNAVAILABLE;
+    if (err->code == SP_ERR_CONFLICT) {
+        has_hope = 0; /* the same change, made on what is there now, is another one */
+    }
     if (!err->retryable && (err->executed != SP_EXECUTED_NO || !has_hope)) {
         return -1;
     }

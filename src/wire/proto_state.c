@@ -44,6 +44,34 @@ uint64_t sp__proto_to_ms(int64_t ms)
     return ms < 0 ? SP_UNLIMITED : (uint64_t)ms;
 }
 
+/* A float that JSON has no number for is a text on the wire, as the original has it. */
+static const struct {
+    const char *kept;
+    const char *sent;
+} special_floats[] = {
+    {"NaN", "\"NaN\""}, {"Infinity", "\"Infinity\""}, {"-Infinity", "\"-Infinity\""}};
+enum { SPECIAL_FLOATS = sizeof special_floats / sizeof special_floats[0] };
+
+const char *sp__proto_from_value(const char *type, const char *value)
+{
+    for (size_t i = 0; i < SPECIAL_FLOATS && strcmp(type, "float") == 0; i++) {
+        if (strcmp(value, special_floats[i].kept) == 0) {
+            return special_floats[i].sent;
+        }
+    }
+    return value;
+}
+
+const char *sp__proto_to_value(const char *type, const char *value)
+{
+    for (size_t i = 0; i < SPECIAL_FLOATS && strcmp(type, "float") == 0; i++) {
+        if (strcmp(value, special_floats[i].sent) == 0) {
+            return special_floats[i].kept;
+        }
+    }
+    return value;
+}
+
 void sp__proto_from_variable(const sp_variable *variable,
                              struct proto_optimization *optimization,
                              struct proto_variable *ret)
@@ -52,7 +80,8 @@ void sp__proto_from_variable(const sp_variable *variable,
         .id = variable->id,
         .name = variable->name,
         .type = variable->type,
-        .value = {sp__proto_type_url(variable->type), variable->value},
+        .value = {sp__proto_type_url(variable->type),
+                  sp__proto_from_value(variable->type, variable->value)},
         .constraints_json = variable->constraints,
         .metadata_json = variable->metadata,
         .changed_by = variable->changed_by,
@@ -78,7 +107,9 @@ static const char *object_or_empty(const char *json)
 void sp__proto_to_variable(const struct proto_variable *message, sp_variable *ret)
 {
     const struct proto_optimization *lock = message->optimization;
-    const char *value = message->value.json != NULL ? message->value.json : "null";
+    const char *value = message->value.json != NULL
+                            ? sp__proto_to_value(message->type, message->value.json)
+                            : "null";
     *ret = (sp_variable){
         .id = message->id,
         .name = message->name,

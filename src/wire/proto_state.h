@@ -52,6 +52,10 @@
 /* An Any's type_url for a value of this type; the generic one when it is none of ours. */
 const char *sp__proto_type_url(const char *type);
 
+/* A value of a type as it travels, and as it is kept: NaN and "NaN". */
+const char *sp__proto_from_value(const char *type, const char *value);
+const char *sp__proto_to_value(const char *type, const char *value);
+
 int32_t sp__proto_i32(uint64_t number);
 /* Milliseconds; SP_UNLIMITED is -1 on the wire. */
 int64_t sp__proto_from_ms(uint64_t ms);

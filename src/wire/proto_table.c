@@ -472,8 +472,7 @@ static int begin(struct reading *r, const struct proto_table *table,
     for (size_t i = 0; i < table->count; i++) {
         const struct proto_slot *slot = &table->slots[i];
         void *field = (char *)ret + slot->offset;
-        if (slot->kind == PROTO_TEXT ||
-            (slot->kind == PROTO_JSON && table != &sp__proto_any_table)) {
+        if (slot->kind == PROTO_TEXT || slot->kind == PROTO_JSON) {
             *(const char **)field = "";
         }
         if (!repeats(slot) || counts[i] == 0) {

@@ -33,7 +33,7 @@ enum proto_kind {
     PROTO_ITEMS    /* struct proto_run of structs of `table`; maps are this too */
 };
 
-/* JSON text in a google.protobuf.Any; NULL where there was none. */
+/* JSON text in a google.protobuf.Any; both NULL where there was no Any. */
 struct proto_any {
     const char *type_url;
     const char *json;

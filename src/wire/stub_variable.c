@@ -129,6 +129,7 @@ static void at_version(const sp_variable *variable,
                        const struct proto_variable_version *version, sp_variable *ret)
 {
     const struct proto_variable then = {
+        .type = variable->type,
         .value = version->value,
         .metadata_json = version->metadata_json,
         .constraints_json = "",

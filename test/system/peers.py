@@ -315,3 +315,34 @@ def make_stubs(place):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
     return place
+
+
+class Client:
+    """grpcio's side: the modules of make_stubs() and a channel."""
+
+    def __init__(self, channel):
+        from snakepit import bridge_pb2, bridge_pb2_grpc
+
+        self.pb = bridge_pb2
+        self.channel = channel
+        self.bridge = bridge_pb2_grpc.BridgeServiceStub(channel)
+
+    def request(self, tool, arguments=None, **fields):
+        request = self.pb.ExecuteToolRequest(tool_name=tool, **fields)
+        for name, value in (arguments or {}).items():
+            parameter = request.parameters[name]
+            parameter.type_url = "type.googleapis.com/google.protobuf.StringValue"
+            parameter.value = json.dumps(value).encode()
+        return request
+
+    def execute(self, tool, arguments=None, timeout=DEADLINE_S, headers=None, **fields):
+        response = self.bridge.ExecuteTool(
+            self.request(tool, arguments, **fields), timeout=timeout, metadata=headers
+        )
+        assert response.success, response.error_message
+        return json.loads(response.result.value)
+
+    def open_stream(self, tool, arguments=None, timeout=DEADLINE_S):
+        return self.bridge.ExecuteStreamingTool(
+            self.request(tool, arguments, stream=True), timeout=timeout
+        )

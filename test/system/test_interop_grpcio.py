@@ -200,41 +200,10 @@ def address(tmp_path_factory):
         yield found
 
 
-class Client:
-    """grpcio's side: generated modules and a channel."""
-
-    def __init__(self, channel):
-        from snakepit import bridge_pb2, bridge_pb2_grpc
-
-        self.pb = bridge_pb2
-        self.channel = channel
-        self.bridge = bridge_pb2_grpc.BridgeServiceStub(channel)
-
-    def request(self, tool, arguments=None, **fields):
-        request = self.pb.ExecuteToolRequest(tool_name=tool, **fields)
-        for name, value in (arguments or {}).items():
-            parameter = request.parameters[name]
-            parameter.type_url = "type.googleapis.com/google.protobuf.StringValue"
-            parameter.value = json.dumps(value).encode()
-        return request
-
-    def execute(self, tool, arguments=None, timeout=peers.DEADLINE_S, **fields):
-        response = self.bridge.ExecuteTool(
-            self.request(tool, arguments, **fields), timeout=timeout
-        )
-        assert response.success, response.error_message
-        return json.loads(response.result.value)
-
-    def open_stream(self, tool, arguments=None, timeout=peers.DEADLINE_S):
-        return self.bridge.ExecuteStreamingTool(
-            self.request(tool, arguments, stream=True), timeout=timeout
-        )
-
-
 @pytest.fixture
 def client(stubs, address):
     with grpc.insecure_channel(address, options=UNLIMITED) as channel:
-        yield Client(channel)
+        yield peers.Client(channel)
 
 
 @pytest.fixture
@@ -569,7 +538,7 @@ def test_a_stopping_worker_tells_who_watches_and_ends(stubs, tmp_path):
     ) as worker:
         peers.line_of(worker)
         with grpc.insecure_channel(address) as channel:
-            pb, health = health_stub(Client(channel))
+            pb, health = health_stub(peers.Client(channel))
             watch = health.Watch(pb.HealthCheckRequest(), timeout=peers.DEADLINE_S)
             assert next(watch).status == pb.HealthCheckResponse.SERVING
             worker.send_signal(signal.SIGTERM)

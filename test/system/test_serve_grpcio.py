@@ -30,41 +30,10 @@ def daemon(tmp_path_factory):
         yield found
 
 
-class Client:
-    """Generated modules and a channel."""
-
-    def __init__(self, channel):
-        from snakepit import bridge_pb2, bridge_pb2_grpc
-
-        self.pb = bridge_pb2
-        self.channel = channel
-        self.bridge = bridge_pb2_grpc.BridgeServiceStub(channel)
-
-    def request(self, tool, arguments=None, **fields):
-        request = self.pb.ExecuteToolRequest(tool_name=tool, **fields)
-        for name, value in (arguments or {}).items():
-            parameter = request.parameters[name]
-            parameter.type_url = "type.googleapis.com/google.protobuf.StringValue"
-            parameter.value = json.dumps(value).encode()
-        return request
-
-    def execute(self, tool, arguments=None, timeout=peers.DEADLINE_S, metadata=None, **fields):
-        response = self.bridge.ExecuteTool(
-            self.request(tool, arguments, **fields), timeout=timeout, metadata=metadata
-        )
-        assert response.success
-        return json.loads(response.result.value)
-
-    def open_stream(self, tool, arguments=None, timeout=peers.DEADLINE_S):
-        return self.bridge.ExecuteStreamingTool(
-            self.request(tool, arguments, stream=True), timeout=timeout
-        )
-
-
 @pytest.fixture
 def client(stubs, daemon):
     with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
-        yield Client(channel)
+        yield peers.Client(channel)
 
 
 def failure(call):
@@ -177,7 +146,7 @@ def test_a_death_is_aborted(client):
 
 def test_an_unknown_pool_is_not_found(client):
     error, _ = failure(
-        lambda: client.execute("echo", metadata=[("snakepit-pool", "nobody")])
+        lambda: client.execute("echo", headers=[("snakepit-pool", "nobody")])
     )
     assert error.code() == grpc.StatusCode.NOT_FOUND
 
@@ -221,8 +190,8 @@ def test_a_client_that_reads_slowly_gets_everything(client):
 
 def test_a_dedupe_key_runs_the_work_once(client):
     key = [("snakepit-dedupe-key", "once")]
-    first = client.execute("where", metadata=key)
-    assert client.execute("where", metadata=key) == first
+    first = client.execute("where", headers=key)
+    assert client.execute("where", headers=key) == first
 
 
 def health_stub(client):
@@ -322,7 +291,7 @@ def test_a_bad_id_is_refused(client, session):
 def test_many_clients_change_sessions_at_once(stubs, daemon):
     def live(number):
         with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
-            mine = Client(channel)
+            mine = peers.Client(channel)
             for i in range(25):
                 assert begin(mine, f"many {number} {i}").success
                 assert heartbeat(mine, f"many {number} {i}").session_valid

@@ -75,6 +75,9 @@ static void what_may_have_run_is_never_unavailable(void **state)
     assert_int_equal(sp_error_status(&died), 10);
     sp_error closed = {.code = SP_ERR_CLOSED};
     assert_int_equal(sp_error_pushback_ms(&closed), 0);
+    sp_error conflict = {.code = SP_ERR_CONFLICT};
+    assert_int_equal(sp_error_status(&conflict), 10);
+    assert_int_equal(sp_error_pushback_ms(&conflict), -1);
     sp_error wrong = {.code = SP_ERR_BAD_JSON};
     assert_int_equal(sp_error_pushback_ms(&wrong), -1);
     sp_error later = {.code = SP_ERR_BREAKER_OPEN, .retry_after_ms = SP_UNLIMITED};
