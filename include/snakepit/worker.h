@@ -75,6 +75,11 @@ typedef struct sp_worker_options {
      * run its handlers. Returns 0 to wait on, anything else to end the wait with
      * SP_ERR_STOPPED_BY_CALLBACK. NULL: it waits on. */
     int (*on_signal)(void *user_data);
+    /* A session is over whose calls this worker has run: what was kept for it can go.
+     * Called by a thread inside sp_worker_next(), between two jobs and after those of the
+     * session that came before; with several threads another one may still be at one.
+     * Calls that come later begin the session anew. NULL: not told. Since: 0.1 */
+    void (*on_session_end)(void *user_data, const char *session);
 } sp_worker_options;
 
 typedef struct sp_tool_param {

@@ -264,6 +264,10 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
         sp__request_drop(request);
         return rc;
     }
+    if (session != NULL &&
+        atomic_load_explicit(&pit->sessions->count, memory_order_relaxed) > 0) {
+        (void)sp__session_get(pit->sessions, session, NULL, NULL); /* it is used */
+    }
     request->id = atomic_fetch_add_explicit(&pit->next_call, 1, memory_order_relaxed);
     *ret_request = request;
     return SP_OK;

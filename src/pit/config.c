@@ -114,6 +114,14 @@ static int safety_of(const char *word)
                                             : SP_SAFETY_DEFAULT;
 }
 
+static int durability_of(const char *word)
+{
+    return word == NULL                   ? SP_DURABILITY_DEFAULT
+           : strcmp(word, "memory") == 0  ? SP_DURABILITY_MEMORY
+           : strcmp(word, "durable") == 0 ? SP_DURABILITY_DURABLE
+                                          : SP_DURABILITY_CRASH;
+}
+
 /* Write a value into the member of the options its row names. */
 static void store(const struct param *param, const struct value *value, void *options)
 {
@@ -186,6 +194,8 @@ static void fill_options(sp_config *config)
         safety_of(sp__config_in_force(config, NULL, PARAM_GUARD_LEVEL)->text);
     config->options.guard_require =
         safety_of(sp__config_in_force(config, NULL, PARAM_GUARD_REQUIRE)->text);
+    config->sessions.durability = durability_of(
+        sp__config_in_force(config, NULL, PARAM_SESSIONS_DURABILITY)->text);
     for (size_t i = 0; i < config->pools_count; i++) {
         fill_pool(config, i);
     }

@@ -37,10 +37,10 @@
       "Folder of locks and registries, one folder in it for each instance. Without "   \
       "it "                                                                            \
       "$XDG_RUNTIME_DIR/snakepit, for root /run/snakepit, else /tmp/snakepit-UID.")    \
-    X(STATE_DIR, TOP, "state_dir", PATH, 1, 4000, "", "", "SNAKEPIT_STATE_DIR", pit,   \
-      size,                                                                            \
-      "Folder for what is to outlive the process. It is checked and kept for that; "   \
-      "pools and calls write nothing there.")                                          \
+    X(STATE_DIR, TOP, "state_dir", PATH, 1, 4000, "", "", "SNAKEPIT_STATE_DIR",        \
+      sessions, path,                                                                  \
+      "Folder of the sessions that are to outlive the process; made when it is not "   \
+      "there. One host at a time has it. Without it sessions end with the process.")   \
     X(WORKERS_MAX, TOP, "workers_max", COUNT, 1, 10000, "", "1000",                    \
       "SNAKEPIT_WORKERS_MAX", pit, workers_max,                                        \
       "Most workers over all pools together. What the pools ask for beyond it is "     \
@@ -73,6 +73,11 @@
     X(SESSIONS_WARN, TOP, "sessions.warn", SHARE, 1, 1000, "", "0.8",                  \
       "SNAKEPIT_SESSIONS_WARN", sessions, warn_permille,                               \
       "Share of `sessions.max` at which an event warns.")                              \
+    X(SESSIONS_DURABILITY, TOP, "sessions.durability", CHOICE, 1, 64,                  \
+      "memory|crash|durable", "", "SNAKEPIT_SESSIONS_DURABILITY", sessions, size,      \
+      "What is left of a session that names no class itself: nothing after the "       \
+      "process ends, all that was acknowledged when it is killed, or also when the "   \
+      "power fails. Without it crash where there is a `state_dir`, else memory.")      \
     X(SESSIONS_CLEANUP, TOP, "sessions.cleanup_interval", DURATION, 10, 24u * HOUR,    \
       "", "1m", "SNAKEPIT_SESSIONS_CLEANUP_INTERVAL", sessions, cleanup_interval_ms,   \
       "Time between two rounds that free the memory of sessions whose time is over, "  \

@@ -82,6 +82,9 @@ static void request_assigned(void *owner, struct request *request, uint64_t work
     struct sp_pit *pit = owner;
     uint64_t key = sp__affinity_key(request->session_hash, request->pool);
     sp__affinity_set(&pit->affinity, key, worker_id, sp__loop_now_ms(pit->loop));
+    if (worker_id != 0) {
+        sp__visits_note(&pit->visits, request->session, worker_id);
+    }
 }
 
 static void event_happened(void *owner, const sp_event *event,
@@ -643,7 +646,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
 close_instance:
     sp__instance_close(pit->instance);
 fini_pools:
-    sp__sessions_free(pit->sessions);
+    sp__upkeep_close(pit);
     for (size_t i = 0; i < pit->pools_count; i++) {
         sp__pool_fini(&pit->pools[i]);
     }
@@ -771,7 +774,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__loop_close(pit->loop);
     sp__pit_leave_instance(pit);
     sp__undertaker_set(pit->sessions->undertaker, NULL, NULL);
-    sp__sessions_free(pit->sessions);
+    sp__upkeep_close(pit);
 
     struct dispatch *dispatch = &pit->dispatch;
     while (sp__dispatch_wait(dispatch, 0)) {

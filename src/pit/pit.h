@@ -11,6 +11,7 @@
 #include "pool/pool.h"
 #include "session/affinity.h"
 #include "session/sessions.h"
+#include "session/visits.h"
 #include "snakepit/pit.h"
 #include "worker/worker.h"
 
@@ -40,6 +41,7 @@ struct sp_pit {
     struct instance *instance;          /* or NULL */
     const struct host_service *service; /* who answers what workers ask */
     struct sp_sessions *sessions;       /* any thread, by its own locks */
+    struct visits visits;               /* likewise: of these sessions */
 
     /* Any thread. */
     atomic_uint_least64_t next_call;

@@ -5,7 +5,8 @@
  * Normal course: once per interval the loop frees what is over, for a moment in each
  * turn until nothing is left, so that ten thousand sessions that end at once hold up no
  * call. Whoever finds that a session has ended, the cleanup or a thread of the program,
- * tells it here, and it becomes an event of the pit.
+ * tells it here: it becomes an event of the pit, and the workers that have run calls of
+ * the session are told, behind the calls they have been sent before.
  */
 #include "pit/upkeep.h"
 
@@ -19,14 +20,46 @@ enum {
     SIZE_MAX_BYTES = 4096
 };
 
+/* ---- the end of a session ---- */
+
+static int is_there(void *user, uint64_t worker)
+{
+    struct sp_pit *pit = user;
+    return sp__map_find(&pit->shop.by_id, worker) != NULL;
+}
+
+static void tell_workers(struct command *command, void *user)
+{
+    struct sp_pit *pit = user;
+    struct visits_entry *entry = ITEM(command, struct visits_entry, ended);
+    for (size_t i = 0; i < entry->count; i++) {
+        struct worker *worker = sp__map_find(&pit->shop.by_id, entry->workers[i]);
+        if (worker != NULL) {
+            sp__worker_end_session(worker, entry->session);
+        }
+    }
+    sp__visits_entry_free(entry);
+}
+
 /* Any thread. */
 static void session_event(const sp_event *event, void *user_data)
 {
     struct sp_pit *pit = user_data;
+    struct visits_entry *entry = NULL;
+    if (event->kind == SP_EVENT_SESSION_EXPIRED ||
+        event->kind == SP_EVENT_SESSION_DELETED) {
+        entry = sp__visits_take(&pit->visits, event->session);
+    }
+    if (entry != NULL) {
+        entry->ended.run = tell_workers;
+        sp__loop_post(pit->loop, &entry->ended);
+    }
     if (pit->on_event != NULL) {
         sp__dispatch_event(&pit->dispatch, event, NULL);
     }
 }
+
+/* ---- opening ---- */
 
 int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
                     sp_error *err)
@@ -47,10 +80,29 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
                         "sessions.on_event: the events of a pit's sessions go to the "
                         "pit's own on_event");
     }
+    if (full.address != NULL) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "sessions.address: a pit keeps its sessions itself");
+    }
     full.on_event = session_event;
     full.event_data = pit;
-    return sp__sessions_new(&full, &pit->sessions, err);
+    sp__visits_init(&pit->visits, is_there, pit);
+    int rc = sp__sessions_new(&full, &pit->sessions, err);
+    if (rc < 0) {
+        sp__visits_fini(&pit->visits);
+    }
+    return rc;
 }
+
+void sp__upkeep_close(struct sp_pit *pit)
+{
+    if (pit->sessions != NULL) {
+        sp__sessions_free(pit->sessions);
+        sp__visits_fini(&pit->visits);
+    }
+}
+
+/* ---- cleaning up ---- */
 
 static void clean_up(struct timer *timer, uint64_t now_ms)
 {

@@ -347,6 +347,19 @@ static int prepare(struct sp_job *job, struct slot *slot)
     return 1;
 }
 
+/* The binding lets go of what it kept for a session. */
+static void end_session(struct sp_job *job)
+{
+    struct sp_worker *w = job->worker;
+    w->options.on_session_end(w->options.user_data, (const char *)job->input.data);
+    if (!atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        sp__runtime_lock(w);
+        sp__job_leave(job);
+        sp__job_free(job);
+        sp__runtime_unlock(w);
+    }
+}
+
 SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
 {
     if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
@@ -370,6 +383,13 @@ SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
             return rc == 0 ? 0 : sp__fail(err, rc, "a signal interrupted the wait");
         }
 
+        if (job->rpc.method == RPC_SESSION_CLEANUP) {
+            end_session(job);
+            if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+                return 0;
+            }
+            continue;
+        }
         if (job->turn || prepare(job, slot)) {
             *ret_job = job;
             return 1;

@@ -193,6 +193,26 @@ void sp__job_push_turn(struct sp_job *job)
     }
 }
 
+int sp__job_push_session_end(struct sp_worker *w, const char *session, sp_error *err)
+{
+    struct sp_job *job = job_take(w);
+    if (job == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the end of a session");
+    }
+    job->rpc.method = RPC_SESSION_CLEANUP;
+    job->worker = w;
+    job->deadline_ms = SP_UNLIMITED;
+    w->begun++; /* it is not sent back when the worker stops */
+    job->state = JOB_TURN;
+    int rc = sp__buf_append(&job->input, session, strlen(session) + 1, err);
+    if (rc < 0) {
+        sp__job_free(job);
+        return rc;
+    }
+    sp__job_push_turn(job);
+    return SP_OK;
+}
+
 void sp__job_leave(struct sp_job *job)
 {
     struct sp_worker *w = job->worker;

@@ -398,6 +398,10 @@ void sp__job_free(struct sp_job *job);
 /* The next job to run, already RUNNING on `slot`, or NULL. */
 struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot);
 void sp__job_push_turn(struct sp_job *job);
+/* The end of a session, in the line behind the jobs that wait: a job that is none, of
+ * method RPC_SESSION_CLEANUP, with the session's id as its input. */
+int sp__job_push_session_end(struct sp_worker *w, const char *session,
+                             sp_error *err) SP_MUST_CHECK;
 /* The job's thread is done with it for now: it is no slot's any more. */
 void sp__job_leave(struct sp_job *job);
 void sp__jobs_free(struct sp_worker *w);

@@ -6,6 +6,9 @@
  * ends it; the worker remembers ids and metadata, nothing else. The table is bounded:
  * when it is full a new session is refused, since forgetting an old one behind its
  * owner's back would be worse. Everything under smu.
+ *
+ * The host's CleanupSession says that a session is over whose calls have run here: the
+ * binding is told by a thread that takes jobs, in the order of the line.
  */
 #include "runtime/runtime.h"
 
@@ -95,8 +98,8 @@ static int initialize(struct sp_worker *w, const uint8_t *data, size_t size,
     return rc;
 }
 
-static int answer(struct sp_worker *w, enum rpc_method method, const char *id,
-                  struct sp_buffer *out, sp_error *err)
+static int answer(struct sp_worker *w, int is_host, enum rpc_method method,
+                  const char *id, struct sp_buffer *out, sp_error *err)
 {
     struct session *session = find(w, id);
     if (method == RPC_SESSION_HEARTBEAT) {
@@ -106,6 +109,12 @@ static int answer(struct sp_worker *w, enum rpc_method method, const char *id,
         int found = session != NULL;
         if (found) {
             session_free(session);
+        }
+        if (w->options.on_session_end != NULL && is_host) {
+            int rc = sp__job_push_session_end(w, id, err);
+            if (rc < 0) {
+                return rc;
+            }
         }
         return sp__proto_put_session_close_reply(out, 1, found, err);
     }
@@ -130,7 +139,7 @@ void sp__session_call(struct conn *c, struct h2_stream *stream, enum rpc_method 
     } else {
         rc = sp__proto_get_session_id(data, size, &id, &err);
         if (rc == SP_OK) {
-            rc = answer(c->worker, method, id, &out, &err);
+            rc = answer(c->worker, c->role == CONN_CALLS, method, id, &out, &err);
         }
     }
     if (rc == SP_OK) {

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "wire/proto_state.h"
 #include "worker/internal.h"
 
 /* ---- the call connection: we are the client ---- */
@@ -242,4 +243,23 @@ int sp__worker_send_ping(struct worker *worker, sp_error *err)
     }
     sp__buf_fini(&message);
     return rc;
+}
+
+/* Nobody waits for the answer: the stream has no user, like that of a cancelled call. */
+void sp__worker_end_session(struct worker *worker, const char *session)
+{
+    struct sp_buffer message;
+    struct h2_stream *stream;
+    if (worker->state != WORKER_READY || worker->page == NULL) {
+        return;
+    }
+    sp__buf_init(&message, SIZE_MAX / 2);
+    struct proto_session_end end = {.session_id = session};
+    if (sp__proto_put_session_end(&message, &end, NULL) == SP_OK &&
+        sp__h2_open(worker->calls.h2, SP__PATH_CLEANUP_SESSION, SP_UNLIMITED, NULL, 0,
+                    (sp_bytes){message.data, message.size}, 1, NULL, &stream,
+                    NULL) == SP_OK) {
+        sp__channel_touch(&worker->calls);
+    }
+    sp__buf_fini(&message);
 }

@@ -248,6 +248,11 @@ int sp__worker_cancel(struct worker_call *call);
 /* Give stream credit back. */
 void sp__worker_grant(struct worker_call *call, size_t wire_bytes);
 
+/* Tell a worker of ours that a session whose calls it has run is over, behind the calls it
+ * has been sent. A stock worker is not told: the original's hand it back to their host,
+ * which would end whatever session has the name by then. */
+void sp__worker_end_session(struct worker *worker, const char *session);
+
 /* A cancelled call may still be running in it: it should get no new ones. */
 int sp__worker_is_stuck(struct worker *worker);
 

@@ -126,6 +126,116 @@ static void sessions_end_with_their_pit(void **state)
     pit_close(pit);
 }
 
+static void note_use(const sp_session_info *info, void *user_data)
+{
+    *(uint64_t *)user_data = info->used_unix_ms;
+}
+
+static void a_call_uses_its_session(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_sessions *sessions = sp_pit_sessions(pit);
+    uint64_t before_ms = 0;
+    uint64_t now_ms = 0;
+    assert_int_equal(sp_session_create(sessions, "s", NULL, NULL), 1);
+    (void)sp_sessions_list(sessions, note_use, &before_ms, NULL);
+    uint64_t start_ms = leak_now_ms();
+    UNTIL(leak_now_ms() > start_ms + 20);
+    (void)call(pit, "echo", "", NULL);
+    (void)sp_sessions_list(sessions, note_use, &now_ms, NULL);
+    assert_true(now_ms <= before_ms + 1); /* two clocks that tick apart */
+    sp_call_options options = {.size = sizeof options, .session = "s"};
+    (void)call(pit, "echo", "", &options);
+    (void)sp_sessions_list(sessions, note_use, &now_ms, NULL);
+    assert_true(now_ms > before_ms + 10);
+}
+
+/* ---- workers hear of the end ---- */
+
+static void call_in(sp_pit *pit, const char *session)
+{
+    sp_call_options options = {.size = sizeof options, .session = session};
+    (void)call(pit, "where", "", &options);
+}
+
+static const struct seen *has_printed(sp_pit *pit, const char *text)
+{
+    for (unsigned i = 1;; i++) {
+        const struct seen *seen = event_await(pit, SP_EVENT_WORKER_OUTPUT, i);
+        if (strstr(seen->message, text) != NULL) {
+            return seen;
+        }
+    }
+}
+
+static void a_workers_adapter_is_told_of_the_end(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_sessions *sessions = sp_pit_sessions(pit);
+    const char *ids[] = {"visited", "not visited", "k\xc3\xa4se"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(sp_session_create(sessions, ids[i], NULL, NULL), 1);
+    }
+    call_in(pit, "visited");
+    call_in(pit, "k\xc3\xa4se");
+    assert_int_equal(sp_session_delete(sessions, "not visited", NULL), 0);
+    assert_int_equal(sp_session_delete(sessions, "visited", NULL), 0);
+    (void)has_printed(pit, "visited has ended after 2 calls");
+    assert_int_equal(sp_session_delete(sessions, "k\xc3\xa4se", NULL), 0);
+    (void)has_printed(pit, "k\xc3\xa4se has ended");
+    assert_int_equal(event_count(SP_EVENT_WORKER_OUTPUT), 2);
+}
+
+static void an_expired_session_has_ended_too(void **state)
+{
+    sp_sessions_options sessions = {.size = sizeof sessions, .cleanup_interval_ms = 10};
+    sp_pool_options pool = pool_of_probes(1);
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .on_event = event_record,
+                              .sessions = &sessions};
+    sp_pit *pit = NULL;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
+    pit_adopt(pit);
+    call_in(pit, "short");
+    sp_session_options brief = {.size = sizeof brief, .ttl_ms = 1};
+    assert_int_equal(sp_session_create(sp_pit_sessions(pit), "short", &brief, NULL), 1);
+    (void)has_printed(pit, "short has ended");
+}
+
+static void every_worker_that_ran_its_calls_is_told(void **state)
+{
+    sp_pool_options pool = pool_of_probes(3);
+    pool.affinity = SP_AFFINITY_NONE;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_call_options options = {.size = sizeof options, .session = "wide"};
+    assert_int_equal(sp_session_create(sp_pit_sessions(pit), "wide", NULL, NULL), 1);
+    sp_id a = hold_start(pit, "a", &options);
+    sp_id b = hold_start(pit, "b", &options);
+    hold_release("a");
+    hold_release("b");
+    (void)call_wait(pit, a);
+    (void)call_wait(pit, b);
+    assert_int_equal(sp_session_delete(sp_pit_sessions(pit), "wide", NULL), 0);
+    unsigned told = 0;
+    for (unsigned i = 1; told < 2; i++) {
+        const struct seen *seen = event_await(pit, SP_EVENT_WORKER_OUTPUT, i);
+        told += strstr(seen->message, "wide has ended") != NULL;
+    }
+}
+
+static void what_an_adapter_raises_at_the_end_ends_nothing_else(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    assert_int_equal(sp_session_create(sp_pit_sessions(pit), "raise", NULL, NULL), 1);
+    call_in(pit, "raise");
+    assert_int_equal(sp_session_delete(sp_pit_sessions(pit), "raise", NULL), 0);
+    (void)has_printed(pit, "ValueError: no end");
+    call_in(pit, "another");
+    assert_int_equal(event_count(SP_EVENT_WORKER_DIED), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +245,11 @@ int main(void)
         TEST(the_pit_cleans_up_and_tells),
         TEST(many_end_at_once_and_calls_go_on),
         TEST(sessions_end_with_their_pit),
+        TEST(a_call_uses_its_session),
+        TEST(a_workers_adapter_is_told_of_the_end),
+        TEST(an_expired_session_has_ended_too),
+        TEST(every_worker_that_ran_its_calls_is_told),
+        TEST(what_an_adapter_raises_at_the_end_ends_nothing_else),
     };
     return RUN_SYSTEM_TESTS("pit_sessions", tests);
 }

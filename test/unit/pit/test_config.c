@@ -64,6 +64,7 @@ static void every_key_reaches_its_option(void **state)
               "  ttl: 2h\n"
               "  max: 11\n"
               "  warn: 0.5\n"
+              "  durability: durable\n"
               "  cleanup_interval: 3s\n"
               "  metadata_max: 1KiB\n"
               "  variables_max: 12\n"
@@ -109,6 +110,8 @@ static void every_key_reaches_its_option(void **state)
     assert_int_equal(options->sessions->ttl_ms, 7200000);
     assert_int_equal(options->sessions->sessions_max, 11);
     assert_int_equal(options->sessions->warn_permille, 500);
+    assert_int_equal(options->sessions->durability, SP_DURABILITY_DURABLE);
+    assert_string_equal(options->sessions->path, "/var/lib/x");
     assert_int_equal(options->sessions->cleanup_interval_ms, 3000);
     assert_int_equal(options->sessions->metadata_bytes, 1024);
     assert_int_equal(options->sessions->variables_max, 12);

@@ -289,6 +289,72 @@ static void a_session_lives_from_initialize_to_cleanup(void **state)
     rig_close(rig);
 }
 
+/* What the binding was told of sessions that ended. */
+static struct {
+    atomic_int count;
+    int ran; /* tools that had begun by then */
+    char session[64];
+} ends;
+
+static void on_session_end(void *user_data, const char *session)
+{
+    struct rig *rig = user_data;
+    ends.ran = atomic_load(&rig->ran);
+    (void)snprintf(ends.session, sizeof ends.session, "%s", session);
+    atomic_fetch_add(&ends.count, 1);
+}
+
+static struct rig *rig_that_hears_of_ends(void)
+{
+    sp_worker_options options = {.on_session_end = on_session_end};
+    atomic_store(&ends.count, 0);
+    return rig_open(&options);
+}
+
+static void the_end_of_a_session_is_told_behind_the_calls_before_it(void **state)
+{
+    struct rig *rig = rig_that_hears_of_ends();
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    rig_await_begun(rig, 1);
+    struct peer_call *next = peer_execute(rig->peer, "echo", "[]");
+    check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0); /* answered at once */
+    assert_int_equal(atomic_load(&ends.count), 0);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    peer_finish(rig->peer, next);
+    PEER_UNTIL(rig->peer, atomic_load(&ends.count) == 1);
+    assert_string_equal(ends.session, "abc");
+    assert_int_equal(ends.ran, 2);
+    call_free(busy);
+    call_free(next);
+    /* And a worker that is idle is woken for it. */
+    check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0);
+    PEER_UNTIL(rig->peer, atomic_load(&ends.count) == 2);
+    rig_close(rig);
+}
+
+static void a_worker_that_stops_hears_of_ends_first(void **state)
+{
+    struct rig *rig = rig_that_hears_of_ends();
+    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
+    rig_await_begun(rig, 1);
+    check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0);
+    sp_worker_stop(rig->worker);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, busy);
+    call_free(busy);
+    rig_join(rig);
+    assert_int_equal(atomic_load(&ends.count), 1);
+    rig_close(rig);
+}
+
+static void ends_nobody_wants_to_hear_of_are_only_answered(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0);
+    rig_close(rig);
+}
+
 static void bad_session_requests_are_refused(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -355,6 +421,9 @@ int main(void)
         CASE(telemetry_that_nobody_reads_is_dropped_and_counted),
         CASE(only_so_many_may_listen_to_telemetry),
         CASE(a_session_lives_from_initialize_to_cleanup),
+        CASE(the_end_of_a_session_is_told_behind_the_calls_before_it),
+        CASE(a_worker_that_stops_hears_of_ends_first),
+        CASE(ends_nobody_wants_to_hear_of_are_only_answered),
         CASE(bad_session_requests_are_refused),
         CASE(the_table_of_sessions_is_bounded),
         CASE(stacks_are_written_behind_the_page),

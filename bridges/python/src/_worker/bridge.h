@@ -90,6 +90,7 @@ PyObject *sp__py_raise(sp_error *err);
 
 /* serve.c */
 PyObject *sp__py_serve(worker_object *self, PyObject *args);
+void sp__py_session_ended(void *user_data, const char *session);
 /* The call that runs now: a new reference, NULL with or without an exception. */
 PyObject *sp__py_current(void);
 

@@ -210,6 +210,26 @@ static void run_job(worker_object *self, sp_job *job)
     run_free(self, run);
 }
 
+/* ---- the end of a session ---- */
+
+/* Inside sp_worker_next(), with the interpreter's lock: the adapter lets go of what it
+ * kept. Python tells of what it raises; a fork's child has no business here. */
+void sp__py_session_ended(void *user_data, const char *session)
+{
+    worker_object *self = user_data;
+    if (self->helpers == NULL) {
+        return;
+    }
+    PyObject *done = PyObject_CallMethod(self->helpers, "session_ended", "s", session);
+    if (self->forgotten) {
+        end_child(done == NULL ? RAISED : OVER);
+    }
+    if (done == NULL) {
+        PyErr_WriteUnraisable(NULL);
+    }
+    Py_XDECREF(done);
+}
+
 /* ---- the loop ---- */
 
 static PyObject *loop(worker_object *self)

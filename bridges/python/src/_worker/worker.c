@@ -87,6 +87,7 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .on_cancel = sp__py_on_cancel,
         .user_data = self,
         .exit_grace_ms = exit_grace_ms,
+        .on_session_end = sp__py_session_ended,
     };
     sp_error err = {0};
     if (sp_worker_open(&options, &self->worker, &err) < 0) {

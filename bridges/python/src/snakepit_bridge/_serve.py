@@ -21,6 +21,21 @@ def settle():
         reply.settle()
 
 
+_ended = None  # what is called with the name of a session that is over
+
+
+def tell_session_ends(callback):
+    """From now on `callback` hears of each session that is over."""
+    global _ended
+    _ended = callback
+
+
+def session_ended(session):
+    """A session is over whose calls have run here."""
+    if _ended is not None:
+        _ended(session)
+
+
 def run(awaitable):
     """What a coroutine (or another awaitable) gives in the end."""
     from . import _async

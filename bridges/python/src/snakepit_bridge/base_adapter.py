@@ -154,7 +154,8 @@ class BaseAdapter:
     arguments through ``super()``.
 
     Optional methods of a subclass: ``initialize()`` before the first call and
-    ``cleanup()`` after the last, both plain or async; ``set_session_context(context)``
+    ``cleanup()`` after the last; ``on_session_end(session)`` when a session is over
+    whose calls have run here; all three plain or async; ``set_session_context(context)``
     before each call; ``execute_tool(tool_name, arguments, context)``, which then gets
     every call whose name is not an ``execute_<command>`` method's.
     """

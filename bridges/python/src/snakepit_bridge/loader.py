@@ -85,6 +85,10 @@ class ToolSet:
         """Run the adapter's cleanup(), if it has one."""
         _run_method(self.owner, "cleanup")
 
+    def end_session(self, session):
+        """Run the adapter's on_session_end(), if it has one."""
+        _run_method(self.owner, "on_session_end", session)
+
 
 class DispatchingTools(ToolSet):
     """An adapter whose execute_tool() takes every name."""
@@ -120,11 +124,11 @@ def no_such_tool(name, known):
     return _worker.NoSuchTool(f"no tool named {name!r}{hint}")
 
 
-def _run_method(owner, name):
+def _run_method(owner, name, *arguments):
     method = getattr(owner, name, None)
     if not callable(method) or metadata_of(method) is not None:
         return  # absent, or a tool that happens to have this name
-    result = method()
+    result = method(*arguments)
     if hasattr(type(result), "__await__"):
         from . import _async
 

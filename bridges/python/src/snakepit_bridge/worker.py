@@ -159,6 +159,7 @@ def serve(worker, tools):
     announce(worker, tools)
     if worker.address:
         print(f"snakepit worker: listening on {worker.address}")
+    _serve.tell_session_ends(tools.end_session)
     worker.serve(tools.table, tools.resolve, _serve, _substitute)
 
 

@@ -55,6 +55,11 @@ class Probe(BaseAdapter):
         self.calls = 0
         self.children = []
 
+    def on_session_end(self, session):
+        print(f"{session} has ended after {self.calls} calls")
+        if session == "raise":
+            raise ValueError("no end")
+
     # ---- what it is ----
 
     @tool
