@@ -22,6 +22,26 @@ static int is_sync(int rc)
     return rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
 }
 
+/* errno behind the last failure of the log, else of the file. A commit that fails does not
+ * tell sqlite3_system_errno(), so the files are asked. */
+static int last_errno(sqlite3 *db)
+{
+    sqlite3_file *log = NULL;
+    int os_errno = 0;
+    if (db == NULL) {
+        return 0;
+    }
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) ==
+            SQLITE_OK &&
+        log != NULL && log->pMethods != NULL) {
+        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &os_errno);
+    }
+    if (os_errno == 0) {
+        (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &os_errno);
+    }
+    return os_errno != 0 ? os_errno : sqlite3_system_errno(db);
+}
+
 enum fault sp__fault_of(sqlite3 *db, int rc)
 {
     int extended = db == NULL ? rc : sqlite3_extended_errcode(db);
@@ -38,8 +58,7 @@ enum fault sp__fault_of(sqlite3 *db, int rc)
         if (is_sync(extended)) {
             return FAULT_LASTING;
         }
-        return db != NULL && extended != SQLITE_IOERR_NOMEM &&
-                       is_no_room(sqlite3_system_errno(db))
+        return extended != SQLITE_IOERR_NOMEM && is_no_room(last_errno(db))
                    ? FAULT_FULL
                    : FAULT_PASSING;
     default:
@@ -56,7 +75,7 @@ int sp__fault_fail(sqlite3 *db, int rc, const char *doing, sp_error *err)
     if (sp__fault_of(db, rc) == FAULT_FULL) {
         return sp__fail(err, SP_ERR_STORE_FULL, "%s: no room on the disk", doing);
     }
-    int os_errno = db == NULL ? 0 : sqlite3_system_errno(db);
+    int os_errno = last_errno(db);
     const char *text = db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db);
     if ((rc & 0xff) == SQLITE_IOERR && os_errno != 0 && !is_sync(extended)) {
         return sp__fail_errno(err, os_errno, "%s: %s", doing, text);

@@ -93,6 +93,20 @@ static uint32_t read_u32(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+/* The first transaction was under way when the power failed: SQLite takes it back. */
+static int is_half_made(const struct store_file *file,
+                        const uint8_t header[HEADER_BYTES])
+{
+    struct stat journal;
+    for (size_t i = 0; i < HEADER_BYTES; i++) {
+        if (header[i] != 0) {
+            return 0;
+        }
+    }
+    return fstatat(file->folder, "state.db-journal", &journal, 0) == 0 &&
+           journal.st_size > 0;
+}
+
 /* Whether this is a database of ours, by its first bytes. An empty one is, and a missing
  * one is made, for nobody else to read. The version is looked at later: the newest one
  * may be in the log. */
@@ -112,12 +126,15 @@ static int check_header(struct store_file *file, sp_error *err)
     if (n < 0) {
         return sp__fail_errno(err, os_errno, "reading it");
     }
-    if (n > 0 && (n < HEADER_BYTES || memcmp(header, MAGIC, sizeof MAGIC) != 0)) {
+    if (n == 0 || is_half_made(file, header)) {
+        return SP_OK;
+    }
+    if (n < HEADER_BYTES || memcmp(header, MAGIC, sizeof MAGIC) != 0) {
         return sp__fail(err, SP_ERR_STORE,
                         "it is not a database; move it away, or name another folder");
     }
     uint32_t application = read_u32(header + AT_APPLICATION);
-    if (n > 0 && application != SCHEMA_APPLICATION) {
+    if (application != SCHEMA_APPLICATION) {
         return sp__fail(err, SP_ERR_STORE,
                         "it is a database of another program (application id %" PRIu32
                         "); name another folder",
@@ -151,7 +168,8 @@ static int check_whole(sqlite3 *db, sp_error *err)
  * are made by the store, which hears of their failures. */
 static int set_up(sqlite3 *db, sp_error *err)
 {
-    (void)sqlite3_extended_result_codes(db, 0);
+    /* A log that a sync failed on must not be copied: see store.c. */
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     int rc = sqlite3_exec(db,
                           "PRAGMA locking_mode = EXCLUSIVE;"
                           "PRAGMA trusted_schema = OFF;"

@@ -7,6 +7,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+enum {
+    LOG_PAGES = 2000, /* 8 MB */
+    PROBE_MS = 200
+};
+
 /* The rows of one dead session, a portion of each table; the last one buries it when
  * nothing of it is left. */
 #define SWEEP(table, key)                                                  \
@@ -72,6 +77,8 @@ int sp__store_open(const char *path, struct store **ret_store, sp_error *err)
     sp__latch_init(&store->bell);
     store->sync_full = -1;
     store->has_dead = 1; /* perhaps, from the last time */
+    store->log_max = LOG_PAGES;
+    store->probe_ms = PROBE_MS;
     int rc = sp__file_open(&store->file, path, NULL, err);
     if (rc == SP_OK) {
         (void)sqlite3_wal_hook(store->file.db, log_grew_cb, store);

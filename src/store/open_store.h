@@ -34,9 +34,11 @@ struct store {
     sqlite3_stmt *commit;
     sqlite3_stmt *rollback;
     sqlite3_stmt *sweeps[SWEEPS];
-    int sync_full; /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
-    int log_pages; /* in the log since the last checkpoint */
-    int has_dead;  /* rows of deleted sessions may be left */
+    int sync_full;     /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
+    int log_pages;     /* in the log since the last checkpoint */
+    int has_dead;      /* rows of deleted sessions may be left */
+    int log_max;       /* pages of it that cause one */
+    uint64_t probe_ms; /* in NO_ROOM: between two looks for room */
 
     /* Set by whoever opened it. */
     int is_started;

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -35,13 +37,21 @@ void sp__room_close(struct room *room)
     room->fd = -1;
 }
 
+uint64_t sp__room_left(const struct room *room)
+{
+    struct statvfs disk;
+    return fstatvfs(room->fd, &disk) < 0 ? 0 : (uint64_t)disk.f_bavail * disk.f_frsize;
+}
+
 int sp__room_take(struct room *room)
 {
+    if (room->is_taken) {
+        return 1;
+    }
+    room->is_taken = posix_fallocate(room->fd, 0, ROOM_BYTES) == 0 &&
+                     sp__room_left(room) >= ROOM_MARGIN;
     if (!room->is_taken) {
-        room->is_taken = posix_fallocate(room->fd, 0, ROOM_BYTES) == 0;
-        if (!room->is_taken) {
-            sp__room_give(room); /* a part of it may have been had */
-        }
+        sp__room_give(room); /* a part of it may have been had */
     }
     return room->is_taken;
 }

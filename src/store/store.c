@@ -18,8 +18,9 @@
  * being true. What was acknowledged before a failed sync may be on the disk or not; what
  * was refused by it too. Nobody is told that it is there.
  *
- * The log is copied into the file (a checkpoint) when it has LOG_PAGES, after the
- * latches are open: the next change waits for it, the last ones do not.
+ * The log is copied into the file (a checkpoint) when it has log_max pages, after the
+ * latches are open: the next change waits for it, the last ones do not; and at the end.
+ * Never in FAILED: what is in the log then is for the checksums to judge, at a new start.
  */
 #include "store/store.h"
 
@@ -34,9 +35,7 @@
 enum {
     BATCH_MAX = 256,
     POSTED_MAX = 200000, /* two for each of 100 000 sessions */
-    LOG_PAGES = 2000,    /* 8 MB */
-    SWEEP_ROWS = 256,    /* of dead sessions, at a time */
-    PROBE_MS = 200       /* in NO_ROOM: between two looks for room */
+    PAGE_BYTES = 4096    /* of SQLite's files, unless somebody chose otherwise */
 };
 
 /* A record that nobody waits for. */
@@ -177,11 +176,15 @@ static void on_fault(struct store *store, int rc)
     }
 }
 
-/* In NO_ROOM: empty the log, and see whether the ballast can be had again. */
+/* In NO_ROOM: whether the ballast can be had again. The log is emptied first when the
+ * file may grow by all of it; else that would use up the room that deletions need. */
 static void look_for_room(struct store *store)
 {
-    if (checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE) == SQLITE_OK &&
-        sp__room_take(&store->file.room)) {
+    uint64_t log_bytes = (uint64_t)store->log_pages * PAGE_BYTES;
+    if (sp__room_left(&store->file.room) >= log_bytes + ROOM_MARGIN) {
+        (void)checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+    }
+    if (sp__store_state(store) == STORE_NO_ROOM && sp__room_take(&store->file.room)) {
         enter(store, STORE_OK);
     }
 }
@@ -211,7 +214,10 @@ static int step(sqlite3_stmt *statement)
 static void take_back(struct store *store)
 {
     if (!sqlite3_get_autocommit(store->file.db)) {
-        (void)step(store->rollback); /* cannot fail while the transaction is open */
+        (void)step(store->rollback);
+    }
+    if (!sqlite3_get_autocommit(store->file.db)) {
+        enter(store, STORE_FAILED); /* or the next commit would commit this one too */
     }
 }
 
@@ -366,12 +372,18 @@ static void sweep(struct store *store)
 
 /* ---- the thread ---- */
 
+/* Not without room: it would write, and the file would not become smaller. */
+static int has_to_sweep(const struct store *store)
+{
+    return store->has_dead && sp__store_state(store) == STORE_OK;
+}
+
 static void tidy_up(struct store *store)
 {
-    if (store->has_dead && sp__store_state(store) != STORE_FAILED) {
+    if (has_to_sweep(store)) {
         sweep(store);
     }
-    if (store->log_pages >= LOG_PAGES && sp__store_state(store) == STORE_OK) {
+    if (store->log_pages >= store->log_max && sp__store_state(store) == STORE_OK) {
         on_fault(store, checkpoint(store, SQLITE_CHECKPOINT_PASSIVE));
     }
 }
@@ -385,7 +397,7 @@ static void wait_for_more(struct store *store)
         return;
     }
     int full = sp__store_state(store) == STORE_NO_ROOM;
-    (void)sp__latch_wait(&store->bell, full ? PROBE_MS : SP_UNLIMITED);
+    (void)sp__latch_wait(&store->bell, full ? store->probe_ms : SP_UNLIMITED);
 }
 
 static void *run_store(void *user)
@@ -400,7 +412,7 @@ static void *run_store(void *user)
             commit_some(store, &changes);
         }
         tidy_up(store);
-        if (!store->has_dead) {
+        if (!has_to_sweep(store)) {
             wait_for_more(store);
         }
         if (sp__store_state(store) == STORE_NO_ROOM) {
@@ -439,6 +451,10 @@ void sp__store_close(struct store *store)
         atomic_store(&store->closing, 1);
         sp__latch_open(&store->bell);
         (void)pthread_join(store->thread, NULL);
+    }
+    if (store->is_started && sp__store_state(store) != STORE_FAILED) {
+        (void)checkpoint(store,
+                         SQLITE_CHECKPOINT_TRUNCATE); /* else at the next start */
     }
     struct change *change = take_pushed(store);
     while (change != NULL) { /* posted to a store that was never started */
