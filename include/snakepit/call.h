@@ -53,6 +53,7 @@ typedef struct sp_result {
     size_t json_bytes; /* without the NUL */
     void *binary;      /* raw bytes beside the JSON, or NULL; see sp_result_tensor() */
     size_t binary_bytes;
+    void *memory; /* what sp_result_clear() releases for `binary`: leave it alone */
     uint64_t queued_us; /* from the call to its worker */
     uint64_t run_us;    /* from then to the answer */
     sp_id worker;

@@ -39,6 +39,9 @@ int sp__buf_reserve(struct sp_buffer *buf, size_t more, sp_error *err)
     }
     size_t least = buf->max < CAPACITY_MIN ? buf->max : CAPACITY_MIN;
     size_t capacity = buf->capacity < least ? least : buf->capacity;
+    if (buf->size == 0 && more > capacity) {
+        capacity = more; /* often it is all that will ever be needed */
+    }
     while (capacity < buf->size + more) {
         capacity = capacity > buf->max / 2 ? buf->max : capacity * 2;
     }

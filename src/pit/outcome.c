@@ -113,17 +113,17 @@ static int copy_result(sp_result *to, const sp_result *from)
 {
     sp_result copy = *from;
     copy.json = NULL;
-    copy.binary = NULL;
+    copy.memory = copy.binary = NULL;
     if (from->json != NULL) {
         copy.json = sp__malloc(from->json_bytes + 1);
     }
     if (from->binary != NULL) {
-        copy.binary = sp__malloc(from->binary_bytes + 1);
+        copy.memory = copy.binary = sp__malloc(from->binary_bytes + 1);
     }
     if ((from->json != NULL && copy.json == NULL) ||
         (from->binary != NULL && copy.binary == NULL)) {
         sp__free(copy.json);
-        sp__free(copy.binary);
+        sp__free(copy.memory);
         return SP_ERR_NOMEM;
     }
     if (from->json != NULL) {

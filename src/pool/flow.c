@@ -267,9 +267,10 @@ static void forget_attempt(struct request *request)
 {
     sp_error_clear(&request->error);
     sp__free(request->result.json);
-    sp__free(request->result.binary);
+    sp__free(request->result.memory);
     request->result.json = NULL;
     request->result.json_bytes = 0;
+    request->result.memory = NULL;
     request->result.binary = NULL;
     request->result.binary_bytes = 0;
 }
@@ -504,7 +505,26 @@ static int copy_bytes(sp_bytes from, char **ret_data, size_t *ret_size)
     return SP_OK;
 }
 
-static void reply_came(struct worker_call *call, const struct proto_response *response)
+/* The binary of a result stays in the message it came with, when that is given. */
+static int take_binary(sp_result *result, sp_bytes binary, struct sp_buffer *memory)
+{
+    if (memory->data != NULL) {
+        size_t size;
+        uint8_t *data;
+        sp__buf_take(memory, &data, &size);
+        result->memory = data;
+        result->binary = (void *)(uintptr_t)binary.data;
+        result->binary_bytes = binary.size;
+        return SP_OK;
+    }
+    char *copy = NULL;
+    int rc = copy_bytes(binary, &copy, &result->binary_bytes);
+    result->memory = result->binary = copy;
+    return rc;
+}
+
+static void reply_came(struct worker_call *call, const struct proto_response *response,
+                       struct sp_buffer *memory)
 {
     struct request *request = ITEM(call, struct request, call);
     if (!response->success) {
@@ -517,10 +537,7 @@ static void reply_came(struct worker_call *call, const struct proto_response *re
         response->result_json.size > 0 ? response->result_json : sp_text("null");
     int rc = copy_bytes(json, &request->result.json, &request->result.json_bytes);
     if (rc == SP_OK && response->binary_result.size > 0) {
-        char *binary = NULL;
-        rc =
-            copy_bytes(response->binary_result, &binary, &request->result.binary_bytes);
-        request->result.binary = binary;
+        rc = take_binary(&request->result, response->binary_result, memory);
     }
     if (rc < 0) {
         sp__fail(&request->error, rc, "no memory for a result of %zu bytes",

@@ -76,7 +76,7 @@ SP_API void sp_result_clear(sp_result *result)
 {
     if (result != NULL) {
         sp__free(result->json);
-        sp__free(result->binary);
+        sp__free(result->memory);
         *result = (sp_result){0};
     }
 }

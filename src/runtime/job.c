@@ -19,7 +19,12 @@
 #include "base/mem.h"
 #include "wire/tensor.h"
 
-enum { STRANGER_DETAILS_MAX = 6 * 1024 };
+enum {
+    STRANGER_DETAILS_MAX = 6 * 1024,
+    PREFIX_BYTES = 5,       /* gRPC's, before a message */
+    HEADS_BYTES = 256,      /* of an answer's fields, and padding */
+    TAKE_BYTES = 32 * 1024, /* an answer of so many is not copied */
+};
 
 /* ---- questions ---- */
 
@@ -209,14 +214,41 @@ static struct slot *slot_of(struct sp_job *job)
 
 /* ---- answers ---- */
 
+/* Into the slot's buffer, with room for gRPC's prefix before it. */
 static int encode_response(struct sp_job *job, struct proto_response *response,
                            sp_error *err)
 {
+    struct sp_buffer *out = &slot_of(job)->out;
     if (job->started_us != 0) {
         response->execution_time_ms =
             (int64_t)((sp__now_us() - job->started_us) / 1000);
     }
-    return sp__proto_put_response(&slot_of(job)->out, response, err);
+    int rc = sp__buf_reserve(out,
+                             PREFIX_BYTES + response->binary_result.size +
+                                 response->result_json.size + HEADS_BYTES,
+                             err);
+    if (rc < 0) {
+        return rc;
+    }
+    memset(out->data, 0, PREFIX_BYTES);
+    out->size = PREFIX_BYTES;
+    return sp__proto_put_response(out, response, err);
+}
+
+/* Hand what the slot's buffer holds to h2: a large answer without copying it again. */
+static int write_response(struct sp_job *job, struct slot *slot, size_t bytes,
+                          sp_error *err)
+{
+    if (bytes < TAKE_BYTES) {
+        return sp__h2_write(job->stream,
+                            (sp_bytes){slot->out.data + PREFIX_BYTES, bytes}, err);
+    }
+    uint8_t *data;
+    size_t size;
+    sp__buf_take(&slot->out, &data, &size);
+    int rc = sp__h2_write_take(job->stream, &data, bytes, err);
+    sp__free(data); /* NULL once it was taken */
+    return rc;
 }
 
 /* Give what slot->out holds to the caller as the answer of a call; rc and err (not
@@ -226,12 +258,12 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
 {
     struct sp_worker *w = job->worker;
     struct slot *slot = &w->slots[job->slot];
-    size_t bytes = slot->out.size;
+    size_t bytes = slot->out.size > PREFIX_BYTES ? slot->out.size - PREFIX_BYTES : 0;
 
     sp__runtime_lock(w);
     if (job->stream != NULL) {
         if (rc == SP_OK) {
-            rc = sp__h2_write(job->stream, (sp_bytes){slot->out.data, bytes}, err);
+            rc = write_response(job, slot, bytes, err);
         }
         if (rc == SP_OK) {
             rc = sp__h2_finish(job->stream, GRPC_OK, NULL, (sp_bytes){0}, NULL, 0, err);

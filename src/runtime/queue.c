@@ -64,12 +64,14 @@ int sp__job_message(struct sp_job *job, const uint8_t *data, size_t size)
         return SP_OK;
     }
     /* One byte more: request.c ends strings where they lie. */
-    int rc = sp__buf_reserve(&job->input, size + 1, NULL);
-    if (rc < 0) {
-        return rc;
-    }
-    if (size > 0) {
-        memcpy(job->input.data, data, size);
+    if (!sp__h2_take_message(job->stream, &job->input)) {
+        int rc = sp__buf_reserve(&job->input, size + 1, NULL);
+        if (rc < 0) {
+            return rc;
+        }
+        if (size > 0) {
+            memcpy(job->input.data, data, size);
+        }
     }
     job->input.data[size] = 0;
     job->input.size = size;

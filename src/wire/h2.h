@@ -142,6 +142,13 @@ int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
                 int half_close, void *user, struct h2_stream **ret_stream,
                 sp_error *err) SP_MUST_CHECK;
 
+/* The same without a copy of a large message: its bytes are the caller's, who must leave
+ * them alone until on_end, or until sp__h2_reset() has been called. */
+int sp__h2_open_lend(struct h2 *h2, const char *path, uint64_t timeout_ms,
+                     const struct h2_header *headers, size_t headers_count,
+                     sp_bytes message, int half_close, void *user,
+                     struct h2_stream **ret_stream, sp_error *err) SP_MUST_CHECK;
+
 /* The same message without the copy: takes *data (from sp__malloc), which must begin
  * with 5 spare bytes for the gRPC prefix; `size` counts the message without them. */
 int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
@@ -180,6 +187,11 @@ void sp__h2_reset(struct h2_stream *stream, uint32_t rst_code);
 
 /* Bytes queued for the peer on this stream and not yet handed out. */
 size_t sp__h2_queued(const struct h2_stream *stream);
+
+/* Inside on_message: move a large message into `to`, whose own memory is released, instead
+ * of copying it. Behind its last byte there is room for one more. 0 when the message lies
+ * elsewhere, and must be copied. */
+int sp__h2_take_message(struct h2_stream *stream, struct sp_buffer *to);
 
 /* Bytes of a message of the peer that is not whole yet. */
 size_t sp__h2_unfinished(const struct h2_stream *stream);

@@ -21,6 +21,7 @@
 
 enum {
     TIMEOUT_INDEXED_EVERY = 1024,
+    LEND_BYTES = 32 * 1024,         /* smaller messages are copied all the same */
     OUT_FIELDS = 10,                /* header fields of our own in one block, at most */
     STRANGER_DETAILS_MAX = 6 * 1024 /* stock peers take 8 KiB of metadata in all */
 };
@@ -250,10 +251,10 @@ static int open_stream(struct h2_stream *stream, const char *path, uint64_t time
     return SP_OK;
 }
 
-int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
-                const struct h2_header *headers, size_t headers_count, sp_bytes message,
-                int half_close, void *user, struct h2_stream **ret_stream,
-                sp_error *err)
+static int open_with(struct h2 *h2, const char *path, uint64_t timeout_ms,
+                     const struct h2_header *headers, size_t headers_count,
+                     sp_bytes message, int lend, int half_close, void *user,
+                     struct h2_stream **ret_stream, sp_error *err)
 {
     int rc = cannot_open(h2, err);
     if (rc < 0) {
@@ -264,7 +265,8 @@ int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
     }
     if (message.data != NULL || message.size > 0) {
-        rc = sp__h2_queue_message(stream, message, err);
+        rc = lend ? sp__h2_queue_lent(stream, message, err)
+                  : sp__h2_queue_message(stream, message, err);
     }
     if (rc == SP_OK) {
         rc = open_stream(stream, path, timeout_ms, headers, headers_count, half_close,
@@ -276,6 +278,24 @@ int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
     }
     *ret_stream = stream;
     return SP_OK;
+}
+
+int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
+                const struct h2_header *headers, size_t headers_count, sp_bytes message,
+                int half_close, void *user, struct h2_stream **ret_stream,
+                sp_error *err)
+{
+    return open_with(h2, path, timeout_ms, headers, headers_count, message, 0,
+                     half_close, user, ret_stream, err);
+}
+
+int sp__h2_open_lend(struct h2 *h2, const char *path, uint64_t timeout_ms,
+                     const struct h2_header *headers, size_t headers_count,
+                     sp_bytes message, int half_close, void *user,
+                     struct h2_stream **ret_stream, sp_error *err)
+{
+    return open_with(h2, path, timeout_ms, headers, headers_count, message,
+                     message.size >= LEND_BYTES, half_close, user, ret_stream, err);
 }
 
 int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,

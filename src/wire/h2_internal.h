@@ -25,6 +25,7 @@ struct h2_piece {
     size_t size;
     size_t sent;
     size_t capacity;
+    int lent; /* data is the user's and stays so */
 };
 
 struct h2_stream {
@@ -49,6 +50,7 @@ struct h2_stream {
     uint8_t deferred;     /* nghttp2 waits for sp__h2_write() */
     uint8_t above_mark;   /* queued was above the high-water mark */
     uint8_t held;         /* sp__h2_hold() */
+    uint8_t whole;        /* `in` is the message being delivered */
     uint32_t reset_code;
 
     /* Outgoing. */
@@ -137,6 +139,8 @@ void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t si
 /* h2_send.c */
 int sp__h2_queue_message(struct h2_stream *stream, sp_bytes message,
                          sp_error *err) SP_MUST_CHECK;
+int sp__h2_queue_lent(struct h2_stream *stream, sp_bytes message,
+                      sp_error *err) SP_MUST_CHECK;
 int sp__h2_queue_taken(struct h2_stream *stream, uint8_t *data, size_t size,
                        sp_error *err) SP_MUST_CHECK;
 void sp__h2_queue_untake(struct h2_stream *stream);

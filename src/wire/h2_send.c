@@ -47,13 +47,16 @@ static struct h2_piece *new_piece(struct h2 *h2, size_t room)
     piece->next = NULL;
     piece->size = 0;
     piece->sent = 0;
+    piece->lent = 0;
     return piece;
 }
 
 static void drop_piece(struct h2 *h2, struct h2_piece *piece)
 {
     if (piece->data != (uint8_t *)(piece + 1)) {
-        sp__free(piece->data); /* taken from the user */
+        if (!piece->lent) {
+            sp__free(piece->data); /* taken from the user */
+        }
         piece->capacity = PIECE_ROOM;
     }
     if (piece->capacity == PIECE_ROOM && h2->spare_pieces_count < SPARE_PIECES_MAX) {
@@ -146,6 +149,27 @@ int sp__h2_queue_message(struct h2_stream *stream, sp_bytes message, sp_error *e
     if (message.size > 0) {
         memcpy(room + H2_PREFIX, message.data, message.size);
     }
+    return SP_OK;
+}
+
+/* Queue a message that stays where it is until the queue is empty or cleared. */
+int sp__h2_queue_lent(struct h2_stream *stream, sp_bytes message, sp_error *err)
+{
+    if (message.size > UINT32_MAX) {
+        return sp__fail(err, SP_ERR_TOO_BIG, "a message of %zu bytes", message.size);
+    }
+    uint8_t *prefix = queue_room(stream, H2_PREFIX);
+    struct h2_piece *piece = prefix != NULL ? new_piece(stream->h2, 0) : NULL;
+    if (piece == NULL) {
+        sp__h2_queue_clear(stream); /* it was empty before: nothing has been sent */
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a message");
+    }
+    put_prefix(prefix, message.size);
+    piece->data = (uint8_t *)(uintptr_t)message.data;
+    piece->size = message.size;
+    piece->lent = 1;
+    append_piece(stream, piece);
+    count_queued(stream, piece->size);
     return SP_OK;
 }
 

@@ -23,9 +23,10 @@
 #include "wire/h2_internal.h"
 
 enum {
-    SPARE_MAX = 1024,  /* streams kept for reuse */
-    IN_KEEP = 4096,    /* capacity of `in` a spare stream keeps */
-    SMALL = 64 * 1024, /* reserved at once; larger messages grow with what comes */
+    SPARE_MAX = 1024,       /* streams kept for reuse */
+    IN_KEEP = 4096,         /* capacity of `in` a spare stream keeps */
+    SMALL = 64 * 1024,      /* reserved at once; larger messages grow with what comes */
+    TAKE_BYTES = 16 * 1024, /* smaller ones are copied: their buffer is used again */
     STRANGER_IN_MAX = 64 << 20 /* half-received bytes of one stranger */
 };
 
@@ -273,7 +274,12 @@ static int gather(struct h2_stream *stream, const uint8_t *data, size_t size)
         sp__h2_stream_fail(stream, 8, "too many bytes in unfinished messages");
         return 0;
     }
-    size_t soon = stream->message_size < SMALL ? stream->message_size : SMALL;
+    /* One of our own has the bytes it speaks of; a stranger must send them first. One
+     * byte more is for whoever takes the message. */
+    size_t soon = stream->message_size + 1;
+    if (soon > SMALL && !h2->options.trusted) {
+        soon = SMALL;
+    }
     if ((stream->in.size == 0 && sp__buf_reserve(&stream->in, soon, NULL) < 0) ||
         sp__buf_append(&stream->in, data, size, NULL) < 0) {
         sp__h2_stream_fail(stream, 8, "no memory for the message");
@@ -306,7 +312,9 @@ static size_t take_body(struct h2_stream *stream, const uint8_t *data, size_t si
     size = stream->in.size;
     stream->in.size = 0; /* a grant inside the callback finds nothing unfinished */
     stream->prefix_size = 0;
+    stream->whole = 1;
     deliver(stream, stream->in.data, size);
+    stream->whole = 0;
     sp__buf_shrink(&stream->in, IN_KEEP);
     return n;
 }
@@ -341,6 +349,20 @@ void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t si
     if (!is_last) {
         give_back(stream, returned + size); /* size: thrown away */
     }
+}
+
+int sp__h2_take_message(struct h2_stream *stream, struct sp_buffer *to)
+{
+    if (!stream->whole || stream->message_size < TAKE_BYTES ||
+        stream->in.capacity <= stream->message_size) {
+        return 0;
+    }
+    sp__buf_fini(to);
+    *to = stream->in;
+    to->size = stream->message_size;
+    sp__buf_init(&stream->in, stream->in.max);
+    stream->whole = 0;
+    return 1;
 }
 
 /* ---- small questions ---- */

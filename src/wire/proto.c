@@ -43,7 +43,6 @@ enum {
     REQUEST_STREAM = 5,
     REQUEST_BINARY = 6,
     REQUEST_ARGS_JSON = 16,
-    REQUEST_PADDING = 17,
     RESPONSE_SUCCESS = 1,
     RESPONSE_RESULT = 2,
     RESPONSE_ERROR = 3,
@@ -52,7 +51,8 @@ enum {
     CHUNK_ID = 1,
     CHUNK_DATA = 2,
     CHUNK_FINAL = 3,
-    CHUNK_BINARY = 16
+    CHUNK_BINARY = 16,
+    PADDING = 17 /* of requests and responses */
 };
 
 /* ---- reading ---- */
@@ -198,6 +198,30 @@ static uint8_t *put_entries(uint8_t *to, uint32_t number,
     return to;
 }
 
+/* Bytes of padding, its own head not counted, before a field that would begin at `at`
+ * and whose value begins `head` bytes later. -1: none is needed. */
+static int padding_before(size_t at, size_t head, size_t value_size)
+{
+    if (value_size < ALIGN_FROM || (at + head) % ALIGNMENT == 0) {
+        return -1;
+    }
+    size_t begin = at + sp__proto_field_size(PADDING, 0) + head;
+    return (int)((ALIGNMENT - begin % ALIGNMENT) % ALIGNMENT);
+}
+
+/* The padding itself; measured when `to` is NULL. */
+static size_t put_padding(uint8_t *to, int padding)
+{
+    static const char zeros[ALIGNMENT];
+    if (padding < 0) {
+        return 0;
+    }
+    if (to != NULL) {
+        (void)put_field(to, PADDING, (sp_bytes){zeros, (size_t)padding});
+    }
+    return sp__proto_field_size(PADDING, (size_t)padding);
+}
+
 /* ---- ExecuteToolRequest ---- */
 
 static size_t any_size(size_t url_size, size_t value_size)
@@ -258,38 +282,17 @@ static uint8_t *put_common(uint8_t *to, const struct proto_request *request)
     return to;
 }
 
-/* Bytes of padding, its own head not counted, before an entry that would begin at `at`.
- * -1: none is needed. */
-static int padding_before(const struct proto_pair *pair, size_t at)
-{
-    if (pair->value.size < ALIGN_FROM) {
-        return -1;
-    }
-    size_t head =
-        sp__proto_field_size(REQUEST_BINARY, entry_size(pair)) - pair->value.size;
-    if ((at + head) % ALIGNMENT == 0) {
-        return -1;
-    }
-    size_t begin = at + sp__proto_field_size(REQUEST_PADDING, 0) + head;
-    return (int)((ALIGNMENT - begin % ALIGNMENT) % ALIGNMENT);
-}
-
 /* The binaries, put behind what has `start` bytes; measured when `to` is NULL. */
 static size_t put_binaries(uint8_t *to, const struct proto_request *request,
                            size_t start)
 {
-    static const char zeros[ALIGNMENT];
     size_t at = start;
     for (size_t i = 0; i < request->binary_count; i++) {
         const struct proto_pair *pair = &request->binary[i];
-        int padding = padding_before(pair, at);
-        if (padding >= 0) {
-            sp_bytes pad = {zeros, (size_t)padding};
-            if (to != NULL) {
-                (void)put_field(to + (at - start), REQUEST_PADDING, pad);
-            }
-            at += sp__proto_field_size(REQUEST_PADDING, pad.size);
-        }
+        size_t value_size = pair->value.size;
+        size_t head = entries_size(REQUEST_BINARY, pair, 1) - value_size;
+        at += put_padding(to != NULL ? to + (at - start) : NULL,
+                          padding_before(at, head, value_size));
         if (to != NULL) {
             (void)put_entries(to + (at - start), REQUEST_BINARY, pair, 1);
         }
@@ -525,8 +528,11 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
     size_t size = (response->success ? 2 : 0) +
                   (has_result ? sp__proto_field_size(RESPONSE_RESULT, any) : 0) +
                   bytes_size(RESPONSE_ERROR, response->error_message) +
-                  (time_ms != 0 ? 1 + sp__proto_varint_size(time_ms) : 0) +
-                  bytes_size(RESPONSE_BINARY, response->binary_result);
+                  (time_ms != 0 ? 1 + sp__proto_varint_size(time_ms) : 0);
+    sp_bytes binary = response->binary_result;
+    size_t binary_size = bytes_size(RESPONSE_BINARY, binary);
+    int padding = padding_before(size, binary_size - binary.size, binary.size);
+    size += put_padding(NULL, padding) + binary_size;
     int rc = sp__buf_reserve(out, size, err);
     if (rc < 0 || size == 0) {
         return rc;
@@ -548,7 +554,8 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
         *to++ = RESPONSE_TIME << 3 | PROTO_VARINT;
         to = sp__proto_put_varint(to, time_ms);
     }
-    to = put_bytes(to, RESPONSE_BINARY, response->binary_result);
+    to += put_padding(to, padding);
+    to = put_bytes(to, RESPONSE_BINARY, binary);
     out->size += size;
     assert(to == out->data + out->size);
     return SP_OK;

@@ -24,9 +24,10 @@
 #include "worker/internal.h"
 
 enum {
-    WORKER_STDIO = 3,   /* 0, 1, 2 */
-    WORKER_FDS_MAX = 6, /* and the two sockets and the page */
-    ENV_OWN_MAX = 8,    /* variables put on top of the spec's */
+    SOCKET_BYTES = 1 << 20, /* on the way in a call connection, each way */
+    WORKER_STDIO = 3,       /* 0, 1, 2 */
+    WORKER_FDS_MAX = 6,     /* and the two sockets and the page */
+    ENV_OWN_MAX = 8,        /* variables put on top of the spec's */
     CONNECT_RETRY_MS = 10,
     ASKS_MAX = 1024,         /* questions of one worker at a time */
     ASK_BYTES_MAX = 16 << 20 /* of one */
@@ -78,6 +79,14 @@ static int make_page(struct worker *worker, struct ends *ends, sp_error *err)
     return SP_OK;
 }
 
+/* Let a socket take more at once, as far as the system allows: each time one side has to
+ * wait for the other costs two changes of process. Only what is under way uses memory. */
+static void widen(int fd)
+{
+    int bytes = SOCKET_BYTES;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
 {
     int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
@@ -96,6 +105,8 @@ static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
         return sp__fail_errno(err, errno, "make the sockets of worker %s",
                               worker->name);
     }
+    widen(ends->call[0]);
+    widen(ends->call[1]);
     return make_page(worker, ends, err);
 }
 

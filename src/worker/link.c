@@ -26,9 +26,9 @@ int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes me
 {
     assert(worker->state == WORKER_READY);
     struct h2_stream *stream;
-    int rc = sp__h2_open(worker->calls.h2,
-                         call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE,
-                         timeout_ms, NULL, 0, message, 1, call, &stream, err);
+    int rc = sp__h2_open_lend(worker->calls.h2,
+                              call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE,
+                              timeout_ms, NULL, 0, message, 1, call, &stream, err);
     if (rc < 0) {
         return rc;
     }
@@ -86,8 +86,12 @@ static void reply_came(struct worker_call *call, const uint8_t *data, size_t siz
         sp_error_clear(&failure);
         return;
     }
+    struct sp_buffer memory;
+    sp__buf_init(&memory, SIZE_MAX / 2);
+    (void)sp__h2_take_message(call->stream, &memory);
     call->replied = 1;
-    call->worker->events->on_reply(call, &response);
+    call->worker->events->on_reply(call, &response, &memory);
+    sp__buf_fini(&memory);
 }
 
 static void chunk_came(struct worker_call *call, const uint8_t *data, size_t size)

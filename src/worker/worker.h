@@ -137,8 +137,10 @@ struct worker_events {
     void (*on_sampled)(struct worker *worker);
     /* It gave no sign of life and is being ended; worker->evidence says how it is. */
     void (*on_hung)(struct worker *worker);
-    /* The answer of a unary call; on_end follows. */
-    void (*on_reply)(struct worker_call *call, const struct proto_response *response);
+    /* The answer of a unary call; on_end follows. A large one lies in `memory`, which may
+     * be taken; else that is empty. */
+    void (*on_reply)(struct worker_call *call, const struct proto_response *response,
+                     struct sp_buffer *memory);
     /* A chunk; wire_bytes must come back through sp__worker_grant(). */
     void (*on_chunk)(struct worker_call *call, const struct proto_chunk *chunk,
                      size_t wire_bytes);
@@ -237,7 +239,7 @@ void sp__worker_kill(struct worker *worker, enum worker_why why);
 void sp__worker_free(struct worker *worker);
 
 /* Put a call on the wire at the end of the turn. `message` is an encoded
- * ExecuteToolRequest, copied. */
+ * ExecuteToolRequest, lent: it stays where it is until on_end or sp__worker_cancel(). */
 int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes message,
                     uint64_t timeout_ms, sp_error *err) SP_MUST_CHECK;
 

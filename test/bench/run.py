@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measure the product beside its comparators, in one run, and print a table.
 
-    run.py --build DIR [--python PYTHON]
+    run.py --build DIR [--python PYTHON] [--only arrays]
 
 Each figure is the median of repetitions that are interleaved: every repetition measures
 everything once, so that a busy minute of the machine touches all of them alike; every
@@ -28,6 +28,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+import arrays
 import page
 
 HERE = Path(__file__).resolve().parent
@@ -211,6 +212,9 @@ class Bench:
         return self.run("product", "stream", "--adapter", HERE / "bench_adapter.py",
                         "--chunks", chunks)
 
+    def arrays(self):
+        arrays.measure(self)
+
     def stream(self):
         self.add("stream", "product", 1, self.product_stream(self.plan.chunks))
 
@@ -222,17 +226,20 @@ class Bench:
             self.add("start", "product", workers,
                      self.run("product", "start", "--workers", workers))
 
-    def measure(self):
+    def measure(self, only):
         parts = [self.pingpong, self.product, self.grpcio_aio, self.raw, self.listen,
                  self.grpcio_sync, self.product_16, self.others, self.map, self.execute, self.stream,
-                 self.start]
+                 self.start, self.arrays]
+        if only is not None:
+            parts = [part for part in parts if part.__name__ == only]
         for repetition in range(self.plan.repetitions):
             for part in parts if repetition % 2 == 0 else reversed(parts):
                 note(f"repetition {repetition + 1} of {self.plan.repetitions}: "
                      f"{part.__name__}")
                 part()
-        note(f"{self.plan.long_chunks} chunks")
-        self.add("memory", "product", 1, self.product_stream(self.plan.long_chunks))
+        if only is None:
+            note(f"{self.plan.long_chunks} chunks")
+            self.add("memory", "product", 1, self.product_stream(self.plan.long_chunks))
         note("")
 
     def median(self, group, name, at, key):
@@ -310,6 +317,7 @@ def ratios(bench):
             bench.median("start", "product", workers, "ready_ms"),
             bench.median("start", "floor", workers, "ms"),
         )
+    found.update(arrays.ratios(bench, ratio))
     return found
 
 
@@ -423,6 +431,7 @@ def report(bench, results):
     calls_table(bench)
     stream_table(bench)
     start_table(bench)
+    arrays.table(bench)
     print("\nRatios")
     bars = {name: (bar, way) for name, bar, way in BARS}
     for name, value in results["ratios"].items():
@@ -437,6 +446,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--python", default="/usr/bin/python3")
+    parser.add_argument("--only", choices=["arrays"], help="measure no more than this")
     options = parser.parse_args()
     build = options.build.resolve()
     plan = Plan(os.environ.get("BENCH_LONG", "0") not in ("", "0"))
@@ -447,7 +457,10 @@ def main():
         bench = Bench(build, options.python, folder, plan)
         facts = machine(options.python)
         bench.make_stubs()
-        bench.measure()
+        bench.measure(options.only)
+    if options.only == "arrays":
+        arrays.table(bench)
+        return 0
     results = collect(bench, facts, began, load_before)
     place = build / "bench" / "results.json"
     place.parent.mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays as arguments, results and chunks, to Python and back, and to a worker in C. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,6 +354,43 @@ static void a_stream_takes_and_gives_more_than_its_window(void **state)
     assert_int_equal(sp_stream_next(stream, &chunk, last_error()), 0);
 }
 
+/* Calls end while their arguments are on the way, and the arguments are let go of. */
+static void a_worker_dies_and_callers_leave_in_the_middle_of_large_arguments(
+    void **state)
+{
+    enum { CALLS = 6, SIZE = 8 << 20 };
+    sp_id calls[CALLS];
+    sp_result result;
+    sp_pit *pit = pit_of_arrays();
+    void *data = calloc(1, SIZE);
+    assert_non_null(data);
+    sp_tensor x = {
+        .dtype = SP_DTYPE_U8, .dims = 1, .shape = {SIZE}, .data = data, .bytes = SIZE};
+    sp_binary binary = {.name = "x", .tensor = &x};
+    sp_call_options options = {.size = sizeof options,
+                               .binaries = &binary,
+                               .binaries_count = 1,
+                               .flags = SP_CALL_IDEMPOTENT};
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < CALLS; i++) {
+            calls[i] = call_start(pit, "tell", "", &options);
+        }
+        assert_int_equal(sp_call_cancel(pit, calls[1], last_error()), 0);
+        assert_int_equal(kill(worker_at(pit, 0).pid, SIGKILL), 0);
+        assert_int_equal(sp_call_cancel(pit, calls[3], last_error()), 0);
+        for (int i = 0; i < CALLS; i++) {
+            int rc = sp_call_wait(pit, calls[i], &result, last_error());
+            assert_true(rc == 0 || (i % 2 == 1 && rc == SP_ERR_CANCELLED));
+            if (rc == 0) {
+                assert_has(result.json, "8388608");
+                sp_result_clear(&result);
+            }
+        }
+        assert_int_equal(sp_pit_await_ready(pit, patience_ms(20000), last_error()), 0);
+    }
+    free(data);
+}
+
 /* ---- a worker in C ---- */
 
 static sp_pit *pit_of_doubles(void)
@@ -424,6 +462,7 @@ int main(void)
         TEST(what_is_no_array_of_numbers_stays_json),
         TEST(chunks_carry_arrays),
         TEST(a_stream_takes_and_gives_more_than_its_window),
+        TEST(a_worker_dies_and_callers_leave_in_the_middle_of_large_arguments),
         TEST(a_worker_in_c_takes_and_gives_tensors),
         TEST(a_worker_in_c_streams_tensors),
     };

@@ -225,6 +225,46 @@ static void unknown_fields_and_odd_orders_are_taken(void **state)
     sp__proto_scratch_fini(&scratch);
 }
 
+/* Whatever stands before them, large binaries can be read as numbers where they lie. */
+static void large_binaries_begin_where_numbers_may(void **state)
+{
+    static const char zeros[64];
+    static char many[5000];
+    struct proto_scratch scratch = {0};
+    for (size_t n = 0; n < sizeof zeros; n++) {
+        const struct proto_pair pairs[] = {{{"a", 1}, {many, 1024 + n}},
+                                           {{zeros, n}, {many, 3}},
+                                           {{"b", 1}, {many, sizeof many - n}}};
+        const struct proto_request want = {.tool_name = {zeros, n},
+                                           .args_json = {zeros, 2 * n},
+                                           .binary = pairs,
+                                           .binary_count = 3};
+        struct proto_request got;
+        struct sp_buffer out = buffer();
+        assert_int_equal(sp__proto_put_request(&out, &want, 0, NULL), SP_OK);
+        assert_int_equal(out.size, sp__proto_request_size(&want));
+        assert_int_equal(
+            sp__proto_get_request(out.data, out.size, &scratch, &got, NULL), SP_OK);
+        for (int i = 0; i < 3; i += 2) {
+            const uint8_t *at = got.binary[i].value.data;
+            assert_int_equal((size_t)(at - out.data) % 16, 0);
+            assert_int_equal(got.binary[i].value.size, pairs[i].value.size);
+        }
+        const struct proto_response answer = {
+            .success = 1, .result_json = {zeros, n}, .binary_result = {many, 2000 + n}};
+        struct proto_response read;
+        out.size = 0;
+        assert_int_equal(sp__proto_put_response(&out, &answer, NULL), SP_OK);
+        assert_int_equal(sp__proto_get_response(out.data, out.size, &read, NULL),
+                         SP_OK);
+        const uint8_t *at = read.binary_result.data;
+        assert_int_equal((size_t)(at - out.data) % 16, 0);
+        assert_int_equal(read.binary_result.size, 2000 + n);
+        sp__buf_fini(&out);
+    }
+    sp__proto_scratch_fini(&scratch);
+}
+
 static void malformed_bytes_are_refused(void **state)
 {
     static const struct {
@@ -424,6 +464,7 @@ int main(void)
         TEST(arguments_are_split_for_a_stock_peer),
         TEST(only_an_object_can_be_split),
         TEST(unknown_fields_and_odd_orders_are_taken),
+        TEST(large_binaries_begin_where_numbers_may),
         TEST(malformed_bytes_are_refused),
         TEST(map_entries_are_limited),
         TEST(responses_agree_with_protobuf_c),
