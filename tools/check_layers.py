@@ -38,7 +38,7 @@ OUTSIDE = (
     (re.compile(r"sqlite3\.h$"), {"store"}),
     (re.compile(r"yaml\.h$"), {"pit"}),
     (re.compile(r"pcre2\.h$"), {"session"}),
-    (re.compile(r"jansson\.h$"), {"cli", "examples"}),
+    (re.compile(r"jansson\.h$"), {"cli", "examples", "bridges"}),
     (re.compile(r"Python\.h$"), {"bridges"}),
 )
 

@@ -35,12 +35,13 @@ typedef struct sp_pool_options {
     const char *name; /* 1..64 bytes; NULL: "default" */
 
     /* What a worker is. */
-    const char *runtime;         /* "python" (default), "exec" or "grpc" */
+    const char *runtime;         /* "python" (default), "exec", "grpc" or "stdio":
+                                       lines of JSON, see snakepit-stdio(1) */
     const char *adapter;         /* python: "showcase" (default), "module:Class",
                                        "dotted.path.Class", "file.py" or "file.py:Class",
                                        or "none": any importable function */
     const char *python;          /* interpreter; NULL: see sp_python_find() */
-    const char *const *command;  /* exec, grpc: argv, NULL-terminated */
+    const char *const *command;  /* exec, grpc, stdio: argv, NULL-terminated */
     const char *const *args;     /* further arguments for the adapter */
     const char *const *commands; /* supported commands; NULL: ask the worker */
     const char *const *env_set;  /* "NAME=value", NULL-terminated, or NULL */

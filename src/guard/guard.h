@@ -72,6 +72,8 @@ struct guard_options {
 /* Find the program: $SNAKEPIT_GUARD, beside the library or the executable, or where it
  * was installed. SP_ERR_GUARD names the places. */
 int sp__guard_find(char *path, size_t max, sp_error *err) SP_MUST_CHECK;
+/* The same for snakepit-stdio; SP_ERR_NOT_FOUND. */
+int sp__stdio_find(char *path, size_t max, sp_error *err) SP_MUST_CHECK;
 
 /* Start a guard and wait, five seconds at most, until it is ready. `events` and `user`
  * must outlive it. $SNAKEPIT_GUARD_FORCE, for tests, names a level that is both the wish

@@ -303,7 +303,8 @@ static int check_runtime(const sp_config *config, size_t index, const char *file
         return command->source == SOURCE_NONE
                    ? 0
                    : misfit(file, index, "command", command, err,
-                            "is for the runtimes exec and grpc; this pool is python");
+                            "is for the runtimes exec, grpc and stdio; this pool is "
+                            "python");
     }
     static const int python_only[] = {PARAM_ADAPTER, PARAM_PYTHON};
     for (size_t i = 0; i < 2; i++) {

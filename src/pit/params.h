@@ -138,8 +138,8 @@
       "SNAKEPIT_LOG_LEVEL", service, log_level, "What snakepitd writes to its log.")   \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
-    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc", "python", "", pool, \
-      runtime,                                                                         \
+    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc|stdio", "python", "", \
+      pool, runtime,                                                                   \
       "What a worker is: python runs an adapter in a Python interpreter, exec runs "   \
       "`command` as a program on libsnakepit-worker, grpc runs `command` as a stock "  \
       "gRPC server.")                                                                  \

@@ -107,9 +107,10 @@ static int check_kind(const sp_pool_options *options, sp_error *err)
         return SP_OK;
     }
     if (strcmp(options->runtime, "exec") != 0 &&
-        strcmp(options->runtime, "grpc") != 0) {
+        strcmp(options->runtime, "grpc") != 0 &&
+        strcmp(options->runtime, "stdio") != 0) {
         return sp__fail(err, SP_ERR_CONFIG,
-                        "pool %s: runtime \"%s\" is none of python, exec, grpc",
+                        "pool %s: runtime \"%s\" is none of python, exec, grpc, stdio",
                         options->name, options->runtime);
     }
     if (options->command == NULL || options->command[0] == NULL) {

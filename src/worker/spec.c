@@ -3,7 +3,8 @@
  * From a pool's options to a command line and an environment.
  *
  * python: the interpreter is found (sp__python_find) and runs the bridge's start script
- * with the adapter named. exec and grpc: the command as given. A custom adapter brings
+ * with the adapter named. exec and grpc: the command as given; stdio: snakepit-stdio, which
+ * runs it. A custom adapter brings
  * its own executable, script, arguments and environment.
  *
  * The environment is the host's (or only the names in env_pass), then limits on the
@@ -21,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "guard/guard.h"
 #include "worker/python.h"
 
 extern char **environ;
@@ -163,6 +165,23 @@ static int python_argv(struct strings *argv, const sp_pool_options *options,
     return rc < 0 ? sp__fail(err, rc, "no memory for a command line") : SP_OK;
 }
 
+static int is_stdio(const sp_pool_options *options)
+{
+    return options->custom == NULL && options->runtime != NULL &&
+           strcmp(options->runtime, "stdio") == 0;
+}
+
+/* The program that makes a worker of the command behind it. */
+static int add_stdio(struct strings *argv, sp_error *err)
+{
+    char path[4096];
+    int rc = sp__stdio_find(path, sizeof path, err);
+    if (rc == SP_OK && (add(argv, path) < 0 || add(argv, "--") < 0)) {
+        rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a command line");
+    }
+    return rc;
+}
+
 static int compose_argv(struct strings *argv, const sp_pool_options *options,
                         const char *bridge_path, sp_error *err)
 {
@@ -178,7 +197,10 @@ static int compose_argv(struct strings *argv, const sp_pool_options *options,
     } else if (options->runtime == NULL || strcmp(options->runtime, "python") == 0) {
         rc = python_argv(argv, options, bridge_path, err);
     } else {
-        rc = add_executable(argv, options->command[0], err);
+        rc = is_stdio(options) ? add_stdio(argv, err) : SP_OK;
+        if (rc == SP_OK) {
+            rc = add_executable(argv, options->command[0], err);
+        }
         if (rc == SP_OK) {
             rc = add_all(argv, options->command + 1);
         }
@@ -339,7 +361,7 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
         goto fini;
     }
     spec->working_dir = sp__strdup(options->working_dir);
-    spec->describe = describe(options, spec->argv[0]);
+    spec->describe = describe(options, spec->argv[is_stdio(options) ? 2 : 0]);
     if (rc < 0 || spec->describe == NULL ||
         (options->working_dir != NULL && spec->working_dir == NULL)) {
         rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a worker's command line");

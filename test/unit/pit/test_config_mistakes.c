@@ -209,13 +209,14 @@ static const struct bad bad[] = {
      "2:11: pools[0].name: 65 bytes long, the limit is 64"},
     {"instance: a/b\n",
      "1:11: instance: \"a/b\" may have letters, digits, '.', '_' and '-' only"},
-    {"pools:\n  - runtime: pythn\n", "2:14: pools[0].runtime: expected python, exec or "
-                                     "grpc, not \"pythn\"; did you mean \"python\"?"},
+    {"pools:\n  - runtime: pythn\n",
+     "2:14: pools[0].runtime: expected python, exec, "
+     "grpc or stdio, not \"pythn\"; did you mean \"python\"?"},
     {"pools:\n  - runtime: ruby\n",
-     "2:14: pools[0].runtime: expected python, exec or grpc, not \"ruby\""},
-    {"pools:\n  - runtime: Python\n",
-     "2:14: pools[0].runtime: expected python, exec or grpc, not \"Python\"; did you "
-     "mean \"python\"?"},
+     "2:14: pools[0].runtime: expected python, exec, grpc or stdio, not \"ruby\""},
+    {"pools:\n  - runtime: Python\n", "2:14: pools[0].runtime: expected python, exec, "
+                                      "grpc or stdio, not \"Python\"; did you "
+                                      "mean \"python\"?"},
     {"pools:\n  - profile: thread\n",
      "2:14: pools[0].profile: expected process, not \"thread\""},
     {"pools:\n  - affinity: strict\n",
@@ -242,8 +243,8 @@ static const struct bad bad[] = {
      "the call first"},
     {"pools:\n  - runtime: exec\n",
      "2:14: pools[0].runtime: exec needs the key \"command\""},
-    {"pools:\n  - command: [a]\n",
-     "2:14: pools[0].command: is for the runtimes exec and grpc; this pool is python"},
+    {"pools:\n  - command: [a]\n", "2:14: pools[0].command: is for the runtimes exec, "
+                                   "grpc and stdio; this pool is python"},
     {"pools:\n  - runtime: grpc\n    command: [a]\n    adapter: showcase\n",
      "4:14: pools[0].adapter: is for the runtime python; this pool is grpc"},
     {"pools:\n  - runtime: exec\n    command: [a]\n    python: python3\n",

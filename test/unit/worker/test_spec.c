@@ -60,6 +60,29 @@ static void python_runs_the_bridge_with_the_adapter(void **state)
     sp__spec_fini(&spec);
 }
 
+static void stdio_runs_the_command_behind_its_own_program(void **state)
+{
+    struct worker_spec spec;
+    sp_error err = {0};
+    sp_pool_options options = options_of("stdio");
+    const char *const command[] = {"/bin/sh", "worker.sh", NULL};
+    options.command = command;
+    assert_int_equal(setenv("SNAKEPIT_STDIO", "/bin/true", 1), 0);
+    assert_int_equal(sp__spec_init(&spec, &options, NULL, NULL), 0);
+    assert_string_equal(spec.argv[0], "/bin/true");
+    assert_string_equal(spec.argv[1], "--");
+    assert_string_equal(spec.argv[2], "/bin/sh");
+    assert_string_equal(spec.argv[3], "worker.sh");
+    assert_null(spec.argv[4]);
+    assert_string_equal(spec.describe, "stdio /bin/sh");
+    assert_int_equal(spec.transport, SP_TRANSPORT_INHERITED);
+    sp__spec_fini(&spec);
+    assert_int_equal(setenv("SNAKEPIT_STDIO", "/nowhere", 1), 0);
+    assert_int_equal(sp__spec_init(&spec, &options, NULL, &err), SP_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, "/nowhere"));
+    assert_int_equal(unsetenv("SNAKEPIT_STDIO"), 0);
+}
+
 static void python_without_an_adapter_serves_the_showcase(void **state)
 {
     struct worker_spec spec;
@@ -293,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(python_runs_the_bridge_with_the_adapter),
+        TEST(stdio_runs_the_command_behind_its_own_program),
         TEST(python_without_an_adapter_serves_the_showcase),
         TEST(python_without_the_bridge_says_what_is_missing),
         TEST(a_program_is_found_on_the_path),

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The program behind the pipe: lines to its standard input, lines from its standard
+ * output. */
+#ifndef STDIO_CHILD_H
+#define STDIO_CHILD_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+enum { LINE_MAX_BYTES = 128 << 20 };
+
+struct child {
+    pid_t pid;
+    int to;
+    int from;
+    int ended; /* its output is at its end */
+    struct sp_buffer in;
+    size_t line; /* bytes of the line that was handed out last, its end included */
+};
+
+/* Start argv; its standard error is ours. */
+int child_start(struct child *child, char *const *argv, sp_error *err) SP_MUST_CHECK;
+
+/* Write bytes, reading meanwhile what comes, so that neither waits for the other.
+ * SP_ERR_CLOSED when it reads no more. */
+int child_send(struct child *child, sp_bytes bytes, sp_error *err) SP_MUST_CHECK;
+
+/* Wait for a line (without its end; borrowed until the next call). 1 with one, 0 when
+ * wake_fd has become readable first, SP_ERR_CLOSED at the end of its output,
+ * SP_ERR_TOO_BIG, SP_ERR_NOMEM. */
+int child_line(struct child *child, int wake_fd, sp_bytes *ret_line,
+               sp_error *err) SP_MUST_CHECK;
+
+/* It has closed its output: end as it ended, so that the host sees how. */
+void child_follow(struct child *child) __attribute__((noreturn));
+
+/* Close its input, wait until it ends for a moment, and end it. */
+void child_close(struct child *child);
+
+#endif

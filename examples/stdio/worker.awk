@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# A worker in awk: one call at a time, so no answer needs an id, and no JSON library.
+#
+#   pools: [{ runtime: stdio, command: [awk, -f, worker.awk] }]
+
+function number_of(name,   rest) {
+  if (match($0, "\"" name "\" *: *-?[0-9.]+") == 0) return 0
+  rest = substr($0, RSTART, RLENGTH)
+  sub(/.*: */, "", rest)
+  return rest + 0
+}
+
+/"describe":true/ { answer = "{\"tools\":[\"add\",\"multiply\"]}" }
+/"tool":"add"/ { answer = "{\"result\":" number_of("a") + number_of("b") "}" }
+/"tool":"multiply"/ { answer = "{\"result\":" number_of("a") * number_of("b") "}" }
+
+{ print answer; fflush() }
