@@ -75,6 +75,23 @@ SP_API int sp_job_call_host(sp_job *job, const char *tool, sp_bytes args_json,
                             const sp_host_call_options *options,
                             sp_host_result *ret_result, sp_error *err);
 
+/* A tool of the host's program. Borrowed until the callback returns. */
+typedef struct sp_job_host_tool {
+    const char *name;
+    const char *description;
+    const char *input_schema; /* a JSON Schema of the arguments, "" when it has none */
+    const char *metadata;     /* a JSON object of texts */
+    int is_streaming;         /* it answers with a stream, see below */
+} sp_job_host_tool;
+
+typedef void (*sp_job_host_tool_cb)(const sp_job_host_tool *tool, void *user_data);
+
+/* List the tools of the host's program that the job's session can call, in the order of
+ * their names, through a callback that runs before this returns, on this thread. Returns
+ * how many. Errors: those above, SP_ERR_PROTOCOL, SP_ERR_NOMEM. Since: 0.1 */
+SP_API int sp_job_host_tools(sp_job *job, sp_job_host_tool_cb cb, void *user_data,
+                             sp_error *err);
+
 /* ---- tools that answer with a stream ---- */
 
 typedef struct sp_host_stream sp_host_stream;

@@ -15,14 +15,6 @@ static int need(const void *what, const char *name, sp_error *err)
     return what != NULL ? SP_OK : sp__fail(err, SP_ERR_INVAL, "%s is needed", name);
 }
 
-SP_API void sp_program_clear(sp_program *program)
-{
-    if (program != NULL) {
-        sp__free(program->memory);
-        *program = (sp_program){0};
-    }
-}
-
 SP_API int sp_program_store(sp_sessions *sessions, const char *session, const char *id,
                             const char *data, uint64_t ttl_ms, sp_error *err)
 {

@@ -107,14 +107,6 @@ SP_API int sp_session_exists(sp_sessions *sessions, const char *id)
     return sessions != NULL && sp__session_exists(sessions, id);
 }
 
-SP_API void sp_session_info_clear(sp_session_info *info)
-{
-    if (info != NULL) {
-        sp__free(info->memory);
-        *info = (sp_session_info){0};
-    }
-}
-
 SP_API int sp_session_update(sp_sessions *sessions, const char *id,
                              sp_session_edit_fn fn, void *user_data, sp_error *err)
 {

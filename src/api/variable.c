@@ -33,14 +33,6 @@ static int need(const void *what, const char *name, sp_error *err)
     return what != NULL ? SP_OK : sp__fail(err, SP_ERR_INVAL, "%s is needed", name);
 }
 
-SP_API void sp_variable_clear(sp_variable *variable)
-{
-    if (variable != NULL) {
-        sp__free(variable->memory);
-        *variable = (sp_variable){0};
-    }
-}
-
 SP_API int sp_variable_register(sp_sessions *sessions, const char *session,
                                 const char *name, const char *type, const char *value,
                                 const sp_change_options *options,

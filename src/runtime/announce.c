@@ -80,7 +80,11 @@ static int tell_host(struct sp_worker *w, struct slot *slot, sp_bytes message,
     struct seat seat = {.worker = w, .slot = slot};
     sp__ask_init(&ask, w, NULL);
     slot->asking = 1;
-    int rc = sp__ask_open(&ask, SP__PATH_ANNOUNCE, message, timeout_ms, err);
+    int rc = sp__ask_open(&ask,
+                          &(struct question){.path = SP__PATH_ANNOUNCE,
+                                             .request = message,
+                                             .timeout_ms = timeout_ms},
+                          err);
     if (rc == SP_OK) {
         rc = sp__ask_await(&ask, &seat, sp__now_ms() + timeout_ms, err);
     }

@@ -170,28 +170,43 @@ static void publish(struct sp_job *job)
     }
 }
 
-int sp__ask_open(struct ask *ask, const char *path, sp_bytes request,
-                 uint64_t timeout_ms, sp_error *err)
+/* How long the host need try: the question's own time, and the job's. */
+static uint64_t time_for(const struct sp_job *job, uint64_t timeout_ms)
+{
+    uint64_t left_ms = job != NULL ? sp_job_time_left_ms(job) : SP_UNLIMITED;
+    return timeout_ms != 0 && timeout_ms < left_ms ? timeout_ms : left_ms;
+}
+
+int sp__ask_open(struct ask *ask, const struct question *question, sp_error *err)
 {
     struct sp_worker *w = ask->worker;
     struct sp_job *job = ask->job;
     struct conn *host = sp__conn_find(w, CONN_HOST);
-    if (host == NULL && w->options.host_fd <= 0) {
-        return sp__fail(err, SP_ERR_UNSUPPORTED, "this worker has no host to ask");
-    }
     if (host == NULL) {
-        return sp__fail(err, SP_ERR_CLOSED, "the host is gone");
+        return w->options.host_fd > 0 ? sp__fail(err, SP_ERR_CLOSED, "the host is gone")
+                                      : sp__fail(err, SP_ERR_UNSUPPORTED,
+                                                 "this worker has no host to ask");
     }
     char parent[16]; /* the job's number on the other connection */
-    struct h2_header header = {SP__HEADER_PARENT, sizeof SP__HEADER_PARENT - 1, parent,
-                               0};
+    struct h2_header headers[2];
+    size_t count = 0;
     if (job != NULL) {
-        header.value_size =
-            (size_t)snprintf(parent, sizeof parent, "%u", job->stream_id);
+        int n = snprintf(parent, sizeof parent, "%u", job->stream_id);
+        headers[count++] = (struct h2_header){
+            SP__HEADER_PARENT, sizeof SP__HEADER_PARENT - 1, parent, (size_t)n};
         publish(job);
     }
-    int rc = sp__h2_open(host->h2, path, timeout_ms, &header, job != NULL, request, 1,
-                         ask, &ask->stream, err);
+    if (question->pool != NULL && question->pool[0] != '\0') {
+        headers[count++] =
+            (struct h2_header){SP__HEADER_POOL, sizeof SP__HEADER_POOL - 1,
+                               question->pool, strlen(question->pool)};
+    }
+    sp_bytes request = question->request;
+    if (request.data == NULL) {
+        request.data = ""; /* nothing is a message too */
+    }
+    int rc = sp__h2_open(host->h2, question->path, time_for(job, question->timeout_ms),
+                         headers, count, request, 1, ask, &ask->stream, err);
     if (rc < 0) {
         ask->stream = NULL;
         return rc;
@@ -385,16 +400,12 @@ int sp__ask_await(struct ask *ask, struct seat *seat, uint64_t until_ms, sp_erro
 
 /* ---- a question with one answer ---- */
 
-uint64_t sp__ask_until(const struct sp_job *job, uint64_t timeout_ms,
-                       uint64_t *ret_left_ms)
+/* Without a time of its own, or a later one, the job's deadline ends it, with the job. */
+static uint64_t ends_at(const struct sp_job *job, uint64_t timeout_ms)
 {
-    uint64_t left_ms = sp_job_time_left_ms(job);
-    *ret_left_ms = left_ms;
-    if (timeout_ms == 0 || timeout_ms >= left_ms) {
-        return SP_UNLIMITED; /* the job's deadline ends the question with the job */
-    }
-    *ret_left_ms = timeout_ms;
-    return sp__until_ms(timeout_ms);
+    return timeout_ms != 0 && timeout_ms < sp_job_time_left_ms(job)
+               ? sp__until_ms(timeout_ms)
+               : SP_UNLIMITED;
 }
 
 int sp__ask_check(const struct sp_job *job, sp_error *err)
@@ -408,21 +419,20 @@ int sp__ask_check(const struct sp_job *job, sp_error *err)
     return job_over(job, err);
 }
 
-int sp__ask(struct sp_job *job, const char *path, sp_bytes request, uint64_t timeout_ms,
+int sp__ask(struct sp_job *job, const struct question *question,
             struct sp_buffer *reply, sp_error *err)
 {
     struct ask ask;
     struct seat seat;
-    uint64_t left_ms;
     int rc = sp__ask_check(job, err);
     if (rc < 0) {
         return rc;
     }
-    uint64_t until_ms = sp__ask_until(job, timeout_ms, &left_ms);
+    uint64_t until_ms = ends_at(job, question->timeout_ms);
     sp__ask_init(&ask, job->worker, job);
     ask.inbox = *reply; /* the answer comes where it is wanted */
     sp__seat_take(&seat, job->worker);
-    rc = sp__ask_open(&ask, path, request, left_ms, err);
+    rc = sp__ask_open(&ask, question, err);
     if (rc == SP_OK) {
         rc = sp__ask_await(&ask, &seat, until_ms, err);
     }

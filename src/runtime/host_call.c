@@ -20,22 +20,6 @@ SP_API void sp_host_result_clear(sp_host_result *result)
     }
 }
 
-static int encode(struct sp_buffer *out, const struct sp_job *job, const char *tool,
-                  const struct binaries *binaries, const char *in_pool, sp_error *err)
-{
-    struct proto_pair pool = {sp_text(SP__METADATA_POOL), sp_text(in_pool)};
-    struct proto_request request = {
-        .session_id = sp_text(job->session),
-        .tool_name = sp_text(tool),
-        .args_json = binaries->args,
-        .binary = binaries->pairs,
-        .binary_count = binaries->count,
-        .metadata = &pool,
-        .metadata_count = pool.value.size > 0,
-    };
-    return sp__proto_put_request(out, &request, 0, err);
-}
-
 int sp__host_call_encode(struct sp_buffer *out, const struct sp_job *job,
                          const char *tool, sp_bytes args_json,
                          const sp_host_call_options *o, sp_error *err)
@@ -50,24 +34,17 @@ int sp__host_call_encode(struct sp_buffer *out, const struct sp_job *job,
         rc = sp__binaries_read(&binaries, o->binaries, o->binaries_count, err);
     }
     if (rc == SP_OK) {
-        rc = encode(out, job, tool, &binaries, o->pool, err);
+        struct proto_request request = {
+            .session_id = sp_text(job->session),
+            .tool_name = sp_text(tool),
+            .args_json = binaries.args,
+            .binary = binaries.pairs,
+            .binary_count = binaries.count,
+        };
+        rc = sp__proto_put_request(out, &request, 0, err);
     }
     sp__binaries_fini(&binaries);
     return rc;
-}
-
-int sp__host_call_options(const sp_host_call_options *given, sp_host_call_options *ret,
-                          sp_error *err)
-{
-    *ret = (sp_host_call_options){0};
-    if (given == NULL) {
-        return SP_OK;
-    }
-    if (given->size < sizeof given->size) {
-        return sp__fail(err, SP_ERR_INVAL, "options.size is not set");
-    }
-    memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
-    return SP_OK;
 }
 
 /* Takes the reply's memory on success. */
@@ -102,7 +79,7 @@ SP_API int sp_job_call_host(sp_job *job, const char *tool, sp_bytes args_json,
     sp_host_call_options o;
     struct sp_buffer request;
     struct sp_buffer reply;
-    int rc = sp__host_call_options(options, &o, err);
+    int rc = sp__job_options(&o, sizeof o, options, err);
     if (rc < 0) {
         return rc;
     }
@@ -110,8 +87,12 @@ SP_API int sp_job_call_host(sp_job *job, const char *tool, sp_bytes args_json,
     sp__buf_init(&reply, SIZE_MAX);
     rc = sp__host_call_encode(&request, job, tool, args_json, &o, err);
     if (rc == SP_OK) {
-        rc = sp__ask(job, o.pool == NULL ? SP__PATH_HOST_TOOL : SP__PATH_EXECUTE,
-                     (sp_bytes){request.data, request.size}, o.timeout_ms, &reply, err);
+        struct question question = {.path = o.pool == NULL ? SP__PATH_HOST_TOOL
+                                                           : SP__PATH_EXECUTE,
+                                    .request = {request.data, request.size},
+                                    .timeout_ms = o.timeout_ms,
+                                    .pool = o.pool};
+        rc = sp__ask(job, &question, &reply, err);
     }
     if (rc == SP_OK) {
         rc = read_result(&reply, ret_result, err);

@@ -16,10 +16,9 @@ struct sp_host_stream {
     struct sp_buffer chunk; /* the last one; its user's until the next */
 };
 
-int sp__host_stream_open(struct sp_job *job, const char *path, sp_bytes request,
-                         uint64_t timeout_ms, sp_host_stream **ret, sp_error *err)
+int sp__host_stream_open(struct sp_job *job, const struct question *question,
+                         sp_host_stream **ret, sp_error *err)
 {
-    uint64_t left_ms;
     int rc = sp__ask_check(job, err);
     if (rc < 0) {
         return rc;
@@ -29,12 +28,11 @@ int sp__host_stream_open(struct sp_job *job, const char *path, sp_bytes request,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
     }
     struct sp_worker *w = job->worker;
-    (void)sp__ask_until(job, timeout_ms, &left_ms);
     sp__buf_init(&stream->chunk, SIZE_MAX);
     sp__ask_init(&stream->ask, w, job);
     stream->ask.held = 1;
     sp__runtime_lock(w);
-    rc = sp__ask_open(&stream->ask, path, request, left_ms, err);
+    rc = sp__ask_open(&stream->ask, question, err);
     sp__conns_flush(w);
     sp__runtime_unlock(w);
     if (rc < 0) {
@@ -101,6 +99,15 @@ int sp__host_stream_take(sp_host_stream *stream, uint64_t timeout_ms,
     return rc;
 }
 
+int sp__host_stream_goes_on(sp_host_stream *stream)
+{
+    struct ask *ask = &stream->ask;
+    sp__runtime_lock(ask->worker);
+    int goes_on = !ask->over && ask->job != NULL && !sp_job_cancelled(ask->job);
+    sp__runtime_unlock(ask->worker);
+    return goes_on;
+}
+
 SP_API int sp_host_stream_next(sp_host_stream *stream, uint64_t timeout_ms,
                                sp_bytes *ret_chunk, sp_bytes *ret_binary, sp_error *err)
 {
@@ -149,16 +156,18 @@ SP_API int sp_job_host_stream_open(sp_job *job, const char *tool, sp_bytes args_
 {
     sp_host_call_options o;
     struct sp_buffer request;
-    int rc = sp__host_call_options(options, &o, err);
+    int rc = sp__job_options(&o, sizeof o, options, err);
     if (rc < 0) {
         return rc;
     }
     sp__buf_init(&request, UINT32_MAX);
     rc = sp__host_call_encode(&request, job, tool, args_json, &o, err);
     if (rc == SP_OK) {
-        rc = sp__host_stream_open(job, SP__PATH_STREAM,
-                                  (sp_bytes){request.data, request.size}, o.timeout_ms,
-                                  ret_stream, err);
+        struct question question = {.path = SP__PATH_STREAM,
+                                    .request = {request.data, request.size},
+                                    .timeout_ms = o.timeout_ms,
+                                    .pool = o.pool};
+        rc = sp__host_stream_open(job, &question, ret_stream, err);
     }
     sp__buf_fini(&request);
     return rc;

@@ -28,6 +28,7 @@
 #include "wire/h2.h"
 #include "wire/page.h"
 #include "wire/proto.h"
+#include "wire/stubs.h"
 
 enum {
     LEADER_NONE = -1,
@@ -252,6 +253,14 @@ struct ask { /* all under smu */
     sp_error failure; /* what it said; code 0: OK */
 };
 
+/* What is asked: borrowed while it is sent. */
+struct question {
+    const char *path; /* a constant */
+    sp_bytes request;
+    uint64_t timeout_ms; /* 0: as long as the job has */
+    const char *pool;    /* where a tool is looked for; NULL or "": anywhere */
+};
+
 /* Where a thread waits that asks: its own slot, or a guest's. */
 struct seat {
     struct sp_worker *worker;
@@ -449,8 +458,8 @@ void sp__seat_take(struct seat *seat, struct sp_worker *w);
 void sp__seat_leave(struct seat *seat);
 /* Under smu. A question that was opened is closed, however it ended. */
 void sp__ask_init(struct ask *ask, struct sp_worker *w, struct sp_job *job);
-int sp__ask_open(struct ask *ask, const char *path, sp_bytes request,
-                 uint64_t timeout_ms, sp_error *err) SP_MUST_CHECK;
+int sp__ask_open(struct ask *ask, const struct question *question,
+                 sp_error *err) SP_MUST_CHECK;
 void sp__ask_close(struct ask *ask);
 /* Until the status has come, or a message of a held one: ask->failure is not looked at.
  * Otherwise why the wait ended. Gives up smu meanwhile. */
@@ -462,28 +471,32 @@ int sp__ask_take(struct ask *ask, sp_bytes *ret_message);
 void sp__asks_wake(struct sp_job *job);
 void sp__asks_orphan(struct sp_job *job);
 
-/* Outside smu: whether the job may ask, and until when (timeout_ms 0: as long as it has,
- * *ret_left_ms). */
-uint64_t sp__until_ms(uint64_t timeout_ms); /* SP_UNLIMITED stays that */
+/* Outside smu. When a time from now is over; SP_UNLIMITED stays that. */
+uint64_t sp__until_ms(uint64_t timeout_ms);
+/* Whether the job may ask. */
 int sp__ask_check(const struct sp_job *job, sp_error *err) SP_MUST_CHECK;
-uint64_t sp__ask_until(const struct sp_job *job, uint64_t timeout_ms,
-                       uint64_t *ret_left_ms);
 /* Ask and wait for the one answer, which is appended to `reply`. */
-int sp__ask(struct sp_job *job, const char *path, sp_bytes request, uint64_t timeout_ms,
+int sp__ask(struct sp_job *job, const struct question *question,
             struct sp_buffer *reply, sp_error *err) SP_MUST_CHECK;
 
 /* ---- host_call.c, host_stream.c ---- */
-int sp__host_call_options(const sp_host_call_options *given, sp_host_call_options *ret,
-                          sp_error *err) SP_MUST_CHECK;
 int sp__host_call_encode(struct sp_buffer *out, const struct sp_job *job,
                          const char *tool, sp_bytes args_json,
                          const sp_host_call_options *o, sp_error *err) SP_MUST_CHECK;
-/* A stream of any messages, and the next of them: as sp_host_stream_next(). */
-int sp__host_stream_open(struct sp_job *job, const char *path, sp_bytes request,
-                         uint64_t timeout_ms, sp_host_stream **ret,
-                         sp_error *err) SP_MUST_CHECK;
+/* A stream of any messages, and the next of them: as sp_host_stream_next(). Whether it
+ * goes on after SP_ERR_TIMEOUT: only the wait was over. */
+int sp__host_stream_open(struct sp_job *job, const struct question *question,
+                         sp_host_stream **ret, sp_error *err) SP_MUST_CHECK;
 int sp__host_stream_take(sp_host_stream *stream, uint64_t timeout_ms,
                          sp_bytes *ret_message, sp_error *err) SP_MUST_CHECK;
+int sp__host_stream_goes_on(sp_host_stream *stream);
+
+/* ---- job_programs.c: what the files about state share ---- */
+/* Who carries the questions of wire/stubs.h for a job. */
+struct caller sp__job_caller(sp_job *job);
+/* Options of any size, which may be NULL, as `ret`. INVAL. */
+int sp__job_options(void *ret, size_t ret_size, const void *given,
+                    sp_error *err) SP_MUST_CHECK;
 
 /* ---- helper.c ---- */
 int sp__helper_start(struct sp_worker *w, sp_error *err) SP_MUST_CHECK;

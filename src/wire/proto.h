@@ -30,10 +30,10 @@
 #define SP__PATH_HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define SP__PATH_HEALTH_WATCH "/grpc.health.v1.Health/Watch"
 
-/* Of a call from a worker: the number of the call's stream that asks (a header), and the
- * pool a tool shall be looked for in (metadata of the request). */
+/* Headers of a call from a worker: the number of the call's stream that asks, and the pool
+ * a tool shall be looked for in. */
 #define SP__HEADER_PARENT "snakepit-parent"
-#define SP__METADATA_POOL "snakepit-pool"
+#define SP__HEADER_POOL "snakepit-pool"
 
 enum { SP__PROTOCOL_VERSION = 1 };
 

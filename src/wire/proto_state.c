@@ -267,3 +267,27 @@ int sp__own_program(const sp_program *program, sp_program *ret, sp_error *err)
     *ret = own;
     return SP_OK;
 }
+
+SP_API void sp_variable_clear(sp_variable *variable)
+{
+    if (variable != NULL) {
+        sp__free(variable->memory);
+        *variable = (sp_variable){0};
+    }
+}
+
+SP_API void sp_session_info_clear(sp_session_info *info)
+{
+    if (info != NULL) {
+        sp__free(info->memory);
+        *info = (sp_session_info){0};
+    }
+}
+
+SP_API void sp_program_clear(sp_program *program)
+{
+    if (program != NULL) {
+        sp__free(program->memory);
+        *program = (sp_program){0};
+    }
+}

@@ -96,6 +96,16 @@ static const struct h2_events client_events = {
 
 /* ---- server events: AnnounceWorker, and questions ---- */
 
+static void keep_header(const struct h2_header *header, const char *name, char *ret,
+                        size_t max)
+{
+    if (header->name_size == strlen(name) &&
+        memcmp(header->name, name, header->name_size) == 0) {
+        assert_true(header->value_size < max);
+        memcpy(ret, header->value, header->value_size);
+    }
+}
+
 static int server_request(void *user, struct h2_stream *stream,
                           const struct h2_request *request)
 {
@@ -113,12 +123,9 @@ static int server_request(void *user, struct h2_stream *stream,
     assert_true(request->path_size < sizeof ask->path);
     memcpy(ask->path, request->path, request->path_size);
     for (size_t i = 0; i < request->headers_count; i++) {
-        const struct h2_header *h = &request->headers[i];
-        if (h->name_size == strlen(SP__HEADER_PARENT) &&
-            memcmp(h->name, SP__HEADER_PARENT, h->name_size) == 0) {
-            assert_true(h->value_size < sizeof ask->parent);
-            memcpy(ask->parent, h->value, h->value_size);
-        }
+        keep_header(&request->headers[i], SP__HEADER_PARENT, ask->parent,
+                    sizeof ask->parent);
+        keep_header(&request->headers[i], SP__HEADER_POOL, ask->pool, sizeof ask->pool);
     }
     sp__list_append(&peer->asks, &ask->on_asks);
     sp__h2_stream_set_user(stream, ask);

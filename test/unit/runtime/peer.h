@@ -58,7 +58,8 @@ struct peer_ask {
     struct peer *peer;
     struct h2_stream *stream; /* NULL once over */
     char path[96];
-    char parent[24]; /* of the header, "" without */
+    char parent[24]; /* of the headers, "" without */
+    char pool[24];
     uint64_t timeout_ms;
     struct sp_buffer message;
     int came; /* its message has */

@@ -73,7 +73,7 @@ static void a_question_names_the_call_that_asks(void **state)
     check_text(request.session_id, "s1");
     check_text(request.tool_name, "look");
     check_text(request.args_json, "{\"a\":1}");
-    assert_int_equal(request.metadata_count, 0);
+    assert_string_equal(ask->pool, "");
     sp__proto_scratch_fini(&scratch);
     peer_answer(ask, "{\"seen\":true}");
     check_result(rig, call, "{\"seen\":true}");
@@ -91,9 +91,7 @@ static void a_tool_of_another_worker_is_asked_for_with_its_pool(void **state)
     assert_string_equal(ask->path, SP__PATH_EXECUTE);
     assert_int_equal(ask->timeout_ms, SP_UNLIMITED);
     read_request(ask, &scratch, &request);
-    assert_int_equal(request.metadata_count, 1);
-    check_text(request.metadata[0].key, "snakepit-pool");
-    check_text(request.metadata[0].value, "others");
+    assert_string_equal(ask->pool, "others");
     assert_int_equal(request.binary_count, 1);
     check_text(request.binary[0].key, "blob");
     assert_int_equal(request.binary[0].value.size, 3);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a job may keep with its host: variables and programs of its session.
+ *
+ *     sp_variable v;
+ *     if (sp_job_variable_get(job, "rate", &v, &err) == 0) {
+ *         ... v.value ...
+ *         sp_variable_clear(&v);
+ *     }
+ *
+ * Each function does what the one of its name in variable.h, program.h and session.h
+ * does, for the session the job was called in; there it says what a value may be, and
+ * which errors there are. Their options, structs and sp_variable_clear() and its kin are
+ * the same. What can end any question to the host ends these too, and threads may use
+ * them as it says there: worker_host.h. A job that was called without a session can only
+ * use global programs: SP_ERR_INVAL.
+ *
+ * When the answer to a change does not come (SP_ERR_CANCELLED, SP_ERR_TIMEOUT,
+ * SP_ERR_CLOSED) the change may have been made all the same.
+ */
+#ifndef SNAKEPIT_WORKER_STATE_H
+#define SNAKEPIT_WORKER_STATE_H
+
+#include "program.h"
+#include "session.h"
+#include "variable.h"
+#include "worker.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- the session ---- */
+
+/* Since: 0.1 */
+SP_API int sp_job_session_get(sp_job *job, sp_session_info *ret_info, sp_error *err);
+
+/* As sp_session_update(), but SP_ERR_CONFLICT when somebody else changed it while `fn`
+ * ran. Since: 0.1 */
+SP_API int sp_job_session_update(sp_job *job, sp_session_edit_fn fn, void *user_data,
+                                 sp_error *err);
+
+/* ---- variables ---- */
+
+/* Since: 0.1 */
+SP_API int sp_job_variable_register(sp_job *job, const char *name, const char *type,
+                                    const char *value, const sp_change_options *options,
+                                    sp_variable *ret_variable, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_get(sp_job *job, const char *name, sp_variable *ret_variable,
+                               sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_set(sp_job *job, const char *name, const char *value,
+                               const sp_change_options *options, uint64_t *ret_version,
+                               sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_delete(sp_job *job, const char *name,
+                                  const sp_change_options *options, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variables_list(sp_job *job, const char *pattern, sp_variable_cb cb,
+                                 void *user_data, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variables_get(sp_job *job, const char *const *names, size_t count,
+                                sp_variable *ret_variables, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variables_set(sp_job *job, sp_variable_update *updates, size_t count,
+                                int atomic, const sp_change_options *options,
+                                sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_history(sp_job *job, const char *name, size_t limit,
+                                   sp_variable_cb cb, void *user_data, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_rollback(sp_job *job, const char *name, uint64_t version,
+                                    const sp_change_options *options,
+                                    uint64_t *ret_version, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_lock(sp_job *job, const char *name, const char *owner,
+                                sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_unlock(sp_job *job, const char *name, const char *owner,
+                                  sp_variable *ret_variable, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_depend(sp_job *job, const char *from, const char *to,
+                                  const char *kind, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_undepend(sp_job *job, const char *from, const char *to,
+                                    sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_dependencies(sp_job *job, const char *name,
+                                        sp_dependency_cb cb, void *user_data,
+                                        sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variables_export(sp_job *job, sp_json_cb cb, void *user_data,
+                                   sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variables_import(sp_job *job, const char *json, sp_error *err);
+
+/* ---- watching ---- */
+
+typedef struct sp_job_watch sp_job_watch;
+
+/*
+ * Watch variables. Nothing is waited for: that there is no such variable is what
+ * sp_job_watch_next() says. A change made after this has returned is seen.
+ *
+ * ret_watch  end it with sp_job_watch_close(), before sp_worker_close()
+ * Since: 0.1
+ */
+SP_API int sp_job_watch_open(sp_job *job, const sp_watch_options *options,
+                             sp_job_watch **ret_watch, sp_error *err);
+
+/* Take the next change, as sp_watch_next() does: 1 with a change, 0 when timeout_ms has
+ * passed. The job's deadline is SP_ERR_TIMEOUT. Since: 0.1 */
+SP_API int sp_job_watch_next(sp_job_watch *watch, uint64_t timeout_ms,
+                             sp_change *ret_change, sp_error *err);
+
+/* Stop watching. NULL is fine. Since: 0.1 */
+SP_API void sp_job_watch_close(sp_job_watch *watch);
+
+/* ---- programs. is_global 1: those that all sessions share ---- */
+
+/* Since: 0.1 */
+SP_API int sp_job_program_store(sp_job *job, int is_global, const char *id,
+                                const char *data, uint64_t ttl_ms, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_program_update(sp_job *job, int is_global, const char *id,
+                                 const char *data, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_program_get(sp_job *job, int is_global, const char *id,
+                              sp_program *ret_program, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_program_delete(sp_job *job, int is_global, const char *id,
+                                 sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_programs_list(sp_job *job, int is_global, sp_program_cb cb,
+                                void *user_data, sp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
