@@ -221,7 +221,7 @@ struct telemetry {
 struct session {
     struct link on_sessions;
     char *id;
-    struct sp_buffer metadata; /* key NUL value NUL ... */
+    char *metadata; /* a JSON object */
     uint64_t created_ns;
 };
 

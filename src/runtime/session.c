@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "wire/proto_session.h"
+#include "wire/proto_state.h"
 
 enum { ID_MAX = 255, METADATA_MAX = 16 * 1024 };
 
@@ -35,7 +35,7 @@ static struct session *find(struct sp_worker *w, const char *id)
 static void session_free(struct session *session)
 {
     sp__list_remove(&session->on_sessions);
-    sp__buf_fini(&session->metadata);
+    sp__free(session->metadata);
     sp__free(session->id);
     sp__free(session);
 }
@@ -48,100 +48,125 @@ void sp__sessions_free(struct sp_worker *w)
     }
 }
 
-/* Takes *id. A session that exists is begun again: its metadata is replaced. */
-static int begin(struct sp_worker *w, char **id, struct sp_buffer *metadata,
-                 sp_error *err)
+/* The session of this id, begun now if there is none. */
+static int need(struct sp_worker *w, const char *id, struct session **ret_session,
+                sp_error *err)
 {
-    size_t size = strlen(*id);
+    size_t size = strlen(id);
     if (size == 0 || size > ID_MAX) {
         return sp__fail(err, SP_ERR_INVAL, "a session's id has 1 to %d bytes",
                         (int)ID_MAX);
     }
-    struct session *session = find(w, *id);
+    struct session *session = find(w, id);
     if (session == NULL) {
         if (w->sessions.length == SESSIONS_MAX) {
             return sp__fail(err, SP_ERR_QUEUE_FULL, "%d sessions are open already",
                             (int)SESSIONS_MAX);
         }
         session = sp__calloc(1, sizeof *session);
-        if (session == NULL) {
+        if (session == NULL || (session->id = sp__strdup(id)) == NULL) {
+            sp__free(session);
             return sp__fail(err, SP_ERR_NOMEM, "no memory for a session");
         }
-        session->id = *id;
-        *id = NULL;
         session->created_ns = sp__unix_ns();
         sp__list_append(&w->sessions, &session->on_sessions);
     }
-    sp__buf_fini(&session->metadata);
-    sp__buf_init(&session->metadata, METADATA_MAX);
-    size_t capacity = metadata->capacity;
-    sp__buf_take(metadata, &session->metadata.data, &session->metadata.size);
-    session->metadata.capacity = capacity;
+    *ret_session = session;
     return SP_OK;
 }
 
-static int initialize(struct sp_worker *w, const uint8_t *data, size_t size,
-                      struct sp_buffer *out, sp_error *err)
+/* A session that exists is begun again: its metadata is replaced. */
+static int begin(struct sp_worker *w, sp_bytes question, struct sp_buffer *out,
+                 sp_error *err)
 {
-    char *id = NULL;
+    const struct proto_session_begin_reply reply = {.success = 1};
+    struct proto_session_begin request;
+    struct proto_memory memory = {0};
     struct sp_buffer metadata;
+    struct session *session = NULL;
     sp__buf_init(&metadata, METADATA_MAX);
-    int rc = sp__proto_get_session_open(data, size, &id, &metadata, err);
+    int rc = sp__proto_get_session_begin(question, &memory, &request, err);
     if (rc == SP_OK) {
-        rc = begin(w, &id, &metadata, err);
+        rc = sp__proto_put_metadata(&metadata, &request.metadata, err);
     }
     if (rc == SP_OK) {
-        rc = sp__proto_put_session_open_reply(out, 1, "", err);
+        rc = need(w, request.session_id, &session, err);
+    }
+    if (rc == SP_OK) {
+        uint8_t *object;
+        size_t size;
+        sp__buf_take(&metadata, &object, &size);
+        sp__free(session->metadata);
+        session->metadata = (char *)object;
+        rc = sp__proto_put_session_begin_reply(out, &reply, err);
     }
     sp__buf_fini(&metadata);
-    sp__free(id);
+    sp__proto_memory_fini(&memory);
     return rc;
 }
 
-static int answer(struct sp_worker *w, int is_host, enum rpc_method method,
-                  const char *id, struct sp_buffer *out, sp_error *err)
+static int describe(struct sp_worker *w, const struct session *session,
+                    struct proto_memory *memory, struct sp_buffer *out, sp_error *err)
 {
-    struct session *session = find(w, id);
-    if (method == RPC_SESSION_HEARTBEAT) {
-        return sp__proto_put_heartbeat_reply(out, sp__unix_ns(), session != NULL, err);
+    struct proto_session reply = {.session_id = session->id,
+                                  .metadata_json = session->metadata,
+                                  .created_unix_ms = session->created_ns / 1000000u,
+                                  .tool_count = (int32_t)w->tools_count,
+                                  .tool_count_0_4 = (int32_t)w->tools_count};
+    int rc = sp__proto_get_metadata(session->metadata, memory, &reply.metadata, err);
+    return rc < 0 ? rc : sp__proto_put_session(out, &reply, err);
+}
+
+/* Only a host's word that a session is over goes on to the binding. */
+static int end(struct sp_worker *w, int is_host, struct session *session,
+               const char *id, struct sp_buffer *out, sp_error *err)
+{
+    const struct proto_session_end_reply reply = {.success = 1,
+                                                  .resources_cleaned = session != NULL};
+    int rc = SP_OK;
+    if (session != NULL) {
+        session_free(session);
     }
-    if (method == RPC_SESSION_CLEANUP) {
-        int found = session != NULL;
-        if (found) {
-            session_free(session);
-        }
-        if (w->options.on_session_end != NULL && is_host) {
-            int rc = sp__job_push_session_end(w, id, err);
-            if (rc < 0) {
-                return rc;
-            }
-        }
-        return sp__proto_put_session_close_reply(out, 1, found, err);
+    if (w->options.on_session_end != NULL && is_host) {
+        rc = sp__job_push_session_end(w, id, err);
     }
-    if (session == NULL) {
-        return sp__fail(err, SP_ERR_NOT_FOUND, "no session '%.64s'", id);
+    return rc < 0 ? rc : sp__proto_put_session_end_reply(out, &reply, err);
+}
+
+/* The other three, whose questions begin with the session's id as GetSession's does. */
+static int answer(struct sp_worker *w, int is_host, enum rpc_method method,
+                  sp_bytes question, struct sp_buffer *out, sp_error *err)
+{
+    struct proto_session_get request;
+    struct proto_memory memory = {0};
+    int rc = sp__proto_get_session_get(question, &memory, &request, err);
+    struct session *session = rc == SP_OK ? find(w, request.session_id) : NULL;
+    if (rc == SP_OK && method == RPC_SESSION_HEARTBEAT) {
+        const struct proto_heartbeat_reply reply = {.server_unix_ms =
+                                                        sp__unix_ns() / 1000000u,
+                                                    .session_valid = session != NULL};
+        rc = sp__proto_put_heartbeat_reply(out, &reply, err);
+    } else if (rc == SP_OK && method == RPC_SESSION_CLEANUP) {
+        rc = end(w, is_host, session, request.session_id, out, err);
+    } else if (rc == SP_OK && session == NULL) {
+        rc = sp__fail(err, SP_ERR_NOT_FOUND, "no session '%.64s'", request.session_id);
+    } else if (rc == SP_OK) {
+        rc = describe(w, session, &memory, out, err);
     }
-    sp_bytes metadata = {session->metadata.data, session->metadata.size};
-    return sp__proto_put_session_reply(out, session->id, metadata, session->created_ns,
-                                       (int32_t)w->tools_count, err);
+    sp__proto_memory_fini(&memory);
+    return rc;
 }
 
 void sp__session_call(struct conn *c, struct h2_stream *stream, enum rpc_method method,
                       const uint8_t *data, size_t size)
 {
-    char *id = NULL;
+    sp_bytes question = {data, size};
     sp_error err = {0};
     struct sp_buffer out;
     sp__buf_init(&out, SIZE_MAX);
-    int rc;
-    if (method == RPC_SESSION_INITIALIZE) {
-        rc = initialize(c->worker, data, size, &out, &err);
-    } else {
-        rc = sp__proto_get_session_id(data, size, &id, &err);
-        if (rc == SP_OK) {
-            rc = answer(c->worker, c->role == CONN_CALLS, method, id, &out, &err);
-        }
-    }
+    int rc = method == RPC_SESSION_INITIALIZE ? begin(c->worker, question, &out, &err)
+                                              : answer(c->worker, c->role == CONN_CALLS,
+                                                       method, question, &out, &err);
     if (rc == SP_OK) {
         rc = sp__h2_write(stream, (sp_bytes){out.data, out.size}, &err);
     }
@@ -151,6 +176,5 @@ void sp__session_call(struct conn *c, struct h2_stream *stream, enum rpc_method 
         sp__h2_reset(stream, RST_INTERNAL);
     }
     sp__buf_fini(&out);
-    sp__free(id);
     sp_error_clear(&err);
 }

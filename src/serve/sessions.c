@@ -27,6 +27,9 @@ int sp__answer_session_begin(const struct asking *asking, sp_bytes bytes,
     int rc = sp__question_read(&question, asking, &sp__proto_session_begin_table, bytes,
                                &request, err);
     if (rc == SP_OK) {
+        rc = sp__proto_get_durability(request.durability, &options.durability, err);
+    }
+    if (rc == SP_OK) {
         options.ttl_ms = sp__proto_to_ms(request.ttl_ms);
         options.or_get = !request.must_create;
         rc = sp__question_metadata(&question, &request.metadata, request.metadata_json,
@@ -163,12 +166,12 @@ int sp__answer_heartbeat(const struct asking *asking, sp_bytes bytes,
     int rc = sp__question_read(&question, asking, &sp__proto_heartbeat_table, bytes,
                                &request, err);
     if (rc == SP_OK) {
-        const struct proto_heartbeat_answer answer = {
+        const struct proto_heartbeat_reply answer = {
             .server_unix_ms = sp__unix_ns() / 1000000u,
             .session_valid = sp__session_get(asking->sessions, question.session, NULL,
                                              NULL) == SP_OK,
         };
-        rc = sp__proto_put_heartbeat_answer(reply, &answer, err);
+        rc = sp__proto_put_heartbeat_reply(reply, &answer, err);
     }
     sp__question_fini(&question);
     return rc;

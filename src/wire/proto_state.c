@@ -29,6 +29,30 @@ const char *sp__proto_type_url(const char *type)
     return SP__STRING_VALUE_URL;
 }
 
+static const char *const durabilities[] = {[SP_DURABILITY_DEFAULT] = "",
+                                           [SP_DURABILITY_MEMORY] = "memory",
+                                           [SP_DURABILITY_CRASH] = "crash",
+                                           [SP_DURABILITY_DURABLE] = "durable"};
+
+const char *sp__proto_durability(int durability)
+{
+    return durability >= SP_DURABILITY_DEFAULT && durability <= SP_DURABILITY_DURABLE
+               ? durabilities[durability]
+               : "unknown";
+}
+
+int sp__proto_get_durability(const char *name, int *ret_durability, sp_error *err)
+{
+    for (int i = SP_DURABILITY_DEFAULT; i <= SP_DURABILITY_DURABLE; i++) {
+        if (strcmp(durabilities[i], name) == 0) {
+            *ret_durability = i;
+            return SP_OK;
+        }
+    }
+    return sp__fail(err, SP_ERR_INVAL,
+                    "unknown durability \"%.32s\": memory, crash or durable", name);
+}
+
 int32_t sp__proto_i32(uint64_t number)
 {
     return number > INT32_MAX ? INT32_MAX : (int32_t)number;
@@ -139,6 +163,7 @@ void sp__proto_from_session(const sp_session_info *info, struct proto_session *r
         .bytes = info->bytes,
         .variables = info->variables,
         .programs = info->programs,
+        .durability = sp__proto_durability(info->durability),
     };
 }
 
@@ -155,6 +180,7 @@ void sp__proto_to_session(const struct proto_session *message, sp_session_info *
         .variables = message->variables,
         .programs = message->programs,
     };
+    (void)!sp__proto_get_durability(message->durability, &ret->durability, NULL);
 }
 
 void sp__proto_from_program(const sp_program *program, struct proto_program *ret)

@@ -56,6 +56,11 @@ const char *sp__proto_type_url(const char *type);
 const char *sp__proto_from_value(const char *type, const char *value);
 const char *sp__proto_to_value(const char *type, const char *value);
 
+/* The name of an SP_DURABILITY_, "" for the default; and back. INVAL. */
+const char *sp__proto_durability(int durability);
+int sp__proto_get_durability(const char *name, int *ret_durability,
+                             sp_error *err) SP_MUST_CHECK;
+
 int32_t sp__proto_i32(uint64_t number);
 /* Milliseconds; SP_UNLIMITED is -1 on the wire. */
 int64_t sp__proto_from_ms(uint64_t ms);

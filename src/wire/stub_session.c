@@ -17,6 +17,7 @@ int sp__stub_session_create(const struct caller *caller, const char *id,
         .ttl_ms = sp__proto_from_ms(options->ttl_ms),
         .metadata_json = options->metadata,
         .must_create = !options->or_get,
+        .durability = sp__proto_durability(options->durability),
     };
     struct proto_session_begin_reply reply;
     int rc = sp__stub_call(caller, &call, SP__PATH_INITIALIZE_SESSION,

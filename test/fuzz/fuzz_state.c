@@ -31,7 +31,7 @@ static const struct proto_table *const tables[] = {
     &sp__proto_session_list_table,
     &sp__proto_session_stats_table,
     &sp__proto_heartbeat_table,
-    &sp__proto_heartbeat_answer_table,
+    &sp__proto_heartbeat_reply_table,
     &sp__proto_optimization_table,
     &sp__proto_variable_table,
     &sp__proto_variable_register_table,

@@ -471,8 +471,9 @@ def test_a_watch_ends_with_its_session(state):
 
 def test_a_session_has_a_time_to_live_metadata_and_counts(state):
     made = state.begin(
-        session_id="mine", ttl_ms=-1, metadata_json='{"n": 1, "t": "x"}', must_create=True
-    )
+        session_id="mine", ttl_ms=-1, metadata_json='{"n": 1, "t": "x"}', must_create=True,
+        durability="memory",
+    )  # fmt: skip
     assert made.success and made.created
     again = {"session_id": "mine", "must_create": True}
     refused(lambda: state.begin(**again), "ALREADY_EXISTS", "SP-EXISTS")
@@ -483,6 +484,9 @@ def test_a_session_has_a_time_to_live_metadata_and_counts(state):
     assert json.loads(found.metadata_json) == {"n": 1, "t": "x"}
     assert dict(found.metadata) == {"n": "1", "t": "x"}
     assert (found.variables, found.programs) == (1, 0)
+    assert found.durability == "memory"
+    wrong = {"session_id": "other", "durability": "solid"}
+    refused(lambda: state.begin(**wrong), "INVALID_ARGUMENT", "SP-INVAL", "solid")
     assert found.bytes > 0 and found.used_at.seconds > 1_700_000_000
     changed = state.call(
         "UpdateSession", "UpdateSessionRequest", session_id="mine", ttl_ms=60000,

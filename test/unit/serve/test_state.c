@@ -122,9 +122,10 @@ static void say_variable(const sp_variable *v, void *user)
 
 static void say_session(const sp_session_info *info, void *user)
 {
-    say(user, "%s %s ttl=%llu bytes=%llu v=%llu p=%llu\n", info->id, info->metadata,
-        (unsigned long long)info->ttl_ms, (unsigned long long)info->bytes,
-        (unsigned long long)info->variables, (unsigned long long)info->programs);
+    say(user, "%s %s ttl=%llu class=%d bytes=%llu v=%llu p=%llu\n", info->id,
+        info->metadata, (unsigned long long)info->ttl_ms, info->durability,
+        (unsigned long long)info->bytes, (unsigned long long)info->variables,
+        (unsigned long long)info->programs);
 }
 
 static void say_program(const sp_program *program, void *user)
@@ -467,7 +468,9 @@ static void sessions_are_made_listed_and_ended(void **state)
     sp_error error = {0};
     (void)state;
     open_sets();
-    const sp_session_options forever = {.size = sizeof forever, .ttl_ms = SP_UNLIMITED};
+    const sp_session_options forever = {.size = sizeof forever,
+                                        .ttl_ms = SP_UNLIMITED,
+                                        .durability = SP_DURABILITY_MEMORY};
     const sp_session_options again = {.size = sizeof again, .or_get = 1};
     assert_int_equal(sp__stub_session_create(&caller, "a", &forever, &error), 1);
     assert_int_equal(sp__stub_session_create(&caller, "a", &again, &error), 0);
@@ -481,7 +484,7 @@ static void sessions_are_made_listed_and_ended(void **state)
                      2);
     assert_int_equal(sp__stub_sessions_list(&caller, "b*", say_session, &out, &error),
                      1);
-    assert_non_null(strstr(out.text, "a {} ttl=18446744073709551615"));
+    assert_non_null(strstr(out.text, "a {} ttl=18446744073709551615 class=1 "));
     assert_int_equal(sp__stub_session_delete(&caller, "a", &error), 0);
     assert_int_equal(sp__stub_session_delete(&caller, "a", &error), SP_ERR_NOT_FOUND);
     assert_int_equal(sp__stub_sessions_stats(&caller, &stats, &error), 0);

@@ -34,7 +34,7 @@ static const struct pair pairs[] = {
     TABLE(session_list, snakepit__bridge__list_sessions_request),
     TABLE(session_stats, snakepit__bridge__get_session_stats_response),
     TABLE(heartbeat, snakepit__bridge__heartbeat_request),
-    TABLE(heartbeat_answer, snakepit__bridge__heartbeat_response),
+    TABLE(heartbeat_reply, snakepit__bridge__heartbeat_response),
     TABLE(optimization, snakepit__bridge__optimization_status),
     TABLE(variable, snakepit__bridge__variable),
     TABLE(variable_register, snakepit__bridge__register_variable_request),
