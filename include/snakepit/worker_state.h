@@ -35,6 +35,10 @@ extern "C" {
 /* Since: 0.1 */
 SP_API int sp_job_session_get(sp_job *job, sp_session_info *ret_info, sp_error *err);
 
+/* Begin the job's session, with the host's defaults, unless there is one: 1 when it was
+ * begun, 0 when it was there. Since: 0.1 */
+SP_API int sp_job_session_begin(sp_job *job, sp_error *err);
+
 /* As sp_session_update(), but SP_ERR_CONFLICT when somebody else changed it while `fn`
  * ran. Since: 0.1 */
 SP_API int sp_job_session_update(sp_job *job, sp_session_edit_fn fn, void *user_data,

@@ -47,6 +47,13 @@ SP_API int sp_job_session_get(sp_job *job, sp_session_info *ret_info, sp_error *
     return sp__stub_session_get(&caller, sp_job_session(job), ret_info, err);
 }
 
+SP_API int sp_job_session_begin(sp_job *job, sp_error *err)
+{
+    struct caller caller = sp__job_caller(job);
+    const sp_session_options options = {.size = sizeof options, .or_get = 1};
+    return sp__stub_session_create(&caller, sp_job_session(job), &options, err);
+}
+
 SP_API int sp_job_session_update(sp_job *job, sp_session_edit_fn fn, void *user_data,
                                  sp_error *err)
 {

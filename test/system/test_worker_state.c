@@ -70,6 +70,14 @@ static void a_worker_reads_and_changes_its_session(void **state)
     sp_session_info_clear(&info);
 }
 
+static void a_job_begins_its_session(void **state)
+{
+    sp_pit *pit = open_keepers(1);
+    sp_call_options options = {.size = sizeof options, .session = "s2"};
+    assert_string_equal(call(pit, "begin", "", &options)->json, "\"ok\"");
+    assert_true(sp_session_exists(sp_pit_sessions(pit), "s2"));
+}
+
 static void a_job_without_a_session_has_no_variables(void **state)
 {
     sp_pit *pit = open_keepers(1);
@@ -240,6 +248,7 @@ int main(void)
         TEST(a_worker_uses_the_variables_of_its_session),
         TEST(a_worker_uses_programs),
         TEST(a_worker_reads_and_changes_its_session),
+        TEST(a_job_begins_its_session),
         TEST(a_job_without_a_session_has_no_variables),
         TEST(a_worker_sees_the_hosts_changes),
         TEST(a_watch_ends_with_its_call_and_its_session),

@@ -7,6 +7,7 @@
  *     variables   every function of worker_state.h about variables, with its failures
  *     programs    the same about programs
  *     session     the session's metadata, read and changed
+ *     begin       the session, which nobody has begun
  *     watch       calls the host's tool "watching" and answers the change that follows
  *     wait        watches "x", registers "waiting" and waits for what ends it
  *     tools       the names of the host's tools that it can call
@@ -215,6 +216,18 @@ static void use_session(sp_job *job)
     GIVES(sp_job_session_update(job, add_metadata, NULL, &err), SP_ERR_REFUSED);
 }
 
+static void begin_session(sp_job *job)
+{
+    sp_error err = {0};
+    sp_session_info info = {0};
+    GIVES(sp_job_session_get(job, &info, &err), SP_ERR_NOT_FOUND);
+    GIVES(sp_job_session_begin(job, &err), 1);
+    GIVES(sp_job_session_begin(job, &err), 0);
+    GIVES(sp_job_session_get(job, &info, &err), 0);
+    HOLDS(strcmp(info.id, sp_job_session(job)) == 0);
+    sp_session_info_clear(&info);
+}
+
 /* ---- watching ---- */
 
 static void use_watch(sp_job *job, char *text, size_t max)
@@ -376,6 +389,8 @@ static void run(sp_job *job)
         use_programs(job);
     } else if (strcmp(tool, "session") == 0) {
         use_session(job);
+    } else if (strcmp(tool, "begin") == 0) {
+        begin_session(job);
     } else if (strcmp(tool, "watch") == 0) {
         use_watch(job, text, sizeof text);
     } else if (strcmp(tool, "wait") == 0) {
@@ -398,7 +413,7 @@ int main(void)
 {
     static const char *const tools[] = {"variables", "programs", "session", "watch",
                                         "wait",      "tools",    "pass",    "pull",
-                                        "other",     "self",     "turns"};
+                                        "other",     "self",     "turns",   "begin"};
     sp_worker *worker;
     sp_job *job;
     sp_error err = {0};
