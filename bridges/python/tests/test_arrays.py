@@ -37,6 +37,12 @@ def test_dtype_and_shape_are_kept(dtype, shape):
     assert (result == value).all()
 
 
+def test_the_type_of_an_array_is_its_name():
+    dtypes = {"x": numpy.dtype("int64"), "y": numpy.zeros(1, "f4").dtype}
+    text, _ = encode_parts(dtypes, substitute)
+    assert json.loads(text) == {"x": "int64", "y": "float32"}
+
+
 def test_special_numbers_survive_bit_by_bit():
     bits = numpy.random.default_rng(1).integers(0, 2**64, 5000, dtype="u8")
     value = bits.view("f8")  # every NaN with its payload

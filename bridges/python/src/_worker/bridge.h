@@ -26,6 +26,7 @@ enum tool_style {
     STYLE_KEYWORDS = 0, /* f(**object) or f(*array) */
     STYLE_DICT,         /* f(object) */
     STYLE_DISPATCH,     /* f(tool_name=, arguments=, context=) */
+    STYLE_CONTEXT,      /* f(context, **object) or f(context, *array) */
 };
 
 /* What a call in progress is for Python code: safe to keep, it outlives the call. */
@@ -33,10 +34,12 @@ typedef struct {
     PyObject ob_base;
     sp_job *job; /* NULL once the call has ended */
     int was_cancelled;
-    PyObject *tool;     /* str */
-    PyObject *session;  /* str */
-    PyObject *metadata; /* dict */
-    PyObject *context;  /* the SessionContext, until the call has ended; or NULL */
+    PyObject *tool;      /* str */
+    PyObject *session;   /* str */
+    PyObject *metadata;  /* dict */
+    PyObject *context;   /* the SessionContext, until the call has ended; or NULL */
+    unsigned asks;       /* questions to the host that are open; under ask.c's lock */
+    struct list sources; /* what it receives from the host; under source.c's lock */
 } call_object;
 
 /* A call that runs, or a stream between two turns. */
@@ -57,7 +60,6 @@ typedef struct {
     sp_worker *worker; /* NULL once closed */
     int forgotten;     /* this is the child of a fork inside a call */
     int serving;
-    PyThreadState *thread;   /* the serving thread's state while it waits without it */
     pthread_t main;          /* the thread cancellations interrupt */
     int cancel_signal;       /* 0: calls are not interrupted */
     struct running *current; /* or NULL; under the critical section of this object */
@@ -110,6 +112,14 @@ int sp__py_call_type(PyObject *module);
 call_object *sp__py_call_new(sp_job *job, PyObject *tool);
 /* The call is about to end: what was lent to Python lets go of it. */
 void sp__py_call_end(call_object *call);
+
+/* ask.c: wait, without the interpreter's lock, until nobody asks through this call any
+ * more. It takes no more questions. */
+void sp__py_asks_wait(call_object *call);
+
+/* source.c: close what a call still receives; wait until no thread takes from any. */
+void sp__py_sources_end(call_object *call);
+void sp__py_sources_wait(void);
 
 /* worker.c */
 int sp__py_worker_type(PyObject *module);

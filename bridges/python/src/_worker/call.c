@@ -6,8 +6,11 @@
  * borrows the job for the rest; the loop takes the job away from it before it ends the
  * call, so a Call kept in a variable or used on another thread answers "over" instead
  * of touching freed memory. Both sides do this under the object's critical section.
+ *
+ * Through a Call the tool asks its host; those methods are in variables.c, batches.c,
+ * programs.c, tools.c and source.c, and become methods here.
  */
-#include "bridge.h"
+#include "ask.h"
 
 static PyObject *metadata_of(const sp_job *job)
 {
@@ -34,6 +37,8 @@ call_object *sp__py_call_new(sp_job *job, PyObject *tool)
     self->job = job;
     self->was_cancelled = 0;
     self->context = NULL;
+    self->asks = 0;
+    self->sources = (struct list){0};
     self->tool = Py_NewRef(tool);
     self->session =
         PyUnicode_DecodeUTF8(session, (Py_ssize_t)strlen(session), "replace");
@@ -54,6 +59,8 @@ void sp__py_call_end(call_object *call)
     context = call->context; /* which holds the call: a ring, opened here */
     call->context = NULL;
     Py_END_CRITICAL_SECTION();
+    sp__py_sources_end(call);
+    sp__py_asks_wait(call);
     Py_XDECREF(context);
 }
 
@@ -188,12 +195,39 @@ static PyType_Spec call_spec = {
     .slots = call_slots,
 };
 
+static int add_methods(PyTypeObject *type, PyMethodDef *methods)
+{
+    for (PyMethodDef *method = methods; method->ml_name != NULL; method++) {
+        PyObject *descriptor = PyDescr_NewMethod(type, method);
+        if (descriptor == NULL ||
+            PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor) < 0) {
+            Py_XDECREF(descriptor);
+            return -1;
+        }
+        Py_DECREF(descriptor);
+    }
+    return 0;
+}
+
+/* The methods that ask the host. */
+static int add_asking(PyTypeObject *type)
+{
+    PyMethodDef *const subjects[] = {sp__py_variable_methods, sp__py_batch_methods,
+                                     sp__py_program_methods, sp__py_tool_methods};
+    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
+        if (add_methods(type, subjects[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int sp__py_call_type(PyObject *module)
 {
     if (sp__py_bridge.call_type == NULL) {
         sp__py_bridge.call_type = (PyTypeObject *)PyType_FromSpec(&call_spec);
     }
-    if (sp__py_bridge.call_type == NULL) {
+    if (sp__py_bridge.call_type == NULL || add_asking(sp__py_bridge.call_type) < 0) {
         return -1;
     }
 #ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION

@@ -113,11 +113,15 @@ static PyObject *context_of(worker_object *self)
     return PyObject_CallMethod(self->helpers, "context", NULL);
 }
 
-static PyObject *call_positional(PyObject *callable, PyObject *list,
+/* first  what goes before the caller's arguments, or NULL */
+static PyObject *call_positional(PyObject *callable, PyObject *first, PyObject *list,
                                  const struct call_parts *parts)
 {
     PyObject *kwargs = PyDict_New();
-    PyObject *positional = kwargs != NULL ? PyList_AsTuple(list) : NULL;
+    PyObject *positional = NULL;
+    if (kwargs != NULL && (first == NULL || PyList_Insert(list, 0, first) == 0)) {
+        positional = PyList_AsTuple(list);
+    }
     PyObject *result = NULL;
     if (positional != NULL && add_binaries(parts, kwargs) == 0) {
         result = PyObject_Call(callable, positional, kwargs);
@@ -127,12 +131,21 @@ static PyObject *call_positional(PyObject *callable, PyObject *list,
     return result;
 }
 
-static PyObject *call_keywords(PyObject *callable, PyObject *dict)
+static PyObject *call_keywords(PyObject *callable, PyObject *first, PyObject *dict)
 {
-    PyObject *none = PyTuple_New(0); /* the empty tuple is a singleton */
-    PyObject *result = none != NULL ? PyObject_Call(callable, none, dict) : NULL;
-    Py_XDECREF(none);
+    /* The empty tuple is a singleton. */
+    PyObject *positional = first != NULL ? PyTuple_Pack(1, first) : PyTuple_New(0);
+    PyObject *result =
+        positional != NULL ? PyObject_Call(callable, positional, dict) : NULL;
+    Py_XDECREF(positional);
     return result;
+}
+
+static PyObject *call_with(PyObject *callable, PyObject *first, PyObject *args,
+                           const struct call_parts *parts)
+{
+    return PyDict_CheckExact(args) ? call_keywords(callable, first, args)
+                                   : call_positional(callable, first, args, parts);
 }
 
 static PyObject *call_dispatch(worker_object *self, PyObject *callable, PyObject *tool,
@@ -145,7 +158,7 @@ static PyObject *call_dispatch(worker_object *self, PyObject *callable, PyObject
     PyObject *kwargs = Py_BuildValue("{sOsOsO}", "tool_name", tool, "arguments", dict,
                                      "context", context);
     Py_DECREF(context);
-    PyObject *result = kwargs != NULL ? call_keywords(callable, kwargs) : NULL;
+    PyObject *result = kwargs != NULL ? call_keywords(callable, NULL, kwargs) : NULL;
     Py_XDECREF(kwargs);
     return result;
 }
@@ -170,6 +183,7 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
     long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
     struct call_parts parts = {.job = run->job};
     PyObject *result = NULL;
+    PyObject *context = NULL;
     PyObject *args = arguments_of(self, run, &parts);
     if (args == NULL || (PyDict_CheckExact(args) && add_binaries(&parts, args) < 0)) {
         goto drop_args;
@@ -177,10 +191,15 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
     if (set_context(self, PyTuple_GET_ITEM(tool, 2)) < 0) {
         goto drop_args;
     }
+    if (style == STYLE_CONTEXT) {
+        context = context_of(self);
+        if (context == NULL) {
+            goto drop_args;
+        }
+    }
     *ret_at_boundary = 1;
-    if (style == STYLE_KEYWORDS) {
-        result = PyDict_CheckExact(args) ? call_keywords(callable, args)
-                                         : call_positional(callable, args, &parts);
+    if (style == STYLE_KEYWORDS || style == STYLE_CONTEXT) {
+        result = call_with(callable, context, args, &parts);
     } else if (!PyDict_CheckExact(args)) {
         PyErr_Format(sp__py_bridge.bad_args, "%U takes named arguments: a JSON object",
                      run->tool);
@@ -190,6 +209,7 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
         result = call_dispatch(self, callable, run->tool, args);
     }
 drop_args:
+    Py_XDECREF(context);
     Py_XDECREF(args);
     Py_XDECREF(parts.spoken);
     return result;

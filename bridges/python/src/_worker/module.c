@@ -9,14 +9,14 @@
  * time gives the same types.
  */
 #define PY_SSIZE_T_CLEAN
-#include "bridge.h"
+#include "ask.h"
 
 #include "base/mem.h"
 
 struct bridge sp__py_bridge;
 
 /* A part that Python code holds, as a memoryview: the slice [at:at + size]. */
-static PyObject *slice_held(void *user, const char *part, uint64_t at, uint64_t size)
+PyObject *sp__py_slice_held(void *user, const char *part, uint64_t at, uint64_t size)
 {
     PyObject *held = PyMapping_GetItemString(user, part);
     PyObject *whole = held != NULL ? PyMemoryView_FromObject(held) : NULL;
@@ -43,7 +43,7 @@ static PyObject *module_decode(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|O!:decode", &arg, &PyDict_Type, &held)) {
         return NULL;
     }
-    const struct part_source source = {.slice = slice_held, .user = held};
+    const struct part_source source = {.slice = sp__py_slice_held, .user = held};
     Py_buffer bytes;
     const char *text;
     Py_ssize_t size;
@@ -114,11 +114,13 @@ static PyObject *module_encode_parts(PyObject *module, PyObject *args)
 {
     (void)module;
     PyObject *value, *fallback = Py_None;
+    const char *name = NULL;
     struct parts parts;
-    if (!PyArg_ParseTuple(args, "O|O:encode_parts", &value, &fallback)) {
+    if (!PyArg_ParseTuple(args, "O|Oz:encode_parts", &value, &fallback, &name)) {
         return NULL;
     }
     sp__py_parts_init(&parts);
+    parts.name = name;
     PyObject *result = encode(value, fallback, &parts);
     sp__py_parts_fini(&parts);
     return result;
@@ -155,9 +157,9 @@ static PyMethodDef functions[] = {
      "encode(value, fallback=None): JSON as bytes; fallback(value) stands in for what "
      "JSON cannot hold."},
     {"encode_parts", module_encode_parts, METH_VARARGS,
-     "encode_parts(value, fallback=None): a pair of bytes, the JSON and what it speaks "
-     "of "
-     "as the part ''."},
+     "encode_parts(value, fallback=None, name=None): a pair of bytes, the JSON and "
+     "what "
+     "it speaks of as the part of that name, or ''."},
     {"current", module_current, METH_NOARGS, "The Call that runs now, or None."},
     {"set_canceller", module_set_canceller, METH_O,
      "What to call, first, when the running call is cancelled; None: raise Cancelled."},
@@ -202,7 +204,9 @@ static int add_constants(PyObject *module)
     if (PyModule_AddIntConstant(module, "KEYWORDS", STYLE_KEYWORDS) < 0 ||
         PyModule_AddIntConstant(module, "DICT", STYLE_DICT) < 0 ||
         PyModule_AddIntConstant(module, "DISPATCH", STYLE_DISPATCH) < 0 ||
+        PyModule_AddIntConstant(module, "CONTEXT", STYLE_CONTEXT) < 0 ||
         PyModule_AddIntConstant(module, "DEPTH_MAX", SP__JSON_DEPTH_MAX) < 0 ||
+        PyModule_AddStringConstant(module, "PART", SP__PY_PART) < 0 ||
         PyModule_AddStringConstant(module, "VERSION", SP_VERSION_STRING) < 0) {
         return -1;
     }
@@ -217,8 +221,8 @@ static int module_exec(PyObject *module)
         return -1;
     }
     if (add_exceptions(module) < 0 || add_constants(module) < 0 ||
-        sp__py_call_type(module) < 0 || sp__py_memory_type(module) < 0 ||
-        sp__py_worker_type(module) < 0) {
+        sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
+        sp__py_memory_type(module) < 0 || sp__py_worker_type(module) < 0) {
         return -1;
     }
     return 0;

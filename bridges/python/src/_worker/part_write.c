@@ -176,7 +176,7 @@ static int take_view(struct parts *parts, struct sp_buffer *json, Py_buffer *vie
         return -1;
     }
     if (dtype == SP_DTYPE_NONE) {
-        rc = sp__bytes_put(json, (uint64_t)view->len, NULL, at, &err);
+        rc = sp__bytes_put(json, (uint64_t)view->len, parts->name, at, &err);
     } else if (view->ndim > SP_TENSOR_DIMS_MAX) {
         rc = sp__fail(&err, SP_ERR_TOO_DEEP, "an array of %d dimensions, at most %d",
                       view->ndim, SP_TENSOR_DIMS_MAX);
@@ -185,7 +185,7 @@ static int take_view(struct parts *parts, struct sp_buffer *json, Py_buffer *vie
         for (int i = 0; i < view->ndim; i++) {
             tensor.shape[i] = (uint64_t)view->shape[i];
         }
-        rc = sp__tensor_put(json, &tensor, NULL, at, &err);
+        rc = sp__tensor_put(json, &tensor, parts->name, at, &err);
     }
     if (rc < 0) {
         PyBuffer_Release(view);

@@ -29,10 +29,15 @@ int sp__py_is_part_key(const char *key, size_t n);
  * exception, BadArguments when it is malformed. */
 PyObject *sp__py_part_read(const struct part_source *source, PyObject *dict);
 
+/* A slice() for a dict of buffers by name. */
+PyObject *sp__py_slice_held(void *held, const char *part, uint64_t at, uint64_t size);
+
 /* ---- what leaves ---- */
 
 /* The parts of one value, one behind the other. */
 struct parts {
+    const char
+        *name; /* the binary they are in, as the JSON calls it; NULL: a result's */
     struct part_view {
         Py_buffer view;
         size_t at;

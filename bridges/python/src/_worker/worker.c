@@ -6,30 +6,40 @@
  * loaded. There is one at a time in a process. Methods raise WorkerError with the
  * library's message; nothing here prints or decides.
  *
- * The library waits for work with the interpreter's lock given up: on_idle() and
- * on_busy() below do that, but only while serve() runs. Announcing waits too, with the
+ * The library waits, for work and for the host's answers, with the interpreter's lock
+ * given up: on_idle() and on_busy() below do that, but only while serve() runs. Announcing waits too, with the
  * lock given up around the whole call.
  */
 #include "bridge.h"
 
 #include "base/mem.h"
 
+/* This thread's state while it waits without the interpreter's lock. */
+static _Thread_local PyThreadState *waiting;
+
 static void on_idle(void *user_data)
 {
     worker_object *self = user_data;
     if (self->serving) {
-        self->thread = PyEval_SaveThread();
+        waiting = PyEval_SaveThread();
     }
 }
 
 static void on_busy(void *user_data)
 {
-    worker_object *self = user_data;
-    if (self->thread != NULL) {
-        PyThreadState *thread = self->thread;
-        self->thread = NULL;
+    (void)user_data;
+    if (waiting != NULL) {
+        PyThreadState *thread = waiting;
+        waiting = NULL;
         PyEval_RestoreThread(thread);
     }
+}
+
+/* A signal came while a tool waits for its host's answer: it may raise. */
+static int on_signal(void *user_data)
+{
+    (void)user_data;
+    return PyErr_CheckSignals();
 }
 
 PyObject *sp__py_raise(sp_error *err)
@@ -85,6 +95,7 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .on_idle = on_idle,
         .on_busy = on_busy,
         .on_cancel = sp__py_on_cancel,
+        .on_signal = on_signal,
         .user_data = self,
         .exit_grace_ms = exit_grace_ms,
         .on_session_end = sp__py_session_ended,
@@ -276,6 +287,7 @@ static void close_worker(worker_object *self)
         sp__py_bridge.worker = NULL;
     }
     if (worker != NULL && !self->forgotten) {
+        sp__py_sources_wait();
         Py_BEGIN_ALLOW_THREADS sp_worker_close(worker);
         Py_END_ALLOW_THREADS
     }

@@ -24,6 +24,10 @@ _HOMES = {
     "ToolMetadata": "base_adapter",
     "tool": "base_adapter",
     "SessionContext": "session_context",
+    "VariableProxy": "_variables",
+    "VariableNamespace": "_variables",
+    "CachedVariable": "_cache",
+    "VariableAwareMixin": "variable_aware_mixin",
     "VariableType": "types",
     "HostError": "errors",
     "NotFound": "errors",
@@ -60,6 +64,8 @@ __all__ = ["__version__", *_HOMES]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._cache import CachedVariable
+    from ._variables import VariableNamespace, VariableProxy
     from ._worker import BadArguments, Cancelled, NoSuchTool, WorkerError
     from .base_adapter import BaseAdapter, ToolMetadata, tool
     from .core import (
@@ -90,6 +96,7 @@ if TYPE_CHECKING:
     from .session_context import SessionContext, cancelled, current, time_left
     from .stream_chunk import StreamChunk
     from .types import VariableType
+    from .variable_aware_mixin import VariableAwareMixin
 
 
 def __getattr__(name):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Answers of the host that work with and without ``await``.
 
-Where no event loop runs, asking blocks and gives the plain value. Inside a coroutine the
-question is on its way at once, on a thread of its own, and what comes back is a Reply:
-awaited it gives the plain value and other coroutines go on meanwhile; used as if it were
-the value it waits for it. Questions about state go out one after the other, so a read
-sees the write before it, awaited or not.
+Where no event loop runs, asking blocks and gives the plain value. Inside a coroutine
+the question is on its way at once, on a thread of its own, and what comes back is a
+Reply: awaited it gives the plain value and other coroutines go on meanwhile; used as
+if it were the value it waits for it. Questions about state go out one after the
+other, so a read sees the write before it, awaited or not, and so does a tool. Tools
+run side by side: what one of them changes is there once it has been awaited.
 
 A Reply that nobody looks at is not lost: the call ends only when all its questions have
 been answered, and a failure that nobody saw is then the call's failure.
@@ -18,6 +19,7 @@ import sys
 _state_lane = None  # one thread: questions about state, in order
 _wide_lane = None  # a thread each: tools and watches, which may take long
 _WIDE_MAX = 256
+_latest = None  # the future of the last question about state
 _UNSEEN_MAX = 1000
 _unseen = []  # replies nobody has looked at yet; the event loop's thread only
 
@@ -28,7 +30,8 @@ def running_loop():
     return asyncio._get_running_loop() if asyncio is not None else None
 
 
-def _lane(is_wide):
+def lane(is_wide):
+    """The threads that ask: one for state, or as many as are needed."""
     global _state_lane, _wide_lane
     from concurrent.futures import ThreadPoolExecutor
 
@@ -41,18 +44,40 @@ def _lane(is_wide):
     return _state_lane
 
 
+def _in_order(function, *arguments):
+    """A Reply to the next question about state."""
+    global _latest
+    _latest = lane(False).submit(function, *arguments)
+    return Reply(_latest)
+
+
+def _after(latest, function, *arguments):
+    """Do something once an earlier question, or None, has been answered."""
+    if latest is not None:
+        from concurrent.futures import wait
+
+        wait([latest])
+    return function(*arguments)
+
+
 def ask(function, *arguments):
     """Do something quick that asks the host: its value, or a Reply in a coroutine."""
     if running_loop() is None:
         return function(*arguments)
-    return Reply(_lane(False).submit(function, *arguments))
+    return _in_order(function, *arguments)
+
+
+def start_long(function, *arguments):
+    """Do something that may take long on a thread of its own, after the questions about
+    state that are on their way; gives a future."""
+    return lane(True).submit(_after, _latest, function, *arguments)
 
 
 def ask_long(function, *arguments):
-    """The same for what may take long: it holds up no other question."""
+    """ask() for what may take long: it holds up no other question."""
     if running_loop() is None:
         return function(*arguments)
-    return Reply(_lane(True).submit(function, *arguments))
+    return Reply(start_long(function, *arguments))
 
 
 def ask_now(function, *arguments):
@@ -60,7 +85,7 @@ def ask_now(function, *arguments):
     its turn behind the questions already on their way."""
     if running_loop() is None:
         return function(*arguments)
-    return Reply(_lane(False).submit(function, *arguments)).result()
+    return _in_order(function, *arguments).result()
 
 
 def settle(quiet=False):

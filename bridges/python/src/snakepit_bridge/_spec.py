@@ -90,6 +90,8 @@ def parameters(callable_, bound=None):
         bound = 1 if _takes_self(callable_) else 0
     code = function.__code__
     annotations = _annotations(function)
+    if takes_context(callable_):
+        bound += 1
     positional = code.co_varnames[: code.co_argcount]
     keyword_only = code.co_varnames[
         code.co_argcount : code.co_argcount + code.co_kwonlyargcount
@@ -113,6 +115,27 @@ def _takes_self(callable_):
     if getattr(callable_, "__self__", None) is not None:
         return True
     return not hasattr(callable_, "__code__") and not hasattr(callable_, "__wrapped__")
+
+
+def takes_context(callable_):
+    """Whether the first parameter is the call's SessionContext: annotated so, or named
+    ctx without an annotation and without a default."""
+    function = underlying(callable_)
+    if function is None or isinstance(callable_, type):
+        return False
+    code = function.__code__
+    index = 1 if _takes_self(callable_) else 0
+    if index >= code.co_argcount:
+        return False
+    name = code.co_varnames[index]
+    annotation = _annotations(function).get(name)
+    if annotation is None:
+        defaults = len(function.__defaults__ or ())
+        return name == "ctx" and index < code.co_argcount - defaults
+    text = annotation
+    if not isinstance(text, str):
+        text = getattr(annotation, "__name__", "")
+    return text.strip("'\" ").rsplit(".", 1)[-1] == "SessionContext"
 
 
 def takes_any_keyword(callable_):

@@ -106,6 +106,15 @@ def _is_reply(value):
     return module is not None and type(value) is module.Reply
 
 
+def _is_array_type(value):
+    """The type of an array's or a column's elements, in NumPy and in pandas."""
+    return any(
+        cls.__name__ in ("dtype", "ExtensionDtype")
+        and cls.__module__.partition(".")[0] in ("numpy", "pandas")
+        for cls in type(value).__mro__
+    )
+
+
 def substitute(value):
     """Something JSON can hold in the place of ``value``."""
     if isinstance(value, type):
@@ -120,5 +129,7 @@ def substitute(value):
         return {name: getattr(value, name) for name in fields if hasattr(value, name)}
     if hasattr(type(value), "__members__"):
         return value.value
+    if _is_array_type(value):
+        return str(value)
     result = _collection(value)
     return marker(value) if result is NotImplemented else result

@@ -109,10 +109,15 @@ class ImportableTools(ToolSet):
         self.accepts_any = True
 
     def resolve(self, name):
-        entry = (find_function(name), _worker.KEYWORDS, None)
+        function = find_function(name)
+        entry = (function, _style(function), None)
         if len(self.table) < _RESOLVED_MAX:
             self.table[name] = entry
         return entry
+
+
+def _style(function):
+    return _worker.CONTEXT if _spec.takes_context(function) else _worker.KEYWORDS
 
 
 def no_such_tool(name, known):
@@ -267,7 +272,7 @@ def tools_of_adapter(instance):
                 Tool(
                     name,
                     method,
-                    _worker.KEYWORDS,
+                    _style(method),
                     metadata.description,
                     metadata.supports_streaming,
                     _spec.parameters(method),
@@ -302,7 +307,7 @@ def tools_of_functions(functions):
             Tool(
                 name,
                 function,
-                _worker.KEYWORDS,
+                _style(function),
                 _spec.summary(function),
                 _spec.is_stream(function),
                 _spec.parameters(function),
