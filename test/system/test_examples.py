@@ -128,6 +128,38 @@ def test_the_adapter_remembers_between_calls(mark):
     ]
 
 
+def test_data_science_over_a_session(mark):
+    """The README's adapter: what one call finds out, the session keeps for the next."""
+    place = EXAMPLES / "python"
+    rows = [line.split(",") for line in (place / "plants.csv").read_text().split()]
+    data = [dict(zip(rows[0], map(float, row))) for row in rows[1:]]
+    train = json.dumps({"data": data, "target": "height"})
+    ask = json.dumps({"data": [{"light": 2, "water": 2}]})
+    script = [
+        f"load_data file_path={place / 'plants.csv'} --session ann",
+        f"load_data file_path={place / 'plants.csv'} --session ann",
+        f"preprocess --session ann {train}",
+        f"train_model --session ann {train}",
+        f"predict --session ann {ask}",
+        "train_model --session bob model_type=random_forest",
+    ]
+    lines = run_example(
+        mark, peers.CLI, "run", "-", "--adapter", place / "data_science_adapter.py",
+        "--size", "1", input="\n".join(script) + "\n",
+    )  # fmt: skip
+    loaded, again, prepared, trained, predicted, forest = map(json.loads, lines)
+    assert loaded == again == {
+        "rows": 10, "columns": 3, "column_names": ["light", "water", "height"],
+        "dtypes": {"light": "int64", "water": "int64", "height": "float64"},
+    }  # fmt: skip
+    assert (prepared["train_size"], prepared["test_size"]) == (8, 2)
+    assert prepared["feature_means"] == [2.2, 2.1]
+    assert trained["model_id"] == "ann_linear_regression" and trained["score"] > 0.99
+    assert predicted["model_id"] == "ann_linear_regression"
+    assert abs(predicted["predictions"][0] - 15.6) < 0.5
+    assert forest["model_id"] == "bob_random_forest" and forest["training_complete"]
+
+
 def test_the_readme_shows_the_program_that_is_built():
     readme = (peers.ROOT / "README.md").read_text(encoding="utf-8")
     program = (EXAMPLES / "01_hello.c").read_text(encoding="utf-8")
