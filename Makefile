@@ -3,6 +3,8 @@
 BUILD ?= build
 FUZZ_SECONDS ?= 60
 ROUNDS ?= 1000
+KILLS ?= 500
+IMAGES ?= 10000
 CHAOS_SCALE ?= 1
 EXPLORE_STATES ?= 10000000
 SEEDS ?= 10000
@@ -45,6 +47,10 @@ bench: build # calls/s and latency, beside comparators measured in the same run
 
 orphans: build # hosts and guards killed ROUNDS times: nobody may be left
 	@tools/setup test && tools/orphans $(BUILD) $(ROUNDS)
+
+.PHONY: durability
+durability: build # hosts killed while they store, KILLS times, and IMAGES power failures
+	@tools/setup test && tools/durability $(BUILD) $(KILLS) $(IMAGES)
 
 .PHONY: instances
 instances: build # racing starters, numbers used again, neighbours, leftovers, ROUNDS times

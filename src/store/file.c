@@ -36,10 +36,24 @@ static const char MAGIC[16] = "SQLite format 3";
 
 /* ---- the folder ---- */
 
+/* The name of a new folder is in the one above. */
+static int sync_parent(int folder, const char *path, sp_error *err)
+{
+    int parent = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = parent < 0 || fsync(parent) < 0
+                 ? sp__fail_errno(err, errno, "syncing what %s is in", path)
+                 : SP_OK;
+    if (parent >= 0) {
+        (void)close(parent);
+    }
+    return rc;
+}
+
 static int open_folder(const char *path, int *ret_folder, sp_error *err)
 {
     struct stat at;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+    int made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST) {
         return sp__fail_errno(err, errno, "making the folder %s", path);
     }
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -54,7 +68,7 @@ static int open_folder(const char *path, int *ret_folder, sp_error *err)
                         path, (unsigned)at.st_uid, (unsigned)at.st_mode & 0777u);
     }
     *ret_folder = folder;
-    return SP_OK;
+    return made ? sync_parent(folder, path, err) : SP_OK;
 }
 
 static int take_lock(struct store_file *file, const char *path, sp_error *err)
@@ -164,8 +178,9 @@ static int check_whole(sqlite3 *db, sp_error *err)
     return code;
 }
 
-/* Exclusive before anything is read, so that the log's index is in memory. Checkpoints
- * are made by the store, which hears of their failures. */
+/* Exclusive before anything is read, so that the log's index is in memory. EXTRA while the
+ * file is made: a rollback journal whose deletion was not synced could come back with the
+ * power, and take back what a checkpoint has written since. */
 static int set_up(sqlite3 *db, sp_error *err)
 {
     /* A log that a sync failed on must not be copied: see store.c. */
@@ -175,17 +190,18 @@ static int set_up(sqlite3 *db, sp_error *err)
                           "PRAGMA trusted_schema = OFF;"
                           "PRAGMA cell_size_check = ON;"
                           "PRAGMA temp_store = MEMORY;"
+                          "PRAGMA synchronous = EXTRA;"
                           "PRAGMA cache_size = -16384;",
                           NULL, NULL, NULL);
     return rc == SQLITE_OK ? SP_OK : sp__fault_fail(db, rc, "opening it", err);
 }
 
+/* Checkpoints are made by the store, which hears of their failures. */
 static int start_log(sqlite3 *db, sp_error *err)
 {
     int rc = sqlite3_exec(db,
                           "PRAGMA journal_mode = WAL;"
-                          "PRAGMA wal_autocheckpoint = 0;"
-                          "PRAGMA synchronous = FULL;",
+                          "PRAGMA wal_autocheckpoint = 0;",
                           NULL, NULL, NULL);
     return rc == SQLITE_OK ? SP_OK : sp__fault_fail(db, rc, "starting its log", err);
 }
@@ -319,6 +335,9 @@ int sp__file_open(struct store_file *file, const char *path, const char *vfs,
     }
     if (rc == SP_OK) {
         rc = sp__room_open(&file->room, file->folder, err);
+    }
+    if (rc == SP_OK && fsync(file->folder) < 0) {
+        rc = sp__fail_errno(err, errno, "syncing the folder %s", path);
     }
     if (rc < 0) {
         sp__file_close(file);
