@@ -84,6 +84,7 @@ typedef struct sp_session_info {
     uint64_t bytes;        /* memory of all that is inside */
     uint64_t variables;    /* how many */
     uint64_t programs;
+    uint64_t tools; /* registered for it alone */
     int durability; /* SP_DURABILITY_ */
     void *memory;   /* of the texts: owned, see sp_session_info_clear() */
 } sp_session_info;

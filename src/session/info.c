@@ -38,6 +38,7 @@ int sp__session_describe(const struct session *session, uint64_t now_ms,
         .bytes = session->bytes,
         .variables = session->variables.length,
         .programs = session->programs.length,
+        .tools = session->tools.length,
         .durability = session->durability,
         .memory = memory,
     };

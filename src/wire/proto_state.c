@@ -163,6 +163,8 @@ void sp__proto_from_session(const sp_session_info *info, struct proto_session *r
         .bytes = info->bytes,
         .variables = info->variables,
         .programs = info->programs,
+        .tool_count = sp__proto_i32(info->tools),
+        .tool_count_0_4 = sp__proto_i32(info->tools),
         .durability = sp__proto_durability(info->durability),
     };
 }
@@ -179,6 +181,7 @@ void sp__proto_to_session(const struct proto_session *message, sp_session_info *
         .bytes = message->bytes,
         .variables = message->variables,
         .programs = message->programs,
+        .tools = message->tool_count < 0 ? 0 : (uint64_t)message->tool_count,
     };
     (void)!sp__proto_get_durability(message->durability, &ret->durability, NULL);
 }

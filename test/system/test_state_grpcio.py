@@ -505,6 +505,16 @@ def test_a_session_has_a_time_to_live_metadata_and_counts(state):
     state.call("CleanupSession", "CleanupSessionRequest", session_id="mine")
 
 
+def test_a_session_counts_the_tools_registered_for_it(state):
+    tools = [state.pb.ToolRegistration(name=name) for name in ("one", "two")]
+    made = state.call(
+        "RegisterTools", "RegisterToolsRequest", tools=tools, worker_id="python-1"
+    )
+    assert made.success
+    found = state.call("GetSession", "GetSessionRequest")
+    assert (found.tool_count, found.tool_count_0_4) == (2, 2)
+
+
 def test_a_session_that_is_not_used_is_over(state):
     state.begin(session_id="short", ttl_ms=50)
     end = {"session_id": "short", "peek": True}
