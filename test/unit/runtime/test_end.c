@@ -18,13 +18,17 @@
 #include "base/mem.h"
 #include "peer.h"
 #include "snakepit/worker.h"
+#include "snakepit/worker_host.h"
+
+enum { NEVER_STARTS = 12345 }; /* as exit_grace_ms */
 
 /* A worker in a process of its own. It says on `said` what it does: 'b' a tool began,
- * 'i' it was interrupted, 's' a signal interrupted the wait. */
+ * 'i' it was interrupted, 's' a signal interrupted the wait, 'c' a question was closed. */
 struct process {
     pid_t pid;
     int said;
     struct peer *peer;
+    struct peer *host; /* whom it asks */
 };
 
 static int saying;
@@ -71,11 +75,30 @@ static void run_long(sp_job *job, int deaf)
     (void)sp_job_fail(job, SP_ERR_REMOTE, "Cancelled", NULL, NULL, NULL);
 }
 
+static int ask(sp_job *job)
+{
+    sp_host_result result = {0};
+    int rc = sp_job_call_host(job, "look", sp_text("{}"), NULL, &result, NULL);
+    sp_host_result_clear(&result);
+    return rc;
+}
+
+static void run_ask(sp_job *job)
+{
+    if (ask(job) == SP_ERR_CLOSED) {
+        say('c');
+    }
+    (void)sp_job_reply(job, sp_text("0"), NULL, (sp_bytes){0}, NULL);
+}
+
 /* User code forks, and its child goes on as if it were the worker. */
 static void run_fork(sp_job *job)
 {
     pid_t child = fork();
     if (child == 0) {
+        if (ask(job) != SP_ERR_CLOSED) {
+            _exit(2);
+        }
         int rc = sp_job_reply(job, sp_text("0"), NULL, (sp_bytes){0}, NULL);
         sp_job *other;
         rc |= sp_worker_next(the_worker, &other, NULL);
@@ -90,10 +113,11 @@ static void run_fork(sp_job *job)
     (void)sp_job_reply(job, sp_text(text), NULL, (sp_bytes){0}, NULL);
 }
 
-static void serve(int fd, uint64_t grace_ms)
+static void serve(int fd, int host_fd, uint64_t grace_ms)
 {
     sp_worker_options options = {.size = sizeof options,
                                  .call_fd = fd,
+                                 .host_fd = host_fd,
                                  .exit_grace_ms = grace_ms,
                                  .on_cancel = on_cancel};
     if (sp_worker_open(&options, &the_worker, NULL) < 0) {
@@ -101,7 +125,7 @@ static void serve(int fd, uint64_t grace_ms)
     }
     catch_signals();
     sp_worker_accept_any(the_worker);
-    if (grace_ms == 12345) {
+    if (grace_ms == NEVER_STARTS) {
         say('b'); /* a start-up that never ends */
         for (;;) {
             (void)poll(NULL, 0, 1000);
@@ -121,6 +145,8 @@ static void serve(int fd, uint64_t grace_ms)
         const char *tool = sp_job_tool(job);
         if (strcmp(tool, "fork") == 0) {
             run_fork(job);
+        } else if (strcmp(tool, "ask") == 0) {
+            run_ask(job);
         } else if (strcmp(tool, "add") == 0) {
             (void)sp_job_reply(job, sp_text("2"), NULL, (sp_bytes){0}, NULL);
         } else {
@@ -134,22 +160,30 @@ static void serve(int fd, uint64_t grace_ms)
 static struct process start(uint64_t grace_ms)
 {
     int calls[2];
+    int host[2];
     int said[2];
     struct process process;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, calls), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, host), 0);
     assert_int_equal(pipe(said), 0);
     process.pid = fork();
     assert_true(process.pid >= 0);
     if (process.pid == 0) {
         (void)close(calls[0]);
+        (void)close(host[0]);
         (void)close(said[0]);
         saying = said[1];
-        serve(calls[1], grace_ms);
+        serve(calls[1], host[1], grace_ms);
     }
     (void)close(calls[1]);
+    (void)close(host[1]);
     (void)close(said[1]);
     process.said = said[0];
     process.peer = peer_new(calls[0], H2_CLIENT, 1);
+    process.host = peer_new(host[0], H2_SERVER, 1);
+    if (grace_ms != NEVER_STARTS) {
+        PEER_UNTIL(process.host, process.host->announced);
+    }
     return process;
 }
 
@@ -165,7 +199,8 @@ static void await_said(struct process *process, char what)
 static void host_dies(struct process *process)
 {
     peer_free(process->peer);
-    process->peer = NULL;
+    peer_free(process->host);
+    process->peer = process->host = NULL;
 }
 
 static void check_exit(struct process *process, int want)
@@ -176,6 +211,7 @@ static void check_exit(struct process *process, int want)
     assert_int_equal(WEXITSTATUS(status), want);
     (void)close(process->said);
     peer_free(process->peer);
+    peer_free(process->host);
 }
 
 static void begin(struct process *process, const char *tool)
@@ -195,7 +231,7 @@ static void a_worker_whose_host_dies_while_a_tool_runs_ends(void **state)
 
 static void a_worker_whose_host_dies_while_it_starts_ends(void **state)
 {
-    struct process process = start(12345);
+    struct process process = start(NEVER_STARTS);
     await_said(&process, 'b');
     host_dies(&process);
     (void)kill(process.pid, SIGCONT);
@@ -217,6 +253,29 @@ static void past_the_grace_the_worker_ends_all_the_same(void **state)
     begin(&process, "burn");
     host_dies(&process);
     check_exit(&process, 75);
+}
+
+static void begin_asking(struct process *process)
+{
+    call_free(peer_execute(process->peer, "ask", "{}"));
+    (void)peer_await_ask(process->host, 0);
+}
+
+static void a_worker_that_asks_when_its_host_dies_ends(void **state)
+{
+    struct process process = start(0);
+    begin_asking(&process);
+    host_dies(&process);
+    check_exit(&process, 75);
+}
+
+static void within_the_grace_a_question_is_closed(void **state)
+{
+    struct process process = start(60000);
+    begin_asking(&process);
+    host_dies(&process);
+    await_said(&process, 'c');
+    check_exit(&process, 0);
 }
 
 static void an_idle_worker_whose_host_dies_leaves_in_its_own_manner(void **state)
@@ -287,6 +346,8 @@ int main(void)
         cmocka_unit_test(a_worker_whose_host_dies_while_it_starts_ends),
         cmocka_unit_test(within_the_grace_a_tool_may_end_in_peace),
         cmocka_unit_test(past_the_grace_the_worker_ends_all_the_same),
+        cmocka_unit_test(a_worker_that_asks_when_its_host_dies_ends),
+        cmocka_unit_test(within_the_grace_a_question_is_closed),
         cmocka_unit_test(an_idle_worker_whose_host_dies_leaves_in_its_own_manner),
         cmocka_unit_test(a_signal_handler_may_stop_the_worker),
         cmocka_unit_test(a_signal_interrupts_the_wait),
