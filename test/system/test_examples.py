@@ -72,6 +72,17 @@ def test_program_is_made_once_and_runs_twice(mark):
     ]
 
 
+def test_state_is_changed_by_a_worker_within_limits(mark):
+    lines = run_example(mark, PROGRAMS / "07_state", PROGRAMS / "c_worker_state")
+    assert [float(line) for line in lines[:2]] == [2.0, 6.0]
+    assert "12" in lines[2] and "10" in lines[2]
+    assert lines[3:] == [
+        "version 2: 6.0 by step",
+        "version 1: 2.0 by step",
+        "version 0: 0.0 by the program",
+    ]
+
+
 def test_shell_example_prints_results_and_nothing_else(mark):
     assert run_example(mark, EXAMPLES / "hello.sh") == [
         '{"result":8}',
