@@ -41,6 +41,7 @@ enum output {
 enum option_id {
     OPTION_NONE = 0,
     OPTION_ADAPTER,
+    OPTION_AFFINITY,
     OPTION_BINARY,
     OPTION_CHANGED,
     OPTION_CONFIG,
@@ -124,6 +125,7 @@ struct cli {
     uint64_t timeout_ms;
     uint64_t count;
     uint32_t parallel;
+    int affinity; /* SP_AFFINITY_ */
     enum output output;
     int binary, changed, dry_run, force, help, idempotent, keep_going, names, no_color,
         unordered, show_deaths, show_workers, version;

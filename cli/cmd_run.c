@@ -19,6 +19,7 @@ enum { WORDS_MAX = 1024 };
 
 static const struct option_spec line_options[] = {
     {"session", 's', "ID", OPTION_SESSION, ""},
+    {"affinity", 0, "WORD", OPTION_AFFINITY, ""},
     {"timeout", 't', "TIME", OPTION_TIMEOUT, ""},
     {"pool", 'p', "NAME", OPTION_POOL, ""},
     {"idempotent", 0, NULL, OPTION_IDEMPOTENT, ""},

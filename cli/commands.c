@@ -10,6 +10,8 @@
 
 #define CALL_OPTIONS                                                              \
     {"session", 's', "ID", OPTION_SESSION, "session the call belongs to"},        \
+        {"affinity", 0, "WORD", OPTION_AFFINITY,                                  \
+         "hint, none, strict_queue or strict_fail_fast"},                         \
         {"idempotent", 0, NULL, OPTION_IDEMPOTENT,                                \
          "it may be run again when its worker dies"},                             \
     {                                                                             \

@@ -80,6 +80,26 @@ static int parse_number(const char *text, const char *what, uint64_t max,
     return CODE_OK;
 }
 
+static int parse_affinity(const char *text, int *ret_affinity)
+{
+    static const char *const names[] = {"hint", "none", "strict_queue",
+                                        "strict_fail_fast"};
+    struct nearest nearest;
+    nearest_init(&nearest, text);
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret_affinity = SP_AFFINITY_HINT + i;
+            return CODE_OK;
+        }
+        nearest_offer(&nearest, names[i]);
+    }
+    return complain(CODE_USAGE,
+                    "--affinity: expected hint, none, strict_queue or "
+                    "strict_fail_fast, not \"%s\"%s%s",
+                    text, nearest.name != NULL ? "; did you mean " : "",
+                    nearest.name != NULL ? nearest.name : "");
+}
+
 static int parse_output(const char *text, enum output *ret_output)
 {
     static const char *const names[] = {"table", "wide", "json", "jsonl", "text"};
@@ -140,6 +160,8 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
         return CODE_OK;
     }
     switch ((int)spec->id) {
+    case OPTION_AFFINITY:
+        return parse_affinity(value, &cli->affinity);
     case OPTION_COUNT:
         return parse_number(value, "--count", UINT32_MAX, &cli->count);
     case OPTION_OUTPUT:

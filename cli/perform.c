@@ -19,6 +19,7 @@ sp_call_options call_options_of(const struct cli *cli)
                              .session = cli->session,
                              .timeout_ms = cli->timeout_ms,
                              .dedupe_key = cli->dedupe_key,
+                             .affinity = cli->affinity,
                              .flags = cli->idempotent ? SP_CALL_IDEMPOTENT : 0};
 }
 

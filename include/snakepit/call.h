@@ -45,7 +45,18 @@ typedef struct sp_call_options {
     /* What travels as bytes beside the arguments: tensors, or whatever else. Copied. */
     const sp_binary *binaries;
     size_t binaries_count;
+
+    int affinity; /* SP_AFFINITY_ of this call, default: the pool's */
 } sp_call_options;
+
+/* Which worker a call of a session went to. */
+enum {
+    SP_PLACED_NONE = 0, /* without a session, or with SP_AFFINITY_NONE */
+    SP_PLACED_SAME = 1, /* the one that the session had before */
+    SP_PLACED_NEW = 2,  /* it had none, or none for so long that it was forgotten */
+    SP_PLACED_MOVED = 3 /* another one: its own was busy, or has ended (then
+                           SP_EVENT_SESSION_MOVED says so too) */
+};
 
 /* A result that the caller owns. Zeroed is empty. Release with sp_result_clear(). */
 typedef struct sp_result {
@@ -59,6 +70,7 @@ typedef struct sp_result {
     sp_id worker;
     int worker_pid;
     uint32_t attempts;
+    int placed; /* SP_PLACED_ */
 } sp_result;
 
 /* Release what a result owns and make it empty. NULL is fine. */
@@ -83,8 +95,9 @@ SP_API int sp_result_tensor(const sp_result *result, const char *pointer,
  *
  * Errors: SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP, SP_ERR_TOO_BIG, SP_ERR_NO_POOL,
  * SP_ERR_NO_TOOL, SP_ERR_REFUSED, SP_ERR_INVAL before anything is sent;
- * SP_ERR_QUEUE_FULL, SP_ERR_QUEUE_TIMEOUT, SP_ERR_NO_WORKER, SP_ERR_START_FAILED when no
- * worker took it; SP_ERR_TIMEOUT, SP_ERR_REMOTE, SP_ERR_BAD_ARGS, SP_ERR_WORKER_DIED,
+ * SP_ERR_QUEUE_FULL, SP_ERR_QUEUE_TIMEOUT, SP_ERR_NO_WORKER, SP_ERR_START_FAILED,
+ * SP_ERR_SESSION_WORKER_LOST (with a strict affinity, once: the worker that had run the
+ * session's calls has ended, with all that it kept for it) when no worker took it; SP_ERR_TIMEOUT, SP_ERR_REMOTE, SP_ERR_BAD_ARGS, SP_ERR_WORKER_DIED,
  * SP_ERR_PROTOCOL, SP_ERR_CLOSED afterwards. err->executed says whether user code ran.
  * Thread: any but a callback. Since: 0.1
  */

@@ -93,7 +93,9 @@ extern "C" {
     X(STORE, -38, STORE, 0, 15, "the stored state cannot be used",                     \
       "the message names the file and what is wrong with it")                          \
     X(STORE_FULL, -39, STORE, 1, 8, "no room to store the change",                     \
-      "make room on the disk: the change was not made")
+      "make room on the disk: the change was not made")                                \
+    X(SESSION_WORKER_LOST, -40, WORKER, 1, 10, "the session's worker has ended",       \
+      "begin the session's work anew: what its worker had in memory is gone")
 
 enum {
     SP_OK = 0,

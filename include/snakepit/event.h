@@ -43,7 +43,9 @@ enum {
     SP_EVENT_SESSION_DELETED, /* a session was ended before its time was over */
     SP_EVENT_STORE_FULL,   /* no room for changes of stored sessions; deletions work */
     SP_EVENT_STORE_FAILED, /* the disk lost something: nothing is stored any more */
-    SP_EVENT_STORE_RECOVERED /* there is room again */
+    SP_EVENT_STORE_RECOVERED, /* there is room again */
+    SP_EVENT_SESSION_MOVED /* the worker that ran the session's calls has ended, so its
+                                 next one goes elsewhere; message says what became of it */
 };
 
 typedef struct sp_event {
@@ -56,7 +58,7 @@ typedef struct sp_event {
     int exit_status; /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
     int signal;      /* the signal that ended it, or 0 */
     uint64_t duration_ms;
-    const char *session;   /* SESSION_EXPIRED, SESSION_DELETED: its id; else "" */
+    const char *session;   /* SESSION_EXPIRED, _DELETED, _MOVED: its id; else "" */
     const char *message;   /* one line; borrowed until the callback returns */
     const sp_death *death; /* WORKER_DIED, WORKER_STOPPED: the certificate, borrowed;
                               NULL for other events, or without memory for one */

@@ -18,10 +18,12 @@ extern "C" {
 
 /* Which worker a session's calls go to. */
 enum {
-    SP_AFFINITY_HINT = 0,            /* the session's last worker when it is free */
-    SP_AFFINITY_NONE = 1,            /* any worker */
-    SP_AFFINITY_STRICT_QUEUE = 2,    /* the session's worker, waiting for it */
-    SP_AFFINITY_STRICT_FAIL_FAST = 3 /* the session's worker, or SP_ERR_NO_WORKER */
+    SP_AFFINITY_DEFAULT = 0,
+    SP_AFFINITY_HINT = 1,         /* the session's last worker when it is free */
+    SP_AFFINITY_NONE = 2,         /* any worker */
+    SP_AFFINITY_STRICT_QUEUE = 3, /* the session's worker, waiting for it; when that one
+                                     has ended, SP_ERR_SESSION_WORKER_LOST, once */
+    SP_AFFINITY_STRICT_FAIL_FAST = 4 /* the same without waiting: SP_ERR_NO_WORKER */
 };
 
 /* A limit for one command: overrides the pool's call_timeout_ms. */
@@ -83,7 +85,7 @@ typedef struct sp_pool_options {
     uint64_t request_max_bytes;  /* arguments of a call, default 128 MiB */
     uint64_t response_max_bytes; /* result or chunk, default 128 MiB */
 
-    int affinity; /* SP_AFFINITY_ */
+    int affinity; /* SP_AFFINITY_, default HINT; of calls that name none */
 
     /* When a worker is replaced by a fresh one: the new one is ready before the old one
      * gets no more calls, and it ends those it has. 0 or SP_UNLIMITED: never for that. */

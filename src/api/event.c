@@ -45,6 +45,8 @@ SP_API const char *sp_event_name(int kind)
         return "session.expired";
     case SP_EVENT_SESSION_DELETED:
         return "session.deleted";
+    case SP_EVENT_SESSION_MOVED:
+        return "session.moved";
     case SP_EVENT_SESSIONS_HIGH:
         return "sessions.high";
     case SP_EVENT_CALL_POISONED:

@@ -198,10 +198,24 @@ static int fill_request(struct request *request, struct pool *pool,
     request->taker = wish->taker;
     request->streaming = wish->streaming;
     request->flags = options->flags;
+    request->affinity = options->affinity != SP_AFFINITY_DEFAULT
+                            ? options->affinity
+                            : pool->options.affinity;
     request->adapter = pool->options.custom;
     int rc = encode_arguments(request, wish, options, &timeout_ms, err);
     set_deadlines(request, options, timeout_ms);
     return rc;
+}
+
+static int check_affinity(int affinity, sp_error *err)
+{
+    if (affinity < SP_AFFINITY_DEFAULT || affinity > SP_AFFINITY_STRICT_FAIL_FAST) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "an affinity of %d, allowed are the SP_AFFINITY_ constants, %d "
+                        "to %d",
+                        affinity, SP_AFFINITY_DEFAULT, SP_AFFINITY_STRICT_FAIL_FAST);
+    }
+    return SP_OK;
 }
 
 static int check_identity(const struct call_wish *wish, const sp_call_options *options,
@@ -237,6 +251,9 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
     }
     if (rc == SP_OK) {
         rc = check_identity(wish, &options, err);
+    }
+    if (rc == SP_OK) {
+        rc = check_affinity(options.affinity, err);
     }
     if (rc == SP_OK) {
         rc = sp__pit_pool(pit, options.pool, &pool, err);

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/near.h"
 #include "pit/guarding.h"
+#include "pit/home.h"
 #include "pit/sums.h"
 #include "pit/upkeep.h"
 #include "session/host_tools.h"
@@ -75,16 +76,6 @@ static void request_ended(void *owner, struct request *request)
 static void chunks_came(void *owner, struct request *request)
 {
     tell_taker(owner, request);
-}
-
-static void request_assigned(void *owner, struct request *request, uint64_t worker_id)
-{
-    struct sp_pit *pit = owner;
-    uint64_t key = sp__affinity_key(request->session_hash, request->pool);
-    sp__affinity_set(&pit->affinity, key, worker_id, sp__loop_now_ms(pit->loop));
-    if (worker_id != 0) {
-        sp__visits_note(&pit->visits, request->session, worker_id);
-    }
 }
 
 static void event_happened(void *owner, const sp_event *event,
@@ -152,7 +143,7 @@ void sp__pit_tell(struct sp_pit *pit, int kind, const char *message)
 static const struct pool_events pool_events = {
     .on_ended = request_ended,
     .on_chunks = chunks_came,
-    .on_assigned = request_assigned,
+    .on_assigned = sp__home_assigned,
     .on_readiness = readiness_changed,
     .on_closed = pool_closed,
     .on_event = event_happened,
@@ -265,11 +256,8 @@ static void let_go(struct sp_pit *pit, struct request *request)
     if (request->timer.fire != NULL) {
         sp__timer_fini(pit->loop, &request->timer);
     }
-    if (request->session_hash != 0 &&
-        request->pool->options.affinity != SP_AFFINITY_NONE) {
-        request->preferred = sp__affinity_find(
-            &pit->affinity, sp__affinity_key(request->session_hash, request->pool),
-            sp__loop_now_ms(pit->loop));
+    if (request->session_hash != 0) {
+        request->preferred = sp__home_find(pit, request);
     }
     sp__pool_submit(request->pool, request);
 }

@@ -61,6 +61,9 @@ int sp__core_init(struct core *core, const struct core_options *options)
         .random = options->seed | 1,
         .next_due_ms = CORE_NEVER,
     };
+    if (core->options.affinity == SP_AFFINITY_DEFAULT) {
+        core->options.affinity = SP_AFFINITY_HINT;
+    }
     core->seats = sp__calloc(core->seats_count, sizeof *core->seats);
     core->crashes_ms = sp__calloc(options->crashes_max + 1, sizeof *core->crashes_ms);
     if (core->seats == NULL || core->crashes_ms == NULL || grow_actions(core, 0) < 0) {
@@ -116,6 +119,7 @@ uint32_t sp__core_call_new(struct core *core)
     core->calls_free = core->calls[call].next;
     core->calls[call] = (struct core_call){.seat = CORE_NONE,
                                            .preferred = CORE_NONE,
+                                           .affinity = (uint8_t)core->options.affinity,
                                            .next = CORE_NONE,
                                            .prev = CORE_NONE};
     return call;
@@ -310,7 +314,7 @@ static uint32_t find_busy(const struct core *core, const struct core_call *call)
 static uint32_t find_seat(const struct core *core, const struct core_call *call,
                           uint64_t now_ms)
 {
-    if (core->options.affinity == SP_AFFINITY_HINT && call->preferred != CORE_NONE) {
+    if (call->affinity == SP_AFFINITY_HINT && call->preferred != CORE_NONE) {
         const struct core_seat *s = &core->seats[call->preferred];
         if (s->generation == call->preferred_generation && s->in_flight == 0 &&
             has_room(core, call->preferred, call->estimate_us)) {
@@ -330,10 +334,9 @@ static uint32_t find_seat(const struct core *core, const struct core_call *call,
 
 /* ---- strict affinity ---- */
 
-static int is_strict(const struct core *core, const struct core_call *call)
+static int is_strict(const struct core_call *call)
 {
-    return call->preferred != CORE_NONE &&
-           core->options.affinity >= SP_AFFINITY_STRICT_QUEUE;
+    return call->preferred != CORE_NONE && call->affinity >= SP_AFFINITY_STRICT_QUEUE;
 }
 
 /* The session's own worker still takes calls. */
@@ -349,7 +352,7 @@ enum placing { PLACED, MUST_WAIT };
 static enum placing place_bound(struct core *core, uint32_t at)
 {
     struct core_call *call = &core->calls[at];
-    int fails_fast = core->options.affinity == SP_AFFINITY_STRICT_FAIL_FAST;
+    int fails_fast = call->affinity == SP_AFFINITY_STRICT_FAIL_FAST;
     if (has_room(core, call->preferred, call->estimate_us)) {
         send(core, at, call->preferred);
         return PLACED;
@@ -369,21 +372,13 @@ static enum placing place(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_TIMEOUT);
         return PLACED;
     }
-    if (is_strict(core, call)) {
+    if (is_strict(call)) {
         if (is_there(core, call)) {
             return place_bound(core, at);
         }
-        /* A worker that is replaced hands its sessions on; one that died has lost
-         * them. */
-        const struct core_seat *own = &core->seats[call->preferred];
-        int handed_on =
-            (own->state == SEAT_DRAINING || (own->state == SEAT_READY && own->spent)) &&
-            own->generation == call->preferred_generation;
-        call->preferred = CORE_NONE;
-        if (core->options.affinity == SP_AFFINITY_STRICT_FAIL_FAST && !handed_on) {
-            end_call(core, at, ENDING_WORKER_GONE);
-            return PLACED;
-        }
+        /* What the session had there is gone, also when another one takes the place. */
+        end_call(core, at, ENDING_WORKER_GONE);
+        return PLACED;
     }
     /* Nobody overtakes those who wait for any worker. */
     if (core->queue.length != core->queue_bound) {
@@ -420,21 +415,16 @@ void sp__core_pull(struct core *core, uint32_t seat, uint64_t now_ms)
     }
 }
 
-void sp__core_unbind(struct core *core, uint32_t seat, uint64_t now_ms)
+void sp__core_end_bound(struct core *core, uint32_t seat)
 {
-    int any = 0;
-    for (uint32_t at = core->queue.first; at != CORE_NONE; at = core->calls[at].next) {
-        struct core_call *call = &core->calls[at];
+    uint32_t at = core->queue.first;
+    while (at != CORE_NONE) {
+        const struct core_call *call = &core->calls[at];
+        uint32_t next = call->next;
         if (call->bound && call->preferred == seat) {
-            call->bound = 0;
-            call->preferred = CORE_NONE;
-            core->queue_bound--;
-            any = 1;
+            end_call(core, at, ENDING_WORKER_GONE);
         }
-    }
-    /* They wait for any worker now, and one may have room. */
-    for (uint32_t i = 0; any && i < core->seats_count; i++) {
-        sp__core_pull(core, i, now_ms);
+        at = next;
     }
 }
 

@@ -42,7 +42,7 @@ struct core_options {
     uint32_t startup_batch;
     uint64_t startup_batch_delay_ms;
     uint32_t queue_max;
-    int affinity;              /* SP_AFFINITY_ */
+    int affinity;              /* SP_AFFINITY_ of calls that are given no other */
     uint32_t attempts_max;     /* of one call, the first included */
     uint32_t retry_tokens_max; /* each repetition of a begun call costs one, ten calls
                                   that go well bring one back; none below half */
@@ -129,6 +129,7 @@ struct core_call {
     uint8_t executed; /* SP_EXECUTED_ over all attempts so far */
     uint8_t deaths;   /* workers it has ended */
     uint8_t bound;    /* QUEUED: waits for one certain worker */
+    uint8_t affinity; /* SP_AFFINITY_ */
     uint32_t attempts;
     uint32_t seat; /* SENT: where; else the last one */
     uint32_t generation;
@@ -183,8 +184,8 @@ enum core_ending {
     ENDING_TIMEOUT,
     ENDING_CANCELLED,
     ENDING_CLOSED,
-    ENDING_WORKER_GONE,  /* strict, fail fast: the session's worker is no more */
-    ENDING_WORKER_BUSY,  /* the same: it is busy */
+    ENDING_WORKER_GONE,  /* strict: the session's worker is no more */
+    ENDING_WORKER_BUSY,  /* strict, fail fast: it is busy */
     ENDING_START_FAILED, /* no worker can be started */
     ENDING_BREAKER,      /* none is, and none will be for a while */
     ENDING_POISON
@@ -279,7 +280,8 @@ struct core {
 int sp__core_init(struct core *core, const struct core_options *options) SP_MUST_CHECK;
 void sp__core_fini(struct core *core);
 
-/* A number for a call, zeroed except for `preferred`, to be filled in before CORE_SUBMIT.
+/* A number for a call, zeroed except for `preferred` and `affinity`, to be filled in before
+ * CORE_SUBMIT.
  * The only thing besides init that takes memory. CORE_NONE: there was none. */
 uint32_t sp__core_call_new(struct core *core);
 

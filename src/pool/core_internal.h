@@ -32,7 +32,8 @@ uint64_t sp__core_random(struct core *core, uint64_t below);
 
 /* core.c */
 void sp__core_pull(struct core *core, uint32_t seat, uint64_t now_ms);
-void sp__core_unbind(struct core *core, uint32_t seat, uint64_t now_ms);
+/* Calls that wait for this seat's worker have lost it. */
+void sp__core_end_bound(struct core *core, uint32_t seat);
 void sp__core_end_queue(struct core *core, enum core_ending ending);
 void sp__core_end_all(struct core *core);
 

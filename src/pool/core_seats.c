@@ -274,7 +274,7 @@ static void drain(struct core *core, uint32_t seat, uint64_t now_ms)
     sp__core_seat_move(core, seat, SEAT_DRAINING);
     s->due_ms = core->options.drain_ms == CORE_NEVER ? CORE_NEVER
                                                      : now_ms + core->options.drain_ms;
-    sp__core_unbind(core, seat, now_ms);
+    sp__core_end_bound(core, seat);
     if (s->in_flight == 0) {
         stop(core, seat, (enum core_reason)s->reason);
     }
@@ -413,7 +413,7 @@ static void leaving(struct core *core, uint32_t seat, uint64_t now_ms)
     if (s->state == SEAT_STARTING || s->state == SEAT_READY ||
         s->state == SEAT_DRAINING) {
         sp__core_seat_move(core, seat, SEAT_STOPPING);
-        sp__core_unbind(core, seat, now_ms);
+        sp__core_end_bound(core, seat);
         look(core);
     }
 }
@@ -654,7 +654,7 @@ void sp__core_seats_step(struct core *core, const struct core_event *event,
     case CORE_SPENT:
         core->seats[event->seat].spent = 1;
         replace(core, event->seat, REASON_SPENT, now_ms);
-        sp__core_unbind(core, event->seat, now_ms);
+        sp__core_end_bound(core, event->seat);
         break;
     case CORE_MEMORY:
         memory(core, event, now_ms);

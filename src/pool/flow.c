@@ -170,13 +170,21 @@ static const struct {
     [ENDING_TIMEOUT] = {SP_ERR_TIMEOUT, NULL},
     [ENDING_CANCELLED] = {SP_ERR_CANCELLED, "cancelled by its caller"},
     [ENDING_CLOSED] = {SP_ERR_CLOSED, "the pool is closing"},
-    [ENDING_WORKER_GONE] =
-        {SP_ERR_NO_WORKER,
-         "the session's worker is gone; the next call gets a new one"},
+    [ENDING_WORKER_GONE] = {SP_ERR_SESSION_WORKER_LOST, NULL},
     [ENDING_WORKER_BUSY] = {SP_ERR_NO_WORKER, "the session's worker is busy"},
     [ENDING_BREAKER] = {SP_ERR_BREAKER_OPEN, NULL},
     [ENDING_POISON] = {SP_ERR_POISON, NULL},
 };
+
+static void say_lost(const struct request *request, char *message, size_t max)
+{
+    char fate[256];
+    (void)snprintf(message, max,
+                   "session \"%.64s\": %s; what it kept for the session is gone, and "
+                   "the next call begins anew",
+                   request->session,
+                   sp__pool_fate(request->pool, request->preferred, fate, sizeof fate));
+}
 
 static void write_ending(struct request *request, enum core_ending ending, int executed)
 {
@@ -208,10 +216,12 @@ static void write_ending(struct request *request, enum core_ending ending, int e
     case ENDING_POISON:
         say_poison(request, message, sizeof message);
         break;
+    case ENDING_WORKER_GONE:
+        say_lost(request, message, sizeof message);
+        break;
     case ENDING_OK:
     case ENDING_CANCELLED:
     case ENDING_CLOSED:
-    case ENDING_WORKER_GONE:
     case ENDING_WORKER_BUSY:
         (void)snprintf(message, sizeof message, "%s", endings[ending].message);
         break;
@@ -463,6 +473,7 @@ void sp__pool_submit(struct pool *pool, struct request *request)
     struct core_call *call = &pool->core.calls[request->number];
     call->idempotent = (request->flags & SP_CALL_IDEMPOTENT) != 0;
     call->streaming = request->streaming != 0;
+    call->affinity = (uint8_t)request->affinity;
     call->estimate_us = (uint32_t)estimate_of(request);
     call->deadline_ms = request->deadline_ms;
     call->queue_deadline_ms = request->queue_deadline_ms;

@@ -52,7 +52,8 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"queue_max", options->queue_max, 1, QUEUE_MAX, 0},
         {"request_max_bytes", options->request_max_bytes, 1, GIB, 0},
         {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
-        {"affinity", (uint64_t)options->affinity, 0, SP_AFFINITY_STRICT_FAIL_FAST, 0},
+        {"affinity", (uint64_t)options->affinity, SP_AFFINITY_HINT,
+         SP_AFFINITY_STRICT_FAIL_FAST, 0},
         {"recycle_after_ms", options->recycle_after_ms, 100, 365 * DAY_MS, 1},
         {"recycle_calls", options->recycle_calls, 1, UINT64_MAX, 1},
         {"recycle_memory_bytes", options->recycle_memory_bytes, 1u << 20, 1024 * GIB,
@@ -170,6 +171,9 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     fill_u32(&options.health_misses, 1);
     fill_u64(&options.hang_grace_ms, 1000);
     fill_u32(&options.queue_max, 1000);
+    if (options.affinity == SP_AFFINITY_DEFAULT) {
+        options.affinity = SP_AFFINITY_HINT;
+    }
     fill_u64(&options.request_max_bytes, 128ull << 20);
     fill_u64(&options.response_max_bytes, 128ull << 20);
 

@@ -379,6 +379,27 @@ static void remember_death(struct pool *pool, struct death *certificate)
     }
 }
 
+const char *sp__pool_fate(const struct pool *pool, uint64_t worker, char *text,
+                          size_t max)
+{
+    const struct worker *there = sp__map_find(&pool->shop->by_id, worker);
+    if (there != NULL) {
+        (void)snprintf(text, max, "worker %s, process %d, %s", there->name, there->pid,
+                       there->state == WORKER_READY ? "is being replaced"
+                                                    : "is about to end");
+        return text;
+    }
+    for (size_t i = 0; i < POOL_DEATHS_MAX && pool->deaths[i] != NULL; i++) {
+        const sp_death *facts = sp__death_facts(pool->deaths[i]);
+        if (facts->worker == worker) {
+            (void)snprintf(text, max, "its worker has ended: %s", facts->message);
+            return text;
+        }
+    }
+    (void)snprintf(text, max, "its worker has ended some time ago");
+    return text;
+}
+
 size_t sp__pool_deaths(const struct pool *pool, struct death **ret)
 {
     uint64_t kept =

@@ -102,6 +102,10 @@ static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
+/* What became of a worker that calls no longer go to, in one line. */
+const char *sp__pool_fate(const struct pool *pool, uint64_t worker, char *text,
+                          size_t max);
+
 /* The last deaths, the oldest first, at most POOL_DEATHS_MAX; to be dropped. */
 size_t sp__pool_deaths(const struct pool *pool, struct death **ret);
 

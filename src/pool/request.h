@@ -59,6 +59,7 @@ struct request {
     uint64_t created_us;
     uint64_t deadline_ms;
     uint64_t queue_deadline_ms;
+    int affinity;   /* SP_AFFINITY_, never the default */
     uint32_t flags; /* SP_CALL_; the loop adds what the tool says of itself */
     int streaming;
     const char *tool_name; /* these four point behind the struct */

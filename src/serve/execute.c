@@ -67,6 +67,23 @@ static int has_name(const struct h2_header *header, const char *name)
            memcmp(header->name, name, header->name_size) == 0;
 }
 
+static int affinity_of(const struct h2_header *header)
+{
+    static const char *const words[] = {
+        [SP_AFFINITY_HINT] = "hint",
+        [SP_AFFINITY_NONE] = "none",
+        [SP_AFFINITY_STRICT_QUEUE] = "strict_queue",
+        [SP_AFFINITY_STRICT_FAIL_FAST] = "strict_fail_fast",
+    };
+    for (int i = SP_AFFINITY_HINT; i <= SP_AFFINITY_STRICT_FAIL_FAST; i++) {
+        if (header->value_size == strlen(words[i]) &&
+            memcmp(header->value, words[i], header->value_size) == 0) {
+            return i;
+        }
+    }
+    return SP_AFFINITY_DEFAULT;
+}
+
 int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
 {
     struct rpc_head *head = &rpc->head;
@@ -81,6 +98,9 @@ int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
             rc = keep(&head->dedupe_key, header);
         } else if (has_name(header, "snakepit-queue-timeout-ms")) {
             rc = sp__rpc_read_number(header, &head->queue_timeout_ms);
+        } else if (has_name(header, "snakepit-affinity")) {
+            head->affinity = affinity_of(header);
+            rc = head->affinity != SP_AFFINITY_DEFAULT ? SP_OK : SP_ERR_INVAL;
         } else if (has_name(header, "snakepit-idempotent")) {
             head->flags = is_true(header) ? SP_CALL_IDEMPOTENT : 0;
         }
@@ -156,7 +176,7 @@ static void end_rpc(struct rpc *rpc)
         failure.executed = SP_EXECUTED_YES;
         sp__rpc_fail(rpc, &failure);
     } else {
-        sp__rpc_finish(rpc, GRPC_OK, NULL);
+        sp__rpc_finish_placed(rpc, request->result.placed);
     }
     sp_error_clear(&failure);
     rpc->request = NULL;
@@ -350,6 +370,7 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
         .flags = rpc->head.flags,
         .request_id = rpc->head.request_id,
         .dedupe_key = rpc->head.dedupe_key,
+        .affinity = rpc->head.affinity,
     };
     struct call_wish wish = {
         .tool = wanted->tool,

@@ -106,6 +106,7 @@ struct rpc_head {
     char *dedupe_key;
     uint64_t queue_timeout_ms;
     uint32_t flags;
+    int affinity; /* SP_AFFINITY_ */
 };
 
 struct rpc {
@@ -150,6 +151,8 @@ struct rpc {
 extern const struct h2_events sp__service; /* their user is the peer */
 /* End an rpc with a status of our own. */
 void sp__rpc_finish(struct rpc *rpc, int status, const char *message);
+/* End a call that went well; `placed`: where, as SP_PLACED_ has it. */
+void sp__rpc_finish_placed(struct rpc *rpc, int placed);
 /* End it with what went wrong. */
 void sp__rpc_fail(struct rpc *rpc, const sp_error *failure);
 /* The call of this stream is over, and what it asked with it. */

@@ -129,6 +129,21 @@ void sp__rpc_finish(struct rpc *rpc, int status, const char *message)
     finish(rpc, status, message, (sp_bytes){0}, NULL);
 }
 
+void sp__rpc_finish_placed(struct rpc *rpc, int placed)
+{
+    static const char *const words[] = {[SP_PLACED_SAME] = "same",
+                                        [SP_PLACED_NEW] = "new",
+                                        [SP_PLACED_MOVED] = "moved"};
+    static const char name[] = "snakepit-placed";
+    struct failure_trailers trailers = {0};
+    if (placed != SP_PLACED_NONE) {
+        trailers.headers[0] = (struct h2_header){name, sizeof name - 1, words[placed],
+                                                 strlen(words[placed])};
+        trailers.count = 1;
+    }
+    finish(rpc, GRPC_OK, NULL, (sp_bytes){0}, &trailers);
+}
+
 /* Whose program it is not does not see where it stands: paths, lines, output. */
 static void redact(sp_error *failure)
 {

@@ -293,6 +293,7 @@ static void code_call(struct codec *codec, struct core_call *call)
     FIELD(call->executed);
     FIELD(call->deaths);
     FIELD(call->bound);
+    FIELD(call->affinity);
     FIELD(call->attempts);
     FIELD(call->seat);
     FIELD(call->generation);
@@ -315,6 +316,7 @@ static void code_book_call(struct codec *codec, struct book_call *call)
     FIELD(call->touched);
     FIELD(call->executed);
     FIELD(call->deaths);
+    FIELD(call->affinity);
     FIELD(call->attempts);
     FIELD(call->seat);
     FIELD(call->preferred);

@@ -72,6 +72,7 @@ static void note_submit(struct rules *rules, const struct core *core, uint32_t a
                            .idempotent = call->idempotent,
                            .streaming = call->streaming,
                            .seat = CORE_NONE,
+                           .affinity = call->affinity,
                            .preferred = call->preferred,
                            .preferred_generation = call->preferred_generation,
                            .estimate_us = call->estimate_us,
@@ -211,6 +212,20 @@ static int serves(const struct book_seat *seat)
     return seat->state == PLACE_SERVING && !seat->spent;
 }
 
+static int is_strict(const struct book_call *call)
+{
+    return call->affinity >= SP_AFFINITY_STRICT_QUEUE && call->preferred != CORE_NONE;
+}
+
+/* The session's worker takes calls, now. */
+static int own_serves(const struct rules *rules, const struct core *core,
+                      const struct book_call *call)
+{
+    const struct book_seat *own = &rules->seats[call->preferred];
+    return serves(own) && own->generation == call->preferred_generation &&
+           core->seats[call->preferred].state == SEAT_READY;
+}
+
 static void judge_send_place(struct rules *rules, const struct core *core,
                              const struct book_call *call, uint32_t at)
 {
@@ -230,13 +245,11 @@ static void judge_send_place(struct rules *rules, const struct core *core,
                   (uint64_t)SCHED_AHEAD_US * seat->capacity),
          "a worker gets what it has room for", "seat %u has %u calls, %llu us", at,
          seat->in_flight, (unsigned long long)seat->estimate_us);
-    if (options->affinity >= SP_AFFINITY_STRICT_QUEUE && call->preferred != CORE_NONE) {
-        const struct book_seat *own = &rules->seats[call->preferred];
-        int own_serves = serves(own) && own->generation == call->preferred_generation &&
-                         core->seats[call->preferred].state == SEAT_READY;
-        RULE(!own_serves || call->preferred == at,
-             "a strict session stays with its worker", "seat %u instead of %u", at,
-             call->preferred);
+    if (is_strict(call)) {
+        RULE(call->preferred == at && seat->generation == call->preferred_generation,
+             "a strict session goes to its own worker or nowhere",
+             "seat %u, process %u instead of seat %u, process %u", at, seat->generation,
+             call->preferred, call->preferred_generation);
     }
 }
 
@@ -289,7 +302,7 @@ static void do_wait(struct rules *rules, const struct core *core,
          "call %u", action->call);
     RULE(call->attempts > 0 || action->due_ms <= call->queue_deadline_ms,
          "nobody waits past the queue's deadline", "call %u", action->call);
-    RULE(core->options.affinity != SP_AFFINITY_STRICT_FAIL_FAST ||
+    RULE(call->affinity != SP_AFFINITY_STRICT_FAIL_FAST ||
              core->calls[action->call].state != CALL_QUEUED ||
              !core->calls[action->call].bound,
          "who fails fast waits for no certain worker", "call %u", action->call);
@@ -334,8 +347,11 @@ static void judge_ending(struct rules *rules, const struct core *core,
                core->options.poison_block_ms > 0;
         break;
     case ENDING_WORKER_GONE:
+        fits = is_strict(call) && !own_serves(rules, core, call);
+        break;
     case ENDING_WORKER_BUSY:
-        fits = core->options.affinity == SP_AFFINITY_STRICT_FAIL_FAST;
+        fits = is_strict(call) && call->affinity == SP_AFFINITY_STRICT_FAIL_FAST &&
+               own_serves(rules, core, call);
         break;
     case ENDING_START_FAILED:
         fits = core->states[SEAT_READY] == 0;

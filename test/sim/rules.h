@@ -28,7 +28,8 @@ struct book_call {
     uint8_t touched;
     uint8_t executed; /* SP_EXECUTED_ over the attempts that are over */
     uint8_t deaths;
-    uint8_t due; /* its moment came in this step */
+    uint8_t affinity; /* SP_AFFINITY_ */
+    uint8_t due;      /* its moment came in this step */
     uint32_t attempts;
     uint32_t seat;
     uint32_t preferred;

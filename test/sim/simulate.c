@@ -45,7 +45,7 @@ static void choose_core(uint64_t *r, struct core_options *core)
         .startup_batch = between(r, 1, 4),
         .startup_batch_delay_ms = maybe(r, 3, 50),
         .queue_max = between(r, 1, 20),
-        .affinity = (int)between(r, 0, SP_AFFINITY_STRICT_FAIL_FAST),
+        .affinity = (int)between(r, SP_AFFINITY_HINT, SP_AFFINITY_STRICT_FAIL_FAST),
         .attempts_max = between(r, 1, 4),
         .retry_tokens_max = between(r, 1, 10),
         .recycle_after_ms = mix(r, 2) ? CORE_NEVER : between(r, 4000, 12000),

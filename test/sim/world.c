@@ -324,6 +324,9 @@ static void call_now(struct world *world, int idempotent, int poison)
     call->queue_deadline_ms = options->queue_deadline_ms == 0
                                   ? CORE_NEVER
                                   : now_ms + options->queue_deadline_ms;
+    if (happens(world, 100)) { /* a call of its own mind */
+        call->affinity = (uint8_t)(SP_AFFINITY_HINT + draw(world, 4));
+    }
     if (happens(world, options->sessions)) {
         call->preferred = (uint32_t)draw(world, world->core.seats_count);
         /* A process that starts has served nobody yet. */

@@ -139,6 +139,14 @@ def test_text_output_is_for_people(here):
     assert done.out == json.dumps({"text": "two\nlines", "list": [1, 2]}, indent=2) + "\n"
 
 
+def test_an_affinity_is_one_of_four():
+    done = snakepit("call", "ping", "--session", "u-42", "--affinity", "strict_queue")
+    assert done.code == 0
+    done = snakepit("call", "ping", "--session", "u-42", "--affinity", "strict_quene")
+    assert done.code == 2
+    assert "did you mean strict_queue" in done.err
+
+
 def test_session_reaches_the_tool():
     done = snakepit("call", "set_counter", "value=3", "--session", "u-42")
     assert done.code == 0, done.err

@@ -223,6 +223,30 @@ def test_health_of_an_unknown_service(client):
     watch.cancel()
 
 
+def placed(client, tool, arguments=None, affinity=None):
+    """The trailer that says which worker a call of the session "home" went to."""
+    metadata = [("snakepit-affinity", affinity)] if affinity else None
+    answer, call = client.bridge.ExecuteTool.with_call(
+        client.request(tool, arguments, session_id="home"),
+        timeout=peers.DEADLINE_S,
+        metadata=metadata,
+    )
+    assert answer.success
+    return dict(call.trailing_metadata() or ()).get("snakepit-placed")
+
+
+def test_an_answer_says_where_its_session_was_placed(client):
+    assert placed(client, "where") == "new"
+    assert placed(client, "where") == "same"
+    assert placed(client, "where", affinity="strict_queue") == "same"
+    assert placed(client, "where", affinity="none") is None
+
+
+def test_an_affinity_that_is_none_is_refused(client):
+    error, _ = failure(lambda: placed(client, "where", affinity="glue"))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 # ---- sessions, as the original's host has them ----
 
 

@@ -153,22 +153,104 @@ static void a_strict_session_fails_fast_when_its_worker_is_busy(void **state)
     (void)in_session(pit, "s", "where", "");
 }
 
-static void a_strict_session_is_told_that_its_worker_is_gone(void **state)
+static const int strict[] = {SP_AFFINITY_STRICT_QUEUE, SP_AFFINITY_STRICT_FAIL_FAST};
+
+/* The session's next call; the process that ran it. */
+static long long placed_as(sp_pit *pit, const char *session, int placed)
 {
-    sp_pit *pit = strict_pit(SP_AFFINITY_STRICT_FAIL_FAST);
-    sp_call_options session = {.size = sizeof session, .session = "s"};
-    int pid = (int)json_number(in_session(pit, "s", "where", ""), "pid");
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    (void)event_await(pit, SP_EVENT_WORKER_DIED, 1);
-    call_fails(pit, "where", "", &session, SP_ERR_NO_WORKER);
-    assert_has(last_error()->message, "the session's worker is gone");
-    /* Told once; the next call makes the session at home elsewhere. */
-    long long next = json_number(in_session(pit, "s", "where", ""), "pid");
-    assert_int_not_equal(next, pid);
-    assert_int_equal(json_number(in_session(pit, "s", "where", ""), "pid"), next);
+    sp_call_options options = {.size = sizeof options, .session = session};
+    const sp_result *result = call(pit, "where", "", &options);
+    assert_int_equal(result->placed, placed);
+    return json_number(result->json, "pid");
 }
 
-static void a_waiting_session_moves_on_when_its_worker_dies(void **state)
+static void a_strict_session_is_told_once_that_its_worker_died(void **state)
+{
+    for (size_t i = 0; i < 2; i++) {
+        sp_pit *pit = strict_pit(strict[i]);
+        sp_call_options session = {.size = sizeof session, .session = "s"};
+        long long pid = placed_as(pit, "s", SP_PLACED_NEW);
+        assert_int_equal(placed_as(pit, "s", SP_PLACED_SAME), pid);
+        assert_int_equal(kill((int)pid, SIGKILL), 0);
+        (void)event_await(pit, SP_EVENT_WORKER_DIED, (unsigned)i + 1);
+        call_fails(pit, "where", "", &session, SP_ERR_SESSION_WORKER_LOST);
+        assert_int_equal(last_error()->executed, SP_EXECUTED_NO);
+        assert_has(last_error()->message, "session \"s\": its worker has ended");
+        assert_has(last_error()->message, "killed");
+        const struct seen *moved =
+            event_await(pit, SP_EVENT_SESSION_MOVED, (unsigned)i + 1);
+        assert_string_equal(moved->session, "s");
+        assert_has(moved->message, "killed");
+        /* The next call makes the session at home elsewhere. */
+        long long next = placed_as(pit, "s", SP_PLACED_NEW);
+        assert_int_not_equal(next, pid);
+        assert_int_equal(placed_as(pit, "s", SP_PLACED_SAME), next);
+        assert_int_equal(event_count(SP_EVENT_SESSION_MOVED), i + 1);
+        pit_close(pit);
+    }
+}
+
+static void a_strict_session_is_told_that_its_worker_was_recycled(void **state)
+{
+    for (size_t i = 0; i < 2; i++) {
+        sp_pit *pit = strict_pit(strict[i]);
+        sp_call_options session = {.size = sizeof session, .session = "s"};
+        unsigned before = event_count(SP_EVENT_WORKER_RECYCLED);
+        long long pid = placed_as(pit, "s", SP_PLACED_NEW);
+        assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), 0);
+        (void)event_await(pit, SP_EVENT_WORKER_RECYCLED, before + 2);
+        call_fails(pit, "where", "", &session, SP_ERR_SESSION_WORKER_LOST);
+        assert_int_not_equal(placed_as(pit, "s", SP_PLACED_NEW), pid);
+        pit_close(pit);
+    }
+}
+
+static void a_hinted_session_is_moved_and_told(void **state)
+{
+    sp_pit *pit = pit_of_probes(2);
+    long long pid = placed_as(pit, "s", SP_PLACED_NEW);
+    assert_int_equal(placed_as(pit, "s", SP_PLACED_SAME), pid);
+    assert_int_equal(kill((int)pid, SIGKILL), 0);
+    (void)event_await(pit, SP_EVENT_WORKER_DIED, 1);
+    assert_int_not_equal(placed_as(pit, "s", SP_PLACED_MOVED), pid);
+    assert_has(event_await(pit, SP_EVENT_SESSION_MOVED, 1)->message, "killed");
+    (void)placed_as(pit, "s", SP_PLACED_SAME);
+    assert_int_equal(call(pit, "where", "", NULL)->placed, SP_PLACED_NONE);
+}
+
+static void a_move_because_of_work_is_no_loss(void **state)
+{
+    sp_pit *pit = pit_of_probes(2);
+    sp_call_options session = {.size = sizeof session, .session = "s"};
+    sp_id held = hold_start(pit, "h", &session);
+    (void)placed_as(pit, "s", SP_PLACED_MOVED);
+    assert_int_equal(event_count(SP_EVENT_SESSION_MOVED), 0);
+    hold_release("h");
+    (void)call_wait(pit, held);
+}
+
+static void a_call_may_have_an_affinity_of_its_own(void **state)
+{
+    sp_pit *pit = pit_of_probes(2);
+    sp_call_options session = {.size = sizeof session, .session = "s"};
+    sp_id held = hold_start(pit, "h", &session);
+    session.affinity = SP_AFFINITY_STRICT_FAIL_FAST;
+    call_fails(pit, "where", "", &session, SP_ERR_NO_WORKER);
+    session.affinity = SP_AFFINITY_NONE;
+    const sp_result *result = call(pit, "where", "", &session);
+    assert_int_equal(result->placed, SP_PLACED_NONE);
+    long long other = json_number(result->json, "pid");
+    hold_release("h");
+    long long own = strtoll(call_wait(pit, held)->json, NULL, 10);
+    assert_int_not_equal(own, other);
+    session.affinity = SP_AFFINITY_STRICT_QUEUE;
+    assert_int_equal(json_number(call(pit, "where", "", &session)->json, "pid"), own);
+    session.affinity = SP_AFFINITY_STRICT_FAIL_FAST + 1;
+    call_fails(pit, "where", "", &session, SP_ERR_INVAL);
+    assert_has(last_error()->message, "an affinity of 5");
+}
+
+static void a_waiting_session_is_told_when_its_worker_dies(void **state)
 {
     sp_pit *pit = strict_pit(SP_AFFINITY_STRICT_QUEUE);
     sp_call_options session = {
@@ -178,7 +260,9 @@ static void a_waiting_session_moves_on_when_its_worker_dies(void **state)
     sp_id waiting = call_start(pit, "where", "", &session);
     assert_int_equal(kill(pid, SIGKILL), 0);
     call_wait_fails(pit, held, SP_ERR_WORKER_DIED);
-    assert_int_not_equal(json_number(call_wait(pit, waiting)->json, "pid"), pid);
+    call_wait_fails(pit, waiting, SP_ERR_SESSION_WORKER_LOST);
+    assert_int_equal(last_error()->executed, SP_EXECUTED_NO);
+    assert_int_not_equal(placed_as(pit, "s", SP_PLACED_NEW), pid);
 }
 
 static void many_sessions_are_told_apart(void **state)
@@ -210,8 +294,12 @@ int main(void)
         TEST(without_affinity_sessions_bind_nothing),
         TEST(a_strict_session_waits_for_its_worker),
         TEST(a_strict_session_fails_fast_when_its_worker_is_busy),
-        TEST(a_strict_session_is_told_that_its_worker_is_gone),
-        TEST(a_waiting_session_moves_on_when_its_worker_dies),
+        TEST(a_strict_session_is_told_once_that_its_worker_died),
+        TEST(a_strict_session_is_told_that_its_worker_was_recycled),
+        TEST(a_hinted_session_is_moved_and_told),
+        TEST(a_move_because_of_work_is_no_loss),
+        TEST(a_call_may_have_an_affinity_of_its_own),
+        TEST(a_waiting_session_is_told_when_its_worker_dies),
         TEST(many_sessions_are_told_apart),
     };
     return RUN_SYSTEM_TESTS("sessions", tests);

@@ -100,8 +100,9 @@ static void without_a_spare_place_the_old_one_goes_first(void **state)
     assert_int_equal(stats_of(pit).recycled, 1);
 }
 
-/* A session that insists on its worker goes with its relief: nothing was lost. */
-static void a_strict_session_moves_with_the_relief(void **state)
+/* The relief is a fresh process: what the old one kept for the session is told as lost,
+ * once, and the session begins anew there. */
+static void a_strict_session_is_told_of_the_relief(void **state)
 {
     sp_pool_options pool = pool_of_probes(1);
     pool.affinity = SP_AFFINITY_STRICT_FAIL_FAST;
@@ -111,6 +112,8 @@ static void a_strict_session_moves_with_the_relief(void **state)
     sp_id held = hold_start(pit, "moving", NULL);
     assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), 0);
     (void)event_await(pit, SP_EVENT_WORKER_READY, 2);
+    call_fails(pit, "echo", "[6]", &in, SP_ERR_SESSION_WORKER_LOST);
+    assert_has(last_error()->message, "is being replaced");
     assert_true(call(pit, "echo", "[6]", &in)->worker != old);
     hold_release("moving");
     (void)call_wait(pit, held);
@@ -241,7 +244,7 @@ int main(void)
         TEST(calls_wear_a_worker_out),
         TEST(age_wears_a_worker_out),
         TEST(without_a_spare_place_the_old_one_goes_first),
-        TEST(a_strict_session_moves_with_the_relief),
+        TEST(a_strict_session_is_told_of_the_relief),
         TEST(a_worker_that_always_dies_opens_the_breaker),
         TEST(a_probe_that_works_closes_the_breaker),
         TEST(an_idempotent_call_outlives_its_worker),

@@ -62,6 +62,8 @@ static void start(uint32_t ready)
     }
 }
 
+static int next_affinity; /* of the next call, SP_AFFINITY_DEFAULT: the pool's */
+
 /* A call of the session of a seat's present worker, or of none. */
 static uint32_t submit(uint32_t own_seat, int idempotent)
 {
@@ -72,6 +74,10 @@ static uint32_t submit(uint32_t own_seat, int idempotent)
     call->deadline_ms = CORE_NEVER;
     call->queue_deadline_ms = CORE_NEVER;
     call->idempotent = (uint8_t)idempotent;
+    if (next_affinity != SP_AFFINITY_DEFAULT) {
+        call->affinity = (uint8_t)next_affinity;
+        next_affinity = SP_AFFINITY_DEFAULT;
+    }
     if (own_seat != CORE_NONE) {
         call->preferred = own_seat;
         call->preferred_generation = core.seats[own_seat].generation;
@@ -143,20 +149,41 @@ static void who_fails_fast_does_not_wait_behind_others(void **state)
     close_core();
 }
 
-static void a_spent_worker_hands_its_sessions_on(void **state)
+static void a_spent_worker_has_lost_its_sessions(void **state)
 {
-    open_core((struct core_options){
-        .workers = 2, .surge = 1, .affinity = SP_AFFINITY_STRICT_FAIL_FAST});
+    for (int affinity = SP_AFFINITY_STRICT_QUEUE;
+         affinity <= SP_AFFINITY_STRICT_FAIL_FAST; affinity++) {
+        open_core(
+            (struct core_options){.workers = 2, .surge = 1, .affinity = affinity});
+        start(2);
+        uint32_t first = submit(0, 0);
+        seat_event(CORE_SPENT, 0);
+        assert_sent(first, 0); /* it ends what it has */
+        uint32_t own = submit(0, 0);
+        assert_ended(own, ENDING_WORKER_GONE);
+        close_core();
+    }
+}
+
+static void a_call_may_have_an_affinity_of_its_own(void **state)
+{
+    open_core((struct core_options){.workers = 2});
     start(2);
     uint32_t first = submit(0, 0);
-    seat_event(CORE_SPENT, 0);
-    uint32_t own = submit(0, 0);
-    assert_sent(own, 1);
     assert_sent(first, 0);
+    next_affinity = SP_AFFINITY_STRICT_FAIL_FAST;
+    assert_ended(submit(0, 0), ENDING_WORKER_BUSY);
+    next_affinity = SP_AFFINITY_STRICT_QUEUE;
+    uint32_t own = submit(0, 0);
+    assert_int_equal(core.calls[own].state, CALL_QUEUED);
+    next_affinity = SP_AFFINITY_NONE;
+    assert_sent(submit(0, 0), 1);
+    answer(first);
+    assert_sent(own, 0);
     close_core();
 }
 
-static void calls_of_a_lost_worker_go_to_every_one_with_room(void **state)
+static void calls_that_wait_for_a_lost_worker_are_told(void **state)
 {
     open_core((struct core_options){
         .workers = 3, .threads = 2, .affinity = SP_AFFINITY_STRICT_QUEUE});
@@ -165,15 +192,11 @@ static void calls_of_a_lost_worker_go_to_every_one_with_room(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         calls[i] = submit(0, 0); /* two run there, two wait for it */
     }
-    /* The last idle worker has no room: user code of a cancelled call is in it. */
-    uint32_t stuck = submit(2, 0);
-    step((struct core_event){.kind = CORE_CANCEL, .call = stuck, .stuck = 1}, NOW_MS);
-    uint32_t busy = submit(1, 0);
-    assert_sent(busy, 1);
     assert_int_equal(core.calls[calls[2]].state, CALL_QUEUED);
     seat_event(CORE_LEAVING, 0);
-    assert_sent(calls[2], 1); /* beside the one that it has */
-    assert_int_equal(core.calls[calls[3]].state, CALL_QUEUED);
+    assert_ended(calls[2], ENDING_WORKER_GONE);
+    assert_ended(calls[3], ENDING_WORKER_GONE);
+    assert_int_equal(core.queue.length, 0);
     close_core();
 }
 
@@ -343,8 +366,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_strict_call_behind_others_stays_with_its_worker),
         TEST(who_fails_fast_does_not_wait_behind_others),
-        TEST(a_spent_worker_hands_its_sessions_on),
-        TEST(calls_of_a_lost_worker_go_to_every_one_with_room),
+        TEST(a_spent_worker_has_lost_its_sessions),
+        TEST(a_call_may_have_an_affinity_of_its_own),
+        TEST(calls_that_wait_for_a_lost_worker_are_told),
         TEST(nothing_is_sent_after_its_deadline),
         TEST(a_budget_of_one_allows_one_repetition),
         TEST(a_hopeless_pool_refuses_when_its_last_worker_dies),

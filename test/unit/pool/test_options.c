@@ -149,8 +149,11 @@ static void an_affinity_is_one_of_four(void **state)
     for (int affinity = -2; affinity < 7; affinity++) {
         given.affinity = affinity;
         assert_int_equal(sp__pool_options_fill(&given, &full, NULL),
-                         affinity >= 0 && affinity <= 3 ? 0 : SP_ERR_CONFIG);
+                         affinity >= 0 && affinity <= 4 ? 0 : SP_ERR_CONFIG);
     }
+    given.affinity = SP_AFFINITY_DEFAULT;
+    assert_int_equal(sp__pool_options_fill(&given, &full, NULL), 0);
+    assert_int_equal(full.affinity, SP_AFFINITY_HINT);
 }
 
 static void a_name_has_one_to_64_bytes(void **state)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Homes of sessions, and what is told when one changes.
+ *
+ * Normal course: the first call of a session goes to any worker, and that is its home;
+ * the result of each call says whether it was at home. A call that does not care
+ * (SP_AFFINITY_NONE) changes nothing.
+ *
+ * When the worker has ended, died or was replaced, what it kept for the session is gone.
+ * Nobody finds that out by a wrong answer: with a hint the next call goes elsewhere, its
+ * result says that it was moved, and an event says why; a strict one ends with an error,
+ * with the same event. Either way the session has a new home from then on.
+ */
+#include "pit/home.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+
+static uint64_t key_of(const struct request *request)
+{
+    return sp__affinity_key(request->session_hash, request->pool);
+}
+
+uint64_t sp__home_find(struct sp_pit *pit, const struct request *request)
+{
+    return request->affinity == SP_AFFINITY_NONE
+               ? 0
+               : sp__affinity_find(&pit->affinity, key_of(request),
+                                   sp__loop_now_ms(pit->loop));
+}
+
+/* It takes calls, though perhaps not this one. */
+static int is_open(const struct pool *pool, uint64_t worker_id)
+{
+    const struct worker *worker = sp__map_find(&pool->shop->by_id, worker_id);
+    return worker != NULL && worker->owner == pool && worker->state == WORKER_READY &&
+           pool->core.seats[worker->slot].state == SEAT_READY;
+}
+
+static void tell_moved(struct sp_pit *pit, const struct request *request,
+                       uint64_t worker_id)
+{
+    const struct pool *pool = request->pool;
+    char fate[256];
+    sp_event event = {
+        .kind = SP_EVENT_SESSION_MOVED,
+        .time_unix_ms = sp__unix_ns() / 1000000u,
+        .pool = pool->name,
+        .worker = worker_id,
+        .exit_status = -1,
+        .session = request->session,
+        .message = sp__pool_fate(pool, worker_id, fate, sizeof fate),
+    };
+    if (pit->on_event != NULL) {
+        sp__dispatch_event(&pit->dispatch, &event, NULL);
+    }
+}
+
+void sp__home_assigned(void *owner, struct request *request, uint64_t worker_id)
+{
+    struct sp_pit *pit = owner;
+    uint64_t key = key_of(request);
+    uint64_t now_ms = sp__loop_now_ms(pit->loop);
+    if (worker_id != 0) {
+        sp__visits_note(&pit->visits, request->session, worker_id);
+    }
+    if (request->affinity == SP_AFFINITY_NONE) {
+        return;
+    }
+    uint64_t before = sp__affinity_find(&pit->affinity, key, now_ms);
+    request->result.placed = before == 0           ? SP_PLACED_NEW
+                             : before == worker_id ? SP_PLACED_SAME
+                                                   : SP_PLACED_MOVED;
+    if (before != 0 && before != worker_id && !is_open(request->pool, before)) {
+        tell_moved(pit, request, before);
+    }
+    sp__affinity_set(&pit->affinity, key, worker_id, now_ms);
+}
