@@ -64,7 +64,7 @@
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
       "Time between two looks at the memory of the workers and their descendants; "    \
       "longer when looking would take more than a hundredth of the time.")             \
-    X(SESSIONS_TTL, TOP, "sessions.ttl", DURATION_ANY, 1, 8784u * HOUR, "", "1h",      \
+    X(SESSIONS_TTL, TOP, "sessions.ttl", DURATION_ANY, 1, 8784ull * HOUR, "", "1h",    \
       "SNAKEPIT_SESSIONS_TTL", sessions, ttl_ms,                                       \
       "Time for which a session lives without being used, when it names none itself.") \
     X(SESSIONS_MAX, TOP, "sessions.max", COUNT_ANY, 1, 100000000, "", "10000",         \

@@ -25,12 +25,6 @@ def stubs(tmp_path_factory):
     return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
 
 
-def client_of(channel):
-    from test_serve_grpcio import Client
-
-    return Client(channel)
-
-
 def is_gone(pid):
     return not Path(f"/proc/{pid}").exists()
 
@@ -53,7 +47,7 @@ def test_a_run_from_ready_to_stopped(tmp_path):
         assert ready == "READY=1"
         assert daemon.manager.await_line("STATUS=serving: 2 of 2 workers ready")
         with grpc.insecure_channel(daemon.address) as channel:
-            assert client_of(channel).execute("add", {"a": 1, "b": 2}) == 3
+            assert peers.Client(channel).execute("add", {"a": 1, "b": 2}) == 3
         family = children_of(daemon.process.pid)
         assert len(family) >= 4
         daemon.terminate()
@@ -97,7 +91,7 @@ def test_calls_end_before_the_daemon_does(tmp_path):
     with daemons.running(tmp_path) as daemon, grpc.insecure_channel(
         daemon.address
     ) as channel:
-        client = client_of(channel)
+        client = peers.Client(channel)
         hold = tmp_path / "hold"
         call = client.bridge.ExecuteTool.future(client.request("hold", {"path": str(hold)}))
         peers.cli_tool.wait_until(Path(f"{hold}.held").exists, "the call to run")
@@ -110,7 +104,7 @@ def test_calls_end_before_the_daemon_does(tmp_path):
 
 def hold_and_end(daemon, channel, place):
     """A call that does not end, and a daemon that is ending."""
-    client = client_of(channel)
+    client = peers.Client(channel)
     hold = place / "hold"
     call = client.bridge.ExecuteTool.future(client.request("hold", {"path": str(hold)}))
     peers.cli_tool.wait_until(Path(f"{hold}.held").exists, "the call to run")
@@ -149,7 +143,7 @@ def test_a_killed_daemon_leaves_nothing_in_the_way(tmp_path):
         (tmp_path / "notify").unlink()
     with daemons.running(tmp_path) as daemon:
         with grpc.insecure_channel(daemon.address) as channel:
-            assert client_of(channel).execute("echo", {"value": 1}) == 1
+            assert peers.Client(channel).execute("echo", {"value": 1}) == 1
         daemon.terminate()
         assert daemon.wait() == 0
 
@@ -297,7 +291,7 @@ def test_workers_get_few_variables(tmp_path):
     with daemons.running(
         tmp_path, environment={"DATABASE_PASSWORD": "canary", "TZ": "UTC"}
     ) as daemon, grpc.insecure_channel(daemon.address) as channel:
-        client = client_of(channel)
+        client = peers.Client(channel)
         assert client.execute("variable", {"name": "DATABASE_PASSWORD"}) is None
         assert client.execute("variable", {"name": "NOTIFY_SOCKET"}) is None
         assert client.execute("variable", {"name": "TZ"}) == "UTC"
@@ -308,7 +302,7 @@ def test_a_line_of_the_log_is_a_line(tmp_path):
     with daemons.running(tmp_path) as daemon, grpc.insecure_channel(
         daemon.address
     ) as channel:
-        client_of(channel).execute("say", {"line": 'a "b" \x1b[31m=\\ c'})
+        peers.Client(channel).execute("say", {"line": 'a "b" \x1b[31m=\\ c'})
         daemon.await_event("worker.output")
     line = next(x for x in daemon.log().splitlines() if "event=worker.output" in x)
     assert line.startswith("ts=20") and "level=info" in line
@@ -326,7 +320,7 @@ def test_a_thousand_connections_with_64_descriptors(tmp_path):
     with daemons.running(tmp_path, size=2, preexec_fn=limit) as daemon, grpc.insecure_channel(
         daemon.address
     ) as channel:
-        client = client_of(channel)
+        client = peers.Client(channel)
         held = client.open_stream("blocking", {"path": str(tmp_path / "stream")})
         next(held)  # a call of its own keeps this client from being idle
         right = 0
@@ -351,7 +345,7 @@ def test_a_thousand_connections_with_64_descriptors(tmp_path):
 
 def _echo_works(channel):
     try:
-        return client_of(channel).execute("echo", {"value": 5}) == 5
+        return peers.Client(channel).execute("echo", {"value": 5}) == 5
     except grpc.RpcError:
         return False
 
