@@ -142,7 +142,8 @@
       pool, runtime,                                                                   \
       "What a worker is: python runs an adapter in a Python interpreter, exec runs "   \
       "`command` as a program on libsnakepit-worker, grpc runs `command` as a stock "  \
-      "gRPC server.")                                                                  \
+      "gRPC server, stdio runs `command` as a program that reads and writes lines of " \
+      "JSON, see snakepit-stdio(1).")                                                  \
     X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process", "process", "", pool, size,   \
       "How parallel work is spread: process gives every worker a process of its own.") \
     X(ADAPTER, POOL, "adapter", ADAPTER, 1, 4000, "", "showcase", "SNAKEPIT_ADAPTER",  \
