@@ -19,11 +19,7 @@
 
 #include "base/error.h"
 
-enum {
-    SLACK_MIN_MS = 1000,
-    VERSIONS_CUT = 16, /* values between two removals of old ones */
-    EXPIRIES_AT_ONCE = 256
-};
+enum { SLACK_MIN_MS = 1000, EXPIRIES_AT_ONCE = 256 };
 
 int sp__keep_class(const struct sp_sessions *sessions, int wanted, int *ret_durability,
                    sp_error *err)
@@ -243,7 +239,7 @@ struct record sp__record_variable(const struct session *session,
 
 struct record sp__record_version(const struct session *session,
                                  const struct variable *variable,
-                                 const struct var_version *version)
+                                 struct var_version *version)
 {
     return (struct record){.kind = RECORD_VERSION,
                            .session = session->key,
@@ -253,7 +249,8 @@ struct record sp__record_version(const struct session *session,
                            .value = version->value,
                            .value_size = version->value_size,
                            .metadata = version->metadata,
-                           .by = version->changed_by};
+                           .by = version->changed_by,
+                           .ret_row = &version->row};
 }
 
 struct record sp__record_program(struct sp_sessions *sessions,
@@ -271,21 +268,16 @@ struct record sp__record_program(struct sp_sessions *sessions,
         .expires = sp__keep_expiry(sessions, program->ttl_ms, program->expires_ms, 0)};
 }
 
-/* Old versions go some at a time; what is too old is left out when it is read. */
-size_t sp__records_of_change(const struct sp_sessions *sessions,
-                             const struct session *session,
-                             const struct var_change *change,
-                             struct record records[CHANGE_RECORDS])
+/* With the version that falls out of the history for it. */
+struct record sp__record_change(const struct sp_sessions *sessions,
+                                const struct session *session,
+                                const struct var_change *change)
 {
-    uint64_t version = change->version->version;
-    uint64_t kept = sessions->options.history_max;
-    records[0] = sp__record_version(session, change->variable, change->version);
-    if (version < kept || version % VERSIONS_CUT != 0) {
-        return 1;
+    const struct list *versions = &change->variable->versions;
+    struct record record =
+        sp__record_version(session, change->variable, change->version);
+    if (versions->length >= sessions->options.history_max) {
+        record.drop = ITEM(versions->first, struct var_version, on_versions)->row;
     }
-    records[1] = (struct record){.kind = RECORD_VERSIONS_DROP,
-                                 .session = session->key,
-                                 .number = change->variable->number,
-                                 .version = version - kept};
-    return 2;
+    return record;
 }

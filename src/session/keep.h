@@ -57,15 +57,12 @@ struct record sp__record_variable(const struct session *session,
                                   const struct variable *variable);
 struct record sp__record_version(const struct session *session,
                                  const struct variable *variable,
-                                 const struct var_version *version);
+                                 struct var_version *version);
 struct record sp__record_program(struct sp_sessions *sessions,
                                  const struct session *session,
                                  const struct program *program);
-/* What a change of a value stores: one or two records. Returns how many. */
-enum { CHANGE_RECORDS = 2 };
-size_t sp__records_of_change(const struct sp_sessions *sessions,
-                             const struct session *session,
-                             const struct var_change *change,
-                             struct record records[CHANGE_RECORDS]);
+struct record sp__record_change(const struct sp_sessions *sessions,
+                                const struct session *session,
+                                const struct var_change *change);
 
 #endif

@@ -100,9 +100,6 @@ static int restore_session(struct restoring *restoring, const struct record *rec
     struct shard *shard = sp__session_shard(sessions, record->name, size);
     restoring->session = NULL;
     sp__map_fini(&restoring->by_number);
-    if (record->session > atomic_load(&sessions->last_key)) {
-        atomic_store(&sessions->last_key, record->session);
-    }
     if (left_ms == 0 || sp__names_find(&shard->by_id, record->name, size) != NULL) {
         take_away(restoring, record);
         return SP_OK;
@@ -211,12 +208,14 @@ static int restore_version(struct restoring *restoring, const struct record *rec
         return SP_ERR_NOMEM;
     }
     version->time_unix_ms = record->updated_unix_ms;
+    version->row = record->row;
     sp__list_append(versions, &version->on_versions);
     sp__session_count(restoring->session, sp__version_bytes(version), 0);
     if (versions->length > restoring->sessions->options.history_max) {
         struct var_version *oldest =
             ITEM(sp__list_pop(versions), struct var_version, on_versions);
         sp__session_count(restoring->session, 0, sp__version_bytes(oldest));
+        sp__store_drop(restoring->sessions->store, oldest->row);
         sp__version_unref(oldest);
     }
     return SP_OK;
@@ -359,7 +358,13 @@ int sp__sessions_restore(struct sp_sessions *sessions, sp_error *err)
     struct restoring restoring = {.sessions = sessions,
                                   .boot_ms = sessions->now_ms(),
                                   .unix_ms = sessions->unix_ms()};
-    int rc = sp__store_read(sessions->store, restore, &restoring, err);
+    uint64_t last_key;
+    int rc = sp__store_last_key(sessions->store, &last_key, err);
+    if (rc < 0) {
+        return rc;
+    }
+    atomic_store(&sessions->last_key, last_key);
+    rc = sp__store_read(sessions->store, restore, &restoring, err);
     sp__map_fini(&restoring.by_number);
     return rc;
 }

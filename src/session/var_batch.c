@@ -236,14 +236,13 @@ static int keep_all(struct sp_sessions *sessions, struct session *session,
     if (!sp__is_kept(session)) {
         return SP_OK;
     }
-    struct record *records = sp__malloc((count * CHANGE_RECORDS + 1) * sizeof *records);
+    struct record *records = sp__malloc((count + 1) * sizeof *records);
     if (records == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory to store %zu values", count);
     }
     for (size_t i = 0; i < count; i++) {
         if (changes[i].version != NULL) {
-            used +=
-                sp__records_of_change(sessions, session, &changes[i], records + used);
+            records[used++] = sp__record_change(sessions, session, &changes[i]);
         }
     }
     int rc = used == 0 ? SP_OK : sp__keep(sessions, session, records, used, err);

@@ -14,6 +14,7 @@ struct var_version {
     struct link on_versions; /* of its variable; under the shard's lock */
     uint64_t version;
     uint64_t time_unix_ms;
+    int64_t row; /* in the store; 0: in none */
     size_t value_size;
     const char *value; /* in text, as the others */
     const char *metadata;

@@ -388,14 +388,13 @@ uint64_t sp__change_make(struct sp_sessions *sessions, struct session *session,
 int sp__change_keep(struct sp_sessions *sessions, struct session *session,
                     const struct var_change *change, sp_error *err)
 {
-    struct record records[CHANGE_RECORDS];
     int rc = sp__session_has_room(sessions, session, sp__version_bytes(change->version),
                                   err);
     if (rc < 0 || !sp__is_kept(session)) {
         return rc;
     }
-    size_t count = sp__records_of_change(sessions, session, change, records);
-    return sp__keep(sessions, session, records, count, err);
+    struct record record = sp__record_change(sessions, session, change);
+    return sp__keep(sessions, session, &record, 1, err);
 }
 
 int sp__variable_set(struct sp_sessions *sessions, const char *session_id,

@@ -12,24 +12,6 @@ enum {
     PROBE_MS = 200
 };
 
-/* The rows of one dead session, a portion of each table; the last one buries it when
- * nothing of it is left. */
-#define SWEEP(table, key)                                                  \
-    "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table \
-    " WHERE session = (SELECT min(session) FROM dead) LIMIT 256)"
-
-static const char *const SWEEP_SQL[SWEEPS] = {
-    SWEEP("version", "session, number, version"),
-    SWEEP("dependency", "session, number, needs"),
-    SWEEP("variable", "session, number"),
-    SWEEP("program", "session, id"),
-    "DELETE FROM dead WHERE session = (SELECT min(session) FROM dead)"
-    " AND NOT EXISTS (SELECT 1 FROM version WHERE session = dead.session)"
-    " AND NOT EXISTS (SELECT 1 FROM dependency WHERE session = dead.session)"
-    " AND NOT EXISTS (SELECT 1 FROM variable WHERE session = dead.session)"
-    " AND NOT EXISTS (SELECT 1 FROM program WHERE session = dead.session)",
-};
-
 static int log_grew_cb(void *user, sqlite3 *db, const char *name, int pages)
 {
     struct store *store = user;
@@ -62,10 +44,7 @@ static int prepare_all(struct store *store, sp_error *err)
     if (rc == SP_OK) {
         rc = prepare(store, "ROLLBACK", &store->rollback, err);
     }
-    for (size_t i = 0; rc == SP_OK && i < SWEEPS; i++) {
-        rc = prepare(store, SWEEP_SQL[i], &store->sweeps[i], err);
-    }
-    return rc;
+    return rc < 0 ? rc : sp__sweep_init(store, err);
 }
 
 int sp__store_open(const char *path, struct store **ret_store, sp_error *err)
@@ -76,7 +55,6 @@ int sp__store_open(const char *path, struct store **ret_store, sp_error *err)
     }
     sp__latch_init(&store->bell);
     store->sync_full = -1;
-    store->has_dead = 1; /* perhaps, from the last time */
     store->log_max = LOG_PAGES;
     store->probe_ms = PROBE_MS;
     int rc = sp__file_open(&store->file, path, NULL, err);
@@ -98,9 +76,7 @@ void sp__store_free(struct store *store)
     (void)sqlite3_finalize(store->begin);
     (void)sqlite3_finalize(store->commit);
     (void)sqlite3_finalize(store->rollback);
-    for (size_t i = 0; i < SWEEPS; i++) {
-        (void)sqlite3_finalize(store->sweeps[i]);
-    }
+    sp__sweep_fini(store);
     sp__file_close(&store->file);
     sp__free(store);
 }

@@ -11,7 +11,17 @@
 #include "store/statements.h"
 #include "store/store.h"
 
-enum { SWEEPS = 5 };
+/* What is taken away behind everybody's back; see sweep.c. */
+struct sweep {
+    int64_t *drops; /* rows of versions that are not kept any longer */
+    size_t drops_count;
+    size_t drops_left; /* while they are being taken away */
+    unsigned deaths;   /* since the last wave */
+    int phase;
+    int64_t dead_end; /* of this wave: what died before it */
+    int64_t row;      /* how far the walk over the versions is */
+    sqlite3_stmt *statements[8];
+};
 
 struct store {
     /* Any thread. */
@@ -33,10 +43,9 @@ struct store {
     sqlite3_stmt *begin;
     sqlite3_stmt *commit;
     sqlite3_stmt *rollback;
-    sqlite3_stmt *sweeps[SWEEPS];
+    struct sweep sweep;
     int sync_full;     /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
     int log_pages;     /* in the log since the last checkpoint */
-    int has_dead;      /* rows of deleted sessions may be left */
     int log_max;       /* pages of it that cause one */
     uint64_t probe_ms; /* in NO_ROOM: between two looks for room */
 
@@ -44,6 +53,25 @@ struct store {
     int is_started;
     pthread_t thread;
 };
+
+static inline int sp__store_step(sqlite3_stmt *statement)
+{
+    int rc = sqlite3_step(statement);
+    (void)sqlite3_reset(statement); /* repeats what the step said */
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Store's thread: what fn writes, as a transaction that nobody waits for. */
+int sp__store_transact(struct store *store, int (*fn)(struct store *store));
+
+/* STORE, NOMEM. End with sp__sweep_fini() in any case. */
+int sp__sweep_init(struct store *store, sp_error *err) SP_MUST_CHECK;
+void sp__sweep_fini(struct store *store);
+/* This was written. */
+void sp__sweep_note(struct store *store, const struct record *record);
+int sp__sweep_is_due(const struct store *store);
+/* Take away a portion. */
+void sp__sweep_some(struct store *store);
 
 /* Close the file and free the rest; the thread is gone. */
 void sp__store_free(struct store *store);

@@ -2,18 +2,35 @@
 /*
  * Reading everything back as the records it was written from.
  *
+ * Versions lie in the order in which they were written. One walk over the table finds
+ * out where each is; sorted by what they belong to, they are then fetched by their rows.
+ *
  * Sessions come with the last made first: when two have the same id, the first one is
  * the one that counts, the other a deletion that was not written any more.
  */
 #include "store/open_store.h"
 
+#include <stdlib.h>
+
 #include "base/error.h"
+#include "base/mem.h"
+
+/* Where a version is, and what it belongs to. */
+struct version_at {
+    uint64_t session;
+    uint64_t number;
+    uint64_t version;
+    int64_t row;
+};
 
 struct reading {
     sqlite3 *db;
     int64_t boot;
+    struct version_at *versions; /* sorted */
+    size_t versions_count;
     sqlite3_stmt *sessions;
     sqlite3_stmt *variables;
+    sqlite3_stmt *version;
     sqlite3_stmt *dependencies;
     sqlite3_stmt *programs;
     store_read_fn fn;
@@ -25,14 +42,14 @@ static const char SESSIONS[] =
     "SELECT key, id, durability, ttl_ms, until_boot_ms, until_unix_ms, boot,"
     " created_unix_ms, last_number, metadata FROM session ORDER BY key DESC";
 
-/* Each version with its variable: the variable's columns repeat, and none is read twice
- * but by the database. One without versions has NULLs. */
 static const char VARIABLES[] =
-    "SELECT a.number, name, type, constraints, created_unix_ms, locked_by,"
-    " locked_unix_ms, version, time_unix_ms, value, metadata, changed_by"
-    " FROM variable a LEFT JOIN version b"
-    " ON b.session = a.session AND b.number = a.number"
-    " WHERE a.session = ?1 ORDER BY a.number, version";
+    "SELECT number, name, type, constraints, created_unix_ms, locked_by, locked_unix_ms"
+    " FROM variable WHERE session = ?1 ORDER BY number";
+
+static const char VERSION[] =
+    "SELECT time_unix_ms, value, metadata, changed_by FROM version WHERE row = ?1";
+
+static const char ALL_VERSIONS[] = "SELECT session, number, version, row FROM version";
 
 static const char DEPENDENCIES[] =
     "SELECT number, needs, kind FROM dependency WHERE session = ?1";
@@ -119,42 +136,94 @@ static int read_variable(struct reading *reading, uint64_t session, sqlite3_stmt
     return rc;
 }
 
-static int read_version(struct reading *reading, uint64_t session, sqlite3_stmt *row)
+static int read_version(struct reading *reading, const struct version_at *at)
 {
-    if (sqlite3_column_type(row, 7) == SQLITE_NULL) {
-        const char *name = text(row, 1);
-        return sp__fail(reading->err, SP_ERR_STORE, "variable \"%.100s\" has no value",
-                        name == NULL ? "" : name);
+    sqlite3_stmt *row = reading->version;
+    int rc = sqlite3_bind_int64(row, 1, at->row);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(row);
+    }
+    if (rc != SQLITE_ROW) {
+        return end_rows(reading, row, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc);
     }
     struct record record = {.kind = RECORD_VERSION,
-                            .session = session,
-                            .number = number(row, 0),
-                            .version = number(row, 7),
-                            .updated_unix_ms = number(row, 8),
-                            .value = text(row, 9),
-                            .value_size = (size_t)sqlite3_column_bytes(row, 9),
-                            .metadata = text(row, 10),
-                            .by = text(row, 11)};
-    return hand_over(reading, &record);
+                            .session = at->session,
+                            .number = at->number,
+                            .version = at->version,
+                            .row = at->row,
+                            .updated_unix_ms = number(row, 0),
+                            .value = text(row, 1),
+                            .value_size = (size_t)sqlite3_column_bytes(row, 1),
+                            .metadata = text(row, 2),
+                            .by = text(row, 3)};
+    int code = hand_over(reading, &record);
+    (void)sqlite3_reset(row);
+    return code;
+}
+
+static int compare_versions(const void *a, const void *b)
+{
+    const struct version_at *x = a;
+    const struct version_at *y = b;
+    if (x->session != y->session) {
+        return x->session < y->session ? -1 : 1;
+    }
+    if (x->number != y->number) {
+        return x->number < y->number ? -1 : 1;
+    }
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+/* The first of a variable, or where it would be. */
+static size_t find_versions(const struct reading *reading, uint64_t session,
+                            uint64_t number)
+{
+    const struct version_at wanted = {.session = session, .number = number};
+    size_t low = 0;
+    size_t high = reading->versions_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_versions(&reading->versions[middle], &wanted) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static int read_versions(struct reading *reading, uint64_t session, uint64_t number,
+                         const char *name)
+{
+    size_t first = find_versions(reading, session, number);
+    size_t i = first;
+    for (; i < reading->versions_count; i++) {
+        const struct version_at *at = &reading->versions[i];
+        if (at->session != session || at->number != number) {
+            break;
+        }
+        int rc = read_version(reading, at);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return i > first ? SP_OK
+                     : sp__fail(reading->err, SP_ERR_STORE,
+                                "variable \"%.100s\" has no value", name);
 }
 
 static int read_variables(struct reading *reading, uint64_t session)
 {
     sqlite3_stmt *rows = reading->variables;
-    uint64_t last = 0; /* numbers begin at 1 */
     int rc = sqlite3_bind_int64(rows, 1, (int64_t)session);
     while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(rows);
         if (rc != SQLITE_ROW) {
             break;
         }
-        int code = SP_OK;
-        if (number(rows, 0) != last) {
-            last = number(rows, 0);
-            code = read_variable(reading, session, rows);
-        }
+        int code = read_variable(reading, session, rows);
         if (code == SP_OK) {
-            code = read_version(reading, session, rows);
+            code = read_versions(reading, session, number(rows, 0), text(rows, 1));
         }
         if (code < 0) {
             (void)sqlite3_reset(rows);
@@ -162,6 +231,52 @@ static int read_variables(struct reading *reading, uint64_t session)
         }
     }
     return end_rows(reading, rows, rc);
+}
+
+/* ---- where the versions are ---- */
+
+static int add_version(struct reading *reading, sqlite3_stmt *row, size_t *capacity)
+{
+    if (reading->versions_count == *capacity) {
+        size_t larger = *capacity == 0 ? 1024 : *capacity * 2;
+        struct version_at *versions =
+            sp__realloc(reading->versions, larger * sizeof *versions);
+        if (versions == NULL) {
+            return sp__fail(reading->err, SP_ERR_NOMEM, "no memory to read the state");
+        }
+        reading->versions = versions;
+        *capacity = larger;
+    }
+    reading->versions[reading->versions_count++] =
+        (struct version_at){.session = number(row, 0),
+                            .number = number(row, 1),
+                            .version = number(row, 2),
+                            .row = sqlite3_column_int64(row, 3)};
+    return SP_OK;
+}
+
+static int find_all_versions(struct reading *reading)
+{
+    sqlite3_stmt *rows = NULL;
+    size_t capacity = 0;
+    int code = SP_OK;
+    int rc = sqlite3_prepare_v2(reading->db, ALL_VERSIONS, -1, &rows, NULL);
+    while (rc == SQLITE_OK && code == SP_OK) {
+        rc = sqlite3_step(rows);
+        if (rc == SQLITE_ROW) {
+            code = add_version(reading, rows, &capacity);
+            rc = SQLITE_OK;
+        }
+    }
+    if (code == SP_OK && rc != SQLITE_DONE) {
+        code = sp__fault_fail(reading->db, rc, "reading it", reading->err);
+    }
+    (void)sqlite3_finalize(rows);
+    if (code == SP_OK && reading->versions_count > 0) {
+        qsort(reading->versions, reading->versions_count, sizeof *reading->versions,
+              compare_versions);
+    }
+    return code;
 }
 
 /* ---- the rest of a session ---- */
@@ -274,6 +389,12 @@ int sp__store_read(struct store *store, store_read_fn fn, void *user_data,
         rc = prepare(&reading, PROGRAMS, &reading.programs);
     }
     if (rc == SP_OK) {
+        rc = prepare(&reading, VERSION, &reading.version);
+    }
+    if (rc == SP_OK) {
+        rc = find_all_versions(&reading);
+    }
+    if (rc == SP_OK) {
         rc = read_sessions(&reading);
     }
     if (rc == SP_OK) {
@@ -281,7 +402,28 @@ int sp__store_read(struct store *store, store_read_fn fn, void *user_data,
     }
     (void)sqlite3_finalize(reading.sessions);
     (void)sqlite3_finalize(reading.variables);
+    (void)sqlite3_finalize(reading.version);
     (void)sqlite3_finalize(reading.dependencies);
     (void)sqlite3_finalize(reading.programs);
+    sp__free(reading.versions);
     return rc;
+}
+
+int sp__store_last_key(struct store *store, uint64_t *ret_key, sp_error *err)
+{
+    sqlite3_stmt *row = NULL;
+    int rc =
+        sqlite3_prepare_v2(store->file.db,
+                           "SELECT max(key) FROM (SELECT max(key) AS key"
+                           " FROM session UNION ALL SELECT max(session) FROM dead)",
+                           -1, &row, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(row);
+    }
+    if (rc == SQLITE_ROW) {
+        *ret_key = number(row, 0);
+    }
+    (void)sqlite3_finalize(row);
+    return rc == SQLITE_ROW ? SP_OK
+                            : sp__fault_fail(store->file.db, rc, "reading it", err);
 }

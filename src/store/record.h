@@ -17,7 +17,6 @@ enum record_kind {
     RECORD_VARIABLE_LOCK,
     RECORD_VARIABLE_DELETE, /* its versions and dependencies too */
     RECORD_VERSION,
-    RECORD_VERSIONS_DROP, /* up to `version` */
     RECORD_DEPENDENCY,
     RECORD_DEPENDENCY_DELETE,
     RECORD_PROGRAM,     /* new or changed */
@@ -51,6 +50,12 @@ struct record {
     size_t value_size;
     const char *metadata; /* session, version */
     const char *by;       /* who changed it; owner of a lock, NULL: unlocked */
+
+    /* Version only: where it was put, or read from; and the place of one that is not kept
+     * any longer, 0: none. Places are never used twice. */
+    int64_t row;
+    int64_t *ret_row;
+    int64_t drop;
 };
 
 #endif

@@ -8,40 +8,48 @@
  * back, and a file of a later version is refused.
  *
  * Sessions are known by a number (key) that is never used twice, so nothing that is
- * written late can hit a later session of the same id. A deleted session leaves the key
- * in `dead` until the rows under it are swept, a portion at a time.
+ * written late can hit a later session of the same id. What is deleted leaves its key, and
+ * a variable its number (0: all of the session), in `dead` until the rows under it are
+ * swept, a portion at a time.
+ *
+ * Versions lie in the order in which they were written, whatever they belong to: so a
+ * group of changes of many variables fills a page or two at the end, instead of changing
+ * a page for each. They are found again by their rows, which memory knows, and by one walk
+ * over all of them when the file is read.
  */
 #include "store/schema.h"
 
 #include "base/error.h"
 #include "store/fault.h"
 
-#define VERSION_1                                                               \
-    "CREATE TABLE boot (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)"   \
-    " STRICT;"                                                                  \
-    "CREATE TABLE session (key INTEGER PRIMARY KEY, id TEXT NOT NULL,"          \
-    " durability INTEGER NOT NULL, ttl_ms INTEGER NOT NULL,"                    \
-    " boot INTEGER NOT NULL, until_boot_ms INTEGER NOT NULL,"                   \
-    " until_unix_ms INTEGER NOT NULL, created_unix_ms INTEGER NOT NULL,"        \
-    " last_number INTEGER NOT NULL DEFAULT 0, metadata TEXT NOT NULL) STRICT;"  \
-    "CREATE TABLE dead (session INTEGER PRIMARY KEY) STRICT;"                   \
-    "CREATE TABLE variable (session INTEGER NOT NULL, number INTEGER NOT NULL," \
-    " name TEXT NOT NULL, type TEXT NOT NULL, constraints TEXT NOT NULL,"       \
-    " created_unix_ms INTEGER NOT NULL, locked_by TEXT,"                        \
-    " locked_unix_ms INTEGER NOT NULL DEFAULT 0,"                               \
-    " PRIMARY KEY (session, number)) STRICT, WITHOUT ROWID;"                    \
-    "CREATE TABLE version (session INTEGER NOT NULL, number INTEGER NOT NULL,"  \
-    " version INTEGER NOT NULL, time_unix_ms INTEGER NOT NULL,"                 \
-    " value TEXT NOT NULL, metadata TEXT NOT NULL, changed_by TEXT NOT NULL,"   \
-    " PRIMARY KEY (session, number, version)) STRICT, WITHOUT ROWID;"           \
-    "CREATE TABLE dependency (session INTEGER NOT NULL,"                        \
-    " number INTEGER NOT NULL, needs INTEGER NOT NULL, kind TEXT NOT NULL,"     \
-    " PRIMARY KEY (session, number, needs)) STRICT, WITHOUT ROWID;"             \
-    "CREATE TABLE program (session INTEGER NOT NULL, id TEXT NOT NULL,"         \
-    " data TEXT NOT NULL, created_unix_ms INTEGER NOT NULL,"                    \
-    " updated_unix_ms INTEGER NOT NULL, ttl_ms INTEGER NOT NULL,"               \
-    " boot INTEGER NOT NULL, until_boot_ms INTEGER NOT NULL,"                   \
-    " until_unix_ms INTEGER NOT NULL, PRIMARY KEY (session, id)) STRICT,"       \
+#define VERSION_1                                                                  \
+    "CREATE TABLE boot (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)"      \
+    " STRICT;"                                                                     \
+    "CREATE TABLE session (key INTEGER PRIMARY KEY, id TEXT NOT NULL,"             \
+    " durability INTEGER NOT NULL, ttl_ms INTEGER NOT NULL,"                       \
+    " boot INTEGER NOT NULL, until_boot_ms INTEGER NOT NULL,"                      \
+    " until_unix_ms INTEGER NOT NULL, created_unix_ms INTEGER NOT NULL,"           \
+    " last_number INTEGER NOT NULL DEFAULT 0, metadata TEXT NOT NULL) STRICT;"     \
+    "CREATE TABLE dead (id INTEGER PRIMARY KEY, session INTEGER NOT NULL,"         \
+    " number INTEGER NOT NULL) STRICT;"                                            \
+    "CREATE UNIQUE INDEX dead_of ON dead (session, number);"                       \
+    "CREATE TABLE variable (session INTEGER NOT NULL, number INTEGER NOT NULL,"    \
+    " name TEXT NOT NULL, type TEXT NOT NULL, constraints TEXT NOT NULL,"          \
+    " created_unix_ms INTEGER NOT NULL, locked_by TEXT,"                           \
+    " locked_unix_ms INTEGER NOT NULL DEFAULT 0,"                                  \
+    " PRIMARY KEY (session, number)) STRICT, WITHOUT ROWID;"                       \
+    "CREATE TABLE version (row INTEGER PRIMARY KEY, session INTEGER NOT NULL,"     \
+    " number INTEGER NOT NULL, version INTEGER NOT NULL,"                          \
+    " time_unix_ms INTEGER NOT NULL, value TEXT NOT NULL, metadata TEXT NOT NULL," \
+    " changed_by TEXT NOT NULL) STRICT;"                                           \
+    "CREATE TABLE dependency (session INTEGER NOT NULL,"                           \
+    " number INTEGER NOT NULL, needs INTEGER NOT NULL, kind TEXT NOT NULL,"        \
+    " PRIMARY KEY (session, number, needs)) STRICT, WITHOUT ROWID;"                \
+    "CREATE TABLE program (session INTEGER NOT NULL, id TEXT NOT NULL,"            \
+    " data TEXT NOT NULL, created_unix_ms INTEGER NOT NULL,"                       \
+    " updated_unix_ms INTEGER NOT NULL, ttl_ms INTEGER NOT NULL,"                  \
+    " boot INTEGER NOT NULL, until_boot_ms INTEGER NOT NULL,"                      \
+    " until_unix_ms INTEGER NOT NULL, PRIMARY KEY (session, id)) STRICT,"          \
     " WITHOUT ROWID;"
 
 static const char *const steps[] = {VERSION_1};

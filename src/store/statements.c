@@ -29,7 +29,8 @@ enum place {
     AT_TYPE,
     AT_VALUE,
     AT_METADATA,
-    AT_BY
+    AT_BY,
+    AT_ROW
 };
 
 #define BIT(place) (1u << (place))
@@ -57,9 +58,10 @@ static const struct sql SQL[RECORD_KINDS] = {
         {{"UPDATE session SET boot = ?9, until_boot_ms = ?10, until_unix_ms = ?11"
           " WHERE key = ?1"},
          BIT(AT_SESSION) | BIT(AT_BOOT) | BIT(AT_UNTIL_BOOT) | BIT(AT_UNTIL_UNIX)},
-    [RECORD_SESSION_DELETE] = {{"DELETE FROM session WHERE key = ?1",
-                                "INSERT OR IGNORE INTO dead (session) VALUES (?1)"},
-                               BIT(AT_SESSION)},
+    [RECORD_SESSION_DELETE] =
+        {{"DELETE FROM session WHERE key = ?1",
+          "INSERT OR IGNORE INTO dead (session, number) VALUES (?1, 0)"},
+         BIT(AT_SESSION)},
     [RECORD_VARIABLE] =
         {{"INSERT INTO variable (session, number, name, type, constraints,"
           " created_unix_ms) VALUES (?1, ?2, ?12, ?13, ?14, ?5)",
@@ -71,18 +73,15 @@ static const struct sql SQL[RECORD_KINDS] = {
          KEY | BIT(AT_BY) | BIT(AT_UPDATED)},
     [RECORD_VARIABLE_DELETE] =
         {{"DELETE FROM variable WHERE session = ?1 AND number = ?2",
-          "DELETE FROM version WHERE session = ?1 AND number = ?2",
           "DELETE FROM dependency WHERE session = ?1 AND number = ?2",
-          "DELETE FROM dependency WHERE session = ?1 AND needs = ?2"},
+          "DELETE FROM dependency WHERE session = ?1 AND needs = ?2",
+          "INSERT OR IGNORE INTO dead (session, number) VALUES (?1, ?2)"},
          KEY},
     [RECORD_VERSION] =
         {{"INSERT INTO version (session, number, version, time_unix_ms, value,"
-          " metadata, changed_by) VALUES (?1, ?2, ?3, ?6, ?14, ?15, ?16)"},
-         KEY | BIT(AT_VERSION) | BIT(AT_UPDATED) | BIT(AT_VALUE) | BIT(AT_METADATA) |
-             BIT(AT_BY)},
-    [RECORD_VERSIONS_DROP] =
-        {{"DELETE FROM version WHERE session = ?1 AND number = ?2 AND version <= ?3"},
-         KEY | BIT(AT_VERSION)},
+          " metadata, changed_by, row) VALUES (?1, ?2, ?3, ?6, ?14, ?15, ?16, ?17)"},
+         BIT(AT_ROW) | KEY | BIT(AT_VERSION) | BIT(AT_UPDATED) | BIT(AT_VALUE) |
+             BIT(AT_METADATA) | BIT(AT_BY)},
     [RECORD_DEPENDENCY] = {{"INSERT INTO dependency (session, number, needs, kind)"
                             " VALUES (?1, ?2, ?4, ?13)"},
                            KEY | BIT(AT_NEEDS) | BIT(AT_TYPE)},
@@ -105,10 +104,31 @@ static const struct sql SQL[RECORD_KINDS] = {
                                BIT(AT_SESSION) | BIT(AT_NAME)},
 };
 
+/* Rows are numbered here: SQLite would use the number of a last row that is gone again,
+ * and somebody may still have it for taken away. */
+static int find_last_row(struct statements *statements, sp_error *err)
+{
+    sqlite3_stmt *row = NULL;
+    int rc = sqlite3_prepare_v2(statements->db, "SELECT max(row) FROM version", -1,
+                                &row, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(row);
+        statements->last_row = rc == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    }
+    (void)sqlite3_finalize(row);
+    return rc == SQLITE_ROW
+               ? SP_OK
+               : sp__fault_fail(statements->db, rc, "reading its tables", err);
+}
+
 int sp__statements_init(struct statements *statements, sqlite3 *db, int64_t boot,
                         sp_error *err)
 {
     *statements = (struct statements){.db = db, .boot = boot};
+    int code = find_last_row(statements, err);
+    if (code < 0) {
+        return code;
+    }
     for (size_t kind = 0; kind < RECORD_KINDS; kind++) {
         for (size_t i = 0; i < STATEMENTS_PER_RECORD; i++) {
             const char *text = SQL[kind].text[i];
@@ -180,8 +200,8 @@ static int bind_text(sqlite3_stmt *statement, const struct record *record,
                : sqlite3_bind_text(statement, (int)place, text, -1, SQLITE_STATIC);
 }
 
-static int bind(sqlite3_stmt *statement, unsigned places, const struct record *record,
-                int64_t boot)
+static int bind(struct statements *statements, sqlite3_stmt *statement, unsigned places,
+                const struct record *record)
 {
     int rc = SQLITE_OK;
     int last = sqlite3_bind_parameter_count(statement);
@@ -189,10 +209,12 @@ static int bind(sqlite3_stmt *statement, unsigned places, const struct record *r
         if ((places & BIT(place)) == 0) {
             continue;
         }
-        rc = place < AT_NAME
-                 ? sqlite3_bind_int64(statement, place,
-                                      number_at(record, boot, (enum place)place))
-                 : bind_text(statement, record, (enum place)place);
+        rc = place == AT_ROW
+                 ? sqlite3_bind_int64(statement, place, ++statements->last_row)
+             : place < AT_NAME ? sqlite3_bind_int64(statement, place,
+                                                    number_at(record, statements->boot,
+                                                              (enum place)place))
+                               : bind_text(statement, record, (enum place)place);
     }
     return rc;
 }
@@ -205,7 +227,7 @@ int sp__statements_write(struct statements *statements, const struct record *rec
         if (statement == NULL) {
             break;
         }
-        int rc = bind(statement, sql->places, record, statements->boot);
+        int rc = bind(statements, statement, sql->places, record);
         if (rc == SQLITE_OK) {
             rc = sqlite3_step(statement);
         }
@@ -215,6 +237,9 @@ int sp__statements_write(struct statements *statements, const struct record *rec
         if (rc != SQLITE_DONE) {
             return rc;
         }
+    }
+    if (record->ret_row != NULL) {
+        *record->ret_row = statements->last_row;
     }
     return SQLITE_OK;
 }

@@ -12,6 +12,7 @@ enum { STATEMENTS_PER_RECORD = 4 };
 struct statements {
     sqlite3 *db;
     int64_t boot;
+    int64_t last_row; /* of a version */
     sqlite3_stmt *of[RECORD_KINDS][STATEMENTS_PER_RECORD];
 };
 

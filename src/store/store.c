@@ -111,6 +111,9 @@ int sp__store_post(struct store *store, const struct record *record)
 static void answer(struct store *store, struct change *change, int rc)
 {
     atomic_fetch_add(rc < 0 ? &store->refused : &store->changes, 1);
+    for (size_t i = 0; rc == SP_OK && i < change->count; i++) {
+        sp__sweep_note(store, &change->records[i]);
+    }
     if (change->is_posted) {
         atomic_fetch_sub(&store->posted, 1);
         sp__free((struct posted *)(void *)change);
@@ -204,17 +207,10 @@ static int set_sync(struct store *store, int full)
     return rc;
 }
 
-static int step(sqlite3_stmt *statement)
-{
-    int rc = sqlite3_step(statement);
-    (void)sqlite3_reset(statement); /* repeats what the step said */
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 static void take_back(struct store *store)
 {
     if (!sqlite3_get_autocommit(store->file.db)) {
-        (void)step(store->rollback);
+        (void)sp__store_step(store->rollback);
     }
     if (!sqlite3_get_autocommit(store->file.db)) {
         enter(store, STORE_FAILED); /* or the next commit would commit this one too */
@@ -226,7 +222,6 @@ static int write_change(struct store *store, const struct change *change)
     int rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && i < change->count; i++) {
         rc = sp__statements_write(&store->statements, &change->records[i]);
-        store->has_dead |= change->records[i].kind == RECORD_SESSION_DELETE;
     }
     return rc;
 }
@@ -241,14 +236,14 @@ static int write_batch(struct store *store, const struct change *first, size_t c
     }
     int rc = set_sync(store, durable);
     if (rc == SQLITE_OK) {
-        rc = step(store->begin);
+        rc = sp__store_step(store->begin);
     }
     change = first;
     for (size_t i = 0; rc == SQLITE_OK && i < count; i++, change = change->next) {
         rc = write_change(store, change);
     }
     if (rc == SQLITE_OK) {
-        rc = step(store->commit);
+        rc = sp__store_step(store->commit);
     }
     if (rc != SQLITE_OK) {
         return rc;
@@ -345,29 +340,23 @@ static void commit_some(struct store *store, struct change **first)
     commit_each(store, first, count);
 }
 
-/* ---- the dead ---- */
-
-/* A portion of the rows that deleted sessions left. */
-static void sweep(struct store *store)
+int sp__store_transact(struct store *store, int (*fn)(struct store *store))
 {
     int rc = set_sync(store, 0);
     if (rc == SQLITE_OK) {
-        rc = step(store->begin);
-    }
-    int swept = 0;
-    for (size_t i = 0; rc == SQLITE_OK && i < SWEEPS; i++) {
-        rc = step(store->sweeps[i]);
-        swept += sqlite3_changes(store->file.db);
+        rc = sp__store_step(store->begin);
     }
     if (rc == SQLITE_OK) {
-        rc = step(store->commit);
+        rc = fn(store);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sp__store_step(store->commit);
     }
     if (rc != SQLITE_OK) {
-        take_back(store);
         on_fault(store, rc);
+        take_back(store);
     }
-    /* After a failure the rows wait for the next deletion, or the next start. */
-    store->has_dead = rc == SQLITE_OK && swept > 0;
+    return rc;
 }
 
 /* ---- the thread ---- */
@@ -375,13 +364,13 @@ static void sweep(struct store *store)
 /* Not without room: it would write, and the file would not become smaller. */
 static int has_to_sweep(const struct store *store)
 {
-    return store->has_dead && sp__store_state(store) == STORE_OK;
+    return sp__sweep_is_due(store) && sp__store_state(store) == STORE_OK;
 }
 
 static void tidy_up(struct store *store)
 {
     if (has_to_sweep(store)) {
-        sweep(store);
+        sp__sweep_some(store);
     }
     if (store->log_pages >= store->log_max && sp__store_state(store) == STORE_OK) {
         on_fault(store, checkpoint(store, SQLITE_CHECKPOINT_PASSIVE));

@@ -66,6 +66,15 @@ typedef int (*store_read_fn)(const struct record *record, void *user_data,
 int sp__store_read(struct store *store, store_read_fn fn, void *user_data,
                    sp_error *err) SP_MUST_CHECK;
 
+/* Before the start: the largest key that was ever used, as far as that matters. STORE,
+ * NOMEM. */
+int sp__store_last_key(struct store *store, uint64_t *ret_key,
+                       sp_error *err) SP_MUST_CHECK;
+
+/* Before the start: this row of a version is not kept any longer; take it away some
+ * time. */
+void sp__store_drop(struct store *store, int64_t row);
+
 int sp__store_start(struct store *store, sp_error *err) SP_MUST_CHECK;
 
 /*

@@ -21,9 +21,20 @@ static void close_store(void)
     sp_error_clear(&error);
 }
 
+static const char *path; /* of this test's store */
+
+static void forget_path(void)
+{
+    path = NULL;
+}
+
 static struct store *open_store(void)
 {
-    if (sp__store_open(leak_path("state"), &opened, &error) < 0) {
+    if (path == NULL) {
+        path = leak_path("state");
+        leak_at_end(forget_path);
+    }
+    if (sp__store_open(path, &opened, &error) < 0) {
         fail_msg("not opened: %s", error.message);
     }
     leak_at_end(close_store);
@@ -108,7 +119,6 @@ static void what_changes_and_goes_is_written_too(void **state)
     };
     struct record changed[] = {
         {.kind = RECORD_SESSION_EDIT, .session = 1, .metadata = "{\"n\":1}"},
-        {.kind = RECORD_VERSIONS_DROP, .session = 1, .number = 1, .version = 0},
         {.kind = RECORD_VARIABLE_LOCK, .session = 1, .number = 1},
         {.kind = RECORD_VARIABLE_DELETE, .session = 1, .number = 2},
         {.kind = RECORD_PROGRAM,
@@ -122,7 +132,8 @@ static void what_changes_and_goes_is_written_too(void **state)
     rows_commit(store, made, sizeof made / sizeof made[0]);
     rows_commit(store, changed, sizeof changed / sizeof changed[0]);
     assert_string_equal(read_again(), "session 1 a {\"n\":1}; variable 1.1 x; "
-                                      "version 1.1.1 11; program 1 p 3");
+                                      "version 1.1.0 10; version 1.1.1 11; "
+                                      "program 1 p 3");
 }
 
 static int check_expiry(const struct record *record, void *user_data, sp_error *err)
@@ -191,7 +202,7 @@ static void the_rows_of_a_dead_session_are_swept(void **state)
     close_store(); /* before it is done: the next start goes on */
     int rounds = 0;
     while (count_rows(open_store(), "SELECT count(*) FROM dead") > 0) {
-        assert_true(++rounds < 10); /* three portions, and the end of them */
+        assert_true(++rounds < 100); /* at least a portion in each */
         close_store();
         struct record use = {.kind = RECORD_SESSION_USE, .session = 2};
         rows_commit(start_store(), &use, 1);
@@ -200,6 +211,52 @@ static void the_rows_of_a_dead_session_are_swept(void **state)
     assert_int_equal(count_rows(opened, "SELECT count(*) FROM variable"), 1);
     assert_string_equal(rows_read(opened), "session 2 b {}; variable 2.1 x; "
                                            "version 2.1.0 1");
+}
+
+enum { OLD = 9000, PORTIONS = 40 };
+
+static void old_versions_go_many_at_a_time(void **state)
+{
+    static struct record records[OLD];
+    static int64_t rows[OLD];
+    struct store *store = start_store();
+    struct record session[] = {rows_session(1, "a"), rows_variable(1, 1, "x")};
+    rows_commit(store, session, 2);
+    for (size_t i = 0; i < OLD; i++) {
+        records[i] = rows_version(1, 1, i, "1");
+        records[i].ret_row = &rows[i];
+    }
+    rows_commit(store, records, OLD);
+    for (size_t i = 0; i < OLD; i++) {
+        records[i] = rows_version(1, 1, OLD + i, "2");
+        records[i].drop = rows[i];
+    }
+    rows_commit(store, records, OLD);
+    for (int i = 0; i < PORTIONS; i++) {
+        struct record use = {.kind = RECORD_SESSION_USE, .session = 1};
+        rows_commit(store, &use, 1);
+    }
+    close_store();
+    assert_int_equal(count_rows(open_store(), "SELECT count(*) FROM version"), OLD);
+    assert_int_equal(count_rows(opened, "SELECT min(version) FROM version"), OLD);
+}
+
+/* A row that is gone may still be on somebody's list. */
+static void the_number_of_a_row_is_not_used_again(void **state)
+{
+    int64_t first = 0;
+    int64_t second = 0;
+    struct store *store = open_store();
+    struct record version = rows_version(1, 1, 0, "1");
+    version.ret_row = &first;
+    assert_int_equal(sp__statements_write(&store->statements, &version), SQLITE_OK);
+    assert_true(first > 0);
+    assert_int_equal(
+        sqlite3_exec(store->file.db, "DELETE FROM version", NULL, NULL, NULL),
+        SQLITE_OK);
+    version.ret_row = &second;
+    assert_int_equal(sp__statements_write(&store->statements, &version), SQLITE_OK);
+    assert_true(second > first);
 }
 
 enum { WRITERS = 16, EACH = 50 };
@@ -255,7 +312,6 @@ static void a_change_that_fails_fails_alone(void **state)
 
 static void without_memory_nothing_is_left_open(void **state)
 {
-    const char *path = leak_path("state");
     (void)start_store();
     close_store();
     for (uint64_t n = 1;; n++) {
@@ -287,6 +343,8 @@ int main(void)
         TEST(what_is_posted_is_written_at_the_latest_at_the_end),
         TEST(a_post_to_a_store_that_never_started_is_let_go),
         TEST(the_rows_of_a_dead_session_are_swept),
+        TEST(old_versions_go_many_at_a_time),
+        TEST(the_number_of_a_row_is_not_used_again),
         TEST(many_writers_share_commits),
         TEST(a_change_that_fails_fails_alone),
         TEST(without_memory_nothing_is_left_open),
