@@ -4,6 +4,7 @@ workers do with them: the host's half of tests about state."""
 
 import ctypes
 import json
+import os
 from pathlib import Path
 
 import peers
@@ -40,6 +41,10 @@ class Variable(ctypes.Structure):
     ]
 
 
+# The workers' interpreter: another one, with the package installed, can be tried.
+PYTHON = os.environ.get("SNAKEPIT_PYTHON", peers.PYTHON)
+
+
 class Refused(Exception):
     """The stable name of what a call ended with."""
 
@@ -47,7 +52,7 @@ class Refused(Exception):
 def write_config(place, adapter, size=1, **settings):
     """A configuration with one pool of Python workers."""
     lines = ["pools:", "  - name: python", f"    adapter: {json.dumps(str(adapter))}"]
-    lines += [f"    size: {size}"]
+    lines += [f"    size: {size}", f"    python: {PYTHON}"]
     lines += [f"    {key}: {value}" for key, value in settings.items()]
     config = Path(place) / "pit.yaml"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")

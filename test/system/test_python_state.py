@@ -426,7 +426,7 @@ def test_the_session_itself(session):
         ctx["x"] = 1
         info = ctx.session_info()
         assert info["variables"] == 1 and info["programs"] == 0 and info["bytes"] > 0
-        assert info["created_at"] <= info["used_at"]
+        assert info["created_at"] <= info["used_at"] and info["durability"] == "memory"
         return [info["id"] == ctx.session_id, ctx.metadata]
     """) == [True, {"owner": "ann", "level": 3}]
 
@@ -458,6 +458,30 @@ def test_a_session_that_ends_under_a_call_stays_ended(pit, gate):
     assert pit.result(call) == {"value": "NotFound"}
     with pytest.raises(states.Refused, match="SP-NOT-FOUND"):
         pit.variable("under a call", "x")
+
+
+def test_a_call_leaves_nothing_behind(session):
+    """Contexts hold their calls and calls their contexts: the ring ends with the call."""
+    session.run('ctx["x"] = 0')
+    left = [
+        session.run("""
+            import gc
+            ctx["x"] += 1
+            watch = ctx.watch("x")
+            ctx["x"] += 1
+            assert watch.next(20).kind == "value"
+            gc.disable()
+            kinds = (SessionContext, type(watch))
+            return sum(isinstance(found, kinds) for found in gc.get_objects())
+        """)
+        for _ in range(200)
+    ]
+    assert max(left) <= 4, left  # this call's, and what a frame of the last one holds
+    session.run_async("""
+        for _ in range(100):
+            await ctx["x"]
+            ctx.set_variable("x", 1)
+    """)
 
 
 def test_a_call_without_a_session_keeps_global_programs_only(pit):

@@ -68,7 +68,12 @@ def pit(tmp_path_factory):
     (place / "others.py").write_text(OTHERS)
     config = states.write_config(place, place / "tools.py")
     with open(config, "a", encoding="utf-8") as file:
-        file.write(f"  - name: others\n    adapter: {place / 'others.py'}\n    size: 1\n")
+        file.write(
+            f"  - name: others\n    adapter: {place / 'others.py'}\n    size: 1\n"
+            f"    python: {states.PYTHON}\n"
+            f"  - name: showcase\n    adapter: showcase\n    size: 1\n"
+            f"    python: {states.PYTHON}\n"
+        )
     with states.ToolPit(config) as opened:
         opened.tool(look_up, schema=SCHEMA)
         opened.tool(rows, schema=SCHEMA, flags=states.STREAMING)
@@ -169,6 +174,17 @@ def test_a_tool_of_another_worker(session):
         return [ctx.call_tool("double", pool="others", x=4),
                 ctx.call_tool("double", {"x": 5}, pool="others"), remote, numbers]
     """) == [8, 10, ["KeyError", "'k'", "SP-REMOTE"], [0, 1, 2]]
+
+
+def test_from_worker_to_worker_to_host_and_back(session):
+    """The showcase's demo, called by another worker, calls the host."""
+    assert session.run("""
+        demo = dict(pool="showcase")
+        done = ctx.call_tool(
+            "call_elixir_demo", {"tool_name": "look_up", "table": "t", "limit": 1}, **demo)
+        refused = ctx.call_tool("call_elixir_demo", {"tool_name": "none"}, **demo)
+        return [done["result"]["rows"], "look_up" in refused["available_tools"]]
+    """) == [["fern"], True]
 
 
 def test_tools_of_a_session_are_seen_by_it_alone(session, pit):

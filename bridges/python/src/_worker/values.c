@@ -99,6 +99,21 @@ PyObject *sp__py_from_program(const sp_program *p)
     return dict;
 }
 
+/* As `snakepit` names it. */
+static const char *durability_name(int durability)
+{
+    switch (durability) {
+    case SP_DURABILITY_MEMORY:
+        return "memory";
+    case SP_DURABILITY_CRASH:
+        return "crash";
+    case SP_DURABILITY_DURABLE:
+        return "durable";
+    default:
+        return NULL;
+    }
+}
+
 PyObject *sp__py_from_session(const sp_session_info *info)
 {
     PyObject *metadata = from_text(info->metadata);
@@ -107,7 +122,8 @@ PyObject *sp__py_from_session(const sp_session_info *info)
     PyObject *dict = NULL;
     if (remaining != NULL) {
         dict =
-            Py_BuildValue("{szsOsdsdsOsOsKsKsK}", "id", info->id, "metadata", metadata,
+            Py_BuildValue("{szsOszsdsdsOsOsKsKsK}", "id", info->id, "metadata",
+                          metadata, "durability", durability_name(info->durability),
                           "created_at", seconds_of(info->created_unix_ms), "used_at",
                           seconds_of(info->used_unix_ms), "ttl", ttl, "remaining",
                           remaining, "variables", (unsigned long long)info->variables,
