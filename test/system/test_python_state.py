@@ -4,6 +4,7 @@ looking at the same state from its side."""
 
 import json
 import os
+import time
 
 import pytest
 
@@ -633,6 +634,37 @@ def test_a_call_begins_with_nothing_cached(session):
     for i in range(1, 50):
         session.set("x", i)
         assert session.run('return ctx["x"]') == i
+
+
+@pytest.mark.parametrize("ttl", [0, 0.005, 0.05])
+@pytest.mark.parametrize("tool, word", [("plain", ""), ("coroutine", "await ")])
+def test_no_read_is_older_than_the_rule_allows(session, gate, tool, word, ttl):
+    """The host counts up; for each value, the last time it was served is compared with
+    the time at which the next one had been written. One clock, no luck needed."""
+    last = 500
+    session.pit.register(session.name, "x", "integer", 0)
+    call = session.pit.begin(tool, {"code": f"""
+        import time
+        ctx.set_cache_ttl({ttl})
+        served, value = [0.0] * {last + 1}, {word}ctx.get_variable("x")
+        {gate.WAIT}
+        while value < {last}:
+            asked = time.monotonic()
+            value = {word}ctx.get_variable("x")
+            served[value] = asked
+        return served
+    """}, session.name)  # fmt: skip
+    gate.await_worker()
+    gate.open()
+    written = [0.0]
+    for i in range(1, last + 1):
+        session.set("x", i)
+        written.append(time.monotonic())
+        session.run("return 0")  # the other worker: the reader has time to read
+    served = session.pit.result(call)["value"]
+    seen = [i for i in range(last) if served[i] > 0]
+    late = [(i, served[i] - written[i + 1]) for i in seen]
+    assert all(age <= ttl for _, age in late), max(late, key=lambda pair: pair[1])
 
 
 def test_no_time_to_live_asks_always(session):
