@@ -49,11 +49,15 @@ class Refused(Exception):
     """The stable name of what a call ended with."""
 
 
-def write_config(place, adapter, size=1, **settings):
-    """A configuration with one pool of Python workers."""
-    lines = ["pools:", "  - name: python", f"    adapter: {json.dumps(str(adapter))}"]
-    lines += [f"    size: {size}", f"    python: {PYTHON}"]
-    lines += [f"    {key}: {value}" for key, value in settings.items()]
+def write_config(place, **pools):
+    """A configuration with pools of Python workers: name=(adapter, size)."""
+    lines = ["pools:"]
+    for name, (adapter, size) in pools.items():
+        lines += [f"  - name: {name}", f"    adapter: {json.dumps(str(adapter))}"]
+        lines += [f"    size: {size}", f"    python: {PYTHON}"]
+        if "LD_PRELOAD" in peers.ENVIRONMENT:  # a sanitizer's library
+            preload = json.dumps(peers.ENVIRONMENT["LD_PRELOAD"])
+            lines.append(f"    env: {{set: {{LD_PRELOAD: {preload}}}}}")
     config = Path(place) / "pit.yaml"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return config

@@ -77,7 +77,7 @@ class Session:
 def pit(tmp_path_factory):
     place = tmp_path_factory.mktemp("state")
     (place / "tools.py").write_text(TOOLS)
-    with states.StatePit(states.write_config(place, place / "tools.py", 2)) as opened:
+    with states.StatePit(states.write_config(place, python=(place / "tools.py", 2))) as opened:
         yield opened
 
 

@@ -66,14 +66,12 @@ def pit(tmp_path_factory):
     place = tmp_path_factory.mktemp("tools")
     (place / "tools.py").write_text(TOOLS)
     (place / "others.py").write_text(OTHERS)
-    config = states.write_config(place, place / "tools.py")
-    with open(config, "a", encoding="utf-8") as file:
-        file.write(
-            f"  - name: others\n    adapter: {place / 'others.py'}\n    size: 1\n"
-            f"    python: {states.PYTHON}\n"
-            f"  - name: showcase\n    adapter: showcase\n    size: 1\n"
-            f"    python: {states.PYTHON}\n"
-        )
+    config = states.write_config(
+        place,
+        python=(place / "tools.py", 1),
+        others=(place / "others.py", 1),
+        showcase=("showcase", 1),
+    )
     with states.ToolPit(config) as opened:
         opened.tool(look_up, schema=SCHEMA)
         opened.tool(rows, schema=SCHEMA, flags=states.STREAMING)
