@@ -570,6 +570,22 @@ def test_awaiting_lets_other_coroutines_run(session):
     """) == [19, 20]
 
 
+def test_what_is_sent_is_what_there_was(session):
+    """A coroutine goes on while its questions wait for their turn."""
+    assert session.run_async("""
+        import numpy
+        words, row = ["a"], numpy.zeros(2)
+        ctx.register_variable("words", "list", words)
+        ctx.register_variable("row", "embedding", row)
+        for i in range(100):
+            ctx.set_variable("words", words)
+            ctx.set_variable("row", row)
+            words.append("b")
+            row += 1
+        return [len(await ctx["words"]), await ctx["row"]]
+    """) == [100, [99.0, 99.0]]
+
+
 def test_an_unawaited_refusal_fails_the_call(session):
     with pytest.raises(states.Refused, match="SP-REMOTE"):
         session.pit.execute(

@@ -59,8 +59,8 @@ void sp__py_call_end(call_object *call)
     context = call->context; /* which holds the call: a ring, opened here */
     call->context = NULL;
     Py_END_CRITICAL_SECTION();
+    sp__py_asks_wait(call); /* they may still open sources */
     sp__py_sources_end(call);
-    sp__py_asks_wait(call);
     Py_XDECREF(context);
 }
 

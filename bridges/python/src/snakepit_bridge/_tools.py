@@ -20,7 +20,7 @@ def _milliseconds(timeout):
 
 
 def _arguments(arguments, keywords):
-    """What travels: the tool's arguments as one dict."""
+    """The tool's arguments as one dict."""
     merged = dict(arguments or {})
     merged.update(keywords)
     return {name: plain(value) for name, value in merged.items()}
@@ -74,13 +74,21 @@ class ToolCalls:
         ToolNotFound, ToolArgumentsError and ToolError say what went wrong.
         """
         return ask_long(
-            self._run_tool, tool_name, _arguments(arguments, keywords), timeout, None
+            self._run_tool,
+            tool_name,
+            _encoded(_arguments(arguments, keywords)),
+            timeout,
+            None,
         )
 
     def call_elixir_tool(self, tool_name, **parameters):
         """call_host_tool(), under its older name."""
         return ask_long(
-            self._run_tool, tool_name, _arguments(None, parameters), None, None
+            self._run_tool,
+            tool_name,
+            _encoded(_arguments(None, parameters)),
+            None,
+            None,
         )
 
     def stream_host_tool(
@@ -106,7 +114,9 @@ class ToolCalls:
         local = self._local_tools.get(tool_name) if pool is None else None
         if local is not None:
             return local(**arguments)
-        return ask_long(self._run_tool, tool_name, arguments, timeout, pool or "")
+        return ask_long(
+            self._run_tool, tool_name, _encoded(arguments), timeout, pool or ""
+        )
 
     def stream_tool(
         self, tool_name, /, arguments=None, *, pool=None, timeout=None, **keywords
@@ -127,7 +137,7 @@ class ToolCalls:
         self._local_tools[name] = instance
         return local_tool
 
-    def _run_tool(self, tool_name, arguments, timeout, pool):
+    def _run_tool(self, tool_name, encoded, timeout, pool):
         if self._call is None:
             raise ToolNotFound(
                 f"no tool named {tool_name!r}: no call runs, there is no host to ask",
@@ -135,9 +145,7 @@ class ToolCalls:
             )
         call = self._asking()
         with Changing(self._cache):
-            return call.tool_call(
-                tool_name, *_encoded(arguments), pool, _milliseconds(timeout)
-            )
+            return call.tool_call(tool_name, *encoded, pool, _milliseconds(timeout))
 
 
 class HostTool:

@@ -55,10 +55,23 @@ def _from_array(value, kind):
     return value.tolist()
 
 
+class _Json(bytes):
+    """A value that has been written already."""
+
+
+def _taken(value):
+    """A value as it is now, whatever the tool does with it before it is sent: JSON, or
+    an array of its own."""
+    value = plain(value)
+    if not _is_array(value):
+        return _Json(to_json(value))
+    copy = getattr(value, "copy", None)
+    return copy() if callable(copy) else value
+
+
 def _row(variable):
     """A variable as list_variables() gives it."""
-    row = dict(variable)
-    row["value"] = copied(variable["value"])
+    row = copied(variable)
     row["optimizing"] = bool(variable.get("locked_by"))
     return row
 
@@ -86,16 +99,16 @@ class VariableCalls:
             self._register,
             name,
             _type_name(var_type),
-            plain(initial_value),
-            constraints,
-            metadata,
+            _taken(initial_value),
+            json_or_none(constraints),
+            json_or_none(metadata),
             ttl,
         )
 
     def _register(self, name, kind, value, constraints, metadata, ttl):
-        if _is_array(value):
+        if type(value) is not _Json:
             kind = kind or _array_kind(value)
-            value = _from_array(value, kind)
+            value = to_json(_from_array(value, kind))
         if ttl is not None:
             self._cache.set_ttl(name, seconds(ttl))
         with Changing(self._cache, name):
@@ -103,9 +116,9 @@ class VariableCalls:
                 "variable_register",
                 name,
                 kind,
-                to_json(value),
-                json_or_none(constraints),
-                json_or_none(metadata),
+                value,
+                constraints,
+                metadata,
             )
         return variable["id"]
 
@@ -143,7 +156,12 @@ class VariableCalls:
         owner             of its lock; known for the locks this call took
         """
         return ask(
-            self._set, identifier, plain(value), metadata, expected_version, owner
+            self._set,
+            identifier,
+            _taken(value),
+            json_or_none(metadata),
+            expected_version,
+            owner,
         )
 
     update_variable = set_variable
@@ -157,16 +175,16 @@ class VariableCalls:
                 "variable_set",
                 identifier,
                 text,
-                json_or_none(metadata),
+                metadata,
                 expected_version,
                 owner,
             )
 
     def _json_of(self, identifier, value):
         """A new value of a variable: an array takes the form of the variable's type."""
-        if _is_array(value):
-            value = _from_array(value, self._variable(identifier)["type"])
-        return to_json(value)
+        if type(value) is _Json:
+            return value
+        return to_json(_from_array(value, self._variable(identifier)["type"]))
 
     def delete_variable(self, identifier):
         """Delete a variable with its history."""
@@ -223,8 +241,8 @@ class VariableCalls:
 
         atomic  all or none: raises what the first one was refused for
         """
-        updates = {name: plain(value) for name, value in dict(updates).items()}
-        return ask(self._set_many, updates, atomic, metadata)
+        updates = {name: _taken(value) for name, value in dict(updates).items()}
+        return ask(self._set_many, updates, atomic, json_or_none(metadata))
 
     set_variables = update_variables
 
@@ -233,9 +251,7 @@ class VariableCalls:
         owners = {self._owners[name] for name in updates if name in self._owners}
         owner = owners.pop() if len(owners) == 1 else None
         with Changing(self._cache, *updates):
-            done = self._ask_state(
-                "variables_set", pairs, atomic, json_or_none(metadata), owner
-            )
+            done = self._ask_state("variables_set", pairs, atomic, metadata, owner)
         return {
             name: True if not code else message
             for (name, _), (code, _, message) in zip(pairs, done)
@@ -328,11 +344,11 @@ class VariableCalls:
 
     def import_variables(self, exported):
         """Register every variable of such a list, all or none; gives how many."""
-        return ask(self._import, plain(exported))
+        return ask(self._import, to_json(plain(exported)))
 
     def _import(self, exported):
         with Changing(self._cache):
-            return self._ask_state("variables_import", to_json(exported))
+            return self._ask_state("variables_import", exported)
 
     # ---- watching ----
 
@@ -353,18 +369,19 @@ class VariableCalls:
         return ask(self._get, name)
 
     def __setitem__(self, name, value):
-        ask_now(self._assign, name, plain(value))
+        value = plain(value)
+        ask_now(self._assign, name, value, _taken(value))
 
-    def _assign(self, name, value):
+    def _assign(self, name, value, taken):
         try:
-            self._set(name, value, None, None, None)
+            self._set(name, taken, None, None, None)
         except VariableNotFoundError:
             if self.strict_mode:
                 raise
             from .types import infer_type
 
             kind = None if _is_array(value) else infer_type(value).value
-            self._register(name, kind, value, None, None, None)
+            self._register(name, kind, taken, None, None, None)
 
     def __delitem__(self, name):
         ask_now(self._delete, name)
