@@ -27,13 +27,17 @@ static int check_count(const struct asking *asking, size_t count, sp_error *err)
 /* ---- getting ---- */
 
 static int put_found(struct sp_buffer *reply, const char *key,
-                     const sp_variable *variable, int with_metadata, sp_error *err)
+                     const sp_variable *variable,
+                     const struct proto_variable_get_many *request, sp_error *err)
 {
     struct variable_message message;
     int rc = sp__variable_message(variable, &message, err);
-    if (!with_metadata) {
+    if (!request->include_metadata) {
         message.variable.metadata = (struct proto_run){0};
         message.variable.metadata_json = NULL;
+    }
+    if (rc == SP_OK && request->accept_binary) {
+        rc = sp__variable_message_pack(&message, err);
     }
     if (rc == SP_OK) {
         const struct proto_variable_entry entry = {key, &message.variable};
@@ -52,8 +56,7 @@ static int put_all(struct sp_buffer *reply,
     int rc = SP_OK;
     for (size_t i = 0; rc == SP_OK && i < request->names.count; i++) {
         if (variables[i].name != NULL) {
-            rc = put_found(reply, names[i], &variables[i], request->include_metadata,
-                           err);
+            rc = put_found(reply, names[i], &variables[i], request, err);
         } else {
             const struct proto_variable_get_many_reply missing = {
                 .missing = {&names[i], 1}};
@@ -139,6 +142,32 @@ static int put_updates(struct sp_buffer *reply, const sp_variable_update *update
     return rc;
 }
 
+/* Values that came as bytes. Like the metadata they are of the batch as a whole: when one
+ * cannot be read, the batch is refused. */
+static int read_binaries(struct question *question,
+                         const struct proto_variable_set_many *request,
+                         sp_variable_update *updates, sp_error *err)
+{
+    const struct proto_any_entry *entries = request->updates.items;
+    const struct proto_blob_entry *blobs = request->binary.items;
+    int rc = SP_OK;
+    for (size_t i = 0; rc == SP_OK && i < request->binary.count; i++) {
+        size_t at = 0;
+        while (at < request->updates.count &&
+               strcmp(entries[at].key, blobs[i].key) != 0) {
+            at++;
+        }
+        if (at == request->updates.count) {
+            return sp__fail(err, SP_ERR_INVAL,
+                            "bytes for \"%.64s\", which has no value", blobs[i].key);
+        }
+        const struct question_value came = {
+            .name = blobs[i].key, .any = &entries[at].any, .binary = blobs[i].blob};
+        rc = sp__question_value(question, &came, &updates[at].value, err);
+    }
+    return rc;
+}
+
 static int set_all(struct question *question,
                    const struct proto_variable_set_many *request,
                    sp_variable_update *updates, struct sp_buffer *reply, sp_error *err)
@@ -155,8 +184,12 @@ static int set_all(struct question *question,
         updates[i].name = entries[i].key;
         updates[i].value = entries[i].any.json;
     }
-    int rc = sp__question_metadata(question, &request->metadata, request->metadata_json,
-                                   &options.metadata, err);
+    int rc = read_binaries(question, request, updates, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__question_metadata(question, &request->metadata, request->metadata_json,
+                               &options.metadata, err);
     if (rc < 0) {
         return rc;
     }
@@ -173,10 +206,6 @@ int sp__answer_variable_set_many(const struct asking *asking, sp_bytes bytes,
     sp_variable_update *updates = NULL;
     int rc = sp__question_read(&question, asking, &sp__proto_variable_set_many_table,
                                bytes, &request, err);
-    if (rc == SP_OK && request.binary.count > 0) {
-        rc = sp__fail(err, SP_ERR_UNSUPPORTED,
-                      "values as bytes beside their JSON are not taken");
-    }
     if (rc == SP_OK) {
         rc = check_count(asking, request.updates.count, err);
     }

@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "serve/state.h"
+#include "session/variable.h"
+#include "wire/tensor_json.h"
 
 int sp__question_read(struct question *question, const struct asking *asking,
                       const struct proto_table *table, sp_bytes bytes, void *ret,
@@ -42,19 +44,66 @@ int sp__question_metadata(struct question *question, const struct proto_run *map
     return rc;
 }
 
-int sp__question_value(const struct proto_any *any, sp_bytes binary,
+/* One dimension is what an embedding has, unless something else is asked for. */
+static int is_list(struct question *question, const struct question_value *value,
+                   const sp_tensor *tensor, int *ret_is_list, sp_error *err)
+{
+    const char *type = value->type;
+    int rc = SP_OK;
+    if (type == NULL) {
+        rc = sp__variable_type(question->asking->sessions, question->session,
+                               value->name, &type, err);
+    }
+    if (rc == SP_OK) {
+        *ret_is_list =
+            type[0] == '\0' ? tensor->dims == 1 : strcmp(type, "tensor") != 0;
+    }
+    return rc;
+}
+
+/* The JSON in the question's memory. */
+static int put_array(struct question *question, const struct question_value *value,
+                     const sp_tensor *tensor, const char **ret_value, sp_error *err)
+{
+    struct sp_buffer json;
+    int as_list = 0;
+    sp__buf_init(&json, SIZE_MAX / 2);
+    int rc = is_list(question, value, tensor, &as_list, err);
+    if (rc == SP_OK) {
+        rc = sp__tensor_to_json(&json, tensor, as_list, err);
+    }
+    if (rc == SP_OK) {
+        char *text = sp__proto_memory_take(&question->memory, json.size + 1, err);
+        rc = text != NULL ? SP_OK : SP_ERR_NOMEM;
+        if (text != NULL) {
+            memcpy(text, json.data, json.size);
+            text[json.size] = '\0';
+            *ret_value = text;
+        }
+    }
+    sp__buf_fini(&json);
+    return rc;
+}
+
+int sp__question_value(struct question *question, const struct question_value *value,
                        const char **ret_value, sp_error *err)
 {
-    if (binary.size > 0) {
-        return sp__fail(err, SP_ERR_UNSUPPORTED,
-                        "a value as %zu bytes beside its JSON is not taken",
-                        binary.size);
-    }
-    if (any->json == NULL) {
+    const char *json = value->any->json;
+    const sp_binary part = {.name = "", .value = value->binary};
+    sp_tensor tensor;
+    if (json == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a value is needed");
     }
-    *ret_value = any->json;
-    return SP_OK;
+    if (value->binary.size == 0) {
+        *ret_value = json;
+        return SP_OK;
+    }
+    int rc = sp_tensor_find((sp_bytes){json, strlen(json)}, "", &part, 1, &tensor, err);
+    if (rc < 0) {
+        return sp__wrap(err, rc, "a value of %zu bytes beside its JSON",
+                        value->binary.size);
+    }
+    return put_array(question, value, &tensor, ret_value, err);
 }
 
 /* The original tells who made a variable by this member of its metadata. */
@@ -74,6 +123,7 @@ int sp__variable_message(const sp_variable *variable, struct variable_message *r
                          sp_error *err)
 {
     *ret = (struct variable_message){0};
+    sp__buf_init(&ret->data, SIZE_MAX / 2);
     sp__proto_from_variable(variable, &ret->optimization, &ret->variable);
     int rc = sp__proto_get_metadata(variable->metadata, &ret->memory,
                                     &ret->variable.metadata, err);
@@ -81,7 +131,29 @@ int sp__variable_message(const sp_variable *variable, struct variable_message *r
     return rc;
 }
 
+int sp__variable_message_pack(struct variable_message *message, sp_error *err)
+{
+    struct proto_variable *variable = &message->variable;
+    const sp_bytes json = {variable->value.json, strlen(variable->value.json)};
+    sp_tensor tensor;
+    size_t size;
+    int is_array = strcmp(variable->type, "tensor") == 0 ||
+                   strcmp(variable->type, "embedding") == 0;
+    if (!is_array || json.size <= SP_BINARY_MIN_BYTES) {
+        return SP_OK;
+    }
+    int rc = sp__tensor_from_json(json, &message->data, &tensor, err);
+    if (rc == 1) {
+        rc = sp_tensor_text(&tensor, NULL, 0, message->text, sizeof message->text,
+                            &size, err);
+        variable->value.json = message->text;
+        variable->binary = (sp_bytes){tensor.data, tensor.bytes};
+    }
+    return rc;
+}
+
 void sp__variable_message_fini(struct variable_message *message)
 {
+    sp__buf_fini(&message->data);
     sp__proto_memory_fini(&message->memory);
 }

@@ -10,6 +10,7 @@
 #define SP_SERVE_STATE_H
 
 #include "serve/rpc.h"
+#include "snakepit/tensor.h"
 #include "snakepit/variable.h"
 #include "wire/proto_state.h"
 
@@ -31,8 +32,16 @@ void sp__question_fini(struct question *question);
 int sp__question_metadata(struct question *question, const struct proto_run *map,
                           const char *json, const char **ret_metadata,
                           sp_error *err) SP_MUST_CHECK;
-/* The JSON of a value that came; pickles and the like are refused. */
-int sp__question_value(const struct proto_any *any, sp_bytes binary,
+/* The JSON of a value that came, for the variable `name` or, when `type` is not NULL, one
+ * of that type. What the JSON says of bytes beside it becomes a part of it; pickles and
+ * the like are refused. */
+struct question_value {
+    const char *name;
+    const char *type;
+    const struct proto_any *any;
+    sp_bytes binary;
+};
+int sp__question_value(struct question *question, const struct question_value *value,
                        const char **ret_value, sp_error *err) SP_MUST_CHECK;
 /* NULL instead of "". */
 static inline const char *sp__or_null(const char *text)
@@ -45,9 +54,14 @@ struct variable_message {
     struct proto_variable variable;
     struct proto_optimization optimization;
     struct proto_memory memory;
+    struct sp_buffer data; /* instead of the JSON of a tensor or embedding */
+    char text[SP_TENSOR_TEXT_MAX];
 };
 int sp__variable_message(const sp_variable *variable, struct variable_message *ret,
                          sp_error *err) SP_MUST_CHECK;
+/* Its value as bytes, when it is an array of more than SP_BINARY_MIN_BYTES. */
+int sp__variable_message_pack(struct variable_message *message,
+                              sp_error *err) SP_MUST_CHECK;
 void sp__variable_message_fini(struct variable_message *message);
 
 int sp__answer_session_begin(const struct asking *asking, sp_bytes question,

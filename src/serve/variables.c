@@ -24,7 +24,11 @@ int sp__answer_variable_register(const struct asking *asking, sp_bytes bytes,
     int rc = sp__question_read(&question, asking, &sp__proto_variable_register_table,
                                bytes, &request, err);
     if (rc == SP_OK) {
-        rc = sp__question_value(&request.value, request.binary, &value, err);
+        const struct question_value came = {.name = request.name,
+                                            .type = request.type,
+                                            .any = &request.value,
+                                            .binary = request.binary};
+        rc = sp__question_value(&question, &came, &value, err);
     }
     if (rc == SP_OK) {
         options.constraints = sp__or_null(request.constraints_json);
@@ -67,6 +71,9 @@ int sp__answer_variable_get(const struct asking *asking, sp_bytes bytes,
     if (rc == SP_OK) {
         rc = sp__variable_message(&variable, &message, err);
     }
+    if (rc == SP_OK && request.accept_binary) {
+        rc = sp__variable_message_pack(&message, err);
+    }
     if (rc == SP_OK) {
         const struct proto_variable_get_reply found = {.variable = &message.variable};
         rc = sp__proto_put_variable_get_reply(reply, &found, err);
@@ -96,7 +103,9 @@ int sp__answer_variable_set(const struct asking *asking, sp_bytes bytes,
     int rc = sp__question_read(&question, asking, &sp__proto_variable_set_table, bytes,
                                &request, err);
     if (rc == SP_OK) {
-        rc = sp__question_value(&request.value, request.binary, &value, err);
+        const struct question_value came = {
+            .name = request.name, .any = &request.value, .binary = request.binary};
+        rc = sp__question_value(&question, &came, &value, err);
     }
     if (rc == SP_OK) {
         options.changed_by = request.changed_by;

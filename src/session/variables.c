@@ -397,6 +397,23 @@ int sp__change_keep(struct sp_sessions *sessions, struct session *session,
     return sp__keep(sessions, session, &record, 1, err);
 }
 
+int sp__variable_type(struct sp_sessions *sessions, const char *session_id,
+                      const char *name, const char **ret_type, sp_error *err)
+{
+    struct session *session;
+    struct variable *variable;
+    int rc = sp__session_lock(sessions, session_id, &session, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__variable_need(session, name, &variable, err);
+    if (rc == SP_OK) {
+        *ret_type = sp__var_type_name(variable->rules->type);
+    }
+    sp__session_unlock(session);
+    return rc;
+}
+
 int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
                      const char *name, const char *value,
                      const sp_change_options *options, uint64_t *ret_version,

@@ -47,7 +47,8 @@ PROTO_TABLE(variable_register_reply, "RegisterVariableResponse",
 PROTO_TABLE(variable_get, "GetVariableRequest",
             PROTO_SLOT(variable_get, session_id, 1, PROTO_TEXT),
             PROTO_SLOT(variable_get, name, 2, PROTO_TEXT),
-            PROTO_SLOT(variable_get, bypass_cache, 3, PROTO_BOOL));
+            PROTO_SLOT(variable_get, bypass_cache, 3, PROTO_BOOL),
+            PROTO_SLOT(variable_get, accept_binary, 16, PROTO_BOOL));
 
 PROTO_TABLE(variable_get_reply, "GetVariableResponse",
             PROTO_SLOT_OF(variable_get_reply, variable, 1, PROTO_MESSAGE, variable),
@@ -74,7 +75,8 @@ PROTO_TABLE(variable_get_many, "BatchGetVariablesRequest",
             PROTO_SLOT(variable_get_many, session_id, 1, PROTO_TEXT),
             PROTO_SLOT(variable_get_many, names, 2, PROTO_TEXTS),
             PROTO_SLOT(variable_get_many, include_metadata, 3, PROTO_BOOL),
-            PROTO_SLOT(variable_get_many, bypass_cache, 4, PROTO_BOOL));
+            PROTO_SLOT(variable_get_many, bypass_cache, 4, PROTO_BOOL),
+            PROTO_SLOT(variable_get_many, accept_binary, 16, PROTO_BOOL));
 
 PROTO_TABLE(variable_get_many_reply, "BatchGetVariablesResponse",
             PROTO_SLOT_OF(variable_get_many_reply, variables, 1, PROTO_ITEMS,

@@ -73,6 +73,7 @@ struct proto_variable_get {
     const char *session_id;
     const char *name; /* or id */
     int bypass_cache;
+    int accept_binary;
 };
 PROTO_MESSAGE_OF(variable_get)
 
@@ -112,6 +113,7 @@ struct proto_variable_get_many {
     struct proto_run names; /* const char *; or ids */
     int include_metadata;
     int bypass_cache;
+    int accept_binary;
 };
 PROTO_MESSAGE_OF(variable_get_many)
 

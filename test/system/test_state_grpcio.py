@@ -653,8 +653,82 @@ def test_a_pickle_is_not_taken(state):
         lambda: state.register(
             "x", '{"binary_format": "pickle"}', "tensor", initial_binary_value=b"\x80\x04N."
         ),
-        "UNIMPLEMENTED", "SP-UNSUPPORTED",
+        "INVALID_ARGUMENT", "SP-BAD-VALUE", "no tensor",
     )  # fmt: skip
+    assert state.names() == []
+
+
+# ---- arrays as bytes ----
+
+
+def tensor(shape, dtype="<f8"):
+    return json.dumps({"__tensor__": {"dtype": dtype, "shape": shape}})
+
+
+def packed(numbers, letter="d"):
+    return struct.pack(f"<{len(numbers)}{letter}", *numbers)
+
+
+def test_arrays_come_as_bytes_and_are_kept_as_numbers(state):
+    made = state.register(
+        "e", tensor([3]), "embedding", initial_binary_value=packed([1, 0.1, -2.5])
+    )
+    assert made.success
+    assert state.value("e") == [1, 0.1, -2.5]
+    state.register("t", tensor([2, 2], "<i4"), "tensor",
+                   initial_binary_value=packed([1, 2, 3, -4], "i"))  # fmt: skip
+    assert state.value("t") == {"shape": [2, 2], "data": [1, 2, 3, -4]}
+    state.set("t", tensor([1, 1], "<f4"), binary_value=packed([0.1], "f"))
+    assert struct.pack("<f", state.value("t")["data"][0]) == packed([0.1], "f")
+    state.set("e", tensor([2], "<f2"), binary_value=struct.pack("<2e", 0.5, 65504))
+    assert state.value("e") == [0.5, 65504]
+    state.register("i", tensor([2], "|b1"), "", initial_binary_value=b"\x01\x00")
+    assert (state.get("i").type, state.value("i")) == ("embedding", [1, 0])
+    updates = {"e": state.any(tensor([1])), "t": state.any('{"shape": [1], "data": [7]}')}
+    done = state.call(
+        "SetVariables", "BatchSetVariablesRequest", updates=updates,
+        binary_updates={"e": packed([9])},
+    )  # fmt: skip
+    assert done.success
+    assert (state.value("e"), state.value("t")["data"]) == ([9], [7])
+
+
+def test_arrays_go_as_bytes_to_who_accepts_them(state):
+    numbers = [i / 7 for i in range(5000)]
+    state.register(
+        "t", tensor([50, 100]), "tensor", initial_binary_value=packed(numbers)
+    )
+    state.register("e", tensor([2]), "embedding", initial_binary_value=packed([1, 2]))
+    assert state.value("t")["data"] == numbers
+    found = state.call(
+        "GetVariable", "GetVariableRequest", variable_identifier="t", accept_binary=True
+    ).variable
+    assert json.loads(found.value.value) == json.loads(tensor([50, 100]))
+    assert found.binary_value == packed(numbers)
+    many = state.call(
+        "GetVariables", "BatchGetVariablesRequest", variable_identifiers=["t", "e"],
+        accept_binary=True,
+    ).variables  # fmt: skip
+    assert many["t"].binary_value == packed(numbers)
+    assert json.loads(many["e"].value.value) == [1, 2]  # a small one stays JSON
+
+
+@pytest.mark.parametrize(
+    ("stub", "data", "text"),
+    [
+        (tensor([2]), packed([1]), "16"),
+        (tensor([2], "<c16"), packed([1, 2, 3, 4]), "real"),
+        (tensor([1], "|O"), packed([1]), ""),
+        (tensor([2, 1]), packed([1, 2]), "one dimension"),
+        (tensor([1 << 62, 1 << 62]), packed([1]), ""),
+    ],
+)
+def test_an_array_that_is_not_what_it_says_is_refused(state, stub, data, text):
+    with pytest.raises(grpc.RpcError) as caught:
+        state.register("x", stub, "embedding", initial_binary_value=data)
+    assert caught.value.code().name in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
+    assert text in caught.value.details()
+    assert state.names() == []
 
 
 def test_more_names_than_variables_are_refused(state):
