@@ -28,9 +28,12 @@ static void reply(struct rig *rig, sp_job *job, sp_bytes json)
 /* Keep how a question ended; its code. */
 static int keep(struct rig *rig, int rc, sp_error *err)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    (void)pthread_mutex_lock(&lock);
     (void)snprintf(rig->ask_error, sizeof rig->ask_error, "%s", err->message);
     (void)snprintf(rig->ask_type, sizeof rig->ask_type, "%s",
                    err->remote_type != NULL ? err->remote_type : "");
+    (void)pthread_mutex_unlock(&lock);
     if (rc < 0 && rc != err->code) {
         bad(rig);
     }
@@ -234,21 +237,32 @@ static void run_peek(struct rig *rig, sp_job *job)
     sp_host_stream_close(stream);
 }
 
-static void run_told(struct rig *rig, sp_job *job)
+/* One of its three chunks; what sp_job_chunk() says. */
+static int tell(struct rig *rig, sp_job *job, intptr_t step)
 {
     sp_host_result result = {0};
     sp_error err = {0};
-    int rc = sp_job_chunk(job, sp_text("\"before\""), NULL);
-    if (rc >= 0) {
-        rc = sp_job_call_host(job, "look", sp_text("{}"), NULL, &result, &err);
-        (void)keep(rig, rc, &err);
+    if (step != 1) {
+        return sp_job_chunk(job, sp_text(step == 0 ? "\"before\"" : "\"after\""), NULL);
     }
-    if (rc >= 0) {
-        (void)sp_job_chunk(job, result.json, NULL);
-        (void)sp_job_chunk(job, sp_text("\"after\""), NULL);
-        sp_host_result_clear(&result);
+    int rc = sp_job_call_host(job, "look", sp_text("{}"), NULL, &result, &err);
+    (void)keep(rig, rc, &err);
+    rc = rc < 0 ? rc : sp_job_chunk(job, result.json, NULL);
+    sp_host_result_clear(&result);
+    return rc;
+}
+
+static void run_told(struct rig *rig, sp_job *job)
+{
+    intptr_t step = (intptr_t)sp_job_data(job);
+    int rc = sp_job_cancelled(job) ? SP_ERR_CANCELLED : 1;
+    while (rc > 0 && step < 3) {
+        rc = tell(rig, job, step++);
+        sp_job_set_data(job, (void *)step);
     }
-    (void)sp_job_end(job, NULL);
+    if (rc != 0) { /* 0: its turn comes again */
+        (void)sp_job_end(job, NULL);
+    }
 }
 
 int asker_run(struct rig *rig, sp_job *job)

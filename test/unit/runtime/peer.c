@@ -204,11 +204,8 @@ void peer_free(struct peer *peer)
     sp__h2_free(peer->h2);
     sp__buf_fini(&peer->out);
     sp__proto_announce_fini(&peer->announce);
-    struct link *link;
-    while ((link = sp__list_pop(&peer->asks)) != NULL) {
-        struct peer_ask *ask = ITEM(link, struct peer_ask, on_asks);
-        sp__buf_fini(&ask->message);
-        sp__free(ask);
+    while (peer->asks.first != NULL) {
+        peer_forget(ITEM(peer->asks.first, struct peer_ask, on_asks));
     }
     close(peer->fd);
     sp__free(peer);
@@ -356,6 +353,13 @@ const char *peer_result(struct peer_call *call, char *text, size_t size)
 }
 
 /* ---- questions ---- */
+
+void peer_forget(struct peer_ask *ask)
+{
+    sp__list_remove(&ask->on_asks);
+    sp__buf_fini(&ask->message);
+    sp__free(ask);
+}
 
 static struct peer_ask *find_ask(struct peer *peer, uint32_t n)
 {

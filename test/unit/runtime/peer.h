@@ -69,6 +69,7 @@ struct peer_ask {
 /* Until the n-th question (0 is the first) has come. */
 struct peer_ask *peer_await_ask(struct peer *peer, uint32_t n);
 void peer_answer(struct peer_ask *ask, const char *json); /* a tool's result */
+void peer_forget(struct peer_ask *ask);                   /* one that is over */
 /* Messages and the end one by one. */
 void peer_say(struct peer_ask *ask, sp_bytes message);
 void peer_chunk(struct peer_ask *ask, sp_bytes json);

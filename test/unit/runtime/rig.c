@@ -69,13 +69,17 @@ void rig_wait_gate(struct rig *rig)
     (void)wait_gate(rig, &never);
 }
 
+static _Thread_local int is_idle;
+
 static void on_idle(void *user_data)
 {
+    is_idle = 1;
     atomic_fetch_add(&((struct rig *)user_data)->idles, 1);
 }
 
 static void on_busy(void *user_data)
 {
+    is_idle = 0;
     atomic_fetch_sub(&((struct rig *)user_data)->idles, 1);
     atomic_fetch_add(&((struct rig *)user_data)->wakes, 1);
 }
@@ -251,7 +255,7 @@ static void run_break(struct rig *rig, sp_job *job)
 static void run(struct rig *rig, sp_job *job)
 {
     const char *tool = sp_job_tool(job);
-    if (atomic_load(&rig->idles) >= (int)rig->threads) {
+    if (is_idle) {
         atomic_fetch_add(&rig->bad, 1); /* user code without on_busy */
     }
     if (!sp_job_is_turn(job)) {
