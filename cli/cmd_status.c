@@ -275,6 +275,36 @@ static json_t *health_to_json(sp_pit *pit)
                           health.started, "ready", health.ready, "why", health.why));
 }
 
+static const char *durability_word(int durability)
+{
+    return durability == SP_DURABILITY_DURABLE ? "durable"
+           : durability == SP_DURABILITY_CRASH ? "crash"
+                                               : "memory";
+}
+
+static const char *store_word(int store)
+{
+    return store == SP_STORE_OK       ? "ok"
+           : store == SP_STORE_FULL   ? "full"
+           : store == SP_STORE_FAILED ? "failed"
+                                      : "none";
+}
+
+static json_t *sessions_to_json(sp_pit *pit)
+{
+    sp_sessions_stats stats = {0};
+    (void)sp_sessions_stats_get(sp_pit_sessions(pit), &stats, NULL);
+    return need(
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "count",
+                  (json_int_t)stats.sessions, "max", (json_int_t)stats.sessions_max,
+                  "created", (json_int_t)stats.sessions_created, "deleted",
+                  (json_int_t)stats.sessions_deleted, "expired",
+                  (json_int_t)stats.sessions_expired, "memory_bytes",
+                  (json_int_t)stats.memory_bytes, "variables",
+                  (json_int_t)stats.variables, "durability",
+                  durability_word(stats.durability), "store", store_word(stats.store)));
+}
+
 static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
 {
     return need(json_pack(
@@ -309,10 +339,11 @@ static void print_status_json(const struct opened *opened, int state)
             (void)json_array_append_new(pools, pool_to_json(opened->pit, &stats));
         }
     }
-    json_t *root = need(
-        json_pack("{s:i, s:s?, s:s, s:s, s:o, s:o}", "version", 1, "instance",
-                  opened->instance, "state", state_word(state), "orphan_safety",
-                  safety.text, "health", health_to_json(opened->pit), "pools", pools));
+    json_t *root =
+        need(json_pack("{s:i, s:s?, s:s, s:s, s:o, s:o, s:o}", "version", 1, "instance",
+                       opened->instance, "state", state_word(state), "orphan_safety",
+                       safety.text, "health", health_to_json(opened->pit), "sessions",
+                       sessions_to_json(opened->pit), "pools", pools));
     print_json(root);
     json_decref(root);
 }
@@ -343,6 +374,18 @@ static void print_safety(sp_pit *pit)
     (void)printf("\norphan-safety: %s\n", safety.text);
 }
 
+static void print_sessions(sp_pit *pit)
+{
+    sp_sessions_stats stats = {0};
+    (void)sp_sessions_stats_get(sp_pit_sessions(pit), &stats, NULL);
+    (void)printf("sessions: %llu", (unsigned long long)stats.sessions);
+    if (stats.sessions_max != SP_UNLIMITED) {
+        (void)printf(" of at most %llu", (unsigned long long)stats.sessions_max);
+    }
+    (void)printf(", durability %s, store %s\n", durability_word(stats.durability),
+                 store_word(stats.store));
+}
+
 int cmd_status(struct cli *cli)
 {
     struct opened opened;
@@ -370,6 +413,7 @@ int cmd_status(struct cli *cli)
                 print_deaths(opened.pit);
             }
             print_safety(opened.pit);
+            print_sessions(opened.pit);
         }
     }
     pit_close(&opened);

@@ -76,10 +76,10 @@ typedef struct sp_pit_options {
  * ret_pit  set on success; release with sp_pit_close()
  *
  * Errors: SP_ERR_INVAL, SP_ERR_CONFIG (an option out of range; the message names it and
- * the limit), SP_ERR_IN_USE (another host has the instance; the message says who),
- * SP_ERR_GUARD (guard_require was not reached, too), SP_ERR_SYSTEM, SP_ERR_NOMEM. After
- * an error nothing is left
- * to undo.
+ * the limit), SP_ERR_IN_USE (another host has the instance, or the sessions' path; the
+ * message says who), SP_ERR_STORE (what is stored there cannot be used), SP_ERR_GUARD
+ * (guard_require was not reached, too), SP_ERR_SYSTEM, SP_ERR_NOMEM. After an error
+ * nothing is left to undo.
  * Thread: any. Since: 0.1
  */
 SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err);
@@ -182,8 +182,8 @@ SP_API int sp_pit_safety(sp_pit *pit, sp_safety *ret_safety, sp_error *err);
 typedef struct sp_health {
     int live;      /* its loop answers in time */
     int started;   /* every pool has been ready once */
-    int ready;     /* every pool has a ready worker and a closed breaker, and calls are
-                    taken */
+    int ready;     /* every pool has a ready worker and a closed breaker, the sessions'
+                    store, if there is one, has not failed, and calls are taken */
     char why[256]; /* what is missing; "" when nothing is */
 } sp_health;
 

@@ -89,6 +89,15 @@ typedef struct sp_session_info {
     void *memory;   /* of the texts: owned, see sp_session_info_clear() */
 } sp_session_info;
 
+/* How the store of a set is. */
+enum {
+    SP_STORE_NONE = 1, /* there is none: everything is in memory */
+    SP_STORE_OK,
+    SP_STORE_FULL,  /* no room: changes are refused, deletions work */
+    SP_STORE_FAILED /* the disk lost something: changes are refused until it is opened
+                       anew */
+};
+
 typedef struct sp_sessions_stats {
     uint64_t sessions; /* now */
     uint64_t sessions_max;
@@ -98,6 +107,8 @@ typedef struct sp_sessions_stats {
     uint64_t cleanup_runs;
     uint64_t memory_bytes; /* of all sessions now */
     uint64_t variables;    /* in all sessions now */
+    int durability;        /* SP_DURABILITY_ of sessions that name none */
+    int store;             /* SP_STORE_ */
 } sp_sessions_stats;
 
 /*

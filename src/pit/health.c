@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pit says of its own health: whether every pool has a worker that takes calls,
- * and what is missing where not. That it answers at all is what `live` means.
+ * What a pit says of its own health: whether every pool has a worker that takes calls and
+ * what is to be stored can be, and what is missing where not. That it answers at all is
+ * what `live` means.
  */
 #include <stdio.h>
 
@@ -23,6 +24,11 @@ void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health)
                                                        : "has no ready worker",
                        pool->last_failure.code != 0 ? "; last start: " : "",
                        pool->last_failure.message);
+    }
+    if (sp__sessions_store(pit->sessions) == SP_STORE_FAILED) {
+        health.ready = 0;
+        (void)snprintf(health.why, sizeof health.why,
+                       "the store of the sessions has failed; a restart opens it anew");
     }
     if (pit->draining || pit->closing) {
         health.ready = 0;

@@ -84,6 +84,13 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
         return sp__fail(err, SP_ERR_CONFIG,
                         "sessions.address: a pit keeps its sessions itself");
     }
+    if (full.path == NULL && full.durability > SP_DURABILITY_MEMORY) {
+        return sp__fail(
+            err, SP_ERR_CONFIG,
+            "sessions.durability is %s, but there is no folder to keep them "
+            "in: state_dir, sp_sessions_options.path",
+            full.durability == SP_DURABILITY_CRASH ? "crash" : "durable");
+    }
     full.on_event = session_event;
     full.event_data = pit;
     sp__visits_init(&pit->visits, is_there, pit);

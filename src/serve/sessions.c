@@ -243,6 +243,8 @@ int sp__answer_session_stats(const struct asking *asking, sp_bytes bytes,
         .cleanup_runs = stats.cleanup_runs,
         .memory_bytes = stats.memory_bytes,
         .variables = stats.variables,
+        .durability = (uint32_t)stats.durability,
+        .store = (uint32_t)stats.store,
     };
     return sp__proto_put_session_stats(reply, &message, err);
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "session/sessions.h"
+#include "store/store.h"
 
 int sp__session_describe(const struct session *session, uint64_t now_ms,
                          sp_session_info *ret_info, sp_error *err)
@@ -118,10 +119,28 @@ int sp__sessions_list(struct sp_sessions *sessions, sp_session_cb cb, void *user
     return rc < 0 ? rc : (int)count;
 }
 
+int sp__sessions_store(const struct sp_sessions *sessions)
+{
+    if (sessions->store == NULL) {
+        return SP_STORE_NONE;
+    }
+    switch (sp__store_state(sessions->store)) {
+    case STORE_OK:
+        return SP_STORE_OK;
+    case STORE_NO_ROOM:
+        return SP_STORE_FULL;
+    case STORE_FAILED:
+        break;
+    }
+    return SP_STORE_FAILED;
+}
+
 void sp__sessions_sum(struct sp_sessions *sessions, sp_sessions_stats *ret_stats)
 {
     sp_sessions_stats sum = {.sessions_max = sessions->options.sessions_max,
-                             .cleanup_runs = atomic_load(&sessions->cleanup_runs)};
+                             .cleanup_runs = atomic_load(&sessions->cleanup_runs),
+                             .durability = sessions->options.durability,
+                             .store = sp__sessions_store(sessions)};
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &sessions->shards[i];
         (void)pthread_mutex_lock(&shard->lock);

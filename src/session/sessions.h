@@ -121,6 +121,8 @@ int sp__session_get(struct sp_sessions *sessions, const char *id,
 int sp__sessions_list(struct sp_sessions *sessions, sp_session_cb cb, void *user_data,
                       sp_error *err);
 void sp__sessions_sum(struct sp_sessions *sessions, sp_sessions_stats *ret_stats);
+/* SP_STORE_ */
+int sp__sessions_store(const struct sp_sessions *sessions);
 
 /* The session of an id with its shard locked, counted as used. End with
  * sp__session_unlock(). Errors: INVAL, NOT_FOUND. */

@@ -62,7 +62,9 @@ PROTO_TABLE(session_stats, "GetSessionStatsResponse",
             PROTO_SLOT(session_stats, cleanup_runs, 6, PROTO_U64),
             PROTO_SLOT(session_stats, memory_bytes, 7, PROTO_U64),
             PROTO_SLOT(session_stats, variables, 8, PROTO_U64),
-            PROTO_SLOT(session_stats, global_programs, 9, PROTO_U64));
+            PROTO_SLOT(session_stats, global_programs, 9, PROTO_U64),
+            PROTO_SLOT(session_stats, durability, 10, PROTO_U32),
+            PROTO_SLOT(session_stats, store, 11, PROTO_U32));
 
 PROTO_TABLE(heartbeat, "HeartbeatRequest",
             PROTO_SLOT(heartbeat, session_id, 1, PROTO_TEXT),

@@ -94,6 +94,8 @@ struct proto_session_stats {
     uint64_t memory_bytes;
     uint64_t variables;
     uint64_t global_programs;
+    uint32_t durability; /* SP_DURABILITY_ */
+    uint32_t store;      /* SP_STORE_ */
 };
 PROTO_MESSAGE_OF(session_stats)
 

@@ -166,6 +166,8 @@ int sp__stub_sessions_stats(const struct caller *caller, sp_sessions_stats *ret_
             .cleanup_runs = reply.cleanup_runs,
             .memory_bytes = reply.memory_bytes,
             .variables = reply.variables,
+            .durability = (int)reply.durability,
+            .store = (int)reply.store,
         };
     }
     sp__stub_call_fini(&call);

@@ -29,9 +29,10 @@ def here(tmp_path):
 
 
 def rows(done):
-    """The lines above the last one, which tells of orphans, and the gap before it."""
-    assert done.lines[-1].startswith("orphan-safety: ") and done.lines[-2] == ""
-    return [line.split() for line in done.lines[:-2] if line]
+    """The lines above the last two, which tell of orphans and sessions, and the gap."""
+    assert done.lines[-1].startswith("sessions: ")
+    assert done.lines[-2].startswith("orphan-safety: ") and done.lines[-3] == ""
+    return [line.split() for line in done.lines[:-3] if line]
 
 
 def test_status_is_a_table_of_pools(here):
@@ -43,6 +44,23 @@ def test_status_is_a_table_of_pools(here):
     assert head[:4] == ["POOL", "STATE", "WORKERS", "READY"]
     assert one[:4] == ["one", "running", "2", "2"]
     assert two[:4] == ["two", "running", "1", "1"]
+
+
+def test_status_tells_of_the_sessions():
+    done = snakepit("status")
+    assert done.lines[-1] == (
+        "sessions: 0 of at most 10000, durability memory, store none"
+    )
+
+
+def test_status_tells_of_stored_sessions(tmp_path):
+    (tmp_path / "snakepit.yaml").write_text(
+        "state_dir: state\nsessions: {max: 7, durability: durable}\npools: [{size: 1}]\n")
+    done = snakepit("status", cwd=tmp_path)
+    assert done.lines[-1] == "sessions: 0 of at most 7, durability durable, store ok"
+    assert (tmp_path / "state").is_dir()
+    told = json.loads(snakepit("status", "-o", "json", cwd=tmp_path).out)["sessions"]
+    assert (told["count"], told["max"], told["store"]) == (0, 7, "ok")
 
 
 @pytest.mark.parametrize("words", [["-o", "wide"], ["--workers"], ["-w"]])

@@ -65,6 +65,10 @@ static void options_that_cannot_be_are_refused(void **state)
     sessions = (sp_sessions_options){.size = sizeof sessions, .warn_permille = 1001};
     assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_ERR_INVAL);
     assert_has(last_error()->message, "1001");
+    sessions = (sp_sessions_options){.size = sizeof sessions,
+                                     .durability = SP_DURABILITY_DURABLE};
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_ERR_CONFIG);
+    assert_has(last_error()->message, "sessions.durability is durable");
     sessions.size = 3;
     assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_ERR_INVAL);
     assert_has(last_error()->message, "sp_sessions_options.size is 3");
