@@ -155,8 +155,9 @@
       "The Python interpreter. Without it: .venv/bin/python3 here, the active "        \
       "virtual environment, python3 on PATH.")                                         \
     X(COMMAND, POOL, "command", COMMAND, 0, 32768, "", "", "", pool, command,          \
-      "The program of an exec or grpc worker and its arguments: a list, or one text "  \
-      "that is split into words as a shell does.")                                     \
+      "The program of an exec, grpc or stdio worker and its arguments: a list, or "    \
+      "one "                                                                           \
+      "text that is split into words as a shell does.")                                \
     X(ARGS, POOL, "args", WORDS, 0, 32768, "", "", "", pool, args,                     \
       "Further arguments for the worker's program: a list, or one text that is split " \
       "into words.")                                                                   \
@@ -294,7 +295,7 @@
       "Time in which calls with the same tool and arguments are refused after that.")  \
     X(REQUEST_MAX, POOL, "request_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",     \
       "SNAKEPIT_REQUEST_MAX", pool, request_max_bytes,                                 \
-      "Largest arguments of a call, as JSON.")                                         \
+      "Largest arguments of a call: their JSON and what travels beside it.")           \
     X(RESPONSE_MAX, POOL, "response_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",   \
       "SNAKEPIT_RESPONSE_MAX", pool, response_max_bytes,                               \
       "Largest result or chunk of a stream.")                                          \
