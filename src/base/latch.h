@@ -41,4 +41,11 @@ static inline void sp__latch_close(struct latch *latch)
     atomic_store_explicit(&latch->state, 0, memory_order_relaxed);
 }
 
+/* The same where the waiter then looks for what an opener writes before it opens: what
+ * it does not see is followed by an opening. */
+static inline void sp__latch_close_first(struct latch *latch)
+{
+    (void)atomic_exchange(&latch->state, 0);
+}
+
 #endif

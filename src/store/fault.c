@@ -44,10 +44,6 @@ static int last_errno(sqlite3 *db)
 
 enum fault sp__fault_of(sqlite3 *db, int rc)
 {
-    int extended = db == NULL ? rc : sqlite3_extended_errcode(db);
-    if ((extended & 0xff) != (rc & 0xff)) {
-        extended = rc; /* the connection has been asked something else since */
-    }
     switch (rc & 0xff) {
     case SQLITE_FULL:
         return FAULT_FULL;
@@ -55,12 +51,9 @@ enum fault sp__fault_of(sqlite3 *db, int rc)
     case SQLITE_NOTADB:
         return FAULT_LASTING;
     case SQLITE_IOERR:
-        if (is_sync(extended)) {
-            return FAULT_LASTING;
-        }
-        return extended != SQLITE_IOERR_NOMEM && is_no_room(last_errno(db))
-                   ? FAULT_FULL
-                   : FAULT_PASSING;
+        return is_sync(rc)                                              ? FAULT_LASTING
+               : rc != SQLITE_IOERR_NOMEM && is_no_room(last_errno(db)) ? FAULT_FULL
+                                                                        : FAULT_PASSING;
     default:
         return FAULT_PASSING;
     }
@@ -68,8 +61,7 @@ enum fault sp__fault_of(sqlite3 *db, int rc)
 
 int sp__fault_fail(sqlite3 *db, int rc, const char *doing, sp_error *err)
 {
-    int extended = db == NULL ? rc : sqlite3_extended_errcode(db);
-    if ((rc & 0xff) == SQLITE_NOMEM || extended == SQLITE_IOERR_NOMEM) {
+    if ((rc & 0xff) == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM) {
         return sp__fail(err, SP_ERR_NOMEM, "%s: no memory", doing);
     }
     if (sp__fault_of(db, rc) == FAULT_FULL) {
@@ -77,7 +69,7 @@ int sp__fault_fail(sqlite3 *db, int rc, const char *doing, sp_error *err)
     }
     int os_errno = last_errno(db);
     const char *text = db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db);
-    if ((rc & 0xff) == SQLITE_IOERR && os_errno != 0 && !is_sync(extended)) {
+    if ((rc & 0xff) == SQLITE_IOERR && os_errno != 0 && !is_sync(rc)) {
         return sp__fail_errno(err, os_errno, "%s: %s", doing, text);
     }
     return sp__fail(err, SP_ERR_STORE, "%s: %s", doing, text);

@@ -13,6 +13,7 @@ enum fault {
     FAULT_LASTING  /* the file cannot be relied on any more */
 };
 
+/* Of an extended code. */
 enum fault sp__fault_of(sqlite3 *db, int rc);
 
 /* Fill err and return its code: NOMEM, STORE_FULL, SYSTEM with errno for a write that

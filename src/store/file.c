@@ -183,6 +183,7 @@ static int check_whole(sqlite3 *db, sp_error *err)
  * power, and take back what a checkpoint has written since. */
 static int set_up(sqlite3 *db, sp_error *err)
 {
+    (void)sqlite3_extended_result_codes(db, 1); /* a failed sync is told apart */
     /* A log that a sync failed on must not be copied: see store.c. */
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     int rc = sqlite3_exec(db,

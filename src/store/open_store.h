@@ -37,6 +37,10 @@ struct store {
     atomic_uint_least64_t refused;
     atomic_uint_least64_t checkpoints;
 
+    /* Constant, but for tests. */
+    atomic_int log_max;             /* pages of the log that cause a checkpoint */
+    atomic_uint_least64_t probe_ms; /* in NO_ROOM: between two looks for room */
+
     /* The store's thread; before its start, whoever opened it. */
     struct store_file file;
     struct statements statements;
@@ -44,10 +48,8 @@ struct store {
     sqlite3_stmt *commit;
     sqlite3_stmt *rollback;
     struct sweep sweep;
-    int sync_full;     /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
-    int log_pages;     /* in the log since the last checkpoint */
-    int log_max;       /* pages of it that cause one */
-    uint64_t probe_ms; /* in NO_ROOM: between two looks for room */
+    int sync_full; /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
+    int log_pages; /* in the log since the last checkpoint */
 
     /* Set by whoever opened it. */
     int is_started;

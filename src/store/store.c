@@ -184,8 +184,9 @@ static void on_fault(struct store *store, int rc)
 static void look_for_room(struct store *store)
 {
     uint64_t log_bytes = (uint64_t)store->log_pages * PAGE_BYTES;
-    if (sp__room_left(&store->file.room) >= log_bytes + ROOM_MARGIN) {
-        (void)checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+    if (sp__room_left(&store->file.room) >= log_bytes + ROOM_MARGIN &&
+        checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE) != SQLITE_OK) {
+        return;
     }
     if (sp__store_state(store) == STORE_NO_ROOM && sp__room_take(&store->file.room)) {
         enter(store, STORE_OK);
@@ -285,8 +286,8 @@ static int commit_alone(struct store *store, struct change *change)
             break;
         }
         code = sp__fault_fail(store->file.db, rc, "writing the change", change->err);
-        take_back(store);
         on_fault(store, rc);
+        take_back(store);
         if (before != STORE_OK || sp__store_state(store) != STORE_NO_ROOM) {
             break;
         }
@@ -380,8 +381,7 @@ static void tidy_up(struct store *store)
 /* Until something is pushed, the store closes, or it is time to look for room. */
 static void wait_for_more(struct store *store)
 {
-    sp__latch_close(&store->bell);
-    atomic_thread_fence(memory_order_seq_cst); /* closed before the list is looked at */
+    sp__latch_close_first(&store->bell);
     if (atomic_load(&store->pushed) != NULL || atomic_load(&store->closing)) {
         return;
     }

@@ -213,6 +213,23 @@ static void after_a_sync_that_failed_nothing_is_written(void **state)
     assert_true(cases >= ROUNDS);
 }
 
+/* A full disk is no reason to overlook a sync that fails. */
+static void a_sync_that_fails_on_a_full_disk_fails_the_store(void **state)
+{
+    leak_at_end(end_faults);
+    disk_install();
+    (void)stored_open();
+    stored->store->probe_ms = 3600000; /* stays without room */
+    create_all();
+    disk_fail(DISK_WRITE, 1, 1, DISK_NO_ROOM);
+    assert_int_equal(sp_session_create(stored, "x", NULL, &stored_error),
+                     SP_ERR_STORE_FULL);
+    disk_fail(DISK_SYNC, 1, 0, DISK_EIO);
+    assert_int_equal(sp_session_delete(stored, "a", &stored_error), SP_ERR_STORE);
+    assert_int_equal(sp__store_state(stored->store), STORE_FAILED);
+    assert_int_equal(sp_session_exists(stored, "a"), 1);
+}
+
 /* ---- what the program is told ---- */
 
 static int told[3];
@@ -424,6 +441,7 @@ int main(void)
         TEST(a_write_that_fails_fails_one_change),
         TEST(a_full_disk_refuses_and_recovers),
         TEST(after_a_sync_that_failed_nothing_is_written),
+        TEST(a_sync_that_fails_on_a_full_disk_fails_the_store),
         TEST(the_program_is_told_of_the_store),
         TEST(every_change_that_is_refused_changes_nothing),
         TEST(without_memory_file_and_memory_agree),
