@@ -115,7 +115,7 @@ typedef struct sp_sessions_stats {
  * Open a set of sessions: an empty one; with `path` what is stored there; with `address`
  * the set of a daemon.
  *
- * Reading what is stored takes a moment, about a second for a million variables. One set
+ * Reading what is stored takes a moment, some seconds for a million variables. One set
  * at a time has a path. Every change to a session that is not in memory only waits until
  * it is as safe as the session's class says; all functions that change something may fail
  * with SP_ERR_STORE_FULL (no room), SP_ERR_SYSTEM (a write failed) or SP_ERR_STORE (the
