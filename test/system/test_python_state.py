@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import cli_tool
 import peers
 import states
 
@@ -761,12 +762,14 @@ def test_a_watch_ends_with_its_session(pit):
             seen = [change.kind for change in watch]
         return seen
     """}, gone.name)  # fmt: skip
-    while True:  # until the call has written; ends at the deadline of its own run
+
+    def has_written():
         try:
-            if pit.variable("ending", "x")["version"] == 1:
-                break
+            return pit.variable("ending", "x")["version"] == 1
         except states.Refused:
-            pass
+            return False
+
+    cli_tool.wait_until(has_written, "the call's write")
     pit.end_session("ending")
     assert pit.result(call) == {"value": ["value"]}
 
