@@ -62,6 +62,8 @@ typedef struct sp_pit_options {
                                 $XDG_RUNTIME_DIR/snakepit, /run/snakepit for root,
                                 /tmp/snakepit-UID */
     const sp_sessions_options *sessions; /* of sp_pit_sessions(); NULL: defaults */
+    uint32_t nesting_max; /* calls that wait for each other, 1 to 16, default 8: a tool
+                             that calls a tool that calls a tool ... */
 } sp_pit_options;
 
 /*

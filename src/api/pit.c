@@ -45,6 +45,10 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
         return sp__fail(err, SP_ERR_INVAL, "pools_count is %zu but pools is NULL",
                         full.pools_count);
     }
+    if (full.nesting_max > CORE_ANCESTORS_MAX) {
+        return sp__fail(err, SP_ERR_CONFIG, "nesting_max is %u: 1 to %d",
+                        full.nesting_max, CORE_ANCESTORS_MAX);
+    }
     if (!is_safety(full.guard_level) || !is_safety(full.guard_require)) {
         return sp__fail(err, SP_ERR_CONFIG,
                         "guard_level is %d and guard_require %d; both are SP_SAFETY_ "

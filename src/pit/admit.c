@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pit/host_call.h"
 #include "wire/binaries.h"
 #include "wire/json.h"
 
@@ -188,6 +189,33 @@ static int encode_arguments(struct request *request, const struct call_wish *wis
     return rc;
 }
 
+/* Within the time of who asks for it, and not for the millionth time. */
+static int set_lineage(struct sp_pit *pit, struct request *request,
+                       const struct call_wish *wish, sp_error *err)
+{
+    const struct lineage *lineage =
+        wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
+    if (lineage == NULL || lineage->depth == 0) {
+        return SP_OK;
+    }
+    int rc = sp__lineage_check(lineage, wish->tool, pit->nesting_max, err);
+    if (rc < 0) {
+        return rc;
+    }
+    request->lineage = sp__malloc(sizeof *request->lineage);
+    if (request->lineage == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
+    }
+    *request->lineage = *lineage;
+    if (request->deadline_ms > lineage->deadline_ms) {
+        request->deadline_ms = lineage->deadline_ms;
+    }
+    if (request->queue_deadline_ms > request->deadline_ms) {
+        request->queue_deadline_ms = request->deadline_ms;
+    }
+    return SP_OK;
+}
+
 static int fill_request(struct request *request, struct pool *pool,
                         const struct call_wish *wish, const sp_call_options *options,
                         sp_error *err)
@@ -216,6 +244,16 @@ static int check_affinity(int affinity, sp_error *err)
                         affinity, SP_AFFINITY_DEFAULT, SP_AFFINITY_STRICT_FAIL_FAST);
     }
     return SP_OK;
+}
+
+const char *sp__pit_pool_with(struct sp_pit *pit, const char *tool)
+{
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        if (sp__tools_has(&pit->pools[i].tools, tool)) {
+            return pit->pools[i].name;
+        }
+    }
+    return NULL;
 }
 
 static int check_identity(const struct call_wish *wish, const sp_call_options *options,
@@ -276,6 +314,9 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
         sp__mailbox_init(&request->mailbox);
     }
     rc = fill_request(request, pool, wish, &options, err);
+    if (rc == SP_OK) {
+        rc = set_lineage(pit, request, wish, err);
+    }
     if (rc < 0) {
         sp__request_drop(request);
         sp__request_drop(request);

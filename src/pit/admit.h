@@ -5,6 +5,7 @@
 #define SP_PIT_ADMIT_H
 
 #include "pit/pit.h"
+#include "pool/lineage.h"
 #include "snakepit/call.h"
 #include "wire/proto.h"
 
@@ -19,7 +20,12 @@ struct call_wish {
     size_t binary_count;
     const struct proto_pair *metadata;
     size_t metadata_count;
+    const struct lineage *lineage; /* who asks for it; NULL: nobody, or the host tool
+                                      that runs on this thread */
 };
+
+/* Any thread: the name of the first pool that has a tool, NULL when none says so. */
+const char *sp__pit_pool_with(struct sp_pit *pit, const char *tool);
 
 /* Check everything that can be checked here and encode the message. The request is not
  * submitted; drop it twice to give it up. */

@@ -29,9 +29,9 @@ int sp__host_call_on_runner(void)
     return on_runner;
 }
 
-const struct sp_tool_call *sp__host_call_here(void)
+const struct lineage *sp__host_call_lineage(const struct sp_pit *pit)
 {
-    return here;
+    return here != NULL && here->pit == pit ? &here->lineage : NULL;
 }
 
 /* ---- memory ---- */
@@ -174,6 +174,32 @@ static void send_errand(struct sp_tool_call *call)
     }
 }
 
+/* What its function asks for ends with who asked for it, and counts on from there. */
+static void set_lineage(struct sp_tool_call *call, const struct lineage *lineage)
+{
+    call->id =
+        atomic_fetch_add_explicit(&call->pit->next_call, 1, memory_order_relaxed);
+    call->lineage = lineage != NULL ? *lineage : (struct lineage){0};
+    call->lineage.via = call->id;
+    if (lineage == NULL || call->deadline_ms < call->lineage.deadline_ms) {
+        call->lineage.deadline_ms = call->deadline_ms;
+    }
+    sp__lineage_add_name(&call->lineage, call->tool->facts.name);
+}
+
+/* What its function has asked for is wanted no more than it is itself. */
+static void cancel_descendants(const struct sp_tool_call *call)
+{
+    struct sp_pit *pit = call->pit;
+    size_t at = 0;
+    struct request *request;
+    while ((request = sp__map_next(&pit->requests, &at)) != NULL) {
+        if (request->lineage != NULL && request->lineage->via == call->id) {
+            sp__pit_cancel_request(pit, request);
+        }
+    }
+}
+
 int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
                         struct sp_tool_call **ret_call, sp_error *err)
 {
@@ -190,7 +216,7 @@ int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
     call->tool = wish->tool;
     call->deadline_ms = wish->deadline_ms;
     call->worker = wish->worker;
-    call->parent = wish->parent;
+    set_lineage(call, wish->lineage);
     call->created_us = sp__now_us();
     call->on_news = wish->on_news;
     call->user = wish->user;
@@ -213,7 +239,11 @@ void sp__host_call_leave(struct sp_tool_call *call)
     if (call->state == HOST_CALL_OPEN) {
         call->state = HOST_CALL_OVER;
     }
+    int is_over = call->state == HOST_CALL_OVER;
     (void)pthread_mutex_unlock(&call->lock);
+    if (is_over) {
+        cancel_descendants(call);
+    }
     sp__latch_open(&call->room);
     if (sp__work_remove(&call->pit->dispatch.work, call)) {
         drop(call); /* the program never hears of it */

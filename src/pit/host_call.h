@@ -8,6 +8,7 @@
 
 #include "pit/clerks.h"
 #include "pit/pit.h"
+#include "pool/lineage.h"
 #include "pool/mailbox.h"
 #include "session/host_tools.h"
 #include "snakepit/call.h"
@@ -39,7 +40,8 @@ struct sp_tool_call {
     size_t binary_count;
     uint64_t deadline_ms;
     sp_id worker;
-    sp_id parent; /* the call that asks, 0: none */
+    sp_id id;
+    struct lineage lineage; /* of what it asks for */
     uint64_t created_us;
     const char *session;
 
@@ -72,7 +74,7 @@ struct host_call_wish {
     size_t binary_count;
     uint64_t deadline_ms;
     sp_id worker;
-    sp_id parent;
+    const struct lineage *lineage; /* who asks, or NULL */
     void (*on_news)(struct sp_tool_call *call, int ended);
     void *user;
 };
@@ -88,8 +90,8 @@ int sp__host_call_take(struct sp_tool_call *call, struct mailbox_chunk *ret_chun
 
 /* A thread that may run the tool's function. */
 void sp__host_call_run(struct sp_tool_call *call);
-/* The call whose function runs on this thread, or NULL. */
-const struct sp_tool_call *sp__host_call_here(void);
+/* Who asks for what is called on this thread: the host tool that runs on it, or NULL. */
+const struct lineage *sp__host_call_lineage(const struct sp_pit *pit);
 /* 1 on a thread of the pit's, which runs no other functions than those it was sent for. */
 int sp__host_call_on_runner(void);
 

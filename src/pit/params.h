@@ -64,6 +64,10 @@
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
       "Time between two looks at the memory of the workers and their descendants; "    \
       "longer when looking would take more than a hundredth of the time.")             \
+    X(NESTING_MAX, TOP, "nesting_max", COUNT, 1, 16, "", "8", "SNAKEPIT_NESTING_MAX",  \
+      pit, nesting_max,                                                                \
+      "Most calls that may wait for each other: a tool that calls a tool that calls "  \
+      "a tool. One more is refused, so that a tool that asks for itself ends.")        \
     X(SESSIONS_TTL, TOP, "sessions.ttl", DURATION_ANY, 1, 8784ull * HOUR, "", "1h",    \
       "SNAKEPIT_SESSIONS_TTL", sessions, ttl_ms,                                       \
       "Time for which a session lives without being used, when it names none itself.") \

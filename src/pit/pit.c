@@ -21,6 +21,7 @@
 #include "pit/home.h"
 #include "pit/sums.h"
 #include "pit/upkeep.h"
+#include "pool/lineage.h"
 #include "session/host_tools.h"
 #include "worker/python.h"
 
@@ -140,7 +141,14 @@ void sp__pit_tell(struct sp_pit *pit, int kind, const char *message)
     event_happened(pit, &event, NULL);
 }
 
+static struct request *find_request(void *owner, sp_id call)
+{
+    struct sp_pit *pit = owner;
+    return sp__map_find(&pit->requests, call);
+}
+
 static const struct pool_events pool_events = {
+    .on_find = find_request,
     .on_ended = request_ended,
     .on_chunks = chunks_came,
     .on_assigned = sp__home_assigned,
@@ -576,6 +584,8 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     pit->event_data = options->event_data;
     pit->outcomes.keep_ms =
         options->outcome_keep_ms == 0 ? OUTCOME_KEEP_MS : options->outcome_keep_ms;
+    pit->nesting_max =
+        options->nesting_max == 0 ? LINEAGE_DEFAULT : options->nesting_max;
     pit->sample_interval_ms = options->sample_interval_ms == 0
                                   ? SAMPLE_INTERVAL_MS
                                   : options->sample_interval_ms;

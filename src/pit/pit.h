@@ -42,6 +42,7 @@ struct sp_pit {
     const struct host_service *service; /* who answers what workers ask */
     struct sp_sessions *sessions;       /* any thread, by its own locks */
     struct visits visits;               /* likewise: of these sessions */
+    uint32_t nesting_max;               /* calls that wait for each other */
 
     /* Any thread. */
     atomic_uint_least64_t next_call;

@@ -162,6 +162,7 @@ static void queue_add(struct core *core, uint32_t at, int at_front)
     queue->length++;
     core->queue_bound += call->bound;
     call->state = CALL_QUEUED;
+    sp__core_nest_queued(core, at);
 }
 
 static void queue_remove(struct core *core, uint32_t at)
@@ -182,6 +183,7 @@ static void queue_remove(struct core *core, uint32_t at)
     call->prev = CORE_NONE;
     queue->length--;
     core->queue_bound -= call->bound;
+    sp__core_nest_unqueued(core, at);
 }
 
 /* ---- ending ---- */
@@ -234,15 +236,17 @@ void sp__core_end_all(struct core *core)
 
 /* ---- which seat ---- */
 
-static int has_room(const struct core *core, uint32_t seat, uint32_t estimate_us)
+static int has_room(const struct core *core, uint32_t seat,
+                    const struct core_call *call)
 {
     const struct core_seat *s = &core->seats[seat];
     struct sched_worker view = {.in_flight = s->in_flight,
                                 .capacity = s->capacity,
                                 .estimate_us = s->estimate_us,
                                 .stuck = s->stuck || s->spent};
-    return s->state == SEAT_READY &&
-           sp__sched_has_room(&view, estimate_us, core->options.pipeline_max);
+    /* Behind others a nested call might wait for its own ancestor. */
+    return s->state == SEAT_READY && (!call->nested || s->in_flight < s->capacity) &&
+           sp__sched_has_room(&view, call->estimate_us, core->options.pipeline_max);
 }
 
 static void send(struct core *core, uint32_t at, uint32_t seat)
@@ -282,7 +286,7 @@ static uint32_t find_idle(const struct core *core, const struct core_call *call,
 {
     uint32_t second = CORE_NONE;
     for (uint32_t i = core->idle.last; i != CORE_NONE; i = core->seats[i].prev) {
-        if (!has_room(core, i, call->estimate_us)) {
+        if (!has_room(core, i, call)) {
             continue;
         }
         if (core->seats[i].suspect_ms <= now_ms && !was_at(core, call, i)) {
@@ -302,7 +306,7 @@ static uint32_t find_busy(const struct core *core, const struct core_call *call)
         const struct core_seat *s = &core->seats[i];
         struct sched_worker view = {.in_flight = s->in_flight,
                                     .estimate_us = s->estimate_us};
-        if (has_room(core, i, call->estimate_us) &&
+        if (has_room(core, i, call) &&
             (best == CORE_NONE || sp__sched_is_better(&view, &best_view))) {
             best = i;
             best_view = view;
@@ -317,15 +321,14 @@ static uint32_t find_seat(const struct core *core, const struct core_call *call,
     if (call->affinity == SP_AFFINITY_HINT && call->preferred != CORE_NONE) {
         const struct core_seat *s = &core->seats[call->preferred];
         if (s->generation == call->preferred_generation && s->in_flight == 0 &&
-            has_room(core, call->preferred, call->estimate_us)) {
+            has_room(core, call->preferred, call)) {
             return call->preferred;
         }
     }
     uint32_t filling = core->filling;
     if (filling != CORE_NONE &&
         sp__sched_fills(core->seats[filling].estimate_us, call->estimate_us) &&
-        core->seats[filling].in_flight > 0 &&
-        has_room(core, filling, call->estimate_us)) {
+        core->seats[filling].in_flight > 0 && has_room(core, filling, call)) {
         return filling;
     }
     uint32_t seat = find_idle(core, call, now_ms);
@@ -353,7 +356,7 @@ static enum placing place_bound(struct core *core, uint32_t at)
 {
     struct core_call *call = &core->calls[at];
     int fails_fast = call->affinity == SP_AFFINITY_STRICT_FAIL_FAST;
-    if (has_room(core, call->preferred, call->estimate_us)) {
+    if (has_room(core, call->preferred, call)) {
         send(core, at, call->preferred);
         return PLACED;
     }
@@ -407,7 +410,7 @@ void sp__core_pull(struct core *core, uint32_t seat, uint64_t now_ms)
             at = next;
             continue;
         }
-        if (!has_room(core, seat, call->estimate_us)) {
+        if (!has_room(core, seat, call)) {
             break;
         }
         send(core, at, seat);
@@ -498,6 +501,7 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
 {
     struct core_call *call = &core->calls[at];
     call->state = CALL_RESTING; /* it is somewhere, if it ends here */
+    sp__core_nest_submitted(core, at);
     if (core->closing) {
         end_call(core, at, ENDING_CLOSED);
         return;
@@ -523,7 +527,7 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_QUEUE_FULL);
         return;
     }
-    queue_add(core, at, 0);
+    queue_add(core, at, call->nested);
     wait(core, at,
          call->queue_deadline_ms < call->deadline_ms ? call->queue_deadline_ms
                                                      : call->deadline_ms);
@@ -533,6 +537,7 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
 static void release(struct core *core, struct core_call *call)
 {
     struct core_seat *s = &core->seats[call->seat];
+    sp__core_nest_released(core, (uint32_t)(call - core->calls));
     s->in_flight--;
     s->estimate_us -= call->estimate_us;
     sp__core_seat_home(core, call->seat);
@@ -680,6 +685,19 @@ static void end_hopeless(struct core *core)
     }
 }
 
+/* Nor for what waits for it: who came last is in front, and its end may free others. */
+static void end_stuck(struct core *core)
+{
+    uint32_t at = core->queue_nested == 0 ? CORE_NONE : core->queue.first;
+    while (at != CORE_NONE) {
+        uint32_t next = core->calls[at].next;
+        if (sp__core_nest_is_stuck(core, at)) {
+            end_call(core, at, ENDING_DEADLOCK);
+        }
+        at = next;
+    }
+}
+
 void sp__core_step(struct core *core, const struct core_event *event, uint64_t now_ms)
 {
     core->actions_count = 0;
@@ -716,6 +734,7 @@ void sp__core_step(struct core *core, const struct core_event *event, uint64_t n
         break;
     }
     end_hopeless(core);
+    end_stuck(core);
     if (core->replan) {
         core->replan = 0;
         sp__core_plan(core, now_ms);

@@ -31,8 +31,9 @@
 
 #include "snakepit/base.h"
 
-enum { CORE_NONE = UINT32_MAX }; /* no seat, no call */
-#define CORE_NEVER UINT64_MAX    /* no such moment, no such limit */
+enum { CORE_NONE = UINT32_MAX };  /* no seat, no call */
+enum { CORE_ANCESTORS_MAX = 16 }; /* calls that ask for each other, at most */
+#define CORE_NEVER UINT64_MAX     /* no such moment, no such limit */
 
 struct core_options {
     uint32_t workers;
@@ -95,6 +96,7 @@ struct core_seat {
     enum { SEAT_OFF, SEAT_ON_IDLE, SEAT_ON_BUSY } on; /* which list */
     uint32_t next, prev;                              /* there */
     uint32_t in_flight;
+    uint32_t held; /* of these: that wait for a nested call in this queue */
     uint32_t capacity;
     uint32_t failures;    /* starts in a row that did not lead to steady work */
     uint32_t starts;      /* processes it has had */
@@ -130,6 +132,12 @@ struct core_call {
     uint8_t deaths;   /* workers it has ended */
     uint8_t bound;    /* QUEUED: waits for one certain worker */
     uint8_t affinity; /* SP_AFFINITY_ */
+    uint8_t nested;   /* another call has asked for it: it gets a place of its own */
+    uint8_t asks;     /* SENT: there may be calls it is an ancestor of */
+    uint8_t ancestors_count;
+    uint32_t held; /* SENT: nested calls of its that wait in this queue */
+    uint32_t ancestors[CORE_ANCESTORS_MAX]; /* in this pool, SENT: who asked for it, who
+                                               asked for that, ... */
     uint32_t attempts;
     uint32_t seat; /* SENT: where; else the last one */
     uint32_t generation;
@@ -188,7 +196,8 @@ enum core_ending {
     ENDING_WORKER_BUSY,  /* strict, fail fast: it is busy */
     ENDING_START_FAILED, /* no worker can be started */
     ENDING_BREAKER,      /* none is, and none will be for a while */
-    ENDING_POISON
+    ENDING_POISON,
+    ENDING_DEADLOCK /* it would wait for a place that its ancestors have */
 };
 
 enum core_news {
@@ -244,6 +253,7 @@ struct core {
     uint32_t calls_free;    /* the first free one */
     struct core_list queue; /* the oldest first */
     uint32_t queue_bound;
+    uint32_t queue_nested;
     struct core_list idle; /* READY without a call; the last used is last */
     struct core_list busy; /* READY with calls */
     uint32_t states[6];    /* seats per state */

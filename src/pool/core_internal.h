@@ -37,6 +37,17 @@ void sp__core_end_bound(struct core *core, uint32_t seat);
 void sp__core_end_queue(struct core *core, enum core_ending ending);
 void sp__core_end_all(struct core *core);
 
+/* core_nest.c */
+/* A nested call is in the queue, or is not any more. */
+void sp__core_nest_queued(struct core *core, uint32_t call);
+void sp__core_nest_unqueued(struct core *core, uint32_t call);
+/* It comes in; its ancestors are with their workers. */
+void sp__core_nest_submitted(struct core *core, uint32_t call);
+/* A call leaves its worker, whatever it has asked for. */
+void sp__core_nest_released(struct core *core, uint32_t call);
+/* The call, which is queued, would wait for ever. */
+int sp__core_nest_is_stuck(const struct core *core, uint32_t call);
+
 /* core_seats.c */
 void sp__core_seat_move(struct core *core, uint32_t seat, enum core_seat_state next);
 void sp__core_seat_home(struct core *core,

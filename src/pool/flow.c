@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pool/lineage.h"
 #include "pool/schedule.h"
 
 enum { FULL_RETRY_MS = 100 }; /* time for a queue that is full to move */
@@ -161,6 +162,15 @@ static void say_poison(struct request *request, char *out, size_t max)
         request->pool->failure != NULL ? request->pool->failure->message : "");
 }
 
+static void say_deadlock(const struct request *request, char *out, size_t max)
+{
+    (void)snprintf(out, max,
+                   "%.200s > %.64s: every worker of pool %s that could run it runs a "
+                   "call that waits for it, or for another one like it",
+                   request->lineage != NULL ? request->lineage->chain : "",
+                   request->tool_name, request->pool->name);
+}
+
 static const struct {
     int code;
     const char *message;
@@ -174,6 +184,7 @@ static const struct {
     [ENDING_WORKER_BUSY] = {SP_ERR_NO_WORKER, "the session's worker is busy"},
     [ENDING_BREAKER] = {SP_ERR_BREAKER_OPEN, NULL},
     [ENDING_POISON] = {SP_ERR_POISON, NULL},
+    [ENDING_DEADLOCK] = {SP_ERR_DEADLOCK, NULL},
 };
 
 static void say_lost(const struct request *request, char *message, size_t max)
@@ -218,6 +229,9 @@ static void write_ending(struct request *request, enum core_ending ending, int e
         break;
     case ENDING_WORKER_GONE:
         say_lost(request, message, sizeof message);
+        break;
+    case ENDING_DEADLOCK:
+        say_deadlock(request, message, sizeof message);
         break;
     case ENDING_OK:
     case ENDING_CANCELLED:
@@ -445,6 +459,23 @@ static void prefer(struct pool *pool, const struct request *request,
     }
 }
 
+/* Those who ask for it and are with workers of this pool. */
+static void nest(struct pool *pool, const struct request *request,
+                 struct core_call *call)
+{
+    const struct lineage *lineage = request->lineage;
+    call->nested = 1;
+    for (uint32_t i = 0; i < lineage->depth; i++) {
+        const struct request *ancestor =
+            pool->events->on_find(pool->owner, lineage->calls[i]);
+        if (ancestor != NULL && ancestor->pool == pool &&
+            ancestor->number != CORE_NONE &&
+            pool->core.calls[ancestor->number].state == CALL_SENT) {
+            call->ancestors[call->ancestors_count++] = ancestor->number;
+        }
+    }
+}
+
 /* A cancelled call may have left user code since its worker was looked at last. */
 static void look_at_stuck(struct pool *pool)
 {
@@ -479,6 +510,9 @@ void sp__pool_submit(struct pool *pool, struct request *request)
     call->queue_deadline_ms = request->queue_deadline_ms;
     if (request->preferred != 0) {
         prefer(pool, request, call);
+    }
+    if (request->lineage != NULL) {
+        nest(pool, request, call);
     }
     if (sp__core_wants_fingerprint(&pool->core)) {
         call->fingerprint = fingerprint_of(request);

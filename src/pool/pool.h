@@ -16,6 +16,8 @@ enum { POOL_DEATHS_MAX = 32 }; /* the last ones, kept for those who ask */
 struct pool;
 
 struct pool_events {
+    /* A call of any pool that has not ended, or NULL. */
+    struct request *(*on_find)(void *owner, sp_id call);
     /* The request has ended; its result or error is written. The loop's reference goes
      * to the callee. */
     void (*on_ended)(void *owner, struct request *request);

@@ -66,6 +66,7 @@ void sp__request_drop(struct request *request)
     sp__buf_fini(&request->message);
     sp_result_clear(&request->result);
     sp_error_clear(&request->error);
+    sp__free(request->lineage);
     if (request->streaming) {
         sp__mailbox_fini(&request->mailbox);
     }

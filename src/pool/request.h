@@ -17,6 +17,7 @@
 struct pool;
 struct tool;
 struct outcome;
+struct lineage;
 
 /* The texts a call carries; NULL for none. */
 struct request_names {
@@ -67,6 +68,7 @@ struct request {
     const char *request_id;
     const char *dedupe_key;
     uint64_t session_hash;
+    struct lineage *lineage;   /* of a call that another one asks for, or NULL */
     const sp_adapter *adapter; /* for `process`, or NULL */
     struct sp_buffer message;  /* the encoded ExecuteToolRequest */
 

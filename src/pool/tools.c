@@ -194,6 +194,15 @@ int sp__tools_check(struct tools *tools, const char *name, int streaming,
     return rc;
 }
 
+int sp__tools_has(struct tools *tools, const char *name)
+{
+    pthread_mutex_lock(&tools->lock);
+    const struct tool *tool = find(tools, name);
+    int has = tool != NULL && is_offered(tool);
+    pthread_mutex_unlock(&tools->lock);
+    return has;
+}
+
 /* A tool as it was when it was asked for. */
 struct listed {
     const struct tool *tool;

@@ -49,6 +49,9 @@ struct tool *sp__tools_of(struct tools *tools, const char *name);
 int sp__tools_check(struct tools *tools, const char *name, int streaming,
                     const char *pool, sp_error *err) SP_MUST_CHECK;
 
+/* Any thread: 1 when it is on offer for certain. */
+int sp__tools_has(struct tools *tools, const char *name);
+
 /* Any thread: every tool on offer in the order of names. */
 int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *),
                    void *user_data);

@@ -364,7 +364,8 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
     struct request *request;
     sp_call_options options = {
         .size = sizeof options,
-        .pool = rpc->head.pool,
+        .pool = rpc->head.pool != NULL ? rpc->head.pool
+                                       : sp__pit_pool_with(pit, wanted->tool),
         .timeout_ms = timeout_of(rpc),
         .queue_timeout_ms = rpc->head.queue_timeout_ms,
         .flags = rpc->head.flags,
@@ -383,6 +384,7 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
         .binary_count = message->binary_count,
         .metadata = message->metadata,
         .metadata_count = message->metadata_count,
+        .lineage = wanted->lineage,
     };
     int rc = sp__admit(pit, &wish, &request, err);
     if (rc < 0) {
@@ -406,6 +408,11 @@ static int start(struct rpc *rpc, const struct proto_request *message, sp_bytes 
                              .args_json = args,
                              .binary = message->binary,
                              .binary_count = message->binary_count};
+    struct lineage lineage;
+    if (rpc->parent != NULL) {
+        sp__lineage_after(&lineage, rpc->parent);
+        wish.lineage = &lineage;
+    }
     int rc = copy_name(message->tool_name, "a tool's name", tool, err);
     if (rc == SP_OK) {
         rc = copy_name(message->session_id, "a session's name", session, err);

@@ -190,6 +190,7 @@ int sp__rpc_put_chunk(struct rpc *rpc, const char *tool, struct sp_buffer *out,
 
 /* tool_call.c */
 struct tool_wish {
+    const struct lineage *lineage; /* who asks, or NULL */
     const char *tool;
     const char *session; /* "" for none */
     sp_bytes args_json;

@@ -291,7 +291,7 @@ int sp__tool_start(struct rpc *rpc, const struct tool_wish *wish, sp_error *err)
             .binary_count = wish->binary_count,
             .deadline_ms = deadline_of(rpc, &asking),
             .worker = asking.worker,
-            .parent = asking.call,
+            .lineage = wish->lineage,
             .on_news = on_news,
             .user = rpc,
         };
@@ -329,7 +329,12 @@ static int start_elixir(struct rpc *rpc, const struct proto_host_tool_call *mess
                         sp_bytes args, sp_error *err)
 {
     struct asking asking = sp__asking_of(rpc);
+    struct lineage lineage;
     struct tool_wish wish = {.tool = message->tool_name, .args_json = args};
+    if (rpc->parent != NULL) {
+        sp__lineage_after(&lineage, rpc->parent);
+        wish.lineage = &lineage;
+    }
     const struct proto_blob_entry *blobs = message->binary.items;
     struct proto_pair *pairs = sp__calloc(message->binary.count + 1, sizeof *pairs);
     if (pairs == NULL) {

@@ -211,12 +211,32 @@ static uint64_t next_timer(const struct play *play)
     return due_ms;
 }
 
+/* The first (1) or last (2) call that is with a worker. */
+static uint32_t find_sent(const struct play *play, int which)
+{
+    uint32_t found = CORE_NONE;
+    for (uint32_t i = 0; i < play->rules.calls_max; i++) {
+        if (play->rules.calls[i].state == BOOK_SENT &&
+            (which == 2 || found == CORE_NONE)) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+static int may_submit(const struct play *play, uint32_t request)
+{
+    return !play->rules.closing && (play->again || !(play->asked & (1u << request))) &&
+           (!play->options->requests[request].nested ||
+            find_sent(play, 1) != CORE_NONE);
+}
+
 size_t play_moves(const struct play *play, struct move at[PLAY_MOVES_MAX])
 {
     struct moves moves = {.at = at, .left = play->left};
     const struct play_options *options = play->options;
     for (uint32_t i = 0; i < options->requests_count; i++) {
-        if (!play->rules.closing && (play->again || !(play->asked & (1u << i)))) {
+        if (may_submit(play, i)) {
             at[moves.count++] = (struct move){.kind = MOVE_SUBMIT, .request = i};
         }
     }
@@ -248,6 +268,17 @@ static uint64_t moment(uint64_t now_ms, uint32_t from_now_ms)
     return from_now_ms == 0 ? CORE_NEVER : now_ms + from_now_ms;
 }
 
+static void nest(const struct play *play, struct core_call *call, int which)
+{
+    uint32_t parent = find_sent(play, which);
+    const struct core_call *asks = &play->core.calls[parent];
+    call->nested = 1;
+    for (uint32_t i = 0; i < asks->ancestors_count; i++) {
+        call->ancestors[call->ancestors_count++] = asks->ancestors[i];
+    }
+    call->ancestors[call->ancestors_count++] = parent;
+}
+
 static int submit(struct play *play, uint32_t which)
 {
     const struct play_request *request = &play->options->requests[which];
@@ -258,6 +289,9 @@ static int submit(struct play *play, uint32_t which)
     struct core_call *call = &play->core.calls[at];
     call->idempotent = request->idempotent;
     call->streaming = request->streaming;
+    if (request->nested) {
+        nest(play, call, request->nested);
+    }
     call->estimate_us = request->estimate_us;
     call->deadline_ms = moment(play->now_ms, request->deadline_ms);
     call->queue_deadline_ms = moment(play->now_ms, request->queue_deadline_ms);

@@ -17,7 +17,9 @@ enum { PLAY_REQUESTS_MAX = 4, PLAY_MOVES_MAX = 256, PLAY_PACKED_MAX = 2048 };
 struct play_request {
     uint8_t idempotent;
     uint8_t streaming;
-    uint8_t own; /* of a session whose worker is or was in the first seat */
+    uint8_t nested; /* asked for by a call that is with a worker: 1 the first, 2 the
+                       last of them, and by who has asked for that */
+    uint8_t own;    /* of a session whose worker is or was in the first seat */
     uint32_t estimate_us;
     uint32_t deadline_ms; /* from its submission; 0: none */
     uint32_t queue_deadline_ms;

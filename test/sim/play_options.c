@@ -84,5 +84,16 @@ const struct play_options play_options[] = {
                   {.estimate_us = LONG_US, .deadline_ms = 3, .own = 1},
                   {.estimate_us = LONG_US}},
      .cancels = 1},
+    {.name = "nested",
+     .core = {SMALL, ONE_THREAD, .queue_max = 2, NO_RECYCLE, .surge = 1,
+              .startup_batch = 2},
+     .requests_count = 4,
+     .requests = {{.estimate_us = SHORT_US},
+                  {.estimate_us = SHORT_US, .nested = 1, .idempotent = 1},
+                  {.estimate_us = SHORT_US, .nested = 2, .deadline_ms = 3},
+                  {.estimate_us = LONG_US}},
+     .cancels = 1,
+     .recycles = 1,
+     .refuses = 1},
 };
 const size_t play_options_count = sizeof play_options / sizeof play_options[0];

@@ -257,6 +257,7 @@ static void code_seat(struct codec *codec, struct core_seat *seat)
     FIELD(seat->next);
     FIELD(seat->prev);
     FIELD(seat->in_flight);
+    FIELD(seat->held);
     FIELD(seat->capacity);
     FIELD(seat->failures);
     FIELD(seat->replaces);
@@ -294,6 +295,13 @@ static void code_call(struct codec *codec, struct core_call *call)
     FIELD(call->deaths);
     FIELD(call->bound);
     FIELD(call->affinity);
+    FIELD(call->nested);
+    FIELD(call->asks);
+    FIELD(call->held);
+    FIELD(call->ancestors_count);
+    for (uint32_t i = 0; i < call->ancestors_count; i++) {
+        FIELD(call->ancestors[i]);
+    }
     FIELD(call->attempts);
     FIELD(call->seat);
     FIELD(call->generation);
@@ -313,6 +321,7 @@ static void code_book_call(struct codec *codec, struct book_call *call)
     }
     FIELD(call->idempotent);
     FIELD(call->streaming);
+    FIELD(call->nested);
     FIELD(call->touched);
     FIELD(call->executed);
     FIELD(call->deaths);
@@ -357,6 +366,7 @@ static void code_core(struct codec *codec, struct core *core)
     code_list(codec, &core->idle);
     code_list(codec, &core->busy);
     FIELD(core->queue_bound);
+    FIELD(core->queue_nested);
     for (int i = 0; i < 6; i++) {
         FIELD(core->states[i]);
     }

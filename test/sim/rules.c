@@ -71,6 +71,7 @@ static void note_submit(struct rules *rules, const struct core *core, uint32_t a
         (struct book_call){.state = BOOK_NEW,
                            .idempotent = call->idempotent,
                            .streaming = call->streaming,
+                           .nested = call->nested,
                            .seat = CORE_NONE,
                            .affinity = call->affinity,
                            .preferred = call->preferred,
@@ -245,6 +246,9 @@ static void judge_send_place(struct rules *rules, const struct core *core,
                   (uint64_t)SCHED_AHEAD_US * seat->capacity),
          "a worker gets what it has room for", "seat %u has %u calls, %llu us", at,
          seat->in_flight, (unsigned long long)seat->estimate_us);
+    RULE(!call->nested || seat->in_flight < seat->capacity,
+         "what is asked for by a call waits behind none", "seat %u has %u calls", at,
+         seat->in_flight);
     if (is_strict(call)) {
         RULE(call->preferred == at && seat->generation == call->preferred_generation,
              "a strict session goes to its own worker or nowhere",
@@ -345,6 +349,9 @@ static void judge_ending(struct rules *rules, const struct core *core,
     case ENDING_POISON:
         fits = call->deaths >= core->options.poison_deaths ||
                core->options.poison_block_ms > 0;
+        break;
+    case ENDING_DEADLOCK:
+        fits = call->nested;
         break;
     case ENDING_WORKER_GONE:
         fits = is_strict(call) && !own_serves(rules, core, call);

@@ -25,6 +25,7 @@ struct book_call {
     uint8_t state;
     uint8_t idempotent;
     uint8_t streaming;
+    uint8_t nested; /* another call has asked for it */
     uint8_t touched;
     uint8_t executed; /* SP_EXECUTED_ over the attempts that are over */
     uint8_t deaths;
@@ -75,7 +76,7 @@ struct rules {
     char text[240];     /* and how */
 
     /* Since the start; the explorer has no use for them. */
-    uint64_t endings[ENDING_POISON + 1];
+    uint64_t endings[ENDING_DEADLOCK + 1];
     uint64_t starts;
     uint64_t sends;
     uint64_t repeats; /* of calls that may have run */

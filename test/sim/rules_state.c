@@ -203,6 +203,50 @@ static void check_work(struct rules *rules, const struct core *core)
     }
 }
 
+/* A seat of which nothing becomes free before somebody in the queue has had a place. */
+static int is_shut(const struct core *core, uint32_t at, uint32_t held)
+{
+    const struct core_seat *seat = &core->seats[at];
+    uint32_t running =
+        seat->in_flight < seat->capacity ? seat->in_flight : seat->capacity;
+    if (seat->state == SEAT_EMPTY) {
+        return 1;
+    }
+    return (seat->state == SEAT_READY || seat->state == SEAT_DRAINING) &&
+           !seat->stuck && !seat->spent && running > 0 && held >= running;
+}
+
+/* Who waits for a call it has asked for keeps its place: there must be another one. */
+static void check_nesting(struct rules *rules, const struct core *core)
+{
+    int nested = 0;
+    int all_shut = 1;
+    for (uint32_t i = core->queue.first; i != CORE_NONE; i = core->calls[i].next) {
+        nested = nested || (core->calls[i].nested && !core->calls[i].bound);
+    }
+    for (uint32_t at = 0; at < core->seats_count; at++) {
+        uint32_t held = 0;
+        for (uint32_t i = 0; i < core->calls_max; i++) {
+            const struct core_call *call = &core->calls[i];
+            int is_held = 0;
+            for (uint32_t k = core->queue.first; k != CORE_NONE;
+                 k = core->calls[k].next) {
+                for (uint32_t a = 0; a < core->calls[k].ancestors_count; a++) {
+                    is_held = is_held || core->calls[k].ancestors[a] == i;
+                }
+            }
+            RULE(!is_held || call->state == CALL_SENT, "who waits for a call runs",
+                 "call %u is in state %d", i, call->state);
+            held += is_held && call->seat == at;
+        }
+        RULE(core->seats[at].held == held, "a seat counts those who wait for the queue",
+             "seat %u: %u, there are %u", at, core->seats[at].held, held);
+        all_shut = all_shut && is_shut(core, at, held);
+    }
+    RULE(!nested || !all_shut, "nobody waits for itself", "%u calls wait",
+         core->queue.length);
+}
+
 /* Waiting for nothing: no worker is ready, and none is started for a while. */
 static void check_hope(struct rules *rules, const struct core *core)
 {
@@ -276,6 +320,7 @@ void rules_check_state(struct rules *rules, const struct core *core,
     check_seats(rules, core);
     check_dip(rules, core);
     check_work(rules, core);
+    check_nesting(rules, core);
     check_hope(rules, core);
     check_numbers(rules, core);
     check_closed(rules, core);

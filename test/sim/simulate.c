@@ -163,7 +163,7 @@ static int judge(struct world *world, struct simulation *ret)
         return fail(ret, world, "it does not leave");
     }
     uint64_t ended = 0;
-    for (size_t i = 0; i <= ENDING_POISON; i++) {
+    for (size_t i = 0; i <= ENDING_DEADLOCK; i++) {
         ended += world_rules(world)->endings[i];
     }
     if (ended != world_calls(world)) {

@@ -346,6 +346,147 @@ static void poison_is_not_held_against_the_pool(void **state)
     close_core();
 }
 
+/* ---- calls that calls ask for ---- */
+
+/* As the shell does: in behalf of a call, and of those in whose behalf that one is. */
+static uint32_t ask(uint32_t parent)
+{
+    uint32_t at = sp__core_call_new(&core);
+    assert_int_not_equal(at, CORE_NONE);
+    struct core_call *call = &core.calls[at];
+    call->estimate_us = LONG_US;
+    call->deadline_ms = CORE_NEVER;
+    call->queue_deadline_ms = CORE_NEVER;
+    call->nested = 1;
+    for (uint32_t i = 0; i < core.calls[parent].ancestors_count; i++) {
+        call->ancestors[call->ancestors_count++] = core.calls[parent].ancestors[i];
+    }
+    call->ancestors[call->ancestors_count++] = parent;
+    step((struct core_event){.kind = CORE_SUBMIT, .call = at}, NOW_MS);
+    return at;
+}
+
+static void a_pool_of_one_does_not_wait_for_itself(void **state)
+{
+    open_core((struct core_options){.workers = 1});
+    start(1);
+    uint32_t parent = submit(CORE_NONE, 0);
+    uint32_t child = ask(parent);
+    assert_ended(child, ENDING_DEADLOCK);
+    assert_int_equal(core.seats[0].held, 0);
+    answer(parent);
+    assert_sent(submit(CORE_NONE, 0), 0);
+    close_core();
+}
+
+static void a_chain_ends_where_no_worker_is_left(void **state)
+{
+    open_core((struct core_options){.workers = 3});
+    start(3);
+    uint32_t first = submit(CORE_NONE, 0);
+    uint32_t second = ask(first);
+    uint32_t third = ask(second);
+    assert_int_equal(core.calls[third].state, CALL_SENT);
+    assert_ended(ask(third), ENDING_DEADLOCK);
+    answer(third);
+    third = ask(second);
+    assert_int_equal(core.calls[third].state, CALL_SENT);
+    close_core();
+}
+
+static void a_nested_call_waits_for_those_who_do_not_wait(void **state)
+{
+    open_core((struct core_options){.workers = 2});
+    start(2);
+    uint32_t parent = submit(CORE_NONE, 0);
+    uint32_t other = submit(CORE_NONE, 0);
+    uint32_t child = ask(parent);
+    assert_int_equal(core.calls[child].state, CALL_QUEUED);
+    assert_int_equal(core.seats[core.calls[parent].seat].held, 1);
+    /* Now the other one asks too: nobody would ever end. */
+    assert_ended(ask(other), ENDING_DEADLOCK);
+    assert_int_equal(core.calls[child].state, CALL_QUEUED);
+    answer(other);
+    assert_sent(child, 1 - core.calls[parent].seat);
+    assert_int_equal(core.seats[core.calls[parent].seat].held, 0);
+    close_core();
+}
+
+static void a_nested_call_never_stands_behind_another(void **state)
+{
+    open_core((struct core_options){.workers = 2});
+    core.options.pipeline_max = 8;
+    start(2);
+    uint32_t parent = submit(CORE_NONE, 0);
+    uint32_t other = submit(CORE_NONE, 0);
+    /* Short ones may be sent ahead; one that is asked for may not. */
+    core.seats[0].estimate_us = core.seats[1].estimate_us = 10;
+    core.calls[parent].estimate_us = core.calls[other].estimate_us = 10;
+    uint32_t child = ask(parent);
+    assert_int_equal(core.calls[child].state, CALL_QUEUED);
+    answer(other);
+    assert_int_equal(core.calls[child].state, CALL_SENT);
+    close_core();
+}
+
+static void a_free_thread_of_the_same_worker_will_do(void **state)
+{
+    open_core((struct core_options){.workers = 1, .threads = 2});
+    start(1);
+    uint32_t parent = submit(CORE_NONE, 0);
+    uint32_t child = ask(parent);
+    assert_sent(child, 0);
+    assert_ended(ask(child), ENDING_DEADLOCK);
+    close_core();
+}
+
+static void a_worker_that_starts_is_waited_for(void **state)
+{
+    open_core((struct core_options){.workers = 2});
+    start(1);
+    uint32_t parent = submit(CORE_NONE, 0);
+    uint32_t child = ask(parent);
+    assert_int_equal(core.calls[child].state, CALL_QUEUED);
+    seat_event(CORE_READY, 1);
+    assert_sent(child, 1);
+    close_core();
+}
+
+static void a_strict_session_does_not_wait_for_its_own_worker(void **state)
+{
+    open_core(
+        (struct core_options){.workers = 2, .affinity = SP_AFFINITY_STRICT_QUEUE});
+    start(2);
+    uint32_t parent = submit(0, 0);
+    assert_sent(parent, 0);
+    uint32_t at = sp__core_call_new(&core);
+    core.calls[at].deadline_ms = core.calls[at].queue_deadline_ms = CORE_NEVER;
+    core.calls[at].estimate_us = LONG_US;
+    core.calls[at].preferred = 0;
+    core.calls[at].preferred_generation = core.seats[0].generation;
+    core.calls[at].nested = 1;
+    core.calls[at].ancestors[core.calls[at].ancestors_count++] = parent;
+    step((struct core_event){.kind = CORE_SUBMIT, .call = at}, NOW_MS);
+    assert_ended(at, ENDING_DEADLOCK);
+    close_core();
+}
+
+static void who_asked_may_end_before_what_it_asked_for(void **state)
+{
+    open_core((struct core_options){.workers = 2});
+    start(2);
+    uint32_t parent = submit(CORE_NONE, 0);
+    uint32_t other = submit(CORE_NONE, 0);
+    uint32_t child = ask(parent);
+    answer(parent);
+    assert_int_equal(core.calls[child].state, CALL_SENT); /* in its place */
+    assert_int_equal(core.calls[child].ancestors_count, 0);
+    answer(other);
+    answer(child);
+    assert_int_equal(core.seats[0].held + core.seats[1].held, 0);
+    close_core();
+}
+
 static void a_number_needs_memory(void **state)
 {
     open_core((struct core_options){.workers = 1});
@@ -376,6 +517,14 @@ int main(void)
         TEST(a_hopeless_pool_with_an_open_breaker_sleeps),
         TEST(a_breaker_closes_when_every_place_is_taken),
         TEST(poison_is_not_held_against_the_pool),
+        TEST(a_pool_of_one_does_not_wait_for_itself),
+        TEST(a_chain_ends_where_no_worker_is_left),
+        TEST(a_nested_call_waits_for_those_who_do_not_wait),
+        TEST(a_nested_call_never_stands_behind_another),
+        TEST(a_free_thread_of_the_same_worker_will_do),
+        TEST(a_worker_that_starts_is_waited_for),
+        TEST(a_strict_session_does_not_wait_for_its_own_worker),
+        TEST(who_asked_may_end_before_what_it_asked_for),
         TEST(a_number_needs_memory),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
