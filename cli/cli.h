@@ -68,6 +68,7 @@ enum option_id {
     OPTION_SET,
     OPTION_SIZE,
     OPTION_TIMEOUT,
+    OPTION_TOOL,
     OPTION_UNORDERED,
     OPTION_VERBOSE,
     OPTION_VERSION,
@@ -95,7 +96,7 @@ struct verb {
     int (*run)(struct cli *cli);
 };
 
-enum { SETS_MAX = 64, WORDS_MANY = 1 << 20 };
+enum { SETS_MAX = 64, TOOLS_MAX = 64, WORDS_MANY = 1 << 20 };
 
 struct setting {
     const char *key;
@@ -122,6 +123,8 @@ struct cli {
     const char *lang;
     struct setting sets[SETS_MAX];
     int sets_count;
+    struct setting tools[TOOLS_MAX]; /* names and commands */
+    int tools_count;
     uint64_t timeout_ms;
     uint64_t count;
     uint32_t parallel;
@@ -316,6 +319,13 @@ void watch_call(int slot, sp_id call);
 void watch_stream(int slot, sp_stream *stream);
 void watch_cancel(int slot);
 void watch_clear(int slot);
+
+/* --- shell_tools.c: --tool NAME=COMMAND --- */
+
+/* Register the command line's; 0 or an exit code, explained. */
+int shell_tools_add(const struct cli *cli, sp_pit *pit);
+/* The pit is closed: let the threads end. */
+void shell_tools_end(void);
 
 /* --- perform.c: one call or stream, as the commands and scripts share it --- */
 

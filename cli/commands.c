@@ -12,6 +12,8 @@
     {"session", 's', "ID", OPTION_SESSION, "session the call belongs to"},        \
         {"affinity", 0, "WORD", OPTION_AFFINITY,                                  \
          "hint, none, strict_queue or strict_fail_fast"},                         \
+        {"tool", 0, "NAME=COMMAND", OPTION_TOOL,                                  \
+         "a command of the shell that workers may call"},                         \
         {"idempotent", 0, NULL, OPTION_IDEMPOTENT,                                \
          "it may be run again when its worker dies"},                             \
     {                                                                             \

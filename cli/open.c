@@ -189,6 +189,9 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     }
     talk_hold(1, 0);
     code = watch_start(ret->pit);
+    if (code == CODE_OK) {
+        code = shell_tools_add(cli, ret->pit);
+    }
     if (code != CODE_OK) {
         pit_close(ret);
     }
@@ -278,6 +281,7 @@ void pit_close(struct opened *opened)
     talk_hold(0, 0);
     watch_stop();
     sp_pit_close(opened->pit);
+    shell_tools_end();
     sp_config_free(opened->config);
     *opened = (struct opened){0};
 }

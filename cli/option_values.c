@@ -134,6 +134,21 @@ static int add_set(struct cli *cli, char *text)
     return CODE_OK;
 }
 
+/* NAME=COMMAND, cut in place likewise. */
+static int add_tool(struct cli *cli, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text || equals[1] == '\0') {
+        return complain(CODE_USAGE, "--tool: expected NAME=COMMAND, not \"%s\"", text);
+    }
+    if (cli->tools_count == TOOLS_MAX) {
+        return complain(CODE_USAGE, "--tool: more than %d times", TOOLS_MAX);
+    }
+    *equals = '\0';
+    cli->tools[cli->tools_count++] = (struct setting){text, equals + 1};
+    return CODE_OK;
+}
+
 /* 1 when the option is one of the two tables. */
 static int store_plain(struct cli *cli, enum option_id id, const char *value)
 {
@@ -175,6 +190,8 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
     case OPTION_SIZE:
         cli->workers = value;
         return parse_number(value, "--size", 1000, &number);
+    case OPTION_TOOL:
+        return add_tool(cli, value);
     case OPTION_TIMEOUT:
         return parse_duration(value, "--timeout", &cli->timeout_ms);
     default:

@@ -57,6 +57,14 @@ def test_async_adds_up_a_hundred_answers(mark):
     assert lines == ["100 calls, the sum of their results is 5050"]
 
 
+def test_tools_are_called_in_both_directions(mark):
+    assert run_example(mark, PROGRAMS / "08_tools_both_ways") == [
+        "the worker asks for customer 1",
+        '"Hello, Grace!"',
+        "SP-BAD-ARGS: host tool customer_name: argument number must be at most 2, got 7",
+    ]
+
+
 def test_script_sees_its_workers_gone(mark):
     lines = run_example(mark, PROGRAMS / "05_script")
     for number, line in enumerate(lines[:4]):
