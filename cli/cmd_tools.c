@@ -48,6 +48,9 @@ static void collect_cb(const sp_tool_info *info, void *user_data)
                                     parameter_to_json(&info->parameters[i]));
     }
     (void)json_object_set_new(tool, "parameters", parameters);
+    json_t *schema = json_loads(info->input_schema, 0, NULL);
+    (void)json_object_set_new(tool, "input_schema",
+                              schema != NULL ? schema : json_object());
     (void)json_array_append_new(user_data, tool);
 }
 

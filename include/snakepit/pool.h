@@ -26,6 +26,14 @@ enum {
     SP_AFFINITY_STRICT_FAIL_FAST = 4 /* the same without waiting: SP_ERR_NO_WORKER */
 };
 
+/* How a call's arguments are compared with what its tool announced, before anything is
+ * queued. A tool that announces no parameters takes anything. */
+enum {
+    SP_CHECK_TYPES = 0, /* names, and types as far as JSON has them */
+    SP_CHECK_NAMES = 1, /* none is missing, none is unknown */
+    SP_CHECK_NONE = 2   /* not at all: the worker judges */
+};
+
 /* A limit for one command: overrides the pool's call_timeout_ms. */
 typedef struct sp_command_timeout {
     const char *command;
@@ -133,6 +141,8 @@ typedef struct sp_pool_options {
     uint32_t limit_files;        /* descriptors; 0: as the program's */
     uint32_t nice;               /* 0..19, added to the program's */
     uint32_t umask;              /* 1..0777; SP_NONE: 000; 0: the program's */
+
+    int check_args; /* SP_CHECK_ */
 } sp_pool_options;
 
 /* In place of a number whose 0 means the default: really none. */
@@ -210,7 +220,8 @@ typedef struct sp_tool_info {
     int streaming; /* 1: answers a stream of chunks */
     size_t parameters_count;
     const struct sp_tool_parameter *parameters;
-    int idempotent; /* 1: running it twice does no harm */
+    int idempotent;           /* 1: running it twice does no harm */
+    const char *input_schema; /* a JSON Schema of its arguments */
 } sp_tool_info;
 
 typedef struct sp_tool_parameter {

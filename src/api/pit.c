@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/pit.h"
+#include "pit/rules.h"
 #include "serve/rpc.h"
 #include "snakepit/config.h"
 #include "worker/python.h"
@@ -442,6 +443,28 @@ SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error
     return recycling.rc;
 }
 
+struct telling {
+    sp_tool_cb cb;
+    void *user_data;
+};
+
+/* With the schema of what was announced. */
+static void tell_tool(const sp_tool_info *info, void *user_data)
+{
+    const struct telling *telling = user_data;
+    sp_tool_info whole = *info;
+    struct sp_buffer schema;
+    sp__buf_init(&schema, SIZE_MAX / 2);
+    int rc = sp__rules_put_schema(&schema, info->parameters, info->parameters_count, 1,
+                                  NULL);
+    if (rc == SP_OK) {
+        rc = sp__buf_append(&schema, "", 1, NULL);
+    }
+    whole.input_schema = rc == SP_OK ? (const char *)schema.data : "{}";
+    telling->cb(&whole, telling->user_data);
+    sp__buf_fini(&schema);
+}
+
 SP_API int sp_pool_tools_get(sp_pit *pit, const char *pool, sp_tool_cb cb,
                              void *user_data, sp_error *err)
 {
@@ -450,7 +473,10 @@ SP_API int sp_pool_tools_get(sp_pit *pit, const char *pool, sp_tool_cb cb,
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
     }
     int rc = sp__pit_pool(pit, pool, &found, err);
-    return rc < 0 ? rc : sp__tools_each(&found->tools, cb, user_data);
+    struct telling telling = {cb, user_data};
+    return rc < 0
+               ? rc
+               : sp__tools_each(&found->tools, cb != NULL ? tell_tool : NULL, &telling);
 }
 
 /* ---- the whole in one ---- */

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/host_call.h"
+#include "pit/rules.h"
 #include "wire/binaries.h"
 #include "wire/json.h"
 
@@ -177,6 +178,9 @@ static int encode_arguments(struct request *request, const struct call_wish *wis
         if (rc == SP_OK && rewritten.size > 0) {
             rc = check_args(pool, args, err);
         }
+    }
+    if (rc == SP_OK) {
+        rc = sp__rules_check(pool, wish->tool, &binaries, args, err);
     }
     if (rc == SP_OK) {
         rc = check_size(pool, args.size + binaries.bytes, err);

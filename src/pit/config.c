@@ -97,6 +97,13 @@ static int fill_base(sp_config *config, sp_error *err)
 
 /* --- Options ------------------------------------------------------------------------- */
 
+static int check_of(const char *word)
+{
+    return strcmp(word, "none") == 0    ? SP_CHECK_NONE
+           : strcmp(word, "names") == 0 ? SP_CHECK_NAMES
+                                        : SP_CHECK_TYPES;
+}
+
 static int affinity_of(const char *word)
 {
     return strcmp(word, "none") == 0               ? SP_AFFINITY_NONE
@@ -159,6 +166,8 @@ static void fill_pool(const sp_config *config, size_t index)
     }
     options->affinity =
         affinity_of(sp__config_in_force(config, pool, PARAM_AFFINITY)->text);
+    options->check_args =
+        check_of(sp__config_in_force(config, pool, PARAM_CHECK_ARGS)->text);
     const struct value *timeouts =
         sp__config_in_force(config, pool, PARAM_COMMAND_TIMEOUTS);
     options->command_timeouts = timeouts->timeouts;

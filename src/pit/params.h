@@ -187,6 +187,11 @@
       "Which worker gets a session's calls: hint prefers the session's last worker, "  \
       "none takes any, strict_queue waits for the session's worker, "                  \
       "strict_fail_fast refuses when it is not free.")                                 \
+    X(CHECK_ARGS, POOL, "check_args", CHOICE, 1, 64, "types|names|none", "types",      \
+      "SNAKEPIT_CHECK_ARGS", pool, size,                                               \
+      "How arguments are compared with what the tool has announced, before a call is " \
+      "queued: types checks names and types, names that none is missing or unknown, "  \
+      "none leaves it to the worker.")                                                 \
     X(STARTUP_BATCH, POOL, "startup_batch", COUNT, 1, 1000, "", "",                    \
       "SNAKEPIT_STARTUP_BATCH", pool, startup_batch,                                   \
       "Workers that start at the same time. Without it two for each processor, at "    \

@@ -19,6 +19,7 @@
 #include "base/near.h"
 #include "pit/guarding.h"
 #include "pit/home.h"
+#include "pit/rules.h"
 #include "pit/sums.h"
 #include "pit/upkeep.h"
 #include "pool/lineage.h"
@@ -149,6 +150,8 @@ static struct request *find_request(void *owner, sp_id call)
 
 static const struct pool_events pool_events = {
     .on_find = find_request,
+    .on_tool = sp__rules_learn,
+    .on_forget = sp__rules_forget,
     .on_ended = request_ended,
     .on_chunks = chunks_came,
     .on_assigned = sp__home_assigned,

@@ -54,6 +54,7 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
         {"affinity", (uint64_t)options->affinity, SP_AFFINITY_HINT,
          SP_AFFINITY_STRICT_FAIL_FAST, 0},
+        {"check_args", (uint64_t)options->check_args, 0, SP_CHECK_NONE, 0},
         {"recycle_after_ms", options->recycle_after_ms, 100, 365 * DAY_MS, 1},
         {"recycle_calls", options->recycle_calls, 1, UINT64_MAX, 1},
         {"recycle_memory_bytes", options->recycle_memory_bytes, 1u << 20, 1024 * GIB,

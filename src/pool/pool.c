@@ -455,6 +455,12 @@ static int copy_timeouts(struct pool *pool, const sp_pool_options *options)
     return SP_OK;
 }
 
+static void *learn_tool(void *user, const struct proto_tool *spec)
+{
+    const struct pool *pool = user;
+    return pool->events->on_tool != NULL ? pool->events->on_tool(pool, spec) : NULL;
+}
+
 int sp__pool_init(struct pool *pool, const sp_pool_options *options,
                   const char *bridge_path, const struct pool_events *events,
                   void *owner, sp_error *err)
@@ -466,6 +472,9 @@ int sp__pool_init(struct pool *pool, const sp_pool_options *options,
     }
     (void)snprintf(pool->name, sizeof pool->name, "%s", pool->options.name);
     sp__tools_init(&pool->tools);
+    pool->tools.learn = learn_tool;
+    pool->tools.forget = events->on_forget;
+    pool->tools.user = pool;
     rc = copy_timeouts(pool, &pool->options);
     if (rc < 0) {
         sp__fail(err, rc, "no memory for pool %s", pool->name);

@@ -33,6 +33,9 @@ void sp__tools_fini(struct tools *tools)
     for (size_t i = 0; i < tools->capacity; i++) {
         struct tool *tool = tools->table[i];
         if (tool != NULL) {
+            if (tool->rules != NULL) {
+                tools->forget(tool->rules);
+            }
             sp__proto_tool_fini(&tool->spec);
             sp__free(tool->name);
             sp__free(tool);
@@ -125,6 +128,8 @@ int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
             tool->announced = 1;
             tool->spec = *spec;
             *spec = (struct proto_tool){0};
+            tool->rules =
+                tools->learn != NULL ? tools->learn(tools->user, &tool->spec) : NULL;
         }
     }
     tools->known = tools->declared || !announce->accepts_any;
@@ -192,6 +197,15 @@ int sp__tools_check(struct tools *tools, const char *name, int streaming,
     }
     pthread_mutex_unlock(&tools->lock);
     return rc;
+}
+
+const void *sp__tools_rules(struct tools *tools, const char *name)
+{
+    pthread_mutex_lock(&tools->lock);
+    const struct tool *tool = find(tools, name);
+    const void *rules = tool != NULL ? tool->rules : NULL;
+    pthread_mutex_unlock(&tools->lock);
+    return rules;
 }
 
 int sp__tools_has(struct tools *tools, const char *name)

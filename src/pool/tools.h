@@ -18,6 +18,7 @@ struct tool {
     int declared;        /* it is on the configured list */
     int announced;
     struct proto_tool spec; /* owned when announced */
+    void *rules;            /* what it takes, as its owner knows; or NULL */
 };
 
 struct tools {
@@ -27,6 +28,12 @@ struct tools {
     size_t length;
     int known;    /* the list is complete: others are refused */
     int declared; /* it was configured: what else is announced is left out */
+
+    /* What is to be known of a tool besides, made when it is announced. Set before the
+     * first announcement; NULL: nothing. */
+    void *(*learn)(void *user, const struct proto_tool *spec);
+    void (*forget)(void *rules);
+    void *user;
 };
 
 void sp__tools_init(struct tools *tools);
@@ -48,6 +55,9 @@ struct tool *sp__tools_of(struct tools *tools, const char *name);
  * streaming tool is called as a plain one. */
 int sp__tools_check(struct tools *tools, const char *name, int streaming,
                     const char *pool, sp_error *err) SP_MUST_CHECK;
+
+/* Any thread: what was learned of a tool, or NULL. Stays as long as the tools. */
+const void *sp__tools_rules(struct tools *tools, const char *name);
 
 /* Any thread: 1 when it is on offer for certain. */
 int sp__tools_has(struct tools *tools, const char *name);

@@ -147,13 +147,46 @@ static void a_result_over_the_limit_is_its_own_error(void **state)
 static void wrong_arguments_are_told_apart_from_exceptions(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
-    (void)call_fails(pit, "add", "{}", NULL, SP_ERR_BAD_ARGS);
-    assert_has(last_error()->message, "a");
-    (void)call_fails(pit, "add", "{\"a\":1,\"c\":2}", NULL, SP_ERR_BAD_ARGS);
+    const sp_error *err = call_fails(pit, "add", "{}", NULL, SP_ERR_BAD_ARGS);
+    assert_string_equal(err->message, "tool add: argument \"a\" is missing");
+    assert_int_equal(err->executed, SP_EXECUTED_NO);
+    err = call_fails(pit, "add", "{\"a\":1,\"c\":2}", NULL, SP_ERR_BAD_ARGS);
+    assert_string_equal(err->message, "tool add: there is no argument \"c\"; near "
+                                      "matches: a, b");
     (void)call_fails(pit, "add", "[1,2,3]", NULL, SP_ERR_BAD_ARGS);
-    (void)call_fails(pit, "where", "[1]", NULL, SP_ERR_BAD_ARGS);
-    assert_int_equal(stats_of(pit).errors, 4);
+    err = call_fails(pit, "add", "{\"a\":1.5}", NULL, SP_ERR_BAD_ARGS);
+    assert_string_equal(err->message,
+                        "tool add: argument a must be a whole number, got 1.5");
+    assert_int_equal(stats_of(pit).requests, 0); /* none of them came to the pool */
+    (void)call_fails(pit, "where", "[1]", NULL, SP_ERR_BAD_ARGS); /* its worker says */
+    assert_int_equal(stats_of(pit).errors, 1);
     goes_on(pit);
+}
+
+static void a_pool_may_leave_arguments_to_its_workers(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.check_args = SP_CHECK_NONE;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    (void)call_fails(pit, "add", "{}", NULL, SP_ERR_BAD_ARGS);
+    (void)call_fails(pit, "add", "{\"a\":1,\"c\":2}", NULL, SP_ERR_BAD_ARGS);
+    call_gives(pit, "add", "{\"a\":1.5}", "2.5");
+    assert_int_equal(stats_of(pit).errors, 2);
+}
+
+static void a_pool_may_check_names_and_not_types(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.check_args = SP_CHECK_NAMES;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    (void)call_fails(pit, "add", "{}", NULL, SP_ERR_BAD_ARGS);
+    call_gives(pit, "add", "{\"a\":1.5}", "2.5");
+    assert_int_equal(stats_of(pit).errors, 0);
+    pool.check_args = 3;
+    sp_pit *other = NULL;
+    sp_pit_options options = {.size = sizeof options, .pools = &pool, .pools_count = 1};
+    assert_int_equal(sp_pit_open(&options, &other, last_error()), SP_ERR_CONFIG);
+    assert_has(last_error()->message, "check_args");
 }
 
 static void arguments_of_the_wrong_type_are_refused_by_the_tool(void **state)
@@ -582,6 +615,8 @@ int main(void)
         TEST(an_argument_over_the_limit_is_refused),
         TEST(a_result_over_the_limit_is_its_own_error),
         TEST(wrong_arguments_are_told_apart_from_exceptions),
+        TEST(a_pool_may_leave_arguments_to_its_workers),
+        TEST(a_pool_may_check_names_and_not_types),
         TEST(arguments_of_the_wrong_type_are_refused_by_the_tool),
         TEST(an_exception_brings_type_message_and_traceback),
         TEST(an_answer_that_is_no_json_is_told),

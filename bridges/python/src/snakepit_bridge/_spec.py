@@ -138,6 +138,14 @@ def takes_context(callable_):
     return text.strip("'\" ").rsplit(".", 1)[-1] == "SessionContext"
 
 
+def rests(callable_):
+    """What takes the arguments that have no parameter of their own: "*", "**". Of what
+    cannot be looked into, anything is thinkable."""
+    function = underlying(callable_)
+    flags = function.__code__.co_flags if function is not None else _VARARGS | _VARKEYWORDS
+    return ["*"] * bool(flags & _VARARGS) + ["**"] * bool(flags & _VARKEYWORDS)
+
+
 def takes_any_keyword(callable_):
     """Whether the function has a **parameter."""
     function = underlying(callable_)

@@ -10,7 +10,7 @@ load its adapter tells the host why before it ends with status 1.
 import os
 import sys
 
-from . import _serve, _worker, loader
+from . import _serve, _spec, _worker, loader
 
 _INHERITED = ("SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD", "SNAKEPIT_PAGE_FD")
 _USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--listen ADDRESS] [ARGUMENT ...]
@@ -129,7 +129,8 @@ def announce(worker, tools):
             tool.name,
             tool.description or None,
             tool.streaming,
-            [_parameter(worker, p) for p in tool.parameters],
+            [_parameter(worker, p) for p in tool.parameters]
+            + [(rest, "any", None, "null") for rest in _spec.rests(tool.callable)],
             tool.idempotent,
         )
     if tools.accepts_any:
