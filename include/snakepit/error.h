@@ -95,7 +95,7 @@ extern "C" {
     X(STORE_FULL, -39, STORE, 1, 8, "no room to store the change",                     \
       "make room on the disk: the change was not made")                                \
     X(SESSION_WORKER_LOST, -40, WORKER, 1, 10, "the session's worker has ended",       \
-      "begin the session's work anew: what its worker had in memory is gone")              \
+      "begin the session's work anew: what its worker had in memory is gone")          \
     X(RECURSION, -41, POOL, 0, 9, "tools call each other too deep",                    \
       "look at the chain of calls named: one of them asks for itself, or raise "       \
       "nesting_max")                                                                   \
