@@ -81,12 +81,21 @@ void sp__slot_back(struct sp_worker *w, struct slot *slot)
     }
 }
 
+/* Whoever led goes: another reads the answers that parked threads wait for, or, with
+ * `any`, what else may come. */
+static void promote(struct sp_worker *w, int any)
+{
+    if (w->askers.first != NULL) {
+        sp__asker_wake(w, ITEM(w->askers.first, struct slot, on_askers));
+    } else if (any) {
+        (void)sp__slots_wake_one(w);
+    }
+}
+
 void sp__slot_away(struct sp_worker *w, struct slot *slot)
 {
-    if (w->leader == LEADER_NONE && w->askers.first != NULL) {
-        sp__asker_wake(w, ITEM(w->askers.first, struct slot, on_askers));
-    } else if (w->leader == LEADER_NONE && slot->is_guest) {
-        (void)sp__slots_wake_one(w); /* the helper does not see a guest go */
+    if (w->leader == LEADER_NONE) {
+        promote(w, slot->is_guest); /* the helper does not see a guest go */
     }
     if (!slot->active && !slot->is_guest) {
         slot->active = 1;
@@ -277,6 +286,9 @@ void sp__slot_start_up_away(struct sp_worker *w, struct slot *front)
         return;
     }
     rest(w, front);
+    if (w->leader == LEADER_NONE) {
+        promote(w, 1);
+    }
     sp__runtime_unlock(w);
 }
 

@@ -519,6 +519,33 @@ static void several_threads_answer_and_share_the_waiting(void **state)
     rig_close(rig);
 }
 
+static void *announce_only(void *arg)
+{
+    return (void *)(intptr_t)sp_worker_announce(arg, NULL);
+}
+
+static void threads_that_wait_before_the_announcement_serve_after_it(void **state)
+{
+    sp_worker_options options = {.threads = 2};
+    struct rig *rig = rig_new(&options);
+    pthread_t announcer;
+    void *announced;
+    char text[64];
+    assert_int_equal(pthread_create(&announcer, NULL, announce_only, rig->worker), 0);
+    struct pollfd asked = {.fd = rig->host->fd, .events = POLLIN};
+    assert_int_equal(poll(&asked, 1, (int)patience_ms(20000)), 1);
+    rig_serve(rig); /* the one that announces reads for all of them */
+    PEER_UNTIL(rig->peer, atomic_load(&rig->idles) == 2);
+    PEER_UNTIL(rig->host, rig->host->announced);
+    assert_int_equal(pthread_join(announcer, &announced), 0);
+    assert_null(announced);
+    struct peer_call *call = peer_execute(rig->peer, "add", "[2,3]");
+    peer_finish(rig->peer, call);
+    assert_string_equal(peer_result(call, text, sizeof text), "5");
+    call_free(call);
+    rig_close(rig);
+}
+
 static void more_threads_than_announced_are_an_error(void **state)
 {
     struct rig *rig = rig_new(&(sp_worker_options){.threads = 2});
@@ -585,6 +612,7 @@ int main(void)
         CASE(an_idle_worker_stops_at_once),
         CASE(an_idle_worker_ends_when_the_host_does),
         CASE(several_threads_answer_and_share_the_waiting),
+        CASE(threads_that_wait_before_the_announcement_serve_after_it),
         CASE(more_threads_than_announced_are_an_error),
         CASE(tools_are_checked_when_registered),
     };
