@@ -2,6 +2,7 @@
 """grpcio, as Debian has it, as a client of snakepitd: what a stock client sees."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -329,3 +330,29 @@ def test_many_clients_change_sessions_at_once(stubs, daemon):
     for thread in threads:
         thread.join()
     assert sorted(done) == list(range(8))
+
+
+def test_a_stock_worker_begins_the_session_while_its_call_is_under_way(stubs, tmp_path):
+    socket = tmp_path / "s" / "pit.sock"
+    command = [
+        peers.PYTHON, peers.HERE / "workers" / "python" / "asks_back.py", stubs,
+        f"unix:{socket}", "{address}",
+    ]  # fmt: skip
+    config = tmp_path / "snakepit.yaml"
+    config.write_text(
+        f"instance: asks-back-{os.getpid()}\n"
+        f"listen: {{socket: {socket}}}\n"
+        "pools:\n- runtime: grpc\n  size: 1\n"
+        f"  command: {json.dumps([str(word) for word in command])}\n",
+        encoding="utf-8",
+    )
+    daemon = daemons.Daemon(tmp_path, config)
+    try:
+        daemon.await_ready()
+        with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
+            client = peers.Client(channel)
+            answer = client.execute("any", session_id="called")
+            assert answer == {"begun": True, "valid": True}
+            assert get_session(client, "called").session_id == "called"
+    finally:
+        daemon.end()
