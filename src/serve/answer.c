@@ -3,8 +3,9 @@
  * Questions about the state, each answered with one message.
  *
  * Normal course: a question that only looks is answered at once. One that changes
- * something is copied and given to a clerk, because it may wait for others who change
- * the same, and for a commit; its answer leaves when it comes back.
+ * something, or has a lot to tell, is copied and given to a clerk, because it may wait for
+ * others who change the same, and for a commit, or just take long; its answer leaves when
+ * it comes back.
  *
  * Failure: the rpc ends with the status and details of its error. Whoever resets the
  * stream or is gone hears nothing more; a change that a clerk has not begun is then not
@@ -90,15 +91,20 @@ static void deliver(struct rpc *rpc, struct sp_buffer *reply, int rc, sp_error *
     }
 }
 
-static void answer_here(struct rpc *rpc, sp_bytes question)
+/* 0 when it takes too long for here. */
+static int answer_here(struct rpc *rpc, sp_bytes question)
 {
     struct asking asking = sp__asking_of(rpc);
     struct sp_buffer reply;
     sp_error failure = {0};
+    asking.is_hurried = 1;
     int rc = make(&asking, rpc->method->answer, question, &reply, &failure);
-    deliver(rpc, &reply, rc, &failure);
+    if (rc != ANSWER_LATER) {
+        deliver(rpc, &reply, rc, &failure);
+    }
     sp__buf_fini(&reply);
     sp_error_clear(&failure);
+    return rc != ANSWER_LATER;
 }
 
 /* ---- changes ---- */
@@ -169,8 +175,7 @@ static int send(struct rpc *rpc, sp_bytes question, sp_error *err)
 void sp__answer_message(struct rpc *rpc, const uint8_t *data, size_t size)
 {
     sp_bytes question = {data, size};
-    if (rpc->method->kind == METHOD_READ) {
-        answer_here(rpc, question);
+    if (rpc->method->kind == METHOD_READ && answer_here(rpc, question)) {
         return;
     }
     sp_error failure = {0};

@@ -49,10 +49,11 @@ static int is_list(struct question *question, const struct question_value *value
                    const sp_tensor *tensor, int *ret_is_list, sp_error *err)
 {
     const char *type = value->type;
+    size_t bytes;
     int rc = SP_OK;
     if (type == NULL) {
-        rc = sp__variable_type(question->asking->sessions, question->session,
-                               value->name, &type, err);
+        rc = sp__variable_peek(question->asking->sessions, question->session,
+                               value->name, &type, &bytes, err);
     }
     if (rc == SP_OK) {
         *ret_is_list =

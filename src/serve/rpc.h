@@ -66,6 +66,7 @@ struct asking {
     uint64_t deadline_ms; /* of the call that asks, or SP_UNLIMITED */
     sp_id call;           /* the call that asks, 0: none */
     sp_id worker;         /* the worker that asks, 0: a client */
+    int is_hurried;       /* on the loop: what takes long is ANSWER_LATER */
 };
 
 /*
@@ -75,6 +76,9 @@ struct asking {
  */
 typedef int (*answer_fn)(const struct asking *asking, sp_bytes question,
                          struct sp_buffer *reply, sp_error *err);
+
+/* What an answer that was hurried may return: a clerk shall give it. */
+enum { ANSWER_LATER = 1, HURRIED_MAX_BYTES = 64 * 1024 };
 
 enum method_kind {
     METHOD_CALL,   /* a request in a pool */

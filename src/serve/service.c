@@ -33,9 +33,10 @@ static void answer_ping(struct rpc *rpc, const uint8_t *data, size_t size);
     {                                                                           \
         path, METHOD_OWN, FOR_CLIENTS, streams, NULL, on_message, on_gone, NULL \
     }
-#define READ(path, answer)                                                    \
-    {                                                                         \
-        path, METHOD_READ, FOR_ALL, 0, answer, sp__answer_message, NULL, NULL \
+#define READ(path, answer)                                                          \
+    {                                                                               \
+        path, METHOD_READ, FOR_ALL, 0, answer, sp__answer_message, sp__answer_gone, \
+            NULL                                                                    \
     }
 #define CHANGE(path, answer)                                                          \
     {                                                                                 \
@@ -54,10 +55,10 @@ static const struct method methods[] = {
     READ(SP__PATH_HEARTBEAT, sp__answer_heartbeat),
     READ(SP__PATH_GET_SESSION_STATS, sp__answer_session_stats),
     READ(SP__PATH_GET_VARIABLE, sp__answer_variable_get),
-    READ(SP__PATH_GET_VARIABLE_HISTORY, sp__answer_variable_history),
-    READ(SP__PATH_LIST_DEPENDENCIES, sp__answer_dependency_list),
-    READ(SP__PATH_GET_PROGRAM, sp__answer_program_get),
     /* What may be long is a clerk's as well, though it changes nothing. */
+    CHANGE(SP__PATH_GET_VARIABLE_HISTORY, sp__answer_variable_history),
+    CHANGE(SP__PATH_LIST_DEPENDENCIES, sp__answer_dependency_list),
+    CHANGE(SP__PATH_GET_PROGRAM, sp__answer_program_get),
     CHANGE(SP__PATH_INITIALIZE_SESSION, sp__answer_session_begin),
     CHANGE(SP__PATH_CLEANUP_SESSION, sp__answer_session_end),
     CHANGE(SP__PATH_UPDATE_SESSION, sp__answer_session_update),

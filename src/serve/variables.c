@@ -55,6 +55,17 @@ int sp__answer_variable_register(const struct asking *asking, sp_bytes bytes,
     return rc;
 }
 
+/* What is large is copied and perhaps converted: not here. */
+static int takes_long(const struct question *question, const char *name)
+{
+    const char *type;
+    size_t bytes;
+    return question->asking->is_hurried &&
+           sp__variable_peek(question->asking->sessions, question->session, name, &type,
+                             &bytes, NULL) == SP_OK &&
+           bytes > HURRIED_MAX_BYTES;
+}
+
 int sp__answer_variable_get(const struct asking *asking, sp_bytes bytes,
                             struct sp_buffer *reply, sp_error *err)
 {
@@ -64,6 +75,9 @@ int sp__answer_variable_get(const struct asking *asking, sp_bytes bytes,
     sp_variable variable = {0};
     int rc = sp__question_read(&question, asking, &sp__proto_variable_get_table, bytes,
                                &request, err);
+    if (rc == SP_OK && takes_long(&question, request.name)) {
+        rc = ANSWER_LATER;
+    }
     if (rc == SP_OK) {
         rc = sp__variable_get(asking->sessions, question.session, request.name,
                               &variable, err);

@@ -143,9 +143,10 @@ int sp__variable_register(struct sp_sessions *sessions, const char *session_id,
                           sp_error *err);
 int sp__variable_get(struct sp_sessions *sessions, const char *session_id,
                      const char *name, sp_variable *ret_variable, sp_error *err);
-/* The name of its type, a constant. */
-int sp__variable_type(struct sp_sessions *sessions, const char *session_id,
-                      const char *name, const char **ret_type, sp_error *err);
+/* The name of its type, a constant, and how large its value is. */
+int sp__variable_peek(struct sp_sessions *sessions, const char *session_id,
+                      const char *name, const char **ret_type, size_t *ret_bytes,
+                      sp_error *err);
 int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
                      const char *name, const char *value,
                      const sp_change_options *options, uint64_t *ret_version,

@@ -397,8 +397,9 @@ int sp__change_keep(struct sp_sessions *sessions, struct session *session,
     return sp__keep(sessions, session, &record, 1, err);
 }
 
-int sp__variable_type(struct sp_sessions *sessions, const char *session_id,
-                      const char *name, const char **ret_type, sp_error *err)
+int sp__variable_peek(struct sp_sessions *sessions, const char *session_id,
+                      const char *name, const char **ret_type, size_t *ret_bytes,
+                      sp_error *err)
 {
     struct session *session;
     struct variable *variable;
@@ -409,6 +410,7 @@ int sp__variable_type(struct sp_sessions *sessions, const char *session_id,
     rc = sp__variable_need(session, name, &variable, err);
     if (rc == SP_OK) {
         *ret_type = sp__var_type_name(variable->rules->type);
+        *ret_bytes = sp__variable_now(variable)->value_size;
     }
     sp__session_unlock(session);
     return rc;

@@ -242,6 +242,13 @@ def test_a_deleted_variable_is_gone(state):
     refused(lambda: state.delete("x"), "NOT_FOUND", "SP-NOT-FOUND")
 
 
+def test_a_large_value_comes_whole(state):
+    """One that is too large to be copied where everybody else waits."""
+    text = "x" * (700 << 10)
+    state.register("x", json.dumps(text), "string")
+    assert state.value("x") == text
+
+
 # ---- 0.4: batches ----
 
 
@@ -694,16 +701,16 @@ def test_arrays_come_as_bytes_and_are_kept_as_numbers(state):
 
 
 def test_arrays_go_as_bytes_to_who_accepts_them(state):
-    numbers = [i / 7 for i in range(5000)]
+    numbers = [i / 7 for i in range(20000)]
     state.register(
-        "t", tensor([50, 100]), "tensor", initial_binary_value=packed(numbers)
+        "t", tensor([200, 100]), "tensor", initial_binary_value=packed(numbers)
     )
     state.register("e", tensor([2]), "embedding", initial_binary_value=packed([1, 2]))
     assert state.value("t")["data"] == numbers
     found = state.call(
         "GetVariable", "GetVariableRequest", variable_identifier="t", accept_binary=True
     ).variable
-    assert json.loads(found.value.value) == json.loads(tensor([50, 100]))
+    assert json.loads(found.value.value) == json.loads(tensor([200, 100]))
     assert found.binary_value == packed(numbers)
     many = state.call(
         "GetVariables", "BatchGetVariablesRequest", variable_identifiers=["t", "e"],
