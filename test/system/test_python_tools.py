@@ -24,6 +24,9 @@ def numbers(to: int):
     for i in range(to):
         yield {"i": i}
 
+def call_back(ctx):
+    return ctx.call_tool("plain", pool="python", code="return 1")
+
 def pid_of_other():
     return os.getpid()
 '''
@@ -334,3 +337,31 @@ def test_many_threads_of_a_call_ask_at_once(session):
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(work, range(8)))
     """) == [99] * 8
+
+
+# ---- tools that call each other ----
+
+
+def test_a_tool_that_calls_itself_is_told(session):
+    """One worker: it would wait for itself for ever."""
+    assert session.run("""
+        try:
+            ctx.call_tool("plain", pool="python", code="return 1")
+        except ToolRecursion as failure:
+            return [failure.code, isinstance(failure, RecursionError)]
+    """) == ["SP-DEADLOCK", True]
+
+
+def test_a_tool_that_is_not_in_the_first_pool_is_found(session):
+    assert session.run('return ctx.call_tool("double", x=5)') == 10
+
+
+def test_a_ring_of_tools_is_told(session):
+    """From the only worker to another one and back: nobody waits for ever."""
+    assert session.run("""
+        try:
+            ctx.call_tool("call_back", pool="others")
+        except ToolError as failure:
+            return [failure.remote_type, "python" in str(failure)]
+    """) == ["snakepit_bridge.errors.ToolRecursion", True]
+    assert session.run("return 1") == 1
