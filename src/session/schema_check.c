@@ -544,7 +544,9 @@ int sp__schema_check(const struct schema *schema, const char *json, size_t size,
 {
     struct checker checker = {.err = err, .beside = beside};
     trim(&json, &size);
-    if (sp__json_kind(json, size) == '[' && schema->properties_count > 0) {
+    int is_positional =
+        schema->properties_count > 0 || (schema->types & SCHEMA_ARRAY) == 0;
+    if (sp__json_kind(json, size) == '[' && is_positional) {
         return check_positional(&checker, schema, json, size);
     }
     return check_value(&checker, schema, json, size);

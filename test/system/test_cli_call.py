@@ -282,3 +282,21 @@ def test_a_closed_reader_is_no_error():
                                  env=environment("closed"), check=False)
     nobody_left("closed")
     assert (process.returncode, process.stderr) == (141, b"")
+
+
+def test_what_takes_the_rest_takes_it(tmp_path):
+    (tmp_path / "rest.py").write_text(
+        "from snakepit_bridge import BaseAdapter, tool\n\n\n"
+        "class Rest(BaseAdapter):\n"
+        "    @tool(description='named')\n"
+        "    def named(self, a: int, **rest):\n"
+        "        return {'a': a, **rest}\n\n"
+        "    @tool(description='listed')\n"
+        "    def listed(self, *values):\n"
+        "        return list(values)\n"
+    )
+    call = ("-a", f"{tmp_path}/rest.py:Rest", "call")
+    assert snakepit(*call, "named", "a=1", "b=2").json == {"a": 1, "b": 2}
+    assert snakepit(*call, "listed", "[1,2,3]").json == [1, 2, 3]
+    done = snakepit(*call, "named", "b=2")
+    assert done.code != 0 and 'argument "a" is missing' in done.err
