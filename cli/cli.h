@@ -286,15 +286,18 @@ struct opened {
     sp_config *config;
     const char *instance; /* of the configuration, or NULL; the pit has none */
     sp_pit_options options;
+    sp_sessions_options sessions;
     sp_pool_options pools[64];
     sp_pit *pit;
 };
 
 /* Configuration with the flags laid over it; 0 or an exit code, explained. */
-/* Nobody's getpid() but that of workers this program was made for is concerned. */
-void prefer_safety(sp_pit_options *options);
 
 int config_open(const struct cli *cli, sp_config **ret_config);
+
+/* The options of the configuration for a pit that comes and goes: the instance's name and
+ * state are for a host that stays. */
+void take_options(struct opened *opened, const sp_pit_options *options);
 
 enum {
     OPEN_ONE_POOL = 1,   /* the pool of -p, or the first */

@@ -330,8 +330,7 @@ static int try_open(struct doctor *doctor, const char *adapter, struct trial *tr
         return sp_error_set(err, SP_ERR_CONFIG, "see above");
     }
     const sp_pit_options *options = sp_config_options(trial->opened.config);
-    trial->opened.options = *options;
-    prefer_safety(&trial->opened.options);
+    take_options(&trial->opened, options);
     trial->opened.options.on_event = show_event;
     trial->opened.options.event_data = doctor->cli;
     trial->opened.options.pools = trial->opened.pools;

@@ -146,11 +146,24 @@ static int has_size(const struct cli *cli)
     return cli->workers != NULL;
 }
 
-void prefer_safety(sp_pit_options *options)
+/* Nobody's getpid() but that of workers this program was made for is concerned. */
+static void prefer_safety(sp_pit_options *options)
 {
     if (options->guard_level == SP_SAFETY_DEFAULT) {
         options->guard_level = SP_SAFETY_NAMESPACE;
     }
+}
+
+void take_options(struct opened *opened, const sp_pit_options *options)
+{
+    opened->options = *options;
+    prefer_safety(&opened->options);
+    opened->instance = options->instance;
+    opened->options.instance = NULL;
+    opened->sessions = *options->sessions;
+    opened->sessions.path = NULL;
+    opened->sessions.durability = SP_DURABILITY_MEMORY;
+    opened->options.sessions = &opened->sessions;
 }
 
 int pit_open(const struct cli *cli, int flags, struct opened *ret)
@@ -163,11 +176,7 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
         return code;
     }
     const sp_pit_options *options = sp_config_options(ret->config);
-    ret->options = *options;
-    prefer_safety(&ret->options);
-    /* These pits come and go; the name is for a host that stays. */
-    ret->instance = options->instance;
-    ret->options.instance = NULL;
+    take_options(ret, options);
     ret->options.on_event = show_event;
     ret->options.event_data = (void *)(uintptr_t)cli;
     /* config_open() has found the pool of -p already. */

@@ -21,35 +21,22 @@ struct place {
     char base[512]; /* a folder around the socket's that is made when it is missing */
 };
 
-/* The same places as the instance's own folder: cleared when the machine starts. */
-static void find_base(const char *wanted, char *base, size_t max)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (wanted != NULL) {
-        (void)snprintf(base, max, "%s", wanted);
-    } else if (runtime != NULL && runtime[0] == '/') {
-        (void)snprintf(base, max, "%s/snakepit", runtime);
-    } else if (geteuid() == 0) {
-        (void)snprintf(base, max, "/run/snakepit");
-    } else {
-        (void)snprintf(base, max, "/tmp/snakepit-%u", (unsigned)geteuid());
-    }
-}
-
-/* Without listen.socket. */
+/* Without listen.socket: in the instance's own folder, which the machine's start
+ * clears. */
 static int find_default(const sp_pit_options *pit, struct place *ret)
 {
     const char *given = getenv("RUNTIME_DIRECTORY"); /* systemd made it */
-    int length;
     if (given != NULL && given[0] == '/') {
-        length = snprintf(ret->address, sizeof ret->address, "unix:%.*s/snakepit.sock",
-                          (int)strcspn(given, ":"), given);
-    } else {
-        find_base(pit->runtime_dir, ret->base, sizeof ret->base);
-        length = snprintf(ret->address, sizeof ret->address, "unix:%s/%s/snakepit.sock",
-                          ret->base,
-                          pit->instance != NULL ? pit->instance : "default");
+        return snprintf(ret->address, sizeof ret->address, "unix:%.*s/snakepit.sock",
+                        (int)strcspn(given, ":"), given) < (int)sizeof ret->address;
     }
+    if (sp_instance_folder(SP_FOLDER_RUNTIME, pit->runtime_dir, pit->instance, ret->base,
+                           sizeof ret->base, NULL) < 0) {
+        return 0;
+    }
+    int length = snprintf(ret->address, sizeof ret->address, "unix:%s/snakepit.sock",
+                          ret->base);
+    *strrchr(ret->base, '/') = '\0'; /* the instance's folder is made by others */
     return length < (int)sizeof ret->address;
 }
 
@@ -142,9 +129,6 @@ static void set_manners(sp_pit_options *options, sp_pool_options *pools,
         }
     }
     options->pools = pools;
-    if (options->instance == NULL) {
-        options->instance = "default";
-    }
     options->on_event = log_event;
     if (options->instance == NULL) {
         options->instance = "default"; /* a daemon always has a name */
@@ -154,14 +138,35 @@ static void set_manners(sp_pit_options *options, sp_pool_options *pools,
     }
 }
 
+/* A daemon's sessions outlive it, unless the configuration wants none to. */
+static void set_state(sp_sessions_options *sessions, const char *instance, char *path,
+                      size_t max)
+{
+    sp_error err = {0};
+    if (sessions->path != NULL || sessions->durability == SP_DURABILITY_MEMORY) {
+        return;
+    }
+    if (sp_instance_folder(SP_FOLDER_STATE, NULL, instance, path, max, &err) == 0) {
+        sessions->path = path;
+    } else {
+        log_line(LOG_WARN, "state.none", "sessions will end with the daemon: %s",
+                 err.message);
+    }
+    sp_error_clear(&err);
+}
+
 static int open_pit(sp_config *config, struct running *running, sp_error *err)
 {
     sp_pit_options options = *sp_config_options(config);
+    sp_sessions_options sessions = *options.sessions;
+    char state[600];
     sp_pool_options *pools = calloc(options.pools_count, sizeof *pools);
     if (pools == NULL) {
         return sp_error_set(err, SP_ERR_NOMEM, "no memory for the pools' options");
     }
     set_manners(&options, pools, running);
+    set_state(&sessions, options.instance, state, sizeof state);
+    options.sessions = &sessions;
     limits_raise(&options, running->service);
     int rc = sp_pit_open(&options, &running->pit, err);
     free(pools);

@@ -38,6 +38,27 @@ typedef struct sp_instance_info {
     uint32_t bad_rows;      /* of its registry, that cannot be read */
 } sp_instance_info;
 
+enum {
+    SP_FOLDER_RUNTIME = 0, /* for as long as the machine runs: lock, registry, socket */
+    SP_FOLDER_STATE        /* for longer: sessions */
+};
+
+/*
+ * The folder of an instance, whether it is there or not.
+ *
+ * kind  SP_FOLDER_
+ * base  the folder it is in; NULL: $XDG_RUNTIME_DIR/snakepit, for root /run/snakepit,
+ *       else /tmp/snakepit-UID; of state $XDG_STATE_HOME/snakepit, for root
+ *       /var/lib/snakepit, else ~/.local/state/snakepit
+ * name  of the instance; NULL: "default"
+ * path  the answer, of at most `max` bytes
+ *
+ * Errors: SP_ERR_INVAL, SP_ERR_TOO_BIG (max), SP_ERR_SYSTEM (nobody says where this
+ * user's home is). Thread: any. Since: 0.1
+ */
+SP_API int sp_instance_folder(int kind, const char *base, const char *name, char *path,
+                              size_t max, sp_error *err);
+
 /* Borrowed until the callback returns. */
 typedef void (*sp_instance_cb)(const sp_instance_info *info, void *user_data);
 

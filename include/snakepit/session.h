@@ -39,6 +39,12 @@ enum {
     SP_DURABILITY_DURABLE /* all that was acknowledged, also when the power fails */
 };
 
+/* "memory", "crash" or "durable"; "" for any other number. Since: 0.1 */
+SP_API const char *sp_durability_name(int durability);
+
+/* The number of such a name; SP_ERR_INVAL for another. Since: 0.1 */
+SP_API int sp_durability_by_name(const char *name);
+
 typedef struct sp_sessions_options {
     size_t size;
     uint64_t ttl_ms;         /* of sessions that name none, default 3 600 000 */

@@ -11,11 +11,57 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "guard/instance.h"
+
+/* ---- where ---- */
+
+/* Of the state of this user's instances: 1, or 0 when nobody says where he is at home. */
+static int find_state(char *path, size_t max)
+{
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    if (state != NULL && state[0] == '/') {
+        (void)snprintf(path, max, "%s/snakepit", state);
+    } else if (geteuid() == 0) {
+        (void)snprintf(path, max, "/var/lib/snakepit");
+    } else if (home != NULL && home[0] == '/') {
+        (void)snprintf(path, max, "%s/.local/state/snakepit", home);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+SP_API int sp_instance_folder(int kind, const char *base, const char *name, char *path,
+                              size_t max, sp_error *err)
+{
+    char found[FOLDER_PATH_MAX];
+    if (path == NULL || (kind != SP_FOLDER_RUNTIME && kind != SP_FOLDER_STATE)) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a kind of folder, not %d, and a place for its path are needed",
+                        kind);
+    }
+    if (base != NULL || kind == SP_FOLDER_RUNTIME) {
+        if (!sp__folder_base(base, 0, found)) {
+            return sp__fail(err, SP_ERR_TOO_BIG, "a path of more than %d bytes",
+                            FOLDER_PATH_MAX - 1);
+        }
+    } else if (!find_state(found, sizeof found)) {
+        return sp__fail(err, SP_ERR_SYSTEM,
+                        "neither XDG_STATE_HOME nor HOME says where state belongs");
+    }
+    int size = snprintf(path, max, "%s/%s", found, name != NULL ? name : "default");
+    return size >= 0 && (size_t)size < max
+               ? SP_OK
+               : sp__fail(err, SP_ERR_TOO_BIG,
+                          "a path of %d bytes, there is room for %zu", size, max);
+}
 
 /* ---- looking ---- */
 

@@ -69,6 +69,23 @@ SP_API void sp_sessions_close(sp_sessions *sessions)
     }
 }
 
+SP_API const char *sp_durability_name(int durability)
+{
+    return durability > SP_DURABILITY_DEFAULT && durability <= SP_DURABILITY_DURABLE
+               ? sp__proto_durability(durability)
+               : "";
+}
+
+SP_API int sp_durability_by_name(const char *name)
+{
+    int durability = SP_DURABILITY_DEFAULT;
+    if (name == NULL || sp__proto_get_durability(name, &durability, NULL) < 0 ||
+        durability == SP_DURABILITY_DEFAULT) {
+        return SP_ERR_INVAL;
+    }
+    return durability;
+}
+
 SP_API int sp_session_create(sp_sessions *sessions, const char *id,
                              const sp_session_options *options, sp_error *err)
 {

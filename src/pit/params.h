@@ -39,8 +39,10 @@
       "$XDG_RUNTIME_DIR/snakepit, for root /run/snakepit, else /tmp/snakepit-UID.")    \
     X(STATE_DIR, TOP, "state_dir", PATH, 1, 4000, "", "", "SNAKEPIT_STATE_DIR",        \
       sessions, path,                                                                  \
-      "Folder of the sessions that are to outlive the process; made when it is not "   \
-      "there. One host at a time has it. Without it sessions end with the process.")   \
+      "Folder of the sessions that are to outlive the process, of one process at a "   \
+      "time. Without it snakepitd and `snakepit session`, `var` and `program` have a " \
+      "folder for each instance in $XDG_STATE_HOME/snakepit (~/.local/state), for "    \
+      "root in /var/lib/snakepit; other programs keep sessions in memory.")            \
     X(WORKERS_MAX, TOP, "workers_max", COUNT, 1, 10000, "", "1000",                    \
       "SNAKEPIT_WORKERS_MAX", pit, workers_max,                                        \
       "Most workers over all pools together. What the pools ask for beyond it is "     \

@@ -75,6 +75,10 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
         memcpy(&full, options,
                options->size < sizeof full ? options->size : sizeof full);
     }
+    if (full.address != NULL) {
+        return sp__fail(err, SP_ERR_UNSUPPORTED,
+                        "sessions.address: a pit keeps its sessions itself");
+    }
     if (full.on_event != NULL) {
         return sp__fail(err, SP_ERR_CONFIG,
                         "sessions.on_event: the events of a pit's sessions go to the "

@@ -132,6 +132,9 @@ static const struct h2_events events = {
 int sp__line_begin(struct line *line, struct line_rpc *rpc, const char *path,
                    uint64_t timeout_ms, sp_bytes request, sp_error *err)
 {
+    if (request.data == NULL) {
+        request.data = ""; /* a message of no bytes is one */
+    }
     return sp__h2_open(line->h2, path, timeout_ms, NULL, 0, request, 1, rpc,
                        &rpc->stream, err);
 }

@@ -49,9 +49,38 @@ static int sync_parent(int folder, const char *path, sp_error *err)
     return rc;
 }
 
+/* What the folder is to be in, as far as it is missing. */
+static int make_around(const char *path, sp_error *err)
+{
+    char around[PATH_BYTES];
+    int rc = SP_OK;
+    if (snprintf(around, sizeof around, "%s", path) >= (int)sizeof around) {
+        return sp__fail_errno(err, ENAMETOOLONG, "making the folder %.200s...", path);
+    }
+    for (char *at = around + 1; rc == SP_OK && (at = strchr(at, '/')) != NULL; at++) {
+        *at = '\0';
+        if (mkdir(around, 0700) == 0) {
+            int folder = open(around, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            rc = folder < 0 ? sp__fail_errno(err, errno, "opening the folder %s", around)
+                            : sync_parent(folder, around, err);
+            if (folder >= 0) {
+                (void)close(folder);
+            }
+        } else if (errno != EEXIST) {
+            rc = sp__fail_errno(err, errno, "making the folder %s", around);
+        }
+        *at = '/';
+    }
+    return rc;
+}
+
 static int open_folder(const char *path, int *ret_folder, sp_error *err)
 {
     struct stat at;
+    int rc = make_around(path, err);
+    if (rc < 0) {
+        return rc;
+    }
     int made = mkdir(path, 0700) == 0;
     if (!made && errno != EEXIST) {
         return sp__fail_errno(err, errno, "making the folder %s", path);

@@ -76,6 +76,7 @@ class Daemon:
         self.manager = Manager(notify or place / "notify")
         env = dict(peers.ENVIRONMENT, NOTIFY_SOCKET=self.manager.name)
         env["SNAKEPIT_RUNTIME_DIR"] = str(place / "run")
+        env["SNAKEPIT_STATE_DIR"] = str(place / "state")
         env.update(environment or {})
         self.log_path = place / "log"
         with open(self.log_path, "ab") as log:

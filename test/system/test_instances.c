@@ -51,6 +51,50 @@ static pid_t pid_in(const sp_result *result)
     return (pid_t)strtol(result->json, NULL, 10);
 }
 
+/* ---- where an instance has its folders ---- */
+
+static const char *folder_of(int kind, const char *base, const char *name)
+{
+    static char path[600];
+    int rc = sp_instance_folder(kind, base, name, path, sizeof path, error_of());
+    return rc == 0 ? path : sp_error_name(rc);
+}
+
+static void set(const char *name, const char *value)
+{
+    assert_int_equal(value != NULL ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
+static void folders_are_where_the_environment_says(void **state)
+{
+    const char *home = getenv("HOME");
+    char path[8];
+    char *before = home != NULL ? strdup(home) : NULL;
+    set("XDG_RUNTIME_DIR", "/r");
+    set("XDG_STATE_HOME", "/s");
+    assert_string_equal(folder_of(SP_FOLDER_RUNTIME, NULL, NULL),
+                        "/r/snakepit/default");
+    assert_string_equal(folder_of(SP_FOLDER_STATE, NULL, "a"), "/s/snakepit/a");
+    assert_string_equal(folder_of(SP_FOLDER_STATE, "/base", "a"), "/base/a");
+    assert_string_equal(folder_of(SP_FOLDER_RUNTIME, "/base", NULL), "/base/default");
+    set("XDG_STATE_HOME", "relative"); /* counts as nothing */
+    set("HOME", "/h");
+    assert_string_equal(folder_of(SP_FOLDER_STATE, NULL, NULL),
+                        geteuid() == 0 ? "/var/lib/snakepit/default"
+                                       : "/h/.local/state/snakepit/default");
+    set("HOME", NULL);
+    assert_string_equal(folder_of(SP_FOLDER_STATE, NULL, "a"),
+                        geteuid() == 0 ? "/var/lib/snakepit/a" : "SP-SYSTEM");
+    assert_string_equal(folder_of(7, NULL, NULL), "SP-INVAL");
+    assert_int_equal(
+        sp_instance_folder(SP_FOLDER_STATE, "/base", "a", path, 7, error_of()),
+        SP_ERR_TOO_BIG);
+    set("HOME", before);
+    set("XDG_RUNTIME_DIR", NULL);
+    set("XDG_STATE_HOME", NULL);
+    free(before);
+}
+
 /* ---- hosts that are killed ---- */
 
 struct host {
@@ -209,6 +253,7 @@ static void closing_leaves_nothing_on_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(folders_are_where_the_environment_says),
         TEST(a_second_pit_of_an_instance_is_told_who_has_it),
         TEST(a_name_or_folder_that_will_not_do_is_refused),
         TEST(workers_bear_the_mark_and_not_the_name),
