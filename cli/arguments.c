@@ -18,8 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether the text is one JSON value. Integers of any length count. */
-static int is_json(const char *text, size_t size)
+int is_json(const char *text, size_t size)
 {
     json_error_t error;
     json_t *value =
@@ -28,8 +27,7 @@ static int is_json(const char *text, size_t size)
     return value != NULL;
 }
 
-/* A text as a JSON string; 0, or -1 when it is no UTF-8. */
-static int add_string(struct text *out, const char *data, size_t size)
+int add_json_string(struct text *out, const char *data, size_t size)
 {
     json_t *value = json_stringn(data, size);
     if (value == NULL) {
@@ -95,7 +93,7 @@ static int add_value(struct text *out, const struct argument *argument)
     } else if (argument->must_be_json) {
         code = complain(CODE_USAGE, "argument %s: not valid JSON: %.80s",
                         argument->name, data);
-    } else if (add_string(out, data, size) != 0) {
+    } else if (add_json_string(out, data, size) != 0) {
         code =
             complain(CODE_USAGE, "argument %s: the text is not UTF-8", argument->name);
     }
@@ -119,7 +117,7 @@ static int build_object(char **words, int count, struct text *ret_json)
             return code;
         }
         text_add(ret_json, ",", i > 0 ? 1 : 0);
-        if (add_string(ret_json, argument.name, strlen(argument.name)) != 0) {
+        if (add_json_string(ret_json, argument.name, strlen(argument.name)) != 0) {
             return complain(CODE_USAGE, "an argument's name is not UTF-8");
         }
         text_add(ret_json, ":", 1);

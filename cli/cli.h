@@ -43,33 +43,47 @@ enum option_id {
     OPTION_ADAPTER,
     OPTION_AFFINITY,
     OPTION_BINARY,
+    OPTION_BY,
     OPTION_CHANGED,
     OPTION_CONFIG,
+    OPTION_CONNECT,
+    OPTION_CONSTRAINTS,
     OPTION_COUNT,
     OPTION_DEATHS,
     OPTION_DEDUPE,
     OPTION_DRY_RUN,
     OPTION_EACH,
+    OPTION_DURABILITY,
+    OPTION_EXPECT_VERSION,
     OPTION_FORCE,
     OPTION_FUNCTION,
+    OPTION_GLOBAL,
     OPTION_HELP,
     OPTION_IDEMPOTENT,
+    OPTION_INITIAL,
     OPTION_INSTANCE,
     OPTION_KEEP_GOING,
+    OPTION_KIND,
     OPTION_LANG,
+    OPTION_METADATA,
     OPTION_NAMES,
     OPTION_NO_COLOR,
+    OPTION_OR_GET,
     OPTION_OUTPUT,
+    OPTION_OWNER,
     OPTION_PARALLEL,
+    OPTION_PATTERN,
     OPTION_POOL,
     OPTION_PYTHON,
     OPTION_QUIET,
     OPTION_SESSION,
     OPTION_SET,
     OPTION_SIZE,
+    OPTION_STATE_DIR,
     OPTION_TIMEOUT,
     OPTION_TOOL,
     OPTION_UNORDERED,
+    OPTION_TTL,
     OPTION_VERBOSE,
     OPTION_VERSION,
     OPTION_WORKERS
@@ -121,17 +135,29 @@ struct cli {
     const char *each;
     const char *instance;
     const char *lang;
+    const char *state_dir;
+    const char *address;
+    const char *metadata;
+    const char *constraints;
+    const char *owner;
+    const char *by;
+    const char *pattern;
+    const char *kind;
     struct setting sets[SETS_MAX];
     int sets_count;
     struct setting tools[TOOLS_MAX]; /* names and commands */
     int tools_count;
     uint64_t timeout_ms;
     uint64_t count;
+    uint64_t ttl_ms; /* 0: none was named */
+    uint64_t expected_version;
     uint32_t parallel;
-    int affinity; /* SP_AFFINITY_ */
+    int affinity;   /* SP_AFFINITY_ */
+    int durability; /* SP_DURABILITY_ */
     enum output output;
-    int binary, changed, dry_run, force, help, idempotent, keep_going, names, no_color,
-        unordered, show_deaths, show_workers, version;
+    int binary, changed, check_version, dry_run, force, global, help, idempotent,
+        initial, keep_going, names, no_color, or_get, show_deaths, show_workers,
+        unordered, version;
 
     int quiet;
     int verbose;
@@ -166,6 +192,9 @@ const struct verb *verb_find(const struct command *command, const char *name,
 int verb_run(struct cli *cli);
 
 extern const struct verb config_verbs[];
+extern const struct verb program_verbs[];
+extern const struct verb session_verbs[];
+extern const struct verb var_verbs[];
 
 /* --- options.c --- */
 
@@ -185,6 +214,9 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value);
 
 /* "30s" and the like; 0 or CODE_USAGE, explained. */
 int parse_duration(const char *text, const char *what, uint64_t *ret_ms);
+
+/* Of a variable: 0 and up; 0 or CODE_USAGE, explained. */
+int parse_version(const char *text, const char *what, uint64_t *ret_version);
 
 /* --- near.c --- */
 
@@ -247,6 +279,13 @@ void table_free(struct table *table);
 
 const char *format_duration(uint64_t ms, char *text, size_t max);
 
+/* "2026-11-26T10:00:00Z"; "" for 0. */
+enum { TIME_MAX = 32 };
+const char *format_time(uint64_t unix_ms, char text[TIME_MAX]);
+
+/* "name        text", cleaned: one thing's properties, one on a line. */
+void print_fact(const char *name, const char *format, ...) SP_PRINTF(2, 3);
+
 /* "bold", "red", "green", "yellow", "dim" or "": the escape, or nothing. */
 const char *paint(const char *color);
 
@@ -275,6 +314,12 @@ int write_new(const char *path, const char *content, int force);
 
 /* Words of a call to the JSON of its arguments; 0 or an exit code, explained. */
 int arguments_build(char **words, int count, struct text *ret_json);
+
+/* Whether the text is one JSON value. Integers of any length count. */
+int is_json(const char *text, size_t size);
+
+/* A text as a JSON string; 0, or -1 when it is no UTF-8. */
+int add_json_string(struct text *out, const char *data, size_t size);
 
 /* Split a line as a shell does; words point into `line`, which is changed. Returns the
  * number of words or -1 (a quote is open). */

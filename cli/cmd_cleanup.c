@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct cleanup {
     const struct cli *cli;
@@ -84,21 +83,9 @@ static void show_left(const sp_leftover *left, void *user_data)
     table_cell(cleanup->table, "%s", left->why);
 }
 
-/* "2026-11-26T10:00:00Z" */
-static const char *format_time(uint64_t unix_ms, char text[32])
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm parts;
-    if (unix_ms == 0 || gmtime_r(&seconds, &parts) == NULL ||
-        strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-        text[0] = '\0';
-    }
-    return text;
-}
-
 static void talk_of(const sp_instance_info *info)
 {
-    char since[32];
+    char since[TIME_MAX];
     if (info->state == SP_INSTANCE_HELD) {
         talk("instance %s: held by %s (pid %d) since %s, %u workers: left alone",
              info->name, info->program, info->pid,
@@ -115,7 +102,7 @@ static void talk_of(const sp_instance_info *info)
 
 static json_t *instance_to_json(const sp_instance_info *info, json_t *processes)
 {
-    char since[32];
+    char since[TIME_MAX];
     return need(json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:i, s:o}", "name",
                           info->name, "folder", info->folder, "state",
                           state_word(info->state), "pid", info->pid, "program",

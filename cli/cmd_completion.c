@@ -7,7 +7,7 @@
  * the tables of commands and options and from the library's tables of settings and
  * errors, so completion cannot fall behind the program. Tools are asked of a real pool.
  */
-#include "cli.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +166,12 @@ static void offer_value(const struct cli *cli, const struct option_spec *spec,
     case OPTION_LANG:
         offer_words(typed, before, "python");
         break;
+    case OPTION_DURABILITY:
+        offer_words(typed, before, "memory|crash|durable");
+        break;
+    case OPTION_STATE_DIR:
+        (void)puts(":files");
+        break;
     case OPTION_SET:
         offer_settings(typed, before);
         break;
@@ -223,6 +229,12 @@ static void offer_after_verb(const struct cli *cli, int position, const char *ty
         } else if (strcmp(cli->verb->name, "check") == 0) {
             (void)puts(":files");
         }
+    } else if (cli->verb->run == var_register && position == 2) {
+        offer_words(typed, "",
+                    "auto|boolean|choice|embedding|float|integer|list|map|module|"
+                    "string|tensor");
+    } else if ((cli->verb->run == var_import && position == 1) || typed[0] == '@') {
+        (void)puts(":files");
     }
 }
 

@@ -4,7 +4,7 @@
  *
  * Help, completion and "did you mean" read this table, so a command is described once.
  */
-#include "cli.h"
+#include "state.h"
 
 #include <string.h>
 
@@ -177,6 +177,13 @@ const struct command commands[] = {
      "  ls *.txt | snakepit map -a words.py count --each path --size 4 -u -o jsonl\n"
      "  snakepit map process_text operation=upper --each text <README.md\n",
      map_options, cmd_map, "tools", NULL},
+    {"program", "VERB", "store and read programs of a session, or of all",
+     "A program is JSON that is kept under a name. It outlives the command.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit program store alice classifier @classifier.json\n"
+     "  snakepit program get alice classifier\n",
+     state_options, NULL, "", program_verbs},
     {"run", "SCRIPT", "run a file of calls on one pit",
      "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- "
      "is\n"
@@ -195,6 +202,15 @@ const struct command commands[] = {
      "  snakepit run work.pit\n"
      "  snakepit run - --parallel 8 --size 4 <work.pit\n",
      run_options, cmd_run, "files", NULL},
+    {"session", "VERB", "create, show, change and end sessions",
+     "A session keeps variables, programs and metadata until it is not used for its "
+     "time to\n"
+     "live. It outlives the command.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit session create alice --ttl 2h\n"
+     "  snakepit session list\n",
+     state_options, NULL, "", session_verbs},
     {"status", "", "start the pools and show how they are",
      "Exit code 0 when every worker is ready, 1 when some are, 2 when none is.\n"
      "\n"
@@ -219,6 +235,17 @@ const struct command commands[] = {
      "  snakepit tools add\n"
      "  snakepit tools -a adapter.py -o json\n",
      tools_options, cmd_tools, "tools", NULL},
+    {"var", "VERB", "register, read, change and watch variables of a session",
+     "A variable has a type and constraints, which every new value must fit, and "
+     "keeps its\n"
+     "earlier versions.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit var register alice temperature float 0.7 --constraints "
+     "'{\"max\": 2}'\n"
+     "  snakepit var set alice temperature 0.9\n"
+     "  snakepit var get alice temperature\n",
+     state_options, NULL, "", var_verbs},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -5,6 +5,7 @@
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +16,23 @@ static const struct {
     size_t at;
 } texts[] = {
     {OPTION_ADAPTER, offsetof(struct cli, adapter)},
+    {OPTION_BY, offsetof(struct cli, by)},
     {OPTION_CONFIG, offsetof(struct cli, config_path)},
+    {OPTION_CONNECT, offsetof(struct cli, address)},
+    {OPTION_CONSTRAINTS, offsetof(struct cli, constraints)},
     {OPTION_DEDUPE, offsetof(struct cli, dedupe_key)},
     {OPTION_EACH, offsetof(struct cli, each)},
     {OPTION_FUNCTION, offsetof(struct cli, function)},
     {OPTION_INSTANCE, offsetof(struct cli, instance)},
+    {OPTION_KIND, offsetof(struct cli, kind)},
     {OPTION_LANG, offsetof(struct cli, lang)},
+    {OPTION_METADATA, offsetof(struct cli, metadata)},
+    {OPTION_OWNER, offsetof(struct cli, owner)},
+    {OPTION_PATTERN, offsetof(struct cli, pattern)},
     {OPTION_POOL, offsetof(struct cli, pool)},
     {OPTION_PYTHON, offsetof(struct cli, python)},
     {OPTION_SESSION, offsetof(struct cli, session)},
+    {OPTION_STATE_DIR, offsetof(struct cli, state_dir)},
 };
 
 static const struct {
@@ -35,11 +44,14 @@ static const struct {
     {OPTION_DEATHS, offsetof(struct cli, show_deaths)},
     {OPTION_DRY_RUN, offsetof(struct cli, dry_run)},
     {OPTION_FORCE, offsetof(struct cli, force)},
+    {OPTION_GLOBAL, offsetof(struct cli, global)},
     {OPTION_HELP, offsetof(struct cli, help)},
     {OPTION_IDEMPOTENT, offsetof(struct cli, idempotent)},
+    {OPTION_INITIAL, offsetof(struct cli, initial)},
     {OPTION_KEEP_GOING, offsetof(struct cli, keep_going)},
     {OPTION_NAMES, offsetof(struct cli, names)},
     {OPTION_NO_COLOR, offsetof(struct cli, no_color)},
+    {OPTION_OR_GET, offsetof(struct cli, or_get)},
     {OPTION_QUIET, offsetof(struct cli, quiet)},
     {OPTION_UNORDERED, offsetof(struct cli, unordered)},
     {OPTION_VERBOSE, offsetof(struct cli, verbose)},
@@ -47,22 +59,44 @@ static const struct {
     {OPTION_WORKERS, offsetof(struct cli, show_workers)},
 };
 
-int parse_duration(const char *text, const char *what, uint64_t *ret_ms)
+/* The configuration reads durations already; borrow its eyes and its words. */
+static int read_duration(const char *key, const char *text, const char *what,
+                         sp_config **ret_config)
 {
-    /* The configuration reads durations already; borrow its eyes and its words. */
     sp_config *config = NULL;
     sp_error err = {0};
     int code = CODE_OK;
     if (sp_config_parse(sp_text(""), "defaults", &config, &err) < 0) {
         code = report(&err);
-    } else if (sp_config_set(config, "pool.call_timeout", text, &err) < 0) {
+    } else if (sp_config_set(config, key, text, &err) < 0) {
         const char *colon = strstr(err.message, ": ");
         code = complain(CODE_USAGE, "%s: %s", what,
                         colon != NULL ? colon + 2 : err.message);
-    } else {
-        *ret_ms = sp_config_options(config)->pools[0].call_timeout_ms;
     }
     sp_error_clear(&err);
+    *ret_config = config;
+    return code;
+}
+
+int parse_duration(const char *text, const char *what, uint64_t *ret_ms)
+{
+    sp_config *config;
+    int code = read_duration("pool.call_timeout", text, what, &config);
+    if (code == CODE_OK) {
+        *ret_ms = sp_config_options(config)->pools[0].call_timeout_ms;
+    }
+    sp_config_free(config);
+    return code;
+}
+
+/* A session may live longer than a call. */
+static int parse_lifetime(const char *text, const char *what, uint64_t *ret_ms)
+{
+    sp_config *config;
+    int code = read_duration("sessions.ttl", text, what, &config);
+    if (code == CODE_OK) {
+        *ret_ms = sp_config_options(config)->sessions->ttl_ms;
+    }
     sp_config_free(config);
     return code;
 }
@@ -98,6 +132,19 @@ static int parse_affinity(const char *text, int *ret_affinity)
                     "strict_fail_fast, not \"%s\"%s%s",
                     text, nearest.name != NULL ? "; did you mean " : "",
                     nearest.name != NULL ? nearest.name : "");
+}
+
+int parse_version(const char *text, const char *what, uint64_t *ret_version)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0) {
+        return complain(CODE_USAGE, "%s: expected a version from 0, not \"%s\"", what,
+                        text);
+    }
+    *ret_version = number;
+    return CODE_OK;
 }
 
 static int parse_output(const char *text, enum output *ret_output)
@@ -179,6 +226,17 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
         return parse_affinity(value, &cli->affinity);
     case OPTION_COUNT:
         return parse_number(value, "--count", UINT32_MAX, &cli->count);
+    case OPTION_EXPECT_VERSION:
+        cli->check_version = 1;
+        return parse_version(value, "--expect-version", &cli->expected_version);
+    case OPTION_DURABILITY:
+        cli->durability = sp_durability_by_name(value);
+        return cli->durability > 0
+                   ? CODE_OK
+                   : complain(CODE_USAGE,
+                              "--durability: expected memory, crash or durable, not "
+                              "\"%s\"",
+                              value);
     case OPTION_OUTPUT:
         return parse_output(value, &cli->output);
     case OPTION_PARALLEL:
@@ -194,6 +252,8 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
         return add_tool(cli, value);
     case OPTION_TIMEOUT:
         return parse_duration(value, "--timeout", &cli->timeout_ms);
+    case OPTION_TTL:
+        return parse_lifetime(value, "--ttl", &cli->ttl_ms);
     default:
         return complain(CODE_USAGE, "--%s is known but not read", spec->name);
     }

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int has_color;
@@ -181,4 +182,29 @@ const char *format_duration(uint64_t ms, char *text, size_t max)
                        (unsigned long long)(ms / 60000 % 60));
     }
     return text;
+}
+
+const char *format_time(uint64_t unix_ms, char text[TIME_MAX])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm parts;
+    if (unix_ms == 0 || gmtime_r(&seconds, &parts) == NULL ||
+        strftime(text, TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+        text[0] = '\0';
+    }
+    return text;
+}
+
+void print_fact(const char *name, const char *format, ...)
+{
+    char *value = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&value, format, args);
+    va_end(args);
+    need(length < 0 ? NULL : value);
+    (void)printf("%-12s ", name);
+    print_clean(stdout, value, (size_t)length);
+    (void)fputc('\n', stdout);
+    free(value);
 }

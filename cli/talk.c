@@ -33,7 +33,7 @@ void talk_init(struct cli *cli)
     current = cli;
 }
 
-static int wants_json(void)
+static int is_json_wanted(void)
 {
     return current != NULL &&
            (current->output == OUTPUT_JSON || current->output == OUTPUT_JSONL);
@@ -123,7 +123,7 @@ int complain(int code, const char *format, ...)
     need(length < 0 ? NULL : message);
     (void)pthread_mutex_lock(&lock);
     erase_locked();
-    if (wants_json()) {
+    if (is_json_wanted()) {
         json_t *root =
             json_pack("{s:i, s:{s:s, s:s+, s:i}}", "version", 1, "error", "name",
                       code_name(code), "message", where, message, "exit", code);
@@ -161,6 +161,7 @@ int exit_code_of(int error_code)
     case SP_ERR_BAD_ARGS:
     case SP_ERR_TOO_BIG:
     case SP_ERR_TOO_DEEP:
+    case SP_ERR_BAD_VALUE:
         return CODE_USAGE;
     case SP_ERR_NO_TOOL:
     case SP_ERR_NO_POOL:
@@ -169,6 +170,12 @@ int exit_code_of(int error_code)
     case SP_ERR_REFUSED:
     case SP_ERR_UNSUPPORTED:
     case SP_ERR_IN_USE:
+    case SP_ERR_EXISTS:
+    case SP_ERR_QUOTA:
+    case SP_ERR_CONFLICT:
+    case SP_ERR_LOCKED:
+    case SP_ERR_CYCLE:
+    case SP_ERR_TOO_SLOW:
         return CODE_REFUSED;
     case SP_ERR_QUEUE_TIMEOUT:
     case SP_ERR_TIMEOUT:
@@ -351,7 +358,7 @@ int report(const sp_error *err)
 {
     (void)pthread_mutex_lock(&lock);
     erase_locked();
-    if (wants_json()) {
+    if (is_json_wanted()) {
         json_t *root =
             need(json_pack("{s:i, s:o}", "version", 1, "error", error_to_json(err)));
         if (where[0] != '\0') {

@@ -61,8 +61,9 @@ static int make_around(const char *path, sp_error *err)
         *at = '\0';
         if (mkdir(around, 0700) == 0) {
             int folder = open(around, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-            rc = folder < 0 ? sp__fail_errno(err, errno, "opening the folder %s", around)
-                            : sync_parent(folder, around, err);
+            rc = folder < 0
+                     ? sp__fail_errno(err, errno, "opening the folder %s", around)
+                     : sync_parent(folder, around, err);
             if (folder >= 0) {
                 (void)close(folder);
             }

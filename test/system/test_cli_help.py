@@ -9,9 +9,15 @@ import pytest
 from cli_tool import ROOT, SNAKEPIT, environment, snakepit
 
 COMMANDS = ["call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
-            "init", "map", "run", "status", "stream", "tools"]
+            "init", "map", "program", "run", "session", "status", "stream", "tools", "var"]
 
-VERBS = {"config": ["check", "explain", "show"]}
+VERBS = {
+    "config": ["check", "explain", "show"],
+    "program": ["delete", "get", "list", "store", "update"],
+    "session": ["create", "end", "get", "list", "set", "stats"],
+    "var": ["delete", "depend", "export", "get", "history", "import", "list", "lock",
+            "register", "rollback", "set", "unlock", "watch"],
+}
 
 
 def test_version():
@@ -142,6 +148,12 @@ def test_completion_offers_what_can_follow(tmp_path):
     assert complete("--output=js") == ["--output=json", "--output=jsonl"]
     assert complete("config", "") == ["check", "explain", "show"]
     assert complete("config", "show", "--ch") == ["--changed"]
+    assert complete("var", "un") == ["unlock"]
+    assert complete("var", "set", "s", "--exp") == ["--expect-version="]
+    assert complete("session", "create", "--durability", "") == ["memory", "crash", "durable"]
+    assert complete("session", "--state") == ["--state-dir="]
+    assert complete("var", "register", "s", "n", "fl") == ["float"]
+    assert complete("var", "import", "s", "") == [":files"]
     assert complete("config", "explain", "queue") == ["queue.max", "queue_timeout"]
     assert complete("--set", "pool.call_t") == ["pool.call_timeout="]
     assert complete("--set=pool.call_t") == ["--set=pool.call_timeout="]

@@ -103,6 +103,17 @@ def test_shell_example_prints_results_and_nothing_else(mark):
     ]
 
 
+def test_sessions_are_kept_from_one_command_to_the_next(mark, tmp_path):
+    env = cli_tool.environment(mark, SNAKEPIT=str(peers.CLI),
+                               SNAKEPIT_STATE_DIR=str(tmp_path / "state"))
+    done = peers.run(EXAMPLES / "sessions.sh", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        "3 is refused: 2", "0.9", "large", "somebody came first: 5", "4", "temperature",
+        "model", '{"text": "Answer in one word."}']
+    assert cli_tool.marked(mark) == []
+
+
 def cli(mark, *words):
     return [json.loads(line) for line in run_example(mark, peers.CLI, *words)]
 
