@@ -156,8 +156,8 @@ struct cli {
     int durability; /* SP_DURABILITY_ */
     enum output output;
     int binary, changed, check_version, dry_run, force, global, help, idempotent,
-        initial, keep_going, names, no_color, or_get, show_deaths, show_workers,
-        unordered, version;
+        initial, keep_going, names, no_color, no_wait, or_get, show_deaths,
+        show_workers, unordered, version;
 
     int quiet;
     int verbose;

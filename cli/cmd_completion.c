@@ -5,7 +5,8 @@
  * The scripts are a few lines each: they hand the words typed so far to
  * `snakepit complete` and offer what it prints. What can follow is decided here, from
  * the tables of commands and options and from the library's tables of settings and
- * errors, so completion cannot fall behind the program. Tools are asked of a real pool.
+ * errors, so completion cannot fall behind the program. Tools are asked of a real pool,
+ * sessions, variables and programs of the state.
  */
 #include "state.h"
 
@@ -216,8 +217,64 @@ static void offer_tools(struct cli *cli, char *typed)
     }
 }
 
+static void offer_session(const sp_session_info *info, void *user_data)
+{
+    offer(user_data, "", info->id, "");
+}
+
+static void offer_variable(const sp_variable *variable, void *user_data)
+{
+    offer(user_data, "", variable->name, "");
+}
+
+static void offer_program(const sp_program *program, void *user_data)
+{
+    offer(user_data, "", program->id, "");
+}
+
+/* What the state has for the first words of `session`, `var` and `program`; nothing when
+ * somebody else has the state just now. */
+static void offer_state(struct cli *cli, int position, char *typed)
+{
+    struct state state;
+    sp_error err = {0};
+    int is_program = cli->command->verbs == program_verbs;
+    const char *session = position > 0 ? cli->words[0] : NULL;
+    cli->no_wait = 1;
+    if (state_open(cli, &state, &err) == 0) {
+        if (cli->command->verbs == session_verbs ||
+            (position == 0 && !(is_program && cli->global))) {
+            (void)sp_sessions_list(state.sessions, offer_session, typed, NULL);
+        } else if (is_program) {
+            (void)sp_programs_list(state.sessions, session, offer_program, typed, NULL);
+        } else {
+            (void)sp_variables_list(state.sessions, session, NULL, offer_variable,
+                                    typed, NULL);
+        }
+        sp_sessions_close(state.sessions);
+    }
+    sp_error_clear(&err);
+}
+
+/* Whether the word is the name of something in the state. */
+static int is_in_state(const struct cli *cli, int position)
+{
+    const struct verb *verb = cli->verb;
+    if (cli->command->verbs == session_verbs) {
+        return strcmp(verb->name, "end") == 0 ||
+               (position == 0 && verb->words_min == 1);
+    }
+    if (cli->command->verbs == program_verbs) {
+        return position == 0 || (position == 1 && !cli->global);
+    }
+    int is_new = verb->run == var_register || verb->run == var_import;
+    return position == 0 || (position == 1 && verb->words_max > 1 && !is_new) ||
+           (position == 2 && verb->run == var_depend) || verb->run == var_get ||
+           verb->run == var_watch;
+}
+
 /* What the words of a verb can be. */
-static void offer_after_verb(const struct cli *cli, int position, const char *typed)
+static void offer_after_verb(struct cli *cli, int position, char *typed)
 {
     if (cli->verb == NULL) {
         for (const struct verb *v = cli->command->verbs; v->name != NULL; v++) {
@@ -235,6 +292,8 @@ static void offer_after_verb(const struct cli *cli, int position, const char *ty
                     "string|tensor");
     } else if ((cli->verb->run == var_import && position == 1) || typed[0] == '@') {
         (void)puts(":files");
+    } else if (cli->command->verbs != config_verbs && is_in_state(cli, position)) {
+        offer_state(cli, position, typed);
     }
 }
 

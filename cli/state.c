@@ -31,14 +31,14 @@ static const char *environment(const char *name)
 }
 
 /* A folder that another command has is free again in a moment. */
-static int open_folder(const sp_sessions_options *options, sp_sessions **ret_sessions,
-                       sp_error *err)
+static int open_folder(const struct cli *cli, const sp_sessions_options *options,
+                       sp_sessions **ret_sessions, sp_error *err)
 {
     enum { WAIT_MS = 5000, LOOK_MS = 20 };
     int waited = 0;
     int rc;
     while ((rc = sp_sessions_open(options, ret_sessions, err)) == SP_ERR_IN_USE &&
-           waited < WAIT_MS && !watch_interrupted()) {
+           waited < WAIT_MS && !cli->no_wait && !watch_interrupted()) {
         (void)poll(NULL, 0, LOOK_MS); /* nothing tells when it is */
         waited += LOOK_MS;
         sp_error_clear(err);
@@ -75,8 +75,8 @@ static int open_running(sp_config *config, const char *instance,
 }
 
 /* In the folder that was named, that of the configuration, or that of the instance. */
-static int open_own(sp_config *config, const char *folder, const char *instance,
-                    struct state *ret, sp_error *err)
+static int open_own(const struct cli *cli, sp_config *config, const char *folder,
+                    const char *instance, struct state *ret, sp_error *err)
 {
     char found[600];
     int rc = SP_OK;
@@ -91,7 +91,7 @@ static int open_own(sp_config *config, const char *folder, const char *instance,
         options.durability = SP_DURABILITY_DEFAULT; /* it would end right away */
     }
     ret->is_folder = 1;
-    return rc < 0 ? rc : open_folder(&options, &ret->sessions, err);
+    return rc < 0 ? rc : open_folder(cli, &options, &ret->sessions, err);
 }
 
 static int open_configured(const struct cli *cli, const char *folder, struct state *ret,
@@ -107,7 +107,7 @@ static int open_configured(const struct cli *cli, const char *folder, struct sta
             cli->instance != NULL ? cli->instance : sp_config_options(config)->instance;
         int found =
             folder == NULL ? open_running(config, instance, &ret->sessions, err) : 0;
-        rc = found != 0 ? found : open_own(config, folder, instance, ret, err);
+        rc = found != 0 ? found : open_own(cli, config, folder, instance, ret, err);
     }
     sp_config_free(config);
     return rc < 0 ? rc : SP_OK;

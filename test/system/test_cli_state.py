@@ -270,6 +270,28 @@ def test_programs_of_a_session_and_of_all(state):
     assert state("program", "store", "s", "p", "1", "--ttl", "5s").code == 2
 
 
+# ---- completion ----
+
+
+def test_what_is_there_is_offered(alice):
+    def complete(*words):
+        return snakepit("complete", "--", *words[:2], *alice.words, *words[2:],
+                        env=alice.env).lines
+
+    alice.ok("session", "create", "bob")
+    alice.ok("var", "register", "alice", "model", "string", "x")
+    alice.ok("program", "store", "alice", "prompt", "1")
+    assert complete("session", "get", "") == ["alice", "bob"]
+    assert complete("session", "end", "alice", "b") == ["bob"]
+    assert complete("session", "create", "") == []
+    assert complete("var", "get", "al") == ["alice"]
+    assert complete("var", "set", "alice", "") == ["temperature", "model"]
+    assert complete("var", "register", "alice", "") == []
+    assert complete("program", "get", "alice", "") == ["prompt"]
+    assert complete("program", "get", "--global", "") == []
+    assert complete("var", "get", "nobody", "") == []
+
+
 # ---- mistakes ----
 
 
