@@ -76,6 +76,11 @@ STORM ?= 40
 clients: build # clients that close, cancel, ask too much, while the pit ends (STORM=1: shorter)
 	@tools/setup test && tools/clients $(BUILD) $(STORM)
 
+HAMMER ?= 100000
+.PHONY: hammer
+hammer: build # HAMMER rounds of lies and scribbles of a worker about shared memory
+	@SNAKEPIT_HAMMER=$(HAMMER) $(BUILD)/test/unit/worker/test_worker_memory
+
 docs: build # the man pages are part of the build
 	@ls $(BUILD)/docs/*.[1-8]
 

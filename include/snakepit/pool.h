@@ -92,6 +92,12 @@ typedef struct sp_pool_options {
     uint32_t queue_max;          /* calls waiting, default 1 000 */
     uint64_t request_max_bytes;  /* arguments of a call, default 128 MiB */
     uint64_t response_max_bytes; /* result or chunk, default 128 MiB */
+    uint64_t shared_min_bytes;   /* arguments and results of so many bytes go through
+                                       memory that host and worker share, default
+                                       256 KiB; SP_UNLIMITED: none */
+    uint64_t shared_max_bytes; /* of it for each worker, each way, default 64 MiB. Used
+                                       only as far as it is needed; what finds no place
+                                       there goes by the socket */
 
     int affinity; /* SP_AFFINITY_, default HINT; of calls that name none */
 

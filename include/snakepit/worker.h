@@ -43,7 +43,7 @@ typedef struct sp_worker_options {
     const char *runtime; /* shown in status, "python 3.11.2"; NULL: "c" */
     const char *name;    /* NULL: SNAKEPIT_WORKER_ID, or "worker" */
     /* The inherited sockets; all 0: taken from SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD and
-     * SNAKEPIT_PAGE_FD. */
+     * SNAKEPIT_PAGE_FD; then memory_fd is too. */
     int call_fd;
     int host_fd;
     int page_fd;
@@ -70,6 +70,8 @@ typedef struct sp_worker_options {
      * _exit(75), default 0. A worker without a job gets 0 from sp_worker_next() and has
      * two seconds to close. */
     uint64_t exit_grace_ms;
+    int memory_fd; /* inherited like the first three: SNAKEPIT_MEMORY_FD; large values
+                      go through it. 0: none */
     /* Called when a signal has interrupted the wait for the host's answer (worker_host.h,
      * worker_state.h), on the thread that waits and after on_busy, so that a binding can
      * run its handlers. Returns 0 to wait on, anything else to end the wait with

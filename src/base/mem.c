@@ -11,8 +11,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "snakepit/error.h"
+
+enum { HUGE_BYTES = 2 << 20, ADVISE_BYTES = 4 << 20 };
 
 static void *(*malloc_fn)(size_t) = malloc;
 static void *(*realloc_fn)(void *, size_t) = realloc;
@@ -57,10 +60,25 @@ static int must_fail(void)
     return 0;
 }
 
+/* Much memory is asked of the kernel in huge pages: to fault in 64 MB by small ones takes
+ * longer than to fill it. Only an advice. */
+static void advise(void *memory, size_t size)
+{
+    uintptr_t from =
+        ((uintptr_t)memory + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(HUGE_BYTES - 1);
+    if (from < end) {
+        (void)madvise((void *)from, end - from, MADV_HUGEPAGE);
+    }
+}
+
 void *sp__malloc(size_t size)
 {
     void *memory = must_fail() ? NULL : malloc_fn(size == 0 ? 1 : size);
     if (memory != NULL) {
+        if (size >= ADVISE_BYTES) {
+            advise(memory, size);
+        }
         atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     }
     return memory;

@@ -310,6 +310,14 @@
     X(RESPONSE_MAX, POOL, "response_max", SIZE, 1u * KIB, 1024u * MIB, "", "128MiB",   \
       "SNAKEPIT_RESPONSE_MAX", pool, response_max_bytes,                               \
       "Largest result or chunk of a stream.")                                          \
+    X(SHARED_MIN, POOL, "shared_memory.min", SIZE_ANY, 64u * KIB, 1024u * MIB, "",     \
+      "256KiB", "SNAKEPIT_SHARED_MEMORY_MIN", pool, shared_min_bytes,                  \
+      "Arrays and bytes of so many go through memory that the program and a worker "   \
+      "share; smaller ones, and all with never, by the socket.")                       \
+    X(SHARED_MAX, POOL, "shared_memory.max", SIZE, 1u * MIB, 1024u * MIB, "", "64MiB", \
+      "SNAKEPIT_SHARED_MEMORY_MAX", pool, shared_max_bytes,                            \
+      "Of it for each worker, each way; used only as far as it is needed. What finds " \
+      "no place there goes by the socket.")                                            \
     X(LIMITS_MEMORY, POOL, "limits.memory", SIZE_ANY, 1u * MIB, 1024ull * 1024u * MIB, \
       "", "never", "SNAKEPIT_LIMITS_MEMORY", pool, limit_memory_bytes,                 \
       "Memory of a worker with all it starts; the kernel kills one that takes more. "  \

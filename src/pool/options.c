@@ -52,6 +52,8 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"queue_max", options->queue_max, 1, QUEUE_MAX, 0},
         {"request_max_bytes", options->request_max_bytes, 1, GIB, 0},
         {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
+        {"shared_min_bytes", options->shared_min_bytes, 1u << 16, GIB, 1},
+        {"shared_max_bytes", options->shared_max_bytes, 1u << 20, GIB, 0},
         {"affinity", (uint64_t)options->affinity, SP_AFFINITY_HINT,
          SP_AFFINITY_STRICT_FAIL_FAST, 0},
         {"check_args", (uint64_t)options->check_args, 0, SP_CHECK_NONE, 0},
@@ -177,6 +179,8 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     }
     fill_u64(&options.request_max_bytes, 128ull << 20);
     fill_u64(&options.response_max_bytes, 128ull << 20);
+    fill_u64(&options.shared_min_bytes, 256ull << 10);
+    fill_u64(&options.shared_max_bytes, 64ull << 20);
 
     fill_u64(&options.recycle_after_ms, SP_UNLIMITED);
     fill_u64(&options.recycle_calls, SP_UNLIMITED);

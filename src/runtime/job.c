@@ -89,6 +89,8 @@ SP_API sp_kept *sp_job_keep(sp_job *job)
         atomic_init(&kept->references, 1); /* the job's */
         kept->input = job->input;
         kept->args = job->args;
+        kept->held = job->held;
+        job->held = (struct held){0};
         sp__buf_init(&job->input, SIZE_MAX);
         sp__buf_init(&job->args, SIZE_MAX);
         job->kept = kept;
@@ -105,6 +107,7 @@ SP_API void sp_kept_drop(sp_kept *kept)
     }
     sp__buf_fini(&kept->input);
     sp__buf_fini(&kept->args);
+    sp__held_drop(&kept->held);
     sp__free(kept);
 }
 
@@ -214,11 +217,28 @@ static struct slot *slot_of(struct sp_job *job)
 
 /* ---- answers ---- */
 
+/* Put a large binary into memory that the host shares, and say where it is. */
+static void share_binary(struct sp_job *job, struct proto_response *response,
+                         uint8_t *text)
+{
+    struct arena_ref ref;
+    if (!job->trusted || !sp__memory_put(job->worker->memory, response->binary_result,
+                                         job->stream_id, &ref)) {
+        return;
+    }
+    job->answer_shared = 1;
+    job->answer_slot = ref.slot;
+    response->binary_result = (sp_bytes){0};
+    response->shared_result = (sp_bytes){text, sp__proto_put_ref(text, &ref)};
+}
+
 /* Into the slot's buffer, with room for gRPC's prefix before it. */
 static int encode_response(struct sp_job *job, struct proto_response *response,
                            sp_error *err)
 {
     struct sp_buffer *out = &slot_of(job)->out;
+    uint8_t text[SP__PROTO_REF_MAX];
+    share_binary(job, response, text);
     if (job->started_us != 0) {
         response->execution_time_ms =
             (int64_t)((sp__now_us() - job->started_us) / 1000);
@@ -259,11 +279,13 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
     struct sp_worker *w = job->worker;
     struct slot *slot = &w->slots[job->slot];
     size_t bytes = slot->out.size > PREFIX_BYTES ? slot->out.size - PREFIX_BYTES : 0;
+    int is_written = 0;
 
     sp__runtime_lock(w);
     if (job->stream != NULL) {
         if (rc == SP_OK) {
             rc = write_response(job, slot, bytes, err);
+            is_written = rc == SP_OK;
         }
         if (rc == SP_OK) {
             rc = sp__h2_finish(job->stream, GRPC_OK, NULL, (sp_bytes){0}, NULL, 0, err);
@@ -276,6 +298,9 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
         }
     } else {
         rc = SP_OK;
+    }
+    if (job->answer_shared && !is_written) {
+        sp__memory_take_back(w->memory, job->answer_slot);
     }
     sp__job_end(job, bytes, failed || rc < 0);
     sp__runtime_unlock(w);

@@ -95,6 +95,7 @@ void sp__job_free(struct sp_job *job)
     sp__list_remove(&job->on_list);
 
     sp_kept_drop(job->kept);
+    sp__held_drop(&job->held);
     struct sp_buffer input = job->input;
     struct sp_buffer args = job->args;
     struct proto_scratch scratch = job->scratch;

@@ -93,6 +93,11 @@ int sp__job_prepare(struct sp_job *job, sp_error *err)
     if (has_nul(request->session_id)) {
         return sp__fail(err, SP_ERR_BAD_ARGS, "the session's id has a zero byte");
     }
+    rc = sp__memory_hold(job->trusted ? job->worker->memory : NULL, request, &job->held,
+                         err);
+    if (rc < 0) {
+        return rc;
+    }
     rc = find_args(job, err);
     if (rc < 0) {
         return rc;

@@ -110,10 +110,14 @@ static int take_inherited(struct sp_worker *w, sp_error *err)
         if (rc == SP_OK) {
             rc = read_env_fd("SNAKEPIT_PAGE_FD", &o->page_fd, err);
         }
+        if (rc == SP_OK) {
+            rc = read_env_fd("SNAKEPIT_MEMORY_FD", &o->memory_fd, err);
+        }
     } else { /* descriptor 0 is never handed down */
         o->call_fd = o->call_fd > 0 ? o->call_fd : -1;
         o->host_fd = o->host_fd > 0 ? o->host_fd : -1;
         o->page_fd = o->page_fd > 0 ? o->page_fd : -1;
+        o->memory_fd = o->memory_fd > 0 ? o->memory_fd : -1;
     }
     if (rc == SP_OK && o->call_fd < 0) {
         return sp__fail(
@@ -124,6 +128,12 @@ static int take_inherited(struct sp_worker *w, sp_error *err)
         rc = check_fd("SNAKEPIT_PAGE_FD", o->page_fd, 0, err);
         if (rc == SP_OK) {
             rc = map_page(w, o->page_fd, err);
+        }
+    }
+    if (rc == SP_OK && o->memory_fd >= 0) {
+        rc = check_fd("SNAKEPIT_MEMORY_FD", o->memory_fd, 0, err);
+        if (rc == SP_OK) {
+            rc = sp__memory_open(o->memory_fd, &w->memory, err);
         }
     }
     if (rc == SP_OK) {
@@ -252,6 +262,10 @@ static void release(struct sp_worker *w)
     for (uint32_t i = 0; i < w->slots_count; i++) {
         sp__buf_fini(&w->slots[i].out);
         sp__free(w->slots[i].polled);
+    }
+    sp__memory_drop(w->memory);
+    if (w->is_open && w->options.memory_fd >= 0) {
+        (void)close(w->options.memory_fd);
     }
     if (w->page_mapped) {
         (void)munmap(w->page, WORKER_PAGE_BYTES);

@@ -123,9 +123,18 @@ enum job_state {
 
 enum cancel_why { CANCEL_NONE, CANCEL_PEER, CANCEL_DEADLINE, CANCEL_GONE };
 
+struct memory; /* shared with the host */
+
+/* Places there that are in use. */
+struct held {
+    struct memory *memory; /* NULL: none */
+    uint64_t slots;        /* a bit for each */
+};
+
 /* The memory of a request that its binding keeps. Any thread. */
 struct sp_kept {
     atomic_uint references; /* the job's, and the binding's */
+    struct held held;
     struct sp_buffer input;
     struct sp_buffer args;
 };
@@ -162,7 +171,10 @@ struct sp_job {
     struct proto_request request; /* borrows from input */
     struct proto_scratch scratch;
     struct sp_buffer args; /* put together from the parameters of a stranger */
-    struct sp_kept *kept;  /* has both, and then they are empty; or NULL */
+    struct held held;      /* its large arguments */
+    struct sp_kept *kept;  /* has all three, and then they are empty; or NULL */
+    int answer_shared;     /* the answer is in shared memory: ... */
+    uint32_t answer_slot;  /* ... there */
     sp_bytes args_json;
     const char *tool;
     const char *session;
@@ -282,7 +294,8 @@ struct sp_worker {
     int is_open;       /* its descriptors are its own */
     struct worker_page *page;
     int page_mapped;
-    uint64_t serial; /* tells workers at one address apart, for find_slot() */
+    struct memory *memory; /* shared with the host for large values, or NULL */
+    uint64_t serial;       /* tells workers at one address apart, for find_slot() */
     int stop_fd;
     int kick_fd;        /* wakes the slot that leads */
     int helper_kick_fd; /* wakes the helper when it leads */
@@ -368,6 +381,21 @@ void sp__conns_close(struct sp_worker *w);
 nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled, int kick_fd);
 void sp__conns_poll_kick(const struct pollfd *polled); /* take the kick that woke it */
 void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n);
+
+/* ---- memory.c ---- */
+/* Map what was inherited; *ret_memory NULL when that is not possible here.
+ * SP_ERR_INVAL: it is not what it must be. */
+int sp__memory_open(int fd, struct memory **ret_memory, sp_error *err) SP_MUST_CHECK;
+void sp__memory_drop(struct memory *memory);
+/* Shared arguments become binaries of the request, held. */
+int sp__memory_hold(struct memory *memory, struct proto_request *request,
+                    struct held *held, sp_error *err) SP_MUST_CHECK;
+void sp__held_drop(struct held *held); /* any thread */
+/* Copy a large value there. 0: it is small, or there is no place. */
+int sp__memory_put(struct memory *memory, sp_bytes value, uint32_t stream,
+                   struct arena_ref *ret);
+/* Nobody will be told of it. */
+void sp__memory_take_back(struct memory *memory, uint32_t slot);
 
 /* ---- listen.c ---- */
 int sp__listen_open(const char *where, int *ret_fd, char **ret_address, char **ret_path,

@@ -43,11 +43,13 @@ enum {
     REQUEST_STREAM = 5,
     REQUEST_BINARY = 6,
     REQUEST_ARGS_JSON = 16,
+    REQUEST_SHARED = 18,
     RESPONSE_SUCCESS = 1,
     RESPONSE_RESULT = 2,
     RESPONSE_ERROR = 3,
     RESPONSE_TIME = 5,
     RESPONSE_BINARY = 6,
+    RESPONSE_SHARED = 18,
     CHUNK_ID = 1,
     CHUNK_DATA = 2,
     CHUNK_FINAL = 3,
@@ -258,6 +260,7 @@ static size_t common_size(const struct proto_request *request)
         bytes_size(REQUEST_SESSION, request->session_id) +
         bytes_size(REQUEST_TOOL, request->tool_name) +
         entries_size(REQUEST_METADATA, request->metadata, request->metadata_count) +
+        entries_size(REQUEST_SHARED, request->shared, request->shared_count) +
         (request->stream ? 2 : 0);
     for (size_t i = 0; i < request->parameters_count; i++) {
         const struct proto_pair *p = &request->parameters[i];
@@ -276,6 +279,7 @@ static uint8_t *put_common(uint8_t *to, const struct proto_request *request)
             put_parameter(to, request->parameters[i].key, request->parameters[i].value);
     }
     to = put_entries(to, REQUEST_METADATA, request->metadata, request->metadata_count);
+    to = put_entries(to, REQUEST_SHARED, request->shared, request->shared_count);
     if (request->stream) {
         to = put_true(to, REQUEST_STREAM);
     }
@@ -420,9 +424,11 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
 {
     struct proto_pair *parameters = pairs;
     struct proto_pair *binary = parameters + ret->parameters_count;
-    struct proto_pair *metadata = binary + ret->binary_count;
+    struct proto_pair *shared = binary + ret->binary_count;
+    struct proto_pair *metadata = shared + ret->shared_count;
     ret->parameters = parameters;
     ret->binary = binary;
+    ret->shared = shared;
     ret->metadata = metadata;
     struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
@@ -430,7 +436,7 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
         struct proto_pair pair;
         if (field.type != PROTO_BYTES ||
             (field.number != REQUEST_PARAMETERS && field.number != REQUEST_BINARY &&
-             field.number != REQUEST_METADATA)) {
+             field.number != REQUEST_SHARED && field.number != REQUEST_METADATA)) {
             continue;
         }
         if (get_two(field.bytes, &pair.key, &pair.value) < 0) {
@@ -445,6 +451,8 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
             *parameters++ = pair;
         } else if (field.number == REQUEST_BINARY) {
             *binary++ = pair;
+        } else if (field.number == REQUEST_SHARED) {
+            *shared++ = pair;
         } else {
             *metadata++ = pair;
         }
@@ -486,6 +494,9 @@ int sp__proto_get_request(const uint8_t *data, size_t size,
         case REQUEST_BINARY:
             request.binary_count++;
             break;
+        case REQUEST_SHARED:
+            request.shared_count++;
+            break;
         case REQUEST_METADATA:
             request.metadata_count++;
             break;
@@ -496,8 +507,8 @@ int sp__proto_get_request(const uint8_t *data, size_t size,
     if (rc < 0) {
         return sp__proto_malformed(err, "ExecuteToolRequest");
     }
-    size_t count =
-        request.parameters_count + request.binary_count + request.metadata_count;
+    size_t count = request.parameters_count + request.binary_count +
+                   request.shared_count + request.metadata_count;
     if (count > 0) {
         rc = scratch_room(scratch, count, err);
         if (rc < 0) {
@@ -530,6 +541,7 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
                   bytes_size(RESPONSE_ERROR, response->error_message) +
                   (time_ms != 0 ? 1 + sp__proto_varint_size(time_ms) : 0);
     sp_bytes binary = response->binary_result;
+    size += bytes_size(RESPONSE_SHARED, response->shared_result);
     size_t binary_size = bytes_size(RESPONSE_BINARY, binary);
     int padding = padding_before(size, binary_size - binary.size, binary.size);
     size += put_padding(NULL, padding) + binary_size;
@@ -554,6 +566,7 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
         *to++ = RESPONSE_TIME << 3 | PROTO_VARINT;
         to = sp__proto_put_varint(to, time_ms);
     }
+    to = put_bytes(to, RESPONSE_SHARED, response->shared_result);
     to += put_padding(to, padding);
     to = put_bytes(to, RESPONSE_BINARY, binary);
     out->size += size;
@@ -609,6 +622,8 @@ int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_respon
                 response.error_message = field.bytes;
             } else if (field.number == RESPONSE_BINARY) {
                 response.binary_result = field.bytes;
+            } else if (field.number == RESPONSE_SHARED) {
+                response.shared_result = field.bytes;
             }
         }
     }

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "snakepit/base.h"
 #include "snakepit/error.h"
+#include "wire/arena.h"
 
 #define SP__SERVICE "/snakepit.bridge.BridgeService/"
 #define SP__PATH_EXECUTE "/snakepit.bridge.BridgeService/ExecuteTool"
@@ -53,6 +54,9 @@ struct proto_request {
     size_t parameters_count;
     const struct proto_pair *binary;
     size_t binary_count;
+    const struct proto_pair
+        *shared; /* key -> SharedValue; when read, right behind binary */
+    size_t shared_count;
     const struct proto_pair *metadata;
     size_t metadata_count;
 };
@@ -90,12 +94,20 @@ struct proto_response {
     sp_bytes result_type; /* what follows "snakepit." in type_url: "map", "list" ... */
     sp_bytes error_message;
     sp_bytes binary_result;
+    sp_bytes shared_result; /* SharedValue */
     int64_t execution_time_ms;
 };
 int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *response,
                            sp_error *err) SP_MUST_CHECK;
 int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_response *ret,
                            sp_error *err) SP_MUST_CHECK;
+
+/* ---- SharedValue ---- */
+enum { SP__PROTO_REF_MAX = 32 };
+/* Returns the bytes written, at most SP__PROTO_REF_MAX. */
+size_t sp__proto_put_ref(uint8_t *to, const struct arena_ref *ref);
+int sp__proto_get_ref(sp_bytes bytes, struct arena_ref *ret,
+                      sp_error *err) SP_MUST_CHECK;
 
 /* ---- ToolChunk ---- */
 struct proto_chunk {

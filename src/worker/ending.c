@@ -201,6 +201,7 @@ static void end_calls(struct worker *worker, const sp_error *cause)
         struct worker_call *call = ITEM(link, struct worker_call, on_worker);
         sp__list_remove(link);
         sp__worker_end_asks(worker, call->stream_id);
+        sp__worker_unshare_call(worker, call);
         sp_error failure = {0};
         sp__error_copy(&failure, cause);
         if (failure.code == SP_ERR_START_FAILED) {

@@ -55,4 +55,22 @@ void sp__worker_on_goaway(struct worker *worker);
 void sp__worker_abandon(struct worker *worker, const struct worker_call *call);
 void sp__worker_on_host_broken(void *user, const sp_error *why);
 
+/* ---- memory.c: what is shared for large values; nothing of it ever fails a call ---- */
+
+/* Make it, before the worker is. Returns the descriptor to inherit, -1: there is none. */
+int sp__worker_memory_open(struct worker *worker);
+void sp__worker_memory_close(struct worker *worker);
+
+/* Copy the large binaries of a message to shared places. 1: `out` is the message to send
+ * instead; 0: there was nothing to be done. */
+int sp__worker_share_call(struct worker *worker, struct worker_call *call,
+                          sp_bytes message, struct sp_buffer *out);
+/* The call has ended: what the worker has not taken is free again. */
+void sp__worker_unshare_call(struct worker *worker, struct worker_call *call);
+/* Copy a result that is in shared memory into `memory`. */
+int sp__worker_fetch_result(struct worker *worker, struct proto_response *response,
+                            struct sp_buffer *memory, sp_error *err) SP_MUST_CHECK;
+/* Calls have ended: results of others than those in flight are nobody's. */
+void sp__worker_sweep_memory(struct worker *worker);
+
 #endif

@@ -26,7 +26,7 @@
 enum {
     SOCKET_BYTES = 1 << 20, /* on the way in a call connection, each way */
     WORKER_STDIO = 3,       /* 0, 1, 2 */
-    WORKER_FDS_MAX = 6,     /* and the two sockets and the page */
+    WORKER_FDS_MAX = 7,     /* and the two sockets, the page and the shared memory */
     ENV_OWN_MAX = 8,        /* variables put on top of the spec's */
     CONNECT_RETRY_MS = 10,
     ASKS_MAX = 1024,         /* questions of one worker at a time */
@@ -40,6 +40,7 @@ struct ends {
     int call[2];
     int host[2];
     int page;
+    int memory;
 };
 
 static void close_fd(int *fd)
@@ -60,6 +61,7 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->host[0]);
     close_fd(&ends->host[1]);
     close_fd(&ends->page);
+    close_fd(&ends->memory);
 }
 
 static int make_page(struct worker *worker, struct ends *ends, sp_error *err)
@@ -107,6 +109,7 @@ static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
     }
     widen(ends->call[0]);
     widen(ends->call[1]);
+    ends->memory = sp__worker_memory_open(worker); /* without it sockets do */
     return make_page(worker, ends, err);
 }
 
@@ -200,7 +203,8 @@ static int is_hidden(const struct worker *worker, const char *entry)
             strncmp(entry, "SNAKEPIT_INSTANCE=", 18) == 0);
 }
 
-static int compose_env(struct worker *worker, struct launch_env *own, sp_error *err)
+static int compose_env(struct worker *worker, const struct ends *ends,
+                       struct launch_env *own, sp_error *err)
 {
     size_t inherited = 0;
     while (worker->spec->env[inherited] != NULL) {
@@ -217,6 +221,9 @@ static int compose_env(struct worker *worker, struct launch_env *own, sp_error *
         (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_CALL_FD=3");
         (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_HOST_FD=4");
         (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_PAGE_FD=5");
+        if (ends->memory >= 0) {
+            (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_MEMORY_FD=6");
+        }
     } else {
         (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_ADDRESS=unix:%s",
                        worker->address);
@@ -290,20 +297,22 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     if (rc < 0) {
         return rc;
     }
-    rc = compose_env(worker, &own, err);
+    rc = compose_env(worker, ends, &own, err);
     if (rc < 0) {
         goto free_argv;
     }
     int fds[WORKER_FDS_MAX] = {ends->null,    ends->output[1], ends->output[1],
-                               ends->call[1], ends->host[1],   ends->page};
+                               ends->call[1], ends->host[1],   ends->page,
+                               ends->memory};
+    int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
+    size_t fds_count = native ? WORKER_FDS_MAX - (ends->memory < 0) : WORKER_STDIO;
     struct guard_command command = {
         .argv = argv,
         .env = own.env,
         .working_dir = worker->spec->working_dir,
         .limits = worker->spec->limits,
         .fds = fds,
-        .fds_count = worker->spec->transport == SP_TRANSPORT_INHERITED ? WORKER_FDS_MAX
-                                                                       : WORKER_STDIO,
+        .fds_count = fds_count,
     };
     rc = spawn(worker, &command, err);
     sp__free(own.env);
@@ -338,7 +347,7 @@ static int open_native_channels(struct worker *worker, struct ends *ends, sp_err
 
 int sp__worker_launch(struct worker *worker, sp_error *err)
 {
-    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1};
+    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
     if (worker->shop->guard == NULL) {
         return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
     }

@@ -25,11 +25,21 @@ int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes me
                     uint64_t timeout_ms, sp_error *err)
 {
     assert(worker->state == WORKER_READY);
+    const char *path = call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE;
     struct h2_stream *stream;
-    int rc = sp__h2_open_lend(worker->calls.h2,
-                              call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE,
-                              timeout_ms, NULL, 0, message, 1, call, &stream, err);
+    struct sp_buffer shared;
+    int rc;
+    sp__buf_init(&shared, SIZE_MAX / 2);
+    if (sp__worker_share_call(worker, call, message, &shared)) {
+        rc = sp__h2_open(worker->calls.h2, path, timeout_ms, NULL, 0,
+                         (sp_bytes){shared.data, shared.size}, 1, call, &stream, err);
+    } else {
+        rc = sp__h2_open_lend(worker->calls.h2, path, timeout_ms, NULL, 0, message, 1,
+                              call, &stream, err);
+    }
+    sp__buf_fini(&shared);
     if (rc < 0) {
+        sp__worker_unshare_call(worker, call);
         return rc;
     }
     if (call->streaming) {
@@ -64,6 +74,8 @@ static void call_ended(struct worker_call *call, sp_error *failure)
     worker->last_reply_us = now_us;
     sp__list_remove(&call->on_worker);
     sp__worker_end_asks(worker, call->stream_id);
+    sp__worker_unshare_call(worker, call);
+    sp__worker_sweep_memory(worker);
     worker->estimate_us -= call->estimate_us;
     worker->calls_total++;
     call->worker = NULL;
@@ -76,21 +88,25 @@ static void reply_came(struct worker_call *call, const uint8_t *data, size_t siz
 {
     struct proto_response response;
     sp_error failure = {0};
-    if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0) {
-        struct worker *worker = call->worker;
+    struct worker *worker = call->worker;
+    struct sp_buffer memory;
+    sp__buf_init(&memory, SIZE_MAX / 2);
+    if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0 ||
+        sp__worker_fetch_result(worker, &response, &memory, &failure) < 0) {
         sp__wrap(&failure, SP_ERR_PROTOCOL, "an answer of worker %s", worker->name);
         failure.code = SP_ERR_PROTOCOL;
         failure.executed = SP_EXECUTED_UNKNOWN;
         (void)sp__worker_cancel(call);
         worker->events->on_end(call, &failure, worker);
         sp_error_clear(&failure);
+        sp__buf_fini(&memory);
         return;
     }
-    struct sp_buffer memory;
-    sp__buf_init(&memory, SIZE_MAX / 2);
-    (void)sp__h2_take_message(call->stream, &memory);
+    if (memory.data == NULL) {
+        (void)sp__h2_take_message(call->stream, &memory);
+    }
     call->replied = 1;
-    call->worker->events->on_reply(call, &response, &memory);
+    worker->events->on_reply(call, &response, &memory);
     sp__buf_fini(&memory);
 }
 

@@ -236,9 +236,9 @@ static int has_name(const struct strings *env, const char *entry)
 /* Variables that belong to one worker, which a nested pit must not hand on. */
 static int is_own(const char *entry)
 {
-    static const char *const own[] = {"SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD",
-                                      "SNAKEPIT_PAGE_FD", "SNAKEPIT_WORKER_ID",
-                                      "SNAKEPIT_ADDRESS"};
+    static const char *const own[] = {"SNAKEPIT_CALL_FD",   "SNAKEPIT_HOST_FD",
+                                      "SNAKEPIT_PAGE_FD",   "SNAKEPIT_MEMORY_FD",
+                                      "SNAKEPIT_WORKER_ID", "SNAKEPIT_ADDRESS"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (is_named(entry, own[i], strlen(own[i]))) {
             return 1;
@@ -339,6 +339,8 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
         .hang_grace_ms = options->hang_grace_ms,
         .cancel_grace_ms = options->cancel_grace_ms,
         .response_max_bytes = options->response_max_bytes,
+        .shared_min_bytes = options->shared_min_bytes,
+        .shared_max_bytes = options->shared_max_bytes,
     };
     struct strings argv = {0};
     struct strings env = {0};

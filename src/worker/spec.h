@@ -24,6 +24,8 @@ struct worker_spec {
     uint64_t hang_grace_ms;
     uint64_t cancel_grace_ms;
     uint64_t response_max_bytes;
+    uint64_t shared_min_bytes; /* larger than shared_max_bytes: nothing is shared */
+    uint64_t shared_max_bytes; /* of shared memory, each way */
 };
 
 /* Resolve a pool's options: the interpreter is looked up, the environment composed.

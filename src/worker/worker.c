@@ -151,6 +151,8 @@ int sp__worker_cancel(struct worker_call *call)
     }
     sp__list_remove(&call->on_worker);
     sp__worker_end_asks(worker, call->stream_id);
+    sp__worker_unshare_call(worker, call);
+    sp__worker_sweep_memory(worker);
     worker->estimate_us -= call->estimate_us;
     worker->calls_total++;
     call->worker = NULL;
@@ -276,6 +278,7 @@ void sp__worker_free(struct worker *worker)
     if (worker->page != NULL) {
         (void)munmap(worker->page, WORKER_SHARED_BYTES);
     }
+    sp__worker_memory_close(worker);
     if (worker->address[0] != '\0') {
         (void)unlink(worker->address);
     }
@@ -366,6 +369,7 @@ int sp__workshop_init(struct workshop *shop, struct loop *loop, sp_error *err)
 void sp__workshop_fini(struct workshop *shop)
 {
     sp__channels_fini(&shop->channels);
+    sp__proto_scratch_fini(&shop->scratch);
     sp__map_fini(&shop->by_id);
     if (shop->run_dir[0] != '\0') {
         (void)rmdir(shop->run_dir);

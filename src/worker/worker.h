@@ -46,6 +46,7 @@ struct workshop {
     uint32_t first_stream_id; /* of call connections, 0: the usual; for tests */
     const struct host_service *service; /* or NULL: nobody answers */
     void *service_user;
+    struct proto_scratch scratch; /* for reading messages */
     char run_dir[80]; /* 0700, for the sockets of stock workers; "" : not made */
 };
 
@@ -83,7 +84,9 @@ struct worker_call {
     struct h2_stream *stream;
     uint32_t stream_id;
     int streaming;
-    int replied;          /* the response message came */
+    int replied; /* the response message came */
+    uint64_t
+        shared_slots;     /* a bit for each place its arguments have in shared memory */
     uint64_t estimate_us; /* the owner's guess of its run time */
     uint64_t sent_us;
     uint64_t service_us; /* once it ended: what the worker took for it, the time
@@ -174,9 +177,10 @@ struct worker {
     struct channel host;  /* we are the server; native workers only */
     void *peer;           /* the service's, of what it asks; NULL: nothing yet */
     struct output output;
-    struct worker_page *page; /* NULL for stock workers */
-    uint32_t revoked_next;    /* for sp__page_revoke() */
-    struct timer deadline;    /* STARTING: the start's; STOPPING: the killer's */
+    struct worker_page *page;     /* NULL for stock workers */
+    struct worker_memory *memory; /* shared for large values, or NULL */
+    uint32_t revoked_next;        /* for sp__page_revoke() */
+    struct timer deadline;        /* STARTING: the start's; STOPPING: the killer's */
     struct timer health;
     struct timer stuck;      /* looks whether cancelled calls have left user code */
     uint64_t stuck_until_ms; /* they must have by then */

@@ -7,7 +7,7 @@ HERE = Path(__file__).resolve().parent
 
 SIZES = (104, 1_000, 10_000, 100_000, 1_000_000, 8_000_000, 64_000_000)
 JSON_MAX = 8_000_000  # lists of more are not waited for
-HOWS = {"tensor": "bytes beside the JSON", "json": "JSON lists", "grpcio": "grpcio, both sides"}
+HOWS = {"tensor": "by the socket", "shared": "by shared memory", "json": "JSON lists", "grpcio": "grpcio, both sides"}
 
 
 def _times(size):
@@ -20,7 +20,7 @@ def measure(bench):
     with bench.server(HERE / "grpcio_arrays.py", "serve", path):
         for size in SIZES:
             times = _times(size)
-            for how in ("tensor", "json"):
+            for how in ("tensor", "shared", "json"):
                 if how == "json" and size > JSON_MAX:
                     continue
                 few = 3 if how == "json" and size > 1_000_000 else times
@@ -49,9 +49,9 @@ def table(bench):
 def ratios(bench, ratio):
     found = {}
     for way in ("take", "give"):
-        mine = bench.median("arrays", "tensor", 8_000_000, f"{way}_median_us")
-        for other in ("json", "grpcio"):
-            found[f"array_8mb_{way}_vs_{other}"] = ratio(
-                bench.median("arrays", other, 8_000_000, f"{way}_median_us"), mine
+        for mine, other in (("tensor", "grpcio"), ("shared", "grpcio"), ("shared", "json")):
+            found[f"array_8mb_{way}_{mine}_vs_{other}"] = ratio(
+                bench.median("arrays", other, 8_000_000, f"{way}_median_us"),
+                bench.median("arrays", mine, 8_000_000, f"{way}_median_us"),
             )
     return found

@@ -60,6 +60,8 @@ static void try_request(const uint8_t *data, size_t size)
         CHECK(request.metadata_count == again.metadata_count);
         same_pairs(request.parameters, again.parameters, again.parameters_count);
         same_pairs(request.binary, again.binary, again.binary_count);
+        CHECK(request.shared_count == again.shared_count);
+        same_pairs(request.shared, again.shared, again.shared_count);
         same_pairs(request.metadata, again.metadata, again.metadata_count);
         const sp_bytes args = request.args_json;
         if (sp__json_read(args.data, args.size, 64, NULL, NULL, NULL) == SP_OK) {
@@ -86,6 +88,7 @@ static void try_response(const uint8_t *data, size_t size)
     CHECK(same(response.result_json, again.result_json));
     CHECK(same(response.error_message, again.error_message));
     CHECK(same(response.binary_result, again.binary_result));
+    CHECK(same(response.shared_result, again.shared_result));
     CHECK(response.execution_time_ms == again.execution_time_ms);
     sp__buf_fini(&out);
 }
@@ -155,7 +158,16 @@ static void try_small(const uint8_t *data, size_t size)
     sp_bytes text;
     int status;
     double sampling;
+    struct arena_ref ref;
+    uint8_t packed[SP__PROTO_REF_MAX];
     (void)sp__proto_get_ping(data, size, &text, NULL);
+    if (sp__proto_get_ref((sp_bytes){data, size}, &ref, NULL) == SP_OK) {
+        struct arena_ref again;
+        size_t n = sp__proto_put_ref(packed, &ref);
+        CHECK(n <= sizeof packed);
+        CHECK(sp__proto_get_ref((sp_bytes){packed, n}, &again, NULL) == SP_OK);
+        CHECK(again.slot == ref.slot && again.at == ref.at && again.size == ref.size);
+    }
     (void)sp__proto_get_health_request(data, size, &text, NULL);
     if (sp__proto_get_health(data, size, &status, NULL) == SP_OK) {
         CHECK(status >= 0 && status <= 3);

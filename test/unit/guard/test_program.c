@@ -165,7 +165,10 @@ static void request_with_wrong_descriptors_is_refused(void **state)
 {
     (void)state;
     int block = make_block(true_block, sizeof true_block, 1);
-    int fds[1 + GUARD_FDS_MAX] = {block, block, block, block, block, block, block};
+    int fds[1 + GUARD_FDS_MAX];
+    for (size_t i = 0; i < 1 + GUARD_FDS_MAX; i++) {
+        fds[i] = block;
+    }
     struct guard_message request = request_for(1, sizeof true_block);
     assert_refused(&request, NULL, 0, EINVAL);
     assert_refused(&request, fds, 2, EINVAL);

@@ -12,7 +12,12 @@ import sys
 
 from . import _serve, _spec, _worker, loader
 
-_INHERITED = ("SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD", "SNAKEPIT_PAGE_FD")
+_INHERITED = (
+    "SNAKEPIT_CALL_FD",
+    "SNAKEPIT_HOST_FD",
+    "SNAKEPIT_PAGE_FD",
+    "SNAKEPIT_MEMORY_FD",
+)
 _USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--listen ADDRESS] [ARGUMENT ...]
 
   --adapter SPEC     showcase (the default), none, module:Class, pkg.module.Class,

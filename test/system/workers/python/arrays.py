@@ -2,6 +2,7 @@
 """Tools that take and give arrays."""
 
 import array
+import ctypes
 import sys
 
 from snakepit_bridge import BaseAdapter, tool
@@ -116,3 +117,32 @@ class Arrays(BaseAdapter):
     def echo_stream(self, x, count):
         for _ in range(count):
             yield x
+
+    # ---- the memory that host and worker share ----
+
+    @tool
+    def where(self, x):
+        """Whether an array lies in it."""
+        start, end, _ = shared_mapping()
+        address = x.__array_interface__["data"][0]
+        return {"shared": start <= address < end, "aligned": bool(x.flags.aligned)}
+
+    @tool
+    def places(self):
+        """What its first page says, as src/wire/arena.h has it."""
+        start, _, _ = shared_mapping()
+        head = (ctypes.c_uint32 * 1024).from_address(start)
+        side = 1 + 2 * 64  # a count of puts, and state and stream of 64 places
+        down, up = 5, 5 + side  # behind two 64-bit sizes and a flag
+        states = [*head[down + 1 : down + 65], *head[up + 1 : up + 65]]
+        return {"held": sum(state != 0 for state in states), "puts": head[up]}
+
+
+def shared_mapping():
+    with open("/proc/self/maps", encoding="ascii") as maps:
+        for line in maps:
+            if "snakepit-memory" in line:
+                ends, *_ = line.split()
+                start, end = (int(end, 16) for end in ends.split("-"))
+                return start, end, line
+    return 0, 0, ""
