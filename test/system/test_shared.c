@@ -156,6 +156,7 @@ static void workers_die_in_the_middle_and_nothing_is_left(void **state)
     sp_binary binary = {.name = "x", .tensor = &x};
     sp_call_options options = with(&binary, 1);
     options.flags = SP_CALL_IDEMPOTENT;
+    options.timeout_ms = options.queue_timeout_ms = patience_ms(60000);
     for (int round = 0; round < 8; round++) {
         sp_id calls[6];
         sp_result result;

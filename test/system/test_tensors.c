@@ -370,7 +370,9 @@ static void a_worker_dies_and_callers_leave_in_the_middle_of_large_arguments(
     sp_call_options options = {.size = sizeof options,
                                .binaries = &binary,
                                .binaries_count = 1,
-                               .flags = SP_CALL_IDEMPOTENT};
+                               .flags = SP_CALL_IDEMPOTENT,
+                               .timeout_ms = patience_ms(60000),
+                               .queue_timeout_ms = patience_ms(60000)};
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < CALLS; i++) {
             calls[i] = call_start(pit, "tell", "", &options);
