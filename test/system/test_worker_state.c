@@ -230,6 +230,14 @@ static void a_worker_calls_a_tool_of_another_pool(void **state)
     assert_string_equal(call(pit, "other", "{\"b\":[2]}", NULL)->json, "{\"b\":[2]}");
 }
 
+static void a_worker_that_would_wait_for_itself_is_told(void **state)
+{
+    sp_pit *pit = open_keepers(1);
+    const sp_error *err = call_fails(pit, "self", "{}", NULL, SP_ERR_REMOTE);
+    assert_has(err->remote_message, "SP-DEADLOCK");
+    assert_string_equal(in_session(pit, "programs", ""), "\"ok\"");
+}
+
 static void thousands_of_questions_are_answered(void **state)
 {
     sp_pit *pit = open_keepers(1);
@@ -256,6 +264,7 @@ int main(void)
         TEST(a_worker_lists_what_its_session_can_call),
         TEST(a_worker_reads_a_stream_of_the_program),
         TEST(a_worker_calls_a_tool_of_another_pool),
+        TEST(a_worker_that_would_wait_for_itself_is_told),
         TEST(thousands_of_questions_are_answered),
     };
     return RUN_SYSTEM_TESTS("worker_state", tests);
