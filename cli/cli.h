@@ -347,6 +347,7 @@ void take_options(struct opened *opened, const sp_pit_options *options);
 enum {
     OPEN_ONE_POOL = 1,   /* the pool of -p, or the first */
     OPEN_ONE_WORKER = 2, /* in it, unless the command line asked for more */
+    OPEN_STATE = 4, /* with the state of the configuration, unless another has it */
 };
 
 /* Open the pit and wait until it is ready, unless `no_wait`. */

@@ -393,7 +393,7 @@ int cmd_status(struct cli *cli)
         return complain(CODE_USAGE, "status takes no \"%s\"; -p NAME chooses a pool",
                         cli->words[0]);
     }
-    int code = pit_open(cli, 0, &opened);
+    int code = pit_open(cli, OPEN_STATE, &opened);
     if (code != CODE_OK) {
         return code;
     }

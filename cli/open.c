@@ -190,7 +190,17 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     if ((flags & OPEN_ONE_WORKER) != 0 && !has_size(cli)) {
         ret->pools[index].workers = 1;
     }
-    if (sp_pit_open(&ret->options, &ret->pit, &err) < 0) {
+    if ((flags & OPEN_STATE) != 0) {
+        ret->options.sessions = options->sessions;
+    }
+    int rc = sp_pit_open(&ret->options, &ret->pit, &err);
+    if (rc == SP_ERR_IN_USE && (flags & OPEN_STATE) != 0) {
+        talk("sessions are not looked at: %s", err.message);
+        sp_error_clear(&err);
+        ret->options.sessions = &ret->sessions;
+        rc = sp_pit_open(&ret->options, &ret->pit, &err);
+    }
+    if (rc < 0) {
         code = report(&err);
         sp_error_clear(&err);
         sp_config_free(ret->config);

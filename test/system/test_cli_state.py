@@ -393,6 +393,15 @@ def test_the_holder_of_a_state_is_named(tmp_path):
         assert str(daemon.process.pid) in done.err and "--connect" in done.err
 
 
+def test_status_goes_on_without_a_state_that_another_has(tmp_path):
+    with daemons.running(tmp_path) as daemon:
+        done = snakepit("status", "--config", tmp_path / "snakepit.yaml",
+                        env={"SNAKEPIT_STATE_DIR": str(tmp_path / "state")})
+        assert done.code == 0, done.err
+        assert f"in use by process {daemon.process.pid}" in done.err
+        assert done.lines[-1].endswith("durability memory, store none")
+
+
 def test_a_daemon_that_runs_is_found(tmp_path):
     with daemons.running(tmp_path) as daemon:
         config = ["--config", tmp_path / "snakepit.yaml"]
