@@ -57,6 +57,53 @@ SP_API int sp_job_variable_get(sp_job *job, const char *name, sp_variable *ret_v
 SP_API int sp_job_variable_set(sp_job *job, const char *name, const char *value,
                                const sp_change_options *options, uint64_t *ret_version,
                                sp_error *err);
+
+/*
+ * The same with an array of numbers, whose bytes travel as they are: nothing is written
+ * as text here. The host keeps numbers, no dtype: what a 32-bit float or an integer was
+ * comes back as a double.
+ *
+ * array   at least one element, real numbers; borrowed until this returns
+ * arrays  count of them: those that are not NULL go in the place of the update's value,
+ *         which is not looked at
+ *
+ * Errors beyond those of the functions without an array: as sp_tensor_check();
+ * SP_ERR_BAD_VALUE: no elements, complex ones, or more than one dimension for what is
+ * no tensor. In a batch these refuse it as a whole. Since: 0.1
+ */
+SP_API int sp_job_variable_register_array(sp_job *job, const char *name,
+                                          const char *type, const sp_tensor *array,
+                                          const sp_change_options *options,
+                                          sp_variable *ret_variable, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variable_set_array(sp_job *job, const char *name,
+                                     const sp_tensor *array,
+                                     const sp_change_options *options,
+                                     uint64_t *ret_version, sp_error *err);
+/* Since: 0.1 */
+SP_API int sp_job_variables_set_arrays(sp_job *job, sp_variable_update *updates,
+                                       const sp_tensor *const *arrays, size_t count,
+                                       int atomic, const sp_change_options *options,
+                                       sp_error *err);
+
+/* A variable that was found; everything is borrowed until the callback returns.
+ * index  which of the names
+ * array  the value of a tensor or embedding of more than SP_BINARY_MIN_BYTES of JSON, as
+ *        doubles; variable->value then only describes it, see tensor.h. NULL: the value
+ *        is JSON */
+typedef void (*sp_array_cb)(size_t index, const sp_variable *variable,
+                            const sp_tensor *array, void *user_data);
+
+/* Read one, through a callback that runs before this returns, on this thread. Errors: as
+ * sp_variable_get(). Since: 0.1 */
+SP_API int sp_job_variable_get_array(sp_job *job, const char *name, sp_array_cb cb,
+                                     void *user_data, sp_error *err);
+/* Read several at one moment; the callback gets those that are found. Returns how many.
+ * Errors: as sp_variables_get(). Since: 0.1 */
+SP_API int sp_job_variables_get_arrays(sp_job *job, const char *const *names,
+                                       size_t count, sp_array_cb cb, void *user_data,
+                                       sp_error *err);
+
 /* Since: 0.1 */
 SP_API int sp_job_variable_delete(sp_job *job, const char *name,
                                   const sp_change_options *options, sp_error *err);

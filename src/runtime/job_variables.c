@@ -38,6 +38,61 @@ SP_API int sp_job_variable_set(sp_job *job, const char *name, const char *value,
                                           ret_version, err);
 }
 
+SP_API int sp_job_variable_register_array(sp_job *job, const char *name,
+                                          const char *type, const sp_tensor *array,
+                                          const sp_change_options *options,
+                                          sp_variable *ret_variable, sp_error *err)
+{
+    struct caller caller = sp__job_caller(job);
+    sp_change_options full;
+    int rc = sp__job_options(&full, sizeof full, options, err);
+    return rc < 0 ? rc
+                  : sp__stub_variable_register_array(&caller, NULL, name, type, array,
+                                                     &full, ret_variable, err);
+}
+
+SP_API int sp_job_variable_set_array(sp_job *job, const char *name,
+                                     const sp_tensor *array,
+                                     const sp_change_options *options,
+                                     uint64_t *ret_version, sp_error *err)
+{
+    struct caller caller = sp__job_caller(job);
+    sp_change_options full;
+    int rc = sp__job_options(&full, sizeof full, options, err);
+    return rc < 0 ? rc
+                  : sp__stub_variable_set_array(&caller, NULL, name, array, &full,
+                                                ret_version, err);
+}
+
+SP_API int sp_job_variables_set_arrays(sp_job *job, sp_variable_update *updates,
+                                       const sp_tensor *const *arrays, size_t count,
+                                       int atomic, const sp_change_options *options,
+                                       sp_error *err)
+{
+    struct caller caller = sp__job_caller(job);
+    sp_change_options full;
+    int rc = sp__job_options(&full, sizeof full, options, err);
+    return rc < 0 ? rc
+                  : sp__stub_variables_set_arrays(&caller, NULL, updates, arrays, count,
+                                                  atomic, &full, err);
+}
+
+SP_API int sp_job_variable_get_array(sp_job *job, const char *name, sp_array_cb cb,
+                                     void *user_data, sp_error *err)
+{
+    struct caller caller = sp__job_caller(job);
+    return sp__stub_variable_get_array(&caller, NULL, name, cb, user_data, err);
+}
+
+SP_API int sp_job_variables_get_arrays(sp_job *job, const char *const *names,
+                                       size_t count, sp_array_cb cb, void *user_data,
+                                       sp_error *err)
+{
+    struct caller caller = sp__job_caller(job);
+    return sp__stub_variables_get_arrays(&caller, NULL, names, count, cb, user_data,
+                                         err);
+}
+
 SP_API int sp_job_variable_delete(sp_job *job, const char *name,
                                   const sp_change_options *options, sp_error *err)
 {

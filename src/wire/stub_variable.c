@@ -22,10 +22,10 @@ static int own(const struct proto_variable *message, sp_variable *ret, sp_error 
     return sp__own_variable(&variable, ret, err);
 }
 
-int sp__stub_variable_register(const struct caller *caller, const char *session,
-                               const char *name, const char *type, const char *value,
-                               const sp_change_options *options,
-                               sp_variable *ret_variable, sp_error *err)
+static int make(const struct caller *caller, const char *session, const char *name,
+                const char *type, const char *value, sp_bytes binary,
+                const sp_change_options *options, sp_variable *ret_variable,
+                sp_error *err)
 {
     struct stub_call call = {0};
     options = options != NULL ? options : &no_options;
@@ -34,6 +34,7 @@ int sp__stub_variable_register(const struct caller *caller, const char *session,
         .name = name,
         .type = type,
         .value = {sp__proto_type_url(type != NULL ? type : ""), value},
+        .binary = binary,
         .constraints_json = options->constraints,
         .metadata_json = options->metadata,
         .changed_by = options->changed_by,
@@ -50,6 +51,48 @@ int sp__stub_variable_register(const struct caller *caller, const char *session,
     }
     if (rc == SP_OK) {
         rc = own(reply.variable, ret_variable, err);
+    }
+    sp__stub_call_fini(&call);
+    return rc;
+}
+
+int sp__stub_variable_register(const struct caller *caller, const char *session,
+                               const char *name, const char *type, const char *value,
+                               const sp_change_options *options,
+                               sp_variable *ret_variable, sp_error *err)
+{
+    return make(caller, session, name, type, value, (sp_bytes){0}, options,
+                ret_variable, err);
+}
+
+int sp__stub_variable_register_array(const struct caller *caller, const char *session,
+                                     const char *name, const char *type,
+                                     const sp_tensor *array,
+                                     const sp_change_options *options,
+                                     sp_variable *ret_variable, sp_error *err)
+{
+    struct stub_array value;
+    int rc = sp__stub_array(array, &value, err);
+    return rc < 0 ? rc
+                  : make(caller, session, name, type, value.text, value.binary, options,
+                         ret_variable, err);
+}
+
+int sp__stub_variable_get_array(const struct caller *caller, const char *session,
+                                const char *name, sp_array_cb cb, void *user_data,
+                                sp_error *err)
+{
+    struct stub_call call = {0};
+    const struct proto_variable_get request = {
+        .session_id = session, .name = name, .accept_binary = 1};
+    struct proto_variable_get_reply reply;
+    int rc = sp__stub_call(caller, &call, SP__PATH_GET_VARIABLE,
+                           &sp__proto_variable_get_table, &request, err);
+    if (rc == SP_OK) {
+        rc = sp__stub_reply(&call, &sp__proto_variable_get_reply_table, &reply, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__stub_show_array(reply.variable, 0, cb, user_data, err);
     }
     sp__stub_call_fini(&call);
     return rc;
@@ -73,10 +116,9 @@ int sp__stub_variable_get(const struct caller *caller, const char *session,
     return rc;
 }
 
-int sp__stub_variable_set(const struct caller *caller, const char *session,
-                          const char *name, const char *value,
-                          const sp_change_options *options, uint64_t *ret_version,
-                          sp_error *err)
+static int change(const struct caller *caller, const char *session, const char *name,
+                  const char *value, sp_bytes binary, const sp_change_options *options,
+                  uint64_t *ret_version, sp_error *err)
 {
     struct stub_call call = {0};
     options = options != NULL ? options : &no_options;
@@ -84,6 +126,7 @@ int sp__stub_variable_set(const struct caller *caller, const char *session,
         .session_id = session,
         .name = name,
         .value = {sp__proto_type_url(""), value},
+        .binary = binary,
         .metadata_json = options->metadata,
         .changed_by = options->changed_by,
         .owner = options->owner,
@@ -101,6 +144,27 @@ int sp__stub_variable_set(const struct caller *caller, const char *session,
     }
     sp__stub_call_fini(&call);
     return rc;
+}
+
+int sp__stub_variable_set(const struct caller *caller, const char *session,
+                          const char *name, const char *value,
+                          const sp_change_options *options, uint64_t *ret_version,
+                          sp_error *err)
+{
+    return change(caller, session, name, value, (sp_bytes){0}, options, ret_version,
+                  err);
+}
+
+int sp__stub_variable_set_array(const struct caller *caller, const char *session,
+                                const char *name, const sp_tensor *array,
+                                const sp_change_options *options, uint64_t *ret_version,
+                                sp_error *err)
+{
+    struct stub_array value;
+    int rc = sp__stub_array(array, &value, err);
+    return rc < 0 ? rc
+                  : change(caller, session, name, value.text, value.binary, options,
+                           ret_version, err);
 }
 
 int sp__stub_variable_delete(const struct caller *caller, const char *session,

@@ -101,10 +101,12 @@ static int own_all(const struct proto_run *run, const char *const *names, size_t
 /* Names that are NULL are found nowhere, and not asked for. */
 static int get_many(const struct caller *caller, struct stub_call *call,
                     const char *session, const char **texts, const char *const *names,
-                    size_t count, sp_error *err)
+                    size_t count, int accept_binary, sp_error *err)
 {
-    struct proto_variable_get_many request = {
-        .session_id = session, .names = {texts, 0}, .include_metadata = 1};
+    struct proto_variable_get_many request = {.session_id = session,
+                                              .names = {texts, 0},
+                                              .include_metadata = 1,
+                                              .accept_binary = accept_binary};
     for (size_t i = 0; i < count; i++) {
         if (names[i] != NULL) {
             texts[request.names.count++] = names[i];
@@ -124,13 +126,58 @@ int sp__stub_variables_get(const struct caller *caller, const char *session,
     if (texts == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu names", count);
     }
-    int rc = get_many(caller, &call, session, texts, names, count, err);
+    int rc = get_many(caller, &call, session, texts, names, count, 0, err);
     if (rc == SP_OK) {
         rc = sp__stub_reply(&call, &sp__proto_variable_get_many_reply_table, &reply,
                             err);
     }
     if (rc == SP_OK) {
         rc = own_all(&reply.variables, names, count, ret_variables, err);
+    }
+    sp__stub_call_fini(&call);
+    sp__free((void *)texts);
+    return rc;
+}
+
+static int show_all(const struct proto_run *run, const char *const *names, size_t count,
+                    sp_array_cb cb, void *user_data, sp_error *err)
+{
+    size_t hint = 0;
+    int found = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct proto_variable_entry *entry =
+            names[i] == NULL
+                ? NULL
+                : find_entry(run, sizeof(struct proto_variable_entry), names[i], &hint);
+        if (entry == NULL || entry->variable == NULL) {
+            continue;
+        }
+        int rc = sp__stub_show_array(entry->variable, i, cb, user_data, err);
+        if (rc < 0) {
+            return rc;
+        }
+        found++;
+    }
+    return found;
+}
+
+int sp__stub_variables_get_arrays(const struct caller *caller, const char *session,
+                                  const char *const *names, size_t count,
+                                  sp_array_cb cb, void *user_data, sp_error *err)
+{
+    struct stub_call call = {0};
+    struct proto_variable_get_many_reply reply;
+    const char **texts = sp__calloc(count + 1, sizeof *texts);
+    if (texts == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu names", count);
+    }
+    int rc = get_many(caller, &call, session, texts, names, count, 1, err);
+    if (rc == SP_OK) {
+        rc = sp__stub_reply(&call, &sp__proto_variable_get_many_reply_table, &reply,
+                            err);
+    }
+    if (rc == SP_OK) {
+        rc = show_all(&reply.variables, names, count, cb, user_data, err);
     }
     sp__stub_call_fini(&call);
     sp__free((void *)texts);
@@ -184,17 +231,58 @@ static int conclude(const struct proto_variable_set_many_reply *reply,
     return sp__fail(err, SP_ERR_PROTOCOL, "the reply does not say what was refused");
 }
 
-static int set_many(const struct caller *caller, struct stub_call *call,
-                    const char *session, struct proto_any_entry *entries,
-                    const sp_variable_update *updates, size_t count, int atomic,
-                    const sp_change_options *options, sp_error *err)
+/* What a batch's request points to. */
+struct batch {
+    struct proto_any_entry *entries;
+    struct proto_blob_entry *blobs; /* of the updates that are arrays */
+    struct stub_array *values;      /* of those, the text */
+    size_t blobs_count;
+};
+
+static void batch_fini(struct batch *batch)
 {
-    for (size_t i = 0; i < count; i++) {
-        entries[i] = (struct proto_any_entry){
-            updates[i].name, {sp__proto_type_url(""), updates[i].value}};
+    sp__free(batch->entries);
+    sp__free(batch->blobs);
+    sp__free(batch->values);
+}
+
+static int batch_init(struct batch *batch, const sp_variable_update *updates,
+                      const sp_tensor *const *arrays, size_t count, sp_error *err)
+{
+    size_t most = arrays != NULL ? count : 0;
+    *batch = (struct batch){.entries = sp__calloc(count + 1, sizeof *batch->entries),
+                            .blobs = sp__calloc(most + 1, sizeof *batch->blobs),
+                            .values = sp__calloc(most + 1, sizeof *batch->values)};
+    if (batch->entries == NULL || batch->blobs == NULL || batch->values == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu updates", count);
     }
+    for (size_t i = 0; i < count; i++) {
+        const char *json = updates[i].value;
+        if (arrays != NULL && arrays[i] != NULL) {
+            struct stub_array *value = &batch->values[batch->blobs_count];
+            int rc = sp__stub_array(arrays[i], value, err);
+            if (rc < 0) {
+                return rc;
+            }
+            json = value->text;
+            batch->blobs[batch->blobs_count++] =
+                (struct proto_blob_entry){updates[i].name, value->binary};
+        }
+        batch->entries[i] =
+            (struct proto_any_entry){updates[i].name, {sp__proto_type_url(""), json}};
+    }
+    return SP_OK;
+}
+
+static int set_many(const struct caller *caller, struct stub_call *call,
+                    const char *session, const struct batch *batch, size_t count,
+                    int atomic, const sp_change_options *options, sp_error *err)
+{
     struct proto_variable_set_many request = {
-        .session_id = session, .updates = {entries, count}, .atomic = atomic};
+        .session_id = session,
+        .updates = {batch->entries, count},
+        .atomic = atomic,
+        .binary = {batch->blobs, batch->blobs_count}};
     if (options != NULL) {
         request.metadata_json = options->metadata;
         request.changed_by = options->changed_by;
@@ -206,18 +294,19 @@ static int set_many(const struct caller *caller, struct stub_call *call,
                          &sp__proto_variable_set_many_table, &request, err);
 }
 
-int sp__stub_variables_set(const struct caller *caller, const char *session,
-                           sp_variable_update *updates, size_t count, int atomic,
-                           const sp_change_options *options, sp_error *err)
+int sp__stub_variables_set_arrays(const struct caller *caller, const char *session,
+                                  sp_variable_update *updates,
+                                  const sp_tensor *const *arrays, size_t count,
+                                  int atomic, const sp_change_options *options,
+                                  sp_error *err)
 {
     struct stub_call call = {0};
     struct proto_variable_set_many_reply reply;
-    struct proto_any_entry *entries = sp__calloc(count + 1, sizeof *entries);
-    if (entries == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu updates", count);
+    struct batch batch;
+    int rc = batch_init(&batch, updates, arrays, count, err);
+    if (rc == SP_OK) {
+        rc = set_many(caller, &call, session, &batch, count, atomic, options, err);
     }
-    int rc =
-        set_many(caller, &call, session, entries, updates, count, atomic, options, err);
     if (rc == SP_OK) {
         rc = sp__stub_reply(&call, &sp__proto_variable_set_many_reply_table, &reply,
                             err);
@@ -226,8 +315,16 @@ int sp__stub_variables_set(const struct caller *caller, const char *session,
         rc = conclude(&reply, updates, count, atomic, err);
     }
     sp__stub_call_fini(&call);
-    sp__free(entries);
+    batch_fini(&batch);
     return rc;
+}
+
+int sp__stub_variables_set(const struct caller *caller, const char *session,
+                           sp_variable_update *updates, size_t count, int atomic,
+                           const sp_change_options *options, sp_error *err)
+{
+    return sp__stub_variables_set_arrays(caller, session, updates, NULL, count, atomic,
+                                         options, err);
 }
 
 /* ---- dependencies ---- */

@@ -46,6 +46,42 @@ int sp__stub_next(struct stub_call *call, uint32_t number, size_t *pos,
     return rc < 0 ? rc : 1;
 }
 
+int sp__stub_array(const sp_tensor *array, struct stub_array *ret, sp_error *err)
+{
+    size_t size;
+    int rc = sp_tensor_check(array, err);
+    if (rc == SP_OK && array->bytes == 0) {
+        rc = sp__fail(err, SP_ERR_BAD_VALUE, "an array of no elements has no bytes");
+    }
+    if (rc == SP_OK) {
+        ret->binary = (sp_bytes){array->data, array->bytes};
+        rc = sp_tensor_text(array, NULL, 0, ret->text, sizeof ret->text, &size, err);
+    }
+    return rc;
+}
+
+int sp__stub_show_array(const struct proto_variable *message, size_t index,
+                        sp_array_cb cb, void *user_data, sp_error *err)
+{
+    sp_variable variable;
+    sp_tensor array;
+    int rc = SP_OK;
+    if (message == NULL) {
+        return sp__fail(err, SP_ERR_PROTOCOL, "the reply has no variable");
+    }
+    sp__proto_to_variable(message, &variable);
+    if (message->binary.size > 0) {
+        const sp_binary part = {.name = "", .value = message->binary};
+        rc = sp_tensor_find((sp_bytes){variable.value, variable.value_size}, "", &part,
+                            1, &array, err);
+        rc = rc < 0 ? sp__wrap(err, SP_ERR_PROTOCOL, "the reply's array") : rc;
+    }
+    if (rc == SP_OK) {
+        cb(index, &variable, message->binary.size > 0 ? &array : NULL, user_data);
+    }
+    return rc;
+}
+
 int32_t sp__stub_expected(const sp_change_options *options)
 {
     return options->check_version ? sp__proto_i32(options->expected_version) : 0;

@@ -13,6 +13,7 @@
 #ifndef SP_WIRE_STUBS_H
 #define SP_WIRE_STUBS_H
 
+#include "snakepit/worker_state.h"
 #include "wire/proto_state.h"
 
 struct caller {
@@ -52,6 +53,28 @@ int sp__stub_variable_set(const struct caller *caller, const char *session,
                           const char *name, const char *value,
                           const sp_change_options *options, uint64_t *ret_version,
                           sp_error *err);
+/* Arrays as bytes, see snakepit/worker_state.h. */
+int sp__stub_variable_register_array(const struct caller *caller, const char *session,
+                                     const char *name, const char *type,
+                                     const sp_tensor *array,
+                                     const sp_change_options *options,
+                                     sp_variable *ret_variable, sp_error *err);
+int sp__stub_variable_set_array(const struct caller *caller, const char *session,
+                                const char *name, const sp_tensor *array,
+                                const sp_change_options *options, uint64_t *ret_version,
+                                sp_error *err);
+int sp__stub_variable_get_array(const struct caller *caller, const char *session,
+                                const char *name, sp_array_cb cb, void *user_data,
+                                sp_error *err);
+int sp__stub_variables_get_arrays(const struct caller *caller, const char *session,
+                                  const char *const *names, size_t count,
+                                  sp_array_cb cb, void *user_data, sp_error *err);
+/* arrays  NULL, or one for each update; NULL: the update has JSON */
+int sp__stub_variables_set_arrays(const struct caller *caller, const char *session,
+                                  sp_variable_update *updates,
+                                  const sp_tensor *const *arrays, size_t count,
+                                  int atomic, const sp_change_options *options,
+                                  sp_error *err);
 int sp__stub_variable_delete(const struct caller *caller, const char *session,
                              const char *name, const sp_change_options *options,
                              sp_error *err);
@@ -128,6 +151,17 @@ int sp__stub_reply(struct stub_call *call, const struct proto_table *table, void
 int sp__stub_next(struct stub_call *call, uint32_t number, size_t *pos,
                   const struct proto_table *table, void *ret,
                   sp_error *err) SP_MUST_CHECK;
+/* What stands in a request for an array: JSON, and its bytes beside it. The bytes are
+ * borrowed. Errors: as sp_tensor_check(); SP_ERR_BAD_VALUE, it has no elements. */
+struct stub_array {
+    char text[SP_TENSOR_TEXT_MAX];
+    sp_bytes binary;
+};
+int sp__stub_array(const sp_tensor *array, struct stub_array *ret,
+                   sp_error *err) SP_MUST_CHECK;
+/* Show a variable that came, and the array its value is when that came as bytes. */
+int sp__stub_show_array(const struct proto_variable *message, size_t index,
+                        sp_array_cb cb, void *user_data, sp_error *err) SP_MUST_CHECK;
 /* The version that must be there, 0 for none: a host takes any other for a wish. */
 int32_t sp__stub_expected(const sp_change_options *options);
 /* Refuse "" where it would travel as "not given". INVAL. */

@@ -230,6 +230,64 @@ def test_arrays_take_the_form_of_the_variable(session):
     ]  # fmt: skip
 
 
+def test_large_arrays_come_back_as_arrays(session):
+    """They go as bytes: the worker never makes a list of the numbers."""
+    assert session.run("""
+        import array, numpy
+        from snakepit_bridge import _variables
+        def none(*anything):
+            raise AssertionError("written as JSON")
+        plainly, _variables._from_array = _variables._from_array, none
+        try:
+            grid = numpy.random.default_rng(7).standard_normal((100, 100))
+            row = numpy.random.default_rng(8).standard_normal(5000)
+            ctx["grid"] = grid
+            ctx.register_variable("row", "embedding", row, {"dimensions": 5000})
+            seen = [ctx["grid"], ctx.get_variable("row", bypass_cache=True)]
+            assert all(type(x) is numpy.ndarray and x.dtype == "float64" for x in seen)
+            assert (seen[0] == grid).all() and (seen[1] == row).all()
+            assert not seen[0].flags.writeable
+
+            ctx.set_variable("row", -row)
+            ctx.update_variables({"grid": grid.T})
+            many = ctx.get_variables(["row", "grid"])
+            assert (many["row"] == -row).all() and (many["grid"] == grid.T).all()
+            for other in (array.array("d", row), memoryview(row), row[::-1], row[:5000]):
+                ctx["row"] = other
+                assert (ctx["row"] == numpy.asarray(other)).all()
+            with ctx.batch_updates() as batch:
+                batch["row"], batch["grid"] = row, grid
+            listed = {found["name"]: found["value"] for found in ctx.list_variables()}
+            assert (listed["row"] == row).all() and (listed["grid"] == grid).all()
+            assert (ctx.history("row")[0]["value"] == row).all()
+            ctx.register_variable("rows", "list", [])
+            ctx["rows"] = grid
+            assert ctx["rows"] == grid.tolist()
+            return [list(ctx["grid"].shape), len(ctx["row"])]
+        finally:
+            _variables._from_array = plainly
+    """) == [[100, 100], 5000]
+    assert session.value("grid")["shape"] == [100, 100]
+
+
+def test_large_arrays_without_numpy(session):
+    """Then a value is what a small one is."""
+    assert session.run("""
+        import array
+        from snakepit_bridge import _arrays
+        real, _arrays._numpy = _arrays._numpy, lambda: None
+        try:
+            row = array.array("d", [i / 7 for i in range(5000)])
+            ctx["row"] = row
+            ctx["grid"] = memoryview(row).cast("B").cast("d", (50, 100))
+            assert ctx["row"] == row.tolist()
+            assert ctx["grid"] == {"shape": [50, 100], "data": row.tolist()}
+            return {r["name"]: r["type"] for r in ctx.list_variables()}
+        finally:
+            _arrays._numpy = real
+    """) == {"row": "embedding", "grid": "tensor"}
+
+
 @pytest.mark.parametrize("code, kind, code_name", [
     ('ctx["none"]', "VariableNotFoundError", "SP-NOT-FOUND"),
     ('ctx.set_variable("none", 1)', "VariableNotFoundError", "SP-NOT-FOUND"),

@@ -22,6 +22,8 @@ static sp_sessions *near_set;             /* used by hand */
 static sp_sessions *far_set;              /* over the wire */
 static char own_session[SP_NAME_MAX + 1]; /* of the call that asks; "": none */
 static int carried_over;                  /* calls */
+static size_t sent_bytes;                 /* of the last question */
+static size_t came_bytes;                 /* of the last answer */
 
 /* ---- the host ---- */
 
@@ -63,9 +65,12 @@ static int carry(void *user, const char *path, sp_bytes request,
     const struct asking asking = {
         .sessions = far_set, .session = own_session, .deadline_ms = SP_UNLIMITED};
     carried_over++;
+    sent_bytes = request.size;
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         if (strcmp(answers[i].path, path) == 0) {
-            return answers[i].answer(&asking, request, reply, err);
+            int rc = answers[i].answer(&asking, request, reply, err);
+            came_bytes = reply->size;
+            return rc;
         }
     }
     fail_msg("no answer to %s", path);
@@ -547,6 +552,134 @@ static void a_call_asks_about_its_own_session_only(void **state)
     sp_error_clear(&error);
 }
 
+/* ---- arrays ---- */
+
+enum { ELEMENTS = 5000, ARRAY_BYTES = ELEMENTS * 8, AROUND_BYTES = 400 };
+
+static double elements[ELEMENTS]; /* texts of which have 16 digits and more */
+
+static sp_tensor make_array(uint32_t rows)
+{
+    for (size_t i = 0; i < ELEMENTS; i++) {
+        elements[i] = 1.0 / (double)(3 + i) - 0.001;
+    }
+    sp_tensor array = {.dtype = SP_DTYPE_F64,
+                       .dims = rows > 0 ? 2 : 1,
+                       .shape = {ELEMENTS},
+                       .data = elements,
+                       .bytes = ARRAY_BYTES};
+    if (rows > 0) {
+        array.shape[0] = rows;
+        array.shape[1] = ELEMENTS / rows;
+    }
+    return array;
+}
+
+struct seen {
+    int arrays;
+    int others;
+    size_t last;
+};
+
+static void see(size_t index, const sp_variable *variable, const sp_tensor *array,
+                void *user_data)
+{
+    struct seen *seen = user_data;
+    seen->last = index;
+    if (array == NULL) {
+        seen->others++;
+        return;
+    }
+    seen->arrays++;
+    assert_int_equal(array->dtype, SP_DTYPE_F64);
+    assert_int_equal(array->dims, strcmp(variable->type, "tensor") == 0 ? 2 : 1);
+    assert_int_equal(array->bytes, ARRAY_BYTES);
+    assert_memory_equal(array->data, elements, ARRAY_BYTES);
+}
+
+static void arrays_go_and_come_as_bytes(void **state)
+{
+    const sp_tensor row = make_array(0);
+    const sp_tensor grid = make_array(50);
+    const char *names[] = {"none", "grid", "row", "n"};
+    sp_variable variable;
+    struct seen seen = {0};
+    uint64_t version = 0;
+    (void)state;
+    open_sets();
+    create_both("s");
+    assert_int_equal(sp__stub_variable_register_array(&caller, "s", "row", "embedding",
+                                                      &row, NULL, &variable, NULL),
+                     0);
+    assert_in_range(sent_bytes, ARRAY_BYTES, ARRAY_BYTES + AROUND_BYTES);
+    assert_string_equal(variable.type, "embedding");
+    assert_true(variable.value_size > ARRAY_BYTES + AROUND_BYTES);
+    sp_variable_clear(&variable);
+    assert_int_equal(sp__stub_variable_register(&caller, "s", "grid", "tensor",
+                                                "{\"shape\":[0],\"data\":[]}", NULL,
+                                                NULL, NULL),
+                     0);
+    assert_int_equal(
+        sp__stub_variable_register(&caller, "s", "n", NULL, "1", NULL, NULL, NULL), 0);
+    assert_int_equal(
+        sp__stub_variable_set_array(&caller, "s", "grid", &grid, NULL, &version, NULL),
+        0);
+    assert_int_equal(version, 1);
+    assert_in_range(sent_bytes, ARRAY_BYTES, ARRAY_BYTES + AROUND_BYTES);
+    assert_int_equal(
+        sp__stub_variable_get_array(&caller, "s", "grid", see, &seen, NULL), 0);
+    assert_in_range(came_bytes, ARRAY_BYTES, ARRAY_BYTES + AROUND_BYTES);
+    assert_int_equal(
+        sp__stub_variables_get_arrays(&caller, "s", names, 4, see, &seen, NULL), 3);
+    assert_in_range(came_bytes, ARRAY_BYTES * 2, (ARRAY_BYTES + AROUND_BYTES) * 2);
+    assert_int_equal(seen.arrays, 3);
+    assert_int_equal(seen.others, 1);
+    assert_int_equal(seen.last, 3);
+    assert_int_equal(sp__stub_variable_get_array(&caller, "s", "no", see, &seen, NULL),
+                     SP_ERR_NOT_FOUND);
+}
+
+static void a_batch_has_arrays_and_json(void **state)
+{
+    const sp_tensor row = make_array(0);
+    const sp_tensor empty = {.dtype = SP_DTYPE_F64, .dims = 1};
+    const sp_tensor *arrays[] = {&row, NULL};
+    sp_variable_update updates[] = {{.name = "row"}, {.name = "n", .value = "2"}};
+    struct seen seen = {0};
+    (void)state;
+    open_sets();
+    create_both("s");
+    assert_int_equal(
+        sp_variable_register(far_set, "s", "row", "embedding", "[]", NULL, NULL, NULL),
+        0);
+    assert_int_equal(
+        sp_variable_register(far_set, "s", "n", NULL, "1", NULL, NULL, NULL), 0);
+    assert_int_equal(
+        sp__stub_variables_set_arrays(&caller, "s", updates, arrays, 2, 1, NULL, NULL),
+        2);
+    assert_in_range(sent_bytes, ARRAY_BYTES, ARRAY_BYTES + AROUND_BYTES);
+    assert_int_equal(updates[1].version, 1);
+    assert_int_equal(sp__stub_variable_get_array(&caller, "s", "row", see, &seen, NULL),
+                     0);
+    assert_int_equal(seen.arrays, 1);
+    arrays[0] = &empty;
+    assert_int_equal(
+        sp__stub_variables_set_arrays(&caller, "s", updates, arrays, 2, 1, NULL, NULL),
+        SP_ERR_BAD_VALUE);
+    arrays[0] = &row;
+    uint64_t allocations = 0;
+    int rc = 0;
+    while (rc != 2) {
+        assert_true(allocations < 500);
+        sp__mem_fail_at(++allocations, 0);
+        rc = sp__stub_variables_set_arrays(&caller, "s", updates, arrays, 2, 1, NULL,
+                                           NULL);
+        sp__mem_fail_at(0, 0);
+        assert_true(rc == 2 || rc == SP_ERR_NOMEM);
+    }
+    assert_true(allocations > 3); /* the first three are the batch's own */
+}
+
 /* ---- short of memory, and short of sense ---- */
 
 static void without_memory_nothing_is_half_done(void **state)
@@ -605,6 +738,8 @@ int main(void)
         TEST(sessions_are_made_listed_and_ended),
         TEST(an_update_that_somebody_else_came_before_is_refused),
         TEST(a_call_asks_about_its_own_session_only),
+        TEST(arrays_go_and_come_as_bytes),
+        TEST(a_batch_has_arrays_and_json),
         TEST(without_memory_nothing_is_half_done),
         TEST(malformed_questions_are_refused),
     };

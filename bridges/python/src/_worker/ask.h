@@ -32,7 +32,8 @@ int sp__py_raise_host(sp_error *err);
 
 /* JSON text as a Python object. held: a dict of the buffers it speaks of, or NULL. */
 PyObject *sp__py_from_json(const char *text, size_t size, PyObject *held);
-PyObject *sp__py_from_variable(const sp_variable *variable);
+/* array  the value, when it came as bytes; else NULL */
+PyObject *sp__py_from_variable(const sp_variable *variable, const sp_tensor *array);
 PyObject *sp__py_from_program(const sp_program *program);
 
 /* Append an item (taken) to *list, which becomes NULL when that, or making the item, has
@@ -53,6 +54,22 @@ PyObject *sp__py_from_session(const sp_session_info *info);
  * exception. */
 int sp__py_names(PyObject *sequence, PyObject **ret_owner, const char ***ret_names);
 void sp__py_names_free(PyObject *owner, const char **names);
+
+/* ---- arrays.c ---- */
+
+/* A value for a variable: JSON in bytes, or an array as (dtype, shape, bytes). */
+struct new_value {
+    const char *json;
+    int is_array;
+    sp_tensor array;
+};
+/* Borrows from the object. 0, or -1 with an exception. */
+int sp__py_new_value(PyObject *value, struct new_value *ret);
+
+/* The value of a large tensor or embedding: of `array`, or else of the variable's JSON.
+ * 1 with it, or with NULL and an exception; 0: it is another value. */
+int sp__py_from_array(const sp_variable *variable, const sp_tensor *array,
+                      PyObject **ret);
 
 /* ---- tools.c ---- */
 

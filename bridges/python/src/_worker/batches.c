@@ -13,7 +13,7 @@ static void collect_variable(const sp_variable *variable, void *user_data)
 {
     PyObject **list = user_data;
     if (*list != NULL) {
-        sp__py_collect(list, sp__py_from_variable(variable));
+        sp__py_collect(list, sp__py_from_variable(variable, NULL));
     }
 }
 
@@ -81,37 +81,33 @@ static PyObject *variable_dependencies(PyObject *call, PyObject *args)
 
 /* ---- batches ---- */
 
-/* What was found, in the order of the names; None for those that were not. */
-static PyObject *take_found(sp_variable *variables, size_t count)
+static void keep_found(size_t index, const sp_variable *variable,
+                       const sp_tensor *array, void *user_data)
 {
-    PyObject *list = PyList_New((Py_ssize_t)count);
-    for (size_t i = 0; i < count; i++) {
-        if (list != NULL) {
-            PyObject *item = variables[i].name != NULL
-                                 ? sp__py_from_variable(&variables[i])
-                                 : Py_NewRef(Py_None);
-            if (item == NULL) {
-                Py_CLEAR(list);
-            } else {
-                PyList_SET_ITEM(list, (Py_ssize_t)i, item);
-            }
-        }
-        sp_variable_clear(&variables[i]);
+    PyObject **list = user_data;
+    PyObject *item = *list != NULL ? sp__py_from_variable(variable, array) : NULL;
+    if (item == NULL) {
+        Py_CLEAR(*list);
+    } else if (PyList_SetItem(*list, (Py_ssize_t)index, item) < 0) {
+        Py_CLEAR(*list);
     }
-    return list;
 }
 
-static PyObject *get_named(PyObject *call, const char **names, sp_variable *variables,
-                           size_t count)
+/* What is found, in the order of the names; None for those that are not. */
+static PyObject *get_named(PyObject *call, const char **names, size_t count)
 {
-    sp_job *job = sp__py_ask_begin(call);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(Py_None));
+    }
+    sp_job *job = list != NULL ? sp__py_ask_begin(call) : NULL;
     if (job == NULL) {
+        Py_XDECREF(list);
         return NULL;
     }
     sp_error err = {0};
-    int rc = sp_job_variables_get(job, names, count, variables, &err);
-    return sp__py_ask_end(call, job, rc, &err) < 0 ? NULL
-                                                   : take_found(variables, count);
+    int rc = sp_job_variables_get_arrays(job, names, count, keep_found, &list, &err);
+    return sp__py_listed(call, job, rc, &err, list);
 }
 
 static PyObject *variables_get(PyObject *call, PyObject *sequence)
@@ -121,31 +117,48 @@ static PyObject *variables_get(PyObject *call, PyObject *sequence)
     if (sp__py_names(sequence, &tuple, &names) < 0) {
         return NULL;
     }
-    size_t count = (size_t)PyTuple_GET_SIZE(tuple);
-    sp_variable *variables = sp__calloc(count + 1, sizeof *variables);
-    PyObject *result = NULL;
-    if (variables == NULL) {
-        (void)PyErr_NoMemory();
-    } else {
-        result = get_named(call, names, variables, count);
-    }
-    sp__free(variables);
+    PyObject *result = get_named(call, names, (size_t)PyTuple_GET_SIZE(tuple));
     sp__py_names_free(tuple, names);
     return result;
 }
 
-/* (name, value) pairs as updates that borrow from them. */
-static int read_updates(PyObject *tuple, sp_variable_update *updates)
+/* What a batch sets, borrowed from its (name, value) pairs. */
+struct batch {
+    sp_variable_update *updates;
+    struct new_value *values;
+    const sp_tensor **arrays;
+};
+
+static void batch_fini(struct batch *batch)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
-        PyObject *pair = PyTuple_GET_ITEM(tuple, i);
+    sp__free(batch->updates);
+    sp__free(batch->values);
+    sp__free((void *)batch->arrays);
+}
+
+static int batch_init(struct batch *batch, PyObject *tuple)
+{
+    size_t count = (size_t)PyTuple_GET_SIZE(tuple);
+    *batch = (struct batch){.updates = sp__calloc(count + 1, sizeof *batch->updates),
+                            .values = sp__calloc(count + 1, sizeof *batch->values),
+                            .arrays = sp__calloc(count + 1, sizeof *batch->arrays)};
+    if (batch->updates == NULL || batch->values == NULL || batch->arrays == NULL) {
+        (void)PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(tuple, (Py_ssize_t)i);
+        PyObject *value;
         if (!PyTuple_Check(pair)) {
             PyErr_SetString(PyExc_TypeError, "an update is a tuple of two");
             return -1;
         }
-        if (!PyArg_ParseTuple(pair, "sy:update", &updates[i].name, &updates[i].value)) {
+        if (!PyArg_ParseTuple(pair, "sO:update", &batch->updates[i].name, &value) ||
+            sp__py_new_value(value, &batch->values[i]) < 0) {
             return -1;
         }
+        batch->updates[i].value = batch->values[i].json;
+        batch->arrays[i] = batch->values[i].is_array ? &batch->values[i].array : NULL;
     }
     return 0;
 }
@@ -176,26 +189,22 @@ static PyObject *variables_set(PyObject *call, PyObject *args)
         return NULL;
     }
     size_t count = (size_t)PyTuple_GET_SIZE(tuple);
-    sp_variable_update *updates = sp__calloc(count + 1, sizeof *updates);
+    struct batch batch;
     PyObject *result = NULL;
-    sp_job *job = NULL;
-    if (updates == NULL) {
-        (void)PyErr_NoMemory();
-    } else if (read_updates(tuple, updates) == 0) {
-        job = sp__py_ask_begin(call);
-    }
+    sp_job *job = batch_init(&batch, tuple) == 0 ? sp__py_ask_begin(call) : NULL;
     if (job != NULL) {
         sp_change_options options = {.size = sizeof options,
                                      .metadata = metadata,
                                      .changed_by = "python",
                                      .owner = owner};
         sp_error err = {0};
-        int rc = sp_job_variables_set(job, updates, count, atomic, &options, &err);
+        int rc = sp_job_variables_set_arrays(job, batch.updates, batch.arrays, count,
+                                             atomic, &options, &err);
         if (sp__py_ask_end(call, job, rc, &err) == 0) {
-            result = take_outcomes(updates, count);
+            result = take_outcomes(batch.updates, count);
         }
     }
-    sp__free(updates);
+    batch_fini(&batch);
     Py_DECREF(tuple);
     return result;
 }

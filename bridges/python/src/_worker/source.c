@@ -292,7 +292,7 @@ static PyObject *next_change(source_object *self, uint64_t timeout_ms)
     sp_error err = {0};
     int rc = sp_job_watch_next(self->open, timeout_ms, &change, &err);
     if (rc > 0) {
-        PyObject *variable = sp__py_from_variable(&change.variable);
+        PyObject *variable = sp__py_from_variable(&change.variable, NULL);
         PyObject *result = variable != NULL
                                ? Py_BuildValue("(sN)", kinds[change.kind], variable)
                                : NULL;

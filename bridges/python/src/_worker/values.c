@@ -38,10 +38,14 @@ static PyObject *from_text(const char *json)
     return json != NULL ? sp__py_from_json(json, strlen(json), NULL) : PyDict_New();
 }
 
-/* A float's value: what JSON cannot say comes as text. */
-static PyObject *value_of(const sp_variable *variable)
+/* A large array is one. A float's value: what JSON cannot say comes as text. */
+static PyObject *value_of(const sp_variable *variable, const sp_tensor *array)
 {
-    PyObject *value = sp__py_from_json(variable->value, variable->value_size, NULL);
+    PyObject *value;
+    if (sp__py_from_array(variable, array, &value)) {
+        return value;
+    }
+    value = sp__py_from_json(variable->value, variable->value_size, NULL);
     if (value == NULL || variable->type == NULL ||
         strcmp(variable->type, "float") != 0 || PyFloat_CheckExact(value)) {
         return value;
@@ -56,9 +60,9 @@ static double seconds_of(uint64_t unix_ms)
     return (double)unix_ms / 1000.0;
 }
 
-PyObject *sp__py_from_variable(const sp_variable *v)
+PyObject *sp__py_from_variable(const sp_variable *v, const sp_tensor *array)
 {
-    PyObject *value = value_of(v);
+    PyObject *value = value_of(v, array);
     PyObject *constraints = value != NULL ? from_text(v->constraints) : NULL;
     PyObject *metadata = constraints != NULL ? from_text(v->metadata) : NULL;
     PyObject *dict = NULL;

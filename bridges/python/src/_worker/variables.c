@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Methods of `_worker.Call` about one variable of its session. Values, constraints and
- * metadata come as JSON in bytes. A name with a NUL is a ValueError, before anybody is
+ * metadata come as JSON in bytes, large arrays as they are. A name with a NUL is a ValueError, before anybody is
  * asked.
  */
 #include "ask.h"
@@ -29,17 +29,20 @@ static int expect(sp_change_options *options, PyObject *version)
 /* The variable (taken) as a dict. */
 static PyObject *take_variable(sp_variable *variable)
 {
-    PyObject *dict = sp__py_from_variable(variable);
+    PyObject *dict = sp__py_from_variable(variable, NULL);
     sp_variable_clear(variable);
     return dict;
 }
 
 static PyObject *variable_register(PyObject *call, PyObject *args)
 {
-    const char *name, *type, *value, *constraints, *metadata;
-    if (!PyArg_ParseTuple(args, "szyO&O&:variable_register", &name, &type, &value,
+    const char *name, *type, *constraints, *metadata;
+    PyObject *object;
+    struct new_value value;
+    if (!PyArg_ParseTuple(args, "szOO&O&:variable_register", &name, &type, &object,
                           sp__py_optional_bytes, &constraints, sp__py_optional_bytes,
-                          &metadata)) {
+                          &metadata) ||
+        sp__py_new_value(object, &value) < 0) {
         return NULL;
     }
     sp_job *job = sp__py_ask_begin(call);
@@ -50,9 +53,28 @@ static PyObject *variable_register(PyObject *call, PyObject *args)
     options.constraints = constraints;
     sp_variable variable = {0};
     sp_error err = {0};
-    int rc =
-        sp_job_variable_register(job, name, type, value, &options, &variable, &err);
-    return sp__py_ask_end(call, job, rc, &err) < 0 ? NULL : take_variable(&variable);
+    int rc = value.is_array
+                 ? sp_job_variable_register_array(job, name, type, &value.array,
+                                                  &options, &variable, &err)
+                 : sp_job_variable_register(job, name, type, value.json, &options,
+                                            &variable, &err);
+    if (sp__py_ask_end(call, job, rc, &err) < 0) {
+        return NULL;
+    }
+    if (!value.is_array) {
+        return take_variable(&variable);
+    }
+    PyObject *dict = Py_BuildValue("{ss}", "id", variable.id);
+    sp_variable_clear(&variable);
+    return dict;
+}
+
+static void keep_found(size_t index, const sp_variable *variable,
+                       const sp_tensor *array, void *user_data)
+{
+    PyObject **ret = user_data;
+    (void)index;
+    *ret = sp__py_from_variable(variable, array);
 }
 
 static PyObject *variable_get(PyObject *call, PyObject *args)
@@ -65,18 +87,20 @@ static PyObject *variable_get(PyObject *call, PyObject *args)
     if (job == NULL) {
         return NULL;
     }
-    sp_variable variable = {0};
+    PyObject *found = NULL;
     sp_error err = {0};
-    int rc = sp_job_variable_get(job, name, &variable, &err);
-    return sp__py_ask_end(call, job, rc, &err) < 0 ? NULL : take_variable(&variable);
+    int rc = sp_job_variable_get_array(job, name, keep_found, &found, &err);
+    return sp__py_listed(call, job, rc, &err, found);
 }
 
 static PyObject *variable_set(PyObject *call, PyObject *args)
 {
-    const char *name, *value, *metadata, *owner;
-    PyObject *expected;
-    if (!PyArg_ParseTuple(args, "syO&Oz:variable_set", &name, &value,
-                          sp__py_optional_bytes, &metadata, &expected, &owner)) {
+    const char *name, *metadata, *owner;
+    PyObject *object, *expected;
+    struct new_value value;
+    if (!PyArg_ParseTuple(args, "sOO&Oz:variable_set", &name, &object,
+                          sp__py_optional_bytes, &metadata, &expected, &owner) ||
+        sp__py_new_value(object, &value) < 0) {
         return NULL;
     }
     sp_change_options options = change_options(metadata, owner);
@@ -86,7 +110,10 @@ static PyObject *variable_set(PyObject *call, PyObject *args)
     }
     uint64_t version = 0;
     sp_error err = {0};
-    int rc = sp_job_variable_set(job, name, value, &options, &version, &err);
+    int rc = value.is_array
+                 ? sp_job_variable_set_array(job, name, &value.array, &options,
+                                             &version, &err)
+                 : sp_job_variable_set(job, name, value.json, &options, &version, &err);
     return sp__py_ask_end(call, job, rc, &err) < 0
                ? NULL
                : PyLong_FromUnsignedLongLong(version);
@@ -192,7 +219,7 @@ static PyObject *variable_undepend(PyObject *call, PyObject *args)
 PyMethodDef sp__py_variable_methods[] = {
     {"variable_register", variable_register, METH_VARARGS,
      "(name, type or None, value, constraints or None, metadata or None): the "
-     "variable"},
+     "variable, of an array its id only"},
     {"variable_get", variable_get, METH_VARARGS, "(name): the variable"},
     {"variable_set", variable_set, METH_VARARGS,
      "(name, value, metadata or None, expected version or None, owner or None): the "

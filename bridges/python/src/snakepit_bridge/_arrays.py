@@ -41,6 +41,62 @@ def tensor(memory, dtype, shape):
     return view.cast(letter, shape)
 
 
+_KINDS = {
+    **dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"),
+    **dict.fromkeys("efd", "f"), "?": "b",
+}  # fmt: skip
+
+
+def _is_little(view):
+    if view.format[:1] in "@=":
+        return sys.byteorder == "little"
+    return view.format[:1] not in (">", "!") or view.itemsize == 1
+
+
+def held(value):
+    """(dtype, shape, bytes) of an array of real numbers of more than 10 KiB, as it is
+    now; None for anything else."""
+    if isinstance(value, (bytes, bytearray)):
+        return None
+    try:
+        view = memoryview(value)
+    except (TypeError, ValueError, BufferError):
+        if not hasattr(type(value), "__dlpack__"):
+            return None
+        array = plain(value)
+        if array is NotImplemented:
+            return None
+        view = memoryview(array)
+    kind = _KINDS.get(view.format.lstrip("@=<>!"))
+    if kind is None or view.nbytes <= BINARY_MIN_BYTES:
+        return None
+    if isinstance(value, memoryview) and view.format == "B" and view.ndim == 1:
+        return None  # text or a file, not numbers
+    if not _is_little(view):
+        array = plain(value)
+        if array is NotImplemented:
+            return None
+        view = memoryview(array)
+    order = "|" if view.itemsize == 1 else "<"
+    return f"{order}{kind}{view.itemsize}", view.shape, view.tobytes()
+
+
+def lists(held_array):
+    """What held() took, as nested lists."""
+    dtype, shape, data = held_array
+    return tensor(data, dtype, shape).tolist()
+
+
+def value(data, dtype, shape, kind):
+    """The value of a large tensor or embedding: a read-only array, and without NumPy
+    what a small one is."""
+    numpy = _numpy()
+    if numpy is not None:
+        return numpy.ndarray(shape, dtype=dtype, buffer=data)
+    flat = memoryview(data).cast(_FORMATS[dtype]).tolist()
+    return flat if kind == "embedding" else {"shape": list(shape), "data": flat}
+
+
 def _from_dlpack(value):
     """An array of a library that speaks DLPack, as NumPy's."""
     numpy = _numpy()

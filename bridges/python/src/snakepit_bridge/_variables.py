@@ -59,10 +59,30 @@ class _Json(bytes):
     """A value that has been written already."""
 
 
+class _Array(tuple):
+    """A large array that goes as bytes: (dtype, shape, bytes)."""
+
+
+_ARRAYS = ("array", "memoryview")  # what is no _is_array() and yet one
+
+
+def _as_bytes(value):
+    """The array as an _Array, None when it is small or no array of numbers."""
+    if not _is_array(value) and type(value).__name__ not in _ARRAYS:
+        return None
+    from ._arrays import held
+
+    found = held(value)
+    return None if found is None else _Array(found)
+
+
 def _taken(value):
     """A value as it is now, whatever the tool does with it before it is sent: JSON, or
     an array of its own."""
     value = plain(value)
+    array = _as_bytes(value)
+    if array is not None:
+        return array
     if not _is_array(value):
         return _Json(to_json(value))
     copy = getattr(value, "copy", None)
@@ -82,6 +102,7 @@ class VariableCalls:
     def _begin_variables(self, strict_mode=False):
         self.strict_mode = strict_mode
         self._cache = Cache()
+        self._kinds = {}  # of variables that got arrays, by name
         self._owners = {}  # of the locks this call took, by name
 
     # ---- one variable ----
@@ -106,7 +127,10 @@ class VariableCalls:
         )
 
     def _register(self, name, kind, value, constraints, metadata, ttl):
-        if type(value) is not _Json:
+        if type(value) is _Array:
+            kind = kind or ("embedding" if len(value[1]) == 1 else "tensor")
+            value = self._array_of(kind, value)
+        elif type(value) is not _Json:
             kind = kind or _array_kind(value)
             value = to_json(_from_array(value, kind))
         if ttl is not None:
@@ -184,13 +208,31 @@ class VariableCalls:
         """A new value of a variable: an array takes the form of the variable's type."""
         if type(value) is _Json:
             return value
+        if type(value) is _Array:
+            many = len(value[1]) > 1  # one dimension fits every type of list
+            return self._array_of(self._kind(identifier) if many else None, value)
         return to_json(_from_array(value, self._variable(identifier)["type"]))
+
+    def _array_of(self, kind, array):
+        """An array for a variable of that type: of a list it is the lists in it."""
+        if kind != "list" or len(array[1]) == 1:
+            return array
+        from ._arrays import lists
+
+        return to_json(lists(array))
+
+    def _kind(self, identifier):
+        """The type of a variable, asked for once."""
+        if identifier not in self._kinds:
+            self._kinds[identifier] = self._variable(identifier)["type"]
+        return self._kinds[identifier]
 
     def delete_variable(self, identifier):
         """Delete a variable with its history."""
         return ask(self._delete, identifier)
 
     def _delete(self, identifier):
+        self._kinds.clear()
         with Changing(self._cache, identifier):
             self._ask_state("variable_delete", identifier, self._owners.get(identifier))
 
@@ -380,7 +422,8 @@ class VariableCalls:
                 raise
             from .types import infer_type
 
-            kind = None if _is_array(value) else infer_type(value).value
+            is_array = type(taken) is _Array or _is_array(value)
+            kind = None if is_array else infer_type(value).value
             self._register(name, kind, taken, None, None, None)
 
     def __delitem__(self, name):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-from typing import Any, Callable, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
+Array = Tuple[str, Tuple[int, ...], bytes]
 KEYWORDS: int
 DICT: int
 DISPATCH: int
@@ -26,12 +27,13 @@ class Call:
     context: Any
     def cancelled(self) -> bool: ...
     def time_left(self) -> Optional[float]: ...
-    # What follows asks the host. Values are JSON in bytes on the way there.
+    # What follows asks the host. Values are JSON in bytes on the way there, or
+    # an array's dtype, shape and bytes.
     def variable_register(
         self,
         name: str,
         type: Optional[str],
-        value: bytes,
+        value: Union[bytes, Array],
         constraints: Optional[bytes],
         metadata: Optional[bytes],
     ) -> dict[str, Any]: ...
@@ -39,7 +41,7 @@ class Call:
     def variable_set(
         self,
         name: str,
-        value: bytes,
+        value: Union[bytes, Array],
         metadata: Optional[bytes],
         expected_version: Optional[int],
         owner: Optional[str],
@@ -64,7 +66,7 @@ class Call:
     ) -> list[Optional[dict[str, Any]]]: ...
     def variables_set(
         self,
-        updates: Sequence[Tuple[str, bytes]],
+        updates: Sequence[Tuple[str, Union[bytes, Array]]],
         atomic: bool,
         metadata: Optional[bytes],
         owner: Optional[str],
