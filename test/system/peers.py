@@ -184,6 +184,8 @@ class Chunk(ctypes.Structure):
         ("data", ctypes.POINTER(ctypes.c_char)),
         ("size", ctypes.c_size_t),
         ("index", ctypes.c_uint64),
+        ("binary", ctypes.c_void_p),
+        ("binary_bytes", ctypes.c_size_t),
     ]
 
 
