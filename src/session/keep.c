@@ -82,8 +82,13 @@ int sp__keep_global(struct sp_sessions *sessions, const struct record *record,
                             .shrinks = shrinks,
                             .durable =
                                 sessions->options.durability == SP_DURABILITY_DURABLE};
-    if (!globals_are_kept(sessions)) {
+    struct record gone = {.kind = RECORD_PROGRAM_DELETE, .name = record->name};
+    if (sessions->store == NULL) {
         return SP_OK;
+    }
+    if (!globals_are_kept(sessions)) { /* what an earlier run kept is out of date now */
+        change.records = &gone;
+        change.shrinks = 1;
     }
     (void)pthread_mutex_unlock(&sessions->global_lock);
     int rc = sp__store_commit(sessions->store, &change, err);
@@ -118,8 +123,8 @@ struct record_expiry sp__keep_expiry(struct sp_sessions *sessions, uint64_t ttl_
 
 void sp__keep_use(struct sp_sessions *sessions, struct session *session)
 {
-    if (sp__store_state(sessions->store) != STORE_OK) {
-        return; /* the next use tries again */
+    if (sp__store_state(sessions->store) == STORE_FAILED) {
+        return;
     }
     struct record use = {.kind = RECORD_SESSION_USE,
                          .session = session->key,
@@ -142,7 +147,7 @@ void sp__keep_end(struct sp_sessions *sessions, const struct session *session)
 
 void sp__keep_program_end(struct sp_sessions *sessions, const struct program *program)
 {
-    if (globals_are_kept(sessions)) {
+    if (sessions->store != NULL) {
         struct record gone = {.kind = RECORD_PROGRAM_DELETE, .name = program->id};
         (void)sp__store_post(sessions->store, &gone); /* as above */
     }
@@ -151,8 +156,9 @@ void sp__keep_program_end(struct sp_sessions *sessions, const struct program *pr
 static void commit_expiries(struct sp_sessions *sessions, const struct record *records,
                             size_t count)
 {
-    struct change change = {.records = records, .count = count};
-    /* When it fails they live a little longer. */
+    /* Rows that are there change in place, so a full disk has room for it. */
+    struct change change = {.records = records, .count = count, .shrinks = 1};
+    /* When it fails, what was promised last holds. */
     (void)!(count > 0 && sp__store_commit(sessions->store, &change, NULL) < 0);
 }
 

@@ -519,10 +519,11 @@ static int keep_edit(struct sp_sessions *sessions, struct session *session,
                           .expires = sp__keep_expiry(sessions, ttl_ms, expires_ms,
                                                      sp__keep_slack(ttl_ms)),
                           .metadata = metadata == NULL ? session->metadata : metadata};
+    uint64_t before_ms = session->promised_ms;
+    session->promised_ms =
+        SP_UNLIMITED; /* no use is stored behind it with the old time */
     int rc = sp__keep(sessions, session, &edit, 1, err);
-    if (rc == SP_OK) {
-        session->promised_ms = edit.expires.boot_ms;
-    }
+    session->promised_ms = rc == SP_OK ? edit.expires.boot_ms : before_ms;
     return rc;
 }
 

@@ -211,8 +211,11 @@ static size_t prepare_all(struct sp_sessions *sessions, struct session *session,
         sp_error why = {0};
         int rc = prepare_one(sessions, session, &updates[i], changes, i, options, &why);
         if (rc == SP_OK) {
-            bytes += sp__version_bytes(changes[i].version);
-            rc = sp__session_has_room(sessions, session, bytes, &why);
+            size_t more = sp__version_bytes(changes[i].version);
+            sp__session_resume(session); /* tools come and go without the gate */
+            rc = sp__session_has_room(sessions, session, bytes + more, &why);
+            sp__session_pause(session);
+            bytes += rc == SP_OK ? more : 0;
         }
         if (rc < 0) {
             sp__version_unref(changes[i].version);

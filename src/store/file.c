@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "store/fault.h"
 #include "store/schema.h"
@@ -294,6 +295,10 @@ static int number_boot(struct store_file *file, sp_error *err)
 {
     char id[CLOCK_ID_MAX];
     sp__file_clock_id(id);
+    if (id[0] == '\0') { /* no start is like another: only the wall clock tells */
+        (void)snprintf(id, sizeof id, "unknown %llu %ld",
+                       (unsigned long long)sp__unix_ns(), (long)getpid());
+    }
     int rc =
         ask_boot(file->db, "SELECT number FROM boot WHERE id = ?1", id, &file->boot);
     if (rc == SQLITE_DONE && file->boot == 0) {

@@ -48,8 +48,9 @@ struct store {
     sqlite3_stmt *commit;
     sqlite3_stmt *rollback;
     struct sweep sweep;
-    int sync_full; /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
-    int log_pages; /* in the log since the last checkpoint */
+    int sync_full;       /* what `synchronous` is: 1 FULL, 0 NORMAL, -1 not known */
+    int log_pages;       /* in the log since the last checkpoint */
+    uint64_t look_at_ms; /* in NO_ROOM: not for room again before */
 
     /* Set by whoever opened it. */
     int is_started;

@@ -28,6 +28,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "store/open_store.h"
@@ -102,8 +103,10 @@ int sp__store_post(struct store *store, const struct record *record)
     posted->change.records = &posted->record;
     posted->change.count = 1;
     posted->change.is_posted = 1;
-    posted->change.shrinks =
-        record->kind == RECORD_SESSION_DELETE || record->kind == RECORD_PROGRAM_DELETE;
+    /* A use changes a row in place, which a full disk has room for too. */
+    posted->change.shrinks = record->kind == RECORD_SESSION_DELETE ||
+                             record->kind == RECORD_PROGRAM_DELETE ||
+                             record->kind == RECORD_SESSION_USE;
     push(store, &posted->change);
     return SP_OK;
 }
@@ -404,8 +407,10 @@ static void *run_store(void *user)
         if (!has_to_sweep(store)) {
             wait_for_more(store);
         }
-        if (sp__store_state(store) == STORE_NO_ROOM) {
+        uint64_t now_ms = sp__now_ms();
+        if (sp__store_state(store) == STORE_NO_ROOM && now_ms >= store->look_at_ms) {
             look_for_room(store);
+            store->look_at_ms = now_ms + store->probe_ms;
         }
     }
 }

@@ -286,6 +286,23 @@ static void an_atomic_batch_is_all_or_nothing(void **state)
     assert_string_equal(error.message, "variable \"var_a_1\" is given twice");
 }
 
+static void what_a_batch_refuses_takes_no_room_from_the_others(void **state)
+{
+    enum { LARGE = 8000 };
+    static char large[LARGE + 3];
+    memset(large, 'x', sizeof large - 1);
+    large[0] = large[LARGE + 1] = '"';
+    open_with((sp_sessions_options){.session_bytes = 8000});
+    add("a", "string", "\"a\"");
+    add("b", "string", "\"b\"");
+    sp_variable_update updates[] = {{.name = "a", .value = large},
+                                    {.name = "b", .value = "\"small\""}};
+    assert_int_equal(sp_variables_set(set, "s", updates, 2, 0, NULL, &error), 1);
+    assert_int_equal(updates[0].code, SP_ERR_QUOTA);
+    assert_int_equal(updates[1].code, 0);
+    assert_string_equal(get("b")->value, "\"small\"");
+}
+
 /* ---- history, lock, dependencies ---- */
 
 enum { TEXT_MAX = 256 };
@@ -583,6 +600,7 @@ int main(void)
         TEST(a_pattern_is_about_the_whole_name),
         TEST(many_are_read_at_once),
         TEST(an_atomic_batch_is_all_or_nothing),
+        TEST(what_a_batch_refuses_takes_no_room_from_the_others),
         TEST(history_is_kept_and_gone_back_to),
         TEST(a_locked_variable_has_one_owner),
         TEST(a_cycle_of_dependencies_is_refused),
