@@ -209,6 +209,10 @@ int sp__answer_variable_set_many(const struct asking *asking, sp_bytes bytes,
     if (rc == SP_OK) {
         rc = check_count(asking, request.updates.count, err);
     }
+    if (rc == SP_OK && request.binary.count > request.updates.count) {
+        rc = sp__fail(err, SP_ERR_INVAL, "%zu values as bytes for %zu updates",
+                      request.binary.count, request.updates.count);
+    }
     if (rc == SP_OK) {
         updates = sp__calloc(request.updates.count + 1, sizeof *updates);
         rc = updates != NULL ? SP_OK

@@ -93,9 +93,11 @@ static void reply_came(struct worker_call *call, const uint8_t *data, size_t siz
     sp__buf_init(&memory, SIZE_MAX / 2);
     if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0 ||
         sp__worker_fetch_result(worker, &response, &memory, &failure) < 0) {
-        sp__wrap(&failure, SP_ERR_PROTOCOL, "an answer of worker %s", worker->name);
-        failure.code = SP_ERR_PROTOCOL;
-        failure.executed = SP_EXECUTED_UNKNOWN;
+        int is_ours = failure.code == SP_ERR_TOO_BIG || failure.code == SP_ERR_NOMEM;
+        int code = is_ours ? failure.code : SP_ERR_PROTOCOL;
+        sp__wrap(&failure, code, "an answer of worker %s", worker->name);
+        failure.code = code;
+        failure.executed = is_ours ? SP_EXECUTED_YES : SP_EXECUTED_UNKNOWN;
         (void)sp__worker_cancel(call);
         worker->events->on_end(call, &failure, worker);
         sp_error_clear(&failure);

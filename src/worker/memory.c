@@ -28,6 +28,8 @@ struct worker_memory {
     struct arena_head *head;
     size_t bytes;
     struct arena down;
+    const struct worker_call *owners[ARENA_SLOTS]; /* of the places down: who was given
+                                                      each last */
     struct arena up;
     uint32_t puts_seen; /* of the worker's that are all accounted for */
 };
@@ -109,6 +111,7 @@ static size_t place_binaries(struct worker *worker, struct worker_call *call,
             continue;
         }
         call->shared_slots |= 1ull << ref.slot;
+        worker->memory->owners[ref.slot] = call;
         size_t size = sp__proto_put_ref(texts[moved], &ref);
         pairs[i] = pairs[count - 1 - moved];
         pairs[count - 1 - moved] =
@@ -151,7 +154,12 @@ void sp__worker_unshare_call(struct worker *worker, struct worker_call *call)
     for (uint32_t slot = 0; call->shared_slots != 0; slot++) {
         if (call->shared_slots & 1ull << slot) {
             call->shared_slots &= ~(1ull << slot);
-            sp__arena_give_up(&worker->memory->down, slot);
+            /* The worker may have given the place back before its answer came, and
+             * another call may have it now. */
+            if (worker->memory->owners[slot] == call) {
+                worker->memory->owners[slot] = NULL;
+                sp__arena_give_up(&worker->memory->down, slot);
+            }
         }
     }
 }

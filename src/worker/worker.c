@@ -179,7 +179,9 @@ void sp__worker_on_announced(struct worker *worker, struct proto_announce *annou
     if (worker->state != WORKER_STARTING) {
         return; /* it announced itself just when it was told to stop */
     }
-    if (!worker->is_spawned) {
+    /* A refusal needs no process number, and its sender may be gone before the guard's
+     * word has come. */
+    if (!worker->is_spawned && !announce->failed) {
         worker->early = EARLY_ANNOUNCED;
         sp__proto_announce_fini(&worker->early_announce);
         worker->early_announce = *announce;
