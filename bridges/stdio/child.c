@@ -2,9 +2,9 @@
 /*
  * The program behind the pipe.
  *
- * It is a child in our process group, so whatever ends a worker ends it too. While we
- * write a long request it may already write its answer, and a pipe holds 64 KiB: writing
- * therefore reads as well. When it ends by itself, so do we, in the same way: the host
+ * It is a child in our process group, so whatever ends a worker ends it too. A pipe holds
+ * 64 KiB: what the program does not read at once is kept, and written while we wait for
+ * its output, so that neither waits for the other. When it ends by itself, so do we, in the same way: the host
  * sees the exit status or signal of the program, not that of its wrapper.
  */
 #include "child.h"
@@ -67,6 +67,7 @@ int child_start(struct child *child, char *const *argv, sp_error *err)
     int from[2];
     *child = (struct child){.to = -1, .from = -1};
     sp__buf_init(&child->in, LINE_MAX_BYTES);
+    sp__buf_init(&child->out, SIZE_MAX / 2);
     if (pipe2(to, O_CLOEXEC) < 0) {
         return sp__fail_errno(err, errno, "make a pipe");
     }
@@ -95,6 +96,11 @@ int child_start(struct child *child, char *const *argv, sp_error *err)
 /* Read what is there. */
 static int fill(struct child *child, sp_error *err)
 {
+    if (child->in_at > child->in.size / 2) {
+        sp__buf_drop(&child->in, child->in_at);
+        sp__buf_shrink(&child->in, KEEP_BYTES);
+        child->in_at = 0;
+    }
     int rc = sp__buf_reserve(&child->in, READ_BYTES, err);
     if (rc < 0) {
         return rc == SP_ERR_TOO_BIG
@@ -111,77 +117,96 @@ static int fill(struct child *child, sp_error *err)
     return SP_OK;
 }
 
-int child_send(struct child *child, sp_bytes bytes, sp_error *err)
+static int write_some(struct child *child, sp_error *err)
 {
-    const char *at = bytes.data;
-    size_t left = bytes.size;
-    while (left > 0) {
-        struct pollfd polled[] = {{.fd = child->to, .events = POLLOUT},
-                                  {.fd = child->ended ? -1 : child->from,
-                                   .events = POLLIN}};
-        if (poll(polled, 2, -1) < 0 && errno != EINTR) {
-            return sp__fail_errno(err, errno, "wait for a pipe");
-        }
-        if (polled[1].revents != 0) {
-            int rc = fill(child, err);
-            if (rc < 0) {
-                return rc;
-            }
-        }
-        if (polled[0].revents == 0) {
-            continue;
-        }
-        ssize_t n = write(child->to, at, left);
+    while (child->out_at < child->out.size) {
+        ssize_t n = write(child->to, child->out.data + child->out_at,
+                          child->out.size - child->out_at);
         if (n > 0) {
-            at += n;
-            left -= (size_t)n;
-        } else if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            child->out_at += (size_t)n;
+        } else if (errno == EAGAIN) {
+            return SP_OK;
+        } else if (errno != EINTR) {
             return sp__fail(err, SP_ERR_CLOSED, "the program reads no more requests");
         }
     }
+    child->out.size = child->out_at = 0;
+    sp__buf_shrink(&child->out, KEEP_BYTES);
     return SP_OK;
+}
+
+int child_send(struct child *child, sp_bytes bytes, sp_error *err)
+{
+    if (child->out_at > child->out.size / 2) {
+        sp__buf_drop(&child->out, child->out_at);
+        child->out_at = 0;
+    }
+    int rc = sp__buf_append(&child->out, bytes.data, bytes.size, err);
+    return rc < 0 ? rc : write_some(child, err);
+}
+
+/* The next line of what has been read, from its first byte on. 1 when there is one. */
+static int next_line(struct child *child, size_t *seen, sp_bytes *ret_line)
+{
+    const uint8_t *data = child->in.data + child->in_at;
+    size_t size = child->in.size - child->in_at;
+    const uint8_t *end = size > *seen ? memchr(data + *seen, '\n', size - *seen) : NULL;
+    *seen = size;
+    if (end == NULL && (!child->ended || size == 0)) {
+        return 0;
+    }
+    *ret_line = (sp_bytes){data, end != NULL ? (size_t)(end - data) : size};
+    child->in_at += ret_line->size + (end != NULL);
+    return 1;
 }
 
 int child_line(struct child *child, int wake_fd, sp_bytes *ret_line, sp_error *err)
 {
     size_t seen = 0;
-    sp__buf_drop(&child->in, child->line);
-    sp__buf_shrink(&child->in, KEEP_BYTES);
-    child->line = 0;
-    for (;;) {
-        const uint8_t *data = child->in.data;
-        const uint8_t *end = child->in.size > seen
-                                 ? memchr(data + seen, '\n', child->in.size - seen)
-                                 : NULL;
-        if (end != NULL || (child->ended && child->in.size > 0)) {
-            size_t size = end != NULL ? (size_t)(end - data) : child->in.size;
-            child->line = size + (end != NULL);
-            *ret_line = (sp_bytes){data, size};
-            return 1;
-        }
+    while (!next_line(child, &seen, ret_line)) {
         if (child->ended) {
             return sp__fail(err, SP_ERR_CLOSED, "the program has ended");
         }
-        seen = child->in.size;
-        struct pollfd polled[] = {{.fd = child->from, .events = POLLIN},
-                                  {.fd = wake_fd, .events = POLLIN}};
-        if (poll(polled, 2, -1) < 0 && errno != EINTR) {
+        struct pollfd polled[] = {
+            {.fd = child->from, .events = POLLIN},
+            {.fd = wake_fd, .events = POLLIN},
+            {.fd = child->out.size > 0 ? child->to : -1, .events = POLLOUT}};
+        if (poll(polled, 3, -1) < 0 && errno != EINTR) {
             return sp__fail_errno(err, errno, "wait for a pipe");
         }
-        if (polled[0].revents != 0) {
-            int rc = fill(child, err);
-            if (rc < 0) {
-                return rc;
-            }
-        } else if (polled[1].revents != 0) {
+        int rc = polled[0].revents != 0 ? fill(child, err) : SP_OK;
+        if (rc == SP_OK && polled[2].revents != 0) {
+            rc = write_some(child, err);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+        if (polled[0].revents == 0 && polled[1].revents != 0) {
             return 0;
         }
+    }
+    return 1;
+}
+
+/* Wait for its end for a moment, then end it. */
+static void await_end(const struct child *child)
+{
+    int fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    (void)close(child->to);
+    (void)close(child->from);
+    if (fd < 0 || poll(&polled, 1, LEAVE_MS) <= 0) {
+        (void)kill(child->pid, SIGKILL);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
     }
 }
 
 void child_follow(struct child *child)
 {
     int status = 0;
+    await_end(child);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (WIFSIGNALED(status)) {
@@ -198,18 +223,10 @@ void child_follow(struct child *child)
 void child_close(struct child *child)
 {
     if (child->pid > 0) {
-        (void)close(child->to);
-        (void)close(child->from);
-        int fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-        struct pollfd polled = {.fd = fd, .events = POLLIN};
-        if (fd < 0 || poll(&polled, 1, LEAVE_MS) <= 0) {
-            (void)kill(child->pid, SIGKILL);
-        }
+        await_end(child);
         while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
         }
-        if (fd >= 0) {
-            (void)close(fd);
-        }
     }
+    sp__buf_fini(&child->out);
     sp__buf_fini(&child->in);
 }

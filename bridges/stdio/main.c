@@ -348,6 +348,9 @@ static int run(struct bridge *bridge, char *const *argv, char *names, sp_error *
         return rc;
     }
     rc = sp_worker_announce(bridge->worker, err);
+    if (rc == SP_ERR_CLOSED) { /* told to stop before it was ready: no failure */
+        return SP_OK;
+    }
     return rc < 0 ? rc : serve(bridge, err);
 }
 
