@@ -66,8 +66,8 @@ def test_a_killed_daemon_has_its_sessions_again(tmp_path, durability):
 
 
 def test_a_second_daemon_is_told_who_has_the_state(tmp_path):
-    top = [f"state_dir: {tmp_path}/state"]
-    with daemons.running(tmp_path / "a", top=top) as first:
-        with daemons.running(tmp_path / "b", top=top, wait=False) as second:
+    shared = {"SNAKEPIT_STATE_DIR": f"{tmp_path}/state"}
+    with daemons.running(tmp_path / "a", environment=shared) as first:
+        with daemons.running(tmp_path / "b", environment=shared, wait=False) as second:
             assert second.wait() != 0
             assert f"is in use by process {first.process.pid}" in second.log()
