@@ -188,8 +188,8 @@ static void what_a_worker_cannot_read_is_the_arguments_fault(void **state)
         "{\"x\":{\"__tensor__\":{\"dtype\":\"|O\",\"shape\":[1],\"part\":\"p\"}}}",
         "{\"x\":{\"__tensor__\":{\"dtype\":\"<f8\",\"shape\":[101],\"part\":\"p\"}}}",
         "{\"x\":{\"__tensor__\":{\"dtype\":\"<f8\",\"shape\":[1],\"part\":\"q\"}}}",
-        "{\"x\":{\"__tensor__\":{\"dtype\":\"<f8\",\"shape\":[1],\"part\":\"p\"},\"y\":"
-        "1}}",
+        ("{\"x\":{\"__tensor__\":{\"dtype\":\"<f8\",\"shape\":[1],\"part\":\"p\"},"
+         "\"y\":1}}"),
         "{\"x\":{\"__tensor__\":\"cos\\nsystem\"}}",
         "{\"x\":{\"__bytes__\":{\"size\":1,\"at\":800,\"part\":\"p\"}}}",
         "{\"x\":{\"__bytes__\":{\"size\":-1,\"part\":\"p\"}}}",
