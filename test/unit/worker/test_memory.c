@@ -139,6 +139,37 @@ static void large_binaries_are_moved_and_small_ones_are_not(void **state)
     sp__buf_fini(&out);
 }
 
+/* The worker gives a place back before its answer comes, and another call has it then. */
+static void the_end_of_a_call_leaves_the_place_of_another_alone(void **state)
+{
+    struct worker_call calls[2] = {{.worker = NULL}, {.worker = NULL}};
+    struct sp_buffer out[2];
+    init();
+    const struct proto_pair pair = {{"a", 1}, {payload, MIN}};
+    struct sp_buffer message = message_of(&pair, 1);
+    for (int i = 0; i < 2; i++) {
+        sp__buf_init(&out[i], SIZE_MAX / 2);
+        assert_int_equal(sp__worker_share_call(&worker, &calls[i],
+                                               (sp_bytes){message.data, message.size},
+                                               &out[i]),
+                         1);
+        if (i == 0) {
+            int slot = __builtin_ctzll(calls[0].shared_slots);
+            atomic_store(&theirs->down.state[slot], ARENA_FREE);
+        }
+    }
+    assert_true(calls[0].shared_slots == calls[1].shared_slots);
+    int slot = __builtin_ctzll(calls[1].shared_slots);
+    sp__worker_unshare_call(&worker, &calls[0]);
+    assert_int_equal(atomic_load(&theirs->down.state[slot]), ARENA_SENT);
+    sp__worker_unshare_call(&worker, &calls[1]);
+    assert_int_equal(atomic_load(&theirs->down.state[slot]), ARENA_FREE);
+    for (int i = 0; i < 2; i++) {
+        sp__buf_fini(&out[i]);
+    }
+    sp__buf_fini(&message);
+}
+
 static void a_worker_that_has_not_mapped_it_gets_nothing_there(void **state)
 {
     struct worker_call call = {0};
@@ -331,6 +362,7 @@ int main(void)
         TEST(its_size_is_fixed_for_ever),
         TEST(off_means_that_there_is_none),
         TEST(large_binaries_are_moved_and_small_ones_are_not),
+        TEST(the_end_of_a_call_leaves_the_place_of_another_alone),
         TEST(a_worker_that_has_not_mapped_it_gets_nothing_there),
         TEST(without_memory_a_call_goes_by_the_socket),
         TEST(a_result_is_copied_and_its_place_is_free),
