@@ -10,8 +10,8 @@
  * Every use of a session moves its expiry, and is not written. What is stored is a
  * promise that lies later than the true expiry by a tenth of the time to live, at least
  * a second; only a use that passes it is written, as a new promise. So after a kill
- * no session is gone too early, and one may live a tenth longer. A set that is closed in
- * order writes the true ones.
+ * one may live a tenth longer; too early it is gone only when that writing failed, for
+ * then the promise before it holds. A set that is closed in order writes the true ones.
  */
 #include "session/keep.h"
 

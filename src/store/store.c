@@ -13,7 +13,8 @@
  *   OK ──no room──▶ NO_ROOM ──the ballast can be had again──▶ OK
  *    └── a sync failed, or damage ──▶ FAILED, until the host is started anew
  *
- * In NO_ROOM the ballast is let go and only what shrinks is written. In FAILED nothing is:
+ * In NO_ROOM the ballast is let go and only what needs no more room is written:
+ * what takes away, and expiries, which change in place. In FAILED nothing is:
  * what the kernel could not write it has forgotten, and asking again would succeed without
  * being true. What was acknowledged before a failed sync may be on the disk or not; what
  * was refused by it too. Nobody is told that it is there.

@@ -20,7 +20,7 @@ struct change {
     const struct record *records;
     size_t count;
     int durable; /* 1: acknowledged when it is on the disk; 0: when the kernel has it */
-    int shrinks; /* takes away: allowed when the disk is full */
+    int shrinks; /* needs no more room: allowed when the disk is full */
 
     /* The store's. */
     struct change *next;
@@ -32,7 +32,7 @@ struct change {
 
 enum store_state {
     STORE_OK,
-    STORE_NO_ROOM, /* only what shrinks is written, until there is room again */
+    STORE_NO_ROOM, /* only what needs no more is written, until there is room again */
     STORE_FAILED   /* nothing is written any more: the disk lost something */
 };
 
