@@ -45,12 +45,14 @@ typedef struct sp_pool_options {
     const char *name; /* 1..64 bytes; NULL: "default" */
 
     /* What a worker is. */
-    const char *runtime;         /* "python" (default), "exec", "grpc" or "stdio":
-                                       lines of JSON, see snakepit-stdio(1) */
-    const char *adapter;         /* python: "showcase" (default), "module:Class",
-                                       "dotted.path.Class", "file.py" or "file.py:Class",
-                                       or "none": any importable function */
-    const char *python;          /* interpreter; NULL: see sp_python_find() */
+    const char *runtime;         /* a language: "python" (default), "node", "ruby", "r";
+                                       or "exec", "grpc", "stdio": lines of JSON, see
+                                       snakepit-stdio(1) */
+    const char *adapter;         /* of a language: "showcase" (default), a file, and
+                                       what else its bridge understands; of python
+                                       "module:Class", "dotted.path.Class", "file.py",
+                                       "file.py:Class", "none": any importable function */
+    const char *python;          /* its interpreter; NULL: see sp_python_find() */
     const char *const *command;  /* exec, grpc, stdio: argv, NULL-terminated */
     const char *const *args;     /* further arguments for the adapter */
     const char *const *commands; /* supported commands; NULL: ask the worker */
@@ -149,6 +151,9 @@ typedef struct sp_pool_options {
     uint32_t umask;              /* 1..0777; SP_NONE: 000; 0: the program's */
 
     int check_args; /* SP_CHECK_ */
+
+    const char *interpreter; /* node, ruby, r: a path or a name on PATH; NULL:
+                                $SNAKEPIT_NODE, _RUBY, _R, or node, ruby, Rscript */
 } sp_pool_options;
 
 /* In place of a number whose 0 means the default: really none. */

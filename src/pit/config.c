@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "worker/language.h"
 
 /* --- Layers ------------------------------------------------------------------------- */
 
@@ -57,10 +58,15 @@ const char *sp__config_pool_name(const sp_config *config, size_t index)
     return sp__config_in_force(config, &config->pools[index], PARAM_NAME)->text;
 }
 
-int sp__config_is_python(const sp_config *config, const struct section *pool)
+const char *sp__config_runtime(const sp_config *config, const struct section *pool)
 {
-    return strcmp(sp__config_in_force(config, pool, PARAM_RUNTIME)->text, "python") ==
-           0;
+    const struct value *runtime = sp__config_in_force(config, pool, PARAM_RUNTIME);
+    if (runtime->source != SOURCE_DEFAULT) {
+        return runtime->text;
+    }
+    const struct value *adapter = sp__config_in_force(config, pool, PARAM_ADAPTER);
+    const struct language *language = sp__language_of_file(adapter->text);
+    return language != NULL ? language->runtime : runtime->text;
 }
 
 static uint64_t processors(void)
@@ -160,8 +166,11 @@ static void fill_pool(const sp_config *config, size_t index)
             store(param, sp__config_in_force(config, pool, id), options);
         }
     }
-    if (!sp__config_is_python(config, pool)) {
+    options->runtime = sp__config_runtime(config, pool);
+    if (sp__language(options->runtime) == NULL) {
         options->adapter = NULL;
+    }
+    if (strcmp(options->runtime, "python") != 0) {
         options->python = NULL;
     }
     options->affinity =

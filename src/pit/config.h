@@ -180,7 +180,8 @@ void sp__config_lay(struct section *section, int id, struct value *value,
 const struct value *sp__config_in_force(const sp_config *config,
                                         const struct section *pool, int id);
 const char *sp__config_pool_name(const sp_config *config, size_t index);
-int sp__config_is_python(const sp_config *config, const struct section *pool);
+/* The runtime of a pool: as given, or as the adapter's file name says. */
+const char *sp__config_runtime(const sp_config *config, const struct section *pool);
 
 /* Fill the sections from a tree (NULL: an empty file); allocates the pools. */
 int sp__config_read_tree(sp_config *config, const struct node *root, const char *file,

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "worker/language.h"
 
 /* --- The file ------------------------------------------------------------------------ */
 
@@ -267,7 +268,7 @@ int sp__config_read_environment(sp_config *config, sp_error *err)
         }
         for (size_t i = 0; i < config->pools_count; i++) {
             if ((id == PARAM_ADAPTER || id == PARAM_PYTHON) &&
-                !sp__config_is_python(config, &config->pools[i])) {
+                strcmp(sp__config_runtime(config, &config->pools[i]), "python") != 0) {
                 continue;
             }
             int rc = read_variable(config, &config->pools[i], id, text, err);
@@ -292,34 +293,49 @@ static int misfit(const char *file, size_t index, const char *key,
                                "%s", what);
 }
 
+/* Which of the keys that depend on it a runtime understands. */
+static int understands(const char *runtime, int id)
+{
+    int is_language = sp__language(runtime) != NULL;
+    int is_python = strcmp(runtime, "python") == 0;
+    return id == PARAM_PYTHON        ? is_python
+           : id == PARAM_INTERPRETER ? is_language && !is_python
+           : id == PARAM_ADAPTER     ? is_language
+                                     : !is_language;
+}
+
 static int check_runtime(const sp_config *config, size_t index, const char *file,
                          sp_error *err)
 {
+    static const struct {
+        int id;
+        const char *whose;
+    } keys[] = {
+        {PARAM_PYTHON, "the runtime python"},
+        {PARAM_INTERPRETER, "the runtimes node, ruby and r"},
+        {PARAM_ADAPTER, "the runtimes python, node, ruby and r"},
+        {PARAM_COMMAND, "the runtimes exec, grpc and stdio"},
+    };
     const struct section *pool = &config->pools[index];
-    const struct value *runtime = sp__config_in_force(config, pool, PARAM_RUNTIME);
-    const struct value *command = &pool->values[PARAM_COMMAND];
+    const char *runtime = sp__config_runtime(config, pool);
     char what[PATH_TEXT_MAX];
-    if (sp__config_is_python(config, pool)) {
-        return command->source == SOURCE_NONE
-                   ? 0
-                   : misfit(file, index, "command", command, err,
-                            "is for the runtimes exec, grpc and stdio; this pool is "
-                            "python");
-    }
-    static const int python_only[] = {PARAM_ADAPTER, PARAM_PYTHON};
-    for (size_t i = 0; i < 2; i++) {
-        const struct value *value = &pool->values[python_only[i]];
-        if (value->source != SOURCE_NONE) {
-            (void)snprintf(what, sizeof what,
-                           "is for the runtime python; this pool is %s", runtime->text);
-            return misfit(file, index, i == 0 ? "adapter" : "python", value, err, what);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct value *value = &pool->values[keys[i].id];
+        if (value->source != SOURCE_NONE && !understands(runtime, keys[i].id)) {
+            (void)snprintf(what, sizeof what, "is for %s; this pool is %s",
+                           keys[i].whose, runtime);
+            return misfit(file, index, sp__config_param((enum param_id)keys[i].id)->key,
+                          value, err, what);
         }
     }
-    if (sp__config_in_force(config, pool, PARAM_COMMAND)->source == SOURCE_NONE ||
-        sp__config_in_force(config, pool, PARAM_COMMAND)->items == NULL) {
-        (void)snprintf(what, sizeof what, "%s needs the key \"command\"",
-                       runtime->text);
-        return misfit(file, index, "runtime", runtime, err, what);
+    if (sp__language(runtime) != NULL) {
+        return 0;
+    }
+    const struct value *command = sp__config_in_force(config, pool, PARAM_COMMAND);
+    if (command->source == SOURCE_NONE || command->items == NULL) {
+        (void)snprintf(what, sizeof what, "%s needs the key \"command\"", runtime);
+        return misfit(file, index, "runtime",
+                      sp__config_in_force(config, pool, PARAM_RUNTIME), err, what);
     }
     return 0;
 }

@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "worker/language.h"
 
 enum { SHOWN_MAX = 256 * 1024 };
 
@@ -205,13 +206,12 @@ static int check_choice(const struct param *param, const struct node *node,
                                node->text);
 }
 
-/* Whether an adapter names a file: "dir/x", "x.py", "x.py:Class". */
+/* Whether an adapter names a file: "dir/x", "x.js", "x.py:Class". */
 static int is_adapter_file(const char *text)
 {
     const char *colon = strrchr(text, ':');
     size_t length = colon != NULL ? (size_t)(colon - text) : strlen(text);
-    return memchr(text, '/', length) != NULL ||
-           (length > 3 && strncmp(text + length - 3, ".py", 3) == 0);
+    return memchr(text, '/', length) != NULL || sp__language_of_file(text) != NULL;
 }
 
 /* The text as an absolute path where it is a relative one. NULL: no memory. */

@@ -144,9 +144,13 @@
       "SNAKEPIT_LOG_LEVEL", service, log_level, "What snakepitd writes to its log.")   \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
-    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|exec|grpc|stdio", "python", "", \
-      pool, runtime,                                                                   \
-      "What a worker is: python runs an adapter in a Python interpreter, exec runs "   \
+    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|node|ruby|r|exec|grpc|stdio",   \
+      "python", "", pool, runtime,                                                     \
+      "What a worker is: python, node, ruby and r run an adapter in an interpreter "   \
+      "of "                                                                            \
+      "that language (without the key, the adapter's file name decides: .js, .mjs "    \
+      "and "                                                                           \
+      ".cjs are node, .rb is ruby, .R is r, all else python), exec runs "              \
       "`command` as a program on libsnakepit-worker, grpc runs `command` as a stock "  \
       "gRPC server, stdio runs `command` as a program that reads and writes lines of " \
       "JSON, see snakepit-stdio(1).")                                                  \
@@ -154,12 +158,19 @@
       "How parallel work is spread: process gives every worker a process of its own.") \
     X(ADAPTER, POOL, "adapter", ADAPTER, 1, 4000, "", "showcase", "SNAKEPIT_ADAPTER",  \
       pool, adapter,                                                                   \
-      "The Python adapter: showcase, module:Class, dotted.path.Class, file.py, "       \
+      "What the workers of a language run: showcase, or a file, or what else its "     \
+      "bridge understands; in Python also module:Class, dotted.path.Class, "           \
       "file.py:Class, or none to call any importable function by its dotted name.")    \
     X(PYTHON, POOL, "python", PROGRAM, 1, 4000, "", "", "SNAKEPIT_PYTHON", pool,       \
       python,                                                                          \
       "The Python interpreter. Without it: .venv/bin/python3 here, the active "        \
       "virtual environment, python3 on PATH.")                                         \
+    X(INTERPRETER, POOL, "interpreter", PROGRAM, 1, 4000, "", "", "", pool,            \
+      interpreter,                                                                     \
+      "The interpreter of a node, ruby or r worker: a path or a name on PATH. "        \
+      "Without it: "                                                                   \
+      "what SNAKEPIT_NODE, SNAKEPIT_RUBY or SNAKEPIT_R names, then node, ruby or "     \
+      "Rscript on PATH.")                                                              \
     X(COMMAND, POOL, "command", COMMAND, 0, 32768, "", "", "", pool, command,          \
       "The program of an exec, grpc or stdio worker and its arguments: a list, or "    \
       "one "                                                                           \

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "worker/language.h"
 
 enum {
     WORKERS_MAX = 1000,
@@ -107,14 +108,15 @@ static int check_kind(const sp_pool_options *options, sp_error *err)
         }
         return SP_OK;
     }
-    if (strcmp(options->runtime, "python") == 0) {
+    if (sp__language(options->runtime) != NULL) {
         return SP_OK;
     }
     if (strcmp(options->runtime, "exec") != 0 &&
         strcmp(options->runtime, "grpc") != 0 &&
         strcmp(options->runtime, "stdio") != 0) {
         return sp__fail(err, SP_ERR_CONFIG,
-                        "pool %s: runtime \"%s\" is none of python, exec, grpc, stdio",
+                        "pool %s: runtime \"%s\" is none of python, node, ruby, "
+                        "r, exec, grpc, stdio",
                         options->name, options->runtime);
     }
     if (options->command == NULL || options->command[0] == NULL) {

@@ -2,8 +2,8 @@
 /*
  * From a pool's options to a command line and an environment.
  *
- * python: the interpreter is found (sp__python_find) and runs the bridge's start script
- * with the adapter named. exec and grpc: the command as given; stdio: snakepit-stdio, which
+ * A language with a bridge: its interpreter is found and runs the bridge's start script
+ * with the adapter named (language.h). exec and grpc: the command as given; stdio: snakepit-stdio, which
  * runs it. A custom adapter brings
  * its own executable, script, arguments and environment.
  *
@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "guard/guard.h"
-#include "worker/python.h"
+#include "worker/language.h"
 
 extern char **environ;
 
@@ -122,6 +122,16 @@ int sp__find_executable(const char *name, char **ret_path, sp_error *err)
 
 /* ---- command lines ---- */
 
+static const struct language *language_of(const sp_pool_options *options)
+{
+    return sp__language(options->runtime != NULL ? options->runtime : "python");
+}
+
+static const char *adapter_of(const sp_pool_options *options)
+{
+    return options->adapter != NULL ? options->adapter : "showcase";
+}
+
 static int add_executable(struct strings *argv, const char *name, sp_error *err)
 {
     char *path = NULL;
@@ -133,35 +143,25 @@ static int add_executable(struct strings *argv, const char *name, sp_error *err)
     return rc;
 }
 
-static int python_argv(struct strings *argv, const sp_pool_options *options,
-                       const char *bridge_path, sp_error *err)
+/* The interpreter of a language, running its bridge with the adapter named. */
+static int language_argv(struct strings *argv, const struct language *language,
+                         const sp_pool_options *options, const char *bridge_path,
+                         sp_error *err)
 {
     char path[4096];
-    if (options->python != NULL) {
-        char *found = NULL;
-        int rc = sp__find_executable(options->python, &found, err);
-        if (rc < 0) {
-            return rc;
-        }
-        (void)snprintf(path, sizeof path, "%s", found);
-        sp__free(found);
-    } else {
-        int rc = sp__python_find(path, sizeof path, err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    if (bridge_path == NULL || bridge_path[0] == '\0') {
-        return sp__fail(err, SP_ERR_NOT_FOUND,
-                        "the Python bridge was not found; set SNAKEPIT_BRIDGE_PATH to "
-                        "the folder of snakepit_worker.py");
-    }
     char script[4096];
-    (void)snprintf(script, sizeof script, "%s/snakepit_worker.py", bridge_path);
-    const char *const fixed[] = {
-        path, script, "--adapter",
-        options->adapter != NULL ? options->adapter : "showcase", NULL};
-    int rc = add_all(argv, fixed);
+    const char *wanted = strcmp(language->runtime, "python") == 0
+                             ? options->python
+                             : options->interpreter;
+    int rc = sp__language_find(language, wanted, path, sizeof path, err);
+    if (rc == SP_OK) {
+        rc = sp__language_script(language, bridge_path, script, sizeof script, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    const char *const fixed[] = {path, script, "--adapter", adapter_of(options), NULL};
+    rc = add_all(argv, fixed);
     return rc < 0 ? sp__fail(err, rc, "no memory for a command line") : SP_OK;
 }
 
@@ -194,8 +194,8 @@ static int compose_argv(struct strings *argv, const sp_pool_options *options,
         if (rc == SP_OK) {
             rc = add_all(argv, options->custom->args);
         }
-    } else if (options->runtime == NULL || strcmp(options->runtime, "python") == 0) {
-        rc = python_argv(argv, options, bridge_path, err);
+    } else if (language_of(options) != NULL) {
+        rc = language_argv(argv, language_of(options), options, bridge_path, err);
     } else {
         rc = is_stdio(options) ? add_stdio(argv, err) : SP_OK;
         if (rc == SP_OK) {
@@ -293,9 +293,9 @@ static char *describe(const sp_pool_options *options, const char *executable)
         (void)snprintf(text, sizeof text, "%s",
                        options->custom->name != NULL ? options->custom->name
                                                      : executable);
-    } else if (options->runtime == NULL || strcmp(options->runtime, "python") == 0) {
-        (void)snprintf(text, sizeof text, "python %s, adapter %s", executable,
-                       options->adapter != NULL ? options->adapter : "showcase");
+    } else if (language_of(options) != NULL) {
+        (void)snprintf(text, sizeof text, "%s %s, adapter %s",
+                       language_of(options)->runtime, executable, adapter_of(options));
     } else {
         (void)snprintf(text, sizeof text, "%s %s", options->runtime, executable);
     }

@@ -175,6 +175,28 @@ static void exec_pool_has_a_command_and_no_adapter(void **state)
     sp_config_free(config);
 }
 
+static void an_adapters_file_name_says_the_language(void **state)
+{
+    (void)state;
+    sp_config *config =
+        parse("pools:\n"
+              "- {name: a, adapter: /x/tools.mjs, interpreter: node18}\n"
+              "- {name: b, adapter: /x/tools.rb:Tools}\n"
+              "- {name: c, adapter: /x/tools.R}\n"
+              "- {name: d, adapter: tools.js.Class}\n"
+              "- {name: e, adapter: /x/tools.py, runtime: ruby}\n");
+    const sp_pool_options *pools = sp_config_options(config)->pools;
+    static const char *const runtimes[] = {"node", "ruby", "r", "python", "ruby"};
+    for (size_t i = 0; i < sizeof runtimes / sizeof runtimes[0]; i++) {
+        assert_string_equal(pools[i].runtime, runtimes[i]);
+        assert_null(pools[i].python);
+    }
+    assert_string_equal(pools[0].interpreter, "node18");
+    assert_null(pools[1].interpreter);
+    assert_string_equal(pools[1].adapter, "/x/tools.rb:Tools");
+    sp_config_free(config);
+}
+
 static void empty_pass_list_is_not_the_whole_environment(void **state)
 {
     (void)state;
@@ -579,6 +601,7 @@ int main(void)
         TEST(nothing_gives_one_python_pool_with_the_showcase),
         TEST(every_key_reaches_its_option),
         TEST(exec_pool_has_a_command_and_no_adapter),
+        TEST(an_adapters_file_name_says_the_language),
         TEST(empty_pass_list_is_not_the_whole_environment),
         TEST(relative_paths_start_at_the_working_directory),
         TEST(pool_beats_defaults_beat_the_table),

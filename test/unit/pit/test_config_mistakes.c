@@ -212,8 +212,8 @@ static const struct bad bad[] = {
     {"pools:\n  - runtime: pythn\n",
      "2:14: pools[0].runtime: expected python, exec, "
      "grpc or stdio, not \"pythn\"; did you mean \"python\"?"},
-    {"pools:\n  - runtime: ruby\n",
-     "2:14: pools[0].runtime: expected python, exec, grpc or stdio, not \"ruby\""},
+    {"pools:\n  - runtime: ruby\n", "2:14: pools[0].runtime: expected python, node, "
+                                    "ruby, r, exec, grpc or stdio, not \"ruby\""},
     {"pools:\n  - runtime: Python\n", "2:14: pools[0].runtime: expected python, exec, "
                                       "grpc or stdio, not \"Python\"; did you "
                                       "mean \"python\"?"},
@@ -246,7 +246,13 @@ static const struct bad bad[] = {
     {"pools:\n  - command: [a]\n", "2:14: pools[0].command: is for the runtimes exec, "
                                    "grpc and stdio; this pool is python"},
     {"pools:\n  - runtime: grpc\n    command: [a]\n    adapter: showcase\n",
-     "4:14: pools[0].adapter: is for the runtime python; this pool is grpc"},
+     "4:14: pools[0].adapter: is for the runtimes python, node, ruby and r; "
+     "this pool is grpc"},
+    {"pools:\n  - adapter: tools.mjs\n    python: python3\n",
+     "3:13: pools[0].python: is for the runtime python; this pool is node"},
+    {"pools:\n  - runtime: python\n    adapter: tools.mjs\n    interpreter: node\n",
+     "4:18: pools[0].interpreter: is for the runtimes node, ruby and r; this pool is "
+     "python"},
     {"pools:\n  - runtime: exec\n    command: [a]\n    python: python3\n",
      "4:13: pools[0].python: is for the runtime python; this pool is exec"},
 };
