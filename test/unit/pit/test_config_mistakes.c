@@ -210,13 +210,14 @@ static const struct bad bad[] = {
     {"instance: a/b\n",
      "1:11: instance: \"a/b\" may have letters, digits, '.', '_' and '-' only"},
     {"pools:\n  - runtime: pythn\n",
-     "2:14: pools[0].runtime: expected python, exec, "
+     "2:14: pools[0].runtime: expected python, node, ruby, r, exec, "
      "grpc or stdio, not \"pythn\"; did you mean \"python\"?"},
-    {"pools:\n  - runtime: ruby\n", "2:14: pools[0].runtime: expected python, node, "
-                                    "ruby, r, exec, grpc or stdio, not \"ruby\""},
-    {"pools:\n  - runtime: Python\n", "2:14: pools[0].runtime: expected python, exec, "
-                                      "grpc or stdio, not \"Python\"; did you "
-                                      "mean \"python\"?"},
+    {"pools:\n  - runtime: perl\n", "2:14: pools[0].runtime: expected python, node, "
+                                    "ruby, r, exec, grpc or stdio, not \"perl\""},
+    {"pools:\n  - runtime: Python\n",
+     "2:14: pools[0].runtime: expected python, node, ruby, r, exec, "
+     "grpc or stdio, not \"Python\"; did you "
+     "mean \"python\"?"},
     {"pools:\n  - profile: thread\n",
      "2:14: pools[0].profile: expected process, not \"thread\""},
     {"pools:\n  - affinity: strict\n",
