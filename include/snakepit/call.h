@@ -47,6 +47,13 @@ typedef struct sp_call_options {
     size_t binaries_count;
 
     int affinity; /* SP_AFFINITY_ of this call, default: the pool's */
+
+    /* Asked several times a second by a thread that waits for the call or the stream;
+     * anything but 0 cancels it. For programs, interpreters above all, whose users must be
+     * heard during a wait. It may take locks, but must not use the pit. A map asks nobody.
+     * NULL: nobody is asked. */
+    int (*interrupt)(void *interrupt_data);
+    void *interrupt_data;
 } sp_call_options;
 
 /* Which worker a call of a session went to. */

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
@@ -38,20 +39,52 @@ static int is_over_or_busy(void *arg)
            sp__work_is_due(&waiting->pit->dispatch.work);
 }
 
+/* Drive the borrowed loop until the call has ended, or there is something else to do. */
+static void drive(struct sp_pit *pit, struct request *request)
+{
+    struct waiting waiting = {.pit = pit, .request = request};
+    uint64_t end_ms =
+        request->interrupt != NULL ? sp__now_ms() + SP__INTERRUPT_MS : UINT64_MAX;
+    while (!sp__loop_drive(pit->loop, is_over_or_busy, &waiting, end_ms) &&
+           request->interrupt == NULL) {
+        /* Only a signal ends it early, and the call goes on. */
+    }
+    sp__loop_leave(pit->loop, REST_AFTER_CALL);
+}
+
+/* Wait until the call has ended, and ask the program now and then whether it shall. */
+static void wait_to_end(struct sp_pit *pit, struct request *request)
+{
+    struct host_work *work = &pit->dispatch.work;
+    while (request->interrupt != NULL && !sp__latch_is_open(&request->done)) {
+        if (request->interrupt(request->interrupt_data) != 0) {
+            sp__pit_cancel_request(pit, request);
+            break;
+        }
+        int has_driven = sp__loop_borrow(pit->loop);
+        if (has_driven) {
+            drive(pit, request);
+        }
+        if (!has_driven || sp__work_is_due(work)) {
+            (void)sp__work_wait(work, &request->done, SP__INTERRUPT_MS);
+        }
+    }
+    (void)sp__work_wait(work, &request->done, SP_UNLIMITED);
+}
+
 /* Submit, and do the loop's work until the call has ended, when nobody else is at it. */
 static void run_to_end(struct sp_pit *pit, struct request *request)
 {
-    struct waiting waiting = {.pit = pit, .request = request};
     if (sp__loop_borrow(pit->loop)) {
         sp__pit_submit(pit, request);
-        while (!sp__loop_drive(pit->loop, is_over_or_busy, &waiting, UINT64_MAX)) {
-            /* Only a signal ends it early, and the call goes on. */
-        }
-        sp__loop_leave(pit->loop, REST_AFTER_CALL);
+        drive(pit, request);
     } else {
         sp__pit_submit(pit, request);
+        if (request->interrupt != NULL) {
+            (void)sp__work_wait(&pit->dispatch.work, &request->done, SP__INTERRUPT_MS);
+        }
     }
-    (void)sp__work_wait(&pit->dispatch.work, &request->done, SP_UNLIMITED);
+    wait_to_end(pit, request);
 }
 
 static int execute(struct sp_pit *pit, const char *session, const char *tool,
@@ -152,7 +185,7 @@ SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error
             "no call %llu to wait for: it has a callback, or was waited for",
             (unsigned long long)call);
     }
-    (void)sp__work_wait(&pit->dispatch.work, &request->done, SP_UNLIMITED);
+    wait_to_end(pit, request);
     return take_ending(request, ret_result, err);
 }
 

@@ -79,6 +79,21 @@ static int end_stream(struct sp_stream *stream)
     return stream->over;
 }
 
+/* Wait for a chunk, or the end; the program may want to end it meanwhile. */
+static void await_chunk(struct sp_stream *stream)
+{
+    struct host_work *work = &stream->pit->dispatch.work;
+    struct request *request = stream->request;
+    while (request->interrupt != NULL &&
+           !sp__work_wait(work, &request->mailbox.ready, SP__INTERRUPT_MS)) {
+        if (request->interrupt(request->interrupt_data) != 0) {
+            request->interrupt = NULL;
+            sp_stream_cancel(stream);
+        }
+    }
+    (void)sp__work_wait(work, &request->mailbox.ready, SP_UNLIMITED);
+}
+
 SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
 {
     if (stream == NULL || ret_chunk == NULL) {
@@ -104,8 +119,7 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
         if (rc < 0) {
             end_stream(stream);
         } else {
-            (void)sp__work_wait(&stream->pit->dispatch.work, &request->mailbox.ready,
-                                SP_UNLIMITED);
+            await_chunk(stream);
         }
     }
     if (stream->over < 0) {

@@ -234,6 +234,8 @@ static int fill_request(struct request *request, struct pool *pool,
                             ? options->affinity
                             : pool->options.affinity;
     request->adapter = pool->options.custom;
+    request->interrupt = options->interrupt;
+    request->interrupt_data = options->interrupt_data;
     int rc = encode_arguments(request, wish, options, &timeout_ms, err);
     set_deadlines(request, options, timeout_ms);
     return rc;

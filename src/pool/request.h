@@ -35,6 +35,8 @@ struct request_names {
  */
 enum request_state { REQUEST_NEW, REQUEST_QUEUED, REQUEST_SENT, REQUEST_ENDED };
 
+enum { SP__INTERRUPT_MS = 100 }; /* between two questions to interrupt() */
+
 /* Who takes the ending. */
 enum request_taker {
     TAKER_WAITER,   /* a thread sleeps on `done`, or will */
@@ -55,6 +57,8 @@ struct request {
     sp_reply_cb reply_cb;
     sp_chunk_cb chunk_cb;
     void *user_data;
+    int (*interrupt)(void *interrupt_data); /* of TAKER_WAITER, or NULL */
+    void *interrupt_data;
     void (*loop_cb)(struct request *request, int ended); /* of TAKER_LOOP; on its end
                                                              the taker drops the request */
     uint64_t created_us;

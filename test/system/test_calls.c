@@ -177,6 +177,57 @@ static void the_deadline_reaches_no_further_than_the_call(void **state)
     assert_int_equal(stats_of(pit).call_timeouts, 0);
 }
 
+/* ---- a program that wants to stop waiting ---- */
+
+enum { ASKED_TWICE = 2 };
+
+static int stop_when_asked_twice(void *interrupt_data)
+{
+    return ++*(int *)interrupt_data >= ASKED_TWICE;
+}
+
+static void a_waiting_program_is_asked_and_can_cancel(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    int asked = 0;
+    sp_call_options options = {.size = sizeof options,
+                               .interrupt = stop_when_asked_twice,
+                               .interrupt_data = &asked};
+    char args[256];
+    (void)hold_args("h", args, sizeof args);
+    const sp_error *failure = call_fails(pit, "hold", args, &options, SP_ERR_CANCELLED);
+    assert_int_equal(failure->code, SP_ERR_CANCELLED);
+    assert_int_equal(asked, ASKED_TWICE); /* and not once more */
+
+    asked = 0;
+    sp_id id = call_start(pit, "hold", args, &options);
+    (void)call_wait_fails(pit, id, SP_ERR_CANCELLED);
+    assert_int_equal(asked, ASKED_TWICE);
+    call_gives(pit, "add", "[1]", "2");
+}
+
+static void a_program_waiting_for_a_chunk_can_cancel(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    int asked = 0;
+    sp_call_options options = {.size = sizeof options,
+                               .interrupt = stop_when_asked_twice,
+                               .interrupt_data = &asked};
+    sp_stream *stream = NULL;
+    sp_chunk chunk;
+    char args[256];
+    assert_int_equal(sp_stream_open(pit, "blocking",
+                                    sp_text(hold_args("h", args, sizeof args)),
+                                    &options, &stream, last_error()),
+                     SP_OK);
+    int rc;
+    while ((rc = sp_stream_next(stream, &chunk, last_error())) > 0) {
+    }
+    assert_int_equal(rc, SP_ERR_CANCELLED);
+    assert_int_equal(asked, ASKED_TWICE);
+    sp_stream_close(stream);
+}
+
 /* ---- many at once ---- */
 
 enum { THREADS = 8, CALLS = 250 };
@@ -297,6 +348,8 @@ int main(void)
         TEST(a_call_is_waited_for_once),
         TEST(a_call_that_nobody_waits_for_is_cleared_away),
         TEST(the_deadline_reaches_no_further_than_the_call),
+        TEST(a_waiting_program_is_asked_and_can_cancel),
+        TEST(a_program_waiting_for_a_chunk_can_cancel),
         TEST(many_threads_get_each_its_own_answers),
         TEST(a_thousand_calls_wait_in_the_queue),
         TEST(missing_places_are_refused),
