@@ -17,6 +17,14 @@
 #include "snakepit/error.h"
 #include "wire/json.h"
 
+/* Whose codec this is: each extension that contains it says so when it is imported. */
+struct codec_home {
+    const char *package; /* has the modules _arrays and _bigint */
+    PyObject
+        *malformed; /* raised for what stands for no part; a TypeError or ValueError */
+};
+extern struct codec_home sp__py_codec;
+
 enum {
     KEYS_MAX = 256,    /* slots of the key cache, a power of two */
     KEY_SIZE_MAX = 48, /* longer keys are not worth remembering */
@@ -76,7 +84,10 @@ int sp__py_encode(struct encoder *encoder, PyObject *value) SP_MUST_CHECK;
  * "integer", "float", "boolean", "null", "tensor". */
 const char *sp__py_encoded_type(const struct encoder *encoder);
 
-/* Call snakepit_bridge._bigint.NAME(arg): integers beyond CPython's own digit limit. */
+/* Call NAME(arg) of the package's _bigint: integers beyond CPython's own digit limit. */
 PyObject *sp__py_bigint(const char *name, PyObject *arg);
+
+/* Import a module of the package that the codec serves: a new reference, or NULL. */
+PyObject *sp__py_codec_module(const char *name);
 
 #endif

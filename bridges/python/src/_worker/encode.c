@@ -16,6 +16,7 @@
 #include "codec.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -555,9 +556,20 @@ const char *sp__py_encoded_type(const struct encoder *encoder)
     return "integer";
 }
 
+/* ---- the package around it ---- */
+
+struct codec_home sp__py_codec;
+
+PyObject *sp__py_codec_module(const char *name)
+{
+    char full[64];
+    (void)snprintf(full, sizeof full, "%s.%s", sp__py_codec.package, name);
+    return PyImport_ImportModule(full);
+}
+
 PyObject *sp__py_bigint(const char *name, PyObject *arg)
 {
-    PyObject *module = PyImport_ImportModule("snakepit_bridge._bigint");
+    PyObject *module = sp__py_codec_module("_bigint");
     if (module == NULL) {
         return NULL;
     }

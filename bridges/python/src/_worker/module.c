@@ -220,8 +220,12 @@ static int module_exec(PyObject *module)
                         "snakepit_bridge works in the main interpreter only");
         return -1;
     }
-    if (add_exceptions(module) < 0 || add_constants(module) < 0 ||
-        sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
+    if (add_exceptions(module) < 0 || add_constants(module) < 0) {
+        return -1;
+    }
+    sp__py_codec = (struct codec_home){.package = "snakepit_bridge",
+                                       .malformed = sp__py_bridge.bad_args};
+    if (sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
         sp__py_memory_type(module) < 0 || sp__py_worker_type(module) < 0) {
         return -1;
     }

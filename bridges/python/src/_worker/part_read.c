@@ -4,11 +4,10 @@
  *
  * The description is an object with one member, see snakepit/tensor.h. It comes from a
  * peer: every member is checked for its kind and the numbers for each other, and what is
- * wrong is the arguments' fault (BadArguments). Bytes become bytes; a tensor becomes what
- * snakepit_bridge._arrays makes over the received memory.
+ * wrong is the sender's fault (codec_home.malformed). Bytes become bytes; a tensor becomes
+ * what the package's _arrays makes over the received memory.
  */
-#include "bridge.h"
-#include "parts.h"
+#include "codec.h"
 
 #include <string.h>
 
@@ -23,7 +22,7 @@ int sp__py_is_part_key(const char *key, size_t n)
 
 static int bad(const char *what)
 {
-    PyErr_Format(sp__py_bridge.bad_args, "what stands for a tensor or bytes: %s", what);
+    PyErr_Format(sp__py_codec.malformed, "what stands for a tensor or bytes: %s", what);
     return -1;
 }
 
@@ -73,7 +72,7 @@ static int read_dtype(PyObject *value, sp_tensor *tensor)
         return 0;
     }
     PyErr_Clear();
-    PyErr_Format(sp__py_bridge.bad_args, "dtype %R: only numbers travel as bytes",
+    PyErr_Format(sp__py_codec.malformed, "dtype %R: only numbers travel as bytes",
                  value);
     return -1;
 }
@@ -108,7 +107,7 @@ static int read_member(struct part_ref *ref, PyObject *key, PyObject *value)
     if (PyUnicode_CompareWithASCIIString(key, "at") == 0) {
         return read_size(value, &ref->at);
     }
-    PyErr_Format(sp__py_bridge.bad_args, "a member %R that is not known", key);
+    PyErr_Format(sp__py_codec.malformed, "a member %R that is not known", key);
     return -1;
 }
 
@@ -157,8 +156,7 @@ static PyObject *make_array(const sp_tensor *tensor, PyObject *memory)
             PyTuple_SET_ITEM(shape, (Py_ssize_t)i, size);
         }
     }
-    PyObject *module =
-        shape != NULL ? PyImport_ImportModule("snakepit_bridge._arrays") : NULL;
+    PyObject *module = shape != NULL ? sp__py_codec_module("_arrays") : NULL;
     if (module != NULL) {
         result = PyObject_CallMethod(module, "tensor", "OsO", memory,
                                      sp_dtype_name(tensor->dtype), shape);
@@ -166,6 +164,12 @@ static PyObject *make_array(const sp_tensor *tensor, PyObject *memory)
     Py_XDECREF(module);
     Py_XDECREF(shape);
     Py_DECREF(memory);
+    if (result == Py_NotImplemented) {
+        Py_DECREF(result);
+        PyErr_Format(sp__py_codec.malformed, "an array of dtype '%s' needs NumPy",
+                     sp_dtype_name(tensor->dtype));
+        return NULL;
+    }
     return result;
 }
 

@@ -6,10 +6,10 @@
  * Whatever speaks the buffer protocol and holds plain numbers is taken where it lies:
  * NumPy arrays, array.array, memoryviews, ctypes arrays. What is not in C order or of the
  * other byte order, and what speaks DLPack only (PyTorch, JAX), is put in order by
- * snakepit_bridge._arrays. Small arrays are left to the JSON; bytes never are, because
+ * the package's _arrays. Small arrays are left to the JSON; bytes never are, because
  * it cannot hold them.
  */
-#include "parts.h"
+#include "codec.h"
 
 #include <string.h>
 
@@ -202,7 +202,7 @@ static int put_in_order(struct parts *parts, struct sp_buffer *json, PyObject *v
 {
     Py_buffer view;
     int swapped;
-    PyObject *module = PyImport_ImportModule("snakepit_bridge._arrays");
+    PyObject *module = sp__py_codec_module("_arrays");
     PyObject *plain =
         module != NULL ? PyObject_CallMethod(module, "plain", "O", value) : NULL;
     Py_XDECREF(module);

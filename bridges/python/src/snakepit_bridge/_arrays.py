@@ -26,15 +26,14 @@ def _numpy():
 
 
 def tensor(memory, dtype, shape):
-    """An array over received bytes, not a copy of them. It is read-only."""
+    """An array over received bytes, not a copy of them. It is read-only. NotImplemented
+    for what only NumPy has."""
     numpy = _numpy()
     if numpy is not None:
         return numpy.ndarray(shape, dtype=dtype, buffer=memory)
     letter = _FORMATS.get(dtype)
     if letter is None or sys.byteorder != "little":
-        from . import _worker
-
-        raise _worker.BadArguments(f"an array of dtype {dtype!r} needs NumPy")
+        return NotImplemented
     view = memoryview(memory)
     if view.nbytes == 0:
         return view.cast(letter)  # memoryview has no shape with a zero in it
