@@ -47,8 +47,9 @@ class Manager:
 
 
 def write_config(place, **settings):
-    """A configuration with one pool of probes; `top`: further lines."""
+    """A configuration with one pool of probes; `top`: further lines, `more`: pools."""
     place.mkdir(exist_ok=True)
+    more = settings.pop("more", [])
     lines = [
         f"instance: {settings.pop('instance', f'test-{os.getpid()}-{place.name}')}"[:74],
         "listen:",
@@ -57,11 +58,13 @@ def write_config(place, **settings):
     lines += [f"  {key}: {value}" for key, value in settings.pop("listen", {}).items()]
     lines += settings.pop("top", [])
     lines += ["pools:", "  - name: default"]
-    settings.setdefault("adapter", f"{PROBE}:Probe")
+    if "runtime" not in settings:
+        settings.setdefault("adapter", f"{PROBE}:Probe")
     settings.setdefault("size", 1)
     if "LD_PRELOAD" in peers.ENVIRONMENT:
         settings.setdefault("env", {"set": {"LD_PRELOAD": peers.ENVIRONMENT["LD_PRELOAD"]}})
     lines += [f"    {key}: {json.dumps(value)}" for key, value in settings.items()]
+    lines += [f"  - {json.dumps(pool)}" for pool in more]
     path = place / "snakepit.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -26,6 +26,10 @@ PYTHON = cli_tool.PYTHON
 WORKER = BUILD / "bridges" / "python" / "snakepit_worker.py"
 DEADLINE_S = 60
 ENVIRONMENT = cli_tool.environment("peers")
+UNLIMITED = [  # of a grpcio channel
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
 
 # ---- notes: what a worker says about itself, through a FIFO ----
 
@@ -348,3 +352,20 @@ class Client:
         return self.bridge.ExecuteStreamingTool(
             self.request(tool, arguments, stream=True), timeout=timeout
         )
+
+
+def error_info(trailers):
+    """What the details of a failed call say: the ErrorInfo's pairs, and `trace`."""
+    import error_details_pb2
+    import status_pb2
+
+    found = {}
+    status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            found.update(info.metadata)
+        debug = error_details_pb2.DebugInfo()
+        if detail.Unpack(debug):
+            found["trace"] = "\n".join(debug.stack_entries)
+    return found

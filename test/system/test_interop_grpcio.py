@@ -20,11 +20,6 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 LARGE_BYTES = 4 << 20
 CANCELLED = -8  # SP_ERR_CANCELLED
 TIMEOUT = -7  # SP_ERR_TIMEOUT
-UNLIMITED = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-]
-
 
 @pytest.fixture(scope="module")
 def stubs(tmp_path_factory):
@@ -202,7 +197,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def client(stubs, address):
-    with grpc.insecure_channel(address, options=UNLIMITED) as channel:
+    with grpc.insecure_channel(address, options=peers.UNLIMITED) as channel:
         yield peers.Client(channel)
 
 

@@ -12,11 +12,6 @@ import peers
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
-UNLIMITED = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-]
-
 
 @pytest.fixture(scope="module")
 def stubs(tmp_path_factory):
@@ -33,7 +28,7 @@ def daemon(tmp_path_factory):
 
 @pytest.fixture
 def client(stubs, daemon):
-    with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
+    with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
         yield peers.Client(channel)
 
 
@@ -315,7 +310,7 @@ def test_a_bad_id_is_refused(client, session):
 
 def test_many_clients_change_sessions_at_once(stubs, daemon):
     def live(number):
-        with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
+        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
             mine = peers.Client(channel)
             for i in range(25):
                 assert begin(mine, f"many {number} {i}").success
@@ -349,7 +344,7 @@ def test_a_stock_worker_begins_the_session_while_its_call_is_under_way(stubs, tm
     daemon = daemons.Daemon(tmp_path, config)
     try:
         daemon.await_ready()
-        with grpc.insecure_channel(daemon.address, options=UNLIMITED) as channel:
+        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
             client = peers.Client(channel)
             answer = client.execute("any", session_id="called")
             assert answer == {"begun": True, "valid": True}

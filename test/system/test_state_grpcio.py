@@ -17,10 +17,6 @@ import peers
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
-UNLIMITED = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-]
 DEADLINE_S = peers.DEADLINE_S
 JSON_URL = "type.googleapis.com/google.protobuf.StringValue"
 TABLE = peers.ROOT / "test" / "data" / "variables.tsv"
@@ -127,7 +123,7 @@ class State:
 
 @pytest.fixture
 def channel(stubs, daemon):
-    with grpc.insecure_channel(daemon.address, options=UNLIMITED) as found:
+    with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as found:
         yield found
 
 
