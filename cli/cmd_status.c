@@ -20,6 +20,11 @@ static const char *state_word(int state)
     return words[state];
 }
 
+static const char *profile_word(int profile)
+{
+    return profile == SP_PROFILE_THREAD ? "thread" : "process";
+}
+
 static const char *worker_word(int state)
 {
     switch (state) {
@@ -61,9 +66,10 @@ static int workers_of(sp_pit *pit, const char *pool, sp_worker_info **ret_worker
 
 static void print_pools(sp_pit *pit)
 {
-    static const char *const headings[] = {
-        "POOL",  "STATE", "WORKERS", "READY", "BUSY",   "STARTING", "BACKOFF",
-        "QUEUE", "PEAK",  "LIMIT",   "CALLS", "ERRORS", "ADAPTER",  NULL};
+    static const char *const headings[] = {"POOL",   "STATE",    "WORKERS", "READY",
+                                           "BUSY",   "STARTING", "BACKOFF", "CAPACITY",
+                                           "QUEUE",  "PEAK",     "LIMIT",   "CALLS",
+                                           "ERRORS", "PROFILE",  "ADAPTER", NULL};
     struct table *table = table_new(headings);
     const char *name;
     for (size_t i = 0; (name = sp_pool_name_at(pit, i)) != NULL; i++) {
@@ -73,14 +79,15 @@ static void print_pools(sp_pit *pit)
         }
         table_cell(table, "%s", name);
         table_cell(table, "%s", state_word(state_of(&stats)));
-        const uint32_t numbers[] = {stats.workers,     stats.available, stats.busy,
-                                    stats.starting,    stats.backoff,   stats.queued,
-                                    stats.queued_peak, stats.queue_max};
+        const uint32_t numbers[] = {stats.workers,  stats.available,   stats.busy,
+                                    stats.starting, stats.backoff,     stats.capacity,
+                                    stats.queued,   stats.queued_peak, stats.queue_max};
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++) {
             table_cell(table, "%u", numbers[n]);
         }
         table_cell(table, "%llu", (unsigned long long)stats.requests);
         table_cell(table, "%llu", (unsigned long long)stats.errors);
+        table_cell(table, "%s", profile_word(stats.profile));
         table_cell(table, "%s", stats.adapter);
     }
     table_print(table, "");
@@ -99,9 +106,9 @@ static const char *size_word(uint64_t bytes, char *text, size_t max)
 
 static void print_workers(sp_pit *pit)
 {
-    static const char *const headings[] = {"WORKER",   "STATE",    "PID", "CALLS",
-                                           "RUNNING",  "READY IN", "AGE", "MEMORY",
-                                           "RESTARTS", "RUNTIME",  NULL};
+    static const char *const headings[] = {"WORKER",  "STATE",    "PID",      "CALLS",
+                                           "RUNNING", "OF",       "READY IN", "AGE",
+                                           "MEMORY",  "RESTARTS", "RUNTIME",  NULL};
     struct table *table = table_new(headings);
     const char *name;
     for (size_t i = 0; (name = sp_pool_name_at(pit, i)) != NULL; i++) {
@@ -116,6 +123,7 @@ static void print_workers(sp_pit *pit)
             table_cell(table, "%d", worker->pid);
             table_cell(table, "%llu", (unsigned long long)worker->calls_total);
             table_cell(table, "%u", worker->in_flight);
+            table_cell(table, "%u", worker->capacity);
             table_cell(table, "%s",
                        format_duration(worker->ready_ms, ready, sizeof ready));
             table_cell(table, "%s", format_duration(worker->age_ms, age, sizeof age));
@@ -170,14 +178,15 @@ static json_t *workers_to_json(sp_pit *pit, const char *pool)
     for (int i = 0; i < count; i++) {
         const sp_worker_info *w = &workers[i];
         json_t *worker = json_pack(
-            "{s:i, s:s, s:i, s:i, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:i, s:I, s:s}",
+            "{s:i, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:i, s:I, "
+            "s:s}",
             "slot", (int)w->slot, "state", worker_word(w->state), "pid", w->pid,
-            "in_flight", (int)w->in_flight, "calls_total", (json_int_t)w->calls_total,
-            "age_ms", (json_int_t)w->age_ms, "ready_ms", (json_int_t)w->ready_ms,
-            "restarts", (int)w->restarts, "rss_bytes", (json_int_t)w->rss_bytes,
-            "pss_bytes", (json_int_t)w->pss_bytes, "tree_bytes",
-            (json_int_t)w->tree_bytes, "processes", (int)w->processes, "sample_age_ms",
-            (json_int_t)w->sample_age_ms, "runtime", w->runtime);
+            "in_flight", (int)w->in_flight, "capacity", (int)w->capacity, "calls_total",
+            (json_int_t)w->calls_total, "age_ms", (json_int_t)w->age_ms, "ready_ms",
+            (json_int_t)w->ready_ms, "restarts", (int)w->restarts, "rss_bytes",
+            (json_int_t)w->rss_bytes, "pss_bytes", (json_int_t)w->pss_bytes,
+            "tree_bytes", (json_int_t)w->tree_bytes, "processes", (int)w->processes,
+            "sample_age_ms", (json_int_t)w->sample_age_ms, "runtime", w->runtime);
         (void)json_array_append_new(list, need(worker));
     }
     free(workers);
@@ -309,7 +318,9 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
 {
     return need(json_pack(
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:s, s:i, s:I, "
+        "s:o, "
+        "s:o}",
         "name", s->name, "state", state_word(state_of(s)), "adapter", s->adapter,
         "workers", (int)s->workers, "available", (int)s->available, "busy",
         (int)s->busy, "starting", (int)s->starting, "backoff", (int)s->backoff,
@@ -323,7 +334,9 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
         (json_int_t)s->workers_died, "unkillable", (json_int_t)s->unkillable, "retried",
         (json_int_t)s->retried, "draining", (int)s->draining, "breaker",
         breaker_word(s->breaker), "recycled", (json_int_t)s->recycled, "poisoned",
-        (json_int_t)s->poisoned, "worker_list", workers_to_json(pit, s->name), "deaths",
+        (json_int_t)s->poisoned, "profile", profile_word(s->profile), "capacity",
+        (int)s->capacity, "capacity_reached", (json_int_t)s->capacity_reached,
+        "worker_list", workers_to_json(pit, s->name), "deaths",
         deaths_to_json(pit, s->name)));
 }
 

@@ -177,6 +177,7 @@ static enum log_level level_of(const sp_event *event)
     switch (event->kind) {
     case SP_EVENT_WORKER_SPAWNED:
     case SP_EVENT_CALL_RETRIED:
+    case SP_EVENT_CAPACITY_REACHED:
         return LOG_DEBUG;
     case SP_EVENT_WARNING:
     case SP_EVENT_WORKER_DIED:

@@ -44,8 +44,10 @@ enum {
     SP_EVENT_STORE_FULL,   /* no room for changes of stored sessions; deletions work */
     SP_EVENT_STORE_FAILED, /* the disk lost something: nothing is stored any more */
     SP_EVENT_STORE_RECOVERED, /* there is room again */
-    SP_EVENT_SESSION_MOVED /* the worker that ran the session's calls has ended, so its
+    SP_EVENT_SESSION_MOVED, /* the worker that ran the session's calls has ended, so its
                                  next one goes elsewhere; message says what became of it */
+    SP_EVENT_CAPACITY_REACHED /* a worker that runs several calls at once has no room for
+                                 another; told again once half of it has been free */
 };
 
 typedef struct sp_event {

@@ -26,6 +26,14 @@ enum {
     SP_AFFINITY_STRICT_FAIL_FAST = 4 /* the same without waiting: SP_ERR_NO_WORKER */
 };
 
+/* How a pool's parallel work is spread over workers. */
+enum {
+    SP_PROFILE_PROCESS =
+        0,                /* a worker runs one call at a time, or more of them where its
+                               tools are asynchronous, see max_concurrency */
+    SP_PROFILE_THREAD = 1 /* a worker runs one call on each of its threads */
+};
+
 /* How a call's arguments are compared with what its tool announced, before anything is
  * queued. A tool that announces no parameters takes anything. */
 enum {
@@ -62,10 +70,15 @@ typedef struct sp_pool_options {
     const sp_adapter *custom;    /* replaces runtime and command when set */
 
     /* How many. */
-    uint32_t workers;                /* 1..1000, default: 2 x processors */
-    uint32_t threads;                /* calls a worker runs at once, default 1 */
-    uint32_t pipeline_max;           /* calls on the way to one worker, default 64 */
-    uint32_t startup_batch;          /* workers starting at once, default 2 x processors
+    uint32_t workers;         /* 1..1000, default: 2 x processors */
+    int profile;              /* SP_PROFILE_, default PROCESS */
+    uint32_t threads;         /* PROFILE_THREAD: of a worker, each running a call,
+                                       default 10. A worker whose adapter is not made for
+                                       threads runs one call at a time */
+    uint32_t max_concurrency; /* PROFILE_PROCESS: asynchronous calls that may
+                                       overlap in a worker, default 1 */
+    uint32_t pipeline_max;    /* calls on the way to one worker, default 64 */
+    uint32_t startup_batch;   /* workers starting at once, default 2 x processors
                                        (at least 8) */
     uint64_t startup_batch_delay_ms; /* pause between batches, default 0 */
 
@@ -175,6 +188,7 @@ typedef struct sp_worker_info {
     int state;            /* SP_WORKER_ */
     int pid;              /* 0 in back-off */
     uint32_t in_flight;   /* calls handed to it and not ended */
+    uint32_t capacity;    /* calls it runs at once, as it said when it was ready */
     uint64_t calls_total; /* calls it ended, failures included */
     uint64_t age_ms;      /* since it was spawned */
     uint64_t ready_ms;    /* from spawn to ready, 0 while starting */
@@ -196,6 +210,8 @@ enum {
 
 typedef struct sp_pool_stats {
     uint32_t workers;   /* configured */
+    int profile;        /* SP_PROFILE_ */
+    uint32_t capacity;  /* calls that its ready workers run at once, all together */
     uint32_t starting;  /* now, as the three below */
     uint32_t available; /* ready, no call */
     uint32_t busy;
@@ -211,8 +227,9 @@ typedef struct sp_pool_stats {
     uint64_t queue_timeouts;
     uint64_t call_timeouts;
     uint64_t cancelled;
-    uint64_t pool_saturated; /* refused: queue full */
-    uint64_t chunks;         /* stream chunks delivered */
+    uint64_t pool_saturated;   /* refused: queue full */
+    uint64_t capacity_reached; /* times a worker that runs several calls had no room */
+    uint64_t chunks;           /* stream chunks delivered */
     uint64_t workers_started;
     uint64_t workers_died; /* ended without being asked */
     uint64_t

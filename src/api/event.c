@@ -47,6 +47,8 @@ SP_API const char *sp_event_name(int kind)
         return "session.deleted";
     case SP_EVENT_SESSION_MOVED:
         return "session.moved";
+    case SP_EVENT_CAPACITY_REACHED:
+        return "pool.capacity_reached";
     case SP_EVENT_SESSIONS_HIGH:
         return "sessions.high";
     case SP_EVENT_CALL_POISONED:

@@ -175,6 +175,16 @@ static void fill_pool(const sp_config *config, size_t index)
     }
     options->affinity =
         affinity_of(sp__config_in_force(config, pool, PARAM_AFFINITY)->text);
+    options->profile =
+        strcmp(sp__config_in_force(config, pool, PARAM_PROFILE)->text, "thread") == 0
+            ? SP_PROFILE_THREAD
+            : SP_PROFILE_PROCESS;
+    /* From `defaults` may come what is for pools of the other profile. */
+    if (options->profile == SP_PROFILE_THREAD) {
+        options->max_concurrency = 0;
+    } else {
+        options->threads = 0;
+    }
     options->check_args =
         check_of(sp__config_in_force(config, pool, PARAM_CHECK_ARGS)->text);
     const struct value *timeouts =

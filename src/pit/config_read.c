@@ -358,12 +358,44 @@ static int check_times(const sp_config *config, size_t index, const char *file,
     return misfit(file, index, "queue_timeout", queue, err, what);
 }
 
+static int is_set_here(const struct value *value)
+{
+    return (value->source == SOURCE_FILE || value->source == SOURCE_FLAG) &&
+           value->number > 1;
+}
+
+/* A number that the pool itself sets for the other profile; one from `defaults` or the
+ * environment is for the pools it fits. */
+static int check_profile(const sp_config *config, size_t index, const char *file,
+                         sp_error *err)
+{
+    const struct section *pool = &config->pools[index];
+    const char *profile = sp__config_in_force(config, pool, PARAM_PROFILE)->text;
+    const struct value *threads = &pool->values[PARAM_THREADS];
+    const struct value *concurrency = &pool->values[PARAM_MAX_CONCURRENCY];
+    if (strcmp(profile, "thread") == 0) {
+        return !is_set_here(concurrency)
+                   ? 0
+                   : misfit(file, index, "max_concurrency", concurrency, err,
+                            "is for the profile process; with the profile thread a "
+                            "worker runs as many calls as it has threads");
+    }
+    return !is_set_here(threads)
+               ? 0
+               : misfit(file, index, "threads", threads, err,
+                        "is for the profile thread; with the profile process it is "
+                        "max_concurrency that lets asynchronous calls overlap");
+}
+
 int sp__config_check(const sp_config *config, const char *file, sp_error *err)
 {
     for (size_t i = 0; i < config->pools_count; i++) {
         int rc = check_runtime(config, i, file, err);
         if (rc == 0) {
             rc = check_times(config, i, file, err);
+        }
+        if (rc == 0) {
+            rc = check_profile(config, i, file, err);
         }
         if (rc < 0) {
             return rc;

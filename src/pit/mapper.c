@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
+#include "pool/options.h"
 
 enum {
     LIMIT_FIRST = 2, /* calls under way for each that can run, to begin with */
@@ -394,7 +395,7 @@ int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply
 static void set_limits(struct sp_map *map, const struct pool *pool)
 {
     const sp_pool_options *options = &pool->options;
-    uint64_t at_once = (uint64_t)options->workers * options->threads;
+    uint64_t at_once = (uint64_t)options->workers * sp__pool_options_capacity(options);
     uint64_t most = LIMIT_LAST * at_once;
     uint64_t fitting = options->queue_max / 2 + at_once; /* others queue as well */
     if (map->options.in_flight_max != 0) {

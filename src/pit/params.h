@@ -154,8 +154,11 @@
       "`command` as a program on libsnakepit-worker, grpc runs `command` as a stock "  \
       "gRPC server, stdio runs `command` as a program that reads and writes lines of " \
       "JSON, see snakepit-stdio(1).")                                                  \
-    X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process", "process", "", pool, size,   \
-      "How parallel work is spread: process gives every worker a process of its own.") \
+    X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process|thread", "process",            \
+      "SNAKEPIT_PROFILE", pool, size,                                                  \
+      "How parallel work is spread: with process a worker runs one call at a time, "   \
+      "with thread one on each of its `threads`. Python threads run at the same time " \
+      "on a free-threaded interpreter; elsewhere they only wait at the same time.")    \
     X(ADAPTER, POOL, "adapter", ADAPTER, 1, 4000, "", "showcase", "SNAKEPIT_ADAPTER",  \
       pool, adapter,                                                                   \
       "What the workers of a language run: showcase, or a file, or what else its "     \
@@ -185,8 +188,15 @@
       "Working directory of the workers. Without it that of the program.")             \
     X(SIZE, POOL, "size", COUNT, 1, 1000, "", "", "SNAKEPIT_POOL_SIZE", pool, workers, \
       "How many workers the pool keeps running. Without it two for each processor.")   \
-    X(THREADS, POOL, "threads", COUNT, 1, 1024, "", "1", "SNAKEPIT_THREADS", pool,     \
-      threads, "Calls that one worker runs at the same time.")                         \
+    X(THREADS, POOL, "threads", COUNT, 1, 1024, "", "", "SNAKEPIT_THREADS", pool,      \
+      threads,                                                                         \
+      "Threads of a worker, each running one call, in a pool of the profile thread; "  \
+      "without it 10. An adapter that does not say that it is made for threads runs "  \
+      "one call at a time all the same.")                                              \
+    X(MAX_CONCURRENCY, POOL, "max_concurrency", COUNT, 1, 10000, "", "1",              \
+      "SNAKEPIT_MAX_CONCURRENCY", pool, max_concurrency,                               \
+      "Calls of asynchronous tools that may overlap in one worker of the profile "     \
+      "process. A worker without such tools runs one call at a time.")                 \
     X(PIPELINE, POOL, "pipeline", COUNT, 1, 1024, "", "64", "SNAKEPIT_PIPELINE", pool, \
       pipeline_max,                                                                    \
       "Calls that may be on the way to one worker, the running ones included. More "   \

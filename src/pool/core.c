@@ -33,7 +33,7 @@ enum {
 
 static int grow_actions(struct core *core, uint32_t calls_max)
 {
-    uint32_t wanted = 3 * calls_max + 4 * core->seats_count + 16;
+    uint32_t wanted = 3 * calls_max + 5 * core->seats_count + 16;
     struct core_action *grown =
         sp__realloc(core->actions, wanted * sizeof *core->actions);
     if (grown == NULL) {
@@ -266,6 +266,10 @@ static void send(struct core *core, uint32_t at, uint32_t seat)
     core->filling = seat;
     if (s->in_flight == 1) {
         sp__core_seat_home(core, seat);
+    }
+    if (s->capacity > 1 && s->in_flight == s->capacity && !s->told_full) {
+        s->told_full = 1;
+        sp__core_tell(core, NEWS_CAPACITY, seat, s->capacity);
     }
     struct core_action *action = sp__core_do(core, CORE_DO_SEND);
     action->call = at;
@@ -540,6 +544,7 @@ static void release(struct core *core, struct core_call *call)
     sp__core_nest_released(core, (uint32_t)(call - core->calls));
     s->in_flight--;
     s->estimate_us -= call->estimate_us;
+    s->told_full &= s->in_flight > s->capacity / 2;
     sp__core_seat_home(core, call->seat);
 }
 

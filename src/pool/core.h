@@ -110,6 +110,7 @@ struct core_seat {
     uint8_t relieves_big; /* the one before it was replaced for its memory */
     uint8_t reason;       /* enum core_reason: to be replaced, or why it stops */
     uint8_t steady;       /* it has lived long enough */
+    uint8_t told_full;    /* and half of it was not free since */
     uint64_t estimate_us; /* of the calls in flight */
     uint64_t served;
     uint64_t calls_limit; /* recycle_calls with jitter */
@@ -203,6 +204,7 @@ enum core_ending {
 enum core_news {
     NEWS_READY,          /* every worker is, for the first time */
     NEWS_SATURATED,      /* a call was refused: the queue is full */
+    NEWS_CAPACITY,       /* seat that is full; value: calls it runs at once */
     NEWS_RECYCLE_BEGUN,  /* seat; value: enum core_reason */
     NEWS_RECYCLED,       /* seat that left; value: enum core_reason */
     NEWS_RECYCLE_FAILED, /* seat that stays: its relief did not start */

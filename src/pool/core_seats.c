@@ -127,6 +127,7 @@ static void start(struct core *core, uint32_t seat, uint64_t now_ms)
     s->sampled = 0;
     s->poisoned = 0;
     s->steady = 0;
+    s->told_full = 0;
     if (s->replaces != CORE_NONE) {
         s->relieves_big = core->seats[s->replaces].reason == REASON_MEMORY;
     }

@@ -16,6 +16,8 @@ enum {
     WORKERS_MAX = 1000,
     NAME_MAX_BYTES = 64,
     THREADS_MAX = 1024,
+    THREADS_USUAL = 10, /* the original's */
+    CONCURRENCY_MAX = 10000,
     PIPELINE_MAX = 1024,
     QUEUE_MAX = 10000000,
     CRASHES_MAX = 1000000
@@ -36,7 +38,9 @@ static int check(const sp_pool_options *options, sp_error *err)
 {
     const struct rule rules[] = {
         {"workers", options->workers, 1, WORKERS_MAX, 0},
+        {"profile", (uint64_t)options->profile, 0, SP_PROFILE_THREAD, 0},
         {"threads", options->threads, 1, THREADS_MAX, 0},
+        {"max_concurrency", options->max_concurrency, 1, CONCURRENCY_MAX, 0},
         {"pipeline_max", options->pipeline_max, 1, PIPELINE_MAX, 0},
         {"startup_batch", options->startup_batch, 1, WORKERS_MAX, 0},
         {"startup_batch_delay_ms", options->startup_batch_delay_ms, 0, DAY_MS, 0},
@@ -98,6 +102,25 @@ static int check(const sp_pool_options *options, sp_error *err)
     return SP_OK;
 }
 
+/* Each profile has a number of its own; the other's says that something else was meant. */
+static int check_profile(const sp_pool_options *options, sp_error *err)
+{
+    if (options->profile == SP_PROFILE_PROCESS && options->threads > 1) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "pool %s: threads is %u, but with the profile process a worker "
+                        "has one: set the profile to thread, or max_concurrency for "
+                        "asynchronous tools",
+                        options->name, options->threads);
+    }
+    if (options->profile == SP_PROFILE_THREAD && options->max_concurrency > 1) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "pool %s: max_concurrency is %u, but with the profile thread a "
+                        "worker runs as many calls as it has threads: set threads",
+                        options->name, options->max_concurrency);
+    }
+    return SP_OK;
+}
+
 static int check_kind(const sp_pool_options *options, sp_error *err)
 {
     if (options->custom != NULL) {
@@ -124,6 +147,12 @@ static int check_kind(const sp_pool_options *options, sp_error *err)
                         options->name, options->runtime);
     }
     return SP_OK;
+}
+
+uint32_t sp__pool_options_capacity(const sp_pool_options *options)
+{
+    return options->profile == SP_PROFILE_THREAD ? options->threads
+                                                 : options->max_concurrency;
 }
 
 static void fill_u32(uint32_t *value, uint32_t usual)
@@ -162,7 +191,9 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     options.name = options.name == NULL ? "default" : options.name;
     options.runtime = options.runtime == NULL ? "python" : options.runtime;
     fill_u32(&options.workers, twice > WORKERS_MAX ? WORKERS_MAX : twice);
-    fill_u32(&options.threads, 1);
+    fill_u32(&options.threads,
+             options.profile == SP_PROFILE_THREAD ? THREADS_USUAL : 1);
+    fill_u32(&options.max_concurrency, 1);
     fill_u32(&options.pipeline_max, 64);
     fill_u32(&options.startup_batch, twice < 8 ? 8 : twice);
     fill_u64(&options.startup_timeout_ms, 30000);
@@ -197,7 +228,7 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     fill_u64(&options.crash_period_ms, 60000);
     fill_u64(&options.probe_interval_ms, 30000);
     fill_u32(&options.attempts_max, 3);
-    uint64_t at_once = (uint64_t)options.workers * options.threads;
+    uint64_t at_once = (uint64_t)options.workers * sp__pool_options_capacity(&options);
     fill_u32(&options.retry_budget, at_once < 3        ? 10
                                     : at_once > 250000 ? 1000000
                                                        : 4 * (uint32_t)at_once);
@@ -212,6 +243,9 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
                         NAME_MAX_BYTES);
     }
     int rc = check(&options, err);
+    if (rc == SP_OK) {
+        rc = check_profile(&options, err);
+    }
     if (rc == SP_OK) {
         rc = check_kind(&options, err);
     }

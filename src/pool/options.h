@@ -10,4 +10,7 @@
 int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
                           sp_error *err) SP_MUST_CHECK;
 
+/* How many calls a worker may run at once, at most: it may say fewer. */
+uint32_t sp__pool_options_capacity(const sp_pool_options *options);
+
 #endif

@@ -88,6 +88,15 @@ static void tell_news(struct pool *pool, const struct core_action *action)
                        "%llu calls already wait in pool %s, its limit (queue.max)",
                        value, pool->name);
         break;
+    case NEWS_CAPACITY:
+        kind = SP_EVENT_CAPACITY_REACHED;
+        pool->stats.capacity_reached++;
+        (void)snprintf(text, sizeof text, "it runs %llu calls, as many as it can: %s",
+                       value,
+                       pool->options.profile == SP_PROFILE_THREAD
+                           ? "profile thread"
+                           : "profile process with max_concurrency");
+        break;
     case NEWS_RECYCLE_BEGUN:
         kind = SP_EVENT_RECYCLE_STARTED;
         (void)snprintf(text, sizeof text, "a relief starts: %s", reason_text(value));
@@ -528,7 +537,7 @@ static void fill_core_options(const sp_pool_options *given, struct core_options 
     *ret = (struct core_options){
         .workers = given->workers,
         .surge = given->recycle_surge,
-        .threads = given->threads,
+        .threads = sp__pool_options_capacity(given),
         .pipeline_max = given->pipeline_max,
         .startup_batch = given->startup_batch,
         .startup_batch_delay_ms = given->startup_batch_delay_ms,
@@ -625,6 +634,11 @@ void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret)
     ret->breaker = (int)core->breaker;
     ret->queued = core->queue.length;
     ret->queue_max = pool->options.queue_max;
+    ret->profile = pool->options.profile;
+    for (uint32_t i = 0; i < core->seats_count; i++) {
+        ret->capacity +=
+            core->seats[i].state == SEAT_READY ? core->seats[i].capacity : 0;
+    }
     (void)snprintf(ret->name, sizeof ret->name, "%s", pool->name);
     (void)snprintf(ret->adapter, sizeof ret->adapter, "%s", pool->spec.describe);
 }
@@ -659,6 +673,7 @@ static void describe_worker(const struct pool *pool, uint32_t seat, sp_worker_in
     ret->id = worker->id;
     ret->pid = worker->pid;
     ret->in_flight = worker->in_flight.length;
+    ret->capacity = s->capacity;
     ret->calls_total = worker->calls_total;
     ret->age_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms;
     ret->ready_ms = worker->ready_ms > 0 ? worker->ready_ms - worker->spawned_ms : 0;

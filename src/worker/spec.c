@@ -236,9 +236,10 @@ static int has_name(const struct strings *env, const char *entry)
 /* Variables that belong to one worker, which a nested pit must not hand on. */
 static int is_own(const char *entry)
 {
-    static const char *const own[] = {"SNAKEPIT_CALL_FD",   "SNAKEPIT_HOST_FD",
-                                      "SNAKEPIT_PAGE_FD",   "SNAKEPIT_MEMORY_FD",
-                                      "SNAKEPIT_WORKER_ID", "SNAKEPIT_ADDRESS"};
+    static const char *const own[] = {
+        "SNAKEPIT_CALL_FD",        "SNAKEPIT_HOST_FD",           "SNAKEPIT_PAGE_FD",
+        "SNAKEPIT_MEMORY_FD",      "SNAKEPIT_WORKER_ID",         "SNAKEPIT_ADDRESS",
+        "SNAKEPIT_WORKER_THREADS", "SNAKEPIT_WORKER_CONCURRENCY"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (is_named(entry, own[i], strlen(own[i]))) {
             return 1;
@@ -257,6 +258,22 @@ static int is_passed(const char *entry, const char *const *names)
     return names == NULL;
 }
 
+/* What the worker may run at once; nothing stands for one. */
+static int add_capacity(struct strings *env, const sp_pool_options *options)
+{
+    char text[64];
+    int is_threads = options->profile == SP_PROFILE_THREAD;
+    uint32_t capacity = is_threads ? options->threads : options->max_concurrency;
+    if (capacity <= 1) {
+        return SP_OK;
+    }
+    (void)snprintf(text, sizeof text, "%s=%u",
+                   is_threads ? "SNAKEPIT_WORKER_THREADS"
+                              : "SNAKEPIT_WORKER_CONCURRENCY",
+                   capacity);
+    return add(env, text);
+}
+
 static int compose_env(struct strings *env, const sp_pool_options *options)
 {
     static const char *const thread_limits[] = {
@@ -265,6 +282,9 @@ static int compose_env(struct strings *env, const sp_pool_options *options)
 
     /* What is set comes first and wins over what is inherited. */
     int rc = add_all(env, options->env_set);
+    if (rc == SP_OK) {
+        rc = add_capacity(env, options);
+    }
     if (rc == SP_OK && options->custom != NULL) {
         rc = add_all(env, options->custom->env);
     }

@@ -443,6 +443,14 @@ static void do_tell(struct rules *rules, const struct core *core,
         RULE(rules->queue_was >= core->options.queue_max,
              "saturated means a full queue", "%u calls waited", rules->queue_was);
         break;
+    case NEWS_CAPACITY:
+        RULE(rules->seats[action->seat].in_flight + 1 ==
+                     rules->seats[action->seat].capacity &&
+                 rules->seats[action->seat].capacity > 1,
+             "a worker is full when it has its last call", "seat %u has %u of %u",
+             action->seat, rules->seats[action->seat].in_flight,
+             rules->seats[action->seat].capacity);
+        break;
     case NEWS_RECYCLED:
         rules->recycled++;
         break;

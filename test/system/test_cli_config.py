@@ -53,13 +53,13 @@ def test_show_says_where_each_value_comes_from(tmp_path):
         "pools: [{name: p, queue: {max: 5}, size: 9}]\n")
     env = {"SNAKEPIT_QUEUE_TIMEOUT": "1500ms", "SNAKEPIT_POOL_SIZE": "7",
            "SNAKEPIT_PYTHON": ""}
-    shown = settings("--set", "pools.p.threads=2", "-a", "m:C", cwd=tmp_path, env=env)
+    shown = settings("--set", "pools.p.max_concurrency=2", "-a", "m:C", cwd=tmp_path, env=env)
     for key, value, source in [("instance", "x", "file"),
                                ("pools.p.call_timeout", "90s", "file"),
                                ("pools.p.queue.max", "5", "file"),
                                ("pools.p.size", "7", "environment"),
                                ("pools.p.queue_timeout", "1500ms", "environment"),
-                               ("pools.p.threads", "2", "flag"),
+                               ("pools.p.max_concurrency", "2", "flag"),
                                ("pools.p.adapter", "m:C", "flag"),
                                ("pools.p.stream_timeout", "5m", "default")]:
         assert (shown[key]["value"], shown[key]["source"]) == (value, source)

@@ -79,6 +79,8 @@ def test_status_as_json():
     assert (status["instance"], status["state"]) == ("here", "running")
     pool = status["pools"][0]
     assert (pool["name"], pool["workers"], pool["available"]) == ("default", 2, 2)
+    assert (pool["profile"], pool["capacity"]) == ("process", 2)
+    assert [w["capacity"] for w in pool["worker_list"]] == [1, 1]
     assert [w["state"] for w in pool["worker_list"]] == ["ready", "ready"]
     assert status["orphan_safety"].split()[0] in (
         "namespace",

@@ -581,6 +581,7 @@ static void calls_that_had_not_begun_are_sent_again(void **state)
     char args[400];
     sp_id waiting[8];
     sp_pool_options pool = pool_of_program("plain", "wide", 1);
+    pool.profile = SP_PROFILE_THREAD;
     pool.threads = 4;
     pool.queue_timeout_ms = patience_ms(20000);
     sp_pit *pit = pit_open_ready(&pool, 1);
@@ -590,6 +591,10 @@ static void calls_that_had_not_begun_are_sent_again(void **state)
         waiting[i] = call_start(pit, "echo", "[1]", NULL);
     }
     assert_int_equal(worker_at(pit, 0).in_flight, 4);
+    assert_int_equal(worker_at(pit, 0).capacity, 4);
+    assert_int_equal(stats_of(pit).capacity, 4);
+    assert_int_equal(stats_of(pit).profile, SP_PROFILE_THREAD);
+    assert_int_equal(stats_of(pit).capacity_reached, 1);
     assert_int_equal(stats_of(pit).queued, COUNT_OF(waiting) - 3);
     hold_release("h");
     const sp_error *err = call_wait_fails(pit, held, SP_ERR_WORKER_DIED);

@@ -130,6 +130,7 @@ static void its_worker_was_lost_before_it_began(void **state)
 {
     char args[400];
     sp_pool_options pool = pool_of_program("plain", "wide", 1);
+    pool.profile = SP_PROFILE_THREAD;
     pool.threads = 2;
     pool.attempts_max = 1;
     sp_pit *pit = pit_open_ready(&pool, 1);

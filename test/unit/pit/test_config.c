@@ -75,7 +75,7 @@ static void every_key_reaches_its_option(void **state)
               "pools:\n"
               "- name: api\n"
               "  runtime: python\n"
-              "  profile: process\n"
+              "  profile: thread\n"
               "  adapter: app.adapters:Main\n"
               "  python: python3\n"
               "  args: [--a, 'b c']\n"

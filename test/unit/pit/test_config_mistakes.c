@@ -218,8 +218,15 @@ static const struct bad bad[] = {
      "2:14: pools[0].runtime: expected python, node, ruby, r, exec, "
      "grpc or stdio, not \"Python\"; did you "
      "mean \"python\"?"},
-    {"pools:\n  - profile: thread\n",
-     "2:14: pools[0].profile: expected process, not \"thread\""},
+    {"pools:\n  - threads: 2\n",
+     "2:14: pools[0].threads: is for the profile thread; with the profile process it "
+     "is max_concurrency that lets asynchronous calls overlap"},
+    {"pools:\n  - profile: thread\n    max_concurrency: 2\n",
+     "3:22: pools[0].max_concurrency: is for the profile process; with the profile "
+     "thread a worker runs as many calls as it has threads"},
+    {"pools:\n  - profile: threads\n",
+     "2:14: pools[0].profile: expected process or thread, not \"threads\"; did "
+     "you mean \"thread\"?"},
     {"pools:\n  - affinity: strict\n",
      "2:15: pools[0].affinity: expected hint, none, strict_queue or strict_fail_fast, "
      "not \"strict\"; did you mean \"strict_queue\"?"},

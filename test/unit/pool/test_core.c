@@ -440,6 +440,48 @@ static void a_free_thread_of_the_same_worker_will_do(void **state)
     close_core();
 }
 
+static uint32_t told_full(void)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < core.actions_count; i++) {
+        count += core.actions[i].kind == CORE_DO_TELL &&
+                 core.actions[i].what == NEWS_CAPACITY;
+    }
+    return count;
+}
+
+/* Once when it is full, and not again before half of it has been free. */
+static void a_full_worker_is_told_once(void **state)
+{
+    uint32_t calls[4];
+    open_core((struct core_options){.workers = 1, .threads = 4});
+    start(1);
+    for (size_t i = 0; i < 4; i++) {
+        calls[i] = submit(CORE_NONE, 0);
+        assert_int_equal(told_full(), i == 3);
+    }
+    answer(calls[0]);
+    calls[0] = submit(CORE_NONE, 0);
+    assert_int_equal(told_full(), 0);
+    answer(calls[0]);
+    answer(calls[1]);
+    calls[0] = submit(CORE_NONE, 0);
+    assert_int_equal(told_full(), 0);
+    calls[1] = submit(CORE_NONE, 0);
+    assert_int_equal(told_full(), 1);
+    close_core();
+}
+
+/* A worker of one call is full with each: nothing to tell. */
+static void a_worker_of_one_call_is_not_told_full(void **state)
+{
+    open_core((struct core_options){.workers = 1});
+    start(1);
+    (void)submit(CORE_NONE, 0);
+    assert_int_equal(told_full(), 0);
+    close_core();
+}
+
 static void a_worker_that_starts_is_waited_for(void **state)
 {
     open_core((struct core_options){.workers = 2});
@@ -522,6 +564,8 @@ int main(void)
         TEST(a_nested_call_waits_for_those_who_do_not_wait),
         TEST(a_nested_call_never_stands_behind_another),
         TEST(a_free_thread_of_the_same_worker_will_do),
+        TEST(a_full_worker_is_told_once),
+        TEST(a_worker_of_one_call_is_not_told_full),
         TEST(a_worker_that_starts_is_waited_for),
         TEST(a_strict_session_does_not_wait_for_its_own_worker),
         TEST(who_asked_may_end_before_what_it_asked_for),

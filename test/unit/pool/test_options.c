@@ -91,7 +91,7 @@ struct limit {
 
 static const struct limit limits[] = {
     U32(workers, 1000),
-    U32(threads, 1024),
+    U32(max_concurrency, 10000),
     U32(pipeline_max, 1024),
     U32(startup_batch, 1000),
     U32(queue_max, 10000000),
@@ -156,6 +156,39 @@ static void an_affinity_is_one_of_four(void **state)
     assert_int_equal(full.affinity, SP_AFFINITY_HINT);
 }
 
+/* What is asked of one profile with the other's number is not guessed at. */
+static void each_profile_has_its_own_number(void **state)
+{
+    sp_error err = {0};
+    sp_pool_options full;
+    sp_pool_options given = {.size = sizeof given, .name = "p", .threads = 2};
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
+    assert_non_null(strstr(err.message, "threads is 2, but with the profile process"));
+
+    given.profile = SP_PROFILE_THREAD;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), 0);
+    assert_int_equal(sp__pool_options_capacity(&full), 2);
+    given.threads = 0;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), 0);
+    assert_int_equal(sp__pool_options_capacity(&full), 10);
+    given.threads = 1025;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
+    assert_non_null(strstr(err.message, "threads is 1025, allowed are 1 to 1024"));
+    given.threads = 1024;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), 0);
+
+    given.max_concurrency = 2;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
+    assert_non_null(strstr(err.message, "max_concurrency is 2, but with the profile"));
+    given.profile = SP_PROFILE_PROCESS;
+    given.threads = 1;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), 0);
+    assert_int_equal(sp__pool_options_capacity(&full), 2);
+    given.profile = 2;
+    assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
+    sp_error_clear(&err);
+}
+
 static void a_name_has_one_to_64_bytes(void **state)
 {
     char name[66];
@@ -205,6 +238,7 @@ int main(void)
         TEST(a_struct_without_its_size_is_refused),
         TEST(every_limit_holds_and_is_named),
         TEST(an_affinity_is_one_of_four),
+        TEST(each_profile_has_its_own_number),
         TEST(a_name_has_one_to_64_bytes),
         TEST(a_kind_of_worker_needs_what_it_needs),
     };

@@ -60,6 +60,35 @@ static void python_runs_the_bridge_with_the_adapter(void **state)
     sp__spec_fini(&spec);
 }
 
+/* What it may run at once is told by the environment, and nobody else's is handed on. */
+static void a_worker_is_told_its_capacity(void **state)
+{
+    struct worker_spec spec;
+    sp_pool_options options = options_of("python");
+    options.python = "/bin/sh";
+    assert_int_equal(setenv("SNAKEPIT_WORKER_THREADS", "9", 1), 0);
+    assert_int_equal(setenv("SNAKEPIT_WORKER_CONCURRENCY", "9", 1), 0);
+    assert_int_equal(sp__spec_init(&spec, &options, "/bridge", NULL), 0);
+    assert_null(value_of(spec.env, "SNAKEPIT_WORKER_THREADS"));
+    assert_null(value_of(spec.env, "SNAKEPIT_WORKER_CONCURRENCY"));
+    sp__spec_fini(&spec);
+
+    options.max_concurrency = 100;
+    assert_int_equal(sp__spec_init(&spec, &options, "/bridge", NULL), 0);
+    assert_null(value_of(spec.env, "SNAKEPIT_WORKER_THREADS"));
+    assert_string_equal(value_of(spec.env, "SNAKEPIT_WORKER_CONCURRENCY"), "100");
+    sp__spec_fini(&spec);
+
+    options.profile = SP_PROFILE_THREAD;
+    options.threads = 16;
+    assert_int_equal(sp__spec_init(&spec, &options, "/bridge", NULL), 0);
+    assert_string_equal(value_of(spec.env, "SNAKEPIT_WORKER_THREADS"), "16");
+    assert_null(value_of(spec.env, "SNAKEPIT_WORKER_CONCURRENCY"));
+    sp__spec_fini(&spec);
+    assert_int_equal(unsetenv("SNAKEPIT_WORKER_THREADS"), 0);
+    assert_int_equal(unsetenv("SNAKEPIT_WORKER_CONCURRENCY"), 0);
+}
+
 static void stdio_runs_the_command_behind_its_own_program(void **state)
 {
     struct worker_spec spec;
@@ -316,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(python_runs_the_bridge_with_the_adapter),
+        TEST(a_worker_is_told_its_capacity),
         TEST(stdio_runs_the_command_behind_its_own_program),
         TEST(python_without_an_adapter_serves_the_showcase),
         TEST(python_without_the_bridge_says_what_is_missing),
