@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fork.h"
 #include "request.h"
 #include "spawn.h"
 #include "table.h"
@@ -206,12 +207,44 @@ static int map_block(int fd, uint32_t size, const char **ret_block)
 static int start(const struct received *in, const struct spawn_request *request,
                  int *ret_stage)
 {
+    int fds[GUARD_FDS_MAX];
+    uint32_t count = in->message.fds;
     struct worker *worker = sp__table_take(in->message.id);
     if (worker == NULL) {
         return errno;
     }
-    *ret_stage = GUARD_STAGE_CLONE;
-    int wrong = sp__spawn_begin(worker, request, in->fds + 1, in->message.fds);
+    memcpy(fds, in->fds + 1, count * sizeof fds[0]);
+    int asked_fd = -1; /* a zygote's end */
+    int wrong = 0;
+    if (in->message.is_zygote) {
+        *ret_stage = GUARD_STAGE_FORK;
+        wrong = sp__fork_open(worker, count, &asked_fd);
+        fds[count++] = asked_fd; /* there is room: sp__fork_open() looks */
+    }
+    if (wrong == 0) {
+        *ret_stage = GUARD_STAGE_CLONE;
+        wrong = sp__spawn_begin(worker, request, fds, count);
+    }
+    sp__close(&asked_fd);
+    if (wrong != 0) {
+        sp__table_release(worker);
+    }
+    return wrong;
+}
+
+/* A worker that a zygote forks. */
+static int ask(const struct received *in, int *ret_stage)
+{
+    *ret_stage = GUARD_STAGE_FORK;
+    struct worker *zygote = sp__table_by_id(in->message.zygote);
+    if (zygote == NULL || zygote->zygote_fd < 0) {
+        return ESRCH;
+    }
+    struct worker *worker = sp__table_take(in->message.id);
+    if (worker == NULL) {
+        return errno;
+    }
+    int wrong = sp__fork_ask(worker, zygote, &in->message, in->fds);
     if (wrong != 0) {
         sp__table_release(worker);
     }
@@ -230,6 +263,9 @@ static int spawn(const struct received *in, int *ret_stage)
     if (message->fds > GUARD_FDS_MAX || in->fds_count != 1 + message->fds) {
         return EINVAL;
     }
+    if (message->zygote != 0) {
+        return ask(in, ret_stage);
+    }
     const char *block = NULL;
     int wrong = map_block(in->fds[0], message->block_bytes, &block);
     if (wrong != 0) {
@@ -247,8 +283,12 @@ static int spawn(const struct received *in, int *ret_stage)
  * that has ended is not found: the host will have read so by now. */
 static void kill_worker(const struct guard_message *message)
 {
-    const struct worker *worker = sp__table_by_id(message->id);
+    struct worker *worker = sp__table_by_id(message->id);
     if (worker == NULL || worker->state == WORKER_ENDED) {
+        return;
+    }
+    if (worker->state == WORKER_ASKED) {
+        sp__fork_kill(worker, message->signal);
         return;
     }
     if (!message->group || kill(-worker->pid, message->signal) != 0) {

@@ -37,6 +37,7 @@
 #include "cgroup.h"
 #include "control.h"
 #include "enclosure.h"
+#include "fork.h"
 #include "nest.h"
 #include "reap.h"
 #include "spawn.h"
@@ -151,7 +152,8 @@ static nfds_t collect_starting(void)
     nfds_t count = 0;
     for (size_t i = 0; i < sp__table_end(); i++) {
         struct worker *worker = sp__table_at(i);
-        if (worker->state == WORKER_SPAWNING && worker->status_fd >= 0) {
+        if ((worker->state == WORKER_SPAWNING || worker->state == WORKER_ASKED) &&
+            worker->status_fd >= 0) {
             polled[AT_WORKERS + count] =
                 (struct pollfd){.fd = worker->status_fd, .events = POLLIN};
             polled_worker[count] = worker;
@@ -167,7 +169,11 @@ static void settle_starting(nfds_t count)
         /* A worker that was reaped a moment ago has been settled by that. */
         if (polled[AT_WORKERS + i].revents != 0 &&
             polled_worker[i]->status_fd == polled[AT_WORKERS + i].fd) {
-            sp__spawn_settle(polled_worker[i], 0);
+            if (polled_worker[i]->state == WORKER_ASKED) {
+                sp__fork_hear(polled_worker[i]);
+            } else {
+                sp__spawn_settle(polled_worker[i], 0);
+            }
         }
     }
 }
@@ -208,6 +214,7 @@ static void serve(void)
             sp__control_receive() == CONTROL_END) {
             return;
         }
+        sp__reap_leftovers(); /* the last birth that was awaited may be settled now */
         out = sp__control_flush();
     }
 }

@@ -12,7 +12,11 @@
  * death kills every child of the guard that is not a worker. Their own children arrive
  * the same way when they die, and SIGCHLD brings the next sweep, until none is left. A
  * live worker's daemonised processes are not in danger: workers are subreapers too
- * (spawn.c). Where that is refused, they end when any worker of this guard ends.
+ * (spawn.c). Where that is refused, and in zygotes, they end when any worker of this
+ * guard ends.
+ *
+ * A worker that a zygote forks is such a child too, for the moment until it has said who
+ * it is (fork.c). So the sweep waits while any such word is awaited.
  *
  * Children are listed from /proc/thread-self/children, or, on kernels built without
  * it, by asking every process for its parent. Without /proc, or when the host wished so,
@@ -34,6 +38,7 @@
 #include <unistd.h>
 
 #include "enclosure.h"
+#include "fork.h"
 #include "spawn.h"
 #include "table.h"
 
@@ -43,6 +48,7 @@ enum {
 };
 
 static int sweeps; /* whether children that are no workers are the guard's to kill */
+static int sweep_due;
 
 /* ---- listing children ---- */
 
@@ -182,6 +188,10 @@ static void note_exit(struct worker *worker, int status, const struct rusage *us
 static void take(pid_t pid)
 {
     struct worker *worker = sp__table_by_pid(pid);
+    if (worker == NULL && sp__table_awaits_birth()) {
+        sp__fork_hear_all(); /* it may be one that has said so before it died */
+        worker = sp__table_by_pid(pid);
+    }
     if (worker != NULL) {
         if (worker->state == WORKER_SPAWNING) {
             sp__spawn_settle(worker, 1);
@@ -232,15 +242,27 @@ int sp__reap_init(int level, struct shortfall *why)
     return GUARD_LEVEL_SUBREAPER;
 }
 
-int sp__reap_ready(void)
+int sp__reap_adopts(void)
 {
-    int taken = take_all();
-    sp__cgroup_tidy();
-    if (taken > 0 && sweeps) {
+    return sweeps;
+}
+
+void sp__reap_leftovers(void)
+{
+    if (sweep_due && !sp__table_awaits_birth()) {
+        sweep_due = 0;
         /* A child that dies while the list is read may hide another from it. Its
          * SIGCHLD comes after, and with it the next sweep. */
         (void)list_children(kill_orphan);
     }
+}
+
+int sp__reap_ready(void)
+{
+    int taken = take_all();
+    sp__cgroup_tidy();
+    sweep_due |= taken > 0 && sweeps;
+    sp__reap_leftovers();
     return taken;
 }
 
@@ -269,9 +291,11 @@ void sp__reap_everything(void)
     /* Groups first: one call ends many, before any of them can react to the others. */
     for (size_t i = 0; i < sp__table_end(); i++) {
         const struct worker *worker = sp__table_at(i);
-        if (worker->state != WORKER_FREE && worker->state != WORKER_ENDED &&
-            worker->pid > 0) {
-            sp__cgroup_kill(&worker->cgroup);
+        if (worker->state == WORKER_FREE || worker->state == WORKER_ENDED) {
+            continue;
+        }
+        sp__cgroup_kill(&worker->cgroup);
+        if (worker->pid > 0) {
             (void)kill(-worker->pid, SIGKILL);
             (void)kill(worker->pid, SIGKILL); /* it may not have its group yet */
         }

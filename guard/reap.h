@@ -14,6 +14,12 @@ int sp__reap_init(int level, struct shortfall *why);
  * or -1 when the guard has no child any more. */
 int sp__reap_ready(void);
 
+/* Whether what is orphaned below the guard becomes its child. */
+int sp__reap_adopts(void);
+
+/* Kill the leftovers that sp__reap_ready() had to let be, unless it still has to. */
+void sp__reap_leftovers(void);
+
 /* Kill all that descends from the guard and take it. Returns when no child is left, or
  * after a few seconds when the kernel holds one that cannot die. */
 void sp__reap_everything(void);

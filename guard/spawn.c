@@ -129,7 +129,9 @@ static int tie(const struct worker *worker)
     if (getppid() != inherited.pid) {
         _exit(126); /* the guard died before PDEATHSIG was set */
     }
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* Linux 3.4; without it, see reap.c */
+    if (worker->zygote_fd < 0) { /* what a zygote forks shall come to the guard */
+        (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* Linux 3.4; without it, see reap.c */
+    }
     return worker->lifeline_fd < 0 ? 0 : arm_lifeline(worker->lifeline_fd);
 }
 
@@ -238,39 +240,55 @@ static pid_t clone_self(int *ret_pidfd, int *ret_is_inside)
     return pid;
 }
 
-int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
-                    const int *fds, uint32_t fds_count)
+pid_t sp__spawn_parent(void)
+{
+    return inherited.pid;
+}
+
+int sp__spawn_prepare(struct worker *worker, const struct guard_limits *limits,
+                      int procs[CGROUP_KINDS], int *ret_status_fd)
 {
     int status[2];
     if (pipe2(status, O_CLOEXEC | O_NONBLOCK) != 0) {
         return errno;
     }
+    worker->status_fd = status[0];
+    *ret_status_fd = status[1];
     /* A second description of the same pipe end. Without /proc there is none, and the
      * other ties have to do. */
     worker->lifeline_fd = open(LIFELINE_PATH, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-    int procs[CGROUP_KINDS];
     worker->weak = sp__limits_weakness(
-        sp__cgroup_make(&worker->cgroup, worker->id, &request->limits, procs));
+        sp__cgroup_make(&worker->cgroup, worker->id, limits, procs));
     worker->oom_before = sp__cgroup_oom_total();
+    return 0;
+}
 
+int sp__spawn_begin(struct worker *worker, const struct spawn_request *request,
+                    const int *fds, uint32_t fds_count)
+{
+    int procs[CGROUP_KINDS];
+    int status_fd = -1;
+    int wrong = sp__spawn_prepare(worker, &request->limits, procs, &status_fd);
+    if (wrong != 0) {
+        return wrong;
+    }
     int is_inside = 0;
     pid_t pid = clone_self(&worker->pidfd, &is_inside);
     if (pid == 0) {
         if (!is_inside && sp__enclosure_enter() != 0) {
-            give_up(status[1], GUARD_STAGE_SETUP, errno);
+            give_up(status_fd, GUARD_STAGE_SETUP, errno);
         }
-        become(worker, request, status[1], procs, fds, fds_count);
+        become(worker, request, status_fd, procs, fds, fds_count);
     }
-    int wrong = pid < 0 ? errno : 0;
-    (void)close(status[1]);
+    wrong = pid < 0 ? errno : 0;
+    (void)close(status_fd);
     for (int kind = 0; kind < CGROUP_KINDS; kind++) {
         sp__close(&procs[kind]);
     }
     if (wrong != 0) {
         sp__cgroup_remove(&worker->cgroup);
     }
-    worker->status_fd = status[0];
     worker->pid = pid;
     worker->number = wrong == 0 ? sp__nest_number(pid, worker->pidfd) : 0;
     return wrong;

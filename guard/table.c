@@ -67,6 +67,7 @@ struct worker *sp__table_take(uint64_t id)
         .status_fd = -1,
         .lifeline_fd = -1,
         .pidfd = -1,
+        .zygote_fd = -1,
     };
     return &rows[i];
 }
@@ -76,11 +77,25 @@ void sp__table_release(struct worker *worker)
     sp__close(&worker->status_fd);
     sp__close(&worker->lifeline_fd);
     sp__close(&worker->pidfd);
-    *worker = (struct worker){
-        .state = WORKER_FREE, .status_fd = -1, .lifeline_fd = -1, .pidfd = -1};
+    sp__close(&worker->zygote_fd);
+    *worker = (struct worker){.state = WORKER_FREE,
+                              .status_fd = -1,
+                              .lifeline_fd = -1,
+                              .pidfd = -1,
+                              .zygote_fd = -1};
     while (end > 0 && rows[end - 1].state == WORKER_FREE) {
         end--;
     }
+}
+
+int sp__table_awaits_birth(void)
+{
+    for (size_t i = 0; i < end; i++) {
+        if (rows[i].state == WORKER_ASKED) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 size_t sp__table_end(void)

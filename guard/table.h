@@ -12,11 +12,13 @@
 
 /*
  *  FREE -> SPAWNING -- exec ------> RUNNING -- reaped --> ENDED -- told --> FREE
- *              |                                            ^
- *              `------ no exec ---> FAILED --- reaped ------'
+ *   |       ^  |                                            ^ ^
+ *   |  born |  `------ no exec ---> FAILED --- reaped ------' |
+ *   `--> ASKED ---- the zygote gave none ---------------------'
  */
 enum worker_state {
     WORKER_FREE = 0,
+    WORKER_ASKED,    /* of a zygote; its status pipe will say what process it is */
     WORKER_SPAWNING, /* cloned; its status pipe will say whether exec came about */
     WORKER_RUNNING,  /* executes the worker's program */
     WORKER_FAILED,   /* never reached its program; waits to be reaped */
@@ -31,6 +33,8 @@ struct worker {
     int status_fd;   /* SPAWNING: read end of the pipe that closes at exec; or -1 */
     int lifeline_fd; /* the kernel's lifeline of its process group; or -1 */
     int pidfd;       /* until it is handed to the host; or -1 */
+    int zygote_fd;   /* of a zygote: where it is asked; or -1 */
+    int kill_due;    /* ASKED: the signal it gets as soon as it is known */
     int reply_due;   /* SPAWNED is still to be sent */
     int exit_due;    /* EXITED is still to be sent, after SPAWNED */
     struct cgroup cgroup;
@@ -51,6 +55,9 @@ struct worker *sp__table_by_id(uint64_t id);
 
 /* Among the workers that are not reaped. */
 struct worker *sp__table_by_pid(pid_t pid);
+
+/* Whether any worker is ASKED. */
+int sp__table_awaits_birth(void);
 
 /* Rows in use are below this index. */
 size_t sp__table_end(void);

@@ -25,7 +25,7 @@ PROGRAMS = {
     "cli": set(),
     "daemon": set(),
     "examples": set(),
-    "guard": {"guard/protocol.h"},
+    "guard": {"guard/protocol.h", "wire/zygote.h"},
     "bridges": {"wire/json.h", "wire/tensor.h", "wire/tensor_json.h",
                 "base/buf.h", "base/clock.h", "base/error.h",
                 "base/list.h", "base/mem.h"},

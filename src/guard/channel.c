@@ -170,14 +170,15 @@ int sp__channel_pack(const struct guard_command *command, struct guard_message *
                      int *ret_fd, sp_error *err)
 {
     const char *const *env = command->env;
-    if (env == NULL) {
+    if (env == NULL && command->zygote == 0) {
         env = (const char *const *)environ;
     }
+    const char *const *argv = command->zygote == 0 ? command->argv : NULL;
     const char *working_dir = command->working_dir != NULL ? command->working_dir : "";
 
     struct sp_buffer block;
     sp__buf_init(&block, GUARD_BLOCK_MAX);
-    int rc = append_all(&block, command->argv, &message->argc, err);
+    int rc = append_all(&block, argv, &message->argc, err);
     if (rc == SP_OK) {
         rc = append_all(&block, env, &message->envc, err);
     }

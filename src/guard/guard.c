@@ -227,11 +227,18 @@ static int copy_fds(struct pending *pending, const struct guard_command *command
     return SP_OK;
 }
 
+static int has_program(const struct guard_command *command)
+{
+    return command->argv != NULL && command->argv[0] != NULL &&
+           command->argv[0][0] == '/';
+}
+
 int sp__guard_spawn(struct guard *guard, uint64_t id,
                     const struct guard_command *command, sp_error *err)
 {
-    if (id == 0 || command->argv == NULL || command->argv[0] == NULL ||
-        command->argv[0][0] != '/' || command->fds_count > GUARD_FDS_MAX) {
+    size_t fds_count = command->fds_count + (command->is_zygote != 0);
+    if (id == 0 || fds_count > GUARD_FDS_MAX ||
+        (command->zygote == 0 && !has_program(command))) {
         return sp__fail(err, SP_ERR_INVAL,
                         "a worker needs an id, an absolute path to run and at most %d "
                         "descriptors",
@@ -245,6 +252,8 @@ int sp__guard_spawn(struct guard *guard, uint64_t id,
     pending->message.op = GUARD_SPAWN;
     pending->message.fds = (uint32_t)command->fds_count;
     pending->message.limits = command->limits;
+    pending->message.zygote = command->zygote;
+    pending->message.is_zygote = command->is_zygote != 0;
     rc = sp__channel_pack(command, &pending->message, &pending->fds[0], err);
     if (rc == SP_OK) {
         pending->fds_count = 1;
@@ -283,6 +292,7 @@ static const char *const stage_texts[] = {
     [GUARD_STAGE_EXEC] = "the program could not be executed",
     [GUARD_STAGE_REQUEST] = "the guard refused the request",
     [GUARD_STAGE_LIMITS] = "the process could not be given its limits",
+    [GUARD_STAGE_FORK] = "the zygote made no worker",
 };
 enum { STAGES = sizeof stage_texts / sizeof stage_texts[0] };
 

@@ -57,6 +57,10 @@ struct guard_command {
     const char *working_dir; /* NULL: where the host was when the guard was opened */
     const int *fds;          /* become 0, 1, 2 ... of the worker; borrowed */
     size_t fds_count;        /* at most GUARD_FDS_MAX; the worker has no others */
+    uint64_t zygote; /* the worker that forks it, a zygote; argv and working_dir are not
+                        looked at, and env is added to the zygote's. 0: it is executed */
+    int is_zygote;   /* it may be asked for workers, and has a descriptor more for it:
+                        number fds_count */
     struct guard_limits limits;
 };
 

@@ -27,7 +27,10 @@ enum {
 enum guard_op {
     /* host -> guard */
     GUARD_SPAWN = 1, /* + fds: block memfd, then `fds` descriptors for the worker: its
-                        0, 1, 2, 3 ... in this order */
+                        0, 1, 2, 3 ... in this order. `zygote` != 0: it is not executed
+                        but forked by that one; argc is 0 and the variables are added to
+                        the zygote's. `is_zygote`: it may be asked so, through a socket
+                        that becomes its descriptor number `fds`; see wire/zygote.h */
     GUARD_KILL = 2,  /* send `signal` to worker `id`; to its group when `group` */
     GUARD_STOP = 3,  /* kill everything, wait for it, exit 0 */
     /* guard -> host */
@@ -49,6 +52,7 @@ enum guard_stage {
     GUARD_STAGE_EXEC,
     GUARD_STAGE_REQUEST,
     GUARD_STAGE_LIMITS,
+    GUARD_STAGE_FORK, /* the zygote gave no worker */
     /* why a level was not reached */
     GUARD_STAGE_SUBREAPER,
     GUARD_STAGE_ENCLOSURE,
@@ -95,8 +99,9 @@ enum guard_oom { GUARD_OOM_UNKNOWN = -1, GUARD_OOM_NO = 0, GUARD_OOM_YES = 1 };
 
 struct guard_message {
     uint32_t op;
-    uint32_t fds; /* SPAWN: descriptors for the worker */
-    uint64_t id;  /* the worker's, chosen by the host */
+    uint32_t fds;    /* SPAWN: descriptors for the worker */
+    uint64_t id;     /* the worker's, chosen by the host */
+    uint64_t zygote; /* SPAWN: who forks it; 0: nobody */
     int32_t pid;
     int32_t os_errno;
     int32_t stage;
@@ -108,6 +113,7 @@ struct guard_message {
     uint32_t block_bytes;
     uint32_t argc;
     uint32_t envc;
+    uint32_t is_zygote;
     struct guard_limits limits;
     uint32_t weak; /* SPAWNED: GUARD_WEAK_ */
     /* EXITED, as waitid tells: */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Between zygote.c, which has the zygote, and newborn.c, which makes its workers. */
+#ifndef SP_RUNTIME_ZYGOTE_H
+#define SP_RUNTIME_ZYGOTE_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "snakepit/zygote.h"
+#include "wire/zygote.h"
+
+enum { NEWBORN_FDS = 7 }; /* the numbers below are a worker's own */
+
+struct sp_zygote {
+    sp_zygote_options options;
+    char *runtime;
+    int host_fd;
+    int guard_fd;
+    int kept[NEWBORN_FDS]; /* open on nothing, so that nothing else gets the numbers */
+    int kept_count;
+    char *block; /* in a worker: its variables, */
+    const char **variables;
+};
+
+/* One request of the guard. */
+struct newborn {
+    struct zygote_request request;
+    int fds[ZYGOTE_FDS_MAX]; /* the first is the status pipe */
+    size_t fds_count;
+    pid_t middle;    /* the process between the zygote and it */
+    sigset_t before; /* the signals that were blocked when it was made */
+};
+
+/* In a child of the zygote: fork the worker and end. Returns in the worker alone. */
+void sp__newborn_leave(struct newborn *newborn);
+
+/* In the worker: become the guard's, with everything a worker has. Ends the process when
+ * that fails. */
+void sp__newborn_tie(struct sp_zygote *z, struct newborn *newborn);
+
+/* A word on the status pipe. */
+void sp__newborn_say(const struct newborn *newborn, int stage, int value);
+
+/* In the worker: nothing of the zygote's is open any more. */
+void sp__zygote_let_go(struct sp_zygote *z);
+
+#endif
