@@ -66,10 +66,10 @@ static void wait_to_end(struct sp_pit *pit, struct request *request)
             drive(pit, request);
         }
         if (!has_driven || sp__work_is_due(work)) {
-            (void)sp__work_wait(work, &request->done, SP__INTERRUPT_MS);
+            (void)sp__work_wait_taker(work, &request->done, SP__INTERRUPT_MS);
         }
     }
-    (void)sp__work_wait(work, &request->done, SP_UNLIMITED);
+    (void)sp__work_wait_taker(work, &request->done, SP_UNLIMITED);
 }
 
 /* Submit, and do the loop's work until the call has ended, when nobody else is at it. */
@@ -81,7 +81,8 @@ static void run_to_end(struct sp_pit *pit, struct request *request)
     } else {
         sp__pit_submit(pit, request);
         if (request->interrupt != NULL) {
-            (void)sp__work_wait(&pit->dispatch.work, &request->done, SP__INTERRUPT_MS);
+            (void)sp__work_wait_taker(&pit->dispatch.work, &request->done,
+                                      SP__INTERRUPT_MS);
         }
     }
     wait_to_end(pit, request);

@@ -85,13 +85,13 @@ static void await_chunk(struct sp_stream *stream)
     struct host_work *work = &stream->pit->dispatch.work;
     struct request *request = stream->request;
     while (request->interrupt != NULL &&
-           !sp__work_wait(work, &request->mailbox.ready, SP__INTERRUPT_MS)) {
+           !sp__work_wait_taker(work, &request->mailbox.ready, SP__INTERRUPT_MS)) {
         if (request->interrupt(request->interrupt_data) != 0) {
             request->interrupt = NULL;
             sp_stream_cancel(stream);
         }
     }
-    (void)sp__work_wait(work, &request->mailbox.ready, SP_UNLIMITED);
+    (void)sp__work_wait_taker(work, &request->mailbox.ready, SP_UNLIMITED);
 }
 
 SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)

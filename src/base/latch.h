@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 struct latch {
-    atomic_uint state; /* 0 closed, 1 closed and somebody sleeps, 2 open, 3 nudged */
+    atomic_uint
+        state; /* 0 closed; 1 and somebody sleeps, 4 soundly; 2 open; 3 nudged */
 };
 
 static inline void sp__latch_init(struct latch *latch)
@@ -28,12 +29,13 @@ static inline int sp__latch_is_open(struct latch *latch)
 /* Wait; 1 when open, 0 when timeout_ms (SP_UNLIMITED: never) passed first. */
 int sp__latch_wait(struct latch *latch, uint64_t timeout_ms);
 
-/* Have the waiter look up without opening it; nothing when it is open. The latch must
- * stay: whoever nudges and whoever waits agree on that otherwise. */
-void sp__latch_nudge(struct latch *latch);
-/* As sp__latch_wait(); 0 also when it was nudged since it last looked. Who waits with
- * sp__latch_wait() is not nudged. */
-int sp__latch_rest(struct latch *latch, uint64_t timeout_ms);
+/* As sp__latch_wait(); 0 also when it is nudged, and when there is work: that is looked
+ * at after the rest has begun, so who adds work first and nudges then is never missed. */
+int sp__latch_rest(struct latch *latch, uint64_t timeout_ms, atomic_size_t *work);
+/* End a rest without opening the latch. 1, or 0 when nobody rests here: nobody waits, or
+ * with sp__latch_wait(). The latch must stay: whoever nudges and whoever rests agree on
+ * that otherwise. */
+int sp__latch_nudge(struct latch *latch);
 
 /* Close an open latch again. Only the waiter may. */
 static inline void sp__latch_close(struct latch *latch)

@@ -37,6 +37,7 @@ static void end_taker(void *user, struct request *request)
     request->state = REQUEST_ENDED;
     pit->sleepers -= request->is_awaited;
     request->is_awaited = 0;
+    sp__work_remove_taker(request);
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }
@@ -124,6 +125,9 @@ void sp__pit_submit_here(struct sp_pit *pit, struct request *request)
     }
     request->is_awaited = request->taker != TAKER_DISPATCH;
     pit->sleepers += request->is_awaited;
+    if (request->taker == TAKER_WAITER) {
+        sp__work_add_taker(&pit->dispatch.work, request);
+    }
     int entry = OUTCOME_GO;
     if (request->dedupe_key[0] != '\0' || request->request_id[0] != '\0') {
         entry = sp__outcomes_enter(&pit->outcomes, request, sp__loop_now_ms(pit->loop));

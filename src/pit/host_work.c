@@ -3,15 +3,22 @@
  * Threads of the program for functions of the program.
  *
  * Work is put on a list and one thread is told: a dispatcher that sleeps is told by its
- * descriptor, which the dispatch queue sees to; else a helper is nudged. A thread that
- * takes one of several pieces of work nudges the next helper, and so does a helper that
- * leaves some undone because what it waited for has come. So nothing waits while a thread
- * that could run it sleeps.
+ * descriptor, which the dispatch queue sees to; else a helper is nudged, one of the list
+ * or, when none rests there, the taker of a call, whom the loop looks for. A thread that
+ * takes one of several pieces of work has the next helper nudged, and so does a helper
+ * that leaves some undone because what it waited for has come. So nothing waits while a
+ * thread that could run it sleeps.
+ *
+ * Takers are many and their waits short, so they leave no trace here and take no lock: a
+ * taker rests at its call's latch, where the loop can nudge it, and looks for work once
+ * more after saying so. A call that the loop has not heard of yet when it looks is looked
+ * at when it comes.
  */
 #include "pit/host_work.h"
 
 #include "base/clock.h"
 #include "pit/host_call.h"
+#include "pool/request.h"
 #include "session/host_tools.h"
 
 void sp__work_init(struct host_work *work)
@@ -31,18 +38,78 @@ static int has_some(const struct host_work *work)
     return work->due.length + work->gone.length > 0 && work->dispatchers == 0;
 }
 
-/* Locked. */
-static void nudge(struct host_work *work)
+static int nudge_taker(struct request *request)
 {
-    if (has_some(work) && work->helpers.last != NULL) {
-        sp__latch_nudge(ITEM(work->helpers.last, struct helper, on_work)->latch);
+    return sp__latch_nudge(request->streaming ? &request->mailbox.ready
+                                              : &request->done);
+}
+
+/* Loop thread: as many takers as there is work. Who was nudged comes last next time. */
+static void nudge_takers(struct host_work *work)
+{
+    (void)pthread_mutex_lock(&work->lock);
+    work->is_sought = 0;
+    size_t wanted = has_some(work) ? work->due.length + work->gone.length : 0;
+    (void)pthread_mutex_unlock(&work->lock);
+    struct link *link = work->takers.first;
+    for (uint32_t left = work->takers.length; left > 0 && wanted > 0; left--) {
+        struct link *next = link->next;
+        if (nudge_taker(ITEM(link, struct request, on_takers))) {
+            sp__list_remove(link);
+            sp__list_append(&work->takers, link);
+            wanted--;
+        }
+        link = next;
     }
 }
 
+static void run_seek(struct command *command, void *user)
+{
+    nudge_takers(ITEM(command, struct host_work, seek));
+}
+
+/* Locked: a helper of the list, who came last first; else a taker. */
+static void nudge(struct host_work *work)
+{
+    if (!has_some(work)) {
+        return;
+    }
+    for (struct link *link = work->helpers.last; link != NULL; link = link->prev) {
+        if (sp__latch_nudge(ITEM(link, struct helper, on_work)->latch)) {
+            return;
+        }
+    }
+    if (work->loop != NULL && !work->is_sought) {
+        work->is_sought = 1;
+        work->seek.run = run_seek;
+        sp__loop_post(work->loop, &work->seek);
+    }
+}
+
+/* Locked. In one order with the looks of those who lie down; see sp__latch_rest(). */
 static void count(struct host_work *work)
 {
-    atomic_store_explicit(&work->length, work->due.length + work->gone.length,
-                          memory_order_release);
+    atomic_store(&work->length, work->due.length + work->gone.length);
+}
+
+void sp__work_set_loop(struct host_work *work, struct loop *loop)
+{
+    (void)pthread_mutex_lock(&work->lock);
+    work->loop = loop;
+    (void)pthread_mutex_unlock(&work->lock);
+}
+
+void sp__work_add_taker(struct host_work *work, struct request *request)
+{
+    sp__list_append(&work->takers, &request->on_takers);
+    if (sp__work_is_due(work)) {
+        nudge_takers(work);
+    }
+}
+
+void sp__work_remove_taker(struct request *request)
+{
+    sp__list_remove(&request->on_takers);
 }
 
 void sp__work_add(struct host_work *work, struct sp_tool_call *call)
@@ -105,47 +172,61 @@ int sp__work_run(struct host_work *work, int max)
     return ran;
 }
 
-/* Sleep until the latch is open, there is something to do for this very thread, or the
- * time is over. 1 when there is something to do. */
-static int sleep_as_helper(struct host_work *work, struct latch *latch,
-                           uint64_t timeout_ms)
+/* Some is left by a thread that goes. */
+static void pass_on(struct host_work *work)
 {
-    struct helper helper = {.latch = latch};
-    (void)pthread_mutex_lock(&work->lock);
-    sp__list_append(&work->helpers, &helper.on_work);
-    int is_due = has_some(work);
-    (void)pthread_mutex_unlock(&work->lock);
-    if (!is_due) {
-        (void)sp__latch_rest(latch, timeout_ms);
+    if (sp__work_is_due(work)) {
+        (void)pthread_mutex_lock(&work->lock);
+        nudge(work);
+        (void)pthread_mutex_unlock(&work->lock);
     }
-    (void)pthread_mutex_lock(&work->lock);
-    sp__list_remove(&helper.on_work);
-    is_due = has_some(work) && !sp__latch_is_open(latch);
-    if (!is_due) {
-        nudge(work); /* somebody else, then */
+}
+
+/* Rest, and do what comes meanwhile. */
+static int help(struct host_work *work, struct latch *latch, uint64_t timeout_ms)
+{
+    uint64_t begin_ms = timeout_ms == SP_UNLIMITED ? 0 : sp__now_ms();
+    uint64_t left_ms = timeout_ms;
+    int is_open;
+    while (!(is_open = sp__latch_rest(latch, left_ms, &work->length))) {
+        if (timeout_ms != SP_UNLIMITED) {
+            uint64_t used_ms = sp__now_ms() - begin_ms;
+            if (used_ms >= timeout_ms) {
+                break;
+            }
+            left_ms = timeout_ms - used_ms;
+        }
+        (void)run_one(work);
     }
-    (void)pthread_mutex_unlock(&work->lock);
-    return is_due;
+    return is_open;
 }
 
 int sp__work_wait(struct host_work *work, struct latch *latch, uint64_t timeout_ms)
 {
-    uint64_t begin_ms = sp__now_ms();
+    struct helper helper = {.latch = latch};
+    if (sp__host_call_on_runner() || sp__latch_is_open(latch)) {
+        return sp__latch_wait(latch, timeout_ms);
+    }
+    (void)pthread_mutex_lock(&work->lock);
+    sp__list_append(&work->helpers, &helper.on_work);
+    (void)pthread_mutex_unlock(&work->lock);
+    int is_open = help(work, latch, timeout_ms);
+    (void)pthread_mutex_lock(&work->lock);
+    sp__list_remove(&helper.on_work);
+    nudge(work); /* somebody else, when something is left */
+    (void)pthread_mutex_unlock(&work->lock);
+    return is_open;
+}
+
+int sp__work_wait_taker(struct host_work *work, struct latch *latch,
+                        uint64_t timeout_ms)
+{
     if (sp__host_call_on_runner()) {
         return sp__latch_wait(latch, timeout_ms);
     }
-    while (!sp__latch_is_open(latch)) {
-        uint64_t used_ms = sp__now_ms() - begin_ms;
-        if (timeout_ms != SP_UNLIMITED && used_ms >= timeout_ms) {
-            return 0;
-        }
-        uint64_t left_ms =
-            timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - used_ms;
-        if (sleep_as_helper(work, latch, left_ms)) {
-            (void)run_one(work);
-        }
-    }
-    return 1;
+    int is_open = help(work, latch, timeout_ms);
+    pass_on(work);
+    return is_open;
 }
 
 void sp__work_sleep(struct host_work *work)

@@ -3,7 +3,8 @@
  * What waits for a thread of the program: calls of host tools, and tools that are gone.
  *
  * Two kinds of threads come for it: one that dispatches, and helpers, which wait for
- * something else of the pit's and have nothing to do meanwhile.
+ * something else of the pit's and have nothing to do meanwhile. Who waits for a call is
+ * found by the loop, which has the call; other helpers put themselves on a list.
  */
 #ifndef SP_PIT_HOST_WORK_H
 #define SP_PIT_HOST_WORK_H
@@ -13,12 +14,17 @@
 
 #include "base/latch.h"
 #include "base/list.h"
+#include "io/loop.h"
 
 struct sp_tool_call;
 struct host_tool;
+struct request;
 
 struct host_work {
-    atomic_size_t length; /* of both lists */
+    atomic_size_t length; /* of what is due, and gone */
+
+    /* Loop thread. */
+    struct list takers; /* struct request that a thread waits for, by on_takers */
 
     /* Under lock. */
     pthread_mutex_t lock;
@@ -26,6 +32,9 @@ struct host_work {
     struct list gone;    /* struct host_tool, by on_gone */
     struct list helpers; /* who came last is last, and is nudged first */
     int dispatchers;     /* that sleep: they come by themselves */
+    struct loop *loop;   /* NULL before there is one, and after */
+    struct command seek; /* to look among the takers */
+    int is_sought;       /* it is on its way */
 };
 
 /* On the stack of a thread that waits. */
@@ -37,10 +46,17 @@ struct helper {
 void sp__work_init(struct host_work *work);
 void sp__work_fini(struct host_work *work); /* empty */
 
+/* The loop that has the calls; NULL: it has ended, and nothing is posted to it. */
+void sp__work_set_loop(struct host_work *work, struct loop *loop);
+
 static inline int sp__work_is_due(struct host_work *work)
 {
     return atomic_load_explicit(&work->length, memory_order_acquire) > 0;
 }
+
+/* Loop thread: a thread waits for this request, or will, and not any more. */
+void sp__work_add_taker(struct host_work *work, struct request *request);
+void sp__work_remove_taker(struct request *request);
 
 /* Any thread. A call comes with a reference. */
 void sp__work_add(struct host_work *work, struct sp_tool_call *call);
@@ -54,6 +70,9 @@ int sp__work_run(struct host_work *work, int max);
 
 /* As sp__latch_wait(), by a thread of the program that helps meanwhile. */
 int sp__work_wait(struct host_work *work, struct latch *latch, uint64_t timeout_ms);
+/* The same for the taker of a request, which the loop finds by itself: takes no lock. */
+int sp__work_wait_taker(struct host_work *work, struct latch *latch,
+                        uint64_t timeout_ms);
 
 /* Around the sleep of a dispatcher. */
 void sp__work_sleep(struct host_work *work);

@@ -151,6 +151,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     if (rc < 0) {
         goto close_parts;
     }
+    sp__work_set_loop(&pit->dispatch.work, pit->loop);
     sp__clerks_init(&pit->clerks, pit->loop);
     sp__clerks_init(&pit->runners, pit->loop);
     sp__undertaker_set(pit->sessions->undertaker, take_gone, pit);
@@ -284,6 +285,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__guard_close(guard);
     sp__clerks_close(&pit->clerks);
     sp__clerks_close(&pit->runners);
+    sp__work_set_loop(&pit->dispatch.work, NULL);
     sp__loop_close(pit->loop);
     sp__pit_leave_instance(pit);
     sp__undertaker_set(pit->sessions->undertaker, NULL, NULL);

@@ -77,7 +77,8 @@ struct request {
     struct sp_buffer message;  /* the encoded ExecuteToolRequest */
 
     /* Loop thread. */
-    struct link on_queue; /* the pool's list of those no worker would take */
+    struct link on_queue;  /* the pool's list of those no worker would take */
+    struct link on_takers; /* the pit's of those that a thread waits for */
     enum request_state state;
     int is_awaited;  /* it counts as one whose taker sleeps */
     uint32_t number; /* the core's, CORE_NONE when it has none */

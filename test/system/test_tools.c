@@ -284,6 +284,149 @@ static void a_waiting_thread_runs_it(void **state)
     sp_error_clear(&holder.error);
 }
 
+/* ---- tools that come when threads wait already ---- */
+
+enum { WAITERS = 3, ROUNDS = 60 };
+
+static pthread_barrier_t all_here;
+
+/* Runs on as many threads as there are waiters, at once, or not at all. */
+static void meet(sp_tool_call *call, sp_bytes args_json, void *user_data)
+{
+    atomic_fetch_add(&runs, 1);
+    (void)pthread_barrier_wait(&all_here);
+    (void)sp_tool_call_reply(call, args_json, (sp_bytes){0}, NULL);
+}
+
+static void *wait_in_execute(void *arg)
+{
+    sp_result result = {0};
+    int rc = sp_execute(pit, "echo", sp_text("{}"), NULL, &result, NULL);
+    sp_result_clear(&result);
+    return rc == 0 ? arg : NULL;
+}
+
+static void *wait_for_a_call(void *arg)
+{
+    sp_result result = {0};
+    int rc = sp_call_wait(pit, *(sp_id *)arg, &result, NULL);
+    sp_result_clear(&result);
+    return rc == 0 ? arg : NULL;
+}
+
+static void *wait_for_a_chunk(void *arg)
+{
+    sp_stream *stream;
+    sp_chunk chunk;
+    int chunks = 0;
+    if (sp_stream_open(pit, "count", sp_text("{\"n\":2}"), NULL, &stream, NULL) != 0) {
+        return NULL;
+    }
+    while (sp_stream_next(stream, &chunk, NULL) == 1) {
+        chunks++;
+    }
+    sp_stream_close(stream);
+    return chunks == 2 ? arg : NULL;
+}
+
+/* The only worker is held: whatever else is asked of it waits. */
+static sp_id occupy(void)
+{
+    char args[400];
+    open_pit();
+    sp_id held = call_start(pit, "end", hold_args("h", args, sizeof args), NULL);
+    hold_await("h");
+    return held;
+}
+
+static void release(sp_id held)
+{
+    hold_release("h");
+    (void)call_wait_fails(pit, held, SP_ERR_WORKER_DIED);
+}
+
+/* Each of three threads waits for something else of the pit's, and none of them has heard
+ * of a tool. */
+static void a_later_tool_finds_all_who_wait(void **state)
+{
+    struct asked *asked[WAITERS];
+    pthread_t threads[WAITERS];
+    void *(*const ways[WAITERS])(void *arg) = {wait_in_execute, wait_for_a_call,
+                                               wait_for_a_chunk};
+    sp_id held = occupy();
+    sp_id id = call_start(pit, "echo", "{}", NULL);
+    for (int i = 0; i < WAITERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, ways[i], &id), 0);
+    }
+    UNTIL(stats_of(pit).queued == WAITERS);
+    assert_int_equal(pthread_barrier_init(&all_here, NULL, WAITERS), 0);
+    add((sp_host_tool){.name = "meet", .fn = meet});
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < WAITERS; i++) {
+            asked[i] = ask("meet", NULL, "{}");
+        }
+        for (int i = 0; i < WAITERS; i++) {
+            caller_await(caller, asked[i]);
+            assert_int_equal(asked[i]->status, OK);
+        }
+    }
+    assert_int_equal(atomic_load(&runs), 10 * WAITERS);
+    release(held);
+    for (int i = 0; i < WAITERS; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, &id);
+    }
+    (void)pthread_barrier_destroy(&all_here);
+}
+
+struct newcomer {
+    pthread_t thread;
+    atomic_ullong id;
+};
+
+static void *start_and_wait(void *arg)
+{
+    struct newcomer *newcomer = arg;
+    sp_result result = {0};
+    sp_id id = 0;
+    if (sp_call_start(pit, "echo", sp_text("{}"), NULL, NULL, NULL, &id, NULL) == 0) {
+        atomic_store(&newcomer->id, id);
+        (void)sp_call_wait(pit, id, &result, NULL);
+    }
+    sp_result_clear(&result);
+    return NULL;
+}
+
+/* Asked at the very moment at which a thread begins to wait, before or after the pit has
+ * heard of its call: that thread is the only one there is. */
+static void work_and_a_waiter_that_come_together_meet(void **state)
+{
+    sp_id held = occupy();
+    add((sp_host_tool){.name = "back", .fn = give_back});
+    for (int round = 0; round < ROUNDS; round++) {
+        struct newcomer newcomer = {.id = 0};
+        struct asked *asked = NULL;
+        if (round % 2 == 0) {
+            asked = ask("back", NULL, "{}");
+            (void)caller_turn(caller, 0);
+        }
+        assert_int_equal(
+            pthread_create(&newcomer.thread, NULL, start_and_wait, &newcomer), 0);
+        if (asked == NULL) {
+            asked = ask("back", NULL, "{}");
+        }
+        caller_await(caller, asked);
+        assert_int_equal(asked->status, OK);
+        assert_true(pthread_equal(ran_on, newcomer.thread));
+        UNTIL(atomic_load(&newcomer.id) != 0);
+        assert_int_equal(sp_call_cancel(pit, atomic_load(&newcomer.id), NULL), 0);
+        assert_int_equal(pthread_join(newcomer.thread, NULL), 0);
+    }
+    assert_int_equal(atomic_load(&runs), ROUNDS);
+    release(held);
+}
+
 static void a_tool_for_any_thread_needs_none_of_the_programs(void **state)
 {
     open_pit();
@@ -546,6 +689,8 @@ int main(void)
         TEST(the_originals_call_answers_as_the_original),
         TEST(a_result_that_is_no_json_is_told_to_both),
         TEST(a_waiting_thread_runs_it),
+        TEST(a_later_tool_finds_all_who_wait),
+        TEST(work_and_a_waiter_that_come_together_meet),
         TEST(a_tool_for_any_thread_needs_none_of_the_programs),
         TEST(a_slow_tool_holds_up_nobody),
         TEST(another_thread_may_answer),
