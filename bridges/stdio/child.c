@@ -4,8 +4,10 @@
  *
  * It is a child in our process group, so whatever ends a worker ends it too. A pipe holds
  * 64 KiB: what the program does not read at once is kept, and written while we wait for
- * its output, so that neither waits for the other. When it ends by itself, so do we, in the same way: the host
- * sees the exit status or signal of the program, not that of its wrapper.
+ * its output, so that neither waits for the other. When it ends by itself, so do we, in
+ * the same way: the host sees the exit status or signal of the program, not that of its
+ * wrapper. Its end is seen by its pidfd: a process that it has left behind may keep its
+ * output open.
  */
 #include "child.h"
 
@@ -65,7 +67,7 @@ int child_start(struct child *child, char *const *argv, sp_error *err)
 {
     int to[2];
     int from[2];
-    *child = (struct child){.to = -1, .from = -1};
+    *child = (struct child){.to = -1, .from = -1, .process = -1};
     sp__buf_init(&child->in, LINE_MAX_BYTES);
     sp__buf_init(&child->out, SIZE_MAX / 2);
     if (pipe2(to, O_CLOEXEC) < 0) {
@@ -87,6 +89,7 @@ int child_start(struct child *child, char *const *argv, sp_error *err)
         (void)close(from[0]);
         return sp__fail_errno(err, rc, "start %s", argv[0]);
     }
+    child->process = (int)syscall(SYS_pidfd_open, child->pid, 0);
     if (fcntl(child->to, F_SETFL, O_NONBLOCK) < 0) {
         return sp__fail_errno(err, errno, "set a pipe up");
     }
@@ -170,8 +173,9 @@ int child_line(struct child *child, int wake_fd, sp_bytes *ret_line, sp_error *e
         struct pollfd polled[] = {
             {.fd = child->from, .events = POLLIN},
             {.fd = wake_fd, .events = POLLIN},
-            {.fd = child->out.size > 0 ? child->to : -1, .events = POLLOUT}};
-        if (poll(polled, 3, -1) < 0 && errno != EINTR) {
+            {.fd = child->out.size > 0 ? child->to : -1, .events = POLLOUT},
+            {.fd = child->process, .events = POLLIN}};
+        if (poll(polled, 4, -1) < 0 && errno != EINTR) {
             return sp__fail_errno(err, errno, "wait for a pipe");
         }
         int rc = polled[0].revents != 0 ? fill(child, err) : SP_OK;
@@ -181,7 +185,9 @@ int child_line(struct child *child, int wake_fd, sp_bytes *ret_line, sp_error *e
         if (rc < 0) {
             return rc;
         }
-        if (polled[0].revents == 0 && polled[1].revents != 0) {
+        if (polled[0].revents == 0 && polled[3].revents != 0) {
+            child->ended = 1; /* and all that it wrote has been read */
+        } else if (polled[0].revents == 0 && polled[1].revents != 0) {
             return 0;
         }
     }
@@ -191,15 +197,14 @@ int child_line(struct child *child, int wake_fd, sp_bytes *ret_line, sp_error *e
 /* Wait for its end for a moment, then end it. */
 static void await_end(const struct child *child)
 {
-    int fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    struct pollfd polled = {.fd = child->process, .events = POLLIN};
     (void)close(child->to);
     (void)close(child->from);
-    if (fd < 0 || poll(&polled, 1, LEAVE_MS) <= 0) {
+    if (child->process < 0 || poll(&polled, 1, LEAVE_MS) <= 0) {
         (void)kill(child->pid, SIGKILL);
     }
-    if (fd >= 0) {
-        (void)close(fd);
+    if (child->process >= 0) {
+        (void)close(child->process);
     }
 }
 
