@@ -82,6 +82,9 @@ typedef struct sp_worker_options {
      * session that came before; with several threads another one may still be at one.
      * Calls that come later begin the session anew. NULL: not told. Since: 0.1 */
     void (*on_session_end)(void *user_data, const char *session);
+    /* Jobs that may be set aside at once, see sp_job_set_aside(). Announced as the calls
+     * the worker runs at once; needs one thread. 0: none may be. Since: 0.1 */
+    uint32_t jobs_max;
 } sp_worker_options;
 
 typedef struct sp_tool_param {
@@ -158,6 +161,23 @@ SP_API const char *sp_worker_address(const sp_worker *worker);
  */
 SP_API int sp_worker_next(sp_worker *worker, sp_job **ret_job, sp_error *err);
 
+/*
+ * For a thread that waits in an event loop of its own (Node.js, asyncio): a descriptor
+ * to wait for, and a sp_worker_next() that does not wait. The loop calls the latter
+ * until it returns 0 whenever the descriptor is readable and, because answers are
+ * gathered until then, each time before it waits.
+ *
+ * A callback of the loop that takes long is treated as a long job is: after a few
+ * milliseconds (a quarter of a second without an open job) the helper serves.
+ *
+ * sp_worker_poll_fd: the descriptor, the worker's, from the first call on. Errors:
+ * SP_ERR_INVAL (several threads), SP_ERR_SYSTEM.
+ * sp_worker_try_next: 1 with a job, 0 when there is nothing to do now, SP_ERR_CLOSED when
+ * the worker shall end, SP_ERR_INVAL (there is no descriptor yet). Since: 0.1
+ */
+SP_API int sp_worker_poll_fd(sp_worker *worker, sp_error *err);
+SP_API int sp_worker_try_next(sp_worker *worker, sp_job **ret_job, sp_error *err);
+
 /* Make sp_worker_next() return 0 once running jobs, streams included, have ended. Calls
  * that wait are sent back (the host gives them to another worker), and so is every new
  * one. Async-signal-safe. */
@@ -200,6 +220,18 @@ SP_API int sp_job_cancelled(const sp_job *job);
 SP_API void sp_job_interrupted(sp_job *job);
 /* Milliseconds until the deadline: SP_UNLIMITED without one, 0 when it has passed. */
 SP_API uint64_t sp_job_time_left_ms(const sp_job *job);
+/*
+ * Leave the job unfinished and take others meanwhile: an asynchronous tool waits. It
+ * stays with its thread, which ends it later from wherever it is, or adds chunks: after
+ * a chunk's 0 it comes back as a turn, and may be set aside again. When its caller has
+ * gone meanwhile it comes back too, once, as a turn that is cancelled; it must be ended
+ * all the same, then or later. Look at sp_job_cancelled() after this: what came before
+ * is not told again. As many as options.jobs_max can be aside: after that only turns
+ * come. Its thread's; not shown as running, so a tool that does not heed its
+ * cancellation does not count as stuck.
+ * Errors: SP_ERR_INVAL (jobs_max is 0, or it is aside). Since: 0.1
+ */
+SP_API int sp_job_set_aside(sp_job *job, sp_error *err);
 /* A place for the binding's own pointer (a generator), NULL at first. */
 SP_API void sp_job_set_data(sp_job *job, void *data);
 SP_API void *sp_job_data(const sp_job *job);

@@ -370,7 +370,7 @@ static int await(struct ask *ask, struct seat *seat, uint64_t until_ms, sp_error
         if (rc < 0) {
             return rc;
         }
-        if (w->leader == LEADER_NONE && sp__conns_pump(w, seat->slot)) {
+        if (sp__slot_may_lead(w, seat->slot) && sp__conns_pump(w, seat->slot)) {
             continue;
         }
         share_jobs(w);

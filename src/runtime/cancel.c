@@ -6,8 +6,8 @@
  * A job that has not begun is answered or forgotten at once. One that runs is marked,
  * loses its stream, and the binding is asked (on_cancel) to interrupt the user code: at
  * once, and again after 10, 20, 40 .. 1280 ms, because a signal may arrive between the
- * interpreter's last check and a system call. A parked stream gets a turn, so that its
- * own thread can close the generator.
+ * interpreter's last check and a system call. A parked stream and a job that was set
+ * aside get a turn, so that their own thread can close the generator, or tell the tool.
  *
  * The late answer of a marked job finds no stream and is dropped.
  */
@@ -77,7 +77,9 @@ void sp__job_stream_ended(struct sp_job *job, enum cancel_why why)
         cancel(job, why);
         break;
     case JOB_PARKED:
+    case JOB_ASIDE:
         cancel(job, why);
+        sp__list_remove(&job->on_list);
         sp__job_push_turn(job);
         break;
     }
@@ -166,6 +168,8 @@ void sp__runtime_host_gone(struct sp_worker *w, struct slot *slot)
         busy |= &w->slots[i] != slot && (seq & 1);
         busy |= w->slots[i].asking && w->slots[i].cur != NULL;
     }
+    /* Seen by the helper first: the thread does not wait in its event loop. */
+    busy |= slot == NULL && w->poller.fd >= 0;
     if (busy && w->options.exit_grace_ms == 0) {
         /* Not exit(): handlers and buffers belong to user code, which is running. */
         _exit(EXIT_HOST_GONE);

@@ -198,7 +198,7 @@ static int look_around(struct sp_job *job, struct slot *slot)
         job->state = JOB_PARKED; /* on_drained brings it back */
         return 0;
     }
-    if (w->ready.first != NULL) {
+    if (sp__job_waits(w)) {
         sp__job_leave(job);
         sp__job_push_turn(job);
         return 0;
@@ -239,6 +239,40 @@ static int publish(struct sp_job *job, const struct item *large, sp_error *err)
                : rc;
 }
 
+/* The chunk of a job that was set aside: its thread comes by before it waits, so it is
+ * gathered with what else there is to write. */
+static int put_aside(struct sp_job *job, const struct item *item, sp_error *err)
+{
+    struct sp_worker *w = job->worker;
+    struct slot *slot = &w->slots[job->slot];
+    slot->out.size = 0;
+    int rc = put_chunk(job, &slot->out, item, 0, err);
+    if (rc < 0) {
+        return rc;
+    }
+    sp__runtime_lock(w);
+    if (job->stream != NULL) {
+        rc = sp__h2_write_framed(job->stream, slot->out.data, slot->out.size, err);
+        sp__job_answered(w, job->conn, slot->out.size);
+    }
+    if (job->stream != NULL && sp__h2_queued(job->stream) > HIGH_WATER) {
+        sp__conns_flush(w);
+    }
+    if (rc == SP_ERR_CLOSED || job->stream == NULL) { /* also when writing ended it */
+        rc = sp__fail(err, SP_ERR_CANCELLED, "nobody listens to the stream any more");
+    } else if (rc == SP_OK && sp__h2_queued(job->stream) > HIGH_WATER) {
+        sp__list_remove(&job->on_list);
+        job->is_aside = 0;
+        job->state = JOB_PARKED; /* on_drained brings it back */
+    } else if (rc == SP_OK) {
+        rc = 1;
+    }
+    sp__runtime_unlock(w);
+    slot->out.size = 0;
+    sp__buf_shrink(&slot->out, SLOT_BUFFER_KEEP);
+    return rc;
+}
+
 SP_API int sp_job_chunk(sp_job *job, sp_bytes chunk, sp_error *err)
 {
     return sp_job_chunk_binary(job, chunk, (sp_bytes){0}, err);
@@ -254,6 +288,9 @@ SP_API int sp_job_chunk_binary(sp_job *job, sp_bytes chunk, sp_bytes binary,
     }
     if (job->rpc.method != RPC_STREAM) {
         return sp__fail(err, SP_ERR_INVAL, "a call has one result, not chunks");
+    }
+    if (job->is_aside) {
+        return put_aside(job, &item, err);
     }
     size_t need = chunk_size_max(job, &item);
     size_t used = atomic_load_explicit(&job->pend_n, memory_order_relaxed);

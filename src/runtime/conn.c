@@ -67,6 +67,7 @@ struct conn *sp__conn_find(struct sp_worker *w, enum conn_role role)
 
 static void conn_free(struct conn *c)
 {
+    sp__poll_forget(c);
     sp__h2_free(c->h2);
     (void)close(c->fd);
     sp__buf_fini(&c->out);

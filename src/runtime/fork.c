@@ -32,6 +32,7 @@ SP_API void sp_worker_forget(sp_worker *w)
     (void)close(w->stop_fd);
     (void)close(w->kick_fd);
     (void)close(w->helper_kick_fd);
+    sp__poll_close(w);
 }
 
 static void before(void)

@@ -30,6 +30,7 @@ enum {
     TICK_MIN_US = 2500,
     TICK_MAX_US = 20000,
     QUIET_TICKS = 3,
+    WATCH_US = 250 * 1000, /* to the next look at a thread in its own event loop */
     STACK_BYTES = 256 * 1024
 };
 
@@ -88,10 +89,17 @@ static void poll_as_leader(struct sp_worker *w, struct pollfd *polled, uint64_t 
 static void take_over(struct sp_worker *w, struct pollfd *polled)
 {
     w->leader = LEADER_HELPER;
+    atomic_store_explicit(&w->poller.watching, 0, memory_order_relaxed);
+    for (size_t i = 0; w->poller.fd >= 0 && i < w->conns_count; i++) {
+        w->conns[i]->hot = 1; /* what it has seen come, it has not taken note of */
+    }
     while (w->leader == LEADER_HELPER && !w->gone) {
         (void)sp__jobs_publish(w);
         int any = sp__conns_pump(w, NULL);
         uint64_t next_ms = sp__runtime_timers(w);
+        if (w->poller.fd >= 0 && (w->stopping || sp__job_waits(w))) {
+            sp__poll_kick(w); /* should the thread wait by now, in its event loop */
+        }
         sp__conns_flush(w);
         if (any) {
             if (atomic_load_explicit(&w->waiters, memory_order_relaxed) > 0) {
@@ -130,6 +138,19 @@ static void mourn(struct sp_worker *w)
 
 /* ---- watching ---- */
 
+/* Whether a slot that seems to wait in its event loop has left something lying there
+ * since the last look; only of a worker with such a thread, which has one. */
+static int is_late(struct sp_worker *w, struct slot *slot, int moved)
+{
+    if (!atomic_load_explicit(&w->poller.watching, memory_order_acquire) ||
+        !sp__poll_has_input(w)) {
+        slot->late = 0;
+        return 0;
+    }
+    slot->late = moved ? 1 : slot->late + 1;
+    return slot->late > 1;
+}
+
 /* 1 when a slot has been away since the last look; *ret_changed: some seq moved. */
 static int look(struct sp_worker *w, int *ret_away, int *ret_changed)
 {
@@ -139,6 +160,7 @@ static int look(struct sp_worker *w, int *ret_away, int *ret_changed)
         struct slot *slot = &w->slots[i];
         uint32_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
         same |= seq == slot->seen && (seq & 1);
+        same |= i == 0 && is_late(w, slot, seq != slot->seen);
         *ret_changed |= seq != slot->seen;
         *ret_away |= seq & 1;
         slot->seen = seq;
@@ -150,7 +172,7 @@ static int is_still_away(struct sp_worker *w)
 {
     for (uint32_t i = 0; i < w->slots_count; i++) {
         uint32_t seq = atomic_load_explicit(&w->slots[i].seq, memory_order_relaxed);
-        if ((seq & 1) && seq == w->slots[i].seen) {
+        if (((seq & 1) || w->slots[i].late > 1) && seq == w->slots[i].seen) {
             return 1;
         }
     }
@@ -163,7 +185,8 @@ static int attend(struct sp_worker *w, struct pollfd *polled)
     int did = 0;
     sp__runtime_lock(w);
     if (is_still_away(w) && !w->gone && !must_stop(w)) {
-        if (w->leader >= 0) {
+        int watches = atomic_load_explicit(&w->poller.watching, memory_order_relaxed);
+        if (w->leader >= 0 && !watches) {
             /* A parked thread leads already, but the chunks are the runner's own. */
             did = sp__jobs_publish(w);
             sp__conns_flush(w);
@@ -190,7 +213,14 @@ static void sleep_if_idle(struct sp_worker *w)
         return;
     }
     while (atomic_load(&w->helper_state) == HELPER_ASLEEP) {
-        (void)sp__futex_wait(&w->helper_state, HELPER_ASLEEP, SP_UNLIMITED);
+        int watches = atomic_load_explicit(&w->poller.watching, memory_order_acquire);
+        (void)sp__futex_wait(&w->helper_state, HELPER_ASLEEP,
+                             watches ? WATCH_US : SP_UNLIMITED);
+        if (watches && sp__poll_has_input(w)) {
+            uint32_t asleep = HELPER_ASLEEP;
+            (void)atomic_compare_exchange_strong(&w->helper_state, &asleep,
+                                                 HELPER_AWAKE);
+        }
     }
 }
 

@@ -152,6 +152,30 @@ SP_API uint64_t sp_job_time_left_ms(const sp_job *job)
     return job->deadline_ms > now_ms ? job->deadline_ms - now_ms : 0;
 }
 
+SP_API int sp_job_set_aside(sp_job *job, sp_error *err)
+{
+    struct sp_worker *w = job->worker;
+    if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        return SP_OK;
+    }
+    if (w->options.jobs_max == 0) {
+        return sp__fail(err, SP_ERR_INVAL, "options.jobs_max is not set");
+    }
+    sp__runtime_lock(w);
+    int is_running = job->state == JOB_RUNNING;
+    if (is_running) {
+        sp__job_publish_own(job);
+        sp__job_leave(job);
+        job->turn = 0;
+        job->is_aside = 1;
+        job->state = JOB_ASIDE;
+        sp__list_append(&w->aside, &job->on_list);
+    }
+    sp__runtime_unlock(w);
+    return is_running ? SP_OK
+                      : sp__fail(err, SP_ERR_INVAL, "the job was set aside before");
+}
+
 SP_API void sp_job_set_data(sp_job *job, void *data)
 {
     atomic_store_explicit(&job->data, data, memory_order_release);
@@ -183,7 +207,8 @@ void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *fai
 }
 
 /* Gather answers into few writes. While somebody else leads, this thread is in the
- * middle of something long and the answer leaves at once. */
+ * middle of something long and the answer leaves at once. One that watches leads itself
+ * and comes by before it waits. */
 void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
 {
     if (c != NULL) {
@@ -192,8 +217,9 @@ void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
     }
     w->unflushed++;
     w->unflushed_bytes += bytes;
-    if (w->unflushed >= FLUSH_JOBS || w->unflushed_bytes >= FLUSH_BYTES ||
-        w->leader != LEADER_NONE) {
+    int is_long = w->leader != LEADER_NONE &&
+                  !atomic_load_explicit(&w->poller.watching, memory_order_relaxed);
+    if (w->unflushed >= FLUSH_JOBS || w->unflushed_bytes >= FLUSH_BYTES || is_long) {
         sp__conns_flush(w);
     }
 }

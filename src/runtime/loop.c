@@ -16,7 +16,8 @@
  * as a leader it wakes parked threads for what comes in, and whoever leaves nobody in
  * the lead wakes a parked one that asks, because its answer would lie unread.
  *
- * A wait ends early only for a signal, which is the binding's to handle.
+ * A wait ends early only for a signal, which is the binding's to handle. A thread that
+ * waits elsewhere, in an event loop, does all of this but the sleeping: poll.c.
  */
 #include "runtime/runtime.h"
 
@@ -78,6 +79,10 @@ void sp__slot_back(struct sp_worker *w, struct slot *slot)
          * the kick cannot be lost. */
         sp__runtime_nudge(w);
         w->leader = LEADER_NONE;
+    } else if (atomic_load_explicit(&w->poller.watching, memory_order_relaxed) &&
+               w->leader == (int)slot->index) {
+        w->leader = LEADER_NONE; /* guests leave a watching thread the lead: it is it */
+        atomic_store_explicit(&w->poller.watching, 0, memory_order_relaxed);
     }
 }
 
@@ -195,7 +200,7 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     uint64_t next_ms = sp__runtime_timers(w);
     /* A cancelled stream wants its turn, or the question's own job is over. */
-    if (slot->asking ? slot->look : w->ready.first != NULL) {
+    if (slot->asking ? slot->look : sp__job_waits(w)) {
         return 0;
     }
     next_ms = until_ms < next_ms ? until_ms : next_ms;
@@ -224,7 +229,15 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     rest(w, slot);
-    return w->leader == LEADER_NONE ? lead(w, slot, until_ms) : park(w, slot, until_ms);
+    return sp__slot_may_lead(w, slot) ? lead(w, slot, until_ms)
+                                      : park(w, slot, until_ms);
+}
+
+/* A guest leaves it to a thread with an event loop of its own, which would wake up for
+ * the same bytes; or to the helper, while that thread is away. */
+int sp__slot_may_lead(const struct sp_worker *w, const struct slot *slot)
+{
+    return w->leader == LEADER_NONE && !(slot->is_guest && w->poller.fd >= 0);
 }
 
 /* ---- next ---- */
@@ -302,10 +315,10 @@ static int is_over(struct sp_worker *w)
     return 1;
 }
 
-/* 1 with a job, 0 when it is over, or SP_ERR_STOPPED_BY_CALLBACK. *idle: on_idle has
- * been called. */
-static int await_job(struct sp_worker *w, struct slot *slot, int *idle,
-                     struct sp_job **ret_job)
+enum { NEXT_OVER, NEXT_JOB, NEXT_NOTHING };
+
+/* Take or read a job without waiting. */
+static int look_for_job(struct sp_worker *w, struct slot *slot, struct sp_job **ret_job)
 {
     for (;;) {
         if (++slot->pops % POPS_PER_READ == 0 && w->leader == LEADER_NONE) {
@@ -313,17 +326,26 @@ static int await_job(struct sp_worker *w, struct slot *slot, int *idle,
         }
         *ret_job = sp__job_pop(w, slot);
         if (*ret_job != NULL) {
-            return 1;
+            return NEXT_JOB;
         }
         sp__conns_flush(w);
         if (w->leader == LEADER_NONE && sp__conns_pump(w, slot)) {
             continue;
         }
-        if (w->ready.first != NULL) {
-            continue;
+        if (!sp__job_waits(w)) {
+            return is_over(w) ? NEXT_OVER : NEXT_NOTHING;
         }
-        if (is_over(w)) {
-            return 0;
+    }
+}
+
+/* NEXT_JOB, NEXT_OVER, or SP_ERR_STOPPED_BY_CALLBACK. *idle: on_idle has been called. */
+static int await_job(struct sp_worker *w, struct slot *slot, int *idle,
+                     struct sp_job **ret_job)
+{
+    for (;;) {
+        int rc = look_for_job(w, slot, ret_job);
+        if (rc != NEXT_NOTHING) {
+            return rc;
         }
         if (!*idle && w->options.on_idle != NULL) {
             *idle = 1;
@@ -372,16 +394,27 @@ static void end_session(struct sp_job *job)
     }
 }
 
-SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
+/* 1 when the binding gets the job that `slot` has popped; otherwise it has been seen
+ * to, and the worker goes on unless this is a forked child now. */
+static int hand_out(struct sp_job *job, struct slot *slot)
 {
-    if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+    if (job->rpc.method == RPC_SESSION_CLEANUP) {
+        end_session(job);
         return 0;
     }
-    struct slot *slot = find_slot(w, err);
-    if (slot == NULL) {
-        return SP_ERR_INVAL;
+    return job->turn || prepare(job, slot);
+}
+
+SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
+{
+    struct slot *slot = NULL;
+    if (!atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        slot = find_slot(w, err);
+        if (slot == NULL) {
+            return SP_ERR_INVAL;
+        }
     }
-    for (;;) {
+    while (!atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
         int idle = 0;
         struct sp_job *job = NULL;
         sp__slot_back(w, slot);
@@ -391,20 +424,58 @@ SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
         if (idle) {
             w->options.on_busy(w->options.user_data); /* may wait for the interpreter */
         }
-        if (rc <= 0) {
-            return rc == 0 ? 0 : sp__fail(err, rc, "a signal interrupted the wait");
+        if (rc != NEXT_JOB) {
+            return rc == NEXT_OVER ? 0
+                                   : sp__fail(err, rc, "a signal interrupted the wait");
         }
-
-        if (job->rpc.method == RPC_SESSION_CLEANUP) {
-            end_session(job);
-            if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
-                return 0;
-            }
-            continue;
-        }
-        if (job->turn || prepare(job, slot)) {
+        if (hand_out(job, slot)) {
             *ret_job = job;
             return 1;
         }
     }
+    return 0;
+}
+
+/* Nothing is there: wait for more on the descriptor, as its thread does. 1 when there
+ * is something after all. */
+static int go_watching(struct sp_worker *w, struct slot *slot)
+{
+    uint64_t next_ms = sp__runtime_timers(w);
+    sp__conns_flush(w); /* what the timers said */
+    if (sp__job_waits(w)) {
+        return 1;
+    }
+    if (w->begun == 0) {
+        rest(w, slot); /* with jobs aside the helper has an eye on the thread */
+    }
+    sp__poll_watch(w, slot, next_ms);
+    return 0;
+}
+
+SP_API int sp_worker_try_next(sp_worker *w, sp_job **ret_job, sp_error *err)
+{
+    if (w->poller.fd < 0 && !atomic_load(&w->forgotten)) {
+        return sp__fail(err, SP_ERR_INVAL, "sp_worker_poll_fd() has not been called");
+    }
+    struct slot *slot = find_slot(w, err);
+    while (!atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
+        struct sp_job *job = NULL;
+        sp__slot_back(w, slot);
+        end_start_up(w);
+        sp__poll_unwatch(w);
+        int rc = look_for_job(w, slot, &job);
+        if (rc == NEXT_NOTHING && !go_watching(w, slot)) {
+            sp__runtime_unlock(w);
+            return 0;
+        }
+        sp__slot_away(w, slot);
+        if (rc == NEXT_OVER) {
+            break;
+        }
+        if (rc == NEXT_JOB && hand_out(job, slot)) {
+            *ret_job = job;
+            return 1;
+        }
+    }
+    return sp__fail(err, SP_ERR_CLOSED, "the worker is over");
 }

@@ -125,7 +125,7 @@ void sp__jobs_free(struct sp_worker *w)
             sp__job_free(job);
         }
     }
-    while ((link = w->ready.first) != NULL) {
+    while ((link = w->ready.first) != NULL || (link = w->aside.first) != NULL) {
         sp__job_free(ITEM(link, struct sp_job, on_list));
     }
     while (w->spare_count > 0) {
@@ -155,17 +155,36 @@ static void begin(struct sp_worker *w, struct sp_job *job)
     }
 }
 
+/* The first in the line that may run. When as many are aside as may be, only turns. */
+static struct link *first_in_line(const struct sp_worker *w)
+{
+    struct link *link = w->ready.first;
+    if (w->aside.length > 0 && w->aside.length >= w->options.jobs_max) {
+        while (link != NULL && ITEM(link, struct sp_job, on_list)->state != JOB_TURN) {
+            link = link->next;
+        }
+    }
+    return link;
+}
+
+int sp__job_waits(const struct sp_worker *w)
+{
+    return first_in_line(w) != NULL;
+}
+
 struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot)
 {
     struct sp_job *job;
     for (;;) {
-        struct link *link = sp__list_pop(&w->ready);
+        struct link *link = first_in_line(w);
         if (link == NULL) {
             return NULL;
         }
+        sp__list_remove(link);
         job = ITEM(link, struct sp_job, on_list);
         if (job->state == JOB_TURN) {
             job->turn = 1;
+            job->is_aside = 0;
             break;
         }
         if (job->deadline_ms != SP_UNLIMITED && sp__now_ms() >= job->deadline_ms) {
@@ -219,7 +238,9 @@ int sp__job_push_session_end(struct sp_worker *w, const char *session, sp_error 
 void sp__job_leave(struct sp_job *job)
 {
     struct sp_worker *w = job->worker;
-    w->slots[job->slot].cur = NULL;
-    show_running(w, job, 0);
     job->raise_at_ms = 0;
+    if (w->slots[job->slot].cur == job) { /* otherwise it left before: it was aside */
+        w->slots[job->slot].cur = NULL;
+        show_running(w, job, 0);
+    }
 }

@@ -165,6 +165,10 @@ static int take_options(struct sp_worker *w, const sp_worker_options *options,
         return sp__fail(err, SP_ERR_INVAL, "%u threads are more than %d", o->threads,
                         (int)THREADS_MAX);
     }
+    if (o->jobs_max > 0 && o->threads > 1) {
+        return sp__fail(err, SP_ERR_INVAL, "jobs_max %u needs one thread, there are %u",
+                        o->jobs_max, o->threads);
+    }
     o->queue_max = o->queue_max == 0 ? QUEUE_DEFAULT : o->queue_max;
     o->request_max_bytes =
         o->request_max_bytes == 0 ? REQUEST_DEFAULT : o->request_max_bytes;
@@ -259,6 +263,7 @@ static void release(struct sp_worker *w)
     if (w->helper_kick_fd >= 0) {
         (void)close(w->helper_kick_fd);
     }
+    sp__poll_close(w);
     for (uint32_t i = 0; i < w->slots_count; i++) {
         sp__buf_fini(&w->slots[i].out);
         sp__free(w->slots[i].polled);
@@ -295,6 +300,7 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
     }
     (void)pthread_mutex_init(&w->smu, NULL);
     w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;
+    w->poller.fd = w->poller.timer_fd = -1;
     w->leader = LEADER_NONE;
     w->next_deadline_ms = SP_UNLIMITED;
     w->serial = atomic_fetch_add(&serials, 1) + 1;

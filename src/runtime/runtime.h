@@ -98,10 +98,11 @@ struct conn { /* all under smu */
     struct h2 *h2;
     struct sp_buffer out; /* what the socket has not taken yet, from out_off on */
     size_t out_off;
-    int hot;    /* may have input */
-    int dirty;  /* h2 may have output */
-    int stuck;  /* the socket takes no more: wait for POLLOUT */
-    int broken; /* dropped by the next pump */
+    int hot;          /* may have input */
+    int dirty;        /* h2 may have output */
+    int stuck;        /* the socket takes no more: wait for POLLOUT */
+    int broken;       /* dropped by the next pump */
+    uint32_t watched; /* what the poller watches it for, 0: not yet */
 };
 
 /*
@@ -111,6 +112,8 @@ struct conn { /* all under smu */
  *      │                    │                ▼   │
  *      │                    │   PARKED ──▶ TURN ─┘
  *      │                    │     drained, cancelled, or at once for fairness
+ *      │                    │   ASIDE  ──▶ TURN
+ *      │                    │     set aside; cancelled; or answered from there
  *      └── reset, deadline, stop: freed without running
  */
 enum job_state {
@@ -118,6 +121,7 @@ enum job_state {
     JOB_QUEUED,   /* on ready */
     JOB_RUNNING,  /* a slot's cur; owned by its thread */
     JOB_PARKED,   /* a stream whose peer must read first */
+    JOB_ASIDE,    /* on aside: its thread goes on with others and answers it later */
     JOB_TURN      /* on ready: a stream that may go on */
 };
 
@@ -147,7 +151,7 @@ struct sp_job {
     enum job_state state;
     struct h2_stream *stream; /* NULL: nobody waits for the answer any more */
     struct conn *conn;        /* as long as stream */
-    struct link on_list;      /* incoming or ready */
+    struct link on_list;      /* incoming, ready or aside */
     struct link on_timed;
     uint32_t slot;        /* where it runs */
     uint64_t raise_at_ms; /* the next on_cancel, 0: none */
@@ -179,6 +183,7 @@ struct sp_job {
     const char *tool;
     const char *session;
     int turn;
+    int is_aside;         /* as its thread last knew: ASIDE, or a turn since */
     _Atomic(void *) data; /* the binding's; on_cancel may read it on another thread */
     uint64_t started_us;  /* 0 when nobody wants to know */
     uint8_t *pend;        /* PEND_BYTES, from the first chunk on */
@@ -210,6 +215,7 @@ struct slot {
     int is_guest; /* of a thread without a slot that asks; not one of sp_worker.slots */
     /* the helper only */
     uint32_t seen;
+    int late; /* it watches, and something had come already at the last look */
 };
 
 struct watcher { /* a Health/Watch stream */
@@ -284,6 +290,15 @@ struct seat {
 
 enum helper_state { HELPER_AWAKE, HELPER_ASLEEP, HELPER_STOP };
 
+/* The descriptor on which a thread with an event loop of its own waits. */
+struct poller {
+    int fd;       /* an epoll, -1: the thread waits in sp_worker_next() */
+    int timer_fd; /* under smu, like the rest */
+    uint64_t armed_ms;
+    uint32_t stop, listen; /* what those two are watched for */
+    _Atomic int watching;  /* it leads and waits there, as far as it says */
+};
+
 struct sp_worker {
     /* set by open, then constant (tools: until announced) */
     sp_worker_options options; /* its strings are not kept: see below */
@@ -325,14 +340,16 @@ struct sp_worker {
     uint8_t *read_buffer;
     struct list incoming;
     struct list ready;
+    struct list aside; /* jobs ASIDE */
     struct list timed;
     uint64_t next_deadline_ms; /* no deadline is earlier; may be too early itself */
     uint64_t now_ms;           /* when the last bytes came */
     struct sp_job *spare[SPARE_MAX]; /* ended jobs to use again */
     size_t spare_count;
-    uint32_t queued;    /* jobs QUEUED or INCOMING */
-    uint32_t begun;     /* jobs RUNNING, PARKED or TURN */
-    uint32_t parked;    /* slots that could run a job */
+    uint32_t queued; /* jobs QUEUED or INCOMING */
+    uint32_t begun;  /* jobs RUNNING, PARKED, ASIDE or TURN */
+    uint32_t parked; /* slots that could run a job */
+    struct poller poller;
     struct list askers; /* those and guests that ask */
     uint32_t unflushed;
     size_t unflushed_bytes;
@@ -360,12 +377,25 @@ void sp__slot_start_up_away(struct sp_worker *w, struct slot *front);
 void sp__runtime_nudge(struct sp_worker *w);
 /* Sleep as leader, or until the leader's place is free. 1: a signal came. */
 int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms);
+/* Whether it may read the sockets, and sleep in poll on them. */
+int sp__slot_may_lead(const struct sp_worker *w, const struct slot *slot);
 /* Let parked threads look again: one that could run a job, one that asks, or all. */
 int sp__slots_wake_one(struct sp_worker *w);
 void sp__asker_wake(struct sp_worker *w, struct slot *slot);
 void sp__slots_wake_all(struct sp_worker *w);
 /* The slot of the calling thread, or NULL when it never called sp_worker_next(). */
 struct slot *sp__slot_mine(const struct sp_worker *w);
+
+/* ---- poll.c: waiting in another event loop; under smu unless said ---- */
+int sp__poll_open(struct sp_worker *w, sp_error *err) SP_MUST_CHECK;
+void sp__poll_close(struct sp_worker *w);
+/* The thread is about to wait: watch everything, and lead. */
+void sp__poll_watch(struct sp_worker *w, struct slot *slot, uint64_t next_ms);
+/* It is back: take note of what has come, and lead no more. */
+void sp__poll_unwatch(struct sp_worker *w);
+void sp__poll_forget(struct conn *c); /* its socket is about to be closed */
+int sp__poll_has_input(const struct sp_worker *w); /* any thread, without smu */
+void sp__poll_kick(struct sp_worker *w);
 
 /* ---- conn.c: sockets and h2; all under smu ---- */
 int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
@@ -435,6 +465,8 @@ void sp__job_free(struct sp_job *job);
 /* The next job to run, already RUNNING on `slot`, or NULL. */
 struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot);
 void sp__job_push_turn(struct sp_job *job);
+/* Whether sp__job_pop() has something to give. */
+int sp__job_waits(const struct sp_worker *w);
 /* The end of a session, in the line behind the jobs that wait: a job that is none, of
  * method RPC_SESSION_CLEANUP, with the session's id as its input. */
 int sp__job_push_session_end(struct sp_worker *w, const char *session,
