@@ -42,8 +42,9 @@ mutants: # seeded bugs, each of which the tests must catch
 counts: build # instructions of a call, beside those of before
 	@tools/setup test && tools/counts $(BUILD)
 
-bench: build # calls/s and latency, beside comparators measured in the same run
-	@tools/setup test && tools/bench $(BUILD)
+BENCH ?=
+bench: build # speed and memory, beside floors and peers in the same run (BENCH=--quick: less)
+	@tools/setup bench && tools/bench $(BUILD) $(BENCH)
 
 orphans: build # hosts and guards killed ROUNDS times: nobody may be left
 	@tools/setup test && tools/orphans $(BUILD) $(ROUNDS)

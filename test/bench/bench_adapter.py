@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What the showcase has no tool for: many small chunks."""
+"""What the showcase has no tool for: streams, arrays, a wait."""
+
+import time
 
 from snakepit_bridge import BaseAdapter, tool
 
@@ -12,6 +14,30 @@ class Bench(BaseAdapter):
         """Send {"i": 0}, {"i": 1} ... as fast as they can be made."""
         for i in range(count):
             yield {"i": i}
+
+    @tool
+    def number(self, i: int):
+        """What a chunk of `numbers` is, as the answer of a call."""
+        return {"i": i}
+
+    @tool(supports_streaming=True)
+    def moments(self, count: int, pause_us: int):
+        """Chunks with a pause between them: each tells when it was made."""
+        for _ in range(count):
+            end = time.monotonic_ns() + pause_us * 1000
+            while time.monotonic_ns() < end:
+                pass
+            yield {"made": time.monotonic_ns()}
+
+    @tool
+    def wait(self, path: str):
+        """Answer when somebody has opened this pipe for writing, and closed it."""
+        with open(path, "rb") as pipe:
+            pipe.read()
+
+    @tool
+    def add(self, a: int, b: int):
+        return {"result": a + b}
 
     # ---- arrays ----
 

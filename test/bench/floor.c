@@ -4,6 +4,9 @@
  *
  *     floor pingpong [--warm-ms N] [--measure-ms N]   64 bytes to a child and back over a
  *                                                     unix socket, epoll on both sides
+ *     floor copy --bytes N [--times T]                memcpy of a block that is in use
+ *     floor carry --bytes N [--times T]               so many bytes to a child over a unix
+ *                                                     socket, and one byte back
  *     floor spawn --count N -- COMMAND ...            so many processes at once, until
  *                                                     the last has ended
  *
@@ -25,6 +28,8 @@
 enum { MESSAGE_BYTES = 64 };
 
 extern char **environ;
+
+/* ---- there and back ---- */
 
 static int watch(int fd)
 {
@@ -107,6 +112,103 @@ static void pingpong(long warm_ms, long measure_ms)
     load_print(&load, "pingpong", "");
 }
 
+/* ---- large blocks ---- */
+
+enum { TIMES_MAX = 10000 };
+
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_times(const char *what, long bytes, uint64_t *ns, long times)
+{
+    qsort(ns, (size_t)times, sizeof *ns, compare_times);
+    printf("{\"what\":\"%s\",\"bytes\":%ld,\"us\":%.3f,\"median_us\":%.3f}\n", what,
+           bytes, (double)ns[0] / 1000, (double)ns[times / 2] / 1000);
+}
+
+static void copy(long bytes, uint64_t *ns, long times)
+{
+    char *from = calloc(1, (size_t)bytes);
+    char *to = calloc(1, (size_t)bytes);
+    if (from == NULL || to == NULL) {
+        give_up("floor: no memory for %ld bytes", bytes);
+    }
+    memset(from, 1, (size_t)bytes);
+    memset(to, 2, (size_t)bytes);
+    for (long i = 0; i < times; i++) {
+        uint64_t began_ns = now_ns();
+        memcpy(to, from, (size_t)bytes);
+        ns[i] = now_ns() - began_ns;
+        from[0] = to[bytes - 1]; /* the copy is needed */
+    }
+    print_times("copy", bytes, ns, times);
+    free(from);
+    free(to);
+}
+
+static void take_bytes(int fd, char *block, long bytes)
+{
+    for (;;) {
+        long taken = 0;
+        while (taken < bytes) {
+            ssize_t n = recv(fd, block + taken, (size_t)(bytes - taken), 0);
+            if (n <= 0) {
+                return;
+            }
+            taken += n;
+        }
+        if (send(fd, "", 1, MSG_NOSIGNAL) != 1) {
+            return;
+        }
+    }
+}
+
+static void carry(long bytes, uint64_t *ns, long times)
+{
+    int fds[2];
+    char answer;
+    char *block = calloc(1, (size_t)bytes);
+    if (block == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+        give_up("floor: %ld bytes: %s", bytes, strerrordesc_np(errno));
+    }
+    memset(block, 1, (size_t)bytes);
+    pid_t child = fork();
+    if (child < 0) {
+        give_up("floor: fork: %s", strerrordesc_np(errno));
+    }
+    if (child == 0) {
+        (void)close(fds[0]);
+        take_bytes(fds[1], block, bytes);
+        _exit(0);
+    }
+    (void)close(fds[1]);
+    for (long i = 0; i < times; i++) {
+        uint64_t began_ns = now_ns();
+        for (long sent = 0; sent < bytes;) {
+            ssize_t n =
+                send(fds[0], block + sent, (size_t)(bytes - sent), MSG_NOSIGNAL);
+            if (n < 0) {
+                give_up("floor: send: %s", strerrordesc_np(errno));
+            }
+            sent += n;
+        }
+        if (recv(fds[0], &answer, 1, 0) != 1) {
+            give_up("floor: the child has gone");
+        }
+        ns[i] = now_ns() - began_ns;
+    }
+    (void)close(fds[0]);
+    (void)waitpid(child, NULL, 0);
+    print_times("carry", bytes, ns, times);
+    free(block);
+}
+
+/* ---- starting processes ---- */
+
 static void spawn(long count, char **command)
 {
     pid_t *children = calloc((size_t)count, sizeof *children);
@@ -133,16 +235,32 @@ static void spawn(long count, char **command)
 
 int main(int argc, char **argv)
 {
-    if (argc >= 2 && strcmp(argv[1], "pingpong") == 0) {
+    static uint64_t ns[TIMES_MAX];
+    const char *what = argc > 1 ? argv[1] : "";
+    long bytes = option_number(argc, argv, "bytes", 1000);
+    long times = option_number(argc, argv, "times", 100);
+    if (times < 1 || times > TIMES_MAX || bytes < 1) {
+        give_up("floor: bytes or times out of range");
+    }
+    if (strcmp(what, "pingpong") == 0) {
         pingpong(option_number(argc, argv, "warm-ms", 200),
                  option_number(argc, argv, "measure-ms", 1000));
         return 0;
     }
+    if (strcmp(what, "copy") == 0) {
+        copy(bytes, ns, times);
+        return 0;
+    }
+    if (strcmp(what, "carry") == 0) {
+        carry(bytes, ns, times);
+        return 0;
+    }
     for (int i = 2; i + 1 < argc; i++) {
-        if (strcmp(argv[1], "spawn") == 0 && strcmp(argv[i], "--") == 0) {
+        if (strcmp(what, "spawn") == 0 && strcmp(argv[i], "--") == 0) {
             spawn(option_number(i, argv, "count", 1), argv + i + 1);
             return 0;
         }
     }
-    give_up("usage: floor pingpong, or floor spawn --count N -- COMMAND ...");
+    give_up(
+        "usage: floor pingpong|copy|carry, or floor spawn --count N -- COMMAND ...");
 }

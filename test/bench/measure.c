@@ -61,6 +61,27 @@ long option_number(int argc, char **argv, const char *name, long otherwise)
     return value;
 }
 
+size_t option_numbers(int argc, char **argv, const char *name, const char *otherwise,
+                      long *ret_numbers, size_t max)
+{
+    const char *at = option_text(argc, argv, name, otherwise);
+    size_t count = 0;
+    do {
+        char *end;
+        errno = 0;
+        long value = strtol(at, &end, 10);
+        if (errno != 0 || end == at || value < 1 || (*end != ',' && *end != '\0')) {
+            give_up("--%s: not numbers from 1: %s", name, at);
+        }
+        if (count == max) {
+            give_up("--%s: more than %zu numbers", name, max);
+        }
+        ret_numbers[count++] = value;
+        at = *end == ',' ? end + 1 : end;
+    } while (*at != '\0');
+    return count;
+}
+
 /* ---- latencies ---- */
 
 static size_t class_of(uint64_t ns)
@@ -88,7 +109,14 @@ static uint64_t value_of(size_t at)
     return low + (((uint64_t)1 << power) >> 1);
 }
 
-static double latency_us(const struct latencies *latencies, double share)
+void latency_add(struct latencies *latencies, uint64_t ns)
+{
+    latencies->counts[class_of(ns)]++;
+    latencies->total++;
+    latencies->max_ns = ns > latencies->max_ns ? ns : latencies->max_ns;
+}
+
+double latency_us(const struct latencies *latencies, double share)
 {
     uint64_t wanted = (uint64_t)((double)latencies->total * share);
     uint64_t seen = 0;
@@ -114,17 +142,13 @@ void load_begin(struct load *load, uint32_t in_flight, long warm_ms, long measur
 
 int load_ended(struct load *load, uint64_t started_ns, uint64_t ended_ns, int is_right)
 {
-    struct latencies *latencies = &load->latencies;
     load->wrong += !is_right;
     load->ended++;
     if (ended_ns >= load->end_ns) {
         return 0;
     }
     if (ended_ns >= load->begin_ns) {
-        uint64_t ns = ended_ns - started_ns;
-        latencies->counts[class_of(ns)]++;
-        latencies->total++;
-        latencies->max_ns = ns > latencies->max_ns ? ns : latencies->max_ns;
+        latency_add(&load->latencies, ended_ns - started_ns);
     }
     return 1;
 }
@@ -148,9 +172,11 @@ void load_print(const struct load *load, const char *what, const char *extra)
     const struct latencies *latencies = &load->latencies;
     double seconds = (double)(load->end_ns - load->begin_ns) / 1e9;
     printf("{\"what\":\"%s\",\"in_flight\":%u,\"rate\":%.0f,\"p50_us\":%.2f,"
-           "\"p99_us\":%.2f,\"max_us\":%.2f,\"counted\":%llu,\"wrong\":%llu%s%s}\n",
+           "\"p90_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.2f,"
+           "\"counted\":%llu,\"wrong\":%llu%s%s}\n",
            what, load->in_flight, (double)latencies->total / seconds,
-           latency_us(latencies, 0.50), latency_us(latencies, 0.99),
+           latency_us(latencies, 0.50), latency_us(latencies, 0.90),
+           latency_us(latencies, 0.99), latency_us(latencies, 0.999),
            (double)latencies->max_ns / 1000.0, (unsigned long long)latencies->total,
            (unsigned long long)load->wrong, extra[0] != '\0' ? "," : "", extra);
     (void)fflush(stdout);
@@ -239,6 +265,25 @@ uint64_t resident_bytes(pid_t pid)
     }
     (void)fclose(file);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t shared_out_bytes(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    unsigned long long kib = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "Pss: %llu kB", &kib) == 1) {
+            break;
+        }
+    }
+    (void)fclose(file);
+    return kib * 1024;
 }
 
 static int has_entry(const char *pid, const char *entry)

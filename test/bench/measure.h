@@ -36,9 +36,16 @@ uint64_t now_ns(void);
 /* The value behind --NAME, or what is given for its absence. Exits on nonsense. */
 long option_number(int argc, char **argv, const char *name, long otherwise);
 const char *option_text(int argc, char **argv, const char *name, const char *otherwise);
+/* "1,16,64" behind --NAME; returns how many, from 1 up to max. */
+size_t option_numbers(int argc, char **argv, const char *name, const char *otherwise,
+                      long *ret_numbers, size_t max);
 
 /* Say why and exit with status 1. */
 void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+void latency_add(struct latencies *latencies, uint64_t ns);
+/* The latency that this share of all, 0 to 1, has at most. */
+double latency_us(const struct latencies *latencies, double share);
 
 void load_begin(struct load *load, uint32_t in_flight, long warm_ms, long measure_ms);
 /* A call has ended. Returns 1 when another shall begin. */
@@ -56,6 +63,8 @@ int64_t get_result(const char *text, size_t size);
 double processor_us(pid_t pid);
 /* Resident bytes of a process, 0 when there is none. */
 uint64_t resident_bytes(pid_t pid);
+/* The same with shared pages split among their users, 0 when it is unknown. */
+uint64_t shared_out_bytes(pid_t pid);
 /* Processes, this one left out, whose environment at their start had `entry`. */
 int processes_with(const char *entry);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results as one HTML page that needs nothing else: plots in SVG, and the ratios.
+"""Results as one HTML page that needs nothing else: plots in SVG, ratios and bars.
 
     page.py RESULTS.json PAGE.html
 
@@ -116,10 +116,37 @@ def lines_of(medians, group, key, titles):
     }  # fmt: skip
 
 
+def plain_table(heads, rows):
+    parts = ["<tr>" + "".join(f"<th>{html.escape(head)}</th>" for head in heads) + "</tr>"]
+    for row in rows:
+        cells = (number(v) if isinstance(v, (int, float)) else html.escape(v or "") for v in row)
+        parts.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return f"<table>{''.join(parts)}</table>"
+
+
+def bars_table(results):
+    rows = [(row["what"], row["value"], row["way"], row["bar"], row["verdict"])
+            for row in results["bars"] if row["value"] is not None]
+    if not rows:
+        return ""
+    return "<h2>Bars</h2>" + plain_table(("", "measured", "", "bar", ""), rows)
+
+
 def ratios_table(results):
-    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{number(value)}</td></tr>"
-                   for name, value in results["ratios"].items())  # fmt: skip
-    return f"<h2>Ratios</h2><table>{rows}</table>"
+    if not results["ratios"]:
+        return ""
+    return "<h2>Ratios</h2>" + plain_table(("", "ratio"), results["ratios"].items())
+
+
+def flat_section(medians, title, groups, keys):
+    """A table of what is measured at one number only: its name, and some of its keys."""
+    rows = [(f"{group}, {name}", *(entry.get(key) for key in keys))
+            for group in groups for name, places in medians.get(group, {}).items()
+            for entry in places.values()]
+    rows = [row for row in rows if any(value is not None for value in row[1:])]
+    if not rows:
+        return ""
+    return f"<h2>{html.escape(title)}</h2>" + plain_table(("", *keys), rows)
 
 
 def start_lines(medians):
@@ -131,11 +158,54 @@ def start_lines(medians):
     }  # fmt: skip
 
 
-def page(results, titles):
-    facts, medians = results["machine"], results["medians"]
-    streams = "".join(f"<tr><td>{html.escape(titles.get(name, name))}</td>"
-                      f"<td>{number(at['1']['rate'])}</td></tr>"
-                      for name, at in medians.get("stream", {}).items())  # fmt: skip
+def long_lines(results):
+    """The samples of the long run: bytes by calls."""
+    for sample in results["samples"]:
+        if (sample["group"], sample["name"]) == ("weight", "long"):
+            line = sample["measured"][0]
+            step = line["calls"] / (len(line["heap"]) - 1)
+            return {key: [(int(step * (i + 1)), value) for i, value in enumerate(line[key])]
+                    for key in ("heap", "resident", "worker")}  # fmt: skip
+    return {}
+
+
+def array_lines(medians, key):
+    lines = lines_of(medians, "arrays", key, {"tensor": "socket", "shared": "shared memory",
+                                              "json": "JSON lists", "grpcio": "grpcio"})
+    lines.update(lines_of(medians, "carry", "median_us", {"copy": "memcpy",
+                                                          "carry": "bare socket"}))
+    return lines  # fmt: skip
+
+
+def sections(results):
+    medians, titles = results["medians"], results["titles"]
+    for title, key in (("Calls a second", "rate"), ("Latency, median", "p50_us"),
+                       ("Latency, 99 of 100", "p99_us"),
+                       ("Latency, 999 of 1,000", "p999_us")):  # fmt: skip
+        unit = "calls/s" if key == "rate" else "µs"
+        yield section(title, "`add`, by calls in flight",
+                      lines_of(medians, "calls", key, titles), unit)
+    yield section("sp_execute", "calls a second, by threads that call",
+                  lines_of(medians, "execute", "rate", titles), "calls/s")
+    yield flat_section(medians, "On a schedule, half of the capacity", ("paced",),
+                       ("rate", "p50_us", "p90_us", "p99_us", "p999_us"))
+    yield flat_section(medians, "Streams", ("stream", "first", "sparse"),
+                       ("rate", "chunk_p50_us", "call_p50_us", "p50_us", "p99_us"))
+    yield section("Start", "milliseconds until all are ready, by workers",
+                  start_lines(medians), "ms")
+    yield section("Arrays to a tool", "microseconds, by bytes",
+                  array_lines(medians, "take_median_us"), "µs")
+    yield section("Arrays from a tool", "microseconds, by bytes",
+                  array_lines(medians, "give_median_us"), "µs")
+    yield flat_section(medians, "Sessions", ("sessions", "store"),
+                       ("per_second", "per_processor_second"))
+    yield flat_section(medians, "The host's memory, bytes for one", ("weight",),
+                       ("heap_each", "resident_each"))
+    yield section("Memory over a long run", "bytes, by calls", long_lines(results), "bytes")
+
+
+def page(results):
+    facts = results["machine"]
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width'><title>snakepit: speed</title>",
@@ -145,24 +215,14 @@ def page(results, titles):
         f"{html.escape(facts['grpcio'])}. {results['date']}, medians of "
         f"{results['plan']['repetitions']} repetitions; load "
         f"{results['load_before'][0]:.2f} before.</p>",
+        bars_table(results),
         ratios_table(results),
-        section("Calls a second", "`add`, by calls in flight",
-                lines_of(medians, "calls", "rate", titles), "calls/s"),
-        section("Latency, median", "microseconds, by calls in flight",
-                lines_of(medians, "calls", "p50_us", titles), "µs"),
-        section("Latency, 99 of 100", "microseconds, by calls in flight",
-                lines_of(medians, "calls", "p99_us", titles), "µs"),
-        section("sp_execute", "calls a second, by threads that call",
-                lines_of(medians, "execute", "rate", titles), "calls/s"),
-        section("Start", "milliseconds until all are ready, by workers",
-                start_lines(medians), "ms"),
-        f"<h2>Streams</h2><table><tr><th>small chunks</th><th>chunks/s</th></tr>{streams}"
-        "</table></html>\n",
-    ]  # fmt: skip
+        *sections(results),
+        "</html>\n",
+    ]
     return "".join(parts)
 
 
 if __name__ == "__main__":
     source, target = map(Path, sys.argv[1:3])
-    read = json.loads(source.read_text(encoding="utf-8"))
-    target.write_text(page(read, read.get("titles", {})), encoding="utf-8")
+    target.write_text(page(json.loads(source.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -2,15 +2,14 @@
 /*
  * The product, as a program sees it: public headers and nothing else.
  *
- *     product calls   --in-flight K [--workers W]    sp_call_start, sp_pit_dispatch
- *     product execute --threads T [--workers W]      sp_execute on T threads
- *     product stream  --chunks N --adapter FILE      sp_stream_next to the end
- *     product start   --workers W                    open, all ready, all answer, closed
+ *     product calls   --in-flight K,K [--workers W]  sp_call_start, sp_pit_dispatch
+ *     product execute --threads T,T [--workers W]    sp_execute on T threads
+ *     product map                                    sp_map_put, sp_map_next
  *
- * The first two take --warm-ms and --measure-ms. Each prints one line of JSON for
- * run.py. Any call that fails, and any wrong answer, ends the program with status 1.
+ * The first two take --warm-ms and --measure-ms, and print a line of JSON for each
+ * number they are given. Any call that fails, and any wrong answer, ends the program
+ * with status 1.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,39 +17,9 @@
 #include <unistd.h>
 
 #include "measure.h"
-#include "snakepit/snakepit.h"
+#include "pit.h"
 
-enum { CALLS_MAX = 65536, THREADS_MAX = 1024 };
-
-static void check(int rc, const sp_error *err, const char *what)
-{
-    if (rc < 0) {
-        give_up("product: %s: %s: %s%s%s", what, sp_error_name(rc), err->message,
-                err->worker_stderr != NULL ? "\n" : "",
-                err->worker_stderr != NULL ? err->worker_stderr : "");
-    }
-}
-
-static sp_pit *open_pit(uint32_t workers, const char *adapter)
-{
-    sp_pit *pit = NULL;
-    sp_error err = {0};
-    sp_pool_options pool = {
-        .size = sizeof pool,
-        .name = "bench",
-        .runtime = "python",
-        .adapter = adapter,
-        .python = getenv("BENCH_PYTHON"),
-        .workers = workers,
-        .queue_max = CALLS_MAX,
-        .startup_timeout_ms = 120000,
-        .init_timeout_ms = 120000,
-    };
-    sp_pit_options options = {.size = sizeof options, .pools = &pool, .pools_count = 1};
-    check(sp_pit_open(&options, &pit, &err), &err, "open");
-    check(sp_pit_await_ready(pit, 0, &err), &err, "await ready");
-    return pit;
-}
+enum { THREADS_MAX = 1024, LEVELS_MAX = 16 };
 
 /* ---- calls: one thread, many in flight ---- */
 
@@ -121,6 +90,7 @@ static void calls(sp_pit *pit, uint32_t in_flight, long warm_ms, long measure_ms
     double host_us = processor_us(getpid());
     double workers_us = all_workers_us(pit);
     loop.pit = pit;
+    loop.next = 0;
     load_begin(&loop.load, in_flight, warm_ms, measure_ms);
     for (uint32_t i = 0; i < in_flight; i++) {
         all[i] = (struct call){.loop = &loop, .started_ns = now_ns()};
@@ -238,144 +208,41 @@ static void map(sp_pit *pit, long measure_ms)
            (unsigned long long)taken, (double)taken / seconds);
 }
 
-/* ---- stream ---- */
+/* ---- the program ---- */
 
-static int worker_pid(sp_pit *pit)
+static void run(sp_pit *pit, const char *what, long level, long warm_ms,
+                long measure_ms)
 {
-    sp_worker_info worker = {0};
-    sp_error err = {0};
-    check(sp_pool_workers_get(pit, NULL, &worker, 1, &err), &err, "workers");
-    return worker.pid;
-}
-
-/* Returns the time it took; checks that every chunk is there and in order. */
-static double run_stream(sp_pit *pit, long chunks)
-{
-    char args[64];
-    sp_stream *stream = NULL;
-    sp_error err = {0};
-    sp_chunk chunk;
-    uint64_t sum = 0;
-    uint64_t count = 0;
-    int rc;
-    sp_call_options options = {.size = sizeof options, .timeout_ms = SP_UNLIMITED};
-    (void)snprintf(args, sizeof args, "{\"count\":%ld}", chunks);
-    uint64_t began_ns = now_ns();
-    check(sp_stream_open(pit, "numbers", sp_text(args), &options, &stream, &err), &err,
-          "stream");
-    while ((rc = sp_stream_next(stream, &chunk, &err)) > 0) {
-        sum += (uint64_t)get_result(chunk.data, chunk.size);
-        count++;
-    }
-    check(rc, &err, "chunk");
-    double seconds = (double)(now_ns() - began_ns) / 1e9;
-    sp_stream_close(stream);
-    uint64_t n = (uint64_t)chunks;
-    if (count != n || sum != n * (n - 1) / 2) {
-        give_up("product: %llu chunks with the sum %llu instead of %ld",
-                (unsigned long long)count, (unsigned long long)sum, chunks);
-    }
-    return seconds;
-}
-
-static void stream(sp_pit *pit, long chunks)
-{
-    int pid = worker_pid(pit);
-    (void)run_stream(pit, chunks < 100000 ? chunks : 100000); /* buffers have grown */
-    uint64_t host_before = resident_bytes(getpid());
-    uint64_t worker_before = resident_bytes(pid);
-    double seconds = run_stream(pit, chunks);
-    printf("{\"what\":\"stream\",\"chunks\":%ld,\"rate\":%.0f,"
-           "\"host_rss_before\":%llu,\"host_rss_after\":%llu,"
-           "\"worker_rss_before\":%llu,\"worker_rss_after\":%llu}\n",
-           chunks, (double)chunks / seconds, (unsigned long long)host_before,
-           (unsigned long long)resident_bytes(getpid()),
-           (unsigned long long)worker_before, (unsigned long long)resident_bytes(pid));
-}
-
-/* ---- start ---- */
-
-static void count_reply(const sp_reply *reply, void *user_data)
-{
-    if (reply->error != NULL) {
-        check(reply->error->code, reply->error, "reply");
-    }
-    --*(uint32_t *)user_data;
-}
-
-/* One call for each worker, at the same time. */
-static void ask_all(sp_pit *pit, uint32_t workers)
-{
-    sp_error err = {0};
-    uint32_t open = workers;
-    for (uint32_t i = 0; i < workers; i++) {
-        check(sp_call_start(pit, "add", sp_text("{\"a\":1,\"b\":2}"), NULL, count_reply,
-                            &open, NULL, &err),
-              &err, "call");
-    }
-    while (open > 0) {
-        check(sp_pit_dispatch(pit, SP_UNLIMITED, &err), &err, "dispatch");
+    if (strcmp(what, "calls") == 0) {
+        calls(pit, (uint32_t)level, warm_ms, measure_ms);
+    } else {
+        execute(pit, (uint32_t)level, warm_ms, measure_ms);
     }
 }
-
-static void start(uint32_t workers)
-{
-    char value[64];
-    char entry[128];
-    (void)snprintf(value, sizeof value, "%d", (int)getpid());
-    (void)snprintf(entry, sizeof entry, "SNAKEPIT_BENCH_RUN=%s", value);
-    if (setenv("SNAKEPIT_BENCH_RUN", value, 1) != 0) {
-        give_up("product: setenv: %s", strerrordesc_np(errno));
-    }
-    uint64_t began_ns = now_ns();
-    sp_pit *pit = open_pit(workers, "showcase");
-    uint64_t ready_ns = now_ns();
-    ask_all(pit, workers);
-    uint64_t answered_ns = now_ns();
-    int running = processes_with(entry);
-    uint64_t closing_ns = now_ns();
-    sp_pit_close(pit);
-    uint64_t closed_ns = now_ns();
-    printf("{\"what\":\"start\",\"workers\":%u,\"ready_ms\":%.2f,\"answered_ms\":%.2f,"
-           "\"close_ms\":%.2f,\"processes_running\":%d,\"processes_left\":%d}\n",
-           workers, (double)(ready_ns - began_ns) / 1e6,
-           (double)(answered_ns - began_ns) / 1e6,
-           (double)(closed_ns - closing_ns) / 1e6, running, processes_with(entry));
-}
-
-static const char usage[] =
-    "usage: product calls|execute|map|stream|start [--OPTION VALUE]";
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        give_up("%s", usage);
+    const char *what = argc > 1 ? argv[1] : "";
+    int is_calls = strcmp(what, "calls") == 0;
+    int is_map = strcmp(what, "map") == 0;
+    if (!is_calls && !is_map && strcmp(what, "execute") != 0) {
+        give_up("usage: product calls|execute|map [--OPTION VALUE]");
     }
-    const char *what = argv[1];
-    uint32_t workers = (uint32_t)option_number(argc, argv, "workers", 1);
+    long levels[LEVELS_MAX];
+    size_t count = option_numbers(argc, argv, is_calls ? "in-flight" : "threads", "64",
+                                  levels, LEVELS_MAX);
     long warm_ms = option_number(argc, argv, "warm-ms", 200);
     long measure_ms = option_number(argc, argv, "measure-ms", 1000);
-    long in_flight = option_number(argc, argv, "in-flight", 64);
-    long threads = option_number(argc, argv, "threads", 64);
-    if (in_flight < 1 || in_flight > CALLS_MAX || threads < 1 ||
-        threads > THREADS_MAX) {
-        give_up("product: in-flight or threads out of range");
+    sp_pit *pit = pit_of((uint32_t)option_number(argc, argv, "workers", 1),
+                         option_text(argc, argv, "adapter", "showcase"));
+    for (size_t i = 0; i < count && !is_map; i++) {
+        if (levels[i] > (is_calls ? CALLS_MAX : THREADS_MAX)) {
+            give_up("product: %ld is too many", levels[i]);
+        }
+        run(pit, what, levels[i], warm_ms, measure_ms);
     }
-    if (strcmp(what, "start") == 0) {
-        start(workers);
-        return 0;
-    }
-    sp_pit *pit = open_pit(workers, option_text(argc, argv, "adapter", "showcase"));
-    if (strcmp(what, "calls") == 0) {
-        calls(pit, (uint32_t)in_flight, warm_ms, measure_ms);
-    } else if (strcmp(what, "execute") == 0) {
-        execute(pit, (uint32_t)threads, warm_ms, measure_ms);
-    } else if (strcmp(what, "map") == 0) {
+    if (is_map) {
         map(pit, measure_ms);
-    } else if (strcmp(what, "stream") == 0) {
-        stream(pit, option_number(argc, argv, "chunks", 1000000));
-    } else {
-        give_up("%s", usage);
     }
     sp_pit_close(pit);
     return 0;

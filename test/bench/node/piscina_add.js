@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+
+module.exports = ({ a, b }) => ({ result: a + b });
