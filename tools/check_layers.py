@@ -41,6 +41,7 @@ OUTSIDE = (
     (re.compile(r"pcre2\.h$"), {"session"}),
     (re.compile(r"jansson\.h$"), {"cli", "examples", "bridges"}),
     (re.compile(r"Python\.h$"), {"bridges"}),
+    (re.compile(r"ruby\.h$|ruby/"), {"bridges"}),
 )
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
