@@ -7,6 +7,9 @@
  * lines are told to the pool, a thousand at once and then one for each millisecond; the
  * rest is counted, and the count is told in front of the next line that is, or at the
  * death.
+ *
+ * Most workers print little or nothing: memory is taken as it is needed. Without it the
+ * ring turns earlier and lines are told in shorter pieces, or counted as not shown.
  */
 #include "worker/output.h"
 
@@ -20,23 +23,38 @@
 
 enum { READ_BYTES = 64 * 1024, READS_PER_TURN = 4 };
 
+/* Room for n more bytes, as far as there may be any; a ring that has turned cannot grow. */
+static void grow_tail(struct output *output, size_t n)
+{
+    struct sp_buffer *tail = &output->tail;
+    size_t more = tail->max - tail->size;
+    int is_straight = tail->size == tail->capacity ? output->tail_at == 0
+                                                   : output->tail_at == tail->size;
+    if (is_straight && more > 0 &&
+        sp__buf_reserve(tail, n < more ? n : more, NULL) == SP_OK) {
+        output->tail_at = tail->size % tail->capacity;
+    }
+}
+
 static void keep(struct output *output, const char *data, size_t n)
 {
-    if (n > OUTPUT_TAIL_BYTES) {
-        data += n - OUTPUT_TAIL_BYTES;
-        n = OUTPUT_TAIL_BYTES;
+    struct sp_buffer *tail = &output->tail;
+    grow_tail(output, n);
+    if (n > tail->capacity) {
+        data += n - tail->capacity;
+        n = tail->capacity;
     }
-    size_t first = OUTPUT_TAIL_BYTES - output->tail_at;
+    if (n == 0) {
+        return;
+    }
+    size_t first = tail->capacity - output->tail_at;
     if (first > n) {
         first = n;
     }
-    memcpy(output->tail + output->tail_at, data, first);
-    memcpy(output->tail, data + first, n - first);
-    output->tail_at = (output->tail_at + n) % OUTPUT_TAIL_BYTES;
-    output->tail_size += n;
-    if (output->tail_size > OUTPUT_TAIL_BYTES) {
-        output->tail_size = OUTPUT_TAIL_BYTES;
-    }
+    memcpy(tail->data + output->tail_at, data, first);
+    memcpy(tail->data, data + first, n - first);
+    output->tail_at = (output->tail_at + n) % tail->capacity;
+    tail->size = tail->size + n < tail->capacity ? tail->size + n : tail->capacity;
 }
 
 /* What could reach a terminal and do something there becomes '?'. */
@@ -70,22 +88,43 @@ static void tell_dropped(struct output *output)
     }
 }
 
+static void drop_line(struct output *output, size_t size)
+{
+    output->lines_dropped++;
+    output->bytes_dropped += size + 1;
+}
+
 static void tell(struct output *output)
 {
-    size_t size = output->line_size;
-    output->line_size = 0;
+    size_t size = output->line.size;
+    char *text = (char *)output->line.data;
+    output->line.size = 0;
     if (!may_tell(output)) {
-        output->lines_dropped++;
-        output->bytes_dropped += size + 1;
+        drop_line(output, size);
         return;
     }
     output->lines_left--;
     tell_dropped(output);
     for (size_t i = 0; i < size; i++) {
-        output->line[i] = harmless(output->line[i]);
+        text[i] = harmless(text[i]);
     }
-    output->line[size] = '\0';
-    output->on_line(output->user, output->line);
+    text[size] = '\0';
+    output->on_line(output->user, text);
+}
+
+/* How much of `part` bytes finds room in the line; -1: there is no memory for any. */
+static ssize_t make_room(struct output *output, size_t part)
+{
+    struct sp_buffer *line = &output->line;
+    size_t room = line->max - 1 - line->size;
+    size_t take = part < room ? part : room;
+    if (sp__buf_reserve(line, take + 1, NULL) < 0) {
+        if (line->capacity == 0) {
+            return -1;
+        }
+        take = line->capacity - 1 - line->size;
+    }
+    return (ssize_t)take;
 }
 
 static void split(struct output *output, const char *data, size_t n)
@@ -93,17 +132,19 @@ static void split(struct output *output, const char *data, size_t n)
     while (n > 0) {
         const char *end = memchr(data, '\n', n);
         size_t part = end != NULL ? (size_t)(end - data) : n;
-        size_t room = OUTPUT_LINE_BYTES - output->line_size;
-        size_t take = part < room ? part : room;
-        memcpy(output->line + output->line_size, data, take);
-        output->line_size += take;
-        int full = output->line_size == OUTPUT_LINE_BYTES;
-        if (full || (end != NULL && take == part)) {
-            tell(output);
+        ssize_t room = make_room(output, part);
+        size_t take = room < 0 ? part : (size_t)room;
+        int is_whole = end != NULL && take == part;
+        if (room < 0) {
+            drop_line(output, part);
+        } else {
+            memcpy(output->line.data + output->line.size, data, take);
+            output->line.size += take;
+            if (is_whole || take < part || output->line.size == output->line.max - 1) {
+                tell(output);
+            }
         }
-        if (end != NULL && take == part) {
-            take++;
-        }
+        take += (size_t)is_whole;
         data += take;
         n -= take;
     }
@@ -143,6 +184,8 @@ int sp__output_open(struct output *output, struct loop *loop, int fd,
     output->user = user;
     output->filled_ms = sp__loop_now_ms(loop);
     output->lines_left = OUTPUT_LINES_BURST;
+    sp__buf_init(&output->tail, OUTPUT_TAIL_BYTES);
+    sp__buf_init(&output->line, OUTPUT_LINE_BYTES + 1);
     int rc = sp__watch_open(loop, fd, ready, output, &output->watch, err);
     output->fd = rc < 0 ? -1 : fd;
     return rc;
@@ -154,7 +197,7 @@ void sp__output_drain(struct output *output)
     for (int i = 0; i < READS_PER_TURN && rc > 0; i++) {
         rc = read_once(output);
     }
-    if (output->line_size > 0) {
+    if (output->line.size > 0) {
         tell(output);
     }
     tell_dropped(output);
@@ -174,14 +217,15 @@ static size_t last_lines(const char *text, size_t n, unsigned lines_max)
 
 char *sp__output_tail(const struct output *output, unsigned lines_max)
 {
-    size_t n = output->tail_size;
+    size_t n = output->tail.size;
+    size_t capacity = output->tail.capacity;
     if (n == 0) {
         return NULL;
     }
     char flat[OUTPUT_TAIL_BYTES];
-    size_t from = (output->tail_at + OUTPUT_TAIL_BYTES - n) % OUTPUT_TAIL_BYTES;
+    size_t from = (output->tail_at + capacity - n) % capacity;
     for (size_t i = 0; i < n; i++) {
-        flat[i] = output->tail[(from + i) % OUTPUT_TAIL_BYTES];
+        flat[i] = (char)output->tail.data[(from + i) % capacity];
     }
     size_t begin = last_lines(flat, n, lines_max);
     char *text = sp__malloc(n - begin + 2);
@@ -207,4 +251,7 @@ void sp__output_close(struct output *output)
         output->watch = NULL;
         output->fd = -1;
     }
+    sp__buf_fini(&output->tail);
+    sp__buf_fini(&output->line);
+    output->tail_at = 0;
 }

@@ -3,6 +3,7 @@
 #ifndef SP_WORKER_OUTPUT_H
 #define SP_WORKER_OUTPUT_H
 
+#include "base/buf.h"
 #include "io/loop.h"
 
 enum {
@@ -19,13 +20,11 @@ struct output {
     /* A line, control bytes made harmless. */
     void (*on_line)(void *user, const char *line);
     void *user;
-    char tail[OUTPUT_TAIL_BYTES]; /* a ring */
-    size_t tail_at;
-    size_t tail_size;
-    char line[OUTPUT_LINE_BYTES + 1];
-    size_t line_size;
-    uint64_t filled_ms;  /* when lines_left was last filled up */
-    uint32_t lines_left; /* that may be told now */
+    struct sp_buffer tail; /* a ring over its capacity, which grows before it turns */
+    size_t tail_at;        /* where the next byte goes */
+    struct sp_buffer line; /* what has come of it, with room for its NUL */
+    uint64_t filled_ms;    /* when lines_left was last filled up */
+    uint32_t lines_left;   /* that may be told now */
     uint64_t lines_dropped;
     uint64_t bytes_dropped; /* in these */
 };

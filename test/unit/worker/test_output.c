@@ -186,6 +186,53 @@ static void the_last_lines_are_kept(void **state)
     end(&rig);
 }
 
+static void a_ring_that_grew_in_steps_keeps_the_end(void **state)
+{
+    struct rig rig;
+    char expected[OUTPUT_TAIL_BYTES + 2];
+    static char said[64 * 1024];
+    size_t size = 0;
+    unsigned random = 1;
+    begin(&rig);
+    while (size < sizeof said - 2000) {
+        char piece[2001];
+        size_t n = (random = random * 1103515245u + 12345u) / 65536 % 2000 + 1;
+        for (size_t i = 0; i < n; i++) {
+            piece[i] = (char)('a' + (size + i) % 23);
+        }
+        piece[n] = '\0';
+        memcpy(said + size, piece, n);
+        size += n;
+        print(&rig, piece);
+        char *text = tail_of(&rig, 12);
+        size_t kept = size < OUTPUT_TAIL_BYTES ? size : OUTPUT_TAIL_BYTES;
+        memcpy(expected, said + size - kept, kept);
+        memcpy(expected + kept, "\n", 2);
+        assert_string_equal(text, expected);
+        sp__free(text);
+    }
+    end(&rig);
+}
+
+static void without_memory_lines_are_counted(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    sp__mem_fail_at(1, 1);
+    print(&rig, "lost\n");
+    assert_null(tail_of(&rig, 12));
+    assert_int_equal(count_lines(&rig), 1);
+    assert_string_equal(rig.lines[0],
+                        "... 1 lines (5 bytes) not shown: too many a second");
+    sp__mem_fail_at(0, 0);
+    print(&rig, "found\n");
+    char *text = tail_of(&rig, 12);
+    assert_string_equal(text, "found\n");
+    assert_string_equal(rig.lines[1], "found");
+    sp__free(text);
+    end(&rig);
+}
+
 static void the_tail_is_no_longer_than_its_ring(void **state)
 {
     struct rig rig;
@@ -305,6 +352,8 @@ int main(void)
         TEST(an_unfinished_line_is_told_at_the_death),
         TEST(a_very_long_line_is_told_in_pieces),
         TEST(the_last_lines_are_kept),
+        TEST(a_ring_that_grew_in_steps_keeps_the_end),
+        TEST(without_memory_lines_are_counted),
         TEST(the_tail_is_no_longer_than_its_ring),
         TEST(control_bytes_do_not_reach_a_terminal),
         TEST(nothing_printed_is_nothing_kept),
