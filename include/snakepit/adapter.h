@@ -23,7 +23,14 @@ enum {
     SP_TRANSPORT_INHERITED = 0,
     /* A stock gRPC server: it listens on the unix socket that SNAKEPIT_ADDRESS names
      * ("unix:/path"), also put in place of "{address}" in its arguments. */
-    SP_TRANSPORT_ADDRESS = 1
+    SP_TRANSPORT_ADDRESS = 1,
+    /* A stock gRPC server that binds a port of its choice on the loopback interface and
+     * tells it: in a line of its output, "GRPC_READY:4711", or by moving a file with the
+     * number to the path that SNAKEPIT_READY_FILE names. Its arguments get --port 0,
+     * --elixir-address ADDRESS (where its host answers), --snakepit-run-id TEXT, and in a
+     * pool with threads --max-workers N, each unless they have it. So does the original's
+     * own Python worker start. Since: 0.1 */
+    SP_TRANSPORT_PORT = 2
 };
 
 typedef struct sp_adapter {

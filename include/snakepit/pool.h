@@ -54,14 +54,14 @@ typedef struct sp_pool_options {
 
     /* What a worker is. */
     const char *runtime;         /* a language: "python" (default), "node", "ruby", "r";
-                                       or "exec", "grpc", "stdio": lines of JSON, see
-                                       snakepit-stdio(1) */
+                                       or "exec", "grpc", "grpc_server", "stdio": see
+                                       snakepit.yaml(5) */
     const char *adapter;         /* of a language: "showcase" (default), a file, and
                                        what else its bridge understands; of python
                                        "module:Class", "dotted.path.Class", "file.py",
                                        "file.py:Class", "none": any importable function */
     const char *python;          /* its interpreter; NULL: see sp_python_find() */
-    const char *const *command;  /* exec, grpc, stdio: argv, NULL-terminated */
+    const char *const *command;  /* the others: argv, NULL-terminated */
     const char *const *args;     /* further arguments for the adapter */
     const char *const *commands; /* supported commands; NULL: ask the worker */
     const char *const *env_set;  /* "NAME=value", NULL-terminated, or NULL */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/serve.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -56,7 +57,17 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
                         "constants",
                         full.guard_level, full.guard_require);
     }
-    return sp__pit_new(&full, &sp__host_service, ret_pit, err);
+    sp_pit *pit = NULL;
+    int rc = sp__pit_new(&full, &sp__host_service, &pit, err);
+    if (rc == SP_OK && pit->shop.host_address[0] != '\0') {
+        rc = sp__listen_for_workers(pit, err);
+    }
+    if (rc < 0) {
+        sp_pit_close(pit);
+        return rc;
+    }
+    *ret_pit = pit;
+    return SP_OK;
 }
 
 static int open_config(int rc, sp_config *config, sp_pit **ret_pit, sp_error *err)

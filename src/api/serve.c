@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "api/serve.h"
 #include "base/error.h"
 #include "serve/server.h"
 
@@ -105,14 +106,11 @@ static int check_adapters(const struct sp_pit *pit, sp_error *err)
     return SP_OK;
 }
 
-SP_API int sp_pit_listen(sp_pit *pit, const char *address_text,
-                         const sp_listen_options *options, sp_error *err)
+static int listen_at(sp_pit *pit, const char *address_text,
+                     const sp_listen_options *options, int for_workers, sp_error *err)
 {
     sp_listen_options full;
     struct address address;
-    if (pit == NULL || address_text == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit and an address are needed");
-    }
     int rc = read_options(options, &full, err);
     if (rc == SP_OK) {
         rc = set_defaults(&full, err);
@@ -129,13 +127,29 @@ SP_API int sp_pit_listen(sp_pit *pit, const char *address_text,
     if (rc < 0) {
         return rc;
     }
-    rc = sp__server_open(pit, &address, &full, err);
+    rc = sp__server_open(pit, &address, &full, for_workers, err);
     if (rc < 0) {
         sp__address_close(&address);
         return rc;
     }
     sp_error_clear(err);
     return SP_OK;
+}
+
+SP_API int sp_pit_listen(sp_pit *pit, const char *address,
+                         const sp_listen_options *options, sp_error *err)
+{
+    if (pit == NULL || address == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and an address are needed");
+    }
+    return listen_at(pit, address, options, 0, err);
+}
+
+int sp__listen_for_workers(sp_pit *pit, sp_error *err)
+{
+    sp_listen_options options = {.size = sizeof options,
+                                 .idle_timeout_ms = SP_UNLIMITED};
+    return listen_at(pit, pit->shop.host_address, &options, 1, err);
 }
 
 static void answer_stats(void *user, void *arg)

@@ -123,7 +123,7 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
         .metadata = wish->metadata,
         .metadata_count = wish->metadata_count,
     };
-    int split = pool->spec.transport == SP_TRANSPORT_ADDRESS;
+    int split = pool->spec.transport != SP_TRANSPORT_INHERITED;
     sp__buf_init(&request->message, SIZE_MAX / 2);
     if (!split) {
         int rc =

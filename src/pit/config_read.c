@@ -314,7 +314,7 @@ static int check_runtime(const sp_config *config, size_t index, const char *file
         {PARAM_PYTHON, "the runtime python"},
         {PARAM_INTERPRETER, "the runtimes node, ruby and r"},
         {PARAM_ADAPTER, "the runtimes python, node, ruby and r"},
-        {PARAM_COMMAND, "the runtimes exec, grpc and stdio"},
+        {PARAM_COMMAND, "the runtimes exec, grpc, grpc_server and stdio"},
     };
     const struct section *pool = &config->pools[index];
     const char *runtime = sp__config_runtime(config, pool);

@@ -144,16 +144,18 @@
       "SNAKEPIT_LOG_LEVEL", service, log_level, "What snakepitd writes to its log.")   \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one.")                \
-    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64, "python|node|ruby|r|exec|grpc|stdio",   \
-      "python", "", pool, runtime,                                                     \
+    X(RUNTIME, POOL, "runtime", CHOICE, 1, 64,                                         \
+      "python|node|ruby|r|exec|grpc|grpc_server|stdio", "python", "", pool, runtime,   \
       "What a worker is: python, node, ruby and r run an adapter in an interpreter "   \
       "of "                                                                            \
       "that language (without the key, the adapter's file name decides: .js, .mjs "    \
       "and "                                                                           \
-      ".cjs are node, .rb is ruby, .R is r, all else python), exec runs "              \
-      "`command` as a program on libsnakepit-worker, grpc runs `command` as a stock "  \
-      "gRPC server, stdio runs `command` as a program that reads and writes lines of " \
-      "JSON, see snakepit-stdio(1).")                                                  \
+      ".cjs are node, .rb is ruby, .R is r, all else python), exec runs `command` as " \
+      "a program on libsnakepit-worker, grpc runs `command` as a stock gRPC server "   \
+      "that listens where it is told, grpc_server runs it as the original's own "      \
+      "Python "                                                                        \
+      "worker, which tells where it listens, stdio runs `command` as a program that "  \
+      "reads and writes lines of JSON, see snakepit-stdio(1).")                        \
     X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process|thread", "process",            \
       "SNAKEPIT_PROFILE", pool, size,                                                  \
       "How parallel work is spread: with process a worker runs one call at a time, "   \
@@ -175,9 +177,9 @@
       "what SNAKEPIT_NODE, SNAKEPIT_RUBY or SNAKEPIT_R names, then node, ruby or "     \
       "Rscript on PATH.")                                                              \
     X(COMMAND, POOL, "command", COMMAND, 0, 32768, "", "", "", pool, command,          \
-      "The program of an exec, grpc or stdio worker and its arguments: a list, or "    \
-      "one "                                                                           \
-      "text that is split into words as a shell does.")                                \
+      "The program of an exec, grpc, grpc_server or stdio worker and its arguments: "  \
+      "a "                                                                             \
+      "list, or one text that is split into words as a shell does.")                   \
     X(ARGS, POOL, "args", WORDS, 0, 32768, "", "", "", pool, args,                     \
       "Further arguments for the worker's program: a list, or one text that is split " \
       "into words.")                                                                   \

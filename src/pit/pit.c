@@ -20,6 +20,7 @@
 #include "pool/lineage.h"
 #include "session/host_tools.h"
 #include "worker/python.h"
+#include "worker/stock.h"
 
 enum {
     CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
@@ -28,6 +29,21 @@ enum {
 };
 
 /* ---- opening ---- */
+
+/* Where workers find their host that have not inherited a way to it; nowhere without
+ * any. */
+static int choose_host_address(struct sp_pit *pit, sp_error *err)
+{
+    int rc = SP_OK;
+    for (size_t i = 0; rc == SP_OK && i < pit->pools_count; i++) {
+        if (pit->pools[i].spec.transport == SP_TRANSPORT_PORT) {
+            rc = sp__stock_make_folder(&pit->shop, err);
+            (void)snprintf(pit->shop.host_address, sizeof pit->shop.host_address,
+                           "unix:%s/host", pit->shop.run_dir);
+        }
+    }
+    return rc;
+}
 
 static void start_pools(void *user, void *arg)
 {
@@ -39,6 +55,9 @@ static void start_pools(void *user, void *arg)
     pit->shop.instance = pit->instance;
     pit->shop.service = pit->service;
     pit->shop.service_user = pit;
+    if (choose_host_address(pit, err) < 0) {
+        return;
+    }
     if (sp__upkeep_start(pit, err) < 0) {
         return;
     }

@@ -136,10 +136,11 @@ static int check_kind(const sp_pool_options *options, sp_error *err)
     }
     if (strcmp(options->runtime, "exec") != 0 &&
         strcmp(options->runtime, "grpc") != 0 &&
+        strcmp(options->runtime, "grpc_server") != 0 &&
         strcmp(options->runtime, "stdio") != 0) {
         return sp__fail(err, SP_ERR_CONFIG,
                         "pool %s: runtime \"%s\" is none of python, node, ruby, "
-                        "r, exec, grpc, stdio",
+                        "r, exec, grpc, grpc_server, stdio",
                         options->name, options->runtime);
     }
     if (options->command == NULL || options->command[0] == NULL) {

@@ -202,8 +202,8 @@ static void stop_listening(struct server *server)
 static void on_drain(struct pit_server *on_pit)
 {
     struct server *server = server_of(on_pit);
-    if (server->draining) {
-        return;
+    if (server->draining || server->for_workers) {
+        return; /* what the last calls ask is answered */
     }
     server->draining = 1;
     stop_listening(server);
@@ -219,7 +219,7 @@ static void on_drain(struct pit_server *on_pit)
 static int is_quiet(const struct pit_server *on_pit)
 {
     const struct server *server = (const struct server *)(const void *)on_pit;
-    const struct link *link = server->clients.first;
+    const struct link *link = server->for_workers ? NULL : server->clients.first;
     for (; link != NULL; link = link->next) {
         if (!sp__client_is_quiet(ITEM(link, struct client, on_server))) {
             return 0;
@@ -312,7 +312,7 @@ static int copy_users(sp_listen_options *limits, sp_error *err)
 }
 
 int sp__server_open(struct sp_pit *pit, struct address *address,
-                    const sp_listen_options *limits, sp_error *err)
+                    const sp_listen_options *limits, int for_workers, sp_error *err)
 {
     struct server *server = sp__calloc(1, sizeof *server);
     if (server == NULL) {
@@ -324,6 +324,7 @@ int sp__server_open(struct sp_pit *pit, struct address *address,
                                          .on_close = on_close};
     server->pit = pit;
     server->limits = *limits;
+    server->for_workers = for_workers;
     server->tick_ms = tick_of(limits);
     int rc = copy_users(&server->limits, err);
     if (rc < 0) {
@@ -351,6 +352,9 @@ void sp__servers_stats(const struct sp_pit *pit, sp_listen_stats *ret)
          link = link->next) {
         const struct server *server =
             (const struct server *)(const void *)ITEM(link, struct pit_server, on_pit);
+        if (server->for_workers) {
+            continue;
+        }
         ret->clients += server->stats.clients;
         ret->calls += server->stats.calls;
         ret->clients_total += server->stats.clients_total;

@@ -35,6 +35,7 @@ struct server {
     struct pit_server on_pit; /* first: what the pit calls */
     struct sp_pit *pit;
     sp_listen_options limits; /* complete; `users` is ours */
+    int for_workers; /* its clients are the pit's own workers, which need it to the end */
     struct address address;
     struct watch *watch;
     int spare; /* a descriptor to be polite with when there is no other, or -1 */
@@ -67,8 +68,9 @@ struct client {
 
 /* server.c. Any thread: `limits` complete. Takes the address on success. */
 int sp__server_open(struct sp_pit *pit, struct address *address,
-                    const sp_listen_options *limits, sp_error *err) SP_MUST_CHECK;
-/* Loop thread: add up over all servers. */
+                    const sp_listen_options *limits, int for_workers,
+                    sp_error *err) SP_MUST_CHECK;
+/* Loop thread: add up over all servers of clients. */
 void sp__servers_stats(const struct sp_pit *pit, sp_listen_stats *ret);
 /* Look at all clients for what is over, soon. */
 void sp__server_sweep(struct server *server);

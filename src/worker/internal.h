@@ -7,8 +7,9 @@
 
 /* launch.c: make the descriptors, tell the guard to spawn, open the channels. */
 int sp__worker_launch(struct worker *worker, sp_error *err) SP_MUST_CHECK;
-/* launch.c: a stock worker's socket is tried again and again until it answers. */
-void sp__worker_connect(struct worker *worker);
+/* launch.c: the connection of its calls. Takes fd on success. */
+int sp__worker_open_calls(struct worker *worker, int fd, int trusted,
+                          sp_error *err) SP_MUST_CHECK;
 
 /* link.c, host.c: the events of the two connections. */
 extern const struct h2_events sp__call_events;

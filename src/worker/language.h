@@ -14,7 +14,7 @@ struct language {
     const char *endings;  /* of the names of its files: ".js .mjs .cjs" */
 };
 
-/* The language of a runtime, NULL for one without a bridge (exec, grpc, stdio). */
+/* The language of a runtime, NULL for one without a bridge (exec, grpc, ...). */
 const struct language *sp__language(const char *runtime);
 
 /* The language of an adapter's file, by the end of its name: "a.mjs", "dir/b.py:Class".

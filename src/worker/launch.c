@@ -3,8 +3,8 @@
  * Starting a worker process: descriptors, environment, and the guard's errand.
  *
  * A native worker gets two connected sockets and a shared page; it listens nowhere and a
- * closed socket is death notice. A stock gRPC worker gets the path of a unix socket in a
- * folder that only this user may enter; connecting is tried until it answers a Ping.
+ * closed socket is death notice. A stock gRPC worker is told where to listen, or tells
+ * where it does: stock.c.
  *
  * Everything is made close-on-exec and handed to the guard, which alone forks; our copies
  * of the worker's ends are closed at once.
@@ -16,19 +16,18 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "worker/internal.h"
+#include "worker/stock.h"
 
 enum {
-    SOCKET_BYTES = 1 << 20, /* on the way in a call connection, each way */
-    WORKER_STDIO = 3,       /* 0, 1, 2 */
-    WORKER_FDS_MAX = 7,     /* and the two sockets, the page and the shared memory */
-    ENV_OWN_MAX = 8,        /* variables put on top of the spec's */
-    CONNECT_RETRY_MS = 10,
+    SOCKET_BYTES = 1 << 20,  /* on the way in a call connection, each way */
+    WORKER_STDIO = 3,        /* 0, 1, 2 */
+    WORKER_FDS_MAX = 7,      /* and the two sockets, the page and the shared memory */
+    ENV_OWN_MAX = 8,         /* variables put on top of the spec's */
     ASKS_MAX = 1024,         /* questions of one worker at a time */
     ASK_BYTES_MAX = 16 << 20 /* of one */
 };
@@ -113,43 +112,7 @@ static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
     return make_page(worker, ends, err);
 }
 
-/* ---- the socket of a stock worker ---- */
-
-static int make_run_dir(struct workshop *shop, sp_error *err)
-{
-    if (shop->run_dir[0] != '\0') {
-        return SP_OK;
-    }
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    if (base == NULL || strlen(base) > 40 || access(base, W_OK) < 0) {
-        base = "/tmp";
-    }
-    char path[sizeof shop->run_dir];
-    (void)snprintf(path, sizeof path, "%s/snakepit-XXXXXX", base);
-    if (mkdtemp(path) == NULL) {
-        return sp__fail_errno(err, errno, "make a folder for sockets, %s", path);
-    }
-    memcpy(shop->run_dir, path, sizeof path);
-    return SP_OK;
-}
-
-static int choose_address(struct worker *worker, sp_error *err)
-{
-    int rc = make_run_dir(worker->shop, err);
-    if (rc == SP_OK) {
-        (void)snprintf(worker->address, sizeof worker->address, "%s/%llu",
-                       worker->shop->run_dir, (unsigned long long)worker->id);
-    }
-    return rc;
-}
-
-static void try_later(struct worker *worker)
-{
-    sp__timer_set(worker->shop->loop, &worker->connect,
-                  sp__loop_now_ms(worker->shop->loop) + CONNECT_RETRY_MS);
-}
-
-static int open_call_channel(struct worker *worker, int fd, int trusted, sp_error *err)
+int sp__worker_open_calls(struct worker *worker, int fd, int trusted, sp_error *err)
 {
     struct h2_options options = {
         .trusted = trusted,
@@ -160,29 +123,6 @@ static int open_call_channel(struct worker *worker, int fd, int trusted, sp_erro
     return sp__channel_open(&worker->calls, &worker->shop->channels, fd, H2_CLIENT,
                             &options, &sp__call_events, worker, sp__worker_on_broken,
                             err);
-}
-
-void sp__worker_connect(struct worker *worker)
-{
-    sp__channel_close(&worker->calls);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", worker->address);
-
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        try_later(worker);
-        return;
-    }
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        open_call_channel(worker, fd, 0, NULL) < 0) {
-        (void)close(fd); /* it does not listen yet */
-        try_later(worker);
-        return;
-    }
-    if (sp__worker_send_ping(worker, NULL) < 0) {
-        sp__channel_close(&worker->calls);
-        try_later(worker);
-    }
 }
 
 /* ---- the errand ---- */
@@ -224,9 +164,14 @@ static int compose_env(struct worker *worker, const struct ends *ends,
         if (ends->memory >= 0) {
             (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_MEMORY_FD=6");
         }
-    } else {
+    } else if (worker->spec->transport == SP_TRANSPORT_ADDRESS) {
         (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_ADDRESS=unix:%s",
                        worker->address);
+    } else {
+        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_READY_FILE=%s",
+                       worker->address);
+        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_GRPC_ADDRESS=%s",
+                       worker->shop->host_address);
     }
     own->env = sp__calloc(n + inherited + 1, sizeof *own->env);
     if (own->env == NULL) {
@@ -240,32 +185,6 @@ static int compose_env(struct worker *worker, const struct ends *ends,
             own->env[n++] = worker->spec->env[i];
         }
     }
-    return SP_OK;
-}
-
-/* argv with "{address}" replaced in stock workers' arguments. */
-static int compose_argv(struct worker *worker, char *place, size_t place_bytes,
-                        const char ***ret_argv, sp_error *err)
-{
-    size_t n = 0;
-    while (worker->spec->argv[n] != NULL) {
-        n++;
-    }
-    const char **argv = sp__calloc(n + 1, sizeof *argv);
-    if (argv == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for the arguments");
-    }
-    for (size_t i = 0; i < n; i++) {
-        const char *arg = worker->spec->argv[i];
-        const char *mark = worker->address[0] != '\0' ? strstr(arg, "{address}") : NULL;
-        argv[i] = arg;
-        if (mark != NULL) {
-            (void)snprintf(place, place_bytes, "%.*sunix:%s%s", (int)(mark - arg), arg,
-                           worker->address, mark + strlen("{address}"));
-            argv[i] = place;
-        }
-    }
-    *ret_argv = argv;
     return SP_OK;
 }
 
@@ -290,10 +209,9 @@ static int spawn(struct worker *worker, const struct guard_command *command,
 
 static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *err)
 {
-    char place[512];
-    const char **argv = NULL;
+    struct stock_argv argv = {0};
     struct launch_env own = {0};
-    int rc = compose_argv(worker, place, sizeof place, &argv, err);
+    int rc = sp__stock_argv(worker, &argv, err);
     if (rc < 0) {
         return rc;
     }
@@ -307,7 +225,7 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
     size_t fds_count = native ? WORKER_FDS_MAX - (ends->memory < 0) : WORKER_STDIO;
     struct guard_command command = {
-        .argv = argv,
+        .argv = argv.argv,
         .env = own.env,
         .working_dir = worker->spec->working_dir,
         .limits = worker->spec->limits,
@@ -317,19 +235,20 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     rc = spawn(worker, &command, err);
     sp__free(own.env);
 free_argv:
-    sp__free(argv);
+    sp__free(argv.argv);
     return rc;
 }
 
 static void line_printed(void *user, const char *line)
 {
     struct worker *worker = user;
+    sp__stock_printed(worker, line);
     worker->events->on_line(worker, line);
 }
 
 static int open_native_channels(struct worker *worker, struct ends *ends, sp_error *err)
 {
-    int rc = open_call_channel(worker, ends->call[0], 1, err);
+    int rc = sp__worker_open_calls(worker, ends->call[0], 1, err);
     if (rc < 0) {
         return rc;
     }
@@ -352,8 +271,8 @@ int sp__worker_launch(struct worker *worker, sp_error *err)
         return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
     }
     int rc = make_ends(worker, &ends, err);
-    if (rc == SP_OK && worker->spec->transport == SP_TRANSPORT_ADDRESS) {
-        rc = choose_address(worker, err);
+    if (rc == SP_OK && worker->spec->transport != SP_TRANSPORT_INHERITED) {
+        rc = sp__stock_choose_address(worker, err);
     }
     if (rc == SP_OK) {
         rc = sp__output_open(&worker->output, worker->shop->loop, ends.output[0],
@@ -368,8 +287,8 @@ int sp__worker_launch(struct worker *worker, sp_error *err)
     if (rc == SP_OK) {
         rc = tell_guard(worker, &ends, err);
     }
-    if (rc == SP_OK && worker->spec->transport == SP_TRANSPORT_ADDRESS) {
-        try_later(worker);
+    if (rc == SP_OK && worker->spec->transport != SP_TRANSPORT_INHERITED) {
+        sp__stock_try_later(worker);
     }
     close_ends(&ends);
     return rc;

@@ -327,9 +327,37 @@ static int transport_of(const sp_pool_options *options)
     if (options->custom != NULL) {
         return options->custom->transport;
     }
-    return options->runtime != NULL && strcmp(options->runtime, "grpc") == 0
-               ? SP_TRANSPORT_ADDRESS
-               : SP_TRANSPORT_INHERITED;
+    const char *runtime = options->runtime != NULL ? options->runtime : "python";
+    return strcmp(runtime, "grpc") == 0          ? SP_TRANSPORT_ADDRESS
+           : strcmp(runtime, "grpc_server") == 0 ? SP_TRANSPORT_PORT
+                                                 : SP_TRANSPORT_INHERITED;
+}
+
+/* The original's host runs a script in the script's own folder, from which that imports.
+ * Its path is made absolute. No script, or no such file: nothing is changed. */
+static int settle_by_script(struct worker_spec *spec, sp_error *err)
+{
+    for (size_t i = 1; spec->argv[i] != NULL; i++) {
+        size_t n = strlen(spec->argv[i]);
+        if (n < 3 || strcmp(spec->argv[i] + n - 3, ".py") != 0) {
+            continue;
+        }
+        char path[4096];
+        if (realpath(spec->argv[i], path) == NULL) {
+            return SP_OK;
+        }
+        char *script = sp__strdup(path);
+        *strrchr(path, '/') = '\0';
+        spec->working_dir = sp__strdup(path[0] != '\0' ? path : "/");
+        if (script == NULL || spec->working_dir == NULL) {
+            sp__free(script);
+            return sp__fail(err, SP_ERR_NOMEM, "no memory for a worker's command line");
+        }
+        sp__free(spec->argv[i]);
+        spec->argv[i] = script;
+        return SP_OK;
+    }
+    return SP_OK;
 }
 
 static struct guard_limits limits_of(const sp_pool_options *options)
@@ -351,6 +379,7 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
 {
     *spec = (struct worker_spec){
         .transport = transport_of(options),
+        .threads = options->threads,
         .limits = limits_of(options),
         .init_timeout_ms = options->init_timeout_ms,
         .shutdown_grace_ms = options->shutdown_grace_ms,
@@ -388,6 +417,12 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
         (options->working_dir != NULL && spec->working_dir == NULL)) {
         rc = sp__fail(err, SP_ERR_NOMEM, "no memory for a worker's command line");
         goto fini;
+    }
+    if (spec->transport == SP_TRANSPORT_PORT && spec->working_dir == NULL) {
+        rc = settle_by_script(spec, err);
+        if (rc < 0) {
+            goto fini;
+        }
     }
     return SP_OK;
 

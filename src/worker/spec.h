@@ -15,6 +15,7 @@ struct worker_spec {
     char *working_dir; /* or NULL */
     char *describe;    /* "python /usr/bin/python3, adapter showcase" */
     int transport;     /* SP_TRANSPORT_ */
+    uint32_t threads;  /* calls it runs at once */
     int accepts_any;   /* the tool list of the worker is not the whole truth */
     struct guard_limits limits;
     uint64_t init_timeout_ms;

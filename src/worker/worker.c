@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "worker/internal.h"
+#include "worker/stock.h"
 
 enum { LOST_GRACE_MS = 500 }; /* from a broken connection to SIGKILL */
 
@@ -232,8 +233,8 @@ void sp__worker_on_broken(void *user, const sp_error *why)
     /* The process is usually dying: the guard's word with the cause is on its way. */
     switch (worker->state) {
     case WORKER_STARTING:
-        if (worker->spec->transport == SP_TRANSPORT_ADDRESS) {
-            sp__worker_connect(worker);
+        if (worker->spec->transport != SP_TRANSPORT_INHERITED) {
+            sp__stock_try_later(worker);
             break;
         }
         /* fall through */
@@ -281,9 +282,7 @@ void sp__worker_free(struct worker *worker)
         (void)munmap(worker->page, WORKER_SHARED_BYTES);
     }
     sp__worker_memory_close(worker);
-    if (worker->address[0] != '\0') {
-        (void)unlink(worker->address);
-    }
+    sp__stock_forget(worker);
     sp__proto_announce_fini(&worker->early_announce);
     sp_error_clear(&worker->refusal);
     sp__free(worker);
@@ -295,7 +294,7 @@ static void connect_due(struct timer *timer, uint64_t now_ms)
 {
     struct worker *worker = ITEM(timer, struct worker, connect);
     if (worker->state == WORKER_STARTING) {
-        sp__worker_connect(worker);
+        sp__stock_connect(worker);
     }
 }
 

@@ -47,7 +47,8 @@ struct workshop {
     const struct host_service *service; /* or NULL: nobody answers */
     void *service_user;
     struct proto_scratch scratch; /* for reading messages */
-    char run_dir[80]; /* 0700, for the sockets of stock workers; "" : not made */
+    char run_dir[80];      /* 0700, for the sockets of stock workers; "" : not made */
+    char host_address[96]; /* where workers with a port of their own find their host */
 };
 
 /*
@@ -205,7 +206,8 @@ struct worker {
     int cpu_known;      /* cpu_ms is; */
     uint64_t cpu_ms;    /* its processor time when it was first found silent */
     char evidence[160]; /* how it was when it was given up */
-    char address[108];  /* stock workers: the unix path */
+    char address[108];  /* stock workers: the unix path, or that of the ready file */
+    uint16_t port;      /* stock workers: the one they told; 0: not yet */
     uint32_t capacity;  /* calls it runs at once */
     char runtime[64];
     /* It was faster than the guard's word with its pid: it is ready when that comes. */

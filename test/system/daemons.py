@@ -112,7 +112,13 @@ class Daemon:
             time.sleep(0.01)
 
     def await_ready(self):
-        self.manager.await_line("READY=1")
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            text = self.manager.next(0.5)
+            if text is not None and "READY=1" in text.split("\n"):
+                return
+            assert self.process.poll() is None, f"it has ended:\n{self.log()}"
+        raise AssertionError(f"never ready:\n{self.log()}")
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

@@ -211,12 +211,13 @@ static const struct bad bad[] = {
      "1:11: instance: \"a/b\" may have letters, digits, '.', '_' and '-' only"},
     {"pools:\n  - runtime: pythn\n",
      "2:14: pools[0].runtime: expected python, node, ruby, r, exec, "
-     "grpc or stdio, not \"pythn\"; did you mean \"python\"?"},
+     "grpc, grpc_server or stdio, not \"pythn\"; did you mean \"python\"?"},
     {"pools:\n  - runtime: perl\n", "2:14: pools[0].runtime: expected python, node, "
-                                    "ruby, r, exec, grpc or stdio, not \"perl\""},
+                                    "ruby, r, exec, "
+                                    "grpc, grpc_server or stdio, not \"perl\""},
     {"pools:\n  - runtime: Python\n",
      "2:14: pools[0].runtime: expected python, node, ruby, r, exec, "
-     "grpc or stdio, not \"Python\"; did you "
+     "grpc, grpc_server or stdio, not \"Python\"; did you "
      "mean \"python\"?"},
     {"pools:\n  - threads: 2\n",
      "2:14: pools[0].threads: is for the profile thread; with the profile process it "
@@ -251,8 +252,9 @@ static const struct bad bad[] = {
      "the call first"},
     {"pools:\n  - runtime: exec\n",
      "2:14: pools[0].runtime: exec needs the key \"command\""},
-    {"pools:\n  - command: [a]\n", "2:14: pools[0].command: is for the runtimes exec, "
-                                   "grpc and stdio; this pool is python"},
+    {"pools:\n  - command: [a]\n",
+     "2:14: pools[0].command: is for the runtimes exec, grpc, "
+     "grpc_server and stdio; this pool is python"},
     {"pools:\n  - runtime: grpc\n    command: [a]\n    adapter: showcase\n",
      "4:14: pools[0].adapter: is for the runtimes python, node, ruby and r; "
      "this pool is grpc"},

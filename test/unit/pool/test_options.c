@@ -213,8 +213,8 @@ static void a_kind_of_worker_needs_what_it_needs(void **state)
     sp_adapter adapter = {.size = sizeof adapter, .executable = "prog"};
     sp_pool_options given = {.size = sizeof given, .runtime = "cobol"};
     assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
-    assert_non_null(
-        strstr(err.message, "none of python, node, ruby, r, exec, grpc, stdio"));
+    assert_non_null(strstr(
+        err.message, "none of python, node, ruby, r, exec, grpc, grpc_server, stdio"));
     given.runtime = "exec";
     assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
     given.command = empty;

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stock gRPC workers: where they are found, and how they are reached.
+ *
+ * An ordinary one is given the path of a unix socket in a folder that only this user may
+ * enter. The original's own worker, and others after its contract, binds a port of its
+ * choice and tells it, in a line of its output (GRPC_READY:4711) or in a file that
+ * SNAKEPIT_READY_FILE names; what is told is believed only while the worker itself holds
+ * that port (port.c). It is told where its host is by --elixir-address: a unix socket too.
+ *
+ * Either is tried every few milliseconds until it answers a Ping; the start deadline ends
+ * that.
+ */
+#include "worker/stock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "worker/internal.h"
+
+enum { CONNECT_RETRY_MS = 10, FLAGS_MAX = 8 };
+
+static const char ready_mark[] = "GRPC_READY:";
+
+static int has_port(const struct worker *worker)
+{
+    return worker->spec->transport == SP_TRANSPORT_PORT;
+}
+
+/* ---- places ---- */
+
+int sp__stock_make_folder(struct workshop *shop, sp_error *err)
+{
+    if (shop->run_dir[0] != '\0') {
+        return SP_OK;
+    }
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    if (base == NULL || strlen(base) > 40 || access(base, W_OK) < 0) {
+        base = "/tmp";
+    }
+    char path[sizeof shop->run_dir];
+    (void)snprintf(path, sizeof path, "%s/snakepit-XXXXXX", base);
+    if (mkdtemp(path) == NULL) {
+        return sp__fail_errno(err, errno, "make a folder for sockets, %s", path);
+    }
+    memcpy(shop->run_dir, path, sizeof path);
+    return SP_OK;
+}
+
+int sp__stock_choose_address(struct worker *worker, sp_error *err)
+{
+    int rc = sp__stock_make_folder(worker->shop, err);
+    if (rc == SP_OK) {
+        (void)snprintf(worker->address, sizeof worker->address,
+                       has_port(worker) ? "%s/%llu.ready" : "%s/%llu",
+                       worker->shop->run_dir, (unsigned long long)worker->id);
+    }
+    return rc;
+}
+
+void sp__stock_forget(struct worker *worker)
+{
+    if (worker->address[0] != '\0') {
+        (void)unlink(worker->address);
+    }
+}
+
+/* ---- arguments ---- */
+
+static int has_flag(char *const *argv, const char *flag)
+{
+    for (size_t i = 0; argv[i] != NULL; i++) {
+        if (strstr(argv[i], flag) != NULL) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A flag and its value, unless the command line has it. `place` holds the value. */
+static size_t add_flag(const struct worker *worker, const char **argv, size_t n,
+                       const char *flag, const char *value)
+{
+    if (!has_flag(worker->spec->argv, flag)) {
+        argv[n++] = flag;
+        argv[n++] = value;
+    }
+    return n;
+}
+
+static size_t add_flags(const struct worker *worker, const char **argv, size_t n,
+                        struct stock_argv *ret)
+{
+    (void)snprintf(ret->texts[1], STOCK_PLACE_MAX, "%s", worker->shop->host_address);
+    (void)snprintf(ret->texts[2], STOCK_PLACE_MAX, "%d-%llu", (int)getpid(),
+                   (unsigned long long)worker->id);
+    n = add_flag(worker, argv, n, "--port", "0");
+    n = add_flag(worker, argv, n, "--elixir-address", ret->texts[1]);
+    n = add_flag(worker, argv, n, "--snakepit-run-id", ret->texts[2]);
+    if (worker->spec->threads > 1) {
+        (void)snprintf(ret->texts[3], STOCK_PLACE_MAX, "%u", worker->spec->threads);
+        n = add_flag(worker, argv, n, "--max-workers", ret->texts[3]);
+    }
+    return n;
+}
+
+int sp__stock_argv(const struct worker *worker, struct stock_argv *ret, sp_error *err)
+{
+    size_t n = 0;
+    while (worker->spec->argv[n] != NULL) {
+        n++;
+    }
+    const char **argv = sp__calloc(n + FLAGS_MAX + 1, sizeof *argv);
+    if (argv == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the arguments");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *arg = worker->spec->argv[i];
+        const char *mark = worker->address[0] != '\0' ? strstr(arg, "{address}") : NULL;
+        argv[i] = arg;
+        if (mark != NULL) {
+            (void)snprintf(ret->texts[0], STOCK_PLACE_MAX, "%.*sunix:%s%s",
+                           (int)(mark - arg), arg, worker->address,
+                           mark + strlen("{address}"));
+            argv[i] = ret->texts[0];
+        }
+    }
+    if (has_port(worker)) {
+        (void)add_flags(worker, argv, n, ret);
+    }
+    ret->argv = argv;
+    return SP_OK;
+}
+
+/* ---- the port that a worker tells ---- */
+
+static uint16_t port_of(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+    return end != text && port > 0 && port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+void sp__stock_printed(struct worker *worker, const char *line)
+{
+    const char *mark =
+        has_port(worker) && worker->state == WORKER_STARTING && worker->port == 0
+            ? strstr(line, ready_mark)
+            : NULL;
+    if (mark != NULL) {
+        worker->port = port_of(mark + strlen(ready_mark));
+    }
+}
+
+/* The file is moved to its name when it is whole. */
+static void read_ready_file(struct worker *worker)
+{
+    char text[32];
+    int fd = open(worker->address, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return;
+    }
+    ssize_t n = read(fd, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    worker->port = port_of(text);
+    (void)close(fd);
+}
+
+/* ---- connections ---- */
+
+void sp__stock_try_later(struct worker *worker)
+{
+    sp__timer_set(worker->shop->loop, &worker->connect,
+                  sp__loop_now_ms(worker->shop->loop) + CONNECT_RETRY_MS);
+}
+
+/* A connection under way, or -1: it does not listen yet. */
+static int reach_path(const struct worker *worker)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", worker->address);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static int reach_port(struct worker *worker)
+{
+    sp_error why = {0};
+    if (worker->port == 0) {
+        read_ready_file(worker);
+    }
+    /* Its number comes from the guard, and may be later than its word. */
+    if (worker->port == 0 || worker->pid == 0) {
+        return -1;
+    }
+    int rc = sp__port_owner_check(worker->port, worker->pid, &why);
+    if (rc < 0) {
+        sp__fail(&worker->refusal, SP_ERR_START_FAILED, "%s", why.message);
+        sp_error_clear(&why);
+        sp__worker_stop(worker, WHY_REFUSED);
+    }
+    if (rc <= 0) {
+        return -1;
+    }
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(worker->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0 &&
+        errno != EINPROGRESS) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+void sp__stock_connect(struct worker *worker)
+{
+    sp__channel_close(&worker->calls);
+    int fd = has_port(worker) ? reach_port(worker) : reach_path(worker);
+    if (worker->state != WORKER_STARTING) {
+        return; /* refused */
+    }
+    if (fd >= 0 && sp__worker_open_calls(worker, fd, 0, NULL) < 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    if (fd >= 0 && sp__worker_send_ping(worker, NULL) < 0) {
+        sp__channel_close(&worker->calls);
+        fd = -1;
+    }
+    if (fd < 0) {
+        sp__stock_try_later(worker);
+    }
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stock gRPC workers: programs that inherit no sockets and listen themselves, on a unix
+ * socket whose path they are given, or on a port of their own choice.
+ */
+#ifndef SP_WORKER_STOCK_H
+#define SP_WORKER_STOCK_H
+
+#include "worker/worker.h"
+
+enum { STOCK_PLACE_MAX = 512 };
+
+/* The arguments of one launch, in place of the spec's. `texts` holds what was made. */
+struct stock_argv {
+    const char **argv; /* sp__free() it */
+    char texts[4][STOCK_PLACE_MAX];
+};
+
+/* A folder for the sockets of stock workers, that only this user may enter. Fine twice. */
+int sp__stock_make_folder(struct workshop *shop, sp_error *err) SP_MUST_CHECK;
+
+/* Decide where the worker will be found; before it is started. */
+int sp__stock_choose_address(struct worker *worker, sp_error *err) SP_MUST_CHECK;
+
+/* The worker's arguments with "{address}" replaced; and for one with a port of its own,
+ * the flags that the original's host adds. */
+int sp__stock_argv(const struct worker *worker, struct stock_argv *ret,
+                   sp_error *err) SP_MUST_CHECK;
+
+/* Try to reach it now, and again until it answers a Ping. */
+void sp__stock_connect(struct worker *worker);
+void sp__stock_try_later(struct worker *worker);
+
+/* It has printed a line: perhaps the one with its port. */
+void sp__stock_printed(struct worker *worker, const char *line);
+
+/* It is gone: so are its files. */
+void sp__stock_forget(struct worker *worker);
+
+/* ---- port.c ---- */
+
+/* Whether the process of that number, or one of its group, is the only one that listens on
+ * a TCP port of this machine: 1, 0 when nobody does yet, SP_ERR_REFUSED when another one
+ * does, SP_ERR_SYSTEM when the system does not tell. */
+int sp__port_owner_check(uint16_t port, int pid, sp_error *err) SP_MUST_CHECK;
+
+#endif
