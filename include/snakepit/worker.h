@@ -119,6 +119,11 @@ SP_API int sp_worker_add_tool(sp_worker *worker, const sp_tool *tool, sp_error *
 /* Accept calls of tools that were not registered (functions found by name). */
 SP_API void sp_worker_accept_any(sp_worker *worker);
 
+/* Announce that the worker runs `capacity` calls at once, instead of as many as
+ * options.threads or jobs_max: fewer, when its tools are not made for that.
+ * Errors: SP_ERR_INVAL (0, or announced already). Since: 0.1 */
+SP_API int sp_worker_set_capacity(sp_worker *worker, uint32_t capacity, sp_error *err);
+
 /* Say that `signal_number` makes this process write its stacks, as text, to the
  * descriptor returned: the host sends it when the worker seems to hang, and keeps what
  * was written in the death certificate. The handler is the caller's, to be installed

@@ -190,7 +190,7 @@
       "Working directory of the workers. Without it that of the program.")             \
     X(SIZE, POOL, "size", COUNT, 1, 1000, "", "", "SNAKEPIT_POOL_SIZE", pool, workers, \
       "How many workers the pool keeps running. Without it two for each processor.")   \
-    X(THREADS, POOL, "threads", COUNT, 1, 1024, "", "", "SNAKEPIT_THREADS", pool,      \
+    X(THREADS, POOL, "threads", COUNT, 1, 256, "", "", "SNAKEPIT_THREADS", pool,       \
       threads,                                                                         \
       "Threads of a worker, each running one call, in a pool of the profile thread; "  \
       "without it 10. An adapter that does not say that it is made for threads runs "  \

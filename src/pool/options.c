@@ -15,7 +15,7 @@
 enum {
     WORKERS_MAX = 1000,
     NAME_MAX_BYTES = 64,
-    THREADS_MAX = 1024,
+    THREADS_MAX = 256,  /* of which a worker can say what they are at */
     THREADS_USUAL = 10, /* the original's */
     CONCURRENCY_MAX = 10000,
     PIPELINE_MAX = 1024,

@@ -27,8 +27,9 @@ static int encode(struct sp_worker *w, const struct proto_announce *head,
     announce.worker_id = w->name;
     announce.runtime = w->runtime;
     announce.pid = getpid();
-    announce.capacity =
-        w->options.jobs_max > 0 ? w->options.jobs_max : w->options.threads;
+    announce.capacity = w->capacity > 0           ? w->capacity
+                        : w->options.jobs_max > 0 ? w->options.jobs_max
+                                                  : w->options.threads;
     announce.accepts_any = w->accept_any;
     if (w->tools_count > 0 && !announce.failed) {
         announce.tools = sp__calloc(w->tools_count, sizeof *announce.tools);

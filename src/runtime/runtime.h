@@ -323,6 +323,7 @@ struct sp_worker {
     size_t tools_count;
     size_t tools_capacity;
     int accept_any;
+    uint32_t capacity; /* announced; 0: options.threads */
 
     _Atomic int waiters; /* threads waiting for smu */
     _Atomic int active;  /* slots that are not idle; seq_cst with helper_state */

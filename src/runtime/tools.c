@@ -185,3 +185,15 @@ SP_API void sp_worker_accept_any(sp_worker *w)
 {
     w->accept_any = 1;
 }
+
+SP_API int sp_worker_set_capacity(sp_worker *w, uint32_t capacity, sp_error *err)
+{
+    if (capacity == 0 || w->announced) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        w->announced ? "a capacity of %u after the worker was announced"
+                                     : "a capacity of %u, allowed are 1 and more",
+                        capacity);
+    }
+    w->capacity = capacity;
+    return SP_OK;
+}

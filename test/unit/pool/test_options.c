@@ -171,10 +171,10 @@ static void each_profile_has_its_own_number(void **state)
     given.threads = 0;
     assert_int_equal(sp__pool_options_fill(&given, &full, &err), 0);
     assert_int_equal(sp__pool_options_capacity(&full), 10);
-    given.threads = 1025;
+    given.threads = 257;
     assert_int_equal(sp__pool_options_fill(&given, &full, &err), SP_ERR_CONFIG);
-    assert_non_null(strstr(err.message, "threads is 1025, allowed are 1 to 1024"));
-    given.threads = 1024;
+    assert_non_null(strstr(err.message, "threads is 257, allowed are 1 to 256"));
+    given.threads = 256;
     assert_int_equal(sp__pool_options_fill(&given, &full, &err), 0);
 
     given.max_concurrency = 2;

@@ -15,18 +15,12 @@
 
 #include <string.h>
 
-/* Between two parts of user code, and before the job ends: no interruption now. */
-void sp__py_calm(struct running *run)
-{
-    run->in_user_code = 0;
-}
-
-void sp__py_detach_view(worker_object *self, struct running *run)
+void sp__py_detach_view(struct server *server, struct running *run)
 {
     call_object *view;
     /* In one step: a thread of the tool that asks now must get the old view or none. */
-    Py_BEGIN_CRITICAL_SECTION(self);
-    self->current = NULL;
+    Py_BEGIN_CRITICAL_SECTION(server->gate);
+    server->current = NULL;
     view = run->view;
     run->view = NULL;
     Py_END_CRITICAL_SECTION();
@@ -41,16 +35,16 @@ sp_bytes sp__py_bytes_of(PyObject *bytes)
     return (sp_bytes){PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
 }
 
-sp_bytes sp__py_encoded(const worker_object *self)
+sp_bytes sp__py_encoded(const struct server *server)
 {
-    return (sp_bytes){self->encoder.out.data, self->encoder.out.size};
+    return (sp_bytes){server->encoder.out.data, server->encoder.out.size};
 }
 
-void sp__py_fail(worker_object *self, struct running *run, int code, const char *type,
+void sp__py_fail(struct server *server, struct running *run, int code, const char *type,
                  const char *message, const char *trace)
 {
-    sp__py_calm(run);
-    sp__py_detach_view(self, run);
+    sp__py_calm(server);
+    sp__py_detach_view(server, run);
     (void)sp_job_fail(run->job, code, type, message, trace, NULL);
 }
 
@@ -65,31 +59,31 @@ int sp__py_is_raw(PyObject *value)
     return PyBytes_CheckExact(value) || PyByteArray_CheckExact(value);
 }
 
-enum outcome sp__py_reply(worker_object *self, struct running *run, PyObject *value)
+enum outcome sp__py_reply(struct server *server, struct running *run, PyObject *value)
 {
     if (sp__py_is_raw(value)) {
         PyObject *raw = PyBytes_FromObject(value);
         if (raw == NULL) {
             return RAISED;
         }
-        sp__py_calm(run);
-        sp__py_detach_view(self, run);
+        sp__py_calm(server);
+        sp__py_detach_view(server, run);
         (void)sp_job_reply(run->job, (sp_bytes){"null", 4}, "null",
                            sp__py_bytes_of(raw), NULL);
         Py_DECREF(raw);
         return OVER;
     }
     sp_bytes binary;
-    if (sp__py_encode(&self->encoder, value) < 0 ||
-        sp__py_parts_join(&self->parts, &binary) < 0) {
-        sp__py_parts_clear(&self->parts);
+    if (sp__py_encode(&server->encoder, value) < 0 ||
+        sp__py_parts_join(&server->parts, &binary) < 0) {
+        sp__py_parts_clear(&server->parts);
         return RAISED;
     }
-    sp__py_calm(run);
-    sp__py_detach_view(self, run);
-    (void)sp_job_reply(run->job, sp__py_encoded(self),
-                       sp__py_encoded_type(&self->encoder), binary, NULL);
-    sp__py_parts_clear(&self->parts);
+    sp__py_calm(server);
+    sp__py_detach_view(server, run);
+    (void)sp_job_reply(run->job, sp__py_encoded(server),
+                       sp__py_encoded_type(&server->encoder), binary, NULL);
+    sp__py_parts_clear(&server->parts);
     return OVER;
 }
 
@@ -134,34 +128,34 @@ static int code_of(const struct running *run, PyObject *exception, int at_bounda
 }
 
 /* End the job with the exception that is set. */
-void sp__py_fail_raised(worker_object *self, struct running *run, int at_boundary)
+void sp__py_fail_raised(struct server *server, struct running *run, int at_boundary)
 {
-    sp__py_calm(run);
+    sp__py_calm(server);
     PyObject *exception = sp__py_take_exception();
     if (exception == NULL) {
-        sp__py_fail(self, run, SP_ERR_REMOTE, "SystemError",
+        sp__py_fail(server, run, SP_ERR_REMOTE, "SystemError",
                     "failed without an exception", NULL);
         return;
     }
     if (sp_job_cancelled(run->job)) {
         Py_DECREF(exception); /* nobody is left to be told */
-        sp__py_fail(self, run, SP_ERR_CANCELLED, NULL, NULL, NULL);
+        sp__py_fail(server, run, SP_ERR_CANCELLED, NULL, NULL, NULL);
         return;
     }
     int code = code_of(run, exception, at_boundary);
 
     PyObject *story = NULL;
-    if (self->helpers != NULL) {
-        story = PyObject_CallMethod(self->helpers, "describe", "Oi", exception,
-                                    code == SP_ERR_REMOTE);
+    if (server->worker->helpers != NULL) {
+        story = PyObject_CallMethod(server->worker->helpers, "describe", "Oi",
+                                    exception, code == SP_ERR_REMOTE);
     }
     if (story != NULL && PyTuple_Check(story) && PyTuple_GET_SIZE(story) == 3) {
-        sp__py_fail(self, run, code, text_or_null(PyTuple_GET_ITEM(story, 0)),
+        sp__py_fail(server, run, code, text_or_null(PyTuple_GET_ITEM(story, 0)),
                     text_or_null(PyTuple_GET_ITEM(story, 1)),
                     text_or_null(PyTuple_GET_ITEM(story, 2)));
     } else {
         PyErr_Clear();
-        sp__py_fail(self, run, code, Py_TYPE(exception)->tp_name, NULL, NULL);
+        sp__py_fail(server, run, code, Py_TYPE(exception)->tp_name, NULL, NULL);
     }
     Py_XDECREF(story);
     Py_DECREF(exception);

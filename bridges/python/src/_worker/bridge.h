@@ -15,6 +15,7 @@
 #include "codec.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 
 #include "base/list.h"
@@ -44,13 +45,13 @@ typedef struct {
 
 /* A call that runs, or a stream between two turns. */
 struct running {
-    struct link link; /* on worker_object.streams once it has parked */
+    struct link link; /* a stream's, on worker_object.streams */
     sp_job *job;
     PyObject *tool;         /* str */
     PyObject *iterator;     /* a stream's, else NULL */
     call_object *view;      /* or NULL: nobody asked */
     int code;               /* SP_ERR_ of what was found wrong before the tool, or 0 */
-    int in_user_code;       /* an interruption may be raised now */
+    int in_user_code;       /* an interruption may be raised now; server.c */
     int asked_politely;     /* the event loop was asked to cancel its task */
     uint64_t not_before_ms; /* no (further) interruption before */
 };
@@ -60,19 +61,37 @@ typedef struct {
     sp_worker *worker; /* NULL once closed */
     int forgotten;     /* this is the child of a fork inside a call */
     int serving;
-    pthread_t main;          /* the thread cancellations interrupt */
+    pthread_t main;          /* the thread that runs signal handlers */
     int cancel_signal;       /* 0: calls are not interrupted */
-    struct running *current; /* or NULL; under the critical section of this object */
-    struct running *spare;   /* kept for the next call, or NULL */
-    struct list streams;     /* streams that have waited for a turn at least once */
+    uint32_t threads;        /* the most that may serve */
+    struct server *main_one; /* of the thread that opened the worker */
+    struct server **servers; /* those that serve, as long as serve() runs, or NULL */
+    uint32_t servers_count;
+    uint32_t servers_taken; /* by a thread; under the critical section of this object */
+    sem_t ended;            /* posted by each thread that serves no longer */
+    PyObject *failure;      /* why the first one ended, or NULL; as servers_taken */
+    struct list streams;    /* those that have begun and not ended; as servers_taken */
+    PyObject *tools;        /* dict: name -> tool tuple */
+    PyObject *resolve;      /* resolve(name) -> tool tuple, raises NoSuchTool */
+    PyObject *helpers;      /* module snakepit_bridge._serve: the rarer work */
+    PyObject *fallback;     /* of every encoder */
+} worker_object;
+
+/* A thread that serves: what it works with, and what it is at. */
+struct server {
+    worker_object *worker;
+    PyObject *gate; /* its critical section is round what other threads look at: */
+    struct running *current; /* or NULL */
+    int is_struck;           /* an exception was sent to the thread from outside */
     PyObject *canceller;     /* asks the event loop to cancel its task, or NULL */
-    PyObject *tools;         /* dict: name -> tool tuple */
-    PyObject *resolve;       /* resolve(name) -> tool tuple, raises NoSuchTool */
-    PyObject *helpers;       /* module snakepit_bridge._serve: the rarer work */
+    /* its own */
+    int is_main;           /* its cancellations come by signal */
+    unsigned long ident;   /* as the interpreter numbers threads */
+    struct running *spare; /* kept for the next call, or NULL */
     struct key_cache keys;
     struct encoder encoder;
     struct parts parts; /* of the answer that is being made */
-} worker_object;
+};
 
 /* Made once per process, when the module is first imported. */
 struct bridge {
@@ -83,6 +102,7 @@ struct bridge {
     PyObject *bad_args;     /* BadArguments(TypeError) */
     PyObject *no_tool;      /* NoSuchTool(LookupError) */
     PyObject *worker_error; /* WorkerError(RuntimeError) */
+    PyObject *call_var;     /* a ContextVar: the Call, where no thread of a server is */
     worker_object *worker;  /* the open one, borrowed; or NULL */
 };
 extern struct bridge sp__py_bridge;
@@ -91,13 +111,36 @@ extern struct bridge sp__py_bridge;
 PyObject *sp__py_raise(sp_error *err);
 
 /* serve.c */
+/* Prepare to serve, and with one thread do it. */
 PyObject *sp__py_serve(worker_object *self, PyObject *args);
+/* Serve on a thread of the caller's, after sp__py_serve() with several. */
+PyObject *sp__py_take_part(worker_object *self);
 void sp__py_session_ended(void *user_data, const char *session);
+
+/* server.c */
+struct server *sp__py_server_new(worker_object *worker);
+void sp__py_server_free(struct server *server);
+/* Make as many as threads are to serve: with one it is main_one. -1 with an exception. */
+int sp__py_servers_open(worker_object *worker, uint32_t count);
+void sp__py_servers_close(worker_object *worker);
+/* This thread serves from now on: the server it has, or NULL with an exception when
+ * enough do. */
+struct server *sp__py_server_begin(worker_object *worker);
+void sp__py_server_end(void);
+/* The thread is at a call, which may be interrupted when `in_user_code`; at none. */
+void sp__py_server_at(struct server *server, struct running *run, int in_user_code);
+/* Between two parts of user code, and before the job ends: no interruption now, and none
+ * that is still on its way. */
+void sp__py_calm(struct server *server);
+void sp__py_server_leave(struct server *server);
 /* The call that runs now: a new reference, NULL with or without an exception. */
 PyObject *sp__py_current(void);
+/* What to call first when this thread's call is cancelled (taken), or NULL. */
+void sp__py_set_canceller(PyObject *canceller);
 
 /* interrupt.c */
-/* From now on this thread's calls can be interrupted. */
+/* From now on this thread's calls, or those of others by way of it, can be
+ * interrupted. */
 int sp__py_interrupt_start(worker_object *self);
 /* SIGTERM and SIGINT stop the worker, until _stop(); again is fine, both ways. */
 void sp__py_signals_start(worker_object *self);
@@ -110,6 +153,7 @@ extern PyMethodDef sp__py_cancel_handler;
 /* call.c */
 int sp__py_call_type(PyObject *module);
 call_object *sp__py_call_new(sp_job *job, PyObject *tool);
+int sp__py_call_is_active(PyObject *call);
 /* The call is about to end: what was lent to Python lets go of it. */
 void sp__py_call_end(call_object *call);
 

@@ -134,15 +134,20 @@ static int set_context(PyObject *object, PyObject *value, void *unused)
     return 0;
 }
 
-static PyObject *get_active(PyObject *object, void *unused)
+int sp__py_call_is_active(PyObject *object)
 {
-    (void)unused;
     call_object *self = (call_object *)object;
     int active;
     Py_BEGIN_CRITICAL_SECTION(self);
     active = self->job != NULL;
     Py_END_CRITICAL_SECTION();
-    return PyBool_FromLong(active);
+    return active;
+}
+
+static PyObject *get_active(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(sp__py_call_is_active(object));
 }
 
 static void call_dealloc(PyObject *object)

@@ -58,7 +58,9 @@ static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **re
     return PyErr_Occurred() ? -1 : 0;
 }
 
-#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_BEGIN_CRITICAL_SECTION(object) \
+    {                                     \
+        (void)(object);
 #define Py_END_CRITICAL_SECTION() }
 #endif
 

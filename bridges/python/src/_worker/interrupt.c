@@ -8,6 +8,11 @@
  * between two instructions, which raises Cancelled in the tool. (Pending calls and
  * asynchronous exceptions set from another thread do neither.)
  *
+ * With several threads the main one runs no tools and waits for such signals: it sends
+ * Cancelled to the thread whose call is meant, as an asynchronous exception. That strikes
+ * between two instructions of Python; what waits in a system call meets it afterwards,
+ * because only the main thread's are ended by signals.
+ *
  * The runtime repeats the signal with growing pauses until the call ends. That serves
  * twice: a signal that came too early is not lost, and a tool that swallowed Cancelled
  * meets it again after a second. An async tool is first asked through its event loop to
@@ -15,7 +20,8 @@
  * is raised inside it like in any other.
  *
  * A late signal finds another call, or none: the handler looks at the call that runs
- * now and raises only if that one is cancelled. SIGTERM and SIGINT end the worker after
+ * now and raises only if that one is cancelled; server.c takes back what has not struck
+ * when its call ends. SIGTERM and SIGINT end the worker after
  * the calls that run; the second one kills it. They are caught from before the
  * announcement on, so that a worker the host knows always ends in good order.
  */
@@ -43,28 +49,71 @@ void sp__py_on_cancel(void *user_data, sp_job *job)
     }
 }
 
-/* Cancelled if the call that runs now is, and it is time (again). */
+/* What is to be done about a server's call. */
+enum blow { BLOW_NONE, BLOW_ASK, BLOW_STRIKE };
+
+/* Behind the gate. */
+static enum blow blow_of(struct server *server, uint64_t now_ms)
+{
+    struct running *run = server->current;
+    if (run == NULL || !run->in_user_code || !sp_job_cancelled(run->job) ||
+        now_ms < run->not_before_ms) {
+        return BLOW_NONE;
+    }
+    if (server->canceller != NULL && !run->asked_politely) {
+        run->asked_politely = 1;
+        run->not_before_ms = now_ms + POLITE_MS;
+        return BLOW_ASK;
+    }
+    run->not_before_ms = now_ms + SP__PY_REPEAT_MS;
+    if (!server->is_main) {
+        server->is_struck = 1;
+        (void)PyThreadState_SetAsyncExc(server->ident, sp__py_bridge.cancelled);
+    }
+    return BLOW_STRIKE;
+}
+
+/* Cancelled in the server's call if that is cancelled, and it is time (again). The main
+ * thread's is raised here: -1. */
+static int strike(struct server *server)
+{
+    uint64_t now_ms = sp__now_ms();
+    enum blow blow;
+    PyObject *canceller;
+    Py_BEGIN_CRITICAL_SECTION(server->gate);
+    blow = blow_of(server, now_ms);
+    canceller = blow != BLOW_NONE ? server->canceller : NULL;
+    Py_XINCREF(canceller);
+    Py_END_CRITICAL_SECTION();
+    if (blow == BLOW_STRIKE && server->is_main) {
+        Py_XDECREF(canceller);
+        PyErr_SetString(sp__py_bridge.cancelled, "nobody waits for this call any more");
+        return -1;
+    }
+    if (canceller == NULL) {
+        return 0;
+    }
+    PyObject *done = PyObject_CallFunction(canceller, "i", blow == BLOW_STRIKE);
+    Py_DECREF(canceller);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+/* Runs on the main thread: for its own call, or for those of all others. */
 static PyObject *on_signal(PyObject *unused, PyObject *args)
 {
     (void)unused;
     (void)args;
     worker_object *self = sp__py_bridge.worker;
-    struct running *run = self != NULL ? self->current : NULL;
-    if (run == NULL || !run->in_user_code || !sp_job_cancelled(run->job)) {
-        Py_RETURN_NONE;
+    for (uint32_t i = 0; self != NULL && self->servers != NULL; i++) {
+        if (i == self->servers_count) {
+            break;
+        }
+        if (strike(self->servers[i]) < 0) {
+            return NULL;
+        }
     }
-    uint64_t now_ms = sp__now_ms();
-    if (now_ms < run->not_before_ms) {
-        Py_RETURN_NONE;
-    }
-    if (self->canceller != NULL && !run->asked_politely) {
-        run->asked_politely = 1;
-        run->not_before_ms = now_ms + POLITE_MS;
-        return PyObject_CallNoArgs(self->canceller);
-    }
-    run->not_before_ms = now_ms + SP__PY_REPEAT_MS;
-    PyErr_SetString(sp__py_bridge.cancelled, "nobody waits for this call any more");
-    return NULL;
+    Py_RETURN_NONE;
 }
 
 PyMethodDef sp__py_cancel_handler = {"_on_cancel_signal", on_signal, METH_VARARGS,

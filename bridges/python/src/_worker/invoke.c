@@ -81,7 +81,7 @@ static int add_binaries(const struct call_parts *parts, PyObject *dict)
 }
 
 /* The decoded arguments: a dict or a list. NULL with an exception. */
-static PyObject *arguments_of(worker_object *self, struct running *run,
+static PyObject *arguments_of(struct server *server, struct running *run,
                               struct call_parts *parts)
 {
     const struct part_source source = {.slice = slice_binary, .user = parts};
@@ -90,7 +90,7 @@ static PyObject *arguments_of(worker_object *self, struct running *run,
         text = (sp_bytes){"{}", 2};
     }
     sp_error err = {0};
-    PyObject *args = sp__py_decode(&self->keys, &source, text.data, text.size, &err);
+    PyObject *args = sp__py_decode(&server->keys, &source, text.data, text.size, &err);
     if (args != NULL && (PyDict_CheckExact(args) || PyList_CheckExact(args))) {
         return args;
     }
@@ -108,9 +108,9 @@ static PyObject *arguments_of(worker_object *self, struct running *run,
 
 /* ---- calling the tool ---- */
 
-static PyObject *context_of(worker_object *self)
+static PyObject *context_of(struct server *server)
 {
-    return PyObject_CallMethod(self->helpers, "context", NULL);
+    return PyObject_CallMethod(server->worker->helpers, "context", NULL);
 }
 
 /* first  what goes before the caller's arguments, or NULL */
@@ -148,10 +148,10 @@ static PyObject *call_with(PyObject *callable, PyObject *first, PyObject *args,
                                    : call_positional(callable, first, args, parts);
 }
 
-static PyObject *call_dispatch(worker_object *self, PyObject *callable, PyObject *tool,
-                               PyObject *dict)
+static PyObject *call_dispatch(struct server *server, PyObject *callable,
+                               PyObject *tool, PyObject *dict)
 {
-    PyObject *context = context_of(self);
+    PyObject *context = context_of(server);
     if (context == NULL) {
         return NULL;
     }
@@ -163,12 +163,12 @@ static PyObject *call_dispatch(worker_object *self, PyObject *callable, PyObject
     return result;
 }
 
-static int set_context(worker_object *self, PyObject *setter)
+static int set_context(struct server *server, PyObject *setter)
 {
     if (setter == Py_None) {
         return 0;
     }
-    PyObject *context = context_of(self);
+    PyObject *context = context_of(server);
     PyObject *result = context != NULL ? PyObject_CallOneArg(setter, context) : NULL;
     Py_XDECREF(context);
     Py_XDECREF(result);
@@ -176,7 +176,7 @@ static int set_context(worker_object *self, PyObject *setter)
 }
 
 /* Run a tool. *ret_at_boundary says whether an exception may mean "bad arguments". */
-PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool,
+PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *tool,
                         int *ret_at_boundary)
 {
     PyObject *callable = PyTuple_GET_ITEM(tool, 0);
@@ -184,15 +184,15 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
     struct call_parts parts = {.job = run->job};
     PyObject *result = NULL;
     PyObject *context = NULL;
-    PyObject *args = arguments_of(self, run, &parts);
+    PyObject *args = arguments_of(server, run, &parts);
     if (args == NULL || (PyDict_CheckExact(args) && add_binaries(&parts, args) < 0)) {
         goto drop_args;
     }
-    if (set_context(self, PyTuple_GET_ITEM(tool, 2)) < 0) {
+    if (set_context(server, PyTuple_GET_ITEM(tool, 2)) < 0) {
         goto drop_args;
     }
     if (style == STYLE_CONTEXT) {
-        context = context_of(self);
+        context = context_of(server);
         if (context == NULL) {
             goto drop_args;
         }
@@ -206,7 +206,7 @@ PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool
     } else if (style == STYLE_DICT) {
         result = PyObject_CallOneArg(callable, args);
     } else {
-        result = call_dispatch(self, callable, run->tool, args);
+        result = call_dispatch(server, callable, run->tool, args);
     }
 drop_args:
     Py_XDECREF(context);
@@ -234,12 +234,12 @@ int sp__py_is_plain(PyObject *value)
 }
 
 /* Replace an awaitable by what it gives. */
-PyObject *sp__py_awaited(worker_object *self, PyObject *value)
+PyObject *sp__py_awaited(struct server *server, PyObject *value)
 {
     if (sp__py_is_plain(value) || !is_awaitable(value)) {
         return value;
     }
-    PyObject *result = PyObject_CallMethod(self->helpers, "run", "O", value);
+    PyObject *result = PyObject_CallMethod(server->worker->helpers, "run", "O", value);
     Py_DECREF(value);
     return result;
 }

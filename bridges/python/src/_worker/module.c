@@ -140,11 +140,7 @@ static PyObject *module_current(PyObject *module, PyObject *unused)
 static PyObject *module_set_canceller(PyObject *module, PyObject *canceller)
 {
     (void)module;
-    worker_object *worker = sp__py_bridge.worker;
-    if (worker != NULL) {
-        PyObject *new_one = canceller == Py_None ? NULL : Py_NewRef(canceller);
-        Py_XSETREF(worker->canceller, new_one);
-    }
+    sp__py_set_canceller(canceller == Py_None ? NULL : Py_NewRef(canceller));
     Py_RETURN_NONE;
 }
 
@@ -162,7 +158,9 @@ static PyMethodDef functions[] = {
      "it speaks of as the part of that name, or ''."},
     {"current", module_current, METH_NOARGS, "The Call that runs now, or None."},
     {"set_canceller", module_set_canceller, METH_O,
-     "What to call, first, when the running call is cancelled; None: raise Cancelled."},
+     "What to call when the running call is cancelled, with False and, when that did "
+     "not "
+     "end it, with True; None: raise Cancelled."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -220,7 +218,12 @@ static int module_exec(PyObject *module)
                         "snakepit_bridge works in the main interpreter only");
         return -1;
     }
-    if (add_exceptions(module) < 0 || add_constants(module) < 0) {
+    if (sp__py_bridge.call_var == NULL) {
+        sp__py_bridge.call_var = PyContextVar_New("snakepit_call", NULL);
+    }
+    if (sp__py_bridge.call_var == NULL ||
+        PyModule_AddObjectRef(module, "call_var", sp__py_bridge.call_var) < 0 ||
+        add_exceptions(module) < 0 || add_constants(module) < 0) {
         return -1;
     }
     sp__py_codec = (struct codec_home){.package = "snakepit_bridge",

@@ -8,7 +8,11 @@
  * coroutine, making an iterator of an async generator, describing an exception, making
  * a SessionContext.
  *
- * A stream that has to wait is attached to its job and left alone until its turn.
+ * A stream that has to wait is attached to its job and left alone until its turn, which
+ * another thread may get.
+ *
+ * With one thread that is the main one. With several each runs this loop, and the main
+ * thread waits for signals and for their end.
  *
  * The interpreter's lock is held from a job to its answer and given up while waiting
  * for jobs. Failures: an exception of the tool becomes the call's failure and the loop
@@ -22,52 +26,16 @@
 
 #include "base/mem.h"
 
-/* ---- the current call ---- */
-
-static void begin(worker_object *self, struct running *run)
-{
-    Py_BEGIN_CRITICAL_SECTION(self);
-    self->current = run;
-    Py_END_CRITICAL_SECTION();
-}
-
-static void leave(worker_object *self)
-{
-    Py_BEGIN_CRITICAL_SECTION(self);
-    self->current = NULL;
-    Py_END_CRITICAL_SECTION();
-}
-
-PyObject *sp__py_current(void)
-{
-    worker_object *self = sp__py_bridge.worker;
-    if (self == NULL || self->forgotten) {
-        return NULL;
-    }
-    PyObject *view = NULL;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    struct running *run = self->current;
-    if (run != NULL && run->view == NULL) {
-        run->view = sp__py_call_new(run->job, run->tool);
-    }
-    if (run != NULL) {
-        view = (PyObject *)run->view;
-        Py_XINCREF(view);
-    }
-    Py_END_CRITICAL_SECTION();
-    return view;
-}
-
 /* ---- one job ---- */
 
 /* The tool tuple of a name: a new reference, or NULL with an exception. */
-static PyObject *find_tool(worker_object *self, PyObject *name)
+static PyObject *find_tool(struct server *server, PyObject *name)
 {
     PyObject *tool;
-    if (PyDict_GetItemRef(self->tools, name, &tool) != 0) {
+    if (PyDict_GetItemRef(server->worker->tools, name, &tool) != 0) {
         return tool;
     }
-    tool = PyObject_CallOneArg(self->resolve, name);
+    tool = PyObject_CallOneArg(server->worker->resolve, name);
     if (tool != NULL && (!PyTuple_CheckExact(tool) || PyTuple_GET_SIZE(tool) != 3)) {
         PyErr_SetString(PyExc_TypeError,
                         "resolve() must give (callable, style, context)");
@@ -76,11 +44,11 @@ static PyObject *find_tool(worker_object *self, PyObject *name)
     return tool;
 }
 
-static enum outcome answer(worker_object *self, struct running *run, PyObject *result)
+static enum outcome answer(struct server *server, struct running *run, PyObject *result)
 {
     if (sp_job_is_stream(run->job)) {
-        run->iterator = sp__py_stream_open(self, result);
-        return run->iterator == NULL ? RAISED : sp__py_stream_go_on(self, run);
+        run->iterator = sp__py_stream_open(server, result);
+        return run->iterator == NULL ? RAISED : sp__py_stream_go_on(server, run);
     }
     enum outcome outcome;
     if (sp__py_is_generator(result)) {
@@ -88,7 +56,7 @@ static enum outcome answer(worker_object *self, struct running *run, PyObject *r
                      run->tool);
         outcome = RAISED;
     } else {
-        outcome = sp__py_reply(self, run, result);
+        outcome = sp__py_reply(server, run, result);
     }
     Py_DECREF(result);
     return outcome;
@@ -96,14 +64,14 @@ static enum outcome answer(worker_object *self, struct running *run, PyObject *r
 
 /* The result (taken), once the host has answered everything the tool asked and did not
  * wait for. NULL when one of the answers is a failure. */
-static PyObject *settled(worker_object *self, const struct running *run,
+static PyObject *settled(struct server *server, const struct running *run,
                          PyObject *result)
 {
     if (result == NULL || run->view == NULL || run->view->context == NULL ||
-        self->forgotten) {
+        server->worker->forgotten) {
         return result;
     }
-    PyObject *done = PyObject_CallMethod(self->helpers, "settle", NULL);
+    PyObject *done = PyObject_CallMethod(server->worker->helpers, "settle", NULL);
     if (done == NULL) {
         Py_CLEAR(result);
     }
@@ -111,50 +79,65 @@ static PyObject *settled(worker_object *self, const struct running *run,
     return result;
 }
 
-static enum outcome start_call(worker_object *self, struct running *run,
+static enum outcome start_call(struct server *server, struct running *run,
                                int *ret_at_boundary)
 {
     const char *name = sp_job_tool(run->job);
-    run->in_user_code = 1; /* finding a function may import its module */
-    run->tool = sp__py_keys_get(&self->keys, name, strlen(name));
-    PyObject *tool = run->tool != NULL ? find_tool(self, run->tool) : NULL;
+    run->tool = sp__py_keys_get(&server->keys, name, strlen(name));
+    sp__py_server_at(server, run, 1); /* finding a function may import its module */
+    PyObject *tool = run->tool != NULL ? find_tool(server, run->tool) : NULL;
     if (tool == NULL) {
         return RAISED;
     }
-    PyObject *result = sp__py_invoke(self, run, tool, ret_at_boundary);
+    PyObject *result = sp__py_invoke(server, run, tool, ret_at_boundary);
     Py_DECREF(tool);
     if (result != NULL) {
         *ret_at_boundary = 0;
-        result = settled(self, run, sp__py_awaited(self, result));
+        result = settled(server, run, sp__py_awaited(server, result));
     }
-    if (self->forgotten) {
+    if (server->worker->forgotten) {
         Py_XDECREF(result);
         return result == NULL ? RAISED : OVER;
     }
-    return result == NULL ? RAISED : answer(self, run, result);
+    return result == NULL ? RAISED : answer(server, run, result);
 }
 
-static struct running *run_new(worker_object *self, sp_job *job)
+/* A stream is known to its job from the start: once it waits for its turn, another
+ * thread may go on with it. */
+static struct running *run_new(struct server *server, sp_job *job)
 {
-    struct running *run = self->spare;
-    self->spare = NULL;
+    worker_object *worker = server->worker;
+    struct running *run = server->spare;
+    server->spare = NULL;
     if (run == NULL) {
         run = sp__malloc(sizeof *run);
     }
-    if (run != NULL) {
-        *run = (struct running){.job = job};
+    if (run == NULL) {
+        return NULL;
+    }
+    *run = (struct running){.job = job};
+    if (sp_job_is_stream(job)) {
+        sp_job_set_data(job, run);
+        Py_BEGIN_CRITICAL_SECTION(worker);
+        sp__list_append(&worker->streams, &run->link);
+        Py_END_CRITICAL_SECTION();
     }
     return run;
 }
 
-static void run_free(worker_object *self, struct running *run)
+static void run_free(struct server *server, struct running *run)
 {
-    sp__list_remove(&run->link);
+    worker_object *worker = server->worker;
+    if (run->link.on != NULL) {
+        Py_BEGIN_CRITICAL_SECTION(worker);
+        sp__list_remove(&run->link);
+        Py_END_CRITICAL_SECTION();
+    }
     Py_XDECREF(run->tool);
     Py_XDECREF(run->iterator);
     Py_XDECREF((PyObject *)run->view);
-    if (self->spare == NULL) {
-        self->spare = run;
+    if (server->spare == NULL) {
+        server->spare = run;
     } else {
         sp__free(run);
     }
@@ -170,44 +153,34 @@ static void end_child(enum outcome outcome)
     _exit(outcome == RAISED ? 1 : 0);
 }
 
-/* Run a job until it has ended or waits. */
-static void run_job(worker_object *self, sp_job *job)
+/* Run a job until it has ended or waits: then it is another thread's already. */
+static void run_job(struct server *server, sp_job *job)
 {
     int at_boundary = 0;
-    struct running *run;
-    if (sp_job_is_turn(job)) {
-        run = sp_job_data(job);
-    } else {
-        run = run_new(self, job);
-        if (run == NULL) {
-            (void)sp_job_fail(job, SP_ERR_NOMEM, "MemoryError", NULL, NULL, NULL);
-            return;
-        }
-    }
-
-    begin(self, run);
-    enum outcome outcome;
-    if (run->iterator != NULL) {
-        outcome = sp__py_stream_go_on(self, run);
-    } else {
-        outcome = start_call(self, run, &at_boundary);
-    }
-    if (self->forgotten) {
-        end_child(outcome);
-    }
-    sp__py_calm(run);
-    if (outcome == RAISED) {
-        sp__py_fail_raised(self, run, at_boundary);
-    }
-    leave(self);
-    if (outcome == PARKED) {
-        if (run->link.on == NULL) {
-            sp__list_append(&self->streams, &run->link);
-        }
-        sp_job_set_data(job, run);
+    struct running *run = sp_job_is_turn(job) ? sp_job_data(job) : run_new(server, job);
+    if (run == NULL) {
+        (void)sp_job_fail(job, SP_ERR_NOMEM, "MemoryError", NULL, NULL, NULL);
         return;
     }
-    run_free(self, run);
+
+    enum outcome outcome;
+    if (run->iterator != NULL) {
+        outcome = sp__py_stream_go_on(server, run);
+    } else {
+        outcome = start_call(server, run, &at_boundary);
+    }
+    if (server->worker->forgotten) {
+        end_child(outcome);
+    }
+    if (outcome == PARKED) {
+        return;
+    }
+    sp__py_calm(server);
+    if (outcome == RAISED) {
+        sp__py_fail_raised(server, run, at_boundary);
+    }
+    sp__py_server_leave(server);
+    run_free(server, run);
 }
 
 /* ---- the end of a session ---- */
@@ -232,17 +205,17 @@ void sp__py_session_ended(void *user_data, const char *session)
 
 /* ---- the loop ---- */
 
-static PyObject *loop(worker_object *self)
+static PyObject *loop(struct server *server)
 {
     for (;;) {
         sp_error err = {0};
         sp_job *job = NULL;
-        int rc = sp_worker_next(self->worker, &job, &err);
+        int rc = sp_worker_next(server->worker->worker, &job, &err);
         if (rc == 0) {
             Py_RETURN_NONE;
         }
         if (rc > 0) {
-            run_job(self, job);
+            run_job(server, job);
         } else if (rc == SP_ERR_STOPPED_BY_CALLBACK) {
             sp_error_clear(&err);
             rc = 0;
@@ -265,39 +238,129 @@ static void close_streams(worker_object *self)
         if (run->view != NULL) {
             sp__py_call_end(run->view);
         }
-        sp__py_stream_drop(run);
-        run_free(self, run);
+        if (run->iterator != NULL) {
+            sp__py_stream_drop(run);
+        }
+        run_free(self->main_one, run);
     }
+}
+
+static PyObject *serve_here(worker_object *self)
+{
+    struct server *server = sp__py_server_begin(self);
+    PyObject *result = server != NULL ? loop(server) : NULL;
+    sp__py_server_end();
+    return result;
+}
+
+/* ---- several threads ---- */
+
+PyObject *sp__py_take_part(worker_object *self)
+{
+    PyObject *result = serve_here(self);
+    PyObject *exception = result == NULL ? sp__py_take_exception() : NULL;
+    if (exception != NULL) {
+        PyObject *first = exception;
+        Py_BEGIN_CRITICAL_SECTION(self);
+        if (self->failure == NULL) {
+            self->failure = exception;
+            first = NULL;
+        }
+        Py_END_CRITICAL_SECTION();
+        Py_XDECREF(first);
+        sp_worker_stop(self->worker);
+    }
+    Py_XDECREF(result);
+    (void)sem_post(&self->ended);
+    Py_RETURN_NONE;
+}
+
+/* Until one more thread has ended, or a signal has come. */
+static int await_end(worker_object *self)
+{
+    int rc;
+    Py_BEGIN_ALLOW_THREADS;
+    rc = sem_wait(&self->ended);
+    Py_END_ALLOW_THREADS;
+    return rc == 0;
+}
+
+/* The main thread serves nobody: it runs signal handlers, which interrupt the others. */
+static PyObject *serve_with_threads(worker_object *self)
+{
+    PyObject *threads = PyObject_CallMethod(self->helpers, "start_threads", "OI", self,
+                                            (unsigned)self->servers_count);
+    if (threads == NULL) {
+        return NULL; /* none runs */
+    }
+    uint32_t left = self->servers_count;
+    PyObject *exception = NULL;
+    while (left > 0) {
+        left -= await_end(self) ? 1 : 0;
+        if (PyErr_CheckSignals() < 0) {
+            PyObject *other = exception;
+            exception = sp__py_take_exception();
+            Py_XDECREF(other);
+            sp_worker_stop(self->worker);
+        }
+    }
+    PyObject *joined = PyObject_CallMethod(self->helpers, "join", "O", threads);
+    Py_DECREF(threads);
+    Py_XDECREF(joined);
+    exception = exception != NULL ? exception : self->failure;
+    self->failure = NULL;
+    if (exception != NULL) {
+        sp__py_give_exception(exception);
+        return NULL;
+    }
+    return joined == NULL ? NULL : Py_NewRef(Py_None);
+}
+
+/* ---- serve() ---- */
+
+static int prepare(worker_object *self, unsigned threads)
+{
+    if (self->worker == NULL || self->serving) {
+        PyErr_SetString(sp__py_bridge.worker_error,
+                        self->serving ? "already serving" : "the worker is closed");
+        return -1;
+    }
+    if (threads < 1 || threads > self->threads) {
+        PyErr_Format(PyExc_ValueError, "%u threads, allowed are 1 to %u", threads,
+                     self->threads);
+        return -1;
+    }
+    return sp__py_servers_open(self, threads);
 }
 
 PyObject *sp__py_serve(worker_object *self, PyObject *args)
 {
     PyObject *tools, *resolve, *helpers, *fallback;
-    if (!PyArg_ParseTuple(args, "O!OOO:serve", &PyDict_Type, &tools, &resolve, &helpers,
-                          &fallback)) {
-        return NULL;
-    }
-    if (self->worker == NULL || self->serving) {
-        PyErr_SetString(sp__py_bridge.worker_error,
-                        self->serving ? "already serving" : "the worker is closed");
+    unsigned threads = 1;
+    if (!PyArg_ParseTuple(args, "O!OOO|I:serve", &PyDict_Type, &tools, &resolve,
+                          &helpers, &fallback, &threads)) {
         return NULL;
     }
     Py_XSETREF(self->tools, Py_NewRef(tools));
     Py_XSETREF(self->resolve, Py_NewRef(resolve));
     Py_XSETREF(self->helpers, Py_NewRef(helpers));
-    Py_XSETREF(self->encoder.fallback, Py_NewRef(fallback));
-    if (sp__py_interrupt_start(self) < 0) {
+    Py_XSETREF(self->fallback, Py_NewRef(fallback));
+    if (prepare(self, threads) < 0) {
         return NULL;
     }
-    sp__py_signals_start(self);
-    self->serving = 1;
-    PyObject *result = loop(self);
-    PyObject *exception = result == NULL ? sp__py_take_exception() : NULL;
-    close_streams(self);
-    if (exception != NULL) {
-        sp__py_give_exception(exception);
+    PyObject *result = NULL;
+    if (sp__py_interrupt_start(self) == 0) {
+        sp__py_signals_start(self);
+        self->serving = 1;
+        result = threads == 1 ? serve_here(self) : serve_with_threads(self);
+        PyObject *exception = result == NULL ? sp__py_take_exception() : NULL;
+        close_streams(self);
+        if (exception != NULL) {
+            sp__py_give_exception(exception);
+        }
+        self->serving = 0;
+        sp__py_signals_stop(self);
     }
-    self->serving = 0;
-    sp__py_signals_stop(self);
+    sp__py_servers_close(self);
     return result;
 }

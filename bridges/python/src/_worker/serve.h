@@ -17,52 +17,49 @@ enum outcome {
 
 /* ---- answer.c ---- */
 
-/* Between two parts of user code, and before the job ends: no interruption now. */
-void sp__py_calm(struct running *run);
-
 /* The job is about to end: it is nobody's current call any more, and what Python code
  * holds of it lets go. */
-void sp__py_detach_view(worker_object *self, struct running *run);
+void sp__py_detach_view(struct server *server, struct running *run);
 
 sp_bytes sp__py_bytes_of(PyObject *bytes);
-sp_bytes sp__py_encoded(const worker_object *self);
+sp_bytes sp__py_encoded(const struct server *server);
 
 /* Whether the value travels raw: bytes, bytearray, a memoryview of bytes. */
 int sp__py_is_raw(PyObject *value);
 
 /* End the job with a result. RAISED: it could not be encoded. */
-enum outcome sp__py_reply(worker_object *self, struct running *run, PyObject *value);
+enum outcome sp__py_reply(struct server *server, struct running *run, PyObject *value);
 
 /* End the job with a failure that is no exception's. */
-void sp__py_fail(worker_object *self, struct running *run, int code, const char *type,
+void sp__py_fail(struct server *server, struct running *run, int code, const char *type,
                  const char *message, const char *trace);
 
 /* End the job with the exception that is set.
  * at_boundary  it came from the call itself: a TypeError may be the arguments' fault */
-void sp__py_fail_raised(worker_object *self, struct running *run, int at_boundary);
+void sp__py_fail_raised(struct server *server, struct running *run, int at_boundary);
 
 /* ---- invoke.c ---- */
 
 /* Decode the arguments and run a tool. NULL with an exception; then *ret_at_boundary
  * says whether the call itself was reached. */
-PyObject *sp__py_invoke(worker_object *self, struct running *run, PyObject *tool,
+PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *tool,
                         int *ret_at_boundary);
 
 /* Types whose values are never awaited, iterated or unwrapped. */
 int sp__py_is_plain(PyObject *value);
 
 /* Replace an awaitable (taken) by what it gives; others come back as they are. */
-PyObject *sp__py_awaited(worker_object *self, PyObject *value);
+PyObject *sp__py_awaited(struct server *server, PyObject *value);
 
 /* ---- stream.c ---- */
 
 int sp__py_is_generator(PyObject *value);
 
 /* A stream's result (taken) as an iterator; a value that is none becomes one chunk. */
-PyObject *sp__py_stream_open(worker_object *self, PyObject *value);
+PyObject *sp__py_stream_open(struct server *server, PyObject *value);
 
 /* Send items until the stream ends, waits, fails or is not wanted any more. */
-enum outcome sp__py_stream_go_on(worker_object *self, struct running *run);
+enum outcome sp__py_stream_go_on(struct server *server, struct running *run);
 
 /* Close the stream's iterator: its finally blocks run now. */
 void sp__py_stream_drop(struct running *run);

@@ -17,7 +17,7 @@ int sp__py_is_generator(PyObject *value)
 }
 
 /* A stream's result as an iterator (taken); a value that is none becomes one chunk. */
-PyObject *sp__py_stream_open(worker_object *self, PyObject *value)
+PyObject *sp__py_stream_open(struct server *server, PyObject *value)
 {
     if (PyGen_CheckExact(value)) {
         return value;
@@ -32,7 +32,8 @@ PyObject *sp__py_stream_open(worker_object *self, PyObject *value)
         Py_DECREF(single);
         return iterator;
     }
-    PyObject *iterator = PyObject_CallMethod(self->helpers, "iterate", "O", value);
+    PyObject *iterator =
+        PyObject_CallMethod(server->worker->helpers, "iterate", "O", value);
     Py_DECREF(value);
     return iterator;
 }
@@ -53,31 +54,32 @@ void sp__py_stream_drop(struct running *run)
 }
 
 /* End a stream that nobody listens to. */
-static enum outcome close_stream(worker_object *self, struct running *run)
+static enum outcome close_stream(struct server *server, struct running *run)
 {
     /* Its clean-up is not interrupted at once; a clean-up that hangs is. */
     run->not_before_ms = sp__now_ms() + SP__PY_REPEAT_MS;
-    run->in_user_code = 1;
+    sp__py_server_at(server, run, 1);
     sp__py_stream_drop(run);
-    sp__py_calm(run);
-    if (self->forgotten) {
+    sp__py_calm(server);
+    if (server->worker->forgotten) {
         return OVER;
     }
-    sp__py_detach_view(self, run);
+    sp__py_detach_view(server, run);
     (void)sp_job_end(run->job, NULL);
     return OVER;
 }
 
 enum { ITEM_RAISED = -1000 }; /* no error code */
 
-/* Hand one item to the runtime, whose answer it gives; or ITEM_RAISED. */
-static int send_item(worker_object *self, struct running *run, PyObject *item,
+/* Hand one item to the runtime, whose answer it gives; or ITEM_RAISED. After 0 the run
+ * is another thread's. */
+static int send_item(struct server *server, struct running *run, PyObject *item,
                      sp_error *err)
 {
     PyObject *raw = NULL;
     int encode = 1;
     if (!sp__py_is_plain(item)) {
-        item = PyObject_CallMethod(self->helpers, "unwrap", "O", item);
+        item = PyObject_CallMethod(server->worker->helpers, "unwrap", "O", item);
         if (item == NULL) {
             return ITEM_RAISED;
         }
@@ -89,26 +91,26 @@ static int send_item(worker_object *self, struct running *run, PyObject *item,
         encode = 0;
     }
     sp_bytes binary = {NULL, 0};
-    int failed = encode ? sp__py_encode(&self->encoder, item) < 0 ||
-                              sp__py_parts_join(&self->parts, &binary) < 0
+    int failed = encode ? sp__py_encode(&server->encoder, item) < 0 ||
+                              sp__py_parts_join(&server->parts, &binary) < 0
                         : raw == NULL;
     Py_DECREF(item);
     if (failed) {
-        sp__py_parts_clear(&self->parts);
+        sp__py_parts_clear(&server->parts);
         return ITEM_RAISED;
     }
-    sp__py_calm(run);
+    sp__py_server_leave(server);
     int rc = sp_job_chunk_binary(
-        run->job, encode ? sp__py_encoded(self) : sp__py_bytes_of(raw), binary, err);
-    sp__py_parts_clear(&self->parts);
+        run->job, encode ? sp__py_encoded(server) : sp__py_bytes_of(raw), binary, err);
+    sp__py_parts_clear(&server->parts);
     Py_XDECREF(raw);
     return rc;
 }
 
 /* The iterator has ended, or raised. */
-static enum outcome finish_stream(worker_object *self, struct running *run)
+static enum outcome finish_stream(struct server *server, struct running *run)
 {
-    sp__py_calm(run);
+    sp__py_calm(server);
     if (PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
             return RAISED;
@@ -116,13 +118,13 @@ static enum outcome finish_stream(worker_object *self, struct running *run)
         PyErr_Clear();
     }
     Py_CLEAR(run->iterator);
-    sp__py_detach_view(self, run);
+    sp__py_detach_view(server, run);
     (void)sp_job_end(run->job, NULL);
     return OVER;
 }
 
 /* The runtime has not taken an item. */
-static enum outcome give_up(worker_object *self, struct running *run, int code,
+static enum outcome give_up(struct server *server, struct running *run, int code,
                             sp_error *err)
 {
     if (code == ITEM_RAISED) {
@@ -130,34 +132,34 @@ static enum outcome give_up(worker_object *self, struct running *run, int code,
     }
     if (code == SP_ERR_CANCELLED) {
         sp_error_clear(err);
-        return close_stream(self, run);
+        return close_stream(server, run);
     }
     sp__py_stream_drop(run);
-    sp__py_fail(self, run, code, NULL, err->message, NULL);
+    sp__py_fail(server, run, code, NULL, err->message, NULL);
     sp_error_clear(err);
     return OVER;
 }
 
-enum outcome sp__py_stream_go_on(worker_object *self, struct running *run)
+enum outcome sp__py_stream_go_on(struct server *server, struct running *run)
 {
     iternextfunc next = Py_TYPE(run->iterator)->tp_iternext;
     for (;;) {
         if (sp_job_cancelled(run->job)) {
-            return close_stream(self, run);
+            return close_stream(server, run);
         }
-        run->in_user_code = 1;
+        sp__py_server_at(server, run, 1);
         PyObject *item = next(run->iterator);
-        if (self->forgotten) {
+        if (server->worker->forgotten) {
             return item == NULL && PyErr_Occurred() ? RAISED : OVER;
         }
         if (item == NULL) {
-            return finish_stream(self, run);
+            return finish_stream(server, run);
         }
         sp_error err = {0};
-        int rc = send_item(self, run, item, &err);
+        int rc = send_item(server, run, item, &err);
         Py_DECREF(item);
         if (rc < 0) {
-            return give_up(self, run, rc, &err);
+            return give_up(server, run, rc, &err);
         }
         if (rc == 0) {
             return PARKED;

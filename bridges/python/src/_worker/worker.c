@@ -66,13 +66,15 @@ static int is_open(const worker_object *self)
 
 static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"runtime", "listen", "cancel_signal", "exit_grace_ms",
-                            NULL};
+    static char *names[] = {"runtime",       "listen",  "cancel_signal",
+                            "exit_grace_ms", "threads", NULL};
+    unsigned threads = 1;
     const char *runtime = NULL, *listen = NULL;
     int cancel_signal = SIGURG;
     unsigned long long exit_grace_ms = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zziK:Worker", names, &runtime,
-                                     &listen, &cancel_signal, &exit_grace_ms)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zziKI:Worker", names, &runtime,
+                                     &listen, &cancel_signal, &exit_grace_ms,
+                                     &threads)) {
         return NULL;
     }
     if (sp__py_bridge.worker != NULL) {
@@ -84,10 +86,14 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (self == NULL) {
         return NULL;
     }
-    sp__py_parts_init(&self->parts);
-    sp__py_encoder_init(&self->encoder, Py_None);
-    self->encoder.parts = &self->parts;
     self->cancel_signal = cancel_signal;
+    self->threads = threads;
+    (void)sem_init(&self->ended, 0, 0);
+    self->main_one = sp__py_server_new(self);
+    if (self->main_one == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
     sp_worker_options options = {
         .size = sizeof options,
         .runtime = runtime,
@@ -99,6 +105,7 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .user_data = self,
         .exit_grace_ms = exit_grace_ms,
         .on_session_end = sp__py_session_ended,
+        .threads = threads,
     };
     sp_error err = {0};
     if (sp_worker_open(&options, &self->worker, &err) < 0) {
@@ -181,7 +188,7 @@ static PyObject *worker_add_tool(PyObject *object, PyObject *args)
             .idempotent = idempotent,
         };
         rc = sp_worker_add_tool(self->worker, &tool, &err);
-        sp__py_keys_pin(&self->keys, name);
+        sp__py_keys_pin(&self->main_one->keys, name);
     }
     sp__free(params);
     Py_DECREF(owner);
@@ -193,7 +200,7 @@ static PyObject *worker_add_tool(PyObject *object, PyObject *args)
 
 static PyObject *worker_pin_key(PyObject *object, PyObject *key)
 {
-    sp__py_keys_pin(&((worker_object *)object)->keys, key);
+    sp__py_keys_pin(&((worker_object *)object)->main_one->keys, key);
     Py_RETURN_NONE;
 }
 
@@ -261,6 +268,26 @@ static PyObject *worker_refuse(PyObject *object, PyObject *args)
     Py_BEGIN_ALLOW_THREADS sp_worker_refuse(self->worker, permanent, type, message,
                                             trace);
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+static PyObject *worker_take_part(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return sp__py_take_part((worker_object *)object);
+}
+
+static PyObject *worker_set_capacity(PyObject *object, PyObject *args)
+{
+    worker_object *self = (worker_object *)object;
+    unsigned capacity;
+    sp_error err = {0};
+    if (!PyArg_ParseTuple(args, "I:set_capacity", &capacity) || !is_open(self)) {
+        return NULL;
+    }
+    if (sp_worker_set_capacity(self->worker, capacity, &err) < 0) {
+        return sp__py_raise(&err);
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *worker_serve(PyObject *object, PyObject *args)
@@ -338,8 +365,8 @@ static int worker_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->tools);
     Py_VISIT(self->resolve);
     Py_VISIT(self->helpers);
-    Py_VISIT(self->canceller);
-    Py_VISIT(self->encoder.fallback);
+    Py_VISIT(self->fallback);
+    Py_VISIT(self->failure);
     return 0;
 }
 
@@ -349,8 +376,8 @@ static int worker_clear(PyObject *object)
     Py_CLEAR(self->tools);
     Py_CLEAR(self->resolve);
     Py_CLEAR(self->helpers);
-    Py_CLEAR(self->canceller);
-    Py_CLEAR(self->encoder.fallback);
+    Py_CLEAR(self->fallback);
+    Py_CLEAR(self->failure);
     return 0;
 }
 
@@ -361,10 +388,8 @@ static void worker_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     close_worker(self);
     (void)worker_clear(object);
-    sp__free(self->spare);
-    sp__py_keys_fini(&self->keys);
-    sp__py_encoder_fini(&self->encoder);
-    sp__py_parts_fini(&self->parts);
+    sp__py_server_free(self->main_one);
+    (void)sem_destroy(&self->ended);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -385,8 +410,13 @@ static PyMethodDef worker_methods[] = {
      "Tell the host that the worker is ready."},
     {"refuse", worker_refuse, METH_VARARGS,
      "refuse(permanent, type, message, trace): tell the host why it cannot start."},
+    {"set_capacity", worker_set_capacity, METH_VARARGS,
+     "set_capacity(calls): how many the worker is to be announced to run at once."},
     {"serve", worker_serve, METH_VARARGS,
-     "serve(tools, resolve, helpers, fallback): run calls until the worker shall end."},
+     "serve(tools, resolve, helpers, fallback, threads=1): run calls until the worker "
+     "shall end, here or with helpers.start_threads(worker, threads)."},
+    {"take_part", worker_take_part, METH_NOARGS,
+     "Run calls on this thread, one of those that serve() has asked for."},
     {"stop", worker_stop, METH_NOARGS, "Let serve() return once running calls ended."},
     {"close", worker_close, METH_NOARGS, "Close the connections."},
     {"forget", worker_forget, METH_NOARGS,
@@ -408,7 +438,7 @@ static PyType_Slot worker_slots[] = {
     {Py_tp_methods, worker_methods},
     {Py_tp_getset, worker_getset},
     {Py_tp_doc, "Worker(runtime=None, listen=None, cancel_signal=SIGURG, "
-                "exit_grace_ms=0): this process as a worker of a pit."},
+                "exit_grace_ms=0, threads=1): this process as a worker of a pit."},
     {0, NULL},
 };
 

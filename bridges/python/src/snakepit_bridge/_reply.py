@@ -13,6 +13,7 @@ been answered, and a failure that nobody saw is then the call's failure.
 """
 
 import _operator as operator  # without what the one in Python costs
+import _thread
 import math
 import sys
 
@@ -20,8 +21,9 @@ _state_lane = None  # one thread: questions about state, in order
 _wide_lane = None  # a thread each: tools and watches, which may take long
 _WIDE_MAX = 256
 _latest = None  # the future of the last question about state
+_lock = _thread.allocate_lock()  # round the three
 _UNSEEN_MAX = 1000
-_unseen = []  # replies nobody has looked at yet; the event loop's thread only
+_local = _thread._local()  # .unseen: of coroutines that a tool runs by itself
 
 
 def running_loop():
@@ -31,7 +33,7 @@ def running_loop():
 
 
 def lane(is_wide):
-    """The threads that ask: one for state, or as many as are needed."""
+    """The threads that ask: one for state, or as many as are needed. With the lock."""
     global _state_lane, _wide_lane
     from concurrent.futures import ThreadPoolExecutor
 
@@ -47,8 +49,9 @@ def lane(is_wide):
 def _in_order(function, *arguments):
     """A Reply to the next question about state."""
     global _latest
-    _latest = lane(False).submit(function, *arguments)
-    return Reply(_latest)
+    with _lock:
+        latest = _latest = lane(False).submit(function, *arguments)
+    return Reply(latest)
 
 
 def _after(latest, function, *arguments):
@@ -70,7 +73,8 @@ def ask(function, *arguments):
 def start_long(function, *arguments):
     """Do something that may take long on a thread of its own, after the questions about
     state that are on their way; gives a future."""
-    return lane(True).submit(_after, _latest, function, *arguments)
+    with _lock:
+        return lane(True).submit(_after, _latest, function, *arguments)
 
 
 def ask_long(function, *arguments):
@@ -88,19 +92,30 @@ def ask_now(function, *arguments):
     return _in_order(function, *arguments).result()
 
 
-def settle(quiet=False):
+def unseen():
+    """The replies of the running call that nobody has looked at yet."""
+    module = sys.modules.get("snakepit_bridge._async")
+    found = module.unseen.get() if module is not None else None
+    if found is None:
+        found = _local.__dict__.setdefault("unseen", [])
+    return found
+
+
+def settle(replies=None):
     """Wait for what is still on its way, then raise the first failure nobody saw.
 
-    quiet  raise nothing: the call has failed already
+    replies  a call's unseen ones; None: of the running one
     """
-    unseen, _unseen[:] = _unseen[:], []
+    if replies is None:
+        replies = unseen()
+    left, replies[:] = replies[:], []
     failure = None
-    for reply in unseen:
+    for reply in left:
         if reply._future.cancelled():
             continue
         found = reply._future.exception()
         failure = failure or found
-    if failure is not None and not quiet:
+    if failure is not None:
         raise failure
 
 
@@ -112,19 +127,21 @@ def plain(value):
 class Reply:
     """A value that is on its way. See the module's text."""
 
-    __slots__ = ("_future", "__weakref__")
+    __slots__ = ("_future", "_unseen", "__weakref__")
 
     def __init__(self, future):
         self._future = future
-        if len(_unseen) >= _UNSEEN_MAX:
-            settle()
-        _unseen.append(self)
+        self._unseen = unseen()
+        if len(self._unseen) >= _UNSEEN_MAX:
+            settle(self._unseen)
+        self._unseen.append(self)
 
     def _seen(self):
-        for i, reply in enumerate(_unseen):
-            if reply is self:
-                del _unseen[i]
-                break
+        with _lock:  # any thread may look, at several of them
+            for i, reply in enumerate(self._unseen):
+                if reply is self:
+                    del self._unseen[i]
+                    break
         return self._future
 
     def result(self, timeout=None):

@@ -21,6 +21,19 @@ def settle():
         reply.settle()
 
 
+def start_threads(worker, count):
+    """Threads that serve, in the profile `thread`."""
+    from . import _threads
+
+    return _threads.start(worker, count)
+
+
+def join(threads):
+    """Wait for them; they have ended, or are about to."""
+    for thread in threads:
+        thread.join()
+
+
 _ended = None  # what is called with the name of a session that is over
 
 

@@ -60,8 +60,12 @@ class Tool:
 class ToolSet:
     """What a worker serves. ``table`` is what the serve loop looks names up in."""
 
-    def __init__(self, owner=None):
+    def __init__(self, owner=None, is_thread_safe=None):
         self.owner = owner
+        if is_thread_safe is None:
+            is_thread_safe = getattr(type(owner), "__thread_safe__", False)
+        self.is_thread_safe = is_thread_safe is True
+        self.label = f"the adapter {type(owner).__name__}"
         self.tools = []
         self.table = {}
         self.accepts_any = False
@@ -105,7 +109,7 @@ class ImportableTools(ToolSet):
     """No adapter: "statistics.fmean" is the function of that name."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(is_thread_safe=True)  # whoever asks for threads means them
         self.accepts_any = True
 
     def resolve(self, name):
@@ -299,9 +303,10 @@ def tools_of_adapter(instance):
     return tools
 
 
-def tools_of_functions(functions):
-    """Plain functions as tools, by name."""
-    tools = ToolSet()
+def tools_of_functions(functions, module):
+    """Plain functions of a module as tools, by name."""
+    tools = ToolSet(is_thread_safe=getattr(module, "__thread_safe__", False))
+    tools.label = f"the module {getattr(module, '__name__', None)}"
     for name, function in functions:
         tools.add(
             Tool(
@@ -356,7 +361,7 @@ def tools_of_module(module):
         raise ImportError(
             f"{module.__name__} has neither an adapter class nor public functions"
         )
-    return tools_of_functions(functions)
+    return tools_of_functions(functions, module)
 
 
 def tools_of_object(value):
@@ -366,7 +371,8 @@ def tools_of_object(value):
     if isinstance(value, type):
         value = value()
     if hasattr(value, "__code__"):
-        return tools_of_functions([(value.__name__, value)])
+        module = sys.modules.get(value.__module__)
+        return tools_of_functions([(value.__name__, value)], module)
     if _is_handler_class(type(value)):
         return tools_of_handler(value)
     tools = tools_of_adapter(value)

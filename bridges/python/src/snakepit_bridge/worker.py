@@ -28,6 +28,7 @@ _USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--listen ADDRESS] [ARGUM
 
 _open_worker = None  # the worker main() has opened, for a script's ProtocolHandler
 _was_served = False
+_threads_wanted = 1
 
 
 def parse(arguments):
@@ -94,10 +95,19 @@ def runtime_name():
     return version if enabled is None or enabled() else version + " free-threaded"
 
 
+def _number_from(variable):
+    """What the host says that this worker may run at once, and no worker below it."""
+    text = os.environ.pop(variable, "")
+    return int(text) if text.isdigit() and int(text) > 0 else 1
+
+
 def open_worker(listen=None):
     """Connect to what the host left in the environment, or listen. SNAKEPIT_LISTEN is
     for scripts that have no --listen."""
+    global _threads_wanted
+    _threads_wanted = _number_from("SNAKEPIT_WORKER_THREADS")
     worker = _worker.Worker(
+        threads=_threads_wanted,
         runtime=runtime_name(),
         listen=listen or os.environ.pop("SNAKEPIT_LISTEN", None),
         cancel_signal=cancel_signal(),
@@ -162,11 +172,24 @@ def serve(worker, tools):
     """Announce and run calls until the worker shall end."""
     global _was_served
     _was_served = True
+    threads = _threads_allowed(worker, tools)
     announce(worker, tools)
     if worker.address:
         print(f"snakepit worker: listening on {worker.address}")
     _serve.tell_session_ends(tools.end_session)
-    worker.serve(tools.table, tools.resolve, _serve, _substitute)
+    worker.serve(tools.table, tools.resolve, _serve, _substitute, threads)
+
+
+def _threads_allowed(worker, tools):
+    if _threads_wanted == 1:
+        return 1
+    from . import _threads
+
+    threads, note = _threads.allowed(tools, _threads_wanted)
+    if note is not None:
+        sys.stderr.write(f"snakepit: {note}\n")
+    worker.set_capacity(threads)
+    return threads
 
 
 def _is_ours(trace):
