@@ -5,6 +5,7 @@ A bar has the kind of figure, what it must be and which way. Absolute ones were 
 processors of a virtual machine; on others look at the ratios.
 """
 
+import languages
 import payloads
 from harness import ratio
 
@@ -68,7 +69,7 @@ def _starts(bench):
 
 def ratios(bench):
     found = {**_peers(bench), **_latency(bench), **_streams(bench), **_starts(bench),
-             **payloads.ratios(bench)}
+             **payloads.ratios(bench), **languages.ratios(bench)}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -132,6 +133,7 @@ BARS = (
     ("calls/s, 16 workers, 64 in flight", "at least", 200_000),
     ("p99 of these in us", "at most", 1200),
     ("calls/s, 100 workers, 100 in flight", "at least", 50_000),
+    ("ruby_rate_64_vs_ruby_grpc", "at least", 5),
 )
 
 

@@ -79,11 +79,15 @@ class Bench:
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return lines[0] if len(lines) == 1 else lines
 
-    @contextlib.contextmanager
     def server(self, *command, **environment):
         """A server in Python, from its first line of output on until the block ends."""
+        return self.started(self.python, *command, **environment)
+
+    @contextlib.contextmanager
+    def started(self, *command, **environment):
+        """The same in any language."""
         process = subprocess.Popen(
-            [self.python, *map(str, command)], stdout=subprocess.PIPE,
+            [*map(str, command)], stdout=subprocess.PIPE,
             env=dict(self.environment, **environment))  # fmt: skip
         try:
             readable, _, _ = select.select([process.stdout], [], [], SERVER_START_S)

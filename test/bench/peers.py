@@ -142,4 +142,5 @@ def table(bench):
     rates_table(bench, "calls", {"product": "snakepit, 1 worker", **TITLES}, IN_FLIGHT,
                 "Peers: calls/s, p50 and p99 in microseconds, by calls in flight")
     for name, why in bench.missing.items():
-        print(f"  {TITLES[name]:30}  not measured: {why}; tools/setup bench")
+        if name in TITLES:
+            print(f"  {TITLES[name]:30}  not measured: {why}; tools/setup bench")

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import bars
 import calls
+import languages
 import paces
 import page
 import payloads
@@ -38,6 +39,7 @@ from harness import ROOT, Bench, Plan, note
 SECTIONS = {
     "calls": calls,
     "peers": peers,
+    "languages": languages,
     "paced": paces,
     "streams": streaming,
     "sessions": stored,
@@ -105,7 +107,7 @@ def collect(bench, facts, began, load_before):
         "medians": bench.medians(),
         "ratios": found,
         "bars": bars.judged(bench, found),
-        "titles": {**calls.TITLES, **peers.TITLES},
+        "titles": {**calls.TITLES, **peers.TITLES, **languages.TITLES},
         "samples": [
             {"group": group, "name": name, "at": at, "measured": measured}
             for (group, name, at), measured in bench.samples.items()

@@ -444,3 +444,22 @@ def test_tensors_and_bytes_go_to_other_workers_and_back(client):
 def test_streams_of_every_form(place, words, lines):
     done = snakepit("stream", *words, cwd=place)
     assert (done.code, done.lines) == (0, lines)
+
+
+# ---- without the bridge ----
+
+
+def test_a_stock_grpc_worker(tmp_path):
+    subprocess.run(
+        ["protoc", "-I", ROOT / "proto", f"--ruby_out={tmp_path}", f"--grpc_out={tmp_path}",
+         "--plugin=protoc-gen-grpc=/usr/bin/grpc_ruby_plugin", "snakepit/bridge.proto"],
+        check=True)  # fmt: skip
+    command = ["ruby", "-I", str(tmp_path), str(EXAMPLES / "grpc_worker.rb"), "{address}"]
+    configure(tmp_path, {"runtime": "grpc", "command": command})
+    assert call(tmp_path, "add", "a=2", "b=3").json == {"result": 5}
+    assert call(tmp_path, "process_data", "data=abc").json == {"processed": "ABC", "length": 3}
+    done = call(tmp_path, "process_data", "data=5")
+    assert "SP-REMOTE: NoMethodError" in done.err and "handle_process_data" in done.err
+    assert "SP-NO-TOOL" in call(tmp_path, "nothing").err
+    done = snakepit("stream", "count", "n=3", cwd=tmp_path)
+    assert [json.loads(line) for line in done.lines] == [{"i": 0}, {"i": 1}, {"i": 2}]
