@@ -33,8 +33,9 @@ typedef struct sp_map sp_map;
 
 typedef struct sp_map_options {
     size_t size;
-    const sp_call_options *call; /* of each call, or NULL; without request_id and
-                                    dedupe_key. Stays the caller's until sp_map_close() */
+    const sp_call_options *call; /* of each call, or NULL; without request_id,
+                                    dedupe_key and binaries. Stays the caller's until
+                                    sp_map_close() */
     uint32_t in_flight_max; /* calls under way at once, at most 65 536; 0: two for each
                                call that the workers can run at once, and up to 64 while
                                calls do not wait long in the queue */
@@ -67,6 +68,16 @@ SP_API int sp_map_open(sp_pit *pit, const char *tool, const sp_map_options *opti
  */
 SP_API int sp_map_put(sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
                       sp_error *err);
+
+/*
+ * As sp_map_put(), with tensors or other bytes beside the arguments.
+ *
+ * binaries  as in sp_call_options; copied, tensors too. NULL when count is 0
+ *
+ * Errors: those of sp_map_put(). Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_map_put_with(sp_map *map, sp_bytes args_json, const sp_binary *binaries,
+                           size_t count, uint64_t timeout_ms, sp_error *err);
 
 /* No more arguments will come. Thread: any. Since: 0.1 */
 SP_API void sp_map_finish(sp_map *map);

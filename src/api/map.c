@@ -23,6 +23,10 @@ static int check_call(const sp_call_options *call, sp_error *err)
         rc = sp__fail(err, SP_ERR_INVAL,
                       "a request_id or dedupe_key names one call, not all of a map");
     }
+    if (rc == SP_OK && full.binaries_count > 0) {
+        rc = sp__fail(err, SP_ERR_INVAL,
+                      "binaries belong to one call of a map: see sp_map_put_with()");
+    }
     return rc;
 }
 
@@ -54,13 +58,23 @@ SP_API int sp_map_open(sp_pit *pit, const char *tool, const sp_map_options *opti
     return rc < 0 ? rc : sp__mapper_open(pit, tool, &full, ret_map, err);
 }
 
-SP_API int sp_map_put(sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
-                      sp_error *err)
+SP_API int sp_map_put_with(sp_map *map, sp_bytes args_json, const sp_binary *binaries,
+                           size_t count, uint64_t timeout_ms, sp_error *err)
 {
     if (map == NULL || (args_json.data == NULL && args_json.size > 0)) {
         return sp__fail(err, SP_ERR_INVAL, "a map and arguments are needed");
     }
-    return sp__mapper_put(map, args_json, timeout_ms, err);
+    if (binaries == NULL && count > 0) {
+        return sp__fail(err, SP_ERR_INVAL, "%zu binaries, and no place of them", count);
+    }
+    struct cargo cargo = {.args_json = args_json, .binaries = binaries, .count = count};
+    return sp__mapper_put(map, &cargo, timeout_ms, err);
+}
+
+SP_API int sp_map_put(sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
+                      sp_error *err)
+{
+    return sp_map_put_with(map, args_json, NULL, 0, timeout_ms, err);
 }
 
 SP_API void sp_map_finish(sp_map *map)
@@ -121,7 +135,8 @@ static int run_all(struct sp_map *map, const sp_bytes *args_json, size_t count,
 {
     int rc = SP_OK;
     for (size_t i = 0; i < count && rc >= 0; i++) {
-        while ((rc = sp__mapper_put(map, args_json[i], 0, err)) == 0 &&
+        struct cargo cargo = {.args_json = args_json[i]};
+        while ((rc = sp__mapper_put(map, &cargo, 0, err)) == 0 &&
                (rc = take_one(map, array, err)) > 0) {
         }
     }

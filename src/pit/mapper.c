@@ -51,6 +51,8 @@ struct place {
     struct request *request; /* UNDER_WAY, ENDED; NULL when it never became one */
     sp_error *refusal;       /* then why */
     struct sp_buffer args;   /* its memory is used again */
+    sp_binary *binaries;     /* count of them in one block with what they point to */
+    size_t binaries_count;
 };
 
 struct sp_map {
@@ -58,8 +60,9 @@ struct sp_map {
     struct sp_pit *pit;
     char *tool;
     sp_map_options options;
-    uint32_t floor;   /* of limit */
-    uint32_t ceiling; /* and how many places there are */
+    sp_call_options call; /* of each; its texts are the caller's */
+    uint32_t floor;       /* of limit */
+    uint32_t ceiling;     /* and how many places there are */
 
     pthread_mutex_t lock;
     pthread_cond_t room;
@@ -133,14 +136,77 @@ static void call_ended(struct request *request, int ended)
 
 /* ---- putting ---- */
 
+static size_t block_bytes(const struct cargo *cargo)
+{
+    size_t bytes = cargo->count * (sizeof(sp_binary) + sizeof(sp_tensor));
+    for (size_t i = 0; i < cargo->count; i++) {
+        const sp_binary *binary = &cargo->binaries[i];
+        bytes += binary->value.size +
+                 (binary->tensor != NULL ? binary->tensor->bytes : 0) +
+                 (binary->name != NULL ? strnlen(binary->name, SP_PART_NAME_MAX + 1) + 1
+                                       : 0);
+    }
+    return bytes;
+}
+
+/* NULL stays NULL: what is wrong with it is said of the call. */
+static void *copy_to(uint8_t **at, const void *from, size_t bytes)
+{
+    if (from == NULL) {
+        return NULL;
+    }
+    void *copy = memcpy(*at, from, bytes);
+    *at += bytes;
+    return copy;
+}
+
+/* Copy the binaries: they are needed until the call is encoded, and again when others had
+ * filled the queue. A name that is too long stays so, to be refused with the call. */
+static int take_binaries(struct place *place, const struct cargo *cargo, sp_error *err)
+{
+    if (cargo->count == 0) {
+        return SP_OK;
+    }
+    uint8_t *block = sp__malloc(block_bytes(cargo));
+    if (block == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %zu binaries", cargo->count);
+    }
+    sp_binary *binaries = (sp_binary *)(void *)block;
+    sp_tensor *tensors = (sp_tensor *)(void *)(binaries + cargo->count);
+    uint8_t *at = (uint8_t *)(tensors + cargo->count);
+    for (size_t i = 0; i < cargo->count; i++) {
+        const sp_binary *from = &cargo->binaries[i];
+        binaries[i].value = (sp_bytes){copy_to(&at, from->value.data, from->value.size),
+                                       from->value.size};
+        binaries[i].tensor = NULL;
+        binaries[i].name = NULL;
+        if (from->tensor != NULL) {
+            tensors[i] = *from->tensor;
+            tensors[i].data = copy_to(&at, from->tensor->data, from->tensor->bytes);
+            binaries[i].tensor = &tensors[i];
+        }
+        if (from->name != NULL) {
+            size_t size = strnlen(from->name, SP_PART_NAME_MAX + 1);
+            binaries[i].name = copy_to(&at, from->name, size);
+            *at++ = '\0';
+        }
+    }
+    place->binaries = binaries;
+    place->binaries_count = cargo->count;
+    return SP_OK;
+}
+
 /* The place is PLACED, with its arguments: make a call of it. */
 static void submit(struct sp_map *map, struct place *place)
 {
     struct request *request = NULL;
     sp_error failure = {0};
+    sp_call_options call = map->call;
+    call.binaries = place->binaries;
+    call.binaries_count = place->binaries_count;
     struct call_wish wish = {.tool = map->tool,
                              .args_json = {place->args.data, place->args.size},
-                             .options = map->options.call,
+                             .options = &call,
                              .taker = TAKER_LOOP};
     int rc = sp__admit(map->pit, &wish, &request, &failure);
     if (rc == SP_OK) {
@@ -201,10 +267,10 @@ static int await_room(struct sp_map *map, uint64_t timeout_ms)
     return has_room(map);
 }
 
-int sp__mapper_put(struct sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
-                   sp_error *err)
+/* Claim a place, waiting for one: 1, 0 or an error. It is on no list then. */
+static int claim(struct sp_map *map, uint64_t timeout_ms, struct place **ret_place,
+                 sp_error *err)
 {
-    struct place *place = NULL;
     int rc = 0;
     (void)pthread_mutex_lock(&map->lock);
     int room = await_room(map, timeout_ms);
@@ -212,25 +278,54 @@ int sp__mapper_put(struct sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
         rc = sp__fail(err, SP_ERR_CLOSED,
                       "the map was finished, it takes no more arguments");
     } else if (room) {
-        place = ITEM(map->free.first, struct place, on_list);
-        place->args.size = 0;
-        rc = sp__buf_append(&place->args, args_json.data, args_json.size, err);
+        *ret_place = ITEM(sp__list_pop(&map->free), struct place, on_list);
+        map->under_way++;
+        rc = 1;
     }
-    if (room && rc == SP_OK) {
-        sp__list_remove(&place->on_list);
+    (void)pthread_mutex_unlock(&map->lock);
+    return rc;
+}
+
+/* Give a claimed place its number in the line, or back when there is nothing in it. */
+static void settle(struct sp_map *map, struct place *place, int is_full)
+{
+    (void)pthread_mutex_lock(&map->lock);
+    if (is_full) {
         if (!map->options.unordered) {
             sp__list_append(&map->line, &place->on_line);
         }
         place->state = PLACE_PLACED;
         place->index = map->put++;
-        map->under_way++;
-        rc = 1;
+    } else {
+        map->under_way--;
+        sp__list_append(&map->free, &place->on_list);
+        (void)pthread_cond_broadcast(&map->room);
+        sp__latch_open(&map->news); /* it may have been the last that was awaited */
     }
     (void)pthread_mutex_unlock(&map->lock);
-    if (rc == 1) {
-        submit(map, place);
+}
+
+int sp__mapper_put(struct sp_map *map, const struct cargo *cargo, uint64_t timeout_ms,
+                   sp_error *err)
+{
+    struct place *place = NULL;
+    int rc = claim(map, timeout_ms, &place, err);
+    if (rc <= 0) {
+        return rc;
     }
-    return rc;
+    /* Copied without the lock: it may be much, and the loop must not wait for it. */
+    place->args.size = 0;
+    rc =
+        sp__buf_append(&place->args, cargo->args_json.data, cargo->args_json.size, err);
+    if (rc == SP_OK) {
+        rc = take_binaries(place, cargo, err);
+    }
+    settle(map, place, rc == SP_OK);
+    if (rc < 0) {
+        return rc;
+    }
+    submit(map, place);
+    return 1;
 }
 
 void sp__mapper_finish(struct sp_map *map)
@@ -285,6 +380,9 @@ static struct place *due(struct sp_map *map)
 
 static void let_go(struct place *place)
 {
+    sp__free(place->binaries);
+    place->binaries = NULL;
+    place->binaries_count = 0;
     if (place->request != NULL) {
         sp__request_drop(place->request);
         place->request = NULL;
@@ -361,7 +459,7 @@ int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply
     for (;;) {
         (void)pthread_mutex_lock(&map->lock);
         struct place *place = due(map);
-        int over = map->finished && map->taken == map->put;
+        int over = map->finished && map->taken == map->put && map->under_way == 0;
         int sent_back = map->again.length > 0;
         if (place == NULL) {
             sp__latch_close(&map->news);
@@ -442,6 +540,14 @@ int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *
     }
     map->pit = pit;
     map->options = *options;
+    map->call.size = sizeof map->call;
+    if (options->call != NULL) {
+        size_t size = options->call->size; /* checked already */
+        memcpy(&map->call, options->call,
+               size < sizeof map->call ? size : sizeof map->call);
+        map->call.size = sizeof map->call;
+        map->call.interrupt = NULL; /* nobody waits for a single one */
+    }
     sp__latch_init(&map->news);
     set_limits(map, pool);
     map->places = sp__calloc(map->ceiling, sizeof *map->places);

@@ -6,10 +6,17 @@
 #include "pit/pit.h"
 #include "snakepit/map.h"
 
+/* What one put brings. */
+struct cargo {
+    sp_bytes args_json;
+    const sp_binary *binaries; /* count of them */
+    size_t count;
+};
+
 /* As their public counterparts say; the options are whole and stay the caller's. */
 int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *options,
                     struct sp_map **ret_map, sp_error *err) SP_MUST_CHECK;
-int sp__mapper_put(struct sp_map *map, sp_bytes args_json, uint64_t timeout_ms,
+int sp__mapper_put(struct sp_map *map, const struct cargo *cargo, uint64_t timeout_ms,
                    sp_error *err) SP_MUST_CHECK;
 void sp__mapper_finish(struct sp_map *map);
 int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply,

@@ -193,6 +193,76 @@ static void a_full_queue_is_waited_for(void **state)
     }
 }
 
+/* The next reply is an array of so many bytes that ends with this number. */
+static void take_array(sp_map *map, size_t bytes, int number)
+{
+    sp_reply reply;
+    sp_tensor back;
+    double last;
+    assert_int_equal(sp_map_next(map, SP_UNLIMITED, &reply, NULL, last_error()), 1);
+    assert_null(reply.error);
+    assert_int_equal(sp_result_tensor(reply.result, "", &back, last_error()), SP_OK);
+    assert_int_equal(back.bytes, bytes);
+    memcpy(&last, (const char *)back.data + bytes - sizeof last, sizeof last);
+    assert_int_equal((int)last, number);
+}
+
+static void arrays_travel_with_their_arguments(void **state)
+{
+    enum { COUNT = 12, ELEMENTS = 2000 }; /* more than SP_BINARY_MIN_BYTES */
+    sp_pool_options pool = pool_of_probes(1);
+    pool.queue_max = 2; /* some are sent back, and put again with what they had */
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_map_options options = {.size = sizeof options, .in_flight_max = COUNT};
+    sp_map *map = map_open(pit, "echo", &options);
+    double values[ELEMENTS] = {0};
+    sp_tensor tensor = {.dtype = SP_DTYPE_F64,
+                        .dims = 1,
+                        .shape = {ELEMENTS},
+                        .data = values,
+                        .bytes = sizeof values};
+    sp_binary binary = {
+        .name = "value", .value = {values, sizeof values}, .tensor = &tensor};
+    int given = 0;
+    for (int taken = 0; taken < COUNT; taken++) {
+        while (given < COUNT) {
+            values[ELEMENTS - 1] = given;
+            int rc = sp_map_put_with(map, sp_text(""), &binary, 1, 0, last_error());
+            if (rc == 0) {
+                break; /* some wait to be put again, which taking does */
+            }
+            assert_int_equal(rc, 1);
+            given++;
+        }
+        take_array(map, sizeof values, taken);
+    }
+    sp_map_close(map);
+}
+
+static void binaries_of_a_map_are_checked(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_binary binary = {.name = "value", .value = sp_text("abc")};
+    sp_call_options call = {
+        .size = sizeof call, .binaries = &binary, .binaries_count = 1};
+    sp_map_options options = {.size = sizeof options, .call = &call};
+    sp_map *map = NULL;
+    sp_reply reply;
+    char name[SP_PART_NAME_MAX + 3];
+    assert_int_equal(sp_map_open(pit, "echo", &options, &map, last_error()),
+                     SP_ERR_INVAL);
+    map = map_open(pit, "echo", NULL);
+    assert_int_equal(sp_map_put_with(map, sp_text(""), NULL, 1, 0, last_error()),
+                     SP_ERR_INVAL);
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    binary.name = name;
+    assert_int_equal(sp_map_put_with(map, sp_text(""), &binary, 1, 0, last_error()), 1);
+    assert_int_equal(sp_map_next(map, SP_UNLIMITED, &reply, NULL, last_error()), 1);
+    assert_non_null(reply.error); /* in its place */
+    sp_map_close(map);
+}
+
 static void closing_cancels_what_is_under_way(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
@@ -271,6 +341,8 @@ int main(void)
         TEST(failures_are_in_their_place),
         TEST(an_exception_is_one_reply_among_others),
         TEST(a_full_queue_is_waited_for),
+        TEST(arrays_travel_with_their_arguments),
+        TEST(binaries_of_a_map_are_checked),
         TEST(closing_cancels_what_is_under_way),
         TEST(one_thread_puts_while_another_takes),
         TEST(nonsense_is_refused),
