@@ -22,7 +22,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-PYTEST_FOLDERS = ("test/system", "test/chaos", "bridges/python/tests")
+PYTEST_FOLDERS = (
+    "test/system",
+    "test/chaos",
+    "bridges/python/tests",
+    "bridges/python/host/tests",
+)
 VALGRIND = (
     "valgrind --quiet --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite,possible "
     "--show-leak-kinds=definite,possible --error-exitcode=99 --trace-children=no"
@@ -91,7 +96,9 @@ def run_pytest(folder: str, build: Path, mark: str | None) -> Counter:
             environment["LD_PRELOAD"] = os.environ["SNAKEPIT_TEST_PRELOAD"]
             environment["SNAKEPIT_TEST_ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
             environment["ASAN_OPTIONS"] = "detect_leaks=0"
-        if folder.startswith("bridges/python"):
+        if folder.startswith("bridges/python/host"):
+            environment["PYTHONPATH"] = str(build / "python")
+        elif folder.startswith("bridges/python"):
             environment["PYTHONPATH"] = str(build / "bridges" / "python")
         print(f"--- pytest {folder}", flush=True)
         status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

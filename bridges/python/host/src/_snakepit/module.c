@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The module `snakepit._snakepit`: its types, and what the package gives it.
+ *
+ * Its state is the process's (host.h), so only the main interpreter may import it;
+ * importing it a second time gives the same types.
+ */
+#include "host.h"
+
+struct host sp__pyhost;
+
+static void on_fork(void)
+{
+    (void)atomic_fetch_add(&sp__pyhost.forks, 1);
+}
+
+/* _begin(make_error, plain, main_thread) */
+static PyObject *begin(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *make_error, *plain;
+    unsigned long main_thread;
+    if (!PyArg_ParseTuple(args, "OOk:_begin", &make_error, &plain, &main_thread)) {
+        return NULL;
+    }
+    Py_INCREF(make_error);
+    Py_INCREF(plain);
+    Py_XSETREF(sp__pyhost.make_error, make_error);
+    Py_XSETREF(sp__pyhost.plain, plain);
+    sp__pyhost.main_thread = main_thread;
+    Py_RETURN_NONE;
+}
+
+/* error_codes() -> [(number, code, category, text, what to do)] */
+static PyObject *error_codes(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && sp_error_at(i) != 0; i++) {
+        int code = sp_error_at(i);
+        PyObject *row =
+            Py_BuildValue("(isiss)", code, sp_error_name(code), sp_error_category(code),
+                          sp_strerror(code), sp_error_hint(code));
+        if (row == NULL || PyList_Append(list, row) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+static PyMethodDef functions[] = {
+    {"_begin", begin, METH_VARARGS, NULL},
+    {"error_codes", error_codes, METH_NOARGS,
+     "error_codes()\n--\n\nEvery error: (number, code, category, text, what to do)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module)
+{
+    static int is_listening;
+    if (PyThreadState_Get()->interp != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "snakepit works in the main interpreter only");
+        return -1;
+    }
+    if (!is_listening && pthread_atfork(NULL, NULL, on_fork) != 0) {
+        (void)PyErr_NoMemory();
+        return -1;
+    }
+    is_listening = 1;
+    sp__py_codec =
+        (struct codec_home){.package = "snakepit", .malformed = PyExc_ValueError};
+    if (sp__pyhost_ask_init() < 0 || sp__pyhost_memory_type(module) < 0 ||
+        sp__pyhost_pit_type(module) < 0 || sp__pyhost_map_type(module) < 0 ||
+        sp__pyhost_stream_type(module) < 0 || sp__pyhost_tool_type(module) < 0) {
+        return -1;
+    }
+    return PyModule_AddStringConstant(module, "VERSION", sp_version());
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "snakepit._snakepit",
+    .m_doc = "A pit of workers, for the package around it.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+/* 3.8's PyMODINIT_FUNC says nothing of visibility, and this build hides by default. */
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__snakepit(void);
+
+PyMODINIT_FUNC PyInit__snakepit(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""What is raised: one class for each category of the library's errors, and a few more
+for what programs tell apart most often. ``code`` is the stable name, SP-QUEUE-FULL."""
+
+_EXECUTED = ("no", "unknown", "yes")
+_STAGES = ("none", "queued", "sent", "started", "streaming")
+
+
+class SnakepitError(Exception):
+    """A call, or the pit, failed. ``str()`` is one sentence.
+
+    code        stable name, such as "SP-TIMEOUT"; number is the C library's
+    hint        what to do about it
+    executed    "no", "unknown" or "yes": whether user code in a worker ran
+    retryable   the same call may be sent again, safely and with hope
+    retry_after seconds before which that is no use, or 0.0
+    stage       how far the call had come: "none", "queued", "sent", "started",
+                "streaming"
+    attempts    times it was handed to a worker; chunks: of its stream that came
+    worker_pid, worker_exit, worker_signal, worker_stderr, worker_stack
+                of the worker concerned: 0, -1, 0, None, None when there is none
+    remote_type, remote_message, remote_trace
+                of the exception in the worker, or None
+    """
+
+    def __init__(self, message="", facts=None):
+        super().__init__(message)
+        facts = facts or {}
+        self.message = message
+        self.code = facts.get("code", "SP-UNKNOWN")
+        self.number = facts.get("number", 0)
+        self.hint = facts.get("hint", "")
+        self.executed = _EXECUTED[facts.get("executed", 0)]
+        self.retryable = bool(facts.get("retryable", 0))
+        self.retry_after = facts.get("retry_after_ms", 0) / 1000
+        self.stage = _STAGES[facts.get("stage", 0)]
+        self.attempts = facts.get("attempts", 0)
+        self.chunks = facts.get("chunks", 0)
+        self.worker = facts.get("worker", 0)
+        self.worker_pid = facts.get("worker_pid", 0)
+        self.worker_exit = facts.get("worker_exit", -1)
+        self.worker_signal = facts.get("worker_signal", 0)
+        self.worker_stderr = facts.get("worker_stderr")
+        self.worker_stack = facts.get("worker_stack")
+        self.os_errno = facts.get("os_errno", 0)
+        self.remote_type = facts.get("remote_type")
+        self.remote_message = facts.get("remote_message")
+        self.remote_trace = facts.get("remote_trace")
+        self._facts = facts
+
+    def __str__(self):
+        return self.message
+
+    def __reduce__(self):
+        return _of_pickle, (self._facts or {"message": self.message},)
+
+
+class HostError(SnakepitError):
+    """The system refused: memory, descriptors, processes, the guard."""
+
+
+class UsageError(SnakepitError, ValueError):
+    """What was asked for is wrong: an argument, a name, a configuration."""
+
+
+class NotFoundError(UsageError, LookupError):
+    """There is no pool, tool, session or variable of that name."""
+
+
+class PoolError(SnakepitError):
+    """The pool does not take the call."""
+
+
+class QueueFullError(PoolError):
+    """As many calls wait as may."""
+
+
+class ClosedError(PoolError):
+    """The pit is closed, or another process's."""
+
+
+class DeadlineError(SnakepitError, TimeoutError):
+    """Not in time: in the queue, in the worker, or at the start."""
+
+
+class CancelledError(SnakepitError):
+    """The call was cancelled."""
+
+
+class WorkerError(SnakepitError):
+    """The worker could not start, or did not live."""
+
+
+class WorkerDiedError(WorkerError):
+    """The worker died during the call; its last lines are in worker_stderr."""
+
+
+class RemoteError(SnakepitError):
+    """The tool raised. ``__cause__`` shows its traceback."""
+
+
+class WireError(SnakepitError):
+    """The worker broke the protocol."""
+
+
+class StateError(SnakepitError):
+    """A session, variable or program did not let itself be changed so."""
+
+
+class StoreError(SnakepitError):
+    """The file of the stored state cannot be used, or is full."""
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception in a worker, as text."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self):
+        return f'\n"""\n{self.text}"""'
+
+
+_BY_CATEGORY = (
+    SnakepitError,
+    HostError,
+    UsageError,
+    PoolError,
+    DeadlineError,
+    WorkerError,
+    RemoteError,
+    WireError,
+    StateError,
+    StoreError,
+)
+_BY_CODE = {
+    "SP-QUEUE-FULL": QueueFullError,
+    "SP-CLOSED": ClosedError,
+    "SP-CANCELLED": CancelledError,
+    "SP-NO-POOL": NotFoundError,
+    "SP-NO-TOOL": NotFoundError,
+    "SP-NOT-FOUND": NotFoundError,
+    "SP-WORKER-DIED": WorkerDiedError,
+}
+
+
+def of_facts(facts):
+    """The exception that a dict of an error's facts describes."""
+    cls = _BY_CODE.get(facts["code"]) or _BY_CATEGORY[facts["category"]]
+    error = cls(facts["message"], facts)
+    if error.remote_trace:
+        error.__cause__ = RemoteTraceback(error.remote_trace)
+    return error
+
+
+def _of_pickle(facts):
+    return of_facts(facts) if "code" in facts else SnakepitError(facts["message"])
+
+
+def closed():
+    """A ClosedError of the package's own."""
+    facts = {"code": "SP-CLOSED", "number": -15, "category": 3}
+    return of_facts({**facts, "message": "the pit is closed"})
+
+
+def _clean(text):
+    """Text that survives as a C string in UTF-8."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def describe(exception):
+    """(code, type, message, traceback) of an exception that answers a worker."""
+    import traceback
+
+    cls = type(exception)
+    name = cls.__qualname__
+    if cls.__module__ != "builtins":
+        name = f"{cls.__module__}.{name}"
+    code = exception.code if isinstance(exception, SnakepitError) else "SP-REMOTE"
+    trace = "".join(
+        traceback.format_exception(cls, exception, exception.__traceback__)
+    )
+    return code, name, _clean(str(exception)), _clean(trace)
