@@ -52,6 +52,7 @@ enum option_id {
     OPTION_DEATHS,
     OPTION_DEDUPE,
     OPTION_DRY_RUN,
+    OPTION_DURATION,
     OPTION_EACH,
     OPTION_DURABILITY,
     OPTION_EXPECT_VERSION,
@@ -60,6 +61,7 @@ enum option_id {
     OPTION_GLOBAL,
     OPTION_HELP,
     OPTION_IDEMPOTENT,
+    OPTION_IN_FLIGHT,
     OPTION_INITIAL,
     OPTION_INSTANCE,
     OPTION_KEEP_GOING,
@@ -68,6 +70,7 @@ enum option_id {
     OPTION_METADATA,
     OPTION_NAMES,
     OPTION_NO_COLOR,
+    OPTION_NO_EMPTY,
     OPTION_OR_GET,
     OPTION_OUTPUT,
     OPTION_OWNER,
@@ -76,16 +79,20 @@ enum option_id {
     OPTION_POOL,
     OPTION_PYTHON,
     OPTION_QUIET,
+    OPTION_RATE,
+    OPTION_REPEAT,
     OPTION_SESSION,
     OPTION_SET,
     OPTION_SIZE,
     OPTION_STATE_DIR,
+    OPTION_THREADS,
     OPTION_TIMEOUT,
     OPTION_TOOL,
     OPTION_UNORDERED,
     OPTION_TTL,
     OPTION_VERBOSE,
     OPTION_VERSION,
+    OPTION_WARM_UP,
     OPTION_WORKERS
 };
 
@@ -152,12 +159,15 @@ struct cli {
     uint64_t ttl_ms; /* 0: none was named */
     uint64_t expected_version;
     uint32_t parallel;
-    int affinity;   /* SP_AFFINITY_ */
-    int durability; /* SP_DURABILITY_ */
+    uint32_t in_flight, threads, rate, repeat; /* of `bench`; 0: not named */
+    uint64_t duration_ms;                      /* likewise */
+    uint64_t warm_up_ms;                       /* has_warm_up: it was named */
+    int affinity;                              /* SP_AFFINITY_ */
+    int durability;                            /* SP_DURABILITY_ */
     enum output output;
-    int binary, changed, check_version, dry_run, force, global, help, idempotent,
-        initial, keep_going, names, no_color, no_wait, or_get, show_deaths,
-        show_workers, unordered, version;
+    int binary, changed, check_version, dry_run, force, global, has_warm_up, help,
+        idempotent, initial, keep_going, names, no_color, no_empty, no_wait, or_get,
+        show_deaths, show_workers, unordered, version;
 
     int quiet;
     int verbose;
@@ -400,6 +410,7 @@ int perform_words(struct cli *cli, const char *command, int flags, perform_fn ru
 
 /* --- cmd_*.c --- */
 
+int cmd_bench(struct cli *cli);
 int cmd_call(struct cli *cli);
 int cmd_cleanup(struct cli *cli);
 int cmd_complete(struct cli *cli);

@@ -52,6 +52,19 @@ static const struct option_spec map_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec bench_options[] = {
+    {"in-flight", 0, "N", OPTION_IN_FLIGHT,
+     "N calls under way, each answer starts the next; default 64"},
+    {"threads", 0, "N", OPTION_THREADS, "N threads that call and wait instead"},
+    {"rate", 0, "N", OPTION_RATE, "N calls a second on a schedule instead"},
+    {"duration", 'd', "TIME", OPTION_DURATION, "of each repetition, default 1s"},
+    {"repeat", 0, "N", OPTION_REPEAT, "repetitions, default 5"},
+    {"warm-up", 0, "TIME", OPTION_WARM_UP, "before the first, default 200ms, 0: none"},
+    {"no-empty", 0, NULL, OPTION_NO_EMPTY, "do not measure an empty tool beside it"},
+    CALL_OPTIONS,
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec status_options[] = {
     {"deaths", 0, NULL, OPTION_DEATHS, "list how the last workers ended"},
     {"workers", 'w', NULL, OPTION_WORKERS, "list the workers too, as -o wide"},
@@ -77,6 +90,24 @@ static const struct option_spec cleanup_options[] = {
 };
 
 const struct command commands[] = {
+    {"bench", "TOOL [ARGUMENTS]",
+     "measure how fast a tool answers, and what is ours of it",
+     "Starts the pool, warms it up and calls the tool over and over with the same "
+     "arguments,\n"
+     "those of `snakepit call`. Prints calls a second with the spread between "
+     "repetitions,\n"
+     "quantiles of the time a call takes, of that in the queue and of that in the "
+     "worker, "
+     "and\n"
+     "an empty tool beside it. On a schedule a call's time begins when it was due.\n"
+     "The exit code is 1 when calls failed.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit bench add a=2 b=3\n"
+     "  snakepit bench -a words.py count path=README.md --size 4 --in-flight 16\n"
+     "  snakepit bench add a=2 b=3 --rate 5000 -d 10s -o json\n"
+     "  snakepit bench -m math.sqrt '[2]' --threads 8\n",
+     bench_options, cmd_bench, "tools", NULL},
     {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",
      "Starts one worker, calls the tool and ends the worker again. Standard output "
      "gets\n"

@@ -51,6 +51,7 @@ static const struct {
     {OPTION_KEEP_GOING, offsetof(struct cli, keep_going)},
     {OPTION_NAMES, offsetof(struct cli, names)},
     {OPTION_NO_COLOR, offsetof(struct cli, no_color)},
+    {OPTION_NO_EMPTY, offsetof(struct cli, no_empty)},
     {OPTION_OR_GET, offsetof(struct cli, or_get)},
     {OPTION_QUIET, offsetof(struct cli, quiet)},
     {OPTION_UNORDERED, offsetof(struct cli, unordered)},
@@ -214,6 +215,51 @@ static int store_plain(struct cli *cli, enum option_id id, const char *value)
     return 0;
 }
 
+static int parse_count(const char *text, const char *what, uint32_t max, uint32_t *ret)
+{
+    uint64_t number = 0;
+    int code = parse_number(text, what, max, &number);
+    *ret = (uint32_t)number;
+    return code;
+}
+
+/* A time that ends. */
+static int parse_span(const char *text, const char *what, uint64_t *ret_ms)
+{
+    enum { HOUR_MS = 3600 * 1000 };
+    int code = parse_duration(text, what, ret_ms);
+    if (code == CODE_OK && *ret_ms > HOUR_MS) {
+        code = complain(CODE_USAGE, "%s: expected a time up to 1h, not \"%s\"", what,
+                        text);
+    }
+    return code;
+}
+
+/* What `bench` alone takes. */
+static int store_bench(struct cli *cli, const struct option_spec *spec,
+                       const char *value)
+{
+    switch ((int)spec->id) {
+    case OPTION_DURATION:
+        return parse_span(value, "--duration", &cli->duration_ms);
+    case OPTION_IN_FLIGHT:
+        return parse_count(value, "--in-flight", 65536, &cli->in_flight);
+    case OPTION_RATE:
+        return parse_count(value, "--rate", 10000000, &cli->rate);
+    case OPTION_REPEAT:
+        return parse_count(value, "--repeat", 1000, &cli->repeat);
+    case OPTION_THREADS:
+        return parse_count(value, "--threads", 1024, &cli->threads);
+    case OPTION_WARM_UP:
+        cli->has_warm_up = 1;
+        return strcmp(value, "0") == 0
+                   ? CODE_OK
+                   : parse_span(value, "--warm-up", &cli->warm_up_ms);
+    default:
+        return complain(CODE_USAGE, "--%s is known but not read", spec->name);
+    }
+}
+
 int option_store(struct cli *cli, const struct option_spec *spec, char *value)
 {
     uint64_t number = 0;
@@ -255,6 +301,6 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
     case OPTION_TTL:
         return parse_lifetime(value, "--ttl", &cli->ttl_ms);
     default:
-        return complain(CODE_USAGE, "--%s is known but not read", spec->name);
+        return store_bench(cli, spec, value);
     }
 }

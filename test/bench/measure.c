@@ -2,10 +2,8 @@
 /*
  * The benchmark programs' common part: see measure.h.
  *
- * Percentiles come from a histogram with classes of equal relative width, so that a
- * million latencies cost no memory and the error stays below half a percent. A program
- * that cannot go on says why on standard error and exits with status 1; run.py then
- * fails too, because a table with holes would be read as a result.
+ * A program that cannot go on says why on standard error and exits with status 1; run.py
+ * then fails too, because a table with holes would be read as a result.
  */
 #include "measure.h"
 
@@ -82,54 +80,6 @@ size_t option_numbers(int argc, char **argv, const char *name, const char *other
     return count;
 }
 
-/* ---- latencies ---- */
-
-static size_t class_of(uint64_t ns)
-{
-    if (ns < (1u << LATENCY_SUB_BITS)) {
-        return (size_t)ns;
-    }
-    unsigned power = 63u - (unsigned)__builtin_clzll(ns) - LATENCY_SUB_BITS;
-    size_t at = ((size_t)(power + 1) << LATENCY_SUB_BITS) +
-                (size_t)((ns >> power) & ((1u << LATENCY_SUB_BITS) - 1));
-    size_t last = ((size_t)LATENCY_POWERS << LATENCY_SUB_BITS) - 1;
-    return at < last ? at : last;
-}
-
-/* The middle of a class. */
-static uint64_t value_of(size_t at)
-{
-    if (at < (1u << LATENCY_SUB_BITS)) {
-        return at;
-    }
-    unsigned power = (unsigned)(at >> LATENCY_SUB_BITS) - 1;
-    uint64_t low =
-        ((uint64_t)(at & ((1u << LATENCY_SUB_BITS) - 1)) | (1u << LATENCY_SUB_BITS))
-        << power;
-    return low + (((uint64_t)1 << power) >> 1);
-}
-
-void latency_add(struct latencies *latencies, uint64_t ns)
-{
-    latencies->counts[class_of(ns)]++;
-    latencies->total++;
-    latencies->max_ns = ns > latencies->max_ns ? ns : latencies->max_ns;
-}
-
-double latency_us(const struct latencies *latencies, double share)
-{
-    uint64_t wanted = (uint64_t)((double)latencies->total * share);
-    uint64_t seen = 0;
-    size_t classes = sizeof latencies->counts / sizeof latencies->counts[0];
-    for (size_t i = 0; i < classes; i++) {
-        seen += latencies->counts[i];
-        if (seen > wanted) {
-            return (double)value_of(i) / 1000.0;
-        }
-    }
-    return (double)latencies->max_ns / 1000.0;
-}
-
 /* ---- the closed loop ---- */
 
 void load_begin(struct load *load, uint32_t in_flight, long warm_ms, long measure_ms)
@@ -155,16 +105,9 @@ int load_ended(struct load *load, uint64_t started_ns, uint64_t ended_ns, int is
 
 void load_join(struct load *into, const struct load *from)
 {
-    size_t classes = sizeof into->latencies.counts / sizeof into->latencies.counts[0];
-    for (size_t i = 0; i < classes; i++) {
-        into->latencies.counts[i] += from->latencies.counts[i];
-    }
-    into->latencies.total += from->latencies.total;
+    latency_join(&into->latencies, &from->latencies);
     into->ended += from->ended;
     into->wrong += from->wrong;
-    if (from->latencies.max_ns > into->latencies.max_ns) {
-        into->latencies.max_ns = from->latencies.max_ns;
-    }
 }
 
 void load_print(const struct load *load, const char *what, const char *extra)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all benchmark programs share: a clock, latencies, a closed loop's book-keeping,
- * numbers to and from text, and a look into /proc.
+ * What all benchmark programs share: a clock, a closed loop's book-keeping, numbers to
+ * and from text, and a look into /proc.
  *
  * A closed loop keeps so many calls in flight: each answer starts the next call. What
  * ends before `begin_ns` warms up and is not counted.
@@ -13,14 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { LATENCY_SUB_BITS = 8, LATENCY_POWERS = 40 };
-
-/* Counts by size, each class at most 1/256 wide. */
-struct latencies {
-    uint64_t counts[LATENCY_POWERS << LATENCY_SUB_BITS];
-    uint64_t total;
-    uint64_t max_ns;
-};
+#include "latencies.h"
 
 struct load {
     uint32_t in_flight;
@@ -42,10 +35,6 @@ size_t option_numbers(int argc, char **argv, const char *name, const char *other
 
 /* Say why and exit with status 1. */
 void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-void latency_add(struct latencies *latencies, uint64_t ns);
-/* The latency that this share of all, 0 to 1, has at most. */
-double latency_us(const struct latencies *latencies, double share);
 
 void load_begin(struct load *load, uint32_t in_flight, long warm_ms, long measure_ms);
 /* A call has ended. Returns 1 when another shall begin. */

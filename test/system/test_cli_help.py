@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from cli_tool import ROOT, SNAKEPIT, environment, snakepit
 
-COMMANDS = ["call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
+COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
             "init", "map", "program", "run", "session", "status", "stream", "tools", "var"]
 
 VERBS = {
