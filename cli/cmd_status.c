@@ -25,6 +25,19 @@ static const char *profile_word(int profile)
     return profile == SP_PROFILE_THREAD ? "thread" : "process";
 }
 
+static const char *zygote_word(int mode)
+{
+    return mode == SP_ZYGOTE_ON ? "on" : mode == SP_ZYGOTE_AUTO ? "auto" : "off";
+}
+
+static const char *zygote_state_word(int state)
+{
+    return state == SP_ZYGOTE_STATE_READY      ? "ready"
+           : state == SP_ZYGOTE_STATE_STARTING ? "starting"
+           : state == SP_ZYGOTE_STATE_WAITING  ? "waiting"
+                                               : "none";
+}
+
 static const char *worker_word(int state)
 {
     switch (state) {
@@ -92,6 +105,21 @@ static void print_pools(sp_pit *pit)
     }
     table_print(table, "");
     table_free(table);
+}
+
+/* A line for each pool that wants one. */
+static void print_zygotes(sp_pit *pit)
+{
+    const char *name;
+    for (size_t i = 0; (name = sp_pool_name_at(pit, i)) != NULL; i++) {
+        sp_pool_stats stats;
+        if (sp_pool_stats_get(pit, name, &stats, NULL) == 0 &&
+            stats.zygote != SP_ZYGOTE_OFF) {
+            printf("zygote of %s: %s, pid %d, %llu workers forked\n", name,
+                   zygote_state_word(stats.zygote_state), stats.zygote_pid,
+                   (unsigned long long)stats.workers_forked);
+        }
+    }
 }
 
 /* "-" before the first look. */
@@ -179,14 +207,15 @@ static json_t *workers_to_json(sp_pit *pit, const char *pool)
         const sp_worker_info *w = &workers[i];
         json_t *worker = json_pack(
             "{s:i, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:i, s:I, "
-            "s:s}",
+            "s:s, s:b}",
             "slot", (int)w->slot, "state", worker_word(w->state), "pid", w->pid,
             "in_flight", (int)w->in_flight, "capacity", (int)w->capacity, "calls_total",
             (json_int_t)w->calls_total, "age_ms", (json_int_t)w->age_ms, "ready_ms",
             (json_int_t)w->ready_ms, "restarts", (int)w->restarts, "rss_bytes",
             (json_int_t)w->rss_bytes, "pss_bytes", (json_int_t)w->pss_bytes,
             "tree_bytes", (json_int_t)w->tree_bytes, "processes", (int)w->processes,
-            "sample_age_ms", (json_int_t)w->sample_age_ms, "runtime", w->runtime);
+            "sample_age_ms", (json_int_t)w->sample_age_ms, "runtime", w->runtime,
+            "forked", w->is_forked);
         (void)json_array_append_new(list, need(worker));
     }
     free(workers);
@@ -314,12 +343,20 @@ static json_t *sessions_to_json(sp_pit *pit)
                   durability_word(stats.durability), "store", store_word(stats.store)));
 }
 
+static json_t *zygote_to_json(const sp_pool_stats *s)
+{
+    return need(json_pack("{s:s, s:s, s:i, s:I, s:I}", "mode", zygote_word(s->zygote),
+                          "state", zygote_state_word(s->zygote_state), "pid",
+                          s->zygote_pid, "forked", (json_int_t)s->workers_forked,
+                          "started", (json_int_t)s->zygotes_started));
+}
+
 static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
 {
     return need(json_pack(
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, "
         "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:s, s:i, s:I, "
-        "s:o, "
+        "s:o, s:o, "
         "s:o}",
         "name", s->name, "state", state_word(state_of(s)), "adapter", s->adapter,
         "workers", (int)s->workers, "available", (int)s->available, "busy",
@@ -335,8 +372,8 @@ static json_t *pool_to_json(sp_pit *pit, const sp_pool_stats *s)
         (json_int_t)s->retried, "draining", (int)s->draining, "breaker",
         breaker_word(s->breaker), "recycled", (json_int_t)s->recycled, "poisoned",
         (json_int_t)s->poisoned, "profile", profile_word(s->profile), "capacity",
-        (int)s->capacity, "capacity_reached", (json_int_t)s->capacity_reached,
-        "worker_list", workers_to_json(pit, s->name), "deaths",
+        (int)s->capacity, "capacity_reached", (json_int_t)s->capacity_reached, "zygote",
+        zygote_to_json(s), "worker_list", workers_to_json(pit, s->name), "deaths",
         deaths_to_json(pit, s->name)));
 }
 
@@ -426,6 +463,7 @@ int cmd_status(struct cli *cli)
                 print_deaths(opened.pit);
             }
             print_safety(opened.pit);
+            print_zygotes(opened.pit);
             print_sessions(opened.pit);
         }
     }

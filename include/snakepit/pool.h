@@ -42,6 +42,14 @@ enum {
     SP_CHECK_NONE = 2   /* not at all: the worker judges */
 };
 
+/* Whether workers are forked by a zygote: a process of the pool that has loaded the adapter
+ * once. Only where the program is made for it: Python, or exec and snakepit/zygote.h. */
+enum {
+    SP_ZYGOTE_OFF = 0, /* each worker is executed and loads everything itself */
+    SP_ZYGOTE_ON = 1,  /* a program that cannot be one cannot start */
+    SP_ZYGOTE_AUTO = 2 /* such a program's workers are executed */
+};
+
 /* A limit for one command: overrides the pool's call_timeout_ms. */
 typedef struct sp_command_timeout {
     const char *command;
@@ -68,6 +76,9 @@ typedef struct sp_pool_options {
     const char *const *env_pass; /* names to hand on; NULL: the whole environment */
     const char *working_dir;     /* NULL: the host's */
     const sp_adapter *custom;    /* replaces runtime and command when set */
+    int zygote;                  /* SP_ZYGOTE_, default OFF */
+    const char *const *preload;  /* python: modules to import before the adapter, in
+                                    the zygote where there is one; or NULL */
 
     /* How many. */
     uint32_t workers;         /* 1..1000, default: 2 x processors */
@@ -199,7 +210,17 @@ typedef struct sp_worker_info {
     uint32_t processes;     /* these, and itself */
     uint64_t sample_age_ms; /* since then */
     char runtime[64];       /* "python 3.11.2", as the worker said */
+    int is_forked;          /* 1: by the pool's zygote */
 } sp_worker_info;
+
+/* What a pool's zygote is at. */
+enum {
+    SP_ZYGOTE_STATE_NONE = 0, /* the pool has none, or it could not be one */
+    SP_ZYGOTE_STATE_STARTING = 1,
+    SP_ZYGOTE_STATE_READY = 2, /* it forks */
+    SP_ZYGOTE_STATE_WAITING =
+        3 /* it died; workers are executed until there is another */
+};
 
 /* Whether a pool starts workers. */
 enum {
@@ -238,7 +259,12 @@ typedef struct sp_pool_stats {
     uint64_t recycled; /* workers replaced, for any reason */
     uint64_t poisoned; /* calls given up because they ended workers */
     char name[65];
-    char adapter[128]; /* what the workers are, in words */
+    char adapter[128];        /* what the workers are, in words */
+    int zygote;               /* SP_ZYGOTE_ */
+    int zygote_state;         /* SP_ZYGOTE_STATE_ */
+    int zygote_pid;           /* 0: it has no process now */
+    uint64_t workers_forked;  /* by it and those before it */
+    uint64_t zygotes_started; /* the first one included */
 } sp_pool_stats;
 
 /* One tool a worker announced. Strings are borrowed until the callback returns. */

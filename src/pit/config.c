@@ -110,6 +110,17 @@ static int check_of(const char *word)
                                         : SP_CHECK_TYPES;
 }
 
+/* From `defaults` it may come to pools that cannot have one. */
+static int zygote_of(const char *runtime, const char *word)
+{
+    if (strcmp(runtime, "python") != 0 && strcmp(runtime, "exec") != 0) {
+        return SP_ZYGOTE_OFF;
+    }
+    return strcmp(word, "on") == 0     ? SP_ZYGOTE_ON
+           : strcmp(word, "auto") == 0 ? SP_ZYGOTE_AUTO
+                                       : SP_ZYGOTE_OFF;
+}
+
 static int affinity_of(const char *word)
 {
     return strcmp(word, "none") == 0               ? SP_AFFINITY_NONE
@@ -172,7 +183,10 @@ static void fill_pool(const sp_config *config, size_t index)
     }
     if (strcmp(options->runtime, "python") != 0) {
         options->python = NULL;
+        options->preload = NULL;
     }
+    options->zygote = zygote_of(options->runtime,
+                                sp__config_in_force(config, pool, PARAM_ZYGOTE)->text);
     options->affinity =
         affinity_of(sp__config_in_force(config, pool, PARAM_AFFINITY)->text);
     options->profile =

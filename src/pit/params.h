@@ -166,6 +166,15 @@
       "What the workers of a language run: showcase, or a file, or what else its "     \
       "bridge understands; in Python also module:Class, dotted.path.Class, "           \
       "file.py:Class, or none to call any importable function by its dotted name.")    \
+    X(ZYGOTE, POOL, "zygote", CHOICE, 1, 64, "off|on|auto", "off", "SNAKEPIT_ZYGOTE",  \
+      pool, size,                                                                      \
+      "Whether a process that has loaded the adapter once forks the workers, which "   \
+      "are ready sooner then and share memory. on: an adapter that starts threads or " \
+      "opens connections as it is loaded cannot start; auto: its workers are "         \
+      "executed. For the runtimes python and exec.")                                   \
+    X(PRELOAD, POOL, "preload", LIST, 1, 255, "", "", "", pool, preload,               \
+      "Python modules that are imported before the adapter, in the zygote where "      \
+      "there is one.")                                                                 \
     X(PYTHON, POOL, "python", PROGRAM, 1, 4000, "", "", "SNAKEPIT_PYTHON", pool,       \
       python,                                                                          \
       "The Python interpreter. Without it: .venv/bin/python3 here, the active "        \

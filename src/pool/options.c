@@ -85,6 +85,7 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"limit_processes", options->limit_processes, 0, 4194304, 0},
         {"limit_files", options->limit_files, 0, 1u << 20, 0},
         {"nice", options->nice, 0, 19, 0},
+        {"zygote", (uint64_t)options->zygote, SP_ZYGOTE_OFF, SP_ZYGOTE_AUTO, 0},
         {"umask", options->umask == SP_NONE ? 0 : options->umask, 0, 0777, 0},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
@@ -117,6 +118,28 @@ static int check_profile(const sp_pool_options *options, sp_error *err)
                         "pool %s: max_concurrency is %u, but with the profile thread a "
                         "worker runs as many calls as it has threads: set threads",
                         options->name, options->max_concurrency);
+    }
+    return SP_OK;
+}
+
+/* Only programs that have been made for it can be forked. */
+static int check_zygote(const sp_pool_options *options, sp_error *err)
+{
+    int is_python = options->custom == NULL && strcmp(options->runtime, "python") == 0;
+    int is_exec = options->custom == NULL && strcmp(options->runtime, "exec") == 0;
+    if (options->preload != NULL && options->preload[0] != NULL && !is_python) {
+        return sp__fail(
+            err, SP_ERR_CONFIG,
+            "pool %s: preload is for the runtime python, not for %s", options->name,
+            options->custom != NULL ? "a custom adapter" : options->runtime);
+    }
+    if (options->zygote != SP_ZYGOTE_OFF && !is_python && !is_exec) {
+        return sp__fail(err, SP_ERR_CONFIG,
+                        "pool %s: zygote is for the runtimes python and exec, not for "
+                        "%s",
+                        options->name,
+                        options->custom != NULL ? "a custom adapter"
+                                                : options->runtime);
     }
     return SP_OK;
 }
@@ -246,6 +269,9 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     int rc = check(&options, err);
     if (rc == SP_OK) {
         rc = check_profile(&options, err);
+    }
+    if (rc == SP_OK) {
+        rc = check_zygote(&options, err);
     }
     if (rc == SP_OK) {
         rc = check_kind(&options, err);

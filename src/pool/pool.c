@@ -511,8 +511,45 @@ fini:
     return rc;
 }
 
+static void zygote_line(void *user, const char *line)
+{
+    sp__pool_tell(user, SP_EVENT_WORKER_OUTPUT, NULL, 0, line);
+}
+
+static void zygote_told(void *user, const char *text)
+{
+    sp__pool_tell(user, SP_EVENT_WARNING, NULL, 0, text);
+}
+
+static int open_zygote(struct pool *pool, sp_error *err)
+{
+    static const struct zygote_events events = {.on_line = zygote_line,
+                                                .on_told = zygote_told};
+    if (pool->options.zygote == SP_ZYGOTE_OFF) {
+        return SP_OK;
+    }
+    pool->zygote = sp__calloc(1, sizeof *pool->zygote);
+    if (pool->zygote == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the zygote of pool %s",
+                        pool->name);
+    }
+    int rc = sp__zygote_init(pool->zygote, pool->shop, &pool->spec, &events, pool, err);
+    pool->zygote->may_do_without = pool->options.zygote == SP_ZYGOTE_AUTO;
+    pool->spec.zygote = rc == SP_OK ? pool->zygote : NULL;
+    return rc;
+}
+
+static void close_zygote(struct pool *pool)
+{
+    if (pool->zygote != NULL) {
+        sp__zygote_fini(pool->zygote);
+        sp__free(pool->zygote);
+    }
+}
+
 void sp__pool_fini(struct pool *pool)
 {
+    close_zygote(pool);
     for (size_t i = 0; i < pool->command_timeouts_count; i++) {
         sp__free((char *)pool->command_timeouts[i].command);
     }
@@ -582,6 +619,10 @@ int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err)
     if (rc < 0) {
         return sp__fail(err, rc, "no memory for the workers of pool %s", pool->name);
     }
+    rc = open_zygote(pool, err);
+    if (rc < 0) {
+        return rc;
+    }
     struct core_event event = {.kind = CORE_START};
     sp__pool_step(pool, &event, NULL);
     return SP_OK;
@@ -590,6 +631,9 @@ int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err)
 void sp__pool_close(struct pool *pool)
 {
     struct core_event event = {.kind = CORE_CLOSE};
+    if (pool->zygote != NULL) {
+        sp__zygote_stop(pool->zygote);
+    }
     sp__pool_step(pool, &event, NULL);
 }
 
@@ -603,6 +647,8 @@ int sp__pool_recycle(struct pool *pool, uint64_t worker_id, sp_error *err)
                             pool->name, (unsigned long long)worker_id);
         }
         event.seat = worker->slot;
+    } else if (pool->zygote != NULL) {
+        sp__zygote_renew(pool->zygote); /* what is fresh has loaded what is new */
     }
     sp__pool_step(pool, &event, NULL);
     return SP_OK;
@@ -619,6 +665,22 @@ uint64_t sp__pool_command_timeout(const struct pool *pool, const char *command,
         }
     }
     return streaming ? pool->options.stream_timeout_ms : pool->options.call_timeout_ms;
+}
+
+static void describe_zygote(const struct pool *pool, sp_pool_stats *ret)
+{
+    static const int states[] = {[ZYGOTE_NONE] = SP_ZYGOTE_STATE_NONE,
+                                 [ZYGOTE_STARTING] = SP_ZYGOTE_STATE_STARTING,
+                                 [ZYGOTE_READY] = SP_ZYGOTE_STATE_READY,
+                                 [ZYGOTE_WAITING] = SP_ZYGOTE_STATE_WAITING,
+                                 [ZYGOTE_STOPPED] = SP_ZYGOTE_STATE_NONE};
+    ret->zygote = pool->options.zygote;
+    if (pool->zygote != NULL) {
+        ret->zygote_state = states[pool->zygote->state];
+        ret->zygote_pid = pool->zygote->pid;
+        ret->workers_forked = pool->zygote->forked;
+        ret->zygotes_started = pool->zygote->starts;
+    }
 }
 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret)
@@ -639,6 +701,7 @@ void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret)
         ret->capacity +=
             core->seats[i].state == SEAT_READY ? core->seats[i].capacity : 0;
     }
+    describe_zygote(pool, ret);
     (void)snprintf(ret->name, sizeof ret->name, "%s", pool->name);
     (void)snprintf(ret->adapter, sizeof ret->adapter, "%s", pool->spec.describe);
 }
@@ -672,6 +735,7 @@ static void describe_worker(const struct pool *pool, uint32_t seat, sp_worker_in
     }
     ret->id = worker->id;
     ret->pid = worker->pid;
+    ret->is_forked = worker->forked_by != 0;
     ret->in_flight = worker->in_flight.length;
     ret->capacity = s->capacity;
     ret->calls_total = worker->calls_total;

@@ -46,6 +46,7 @@ struct pool {
     char name[65];
     sp_pool_options options; /* its strings are not kept, except `custom` */
     struct worker_spec spec;
+    struct zygote *zygote;                /* NULL: workers are executed */
     sp_command_timeout *command_timeouts; /* owned copies */
     size_t command_timeouts_count;
     const struct pool_events *events;

@@ -171,7 +171,11 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
         out->worker_exit = exit->exit_code;
         out->worker_signal = exit->exit_signal;
     }
-    out->worker_stderr = sp__output_tail(&worker->output, TAIL_LINES);
+    char *tail = sp__output_tail(&worker->output, TAIL_LINES);
+    if (tail != NULL) { /* else it may be its zygote's */
+        sp__free(out->worker_stderr);
+        out->worker_stderr = tail;
+    }
     out->worker_stack = copy_stack(worker);
     if (worker->unkillable) {
         size_t used = strlen(out->message);
@@ -315,6 +319,7 @@ void sp__worker_die(struct worker *worker, const struct guard_exit *exit)
 
     sp__worker_move(worker, WORKER_DEAD);
     sp__list_remove(&worker->on_state);
+    sp__list_remove(&worker->on_zygote);
     (void)sp__map_take(&worker->shop->by_id, worker->id);
     end_calls(worker, &death.error);
     worker->events->on_dead(worker, &death);

@@ -10,6 +10,15 @@ int sp__worker_launch(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 /* launch.c: the connection of its calls. Takes fd on success. */
 int sp__worker_open_calls(struct worker *worker, int fd, int trusted,
                           sp_error *err) SP_MUST_CHECK;
+/* launch.c: the environment of a process: `own`, the mark of this run unless it has one,
+ * and what the spec has, if it `inherits`. *ret_env from sp__malloc(); its strings are
+ * borrowed. */
+int sp__worker_compose_env(const struct workshop *shop, const struct worker_spec *spec,
+                           const char *const *own, int inherits, const char ***ret_env,
+                           sp_error *err) SP_MUST_CHECK;
+/* launch.c: have the guard start a process whose row in the registry is there before. */
+int sp__worker_spawn(struct workshop *shop, uint64_t id, const char *name,
+                     const struct guard_command *command, sp_error *err) SP_MUST_CHECK;
 
 /* link.c, host.c: the events of the two connections. */
 extern const struct h2_events sp__call_events;
@@ -39,6 +48,12 @@ void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
                                uint64_t grace_ms);
 /* worker.c: the only writer of worker->state. */
 void sp__worker_move(struct worker *worker, enum worker_state next);
+/* worker.c: it waited for its zygote, which is ready or of no use. */
+void sp__worker_unpark(struct worker *worker);
+/* worker.c: it cannot start; on_dead is told. */
+void sp__worker_fail_start(struct worker *worker, const sp_error *why, int permanent);
+/* worker.c: whether the failure of a start with this errno is one for good. */
+int sp__worker_is_hopeless(int os_errno);
 /* ending.c: it is reaped, or never was. on_dead is told. */
 void sp__worker_die(struct worker *worker, const struct guard_exit *exit);
 

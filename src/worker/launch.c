@@ -127,82 +127,102 @@ int sp__worker_open_calls(struct worker *worker, int fd, int trusted, sp_error *
 
 /* ---- the errand ---- */
 
-/* Our variables in front: execve takes the first of two equal names in most libcs, and
- * the spec's environment was composed without them. */
-struct launch_env {
-    char text[ENV_OWN_MAX][192];
-    const char **env;
-};
-
 /* Another run's mark, of a host that is itself a worker, and the name of an instance,
  * which a pit inside a worker would take for its own. */
-static int is_hidden(const struct worker *worker, const char *entry)
+static int is_hidden(const struct workshop *shop, const char *entry)
 {
-    return worker->shop->instance != NULL &&
+    return shop->instance != NULL &&
            (strncmp(entry, MARK_VARIABLE "=", sizeof MARK_VARIABLE) == 0 ||
             strncmp(entry, "SNAKEPIT_INSTANCE=", 18) == 0);
 }
 
-static int compose_env(struct worker *worker, const struct ends *ends,
-                       struct launch_env *own, sp_error *err)
+static size_t count_strings(const char *const *strings)
 {
-    size_t inherited = 0;
-    while (worker->spec->env[inherited] != NULL) {
-        inherited++;
-    }
     size_t n = 0;
-    if (worker->shop->instance != NULL) {
-        (void)snprintf(own->text[n++], sizeof own->text[0], "%s",
-                       sp__instance_mark(worker->shop->instance));
+    while (strings[n] != NULL) {
+        n++;
     }
-    (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_WORKER_ID=%s",
-                   worker->name);
-    if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
-        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_CALL_FD=3");
-        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_HOST_FD=4");
-        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_PAGE_FD=5");
-        if (ends->memory >= 0) {
-            (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_MEMORY_FD=6");
-        }
-    } else if (worker->spec->transport == SP_TRANSPORT_ADDRESS) {
-        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_ADDRESS=unix:%s",
-                       worker->address);
-    } else {
-        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_READY_FILE=%s",
-                       worker->address);
-        (void)snprintf(own->text[n++], sizeof own->text[0], "SNAKEPIT_GRPC_ADDRESS=%s",
-                       worker->shop->host_address);
-    }
-    own->env = sp__calloc(n + inherited + 1, sizeof *own->env);
-    if (own->env == NULL) {
+    return n;
+}
+
+/* Our variables in front: execve takes the first of two equal names in most libcs, and
+ * the spec's environment was composed without them. */
+int sp__worker_compose_env(const struct workshop *shop, const struct worker_spec *spec,
+                           const char *const *own, int inherits, const char ***ret_env,
+                           sp_error *err)
+{
+    const char *const *others = (const char *const *)spec->env;
+    size_t count = count_strings(own) + count_strings(others);
+    const char **env = sp__calloc(count + 2, sizeof *env);
+    if (env == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for the environment");
     }
-    for (size_t i = 0; i < n; i++) {
-        own->env[i] = own->text[i];
+    size_t n = 0;
+    if (shop->instance != NULL) {
+        env[n++] = sp__instance_mark(shop->instance);
     }
-    for (size_t i = 0; i < inherited; i++) {
-        if (!is_hidden(worker, worker->spec->env[i])) {
-            own->env[n++] = worker->spec->env[i];
+    for (size_t i = 0; own[i] != NULL; i++) {
+        env[n++] = own[i];
+    }
+    for (size_t i = 0; inherits && others[i] != NULL; i++) {
+        if (!is_hidden(shop, others[i])) {
+            env[n++] = others[i];
         }
     }
+    *ret_env = env;
     return SP_OK;
 }
 
-/* Its row is there before its process is. */
-static int spawn(struct worker *worker, const struct guard_command *command,
-                 sp_error *err)
+/* What only this worker has. */
+struct own_variables {
+    char text[ENV_OWN_MAX][192];
+    const char *list[ENV_OWN_MAX + 1];
+    size_t count;
+};
+
+static void add_variable(struct own_variables *own, const char *name, const char *value)
 {
-    struct instance *instance = worker->shop->instance;
+    (void)snprintf(own->text[own->count], sizeof own->text[0], "%s=%s", name, value);
+    own->list[own->count] = own->text[own->count];
+    own->count++;
+}
+
+static void list_variables(const struct worker *worker, const struct ends *ends,
+                           struct own_variables *own)
+{
+    char address[128];
+    *own = (struct own_variables){0};
+    add_variable(own, "SNAKEPIT_WORKER_ID", worker->name);
+    if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
+        add_variable(own, "SNAKEPIT_CALL_FD", "3");
+        add_variable(own, "SNAKEPIT_HOST_FD", "4");
+        add_variable(own, "SNAKEPIT_PAGE_FD", "5");
+        if (ends->memory >= 0) {
+            add_variable(own, "SNAKEPIT_MEMORY_FD", "6");
+        }
+    } else if (worker->spec->transport == SP_TRANSPORT_ADDRESS) {
+        (void)snprintf(address, sizeof address, "unix:%s", worker->address);
+        add_variable(own, "SNAKEPIT_ADDRESS", address);
+    } else {
+        add_variable(own, "SNAKEPIT_READY_FILE", worker->address);
+        add_variable(own, "SNAKEPIT_GRPC_ADDRESS", worker->shop->host_address);
+    }
+}
+
+int sp__worker_spawn(struct workshop *shop, uint64_t id, const char *name,
+                     const struct guard_command *command, sp_error *err)
+{
+    struct instance *instance = shop->instance;
     int rc = SP_OK;
     if (instance != NULL) {
-        rc = sp__instance_reserve(instance, ROW_WORKER, worker->id, worker->name, err);
+        rc = sp__instance_reserve(instance, ROW_WORKER, id, name, err);
     }
     if (rc < 0) {
         return rc;
     }
-    rc = sp__guard_spawn(worker->shop->guard, worker->id, command, err);
+    rc = sp__guard_spawn(shop->guard, id, command, err);
     if (rc < 0 && instance != NULL) {
-        sp__instance_free(instance, ROW_WORKER, worker->id);
+        sp__instance_free(instance, ROW_WORKER, id);
     }
     return rc;
 }
@@ -210,12 +230,15 @@ static int spawn(struct worker *worker, const struct guard_command *command,
 static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *err)
 {
     struct stock_argv argv = {0};
-    struct launch_env own = {0};
+    const char **env = NULL;
+    struct own_variables own;
     int rc = sp__stock_argv(worker, &argv, err);
     if (rc < 0) {
         return rc;
     }
-    rc = compose_env(worker, ends, &own, err);
+    list_variables(worker, ends, &own);
+    rc = sp__worker_compose_env(worker->shop, worker->spec, own.list,
+                                worker->forked_by == 0, &env, err);
     if (rc < 0) {
         goto free_argv;
     }
@@ -226,14 +249,18 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     size_t fds_count = native ? WORKER_FDS_MAX - (ends->memory < 0) : WORKER_STDIO;
     struct guard_command command = {
         .argv = argv.argv,
-        .env = own.env,
+        .env = env,
         .working_dir = worker->spec->working_dir,
         .limits = worker->spec->limits,
         .fds = fds,
         .fds_count = fds_count,
+        .zygote = worker->forked_by,
     };
-    rc = spawn(worker, &command, err);
-    sp__free(own.env);
+    rc = sp__worker_spawn(worker->shop, worker->id, worker->name, &command, err);
+    if (rc == SP_OK && worker->forked_by != 0) {
+        sp__zygote_asked(worker->spec->zygote);
+    }
+    sp__free(env);
 free_argv:
     sp__free(argv.argv);
     return rc;

@@ -162,6 +162,13 @@ static int language_argv(struct strings *argv, const struct language *language,
     }
     const char *const fixed[] = {path, script, "--adapter", adapter_of(options), NULL};
     rc = add_all(argv, fixed);
+    for (size_t i = 0; rc == SP_OK && options->preload != NULL; i++) {
+        if (options->preload[i] == NULL) {
+            break;
+        }
+        const char *const preload[] = {"--preload", options->preload[i], NULL};
+        rc = add_all(argv, preload);
+    }
     return rc < 0 ? sp__fail(err, rc, "no memory for a command line") : SP_OK;
 }
 
@@ -237,9 +244,11 @@ static int has_name(const struct strings *env, const char *entry)
 static int is_own(const char *entry)
 {
     static const char *const own[] = {
-        "SNAKEPIT_CALL_FD",        "SNAKEPIT_HOST_FD",           "SNAKEPIT_PAGE_FD",
-        "SNAKEPIT_MEMORY_FD",      "SNAKEPIT_WORKER_ID",         "SNAKEPIT_ADDRESS",
-        "SNAKEPIT_WORKER_THREADS", "SNAKEPIT_WORKER_CONCURRENCY"};
+        "SNAKEPIT_CALL_FD",        "SNAKEPIT_HOST_FD",
+        "SNAKEPIT_PAGE_FD",        "SNAKEPIT_MEMORY_FD",
+        "SNAKEPIT_WORKER_ID",      "SNAKEPIT_ADDRESS",
+        "SNAKEPIT_WORKER_THREADS", "SNAKEPIT_WORKER_CONCURRENCY",
+        "SNAKEPIT_ZYGOTE_FD",      "SNAKEPIT_ZYGOTE_HOST_FD"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (is_named(entry, own[i], strlen(own[i]))) {
             return 1;

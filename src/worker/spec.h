@@ -27,6 +27,7 @@ struct worker_spec {
     uint64_t response_max_bytes;
     uint64_t shared_min_bytes; /* larger than shared_max_bytes: nothing is shared */
     uint64_t shared_max_bytes; /* of shared memory, each way */
+    struct zygote *zygote;     /* that forks them, the pool's; or NULL */
 };
 
 /* Resolve a pool's options: the interpreter is looked up, the environment composed.

@@ -67,6 +67,9 @@ void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
         worker->decided_ms = sp__loop_now_ms(worker->shop->loop);
     }
     sp__worker_move(worker, WORKER_STOPPING);
+    if (worker->on_zygote.on != NULL) {
+        grace_ms = 0; /* there is no process */
+    }
     sp__timer_stop(worker->shop->loop, &worker->health);
     sp__timer_stop(worker->shop->loop, &worker->connect);
     sp__timer_set(worker->shop->loop, &worker->deadline,
@@ -104,6 +107,12 @@ void sp__worker_kill(struct worker *worker, enum worker_why why)
     }
 }
 
+/* It has no process, and nobody will report one. */
+static void end_unborn(struct worker *worker)
+{
+    sp__worker_die(worker, &(struct guard_exit){.exit_code = -1, .oom_killed = -1});
+}
+
 static void deadline_passed(struct timer *timer, uint64_t now_ms)
 {
     struct worker *worker = ITEM(timer, struct worker, deadline);
@@ -112,7 +121,11 @@ static void deadline_passed(struct timer *timer, uint64_t now_ms)
         sp__worker_give_up(worker, WHY_TOO_SLOW);
         break;
     case WORKER_STOPPING:
-        sp__worker_climb(worker);
+        if (worker->on_zygote.on != NULL) {
+            end_unborn(worker);
+        } else {
+            sp__worker_climb(worker);
+        }
         break;
     case WORKER_READY:
     case WORKER_DEAD:
@@ -266,11 +279,20 @@ void sp__worker_on_host_broken(void *user, const sp_error *why)
     /* Later it is only the way back to the host; its end is told by the other one. */
 }
 
+static void unmap_page(struct worker *worker)
+{
+    if (worker->page != NULL) {
+        (void)munmap(worker->page, WORKER_SHARED_BYTES);
+        worker->page = NULL;
+    }
+}
+
 void sp__worker_free(struct worker *worker)
 {
     struct loop *loop = worker->shop->loop;
     assert(worker->in_flight.length == 0);
     sp__list_remove(&worker->on_state);
+    sp__list_remove(&worker->on_zygote);
     sp__timer_fini(loop, &worker->deadline);
     sp__timer_fini(loop, &worker->health);
     sp__timer_fini(loop, &worker->stuck);
@@ -278,9 +300,7 @@ void sp__worker_free(struct worker *worker)
     sp__channel_close(&worker->calls);
     sp__worker_close_host(worker);
     sp__output_close(&worker->output);
-    if (worker->page != NULL) {
-        (void)munmap(worker->page, WORKER_SHARED_BYTES);
-    }
+    unmap_page(worker);
     sp__worker_memory_close(worker);
     sp__stock_forget(worker);
     sp__proto_announce_fini(&worker->early_announce);
@@ -314,6 +334,72 @@ static int init_timers(struct worker *worker)
     return rc;
 }
 
+static int begin(struct worker *worker, sp_error *err)
+{
+    int rc = sp__worker_launch(worker, err);
+    if (rc == SP_OK) {
+        sp__timer_set(worker->shop->loop, &worker->deadline,
+                      sp__loop_now_ms(worker->shop->loop) +
+                          worker->spec->init_timeout_ms);
+    }
+    return rc;
+}
+
+/* Begin, or wait for the zygote that shall fork it; that one has a deadline then. */
+static int begin_or_park(struct worker *worker, sp_error *err)
+{
+    struct zygote *zygote = worker->spec->zygote;
+    switch (zygote != NULL ? sp__zygote_ask(zygote) : ZYGOTE_EXECUTE) {
+    case ZYGOTE_PARK:
+        sp__zygote_park(zygote, worker);
+        return SP_OK;
+    case ZYGOTE_FORK:
+        worker->forked_by = zygote->id;
+        break;
+    case ZYGOTE_EXECUTE:
+        worker->forked_by = 0;
+        break;
+    }
+    return begin(worker, err);
+}
+
+void sp__worker_fail_start(struct worker *worker, const sp_error *why, int permanent)
+{
+    if (worker->state == WORKER_STARTING) { /* else it has a reason to end already */
+        sp__error_copy(&worker->refusal, why);
+        worker->refused_for_good = permanent;
+        worker->why = WHY_REFUSED;
+    }
+    end_unborn(worker);
+}
+
+void sp__worker_unpark(struct worker *worker)
+{
+    sp_error failure = {0};
+    if (worker->state != WORKER_STARTING) {
+        end_unborn(worker);
+    } else if (begin_or_park(worker, &failure) < 0) {
+        sp__worker_fail_start(worker, &failure, 0);
+    }
+    sp_error_clear(&failure);
+}
+
+/* Its zygote did not make it: give back what it was to have, and execute it. */
+static void execute_instead(struct worker *worker)
+{
+    sp_error failure = {0};
+    sp__channel_close(&worker->calls);
+    sp__worker_close_host(worker);
+    sp__output_close(&worker->output);
+    unmap_page(worker);
+    sp__worker_memory_close(worker);
+    worker->forked_by = 0;
+    if (begin(worker, &failure) < 0) {
+        sp__worker_fail_start(worker, &failure, 0);
+    }
+    sp_error_clear(&failure);
+}
+
 int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
                      const struct worker_events *events, void *owner, const char *name,
                      uint32_t slot, struct worker **ret_worker, sp_error *err)
@@ -344,13 +430,11 @@ int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
         sp__fail(err, rc, "no memory to register worker %s", name);
         goto free_worker;
     }
-    rc = sp__worker_launch(worker, err);
+    rc = begin_or_park(worker, err);
     if (rc < 0) {
         (void)sp__map_take(&shop->by_id, worker->id);
         goto free_worker;
     }
-    sp__timer_set(shop->loop, &worker->deadline,
-                  worker->spawned_ms + spec->init_timeout_ms);
     *ret_worker = worker;
     return SP_OK;
 
@@ -377,21 +461,43 @@ void sp__workshop_fini(struct workshop *shop)
     }
 }
 
+int sp__worker_is_hopeless(int os_errno)
+{
+    return os_errno == ENOENT || os_errno == EACCES || os_errno == ENOEXEC ||
+           os_errno == ENOTDIR;
+}
+
+static void zygote_spawned(struct workshop *shop, uint64_t id, int pid,
+                           const sp_error *failure)
+{
+    struct link *link = shop->zygotes.first;
+    while (link != NULL && !sp__zygote_on_spawned(ITEM(link, struct zygote, on_shop),
+                                                  id, pid, failure)) {
+        link = link->next;
+    }
+}
+
 void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
                              const sp_error *failure)
 {
     struct worker *worker = sp__map_find(&shop->by_id, id);
-    if (worker == NULL) {
-        return; /* it was given up before the guard got to it */
+    if (worker == NULL) { /* a zygote, or it was given up before the guard got to it */
+        zygote_spawned(shop, id, pid, failure);
+        return;
+    }
+    if (worker->forked_by != 0) {
+        sp__zygote_answered(worker->spec->zygote, worker->forked_by, failure == NULL);
+    }
+    if (failure != NULL && worker->forked_by != 0 && worker->state == WORKER_STARTING) {
+        execute_instead(worker);
+        return;
     }
     worker->pid = pid;
     worker->is_spawned = 1;
     if (failure != NULL) {
         sp__error_copy(&worker->refusal, failure);
         worker->refusal.code = SP_ERR_START_FAILED;
-        worker->refused_for_good =
-            failure->os_errno == ENOENT || failure->os_errno == EACCES ||
-            failure->os_errno == ENOEXEC || failure->os_errno == ENOTDIR;
+        worker->refused_for_good = sp__worker_is_hopeless(failure->os_errno);
         if (worker->spec->working_dir != NULL) {
             size_t used = strlen(worker->refusal.message);
             (void)snprintf(worker->refusal.message + used,
@@ -421,6 +527,12 @@ void sp__workshop_on_exited(struct workshop *shop, uint64_t id,
     struct worker *worker = sp__map_find(&shop->by_id, id);
     if (worker != NULL) {
         sp__worker_die(worker, exit);
+        return;
+    }
+    struct link *link = shop->zygotes.first;
+    while (link != NULL &&
+           !sp__zygote_on_exited(ITEM(link, struct zygote, on_shop), id, exit)) {
+        link = link->next;
     }
 }
 
@@ -428,6 +540,9 @@ void sp__workshop_on_guard_lost(struct workshop *shop)
 {
     struct guard_exit exit = {
         .exit_code = -1, .exit_signal = SIGKILL, .oom_killed = -1};
+    for (struct link *l = shop->zygotes.first; l != NULL; l = l->next) {
+        sp__zygote_on_guard_lost(ITEM(l, struct zygote, on_shop));
+    }
     for (;;) {
         size_t at = 0;
         struct worker *worker = sp__map_next(&shop->by_id, &at);

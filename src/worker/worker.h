@@ -20,6 +20,7 @@
 #include "worker/death.h"
 #include "worker/output.h"
 #include "worker/spec.h"
+#include "worker/zygote.h"
 
 struct worker;
 
@@ -41,7 +42,8 @@ struct workshop {
     struct guard *guard;       /* NULL while it is lost */
     struct instance *instance; /* or NULL: the pit has none */
     struct channels channels;
-    struct map by_id; /* workers by id, for the guard's messages */
+    struct map by_id;    /* workers by id, for the guard's messages */
+    struct list zygotes; /* struct zygote.on_shop */
     uint64_t next_id;
     uint32_t first_stream_id; /* of call connections, 0: the usual; for tests */
     const struct host_service *service; /* or NULL: nobody answers */
@@ -165,7 +167,8 @@ struct worker {
     char name[80];       /* "pool/3" */
 
     /* Loop thread. */
-    struct link on_state; /* the owner's list for the worker's condition */
+    struct link on_state;  /* the owner's list for the worker's condition */
+    struct link on_zygote; /* it has no process yet: its zygote is not ready */
     enum worker_state state;
     enum worker_why why;
     int was_ready;
@@ -211,7 +214,8 @@ struct worker {
     uint32_t capacity;  /* calls it runs at once */
     char runtime[64];
     /* It was faster than the guard's word with its pid: it is ready when that comes. */
-    int is_spawned; /* the guard said so */
+    int is_spawned;     /* the guard said so */
+    uint64_t forked_by; /* the zygote's id; 0: it is executed */
     enum { EARLY_NOT, EARLY_ANNOUNCED, EARLY_CONNECTED } early;
     struct proto_announce early_announce;
     sp_error refusal; /* what it said when it could not start */

@@ -92,6 +92,19 @@ def test_status_as_json():
                for w in pool["worker_list"])
 
 
+def test_a_zygote_is_shown(here):
+    words = ["--size", "2", "-a", "a.py", "--set", "pool.zygote=on"]
+    done = snakepit("status", *words, cwd=here)
+    assert done.code == 0
+    line = next(line for line in done.lines if line.startswith("zygote of default: "))
+    assert "ready, pid " in line and "2 workers forked" in line
+    pool = snakepit("status", "-o", "json", *words, cwd=here).json["pools"][0]
+    zygote = pool["zygote"]
+    assert (zygote["mode"], zygote["state"]) == ("on", "ready")
+    assert (zygote["forked"], zygote["started"]) == (2, 1)
+    assert [w["forked"] for w in pool["worker_list"]] == [True, True]
+
+
 def test_deaths_are_listed_on_request(here):
     (here / "dies.py").write_text("raise SystemExit('no way')\n")
     done = snakepit("status", "--deaths", "-q", "--size", "1", "-a", "dies.py", cwd=here)

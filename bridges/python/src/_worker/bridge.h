@@ -165,6 +165,9 @@ void sp__py_asks_wait(call_object *call);
 void sp__py_sources_end(call_object *call);
 void sp__py_sources_wait(void);
 
+/* zygote.c */
+int sp__py_zygote_functions(PyObject *module);
+
 /* worker.c */
 int sp__py_worker_type(PyObject *module);
 

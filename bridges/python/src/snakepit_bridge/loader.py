@@ -85,6 +85,11 @@ class ToolSet:
         """Run the adapter's initialize(), if it has one."""
         _run_method(self.owner, "initialize")
 
+    def after_fork(self):
+        """Run the adapter's after_fork(), if it has one: in a worker that was forked
+        with the adapter loaded, before initialize()."""
+        _run_method(self.owner, "after_fork")
+
     def stop(self):
         """Run the adapter's cleanup(), if it has one."""
         _run_method(self.owner, "cleanup")

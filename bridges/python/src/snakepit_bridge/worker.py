@@ -18,10 +18,12 @@ _INHERITED = (
     "SNAKEPIT_PAGE_FD",
     "SNAKEPIT_MEMORY_FD",
 )
-_USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--listen ADDRESS] [ARGUMENT ...]
+_USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--preload MODULE]... [--listen ADDRESS]
+                          [ARGUMENT ...]
 
   --adapter SPEC     showcase (the default), none, module:Class, pkg.module.Class,
                      path/to/file.py or path/to/file.py:Class
+  --preload MODULE   import it before the adapter
   --listen ADDRESS   serve gRPC clients on unix:/path or 127.0.0.1:port instead of the
                      sockets a host leaves; port 0 takes a free one and prints it
 """
@@ -29,18 +31,20 @@ _USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--listen ADDRESS] [ARGUM
 _open_worker = None  # the worker main() has opened, for a script's ProtocolHandler
 _was_served = False
 _threads_wanted = 1
+_is_zygote = False  # while the adapter is loaded to be forked
 
 
 def parse(arguments):
-    """(adapter, listen address or None, the adapter's arguments). Exits on --help."""
-    adapter, listen, rest = None, None, []
+    """(adapter, modules to preload, listen address or None, the adapter's arguments).
+    Exits on --help."""
+    adapter, preload, listen, rest = None, [], None, []
     waiting = iter(arguments)
     for argument in waiting:
         name, equals, value = argument.partition("=")
         if name == "--help" and not equals:
             sys.stdout.write(_USAGE)
             raise SystemExit(0)
-        if name not in ("--adapter", "--listen"):
+        if name not in ("--adapter", "--listen", "--preload"):
             rest.append(argument)
             continue
         if not equals:
@@ -50,9 +54,11 @@ def parse(arguments):
                 raise SystemExit(2)
         if name == "--adapter":
             adapter = value
+        elif name == "--preload":
+            preload.append(value)
         else:
             listen = value
-    return adapter or "showcase", listen, rest
+    return adapter or "showcase", preload, listen, rest
 
 
 def cancel_signal():
@@ -105,6 +111,10 @@ def open_worker(listen=None):
     """Connect to what the host left in the environment, or listen. SNAKEPIT_LISTEN is
     for scripts that have no --listen."""
     global _threads_wanted
+    if _is_zygote:
+        raise _worker.WorkerError(
+            "a script that serves by itself cannot be forked: the pool needs zygote: off"
+        )
     _threads_wanted = _number_from("SNAKEPIT_WORKER_THREADS")
     worker = _worker.Worker(
         threads=_threads_wanted,
@@ -205,40 +215,81 @@ def _without_our_frames(exception):
     return exception.with_traceback(trace)
 
 
-def refuse(worker, exception, permanent):
+def refuse(tell, exception, permanent):
     """Tell the host that the worker cannot start, and whoever reads stderr too."""
     kind, message, trace = _serve.describe(_without_our_frames(exception), True)
     sys.stderr.write(trace or f"{kind}: {message}\n")
-    worker.refuse(permanent, kind, message, trace)
+    sys.stderr.flush()
+    tell(permanent, kind, message, trace)
 
 
-def _start(worker, spec):
-    """The tools, ready to run; None after a refusal."""
-    permanent = True
+def _load(spec, preload):
+    for name in preload:
+        __import__(name)
+    return loader.load(spec)
+
+
+def _hatch(spec, preload):
+    """In a zygote, as _zygote.hatch() gives: the tools in each worker it makes."""
+    global _is_zygote
+    from . import _zygote
+
+    def cannot(failure):
+        refuse(_worker.zygote_refuse, _zygote.without_watch(failure), True)
+
+    _is_zygote = True
+    tools, status = _zygote.hatch(runtime_name(), lambda: _load(spec, preload), cannot)
+    _is_zygote = False
+    return tools, status
+
+
+def _begin_forked(tools):
+    """What the worker shares with others becomes its own."""
+    from . import _zygote
+
+    _zygote.open_files_anew()
+    _zygote.seed_anew()
+    tools.after_fork()
+
+
+def _start(worker, spec, preload, tools):
+    """The tools, ready to run; None after a refusal. `tools`: those of a forked worker,
+    loaded by its zygote."""
+    permanent = tools is None
     try:
-        tools = loader.load(spec)
-        permanent = False  # what initialize() lacks now it may have another time
+        if tools is None:
+            tools = _load(spec, preload)
+            permanent = False  # what initialize() lacks now it may have another time
+        else:
+            _begin_forked(tools)
         if not _was_served:
             tools.start()
         return tools
     except (Exception, SystemExit) as failure:
-        refuse(worker, failure, permanent)
+        refuse(worker.refuse, failure, permanent)
         return None
 
 
 def main(arguments=None):
     """Run a worker; returns its exit status."""
     global _open_worker
-    spec, listen, rest = parse(sys.argv[1:] if arguments is None else arguments)
+    spec, preload, listen, rest = parse(
+        sys.argv[1:] if arguments is None else arguments
+    )
     sys.argv = [sys.argv[0] or "snakepit_worker.py", *rest]
     prepare_process()
+    tools = None
+    if _worker.zygote_wanted():
+        tools, status = _hatch(spec, preload)
+        if status is not None:
+            return status
     try:
         worker = _open_worker = open_worker(listen)
     except (_worker.WorkerError, ValueError) as failure:
         sys.stderr.write(f"snakepit_worker.py: {failure}\n")
         return 1
     try:
-        tools = _start(worker, spec)
+        tools = _start(worker, spec, preload, tools)
         if tools is None:
             return 1
         if not _was_served:  # a script may have done it while it was loaded
