@@ -28,7 +28,8 @@ enum {
      * tells it: in a line of its output, "GRPC_READY:4711", or by moving a file with the
      * number to the path that SNAKEPIT_READY_FILE names. Its arguments get --port 0,
      * --elixir-address ADDRESS (where its host answers), --snakepit-run-id TEXT, and in a
-     * pool with threads --max-workers N, each unless they have it. So does the original's
+     * pool with threads --max-workers N and perhaps --thread-safety-check, each unless
+     * they have it. So does the original's
      * own Python worker start. Since: 0.1 */
     SP_TRANSPORT_PORT = 2
 };

@@ -50,6 +50,14 @@ enum {
     SP_ZYGOTE_AUTO = 2 /* such a program's workers are executed */
 };
 
+/* Whether the attributes of an adapter are watched for changes by several threads without
+ * a common lock. Costs much; for tests. */
+enum {
+    SP_THREADS_TRUSTED = 0,
+    SP_THREADS_WARN = 1,  /* what is found is said on standard error */
+    SP_THREADS_STRICT = 2 /* and the call that does it fails */
+};
+
 /* A limit for one command: overrides the pool's call_timeout_ms. */
 typedef struct sp_command_timeout {
     const char *command;
@@ -178,6 +186,10 @@ typedef struct sp_pool_options {
 
     const char *interpreter; /* node, ruby, r: a path or a name on PATH; NULL:
                                 $SNAKEPIT_NODE, _RUBY, _R, or node, ruby, Rscript */
+
+    int thread_checks;        /* SP_THREADS_; python and grpc_server */
+    int require_gil_disabled; /* 1: a Python worker whose interpreter has its lock on, or
+                                 turns it on for an import, does not start */
 } sp_pool_options;
 
 /* In place of a number whose 0 means the default: really none. */

@@ -103,6 +103,13 @@ static int fill_base(sp_config *config, sp_error *err)
 
 /* --- Options ------------------------------------------------------------------------- */
 
+static int thread_checks_of(const char *word)
+{
+    return strcmp(word, "strict") == 0 ? SP_THREADS_STRICT
+           : strcmp(word, "warn") == 0 ? SP_THREADS_WARN
+                                       : SP_THREADS_TRUSTED;
+}
+
 static int check_of(const char *word)
 {
     return strcmp(word, "none") == 0    ? SP_CHECK_NONE
@@ -201,6 +208,11 @@ static void fill_pool(const sp_config *config, size_t index)
     }
     options->check_args =
         check_of(sp__config_in_force(config, pool, PARAM_CHECK_ARGS)->text);
+    options->thread_checks =
+        thread_checks_of(sp__config_in_force(config, pool, PARAM_THREAD_CHECKS)->text);
+    options->require_gil_disabled =
+        strcmp(sp__config_in_force(config, pool, PARAM_REQUIRE_GIL_DISABLED)->text,
+               "yes") == 0;
     const struct value *timeouts =
         sp__config_in_force(config, pool, PARAM_COMMAND_TIMEOUTS);
     options->command_timeouts = timeouts->timeouts;

@@ -226,6 +226,18 @@
       "How arguments are compared with what the tool has announced, before a call is " \
       "queued: types checks names and types, names that none is missing or unknown, "  \
       "none leaves it to the worker.")                                                 \
+    X(THREAD_CHECKS, POOL, "thread_checks", CHOICE, 1, 64, "off|warn|strict", "off",   \
+      "SNAKEPIT_THREAD_CHECKS", pool, size,                                            \
+      "Whether a Python adapter's attributes are watched for changes by several "      \
+      "threads "                                                                       \
+      "without a common lock: warn says on standard error what was found and where, "  \
+      "strict lets the "                                                               \
+      "call that does it fail as well. Slow; for tests of the profile thread.")        \
+    X(REQUIRE_GIL_DISABLED, POOL, "require_gil_disabled", CHOICE, 1, 64, "no|yes",     \
+      "no", "SNAKEPIT_REQUIRE_GIL_DISABLED", pool, size,                               \
+      "With yes a Python worker whose interpreter has a global lock does not start, "  \
+      "nor one "                                                                       \
+      "whose imports turn it on: the module is named.")                                \
     X(STARTUP_BATCH, POOL, "startup_batch", COUNT, 1, 1000, "", "",                    \
       "SNAKEPIT_STARTUP_BATCH", pool, startup_batch,                                   \
       "Workers that start at the same time. Without it two for each processor, at "    \

@@ -62,6 +62,8 @@ static int check(const sp_pool_options *options, sp_error *err)
         {"affinity", (uint64_t)options->affinity, SP_AFFINITY_HINT,
          SP_AFFINITY_STRICT_FAIL_FAST, 0},
         {"check_args", (uint64_t)options->check_args, 0, SP_CHECK_NONE, 0},
+        {"thread_checks", (uint64_t)options->thread_checks, 0, SP_THREADS_STRICT, 0},
+        {"require_gil_disabled", (uint64_t)options->require_gil_disabled, 0, 1, 0},
         {"recycle_after_ms", options->recycle_after_ms, 100, 365 * DAY_MS, 1},
         {"recycle_calls", options->recycle_calls, 1, UINT64_MAX, 1},
         {"recycle_memory_bytes", options->recycle_memory_bytes, 1u << 20, 1024 * GIB,

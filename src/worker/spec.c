@@ -267,6 +267,21 @@ static int is_passed(const char *entry, const char *const *names)
     return names == NULL;
 }
 
+/* What a Python worker is held to. */
+static int add_demands(struct strings *env, const sp_pool_options *options)
+{
+    int rc = SP_OK;
+    if (options->thread_checks != SP_THREADS_TRUSTED) {
+        rc = add(env, options->thread_checks == SP_THREADS_STRICT
+                          ? "SNAKEPIT_WORKER_THREAD_CHECKS=strict"
+                          : "SNAKEPIT_WORKER_THREAD_CHECKS=warn");
+    }
+    if (rc == SP_OK && options->require_gil_disabled) {
+        rc = add(env, "SNAKEPIT_WORKER_NO_GIL=yes");
+    }
+    return rc;
+}
+
 /* What the worker may run at once; nothing stands for one. */
 static int add_capacity(struct strings *env, const sp_pool_options *options)
 {
@@ -293,6 +308,9 @@ static int compose_env(struct strings *env, const sp_pool_options *options)
     int rc = add_all(env, options->env_set);
     if (rc == SP_OK) {
         rc = add_capacity(env, options);
+    }
+    if (rc == SP_OK) {
+        rc = add_demands(env, options);
     }
     if (rc == SP_OK && options->custom != NULL) {
         rc = add_all(env, options->custom->env);
@@ -389,6 +407,7 @@ int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
     *spec = (struct worker_spec){
         .transport = transport_of(options),
         .threads = options->threads,
+        .thread_checks = options->thread_checks,
         .limits = limits_of(options),
         .init_timeout_ms = options->init_timeout_ms,
         .shutdown_grace_ms = options->shutdown_grace_ms,

@@ -16,6 +16,7 @@ struct worker_spec {
     char *describe;    /* "python /usr/bin/python3, adapter showcase" */
     int transport;     /* SP_TRANSPORT_ */
     uint32_t threads;  /* calls it runs at once */
+    int thread_checks; /* SP_THREADS_ */
     int accepts_any;   /* the tool list of the worker is not the whole truth */
     struct guard_limits limits;
     uint64_t init_timeout_ms;

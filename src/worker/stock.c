@@ -28,7 +28,7 @@
 #include "base/mem.h"
 #include "worker/internal.h"
 
-enum { CONNECT_RETRY_MS = 10, FLAGS_MAX = 8 };
+enum { CONNECT_RETRY_MS = 10, FLAGS_MAX = 9 };
 
 static const char ready_mark[] = "GRPC_READY:";
 
@@ -110,6 +110,10 @@ static size_t add_flags(const struct worker *worker, const char **argv, size_t n
     if (worker->spec->threads > 1) {
         (void)snprintf(ret->texts[3], STOCK_PLACE_MAX, "%u", worker->spec->threads);
         n = add_flag(worker, argv, n, "--max-workers", ret->texts[3]);
+        if (worker->spec->thread_checks != SP_THREADS_TRUSTED &&
+            !has_flag(worker->spec->argv, "--thread-safety-check")) {
+            argv[n++] = "--thread-safety-check";
+        }
     }
     return n;
 }

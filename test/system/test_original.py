@@ -144,10 +144,12 @@ def test_it_calls_a_tool_of_its_host(stubs, version, tmp_path):
 
 
 def test_threads_are_told_to_the_worker(stubs, version, tmp_path):
-    with daemons.running(tmp_path, **settings(stubs, version, profile="thread", threads=4)) as daemon:
+    with daemons.running(tmp_path, **settings(stubs, version, profile="thread", threads=4,
+                                              thread_checks="warn")) as daemon:
         with grpc.insecure_channel(daemon.address) as channel:
             flags = peers.Client(channel).execute("where")["argv"]
     assert flags[flags.index("--max-workers") + 1] == "4"
+    assert "--thread-safety-check" in flags
 
 
 def test_a_port_of_somebody_else_is_not_talked_to(stubs, version, tmp_path):

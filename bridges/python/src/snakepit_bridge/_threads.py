@@ -51,6 +51,48 @@ def allowed(tools, wanted):
     return wanted, gil_note()
 
 
+def watch(tools):
+    """Look for state that several threads change without a lock, when the host wants it
+    (SNAKEPIT_WORKER_THREAD_CHECKS), and for libraries that are not made for threads."""
+    from . import thread_safety_checker as checking
+
+    checker = checking.get_global_checker()
+    for warning in checker.check_library_safety():
+        sys.stderr.write(f"snakepit: {warning}\n")
+    if tools.owner is not None:
+        try:
+            checker.watch(tools.owner)
+        except TypeError as failure:
+            sys.stderr.write(f"snakepit: {tools.label} cannot be watched: {failure}\n")
+
+
+class GilIsOn(Exception):
+    """The pool wants an interpreter without its global lock."""
+
+
+def refuse_the_lock():
+    """From here on an import that turns the global lock on raises GilIsOn, with the name
+    of the module. Raises it at once when the lock is on."""
+    from importlib.machinery import ExtensionFileLoader
+
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    if enabled is None or enabled():
+        raise GilIsOn(f"require_gil_disabled: {gil_note()}")
+    execute = ExtensionFileLoader.exec_module
+
+    def exec_module(self, module):
+        result = execute(self, module)
+        if enabled():
+            raise GilIsOn(
+                f"require_gil_disabled: the import of {module.__name__} "
+                f"({module.__file__}) has turned the global interpreter lock (GIL) on: "
+                "its extension is not made for a free-threaded interpreter"
+            )
+        return result
+
+    ExtensionFileLoader.exec_module = exec_module
+
+
 def start(worker, count):
     """Start threads that serve; those that have begun are given back when one cannot."""
     global is_on

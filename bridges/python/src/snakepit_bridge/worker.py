@@ -224,9 +224,23 @@ def refuse(tell, exception, permanent):
 
 
 def _load(spec, preload):
+    checks = os.environ.pop("SNAKEPIT_WORKER_THREAD_CHECKS", "")
+    if os.environ.pop("SNAKEPIT_WORKER_NO_GIL", "") == "yes":
+        from . import _threads
+
+        _threads.refuse_the_lock()
+    if checks:
+        from . import thread_safety_checker
+
+        thread_safety_checker.enable_checking(strict_mode=checks == "strict")
     for name in preload:
         __import__(name)
-    return loader.load(spec)
+    tools = loader.load(spec)
+    if checks:
+        from . import _threads
+
+        _threads.watch(tools)
+    return tools
 
 
 def _hatch(spec, preload):

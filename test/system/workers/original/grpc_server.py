@@ -40,6 +40,7 @@ def arguments():
                         default=os.environ.get("SNAKEPIT_GRPC_ADDRESS"))
     parser.add_argument("--snakepit-run-id", default="")
     parser.add_argument("--max-workers", type=int, default=10)
+    parser.add_argument("--thread-safety-check", action="store_true")
     return parser.parse_args()
 
 
