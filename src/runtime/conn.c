@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's connections: bytes between sockets and HTTP/2. Everything under smu.
+ * The worker's connections: bytes between sockets and wire/h2. Everything under smu.
  *
  * Reading and writing never wait. What a socket does not take stays in the connection's
  * out buffer, which is filled again only when it is empty, so it holds one write's

@@ -3,7 +3,7 @@
  * A stream from the host: a held question whose messages are taken one by one.
  *
  * The host sends what was granted, and a message is granted when it is taken, so what
- * nobody takes is bounded by HTTP/2's window. A chunk is copied out of the inbox under
+ * nobody takes is bounded by the stream's window. A chunk is copied out of the inbox under
  * the lock, because whoever leads may put the next one in at any moment.
  */
 #include "runtime/runtime.h"

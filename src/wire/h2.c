@@ -2,7 +2,8 @@
 /*
  * One HTTP/2 connection that speaks gRPC: its life, and what it receives.
  *
- * nghttp2 does the HTTP/2; its callbacks below turn frames into what gRPC means by them
+ * With strangers nghttp2 does the HTTP/2, with a peer of ours lean.c a framing of our own;
+ * what follows is the same for both. nghttp2's callbacks below turn frames into what gRPC means by them
  * and hand that to the user's events. The normal course of a call at a server: HEADERS
  * open a stream and on_request, DATA becomes messages (h2_stream.c), END_STREAM becomes
  * on_half_close; the user writes and finishes (h2_send.c); nghttp2 closes the stream and
@@ -148,8 +149,7 @@ static void refuse_http(struct h2_stream *stream, const char *http_status)
     }
 }
 
-/* Server: the head of a request is whole. */
-static void request_came(struct h2 *h2, struct h2_stream *stream)
+void sp__h2_request_came(struct h2 *h2, struct h2_stream *stream)
 {
     const struct h2_block *block = &h2->block;
     if (block->no_memory) {
@@ -157,9 +157,9 @@ static void request_came(struct h2 *h2, struct h2_stream *stream)
     } else if (block->overflow) {
         refuse(stream, 8,
                "the metadata is larger than the limit"); /* RESOURCE_EXHAUSTED */
-    } else if (!h2->options.trusted && !block->is_post) {
+    } else if (h2->lean == NULL && !block->is_post) {
         refuse_http(stream, "405");
-    } else if (!h2->options.trusted && !block->is_grpc) {
+    } else if (h2->lean == NULL && !block->is_grpc) {
         refuse_http(stream, "415");
     } else if (block->path == NULL) {
         refuse(stream, 12, "no path"); /* UNIMPLEMENTED */
@@ -212,7 +212,7 @@ static void response_came(struct h2 *h2, struct h2_stream *stream, int is_end)
         return; /* the real one follows */
     }
     stream->headers_in = 1;
-    if (block->http_status != 200 && !h2->options.trusted) {
+    if (block->http_status != 200) {
         stream->http_status = block->http_status;
         if (block->grpc_status < 0) {
             block->grpc_status = sp__grpc_of_http(block->http_status);
@@ -221,7 +221,7 @@ static void response_came(struct h2 *h2, struct h2_stream *stream, int is_end)
         take_status(h2, stream);
     } else if (is_end) {
         take_status(h2, stream);
-    } else if (!h2->options.trusted && !block->is_grpc) {
+    } else if (!block->is_grpc) {
         sp__h2_stream_fail(stream, 2, "the peer's answer is not gRPC"); /* UNKNOWN */
     } else if (h2->events.on_headers != NULL && !stream->deaf) {
         h2->events.on_headers(h2->user, stream);
@@ -230,8 +230,15 @@ static void response_came(struct h2 *h2, struct h2_stream *stream, int is_end)
 
 /* ---- frames ---- */
 
-/* The peer says no more on this stream. */
-static void peer_ended(struct h2 *h2, struct h2_stream *stream)
+void sp__h2_cut_short(struct h2_stream *stream)
+{
+    if (stream->status <= 0) {
+        stream->status = 13; /* INTERNAL */
+        stream->status_text = "the answer was cut short";
+    }
+}
+
+void sp__h2_peer_ended(struct h2 *h2, struct h2_stream *stream)
 {
     int cut_short = stream->prefix_size != 0;
     if (h2->role == H2_SERVER) {
@@ -243,9 +250,8 @@ static void peer_ended(struct h2 *h2, struct h2_stream *stream)
         }
         return;
     }
-    if (cut_short && stream->status <= 0) {
-        stream->status = 13; /* INTERNAL */
-        stream->status_text = "the answer was cut short";
+    if (cut_short) {
+        sp__h2_cut_short(stream);
     }
     stream->deaf = 1;
     if (!stream->eof_out && !stream->reset) {
@@ -267,10 +273,10 @@ static void headers_came(struct h2 *h2, const nghttp2_frame *frame, int is_end)
         useful(h2, 2);
         response_came(h2, stream, is_end);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        request_came(h2, stream);
+        sp__h2_request_came(h2, stream);
     }
     if (is_end) {
-        peer_ended(h2, stream);
+        sp__h2_peer_ended(h2, stream);
     }
 }
 
@@ -288,7 +294,7 @@ static int frame_recv_cb(nghttp2_session *session, const nghttp2_frame *frame,
         if (is_end) {
             struct h2_stream *stream = find_stream(h2, frame->hd.stream_id);
             if (stream != NULL) {
-                peer_ended(h2, stream);
+                sp__h2_peer_ended(h2, stream);
             }
         }
         break;
@@ -394,13 +400,12 @@ static void set_defaults(struct h2 *h2)
     if (o->high_water == 0) {
         o->high_water = HIGH_WATER;
     }
-    h2->limits.trusted = o->trusted;
     h2->limits.list_max =
         o->trusted ? HEADER_LIST_MAX_TRUSTED : HEADER_LIST_MAX_STRANGER;
     h2->limits.count_max = o->trusted ? HEADERS_MAX_TRUSTED : HEADERS_MAX_STRANGER;
 }
 
-static nghttp2_session_callbacks *make_callbacks(const struct h2 *h2)
+static nghttp2_session_callbacks *make_callbacks(void)
 {
     nghttp2_session_callbacks *callbacks;
     if (nghttp2_session_callbacks_new(&callbacks) != 0) {
@@ -414,14 +419,11 @@ static nghttp2_session_callbacks *make_callbacks(const struct h2 *h2)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, stream_close_cb);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, frame_send_cb);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, sp__h2_send_data_cb);
-    if (!h2->options.trusted) {
-        nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks,
-                                                              begin_frame_cb);
-    }
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, begin_frame_cb);
     return callbacks;
 }
 
-static nghttp2_option *make_option(const struct h2 *h2)
+static nghttp2_option *make_option(void)
 {
     nghttp2_option *option;
     if (nghttp2_option_new(&option) != 0) {
@@ -430,13 +432,7 @@ static nghttp2_option *make_option(const struct h2 *h2)
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
-    if (h2->options.trusted) {
-        nghttp2_option_set_no_http_messaging(option, 1);
-        nghttp2_option_set_peer_max_concurrent_streams(option, STREAMS_MAX_TRUSTED);
-        nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);
-    } else {
-        nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_S);
-    }
+    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_S);
     return option;
 }
 
@@ -462,8 +458,8 @@ static int submit_settings(struct h2 *h2)
 static int make_session(struct h2 *h2)
 {
     nghttp2_mem mem = sp__h2_mem_of(&h2->mem);
-    nghttp2_session_callbacks *callbacks = make_callbacks(h2);
-    nghttp2_option *option = make_option(h2);
+    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_option *option = make_option();
     int rc = NGHTTP2_ERR_NOMEM;
     if (callbacks != NULL && option != NULL) {
         rc =
@@ -505,7 +501,8 @@ int sp__h2_new(enum h2_role role, const struct h2_options *options,
         h2->options.authority != NULL ? h2->options.authority : "snakepit";
     h2->authority = sp__strdup(authority);
     h2->options.authority = NULL;
-    if (h2->authority == NULL || make_session(h2) != 0) {
+    int is_made = h2->options.trusted ? sp__lean_open(h2) : make_session(h2) == 0;
+    if (h2->authority == NULL || !is_made) {
         sp__h2_free(h2);
         return sp__fail(err, SP_ERR_NOMEM, "no memory for the HTTP/2 connection");
     }
@@ -524,6 +521,7 @@ void sp__h2_free(struct h2 *h2)
     while ((link = h2->streams.first) != NULL) {
         sp__h2_stream_end(ITEM(link, struct h2_stream, on_open), NGHTTP2_NO_ERROR);
     }
+    sp__lean_close(h2);
     nghttp2_session_del(h2->session);
     sp__h2_mem_fini(&h2->mem);
     sp__h2_stream_drop_all(h2);
@@ -539,6 +537,9 @@ int sp__h2_receive(struct h2 *h2, const uint8_t *data, size_t size, sp_error *er
 {
     if (h2->broken || h2->flooded) {
         return sp__fail(err, SP_ERR_PROTOCOL, "the HTTP/2 connection is broken");
+    }
+    if (h2->lean != NULL) {
+        return sp__lean_receive(h2, data, size, err);
     }
     useful(h2, GLITCHES_FORGIVEN);
     ssize_t n = nghttp2_session_mem_recv(h2->session, data, size);
@@ -561,11 +562,17 @@ int sp__h2_receive(struct h2 *h2, const uint8_t *data, size_t size, sp_error *er
 
 int sp__h2_wants_send(const struct h2 *h2)
 {
-    return nghttp2_session_want_write(h2->session);
+    return h2->lean != NULL ? sp__lean_wants_send(h2)
+                            : nghttp2_session_want_write(h2->session);
 }
 
 int sp__h2_is_done(const struct h2 *h2)
 {
+    if (h2->lean != NULL) {
+        int is_ending = h2->goaway_sent || h2->goaway_received;
+        return h2->broken ||
+               (is_ending && h2->streams.length == 0 && !sp__lean_wants_send(h2));
+    }
     return !nghttp2_session_want_write(h2->session) &&
            (h2->broken || !nghttp2_session_want_read(h2->session));
 }
@@ -577,23 +584,32 @@ int sp__h2_is_greeted(const struct h2 *h2)
 
 int sp__h2_in_block(const struct h2 *h2)
 {
-    return h2->in_block;
+    return h2->in_block || (h2->lean != NULL && h2->lean->in.size > 0);
 }
 
 int sp__h2_ping(struct h2 *h2, uint64_t opaque, sp_error *err)
 {
     uint8_t bytes[sizeof opaque];
     memcpy(bytes, &opaque, sizeof opaque);
-    int rc = nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, bytes);
+    int rc = h2->lean != NULL
+                 ? sp__lean_put(h2->lean, LEAN_PING, 0, bytes, sizeof bytes)
+                 : nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, bytes);
     return rc == 0 ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory for a PING");
 }
 
 int sp__h2_goaway(struct h2 *h2, uint32_t error_code, sp_error *err)
 {
+    int rc;
     h2->own_goaway_code = error_code;
-    int rc = nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+    if (h2->lean != NULL) {
+        uint32_t payload[2] = {error_code, h2->lean->last_id};
+        rc = sp__lean_put(h2->lean, LEAN_GOAWAY, 0, payload, sizeof payload);
+        h2->lean->goaway_id = h2->lean->last_id;
+    } else {
+        rc = nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
                                    nghttp2_session_get_last_proc_stream_id(h2->session),
                                    error_code, NULL, 0);
+    }
     if (rc != 0) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a GOAWAY");
     }
@@ -608,6 +624,7 @@ size_t sp__h2_streams(const struct h2 *h2)
 
 uint32_t sp__h2_ids_left(const struct h2 *h2)
 {
-    uint32_t next = nghttp2_session_get_next_stream_id(h2->session);
+    uint32_t next = h2->lean != NULL ? h2->lean->next_id
+                                     : nghttp2_session_get_next_stream_id(h2->session);
     return next > INT32_MAX ? 0 : (INT32_MAX - next) / 2 + 1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP/2 connection that speaks gRPC, in either role, over nghttp2.
+ * One connection that speaks gRPC, in either role: HTTP/2 over nghttp2, or with a peer of
+ * our own a framing that is leaner (wire/lean.h). Who uses it sees no difference.
  *
  * Pure: bytes from the peer go in with sp__h2_receive(), bytes for the peer come out
  * with sp__h2_send(); events arrive through callbacks while bytes go in. No socket, no
@@ -81,9 +82,9 @@ struct h2_events {
 };
 
 struct h2_options {
-    int trusted;              /* our own peer, which says the same of us: no HTTP
-                                  message validation, no abuse limits, fewer headers.
-                                  Never with strangers, nor on one side only */
+    int trusted;              /* our own peer, which says the same of us: the lean
+                                  framing, no abuse limits. Never with strangers, nor
+                                  on one side only */
     uint32_t streams_max;     /* server: concurrent streams allowed, default 1 << 20
                                   for trusted peers, 128 otherwise */
     size_t message_max;       /* larger messages end the stream RESOURCE_EXHAUSTED */
@@ -131,8 +132,7 @@ int sp__h2_is_done(const struct h2 *h2);
  * Client: open an RPC and send its first message.
  *
  * path         NUL-terminated, must outlive the stream (a constant)
- * timeout_ms   sent as grpc-timeout, to trusted peers rounded up by at most 1/64;
- *              SP_UNLIMITED sends none
+ * timeout_ms   to strangers as grpc-timeout; SP_UNLIMITED sends none
  * message      borrowed during the call, copied; NULL data with size 0 sends none
  * half_close   1: nothing more will be sent
  * user         see sp__h2_stream_user()

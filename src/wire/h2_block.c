@@ -226,21 +226,35 @@ static void take_grpc(struct h2_block *block, const char *name, size_t name_size
     /* The other names of gRPC (encodings, tags, traces) are not for the user. */
 }
 
+/* 1 when the block takes one more field. */
+static int has_room(struct h2_block *block, const struct h2_block_limits *limits,
+                    size_t size)
+{
+    block->list_size += size + FIELD_OVERHEAD;
+    if (block->list_size > limits->list_max || block->count >= limits->count_max) {
+        block->overflow = 1;
+    }
+    return !block->overflow && !block->no_memory;
+}
+
+void sp__h2_block_keep(struct h2_block *block, const struct h2_block_limits *limits,
+                       const struct h2_header *header)
+{
+    if (has_room(block, limits, header->name_size + header->value_size) &&
+        grow_headers(block)) {
+        block->headers[block->count++] = *header;
+    }
+}
+
 void sp__h2_block_add(struct h2_block *block, const struct h2_block_limits *limits,
                       const char *name, size_t name_size, const char *value,
                       size_t value_size)
 {
-    block->list_size += name_size + value_size + FIELD_OVERHEAD;
-    if (block->list_size > limits->list_max || block->count >= limits->count_max) {
-        block->overflow = 1;
-    }
-    if (block->overflow || block->no_memory) {
+    if (!has_room(block, limits, name_size + value_size)) {
         return;
     }
     if (name_size > 0 && name[0] == ':') {
         take_pseudo(block, name, name_size, value, value_size);
-    } else if (limits->trusted && IS(name, name_size, H2_PATH_FIELD)) {
-        take_path(block, value, value_size);
     } else if (STARTS(name, name_size, "grpc-") &&
                !IS(name, name_size, SP__GRPC_PUSHBACK)) {
         take_grpc(block, name, name_size, value, value_size);

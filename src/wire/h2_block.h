@@ -13,9 +13,6 @@
 
 #include "wire/h2.h"
 
-/* Between peers of ours the path travels in a field that HPACK indexes. */
-#define H2_PATH_FIELD "snakepit-path"
-
 struct h2_text; /* a piece of text memory */
 
 struct h2_block {
@@ -43,7 +40,6 @@ struct h2_block {
 };
 
 struct h2_block_limits {
-    int trusted;
     size_t list_max;  /* sum of names and values and 32 for each */
     size_t count_max; /* fields that are kept */
 };
@@ -55,5 +51,8 @@ void sp__h2_block_fini(struct h2_block *block);
 void sp__h2_block_add(struct h2_block *block, const struct h2_block_limits *limits,
                       const char *name, size_t name_size, const char *value,
                       size_t value_size);
+/* The same for one that is decoded, of the user's, and stays where it is. */
+void sp__h2_block_keep(struct h2_block *block, const struct h2_block_limits *limits,
+                       const struct h2_header *header);
 
 #endif

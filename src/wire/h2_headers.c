@@ -3,8 +3,7 @@
  * What goes out in header blocks: requests, the heads of responses, statuses.
  *
  * Names and values that are constants are lent to nghttp2, everything else it copies.
- * HPACK decides what a header costs, so the blocks between peers of ours are shorter and
- * made of what its table remembers; see put_request().
+ * HPACK decides what a header costs. Between peers of ours there is none: lean_out.c.
  *
  * A server's status goes out as trailers behind the last message or, when there was
  * none, as a response of headers alone. Until its turn comes it waits on the stream,
@@ -137,51 +136,30 @@ static int cannot_open(const struct h2 *h2, sp_error *err)
     return SP_OK;
 }
 
-/* The fields that every request has. nghttp2 never indexes ":path", so that each call
- * would carry and Huffman-code it anew; a trusted peer gets it under another name. */
+/* The fields that every request has. */
 static size_t put_request(const struct h2 *h2, const char *path, nghttp2_nv *fields)
 {
-    static const nghttp2_nv trusted[] = {
-        CONSTANT(":method", "POST"),
-        CONSTANT(":scheme", "http"),
-        CONSTANT(":path", "/"),
-    };
-    static const nghttp2_nv stranger[] = {
+    static const nghttp2_nv constants[] = {
         CONSTANT(":method", "POST"),
         CONSTANT(":scheme", "http"),
         CONSTANT("content-type", "application/grpc"),
         CONSTANT("te", "trailers"),
     };
-    size_t size = strlen(path);
-    if (h2->options.trusted) {
-        memcpy(fields, trusted, sizeof trusted);
-        fields[3] = FIELD(H2_PATH_FIELD, path, size, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-        return 4;
-    }
-    memcpy(fields, stranger, 2 * sizeof stranger[0]);
-    fields[2] = FIELD(":path", path, size, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+    memcpy(fields, constants, 2 * sizeof constants[0]);
+    fields[2] = FIELD(":path", path, strlen(path), NGHTTP2_NV_FLAG_NO_COPY_VALUE);
     fields[3] = FIELD(":authority", h2->authority, h2->authority_size,
                       NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    memcpy(fields + 4, stranger + 2, 2 * sizeof stranger[0]);
+    memcpy(fields + 4, constants + 2, 2 * sizeof constants[0]);
     return 6;
 }
 
-/* A field that HPACK has in its table costs a tenth of one that it has not. What is left
- * of a deadline differs from call to call, so a trusted peer gets it rounded up by at
- * most 1/64, which makes most of them equal. For strangers it is exact and only the name
- * is worth a place in the table: one in many is indexed. */
+/* What is left of a deadline differs from call to call: only the name is worth a place in
+ * HPACK's table, and one in many is indexed. */
 static nghttp2_nv timeout_field(struct h2 *h2, uint64_t timeout_ms,
                                 char text[SP__GRPC_TIMEOUT_MAX])
 {
     unsigned flags = NGHTTP2_NV_FLAG_NONE;
-    if (h2->options.trusted) {
-        uint64_t grain = 1;
-        while (grain <= timeout_ms / 128) {
-            grain *= 2;
-        }
-        uint64_t rounded = (timeout_ms + grain - 1) / grain * grain;
-        timeout_ms = rounded < timeout_ms ? timeout_ms : rounded;
-    } else if (h2->timeouts_sent++ % TIMEOUT_INDEXED_EVERY != 0) {
+    if (h2->timeouts_sent++ % TIMEOUT_INDEXED_EVERY != 0) {
         flags = NGHTTP2_NV_FLAG_NO_INDEX;
     }
     return FIELD("grpc-timeout", text, sp__grpc_put_timeout(timeout_ms, text), flags);
@@ -239,15 +217,21 @@ static int open_stream(struct h2_stream *stream, const char *path, uint64_t time
         return rc;
     }
     int has_body = stream->queued > 0 || !half_close;
-    rc =
-        submit_request(stream, path, timeout_ms, headers, headers_count, has_body, err);
+    rc = stream->h2->lean != NULL
+             ? sp__lean_request(stream, path, timeout_ms, headers, headers_count, err)
+             : submit_request(stream, path, timeout_ms, headers, headers_count,
+                              has_body, err);
     if (rc < 0) {
         return rc;
     }
     stream->user = user;
     stream->headers_out = 1;
     stream->half_closed = half_close != 0;
-    stream->eof_out = !has_body;
+    if (stream->h2->lean != NULL) {
+        sp__lean_wake(stream);
+    } else {
+        stream->eof_out = !has_body;
+    }
     return SP_OK;
 }
 
@@ -342,7 +326,7 @@ int sp__h2_half_close(struct h2_stream *stream, sp_error *err)
 
 static const nghttp2_nv response_fields[] = {
     CONSTANT(":status", "200"),
-    CONSTANT("content-type", "application/grpc"), /* strangers only */
+    CONSTANT("content-type", "application/grpc"),
 };
 
 int sp__h2_accept(struct h2_stream *stream, sp_error *err)
@@ -357,8 +341,10 @@ int sp__h2_accept(struct h2_stream *stream, sp_error *err)
     }
     nghttp2_data_provider provider = {.source.ptr = stream,
                                       .read_callback = sp__h2_read_cb};
-    int rc = nghttp2_submit_response(h2->session, (int32_t)stream->id, response_fields,
-                                     h2->options.trusted ? 1 : 2, &provider);
+    int rc = h2->lean != NULL
+                 ? sp__lean_accept(stream)
+                 : nghttp2_submit_response(h2->session, (int32_t)stream->id,
+                                           response_fields, 2, &provider);
     if (rc != 0) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a response");
     }
@@ -418,9 +404,7 @@ static int submit_status(struct h2_stream *stream, int is_response)
     size_t n = 0;
     if (is_response) {
         fields[n++] = response_fields[0];
-        if (!stream->h2->options.trusted) {
-            fields[n++] = response_fields[1];
-        }
+        fields[n++] = response_fields[1];
     }
     fields[n++] = status_fields[stream->status];
     if (trailers != NULL && trailers->message != NULL) {
@@ -453,15 +437,22 @@ int sp__h2_submit_trailers(struct h2_stream *stream)
     return stream->trailers_out ? 0 : submit_status(stream, 0);
 }
 
+/* Bytes of a status message that are sent. */
+static size_t message_size_of(const char *message)
+{
+    size_t size = message != NULL ? strnlen(message, MESSAGE_MAX) : 0;
+    while (size == MESSAGE_MAX && size > 0 &&
+           ((unsigned char)message[size] & 0xc0) == 0x80) {
+        size--; /* cut between characters */
+    }
+    return size;
+}
+
 /* Everything but the number, encoded, in one allocation. NULL without memory. */
-static struct h2_trailers *make_trailers(const char *message, sp_bytes details,
+static struct h2_trailers *make_trailers(const char *message, size_t message_size,
+                                         sp_bytes details,
                                          const struct h2_header *headers, size_t count)
 {
-    size_t message_size = message != NULL ? strnlen(message, MESSAGE_MAX) : 0;
-    while (message_size == MESSAGE_MAX && message_size > 0 &&
-           ((unsigned char)message[message_size] & 0xc0) == 0x80) {
-        message_size--; /* cut between characters */
-    }
     size_t size = sizeof(struct h2_trailers) + count * sizeof(nghttp2_nv);
     for (size_t i = 0; i < count; i++) {
         size += headers[i].name_size + headers[i].value_size;
@@ -519,9 +510,13 @@ int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message
     if (!stream->h2->options.trusted && details.size > STRANGER_DETAILS_MAX) {
         details = (sp_bytes){0}; /* a stock peer would refuse the whole status */
     }
+    struct lean *lean = stream->h2->lean;
     struct h2_trailers *made = NULL;
     if (message != NULL || details.size > 0 || trailers_count > 0) {
-        made = make_trailers(message, details, trailers, trailers_count);
+        size_t size = message_size_of(message);
+        made = lean != NULL
+                   ? sp__lean_trailers(message, size, details, trailers, trailers_count)
+                   : make_trailers(message, size, details, trailers, trailers_count);
         if (made == NULL) {
             return sp__fail(err, SP_ERR_NOMEM, "no memory for a status");
         }
@@ -531,8 +526,11 @@ int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message
         grpc_status >= 0 && grpc_status < STATUS_COUNT ? grpc_status : STATUS_UNKNOWN;
 
     /* A deferred source is left as it is: data that ends in nothing would cost a frame. */
-    int submit_now = !stream->headers_out || (stream->queued == 0 && stream->deferred);
-    if (submit_now && submit_status(stream, !stream->headers_out) != 0) {
+    int submit_now = stream->queued == 0 &&
+                     (stream->deferred || lean != NULL || !stream->headers_out);
+    if (submit_now &&
+        (lean != NULL ? sp__lean_status(stream)
+                      : submit_status(stream, !stream->headers_out)) != 0) {
         sp__free(made);
         stream->trailers = NULL;
         stream->status = -1;

@@ -2,7 +2,8 @@
 /*
  * What the files of the connection share: h2.c (its life and what it receives),
  * h2_stream.c (a stream's life and its end), h2_send.c (what it sends), h2_headers.c
- * (header blocks that go out). Nobody else includes this.
+ * (header blocks that go out), and lean.c and lean_out.c (the framing between peers of
+ * ours, in the place of nghttp2). Nobody else includes this.
  */
 #ifndef SP_WIRE_H2_INTERNAL_H
 #define SP_WIRE_H2_INTERNAL_H
@@ -14,6 +15,7 @@
 #include "wire/h2.h"
 #include "wire/h2_block.h"
 #include "wire/h2_mem.h"
+#include "wire/lean.h"
 
 enum { H2_PREFIX = 5 }; /* compressed flag, 32-bit length */
 
@@ -51,6 +53,7 @@ struct h2_stream {
     uint8_t above_mark;   /* queued was above the high-water mark */
     uint8_t held;         /* sp__h2_hold() */
     uint8_t whole;        /* `in` is the message being delivered */
+    uint8_t status_here;  /* lean: more than its number stands in h2->block */
     uint32_t reset_code;
 
     /* Outgoing. */
@@ -73,6 +76,13 @@ struct h2_stream {
     const char *status_text;      /* ours, constant; NULL: look into `block` */
     struct h2_block *block;       /* client: trailers with more than a status */
     struct h2_trailers *trailers; /* server: what goes with the status */
+
+    /* Of the lean framing. */
+    struct link on_lean; /* one of its lists */
+    int64_t credit;      /* bytes of DATA that the peer still takes */
+    uint64_t head_at;    /* client: where its head is, among all control bytes */
+    size_t head_size;
+    uint8_t *late_head; /* client: the head while it waits for the peer to have room */
 };
 
 /* A server's status beyond the bare number, until it is sent. One allocation. */
@@ -80,15 +90,16 @@ struct h2_trailers {
     char *message; /* percent-encoded; NULL: none */
     size_t message_size;
     const char *text; /* the message as it was given, NUL-terminated */
-    char *details;    /* base64; NULL: none */
+    char *details;    /* base64; NULL: none. Lean: all there is, as it is sent */
     size_t details_size;
     size_t count; /* further metadata, in `fields` */
     nghttp2_nv fields[];
 };
 
 struct h2 {
-    nghttp2_session *session;
-    struct h2_mem mem; /* the session's */
+    struct lean *lean;        /* of a trusted connection, or NULL, and then: */
+    nghttp2_session *session; /* NULL in a lean one */
+    struct h2_mem mem;        /* the session's */
     enum h2_role role;
     struct h2_options options;
     struct h2_events events;
@@ -145,8 +156,11 @@ int sp__h2_queue_taken(struct h2_stream *stream, uint8_t *data, size_t size,
                        sp_error *err) SP_MUST_CHECK;
 void sp__h2_queue_untake(struct h2_stream *stream);
 void sp__h2_queue_clear(struct h2_stream *stream);
+/* Move `size` bytes from the front of the queue, which has them. */
+void sp__h2_queue_copy(struct h2_stream *stream, uint8_t *to, size_t size);
 void sp__h2_wake(struct h2_stream *stream);
 void sp__h2_pieces_drop(struct h2 *h2);
+void sp__h2_tell_drained(struct h2 *h2);
 ssize_t sp__h2_read_cb(nghttp2_session *session, int32_t stream_id, uint8_t *buf,
                        size_t length, uint32_t *data_flags, nghttp2_data_source *source,
                        void *user_data);
@@ -162,5 +176,11 @@ int sp__h2_submit_trailers(struct h2_stream *stream);
 
 /* h2.c */
 int sp__h2_fatal(struct h2 *h2, int nghttp2_code, sp_error *err);
+/* Server: the head of a request stands in h2->block. */
+void sp__h2_request_came(struct h2 *h2, struct h2_stream *stream);
+/* The peer says no more on this stream. */
+void sp__h2_peer_ended(struct h2 *h2, struct h2_stream *stream);
+/* Client: the answer ended inside a message. */
+void sp__h2_cut_short(struct h2_stream *stream);
 
 #endif

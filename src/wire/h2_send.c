@@ -99,6 +99,34 @@ void sp__h2_pieces_drop(struct h2 *h2)
     h2->spare_pieces_count = 0;
 }
 
+void sp__h2_queue_copy(struct h2_stream *stream, uint8_t *to, size_t size)
+{
+    struct h2 *h2 = stream->h2;
+    stream->queued -= size;
+    while (size > 0) {
+        struct h2_piece *piece = stream->out_first;
+        size_t left = piece->size - piece->sent;
+        size_t n = left < size ? left : size;
+        memcpy(to, piece->data + piece->sent, n);
+        to += n;
+        size -= n;
+        piece->sent += n;
+        if (piece->sent == piece->size) {
+            stream->out_first = piece->next;
+            if (stream->out_first == NULL) {
+                stream->out_last = NULL;
+            }
+            drop_piece(h2, piece);
+        }
+    }
+    if (stream->above_mark && stream->queued < h2->options.high_water) {
+        stream->above_mark = 0;
+        if (!stream->silent && h2->events.on_drained != NULL) {
+            sp__list_append(&h2->drained, &stream->on_drained);
+        }
+    }
+}
+
 static void put_prefix(uint8_t *to, size_t size)
 {
     to[0] = 0; /* not compressed */
@@ -203,7 +231,9 @@ void sp__h2_queue_untake(struct h2_stream *stream)
 void sp__h2_wake(struct h2_stream *stream)
 {
     struct h2 *h2 = stream->h2;
-    if (stream->deferred) {
+    if (h2->lean != NULL) {
+        sp__lean_wake(stream);
+    } else if (stream->deferred) {
         stream->deferred = 0;
         if (nghttp2_is_fatal(
                 nghttp2_session_resume_data(h2->session, (int32_t)stream->id))) {
@@ -261,31 +291,7 @@ int sp__h2_send_data_cb(nghttp2_session *session, nghttp2_frame *frame,
     uint8_t *to = h2->out->data + h2->out->size;
     h2->out->size += FRAME_HEAD + length;
     memcpy(to, framehd, FRAME_HEAD);
-    to += FRAME_HEAD;
-
-    stream->queued -= length;
-    while (length > 0) {
-        struct h2_piece *piece = stream->out_first;
-        size_t left = piece->size - piece->sent;
-        size_t n = left < length ? left : length;
-        memcpy(to, piece->data + piece->sent, n);
-        to += n;
-        length -= n;
-        piece->sent += n;
-        if (piece->sent == piece->size) {
-            stream->out_first = piece->next;
-            if (stream->out_first == NULL) {
-                stream->out_last = NULL;
-            }
-            drop_piece(h2, piece);
-        }
-    }
-    if (stream->above_mark && stream->queued < h2->options.high_water) {
-        stream->above_mark = 0;
-        if (!stream->silent && h2->events.on_drained != NULL) {
-            sp__list_append(&h2->drained, &stream->on_drained);
-        }
-    }
+    sp__h2_queue_copy(stream, to + FRAME_HEAD, length);
     return 0;
 }
 
@@ -295,6 +301,9 @@ static int cannot_write(struct h2_stream *stream, sp_error *err)
 {
     if (stream->half_closed || stream->reset) {
         return sp__fail(err, SP_ERR_CLOSED, "the stream takes no more messages");
+    }
+    if (stream->h2->lean != NULL) {
+        stream->headers_out = 1; /* the message says it all */
     }
     return stream->headers_out ? SP_OK : sp__h2_accept(stream, err);
 }
@@ -343,7 +352,7 @@ int sp__h2_write_framed(struct h2_stream *stream, const uint8_t *data, size_t si
 
 /* ---- bytes out ---- */
 
-static void tell_drained(struct h2 *h2)
+void sp__h2_tell_drained(struct h2 *h2)
 {
     struct link *link;
     while ((link = sp__list_pop(&h2->drained)) != NULL) {
@@ -353,6 +362,9 @@ static void tell_drained(struct h2 *h2)
 
 int sp__h2_send(struct h2 *h2, struct sp_buffer *out, size_t max, sp_error *err)
 {
+    if (h2->lean != NULL) {
+        return sp__lean_send(h2, out, max, err);
+    }
     if (h2->broken && !nghttp2_session_want_write(h2->session)) {
         return sp__fail(err, SP_ERR_PROTOCOL, "the HTTP/2 connection is broken");
     }
@@ -370,7 +382,7 @@ int sp__h2_send(struct h2 *h2, struct sp_buffer *out, size_t max, sp_error *err)
             rc = sp__h2_fatal(h2, n < 0 ? (int)n : NGHTTP2_ERR_CALLBACK_FAILURE, err);
             break;
         }
-        tell_drained(h2);
+        sp__h2_tell_drained(h2);
         if (n == 0 && !h2->paused) {
             break;
         }

@@ -66,7 +66,9 @@ void sp__h2_stream_recycle(struct h2_stream *stream)
     }
     sp__list_remove(&stream->on_open);
     sp__list_remove(&stream->on_drained);
+    sp__list_remove(&stream->on_lean);
     sp__h2_queue_clear(stream);
+    sp__free(stream->late_head);
     if (stream->prefix_size == H2_PREFIX) {
         h2->in_bytes -= stream->in.size;
     }
@@ -77,6 +79,7 @@ void sp__h2_stream_recycle(struct h2_stream *stream)
         sp__free(stream->block);
     }
     sp__free(stream->trailers);
+    stream->late_head = NULL;
     stream->block = NULL;
     stream->trailers = NULL;
     if (h2->spare.length < SPARE_MAX) {
@@ -104,8 +107,9 @@ static void client_status(const struct h2_stream *stream, uint32_t error_code,
         status->message = stream->status_text;
         return; /* the reset that came of it is ours and says nothing */
     }
-    if (stream->block != NULL) {
-        const struct h2_block *block = stream->block;
+    const struct h2_block *block =
+        stream->status_here ? &stream->h2->block : stream->block;
+    if (block != NULL) {
         status->message = block->message != NULL ? block->message : "";
         status->details = block->details;
         status->details_size = block->details_size;
@@ -182,25 +186,31 @@ void sp__h2_reset(struct h2_stream *stream, uint32_t rst_code)
     stream->deaf = 1;
     stream->half_closed = 1;
     sp__h2_queue_clear(stream);
-    if (nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, (int32_t)stream->id,
-                                  rst_code) != 0) {
+    int rc = h2->lean != NULL
+                 ? sp__lean_reset(stream, rst_code)
+                 : nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE,
+                                             (int32_t)stream->id, rst_code);
+    if (rc != 0) {
         h2->failed = SP_ERR_NOMEM;
     }
 }
 
 /* ---- flow control ---- */
 
-/* nghttp2 sends a WINDOW_UPDATE for half a window; telling it a quarter at a time spares
- * the short streams all of it. */
+/* Half a window is worth a frame. nghttp2 waits for it by itself; telling it a quarter at a
+ * time spares the short streams all of it. */
 static void give_back(struct h2_stream *stream, size_t bytes)
 {
     struct h2 *h2 = stream->h2;
     stream->consumed += bytes;
-    if (stream->consumed <= h2->options.stream_window / 4) {
+    if (stream->consumed <= h2->options.stream_window / (h2->lean != NULL ? 2 : 4)) {
         return;
     }
-    if (nghttp2_is_fatal(nghttp2_session_consume_stream(
-            h2->session, (int32_t)stream->id, stream->consumed))) {
+    int failed = h2->lean != NULL
+                     ? sp__lean_grant(stream, stream->consumed) < 0
+                     : nghttp2_is_fatal(nghttp2_session_consume_stream(
+                           h2->session, (int32_t)stream->id, stream->consumed));
+    if (failed) {
         h2->failed = SP_ERR_NOMEM;
     }
     stream->consumed = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connected socket with HTTP/2 on it.
+ * A connected socket with gRPC on it.
  *
  * Reading: everything the socket has goes into the h2 connection, in pieces of a buffer
  * that all channels share; its callbacks run meanwhile. Writing: whoever queued something

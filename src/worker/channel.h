@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A connected socket with HTTP/2 on it: bytes between the loop and wire/h2. */
+/* A connected socket with gRPC on it: bytes between the loop and wire/h2. */
 #ifndef SP_WORKER_CHANNEL_H
 #define SP_WORKER_CHANNEL_H
 

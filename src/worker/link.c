@@ -3,7 +3,7 @@
  * Calls out, replies and chunks in: what travels on the connection on which the host
  * calls its worker. host.c has the other one.
  *
- * A call is one HTTP/2 stream whose user pointer is the worker_call. A call that was
+ * A call is one stream whose user pointer is the worker_call. A call that was
  * cancelled has let go of its stream (user NULL); late events of it find nothing.
  *
  * Failures arrive in three forms and leave in one, an sp_error: an answer with

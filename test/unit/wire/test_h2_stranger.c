@@ -591,29 +591,6 @@ static void an_interim_answer_is_passed_over(void **state)
     end(&scene);
 }
 
-static void a_trusted_server_may_repeat_its_trailers(void **state)
-{
-    /* Nobody checks what a trusted peer sends, but it must not cost memory. */
-    static const struct h2_options trusted = {.trusted = 1};
-    static const char *const fields[] = {":status", "200", NULL};
-    static const char *const trailers[] = {"x-y", "z", "grpc-message", "m", NULL};
-    struct scene scene = begin();
-    pair_free(scene.pair);
-    scene.pair = pair_new(&trusted, &trusted);
-    struct heard *call = pair_open(scene.pair, "x", 1);
-    put_frame(&scene.bytes, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
-    assert_int_equal(say(&scene, scene.pair->client), 0);
-    put_headers(&scene.bytes, 1, 0, fields);
-    for (int i = 0; i < 3; i++) {
-        put_headers(&scene.bytes, 1, i == 2 ? NGHTTP2_FLAG_END_STREAM : 0, trailers);
-    }
-    assert_int_equal(say(&scene, scene.pair->client), 0);
-    assert_int_equal(call->ends, 1);
-    assert_int_equal(call->grpc_status, -1);
-    assert_string_equal(call->trailers, "x-y=z;");
-    end(&scene);
-}
-
 static void data_after_a_reset_is_thrown_away(void **state)
 {
     static const char *const fields[] = {":status", "200", "content-type",
@@ -654,7 +631,6 @@ int main(void)
         TEST(a_header_list_over_the_limit_is_refused_while_it_comes),
         TEST(answers_that_are_not_grpc_are_mapped),
         TEST(an_interim_answer_is_passed_over),
-        TEST(a_trusted_server_may_repeat_its_trailers),
         TEST(data_after_a_reset_is_thrown_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
