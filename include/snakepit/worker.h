@@ -232,8 +232,8 @@ SP_API uint64_t sp_job_time_left_ms(const sp_job *job);
  * gone meanwhile it comes back too, once, as a turn that is cancelled; it must be ended
  * all the same, then or later. Look at sp_job_cancelled() after this: what came before
  * is not told again. As many as options.jobs_max can be aside: after that only turns
- * come. Its thread's; not shown as running, so a tool that does not heed its
- * cancellation does not count as stuck.
+ * come. Its thread's. Once it has been told of its cancellation it does not count as
+ * running any more; a thread that cannot be told, blocked in its event loop, is stuck.
  * Errors: SP_ERR_INVAL (jobs_max is 0, or it is aside). Since: 0.1
  */
 SP_API int sp_job_set_aside(sp_job *job, sp_error *err);

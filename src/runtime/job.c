@@ -165,11 +165,7 @@ SP_API int sp_job_set_aside(sp_job *job, sp_error *err)
     int is_running = job->state == JOB_RUNNING;
     if (is_running) {
         sp__job_publish_own(job);
-        sp__job_leave(job);
-        job->turn = 0;
-        job->is_aside = 1;
-        job->state = JOB_ASIDE;
-        sp__list_append(&w->aside, &job->on_list);
+        sp__job_put_aside(job);
     }
     sp__runtime_unlock(w);
     return is_running ? SP_OK

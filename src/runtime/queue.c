@@ -81,6 +81,16 @@ int sp__job_message(struct sp_job *job, const uint8_t *data, size_t size)
     return SP_OK;
 }
 
+/* It is on its thread again, or over. */
+static void leave_place(struct sp_job *job)
+{
+    if (job->place != 0) {
+        atomic_store_explicit(&job->worker->page->running[job->place], 0,
+                              memory_order_relaxed);
+        job->place = 0;
+    }
+}
+
 /* Forget a job that no thread runs; its stream has been seen to. */
 void sp__job_free(struct sp_job *job)
 {
@@ -94,6 +104,7 @@ void sp__job_free(struct sp_job *job)
     sp__asks_orphan(job);
     sp__list_remove(&job->on_list);
 
+    leave_place(job);
     sp_kept_drop(job->kept);
     sp__held_drop(&job->held);
     struct sp_buffer input = job->input;
@@ -203,6 +214,7 @@ struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot)
     job->slot = slot->index;
     slot->cur = job;
     show_running(w, job, job->stream_id);
+    leave_place(job);
     return job;
 }
 
@@ -233,6 +245,27 @@ int sp__job_push_session_end(struct sp_worker *w, const char *session, sp_error 
     }
     sp__job_push_turn(job);
     return SP_OK;
+}
+
+void sp__job_put_aside(struct sp_job *job)
+{
+    struct sp_worker *w = job->worker;
+    int is_told = sp_job_cancelled(job);
+    /* The places of the threads that there are not. A thread that is blocked in its
+     * event loop cannot be told of a cancellation, and so counts as stuck. */
+    for (uint32_t i = 1; job->trusted && !is_told && i < WORKER_PAGE_SLOTS; i++) {
+        if (atomic_load_explicit(&w->page->running[i], memory_order_relaxed) == 0) {
+            job->place = i;
+            atomic_store_explicit(&w->page->running[i], job->stream_id,
+                                  memory_order_relaxed);
+            break;
+        }
+    }
+    sp__job_leave(job);
+    job->turn = 0;
+    job->is_aside = 1;
+    job->state = JOB_ASIDE;
+    sp__list_append(&w->aside, &job->on_list);
 }
 
 void sp__job_leave(struct sp_job *job)

@@ -154,6 +154,7 @@ struct sp_job {
     struct link on_list;      /* incoming, ready or aside */
     struct link on_timed;
     uint32_t slot;        /* where it runs */
+    uint32_t place;       /* ASIDE: where the page shows it, 0: nowhere */
     uint64_t raise_at_ms; /* the next on_cancel, 0: none */
     uint32_t raise_pause_ms;
     size_t pend_off;  /* pend[pend_off .. pend_n) is not published */
@@ -474,6 +475,8 @@ int sp__job_push_session_end(struct sp_worker *w, const char *session,
                              sp_error *err) SP_MUST_CHECK;
 /* The job's thread is done with it for now: it is no slot's any more. */
 void sp__job_leave(struct sp_job *job);
+/* The same of a job that its thread will end later. */
+void sp__job_put_aside(struct sp_job *job);
 void sp__jobs_free(struct sp_worker *w);
 
 /* ---- cancel.c: why a job ends early; under smu ---- */

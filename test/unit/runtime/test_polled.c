@@ -259,12 +259,14 @@ static void a_job_aside_is_told_of_its_cancellation_once(void **state)
     loop->keeps = 1;
     struct peer_call *wait = peer_execute(peer, "wait", "{}");
     PEER_UNTIL(peer, atomic_load(&loop->aside_most) == 1);
+    assert_int_equal(loop->rig->page->running[1], wait->id);
     sp__h2_reset(wait->stream, RST_CANCEL);
     PEER_UNTIL(peer, atomic_load(&loop->told) == 1);
     expect(peer, peer_execute(peer, "add", "[2,3]"), "5");
     assert_int_equal(atomic_load(&loop->told), 1);
     assert_int_equal(loop->rig->page->running[0], 0);
-    rig_allow(loop->rig, 1); /* its late answer goes nowhere */
+    assert_int_equal(loop->rig->page->running[1], 0); /* it has been told */
+    rig_allow(loop->rig, 1);                          /* its late answer goes nowhere */
     expect(peer, peer_execute(peer, "add", "[2,3]"), "5");
     call_free(wait);
     loop_close(loop);
