@@ -33,7 +33,8 @@ PROGRAMS = {
 
 # Third-party headers, and who may use them. The first match counts.
 OUTSIDE = (
-    (re.compile(r"uv\.h$|uv/"), {"io"}),
+    # A bridge's is that of its language, whose event loop it waits in.
+    (re.compile(r"uv\.h$|uv/"), {"io", "bridges"}),
     (re.compile(r"nghttp2/"), {"wire"}),
     (re.compile(r"protobuf-c/"), {"wire"}),
     (re.compile(r"sqlite3\.h$"), {"store"}),
@@ -41,6 +42,7 @@ OUTSIDE = (
     (re.compile(r"pcre2\.h$"), {"session"}),
     (re.compile(r"jansson\.h$"), {"cli", "examples", "bridges"}),
     (re.compile(r"Python\.h$"), {"bridges"}),
+    (re.compile(r"node_api\.h$"), {"bridges"}),
     (re.compile(r"ruby\.h$|ruby/"), {"bridges"}),
 )
 

@@ -24,6 +24,7 @@ WORKERS = peers.HERE / "conformance"
 LIST = peers.ROOT / "docs" / "conformance.md"
 LANGUAGES = {
     "Python": {"adapter": f"{WORKERS / 'worker.py'}:Conformance", "python": peers.PYTHON},
+    "Node.js": {"adapter": str(WORKERS / "worker.js")},
     "Ruby": {"adapter": f"{WORKERS / 'worker.rb'}:Conformance"},
     "C": {"runtime": "exec", "command": [str(peers.BUILD / "test/system/conformance_worker")]},
     "stdio": {"runtime": "stdio", "command": [peers.PYTHON, str(WORKERS / "lines.py")]},
@@ -47,7 +48,7 @@ UNSUPPORTED = {
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def language(request):
-    bridge = cli_tool.BUILD / "bridges" / request.param.lower()
+    bridge = cli_tool.BUILD / "bridges" / request.param.lower().removesuffix(".js")
     if "adapter" in LANGUAGES[request.param] and not bridge.exists():
         pytest.skip(f"the {request.param} bridge is not built: no headers of it are here")
     return request.param
