@@ -85,6 +85,10 @@ typedef struct sp_worker_options {
     /* Jobs that may be set aside at once, see sp_job_set_aside(). Announced as the calls
      * the worker runs at once; needs one thread. 0: none may be. Since: 0.1 */
     uint32_t jobs_max;
+    /* With several threads: where a job takes this long on the average, whoever begins one
+     * wakes another thread for what comes next, which costs a few microseconds. Shorter
+     * ones stay on one thread as long as it keeps up, default 50. Since: 0.1 */
+    uint32_t spread_us;
 } sp_worker_options;
 
 typedef struct sp_tool_param {
@@ -162,7 +166,8 @@ SP_API const char *sp_worker_address(const sp_worker *worker);
  * options.threads.
  *
  * Each of options.threads threads calls this in a loop of its own. A thread that waits
- * is woken when another one's job takes long, so short jobs may all run on one.
+ * is woken when another one's job takes long, or when jobs are known to
+ * (options.spread_us), so short jobs may all run on one.
  */
 SP_API int sp_worker_next(sp_worker *worker, sp_job **ret_job, sp_error *err);
 

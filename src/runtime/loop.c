@@ -8,9 +8,10 @@
  * short nobody else ever takes the lock; the helper (helper.c) watches `seq` and does
  * the I/O when a job takes long, until the slot comes back and takes the lead from it.
  *
- * With several threads one leads and the others are parked. A leader that takes a job
- * promotes nobody; the helper wakes a parked thread when the job turns out to be long,
- * so short calls cost what they cost with one thread.
+ * With several threads one leads and the others are parked. While jobs are short a leader
+ * that takes one promotes nobody; the helper wakes a parked thread when it turns out to be
+ * long, so short calls cost what they cost with one thread. Once they are known to take
+ * longer than a thread takes to wake, who begins one wakes the next.
  *
  * A thread that asks the host (ask.c) leads or parks like the others, but runs no jobs:
  * as a leader it wakes parked threads for what comes in, and whoever leaves nobody in
@@ -100,7 +101,8 @@ static void promote(struct sp_worker *w, int any)
 void sp__slot_away(struct sp_worker *w, struct slot *slot)
 {
     if (w->leader == LEADER_NONE) {
-        promote(w, slot->is_guest); /* the helper does not see a guest go */
+        /* The helper does not see a guest go. */
+        promote(w, slot->is_guest || w->typical_us >= w->options.spread_us);
     }
     if (!slot->active && !slot->is_guest) {
         slot->active = 1;
@@ -405,6 +407,21 @@ static int hand_out(struct sp_job *job, struct slot *slot)
     return job->turn || prepare(job, slot);
 }
 
+/* How long the slot's last job took, 0 when it had none or nobody wants to know. */
+static uint64_t time_taken(struct slot *slot)
+{
+    uint64_t handed_us = slot->handed_us;
+    slot->handed_us = 0;
+    return handed_us == 0 ? 0 : sp__now_us() - handed_us;
+}
+
+/* Under smu. Forgets within some ten jobs, in both directions. */
+static void learn(struct sp_worker *w, uint64_t taken_us)
+{
+    uint32_t taken = taken_us > UINT32_MAX ? UINT32_MAX : (uint32_t)taken_us;
+    w->typical_us = w->typical_us - w->typical_us / 8 + taken / 8;
+}
+
 SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
 {
     struct slot *slot = NULL;
@@ -414,11 +431,16 @@ SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
             return SP_ERR_INVAL;
         }
     }
+    uint64_t taken_us = slot != NULL ? time_taken(slot) : 0;
     while (!atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
         int idle = 0;
         struct sp_job *job = NULL;
         sp__slot_back(w, slot);
         end_start_up(w);
+        if (taken_us > 0) {
+            learn(w, taken_us);
+            taken_us = 0;
+        }
         int rc = await_job(w, slot, &idle, &job);
         sp__slot_away(w, slot);
         if (idle) {
@@ -429,6 +451,7 @@ SP_API int sp_worker_next(sp_worker *w, sp_job **ret_job, sp_error *err)
                                    : sp__fail(err, rc, "a signal interrupted the wait");
         }
         if (hand_out(job, slot)) {
+            slot->handed_us = w->options.threads > 1 ? sp__now_us() : 0;
             *ret_job = job;
             return 1;
         }

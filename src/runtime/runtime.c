@@ -161,6 +161,7 @@ static int take_options(struct sp_worker *w, const sp_worker_options *options,
         return sp__fail(err, SP_ERR_INVAL, "on_idle and on_busy belong together");
     }
     o->threads = o->threads == 0 ? 1 : o->threads;
+    o->spread_us = o->spread_us == 0 ? SPREAD_US : o->spread_us;
     if (o->threads > THREADS_MAX) {
         return sp__fail(err, SP_ERR_INVAL, "%u threads are more than %d", o->threads,
                         (int)THREADS_MAX);

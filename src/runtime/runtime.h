@@ -34,6 +34,7 @@ enum {
     LEADER_NONE = -1,
     LEADER_HELPER = -2,
     THREADS_MAX = WORKER_PAGE_SLOTS,
+    SPREAD_US = 50,  /* ten times what waking a thread costs */
     CONNS_MAX = 256, /* strangers connected at once */
     POLLED_MAX = CONNS_MAX + 8,
     TELEMETRY_MAX = 8, /* telemetry streams at once; bits of sp_job.sampled */
@@ -210,6 +211,7 @@ struct slot {
     struct sp_buffer out;
     sp_error failure;      /* of the job in hand; kept, because zeroing one costs */
     pthread_t thread;      /* when there are several */
+    uint64_t handed_us;    /* likewise: when its job was handed out, 0: it has none */
     struct pollfd *polled; /* POLLED_MAX */
     uint32_t index;
     uint32_t pops;
@@ -348,9 +350,10 @@ struct sp_worker {
     uint64_t now_ms;           /* when the last bytes came */
     struct sp_job *spare[SPARE_MAX]; /* ended jobs to use again */
     size_t spare_count;
-    uint32_t queued; /* jobs QUEUED or INCOMING */
-    uint32_t begun;  /* jobs RUNNING, PARKED, ASIDE or TURN */
-    uint32_t parked; /* slots that could run a job */
+    uint32_t queued;     /* jobs QUEUED or INCOMING */
+    uint32_t begun;      /* jobs RUNNING, PARKED, ASIDE or TURN */
+    uint32_t parked;     /* slots that could run a job */
+    uint32_t typical_us; /* what a job takes, with several threads */
     struct poller poller;
     struct list askers; /* those and guests that ask */
     uint32_t unflushed;

@@ -110,7 +110,8 @@ static void turn_host(struct rig *rig)
 
 static void storm(uint32_t from, uint32_t threads)
 {
-    sp_worker_options options = {.threads = threads};
+    /* With odd seeds who begins a job wakes the next thread as soon as it may. */
+    sp_worker_options options = {.threads = threads, .spread_us = from % 2};
     struct rig *rig = rig_open(&options);
     struct peer_call *flying[FLYING] = {NULL};
     uint64_t until_ms = test_now_ms() + patience_ms(60000);

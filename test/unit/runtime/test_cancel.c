@@ -201,7 +201,7 @@ static void cancel_at_random(uint32_t threads)
 {
     enum { FLIGHT = 24 };
     int rounds = volume(200);
-    struct rig *rig = rig_new(&(sp_worker_options){.threads = threads});
+    struct rig *rig = rig_new(&(sp_worker_options){.threads = threads, .spread_us = 1});
     rig->take_interrupts = 1;
     rig_start(rig);
     struct peer_call *calls[FLIGHT] = {0};

@@ -14,6 +14,18 @@
 
 #include "base/mem.h"
 
+/* Threads that share the interpreter's lock are worth waking only for jobs that wait. */
+enum { LOCKED_SPREAD_US = 1000 };
+
+static int has_lock(void)
+{
+#ifdef Py_GIL_DISABLED
+    return 0;
+#else
+    return 1;
+#endif
+}
+
 /* This thread's state while it waits without the interpreter's lock. */
 static _Thread_local PyThreadState *waiting;
 
@@ -106,6 +118,7 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .exit_grace_ms = exit_grace_ms,
         .on_session_end = sp__py_session_ended,
         .threads = threads,
+        .spread_us = has_lock() ? LOCKED_SPREAD_US : 0,
     };
     sp_error err = {0};
     if (sp_worker_open(&options, &self->worker, &err) < 0) {
