@@ -55,6 +55,19 @@ int sp__buf_reserve(struct sp_buffer *buf, size_t more, sp_error *err)
     return SP_OK;
 }
 
+int sp__buf_fit(struct sp_buffer *buf, size_t more, sp_error *err)
+{
+    if (buf->data != NULL || more > buf->max) {
+        return sp__buf_reserve(buf, more, err);
+    }
+    buf->data = sp__malloc(more);
+    if (buf->data == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a buffer of %zu bytes", more);
+    }
+    buf->capacity = more;
+    return SP_OK;
+}
+
 int sp__buf_append(struct sp_buffer *buf, const void *data, size_t size, sp_error *err)
 {
     if (size == 0) {

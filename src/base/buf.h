@@ -23,6 +23,9 @@ void sp__buf_fini(struct sp_buffer *buf);
 /* Room for `more` bytes behind the used ones. SP_ERR_TOO_BIG past the limit, NOMEM. */
 int sp__buf_reserve(struct sp_buffer *buf, size_t more, sp_error *err) SP_MUST_CHECK;
 
+/* The same for an empty buffer that will not grow: without room to spare. */
+int sp__buf_fit(struct sp_buffer *buf, size_t more, sp_error *err) SP_MUST_CHECK;
+
 int sp__buf_append(struct sp_buffer *buf, const void *data, size_t size,
                    sp_error *err) SP_MUST_CHECK;
 int sp__buf_printf(struct sp_buffer *buf, sp_error *err, const char *format, ...)

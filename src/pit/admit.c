@@ -126,8 +126,7 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
     int split = pool->spec.transport != SP_TRANSPORT_INHERITED;
     sp__buf_init(&request->message, SIZE_MAX / 2);
     if (!split) {
-        int rc =
-            sp__buf_reserve(&request->message, sp__proto_request_size(&message), err);
+        int rc = sp__buf_fit(&request->message, sp__proto_request_size(&message), err);
         if (rc < 0) {
             return rc;
         }
@@ -228,7 +227,6 @@ static int fill_request(struct request *request, struct pool *pool,
 
     request->pool = pool;
     request->taker = wish->taker;
-    request->streaming = wish->streaming;
     request->flags = options->flags;
     request->affinity = options->affinity != SP_AFFINITY_DEFAULT
                             ? options->affinity
@@ -307,7 +305,8 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
             sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
     }
     if (rc == SP_OK) {
-        struct request_names names = {.tool = wish->tool,
+        struct request_names names = {.streaming = wish->streaming,
+                                      .tool = wish->tool,
                                       .session = session,
                                       .request_id = options.request_id,
                                       .dedupe_key = options.dedupe_key};
@@ -315,9 +314,6 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
     }
     if (rc < 0) {
         return rc;
-    }
-    if (wish->streaming) {
-        sp__mailbox_init(&request->mailbox);
     }
     rc = fill_request(request, pool, wish, &options, err);
     if (rc == SP_OK) {

@@ -9,6 +9,7 @@
  */
 #include "pool/request.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -37,15 +38,22 @@ static size_t bytes_of(const char *text)
 int sp__request_new(const struct request_names *names, struct request **ret_request,
                     sp_error *err)
 {
+    /* Thousands of calls may wait: what a call does not use is not there. */
+    size_t size =
+        names->streaming ? sizeof(struct request) : offsetof(struct request, mailbox);
     struct request *request =
-        sp__malloc(sizeof *request + bytes_of(names->tool) + bytes_of(names->session) +
+        sp__malloc(size + bytes_of(names->tool) + bytes_of(names->session) +
                    bytes_of(names->request_id) + bytes_of(names->dedupe_key));
     if (request == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
-    memset(request, 0, sizeof *request);
+    memset(request, 0, size);
     atomic_init(&request->references, 2);
-    char *at = (char *)(request + 1);
+    request->streaming = names->streaming;
+    if (names->streaming) {
+        sp__mailbox_init(&request->mailbox);
+    }
+    char *at = (char *)request + size;
     request->tool_name = put_text(&at, names->tool);
     request->session = put_text(&at, names->session);
     request->request_id = put_text(&at, names->request_id);

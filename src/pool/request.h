@@ -19,8 +19,9 @@ struct tool;
 struct outcome;
 struct lineage;
 
-/* The texts a call carries; NULL for none. */
+/* The texts a call carries; NULL for none. And whether it is a stream. */
 struct request_names {
+    int streaming;
     const char *tool;
     const char *session;
     const char *request_id;
@@ -100,11 +101,10 @@ struct request {
     struct link on_done; /* the dispatch list; under its lock */
     int end_published;   /* the ending was put there; under its lock */
 
-    /* Streams. */
-    struct mailbox mailbox;
+    struct mailbox mailbox; /* last: there is memory for it in streams alone */
 };
 
-/* A request with its strings; message empty; one reference each for loop and taker. */
+/* A request with its strings, and its mailbox if it is a stream; message empty; one reference each for loop and taker. */
 int sp__request_new(const struct request_names *names, struct request **ret_request,
                     sp_error *err) SP_MUST_CHECK;
 

@@ -98,6 +98,7 @@ void sp__memory_drop(struct memory *memory)
     }
     (void)munmap(memory->head, memory->bytes);
     (void)pthread_mutex_destroy(&memory->up_lock);
+    sp__arena_fini(&memory->up);
     sp__free(memory);
 }
 

@@ -3,11 +3,13 @@
  * Places in shared memory: first fit from the front, so that the same pages are used again.
  *
  * There are few places and each holds much, so they are looked at one by one. Giving one
- * out fails when no slot or no gap is left; the value then goes by the socket.
+ * out fails when no slot, no gap or no memory is left; the value then goes by the socket.
  */
 #include "wire/arena.h"
 
 #include <string.h>
+
+#include "base/mem.h"
 
 size_t sp__arena_file_bytes(size_t area_bytes)
 {
@@ -22,6 +24,12 @@ void sp__arena_init(struct arena *down, struct arena *up, void *mapping,
     *down = (struct arena){.side = &head->down, .area = areas, .bytes = area_bytes};
     *up = (struct arena){
         .side = &head->up, .area = areas + area_bytes, .bytes = area_bytes};
+}
+
+void sp__arena_fini(struct arena *arena)
+{
+    sp__free(arena->places);
+    arena->places = NULL;
 }
 
 /* Forget the places whose receivers are done. */
@@ -74,6 +82,12 @@ int sp__arena_put(struct arena *arena, sp_bytes value, uint32_t stream,
 {
     if (value.size == 0 || value.size > arena->bytes) {
         return 0;
+    }
+    if (arena->places == NULL) { /* many workers never get a large value */
+        arena->places = sp__calloc(ARENA_SLOTS, sizeof *arena->places);
+        if (arena->places == NULL) {
+            return 0;
+        }
     }
     collect(arena);
     size_t at;

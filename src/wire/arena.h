@@ -62,7 +62,7 @@ struct arena {
     struct arena_place {
         size_t at;
         size_t size; /* 0: none */
-    } places[ARENA_SLOTS];
+    } * places;      /* ARENA_SLOTS; NULL before the first value */
 };
 
 /* Bytes of the whole for areas of so many; the file has exactly these. */
@@ -71,6 +71,7 @@ size_t sp__arena_file_bytes(size_t area_bytes);
 /* Both directions of a mapping of that size. */
 void sp__arena_init(struct arena *down, struct arena *up, void *mapping,
                     size_t area_bytes);
+void sp__arena_fini(struct arena *arena);
 
 /* The sender: copy a value to a place. 0: there is none. */
 int sp__arena_put(struct arena *arena, sp_bytes value, uint32_t stream,

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "wire/grpc_meta.h"
 
-enum { TEXT_MIN = 1024, FIELD_OVERHEAD = 32, HEADERS_MIN = 8 };
+enum { TEXT_MIN = 512, FIELD_OVERHEAD = 32, HEADERS_MIN = 8 };
 
 struct h2_text {
     struct h2_text *next;

@@ -232,8 +232,8 @@ static size_t list_abandoned(const struct worker *worker, sp_death_call *ret)
     for (size_t i = 0; i < worker->abandoned_count; i++) {
         const struct abandoned *entry = &worker->abandoned[i];
         ret[i] = (sp_death_call){
-            .tool = entry->tool,
-            .request_id = entry->request_id,
+            .tool = entry->names != NULL ? entry->names->tool : "",
+            .request_id = entry->names != NULL ? entry->names->request_id : "",
             .stage = SP_STAGE_STARTED,
             .abandoned = 1,
             .run_ms = now_us > entry->sent_us ? (now_us - entry->sent_us) / 1000 : 0,

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "worker/internal.h"
 #include "worker/vitals.h"
 
@@ -242,6 +243,8 @@ int sp__worker_is_stuck(struct worker *worker)
     for (size_t i = 0; i < worker->abandoned_count; i++) {
         if (is_running(worker, worker->abandoned[i].stream_id)) {
             worker->abandoned[kept++] = worker->abandoned[i];
+        } else {
+            sp__free(worker->abandoned[i].names);
         }
     }
     worker->abandoned_count = kept;
@@ -280,9 +283,14 @@ static void note_abandoned(struct worker *worker, const struct worker_call *call
     struct abandoned *entry = &worker->abandoned[worker->abandoned_count++];
     sp_death_call known = {.tool = "", .request_id = ""};
     worker->events->on_describe(call, &known);
-    *entry = (struct abandoned){.stream_id = call->stream_id, .sent_us = call->sent_us};
-    (void)snprintf(entry->tool, sizeof entry->tool, "%s", known.tool);
-    (void)snprintf(entry->request_id, sizeof entry->request_id, "%s", known.request_id);
+    *entry = (struct abandoned){.stream_id = call->stream_id,
+                                .sent_us = call->sent_us,
+                                .names = sp__malloc(sizeof *entry->names)};
+    if (entry->names != NULL) {
+        (void)snprintf(entry->names->tool, sizeof entry->names->tool, "%s", known.tool);
+        (void)snprintf(entry->names->request_id, sizeof entry->names->request_id, "%s",
+                       known.request_id);
+    }
 }
 
 void sp__worker_abandon(struct worker *worker, const struct worker_call *call)

@@ -88,6 +88,7 @@ void sp__worker_memory_close(struct worker *worker)
 {
     if (worker->memory != NULL) {
         (void)munmap(worker->memory->head, worker->memory->bytes);
+        sp__arena_fini(&worker->memory->down);
         sp__free(worker->memory);
         worker->memory = NULL;
     }

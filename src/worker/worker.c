@@ -302,6 +302,9 @@ void sp__worker_free(struct worker *worker)
     sp__output_close(&worker->output);
     unmap_page(worker);
     sp__worker_memory_close(worker);
+    for (size_t i = 0; i < worker->abandoned_count; i++) {
+        sp__free(worker->abandoned[i].names);
+    }
     sp__stock_forget(worker);
     sp__proto_announce_fini(&worker->early_announce);
     sp_error_clear(&worker->refusal);

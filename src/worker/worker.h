@@ -111,8 +111,10 @@ enum { WORKER_ABANDONED_MAX = 16, WORKER_STEPS_MAX = 4 };
 struct abandoned {
     uint32_t stream_id;
     uint64_t sent_us;
-    char tool[64]; /* cut, for the certificate */
-    char request_id[64];
+    struct abandoned_names { /* for the certificate; NULL without memory */
+        char tool[64];       /* cut, as the next */
+        char request_id[64];
+    } * names;
 };
 
 /* How a process ended. Borrowed during on_dead. */

@@ -37,6 +37,28 @@ static void a_buffer_fills_to_its_limit_and_no_further(void **state)
     sp__buf_fini(&buf);
 }
 
+static void what_fits_has_no_room_to_spare(void **state)
+{
+    struct sp_buffer buf;
+    sp_error err = {0};
+    sp__buf_init(&buf, 500);
+    sp__mem_fail_at(1, 0);
+    assert_int_equal(sp__buf_fit(&buf, 3, &err), SP_ERR_NOMEM);
+    assert_null(buf.data);
+    assert_int_equal(sp__buf_fit(&buf, 501, &err), SP_ERR_TOO_BIG);
+    assert_int_equal(sp__buf_fit(&buf, 3, &err), 0);
+    assert_int_equal(buf.capacity, 3);
+    assert_int_equal(sp__buf_append(&buf, "abc", 3, &err), 0);
+    assert_int_equal(buf.capacity, 3);
+    assert_int_equal(sp__buf_append(&buf, "def", 3, &err),
+                     0); /* it can grow all the same */
+    assert_memory_equal(buf.data, "abcdef", 6);
+    assert_int_equal(sp__buf_fit(&buf, 494, &err), 0);
+    assert_true(buf.capacity >= 500);
+    sp_error_clear(&err);
+    sp__buf_fini(&buf);
+}
+
 static void a_huge_wish_does_not_wrap_around(void **state)
 {
     struct sp_buffer buf;
@@ -124,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(bytes_appended_stand_in_order),
         TEST(a_buffer_fills_to_its_limit_and_no_further),
+        TEST(what_fits_has_no_room_to_spare),
         TEST(a_huge_wish_does_not_wrap_around),
         TEST(without_memory_the_contents_stay),
         TEST(dropping_moves_the_rest_to_the_front),

@@ -80,15 +80,11 @@ static void begin(struct dispatch *dispatch)
 static struct request *make(int streaming)
 {
     struct request *request;
-    assert_int_equal(
-        sp__request_new(&(struct request_names){.tool = "tool"}, &request, NULL), 0);
+    const struct request_names names = {.streaming = streaming, .tool = "tool"};
+    assert_int_equal(sp__request_new(&names, &request, NULL), 0);
     request->taker = TAKER_DISPATCH;
     request->reply_cb = on_reply;
     request->chunk_cb = on_chunk;
-    request->streaming = streaming;
-    if (streaming) {
-        sp__mailbox_init(&request->mailbox);
-    }
     return request;
 }
 

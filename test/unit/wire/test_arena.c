@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "leak.h"
 
 enum { AREA = 256 * 1024 };
@@ -20,6 +21,8 @@ static const uint8_t zeros[AREA + 1];
 
 static void release(void)
 {
+    sp__arena_fini(&both.down);
+    sp__arena_fini(&both.up);
     free(both.memory);
     both.memory = NULL;
 }
@@ -99,6 +102,17 @@ static void there_are_only_so_many_slots_and_bytes(void **state)
     assert_int_equal(ref.slot, 17);
 }
 
+static void without_memory_there_is_no_place(void **state)
+{
+    struct arena_ref ref;
+    make();
+    sp__mem_fail_at(1, 0);
+    assert_int_equal(sp__arena_put(&both.down, sp_text("hello"), 7, &ref), 0);
+    assert_int_equal(state_of(0), ARENA_FREE);
+    assert_int_equal(sp__arena_put(&both.down, sp_text("hello"), 7, &ref), 1);
+    assert_int_equal(state_of(0), ARENA_SENT);
+}
+
 static void what_lies_outside_is_not_found(void **state)
 {
     static const struct arena_ref wrong[] = {
@@ -160,6 +174,7 @@ int main(void)
         TEST(a_value_is_found_where_it_was_put),
         TEST(a_place_is_free_again_when_its_receiver_is_done),
         TEST(there_are_only_so_many_slots_and_bytes),
+        TEST(without_memory_there_is_no_place),
         TEST(what_lies_outside_is_not_found),
         TEST(places_never_overlap),
     };

@@ -238,6 +238,7 @@ static void a_result_is_copied_and_its_place_is_free(void **state)
         assert_memory_equal(memory.data, payload, memory.size);
         sp__buf_fini(&memory);
     }
+    sp__arena_fini(&up);
 }
 
 static void lies_about_results_are_refused(void **state)
@@ -283,6 +284,7 @@ static void results_of_calls_that_have_ended_are_nobodys(void **state)
     sp__list_remove(&alive.on_worker);
     sp__worker_sweep_memory(&worker);
     assert_int_equal(atomic_load(&theirs->up.state[2]), ARENA_FREE);
+    sp__arena_fini(&up);
 }
 
 /* ---- the hammer ---- */
