@@ -228,7 +228,11 @@ static void submit(struct sp_map *map, struct place *place)
     }
     (void)pthread_mutex_unlock(&map->lock);
     if (request != NULL) {
+        /* Whoever puts takes as well, most often, and then drives the loop itself: nobody
+         * is woken for what comes between. A loop that rests looks up soon by itself. */
+        sp__loop_postpone(map->pit->loop);
         sp__pit_submit(map->pit, request);
+        sp__loop_postpone(NULL);
     }
 }
 
@@ -345,13 +349,23 @@ static int has_news_or_work(void *arg)
     return sp__latch_is_open(&map->news) || sp__work_is_due(&map->pit->dispatch.work);
 }
 
+/* On the loop. A taker that is alone in the pit comes back for its next reply, as a
+ * dispatcher does; others would wait for the end of the rest. */
+static enum loop_rest occasion(struct sp_map *map)
+{
+    (void)pthread_mutex_lock(&map->lock);
+    int is_alone = map->pit->requests.length <= map->under_way;
+    (void)pthread_mutex_unlock(&map->lock);
+    return is_alone ? REST_BETWEEN_DISPATCHES : REST_AFTER_CALL;
+}
+
 /* Sleep until there are news, doing the loop's work when nobody else does. */
 static void await_news(struct sp_map *map, uint64_t end_ms)
 {
     struct host_work *work = &map->pit->dispatch.work;
     if (sp__loop_borrow(map->pit->loop)) {
         (void)sp__loop_drive(map->pit->loop, has_news_or_work, map, end_ms);
-        sp__loop_leave(map->pit->loop, REST_AFTER_CALL);
+        sp__loop_leave(map->pit->loop, occasion(map));
         if (!sp__work_is_due(work)) {
             return;
         }

@@ -5,6 +5,7 @@ A bar has the kind of figure, what it must be and which way. Absolute ones were 
 processors of a virtual machine; on others look at the ratios.
 """
 
+import callers
 import languages
 import payloads
 from harness import ratio
@@ -69,7 +70,8 @@ def _starts(bench):
 
 def ratios(bench):
     found = {**_peers(bench), **_latency(bench), **_streams(bench), **_starts(bench),
-             **payloads.ratios(bench), **languages.ratios(bench)}
+             **payloads.ratios(bench), **languages.ratios(bench),
+             **callers.ratios(bench)}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import bars
+import callers
 import calls
 import languages
 import paces
@@ -40,6 +41,7 @@ SECTIONS = {
     "calls": calls,
     "peers": peers,
     "languages": languages,
+    "callers": callers,
     "paced": paces,
     "streams": streaming,
     "sessions": stored,
@@ -107,7 +109,8 @@ def collect(bench, facts, began, load_before):
         "medians": bench.medians(),
         "ratios": found,
         "bars": bars.judged(bench, found),
-        "titles": {**calls.TITLES, **peers.TITLES, **languages.TITLES},
+        "titles": {**calls.TITLES, **peers.TITLES, **languages.TITLES,
+                   **callers.TITLES},
         "samples": [
             {"group": group, "name": name, "at": at, "measured": measured}
             for (group, name, at), measured in bench.samples.items()

@@ -312,6 +312,25 @@ static void one_thread_puts_while_another_takes(void **state)
     sp_map_close(map);
 }
 
+/* Nobody drives the loop for a taker that has gone: its thread looks up by itself. */
+static void a_call_begins_also_when_the_taker_does_not_come_back(void **state)
+{
+    sp_pit *pit = pit_of_probes(2);
+    sp_map *map = map_open(pit, "hold_or_echo", NULL);
+    sp_reply reply;
+    char args[256];
+    for (int i = 0; i < 20; i++) {
+        put(map, "{}");
+        assert_int_equal(sp_map_next(map, SP_UNLIMITED, &reply, NULL, last_error()), 1);
+    }
+    put(map, hold_args("h", args, sizeof args));
+    hold_await("h"); /* looks at a file, not at the pit */
+    hold_release("h");
+    sp_map_finish(map);
+    assert_int_equal(sp_map_next(map, SP_UNLIMITED, &reply, NULL, last_error()), 1);
+    sp_map_close(map);
+}
+
 static void nonsense_is_refused(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
@@ -345,6 +364,7 @@ int main(void)
         TEST(binaries_of_a_map_are_checked),
         TEST(closing_cancels_what_is_under_way),
         TEST(one_thread_puts_while_another_takes),
+        TEST(a_call_begins_also_when_the_taker_does_not_come_back),
         TEST(nonsense_is_refused),
     };
     return RUN_SYSTEM_TESTS("map", tests);

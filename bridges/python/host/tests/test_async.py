@@ -65,12 +65,37 @@ def test_two_loops_at_once(pit):
     async def main():
         results.extend([await pit.acall("add", i) for i in range(50)])
 
-    threads = [threading.Thread(target=run, args=(main(),)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def both():
+        threads = [threading.Thread(target=run, args=(main(),)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return len(results)
+
+    assert both() == 100
     assert sorted(results) == sorted(list(range(1, 51)) * 2)
+
+
+def test_loops_and_threads_come_and_go():
+    """Whoever takes the endings hands over to the next while calls are under way."""
+    for _ in range(5):
+        with opened(size=1) as pit:
+            results = []
+
+            async def main():
+                for i in range(20):
+                    results.append(await pit.acall("add", i))
+
+            loops = [threading.Thread(target=run, args=(main(),)) for _ in range(3)]
+            for loop in loops:
+                loop.start()
+            while len(results) < 5:
+                assert pit.call("add", 1) == 2
+            assert pit.submit("add", 1).result(PATIENCE) == 2
+            for loop in loops:
+                loop.join()
+            assert len(results) == 60
 
 
 def test_a_map_in_a_loop(pit):

@@ -233,6 +233,15 @@ def test_closing_ends_what_waits(gate):
     assert repr(pit) == "<snakepit.Pit closed>"
 
 
+def test_a_callback_may_close_the_pit():
+    pit = opened(size=1)
+    call = pit.submit("add", 1)
+    call.add_done_callback(lambda _: pit.close())
+    assert call.result(PATIENCE) == 2
+    wait_for(lambda: pit.closed, "the callback")
+    pit.close()
+
+
 def test_a_pit_that_nobody_has_is_closed():
     opened(size=1)  # the fixture looks for what is left
 

@@ -11,6 +11,8 @@ import logging
 import os
 import threading
 
+_LEAVE_S = 10.0  # for a loop that is busy with something else
+
 
 class Call(concurrent.futures.Future):
     """A call that was submitted. All that takes a concurrent.futures.Future takes it.
@@ -67,6 +69,7 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._thread = None
         self._stopping = False
+        self._is_its_own_end = False
         self._wake = None  # a pipe, (to read, to write)
         self._loop = None
         self._fd = -1
@@ -79,57 +82,74 @@ class Dispatcher:
             return
         with self._lock:
             if self._thread is None and not self._stopping:
-                self._leave_loop()
-                self._wake = os.pipe()
-                self._thread = threading.Thread(
-                    target=self._run, name="snakepit-dispatch", daemon=True
-                )
-                self._thread.start()
+                self._start_thread()
 
     def need_loop(self, loop):
         """Calls end on this loop, which runs on this thread."""
         if self._thread is not None or self._loop is loop:
             return
-        busy = self._loop is not None and self._loop.is_running()
-        if busy:
-            self.need_thread()  # two loops: neither may wait for the other
-            return
         with self._lock:
-            if self._thread is None and not self._stopping:
-                self._leave_loop()
-                self._fd = self._pit._fd()
-                loop.add_reader(self._fd, self._on_readable, loop)
-                self._loop = loop
+            before = self._loop
+            if self._thread is not None or before is loop or self._stopping:
+                return
+            if before is not None and before.is_running():
+                self._start_thread()  # two loops: neither may wait for the other
+                return
+            self._leave(before)
+            self._fd = self._pit._fd()
+            loop.add_reader(self._fd, self._on_readable, loop)
+            self._loop = loop
 
-    def _leave_loop(self):
+    def _start_thread(self):
         loop, self._loop = self._loop, None
+        self._leave(loop)  # what it still hears it leaves to the thread
+        self._wake = os.pipe()
+        self._thread = threading.Thread(
+            target=self._run, name="snakepit-dispatch", daemon=True
+        )
+        self._thread.start()
+
+    def _leave(self, loop):
+        """Let a loop, or None, look at the descriptor no longer. An event that is set
+        once it does not, or None when that is so already."""
         if loop is None or loop.is_closed():
-            return
+            return None
         if not loop.is_running() or _runs_here(loop):
             loop.remove_reader(self._fd)
-            return
+            return None
         gone = threading.Event()
 
         def leave():
             loop.remove_reader(self._fd)
             gone.set()
 
-        loop.call_soon_threadsafe(leave)
-        gone.wait()
+        try:
+            loop.call_soon_threadsafe(leave)
+        except RuntimeError:
+            return None  # it has been closed just now
+        return gone
 
     def stop(self):
         """Nobody takes any more; what ends with the pit is for deliver()."""
         with self._lock:
             self._stopping = True
             thread, self._thread = self._thread, None
-            self._leave_loop()
+            loop, self._loop = self._loop, None
+            gone = self._leave(loop)
+        if gone is not None:
+            gone.wait(_LEAVE_S)  # the descriptor is about to be closed
         if thread is None:
             return
+        if thread is threading.current_thread():
+            self._is_its_own_end = True  # a callback closes the pit
+            return
         os.write(self._wake[1], b"x")
-        if thread is not threading.current_thread():
-            thread.join()
-            os.close(self._wake[0])
-            os.close(self._wake[1])
+        thread.join()
+        self._close_wake()
+
+    def _close_wake(self):
+        os.close(self._wake[0])
+        os.close(self._wake[1])
 
     # ---- taking ----
 
@@ -141,6 +161,8 @@ class Dispatcher:
                 logging.getLogger("snakepit").exception("the dispatching thread ends")
                 return
             self.deliver(endings)
+        if self._is_its_own_end:
+            self._close_wake()
 
     def _on_readable(self, loop):
         if loop is not self._loop:
