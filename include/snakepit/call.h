@@ -29,7 +29,8 @@ enum {
 
 typedef struct sp_call_options {
     size_t size;
-    const char *pool;    /* NULL: the first pool */
+    const char *pool;    /* NULL: the first pool, or where the tool is when that is
+                            known not to have it */
     const char *session; /* 1..255 bytes of UTF-8, or NULL */
     uint64_t timeout_ms; /* queue and run together; 0: the command's, the pool's */
     uint64_t queue_timeout_ms; /* waiting for a worker; 0: the pool's */

@@ -297,7 +297,9 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
     if (rc == SP_OK) {
         rc = check_affinity(options.affinity, err);
     }
-    if (rc == SP_OK) {
+    if (rc == SP_OK && options.pool == NULL) {
+        pool = sp__pit_pool_of_tool(pit, wish->tool);
+    } else if (rc == SP_OK) {
         rc = sp__pit_pool(pit, options.pool, &pool, err);
     }
     if (rc == SP_OK) {

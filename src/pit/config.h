@@ -169,6 +169,7 @@ struct sp_config {
     sp_pit_options options;
     sp_sessions_options sessions;
     sp_service_options service;
+    int has_one_pool; /* the file has no `pools`: its keys may stand at the top */
     sp_pool_options *pool_options; /* pools_count of them */
 };
 

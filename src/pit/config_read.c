@@ -75,6 +75,17 @@ static const char *kind_text(const struct node *node)
                                      : "text";
 }
 
+/* Whether a key at the top of a file without `pools` is one of the only pool. */
+static int is_of_only_pool(const sp_config *config, enum config_scope scope,
+                           const char *prefix, const char *key)
+{
+    return scope == SCOPE_TOP && config->has_one_pool && prefix[0] == '\0' &&
+           sp__config_param_find(SCOPE_TOP, key) < 0 &&
+           !sp__config_is_group(SCOPE_TOP, key) &&
+           (sp__config_param_find(SCOPE_POOL, key) >= 0 ||
+            sp__config_is_group(SCOPE_POOL, key));
+}
+
 /* Read the children of `map` into `section`. `path` leads to the map ("pools[0]"), and
  * `prefix` is the same inside the table ("" or "queue."). */
 static int read_section(sp_config *config, struct section *section,
@@ -93,6 +104,9 @@ static int read_section(sp_config *config, struct section *section,
         if (scope == SCOPE_TOP && prefix[0] == '\0' &&
             (strcmp(key, "pools") == 0 || strcmp(key, "defaults") == 0)) {
             continue; /* sections of their own */
+        }
+        if (is_of_only_pool(config, scope, prefix, key)) {
+            continue; /* read as a pool's */
         }
         int id = sp__config_param_find(scope, key);
         if (id == PARAM_NAME && section == &config->defaults) {
@@ -205,6 +219,24 @@ static int read_pools(sp_config *config, const struct node *list, const char *fi
     return rc;
 }
 
+/* The keys of the only pool stand at the top, among those of the pit. */
+static int read_only_pool(sp_config *config, const struct node *root, const char *file,
+                          sp_error *err)
+{
+    int rc = 0;
+    for (const struct node *node = root->first; rc == 0 && node != NULL;
+         node = node->next) {
+        if (is_of_only_pool(config, SCOPE_TOP, "", node->key)) {
+            struct node alone = *node;
+            alone.next = NULL;
+            const struct node map = {.kind = NODE_MAP, .first = &alone, .count = 1};
+            rc = read_section(config, &config->pools[0], SCOPE_POOL, &map, "", "", file,
+                              err);
+        }
+    }
+    return rc;
+}
+
 int sp__config_read_tree(sp_config *config, const struct node *root, const char *file,
                          sp_error *err)
 {
@@ -216,6 +248,7 @@ int sp__config_read_tree(sp_config *config, const struct node *root, const char 
         return sp__config_complain(
             &place, root, err, "expected a map of settings, not %s", kind_text(root));
     }
+    config->has_one_pool = child_of(root, "pools") == NULL;
     int rc = read_section(config, &config->top, SCOPE_TOP, root, "", "", file, err);
     if (rc < 0) {
         return rc;
@@ -230,7 +263,11 @@ int sp__config_read_tree(sp_config *config, const struct node *root, const char 
         rc = read_section(config, &config->defaults, SCOPE_POOL, defaults, "defaults",
                           "", file, err);
     }
-    return rc < 0 ? rc : read_pools(config, child_of(root, "pools"), file, err);
+    if (rc == 0) {
+        rc = read_pools(config, child_of(root, "pools"), file, err);
+    }
+    return rc == 0 && config->has_one_pool ? read_only_pool(config, root, file, err)
+                                           : rc;
 }
 
 /* --- The environment ----------------------------------------------------------------- */

@@ -541,9 +541,9 @@ static int init_locks(struct sp_map *map, sp_error *err)
 int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *options,
                     struct sp_map **ret_map, sp_error *err)
 {
-    struct pool *pool;
-    int rc = sp__pit_pool(pit, options->call != NULL ? options->call->pool : NULL,
-                          &pool, err);
+    const char *named = options->call != NULL ? options->call->pool : NULL;
+    struct pool *pool = sp__pit_pool_of_tool(pit, tool);
+    int rc = named != NULL ? sp__pit_pool(pit, named, &pool, err) : SP_OK;
     if (rc < 0) {
         return rc;
     }

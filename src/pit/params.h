@@ -143,7 +143,9 @@
     X(LOG_LEVEL, TOP, "log.level", CHOICE, 1, 64, "error|warn|info|debug", "info",     \
       "SNAKEPIT_LOG_LEVEL", service, log_level, "What snakepitd writes to its log.")   \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
-      "Name of the pool. Calls that name no pool go to the first one.")                \
+      "Name of the pool. Calls that name no pool go to the first one, or to the "      \
+      "first that "                                                                    \
+      "has the tool when that one is known not to.")                                   \
     X(RUNTIME, POOL, "runtime", CHOICE, 1, 64,                                         \
       "python|node|ruby|r|exec|grpc|grpc_server|stdio", "python", "", pool, runtime,   \
       "What a worker is: python, node, ruby and r run an adapter in an interpreter "   \

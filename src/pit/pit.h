@@ -106,6 +106,9 @@ void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health);
 void sp__pit_describe_safety(const struct sp_pit *pit, sp_safety *ret_safety);
 
 /* Any thread: the pool of a name (NULL: the first), or SP_ERR_NO_POOL. */
+/* Any thread: where calls of a tool go that name no pool: the first pool, unless that is
+ * known not to have it and another one has. */
+struct pool *sp__pit_pool_of_tool(struct sp_pit *pit, const char *tool);
 int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
                  sp_error *err) SP_MUST_CHECK;
 

@@ -189,6 +189,18 @@ void sp__pools_limit(struct sp_pit *pit, uint32_t workers_max)
 
 /* ---- finding one ---- */
 
+struct pool *sp__pit_pool_of_tool(struct sp_pit *pit, const char *tool)
+{
+    if (pit->pools_count > 1 && sp__tools_lack(&pit->pools[0].tools, tool)) {
+        for (size_t i = 1; i < pit->pools_count; i++) {
+            if (sp__tools_has(&pit->pools[i].tools, tool)) {
+                return &pit->pools[i];
+            }
+        }
+    }
+    return &pit->pools[0];
+}
+
 int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
                  sp_error *err)
 {

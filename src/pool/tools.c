@@ -217,6 +217,15 @@ int sp__tools_has(struct tools *tools, const char *name)
     return has;
 }
 
+int sp__tools_lack(struct tools *tools, const char *name)
+{
+    pthread_mutex_lock(&tools->lock);
+    const struct tool *tool = find(tools, name);
+    int lacks = tools->known && (tool == NULL || !is_offered(tool));
+    pthread_mutex_unlock(&tools->lock);
+    return lacks;
+}
+
 /* A tool as it was when it was asked for. */
 struct listed {
     const struct tool *tool;

@@ -62,6 +62,9 @@ const void *sp__tools_rules(struct tools *tools, const char *name);
 /* Any thread: 1 when it is on offer for certain. */
 int sp__tools_has(struct tools *tools, const char *name);
 
+/* Any thread: 1 when it is certain that it is not: the list is complete without it. */
+int sp__tools_lack(struct tools *tools, const char *name);
+
 /* Any thread: every tool on offer in the order of names. */
 int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *),
                    void *user_data);

@@ -74,6 +74,30 @@ static void a_pit_opens_from_text(void **state)
     call_fails(pit, "hold", hold_args("h", args, sizeof args), NULL, SP_ERR_TIMEOUT);
 }
 
+static void a_call_without_a_pool_goes_where_the_tool_is(void **state)
+{
+    (void)state;
+    const char *const plain[] = {path_of_program("plain"), NULL};
+    sp_pool_options pools[2] = {pool_of_probes(1)};
+    pools[1] = (sp_pool_options){.size = sizeof pools[1],
+                                 .name = "second",
+                                 .runtime = "exec",
+                                 .command = plain,
+                                 .workers = 1};
+    sp_pit_options options = options_of(pools, 2);
+    sp_pit *pit = open_with(&options);
+    assert_int_equal(sp_pit_await_ready(pit, patience_ms(20000), last_error()), 0);
+    call_gives(pit, "nap", "{\"ms\":0}", "true");     /* only the second has it */
+    call_gives(pit, "add", "{\"a\":2,\"b\":3}", "5"); /* only the first */
+    call_gives(pit, "echo", "[7]", "7");              /* both: the first */
+    sp_call_options to = {.size = sizeof to, .pool = pools[0].name};
+    call_fails(pit, "nap", "{\"ms\":0}", &to, SP_ERR_NO_TOOL);
+    call_fails(pit, "neither", "{}", NULL, SP_ERR_NO_TOOL);
+    sp_pool_stats stats = {0};
+    assert_int_equal(sp_pool_stats_get(pit, "second", &stats, NULL), 0);
+    assert_int_equal(stats.requests, 1);
+}
+
 static void a_pit_opens_from_a_file(void **state)
 {
     char yaml[700];
@@ -464,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_pit_opens_from_text),
+        TEST(a_call_without_a_pool_goes_where_the_tool_is),
         TEST(a_pit_opens_from_a_file),
         TEST(a_missing_or_wrong_configuration_is_told),
         TEST(a_wrong_struct_is_refused),

@@ -197,6 +197,25 @@ static void an_adapters_file_name_says_the_language(void **state)
     sp_config_free(config);
 }
 
+static void the_only_pools_keys_may_stand_at_the_top(void **state)
+{
+    (void)state;
+    sp_config *config = parse("instance: prod-a\n"
+                              "adapter: pkg.mod:Class\n"
+                              "size: 4\n"
+                              "queue: {max: 7}\n"
+                              "defaults: {size: 9, call_timeout: 3s}\n");
+    const sp_pit_options *options = sp_config_options(config);
+    assert_string_equal(options->instance, "prod-a");
+    assert_int_equal(options->pools_count, 1);
+    assert_string_equal(options->pools[0].name, "default");
+    assert_string_equal(options->pools[0].adapter, "pkg.mod:Class");
+    assert_int_equal(options->pools[0].workers, 4);
+    assert_int_equal(options->pools[0].queue_max, 7);
+    assert_int_equal(options->pools[0].call_timeout_ms, 3000);
+    sp_config_free(config);
+}
+
 static void empty_pass_list_is_not_the_whole_environment(void **state)
 {
     (void)state;
@@ -602,6 +621,7 @@ int main(void)
         TEST(every_key_reaches_its_option),
         TEST(exec_pool_has_a_command_and_no_adapter),
         TEST(an_adapters_file_name_says_the_language),
+        TEST(the_only_pools_keys_may_stand_at_the_top),
         TEST(empty_pass_list_is_not_the_whole_environment),
         TEST(relative_paths_start_at_the_working_directory),
         TEST(pool_beats_defaults_beat_the_table),

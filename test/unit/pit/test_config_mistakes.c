@@ -55,8 +55,9 @@ static const struct bad bad[] = {
     {"a: [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]\n", "1:19: nested deeper than 16 levels"},
     {"instanse: a\n", "1:1: instanse: unknown key; did you mean \"instance\"?"},
     {"pool: []\n", "1:1: pool: unknown key; did you mean \"pools\"?"},
-    {"size: 4\n", "1:1: size: unknown key; it belongs into a pool or under defaults"},
-    {"queue: {max: 4}\n",
+    {"size: 4\npools: [{name: a}]\n",
+     "1:1: size: unknown key; it belongs into a pool or under defaults"},
+    {"queue: {max: 4}\npools: [{name: a}]\n",
      "1:1: queue: unknown key; it belongs into a pool or under defaults"},
     {"zzz: 4\n", "1:1: zzz: unknown key"},
     {"pools:\n  - sizee: 4\n",
@@ -263,6 +264,9 @@ static const struct bad bad[] = {
     {"pools:\n  - runtime: python\n    adapter: tools.mjs\n    interpreter: node\n",
      "4:18: pools[0].interpreter: is for the runtimes node, ruby and r; this pool is "
      "python"},
+    {"size: 0\n", "1:7: size: 0 is out of range 1..1000"},
+    {"queue: {max: 0}\n", "1:14: queue.max: 0 is out of range 1..10000000"},
+    {"sise: 4\n", "1:1: sise: unknown key"},
     {"pools:\n  - runtime: exec\n    command: [a]\n    python: python3\n",
      "4:13: pools[0].python: is for the runtime python; this pool is exec"},
 };
