@@ -3,8 +3,11 @@
  * A host that is made to be killed: opens a pit, waits until its workers are ready, says
  * so with the numbers of its guards, and waits for its end.
  *
- *     orphans_host LEVEL WORKERS [leak] COMMAND...      hostile workers
- *     orphans_host LEVEL WORKERS [leak] python FILE     probes; one holds the lock in C
+ *     orphans_host LEVEL WORKERS [leak] [zygote] COMMAND...   hostile workers
+ *     orphans_host LEVEL WORKERS [leak] [zygote] python FILE  probes; one holds the lock
+ *                                                             in C
+ *
+ * With "zygote" they are forked by one.
  *
  * With "leak" it has a child that executes nothing and so keeps every descriptor of the
  * host open, as programs that fork without exec do.
@@ -79,8 +82,9 @@ static void keep_busy(sp_pit *pit)
 int main(int argc, char **argv)
 {
     int leaks = argc > 3 && strcmp(argv[3], "leak") == 0;
-    char **command = argv + 3 + leaks;
-    if (argc < 4 + leaks) {
+    int forks = argc > 3 + leaks && strcmp(argv[3 + leaks], "zygote") == 0;
+    char **command = argv + 3 + leaks + forks;
+    if (argc < 4 + leaks + forks) {
         (void)fputs("orphans_host is started by orphans\n", stderr);
         return 2;
     }
@@ -89,6 +93,7 @@ int main(int argc, char **argv)
                             .runtime = is_python ? "python" : "exec",
                             .command = (const char *const *)command,
                             .adapter = is_python ? command[1] : NULL,
+                            .zygote = forks ? SP_ZYGOTE_ON : SP_ZYGOTE_OFF,
                             .workers = (uint32_t)strtoul(argv[2], NULL, 10)};
     sp_pit_options options = {.size = sizeof options,
                               .pools = &pool,

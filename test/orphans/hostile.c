@@ -4,6 +4,7 @@
  * group and one that left it (double fork, a session of its own). All three ignore every
  * signal that can be ignored, and each says who it is on the socket in $ORPHANS_SOCKET,
  * where the kernel adds its number. As a worker it is an ordinary one without tools.
+ * Started as a zygote it makes such workers.
  */
 #include <signal.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "snakepit/worker.h"
+#include "snakepit/zygote.h"
 
 static void say(const char *who)
 {
@@ -55,14 +57,35 @@ static void beget(void)
     }
 }
 
+/* 1: this process is to be a worker. */
+static int hatch(sp_error *err)
+{
+    sp_zygote *zygote;
+    if (!sp_zygote_is_wanted()) {
+        return 1;
+    }
+    int rc = sp_zygote_open(NULL, &zygote, err);
+    if (rc == 0) {
+        say("worker"); /* it must not outlive anybody either */
+        rc = sp_zygote_announce(zygote, err);
+        rc = rc < 0 ? rc : sp_zygote_next(zygote, err);
+        sp_zygote_close(zygote);
+    }
+    return rc;
+}
+
 int main(void)
 {
     sp_worker *worker;
     sp_job *job;
     sp_error err = {0};
     sp_worker_options options = {.size = sizeof options};
+    int rc = hatch(&err);
+    if (rc != 1) {
+        return rc < 0;
+    }
     beget();
-    int rc = sp_worker_open(&options, &worker, &err);
+    rc = sp_worker_open(&options, &worker, &err);
     if (rc == 0) {
         for (int i = 1; i < NSIG; i++) {
             (void)signal(i, SIG_IGN);

@@ -3,7 +3,7 @@
  * Rounds of killing: a host with hostile workers is started, something is killed with
  * SIGKILL, and a second later nobody may be left.
  *
- *     orphans HOST LEVEL KILL ROUNDS WORKERS COMMAND...
+ *     orphans HOST LEVEL KILL ROUNDS WORKERS [zygote] COMMAND...
  *
  *   LEVEL  namespace, cgroup, subreaper, lifeline
  *   KILL   host       the host
@@ -12,6 +12,7 @@
  *          both       host and guards at once
  *          stopped    the host, with the guards stopped before
  *          leak       the host, whose child keeps its descriptors open
+ *          birth      the host, at any moment while a zygote forks its first workers
  *
  * Survivors are found in two ways: by pidfds of all processes, opened while they lived,
  * and by the mark in their environment, once host and guards are gone. Which roles may
@@ -52,10 +53,12 @@ enum kill {
     KILL_BOTH,
     KILL_STOPPED,
     KILL_LEAK,
+    KILL_BIRTH,
     KILLS
 };
-static const char *const kill_names[KILLS] = {"host", "guard",   "inner",
-                                              "both", "stopped", "leak"};
+static const char *const kill_names[KILLS] = {"host",    "guard", "inner", "both",
+                                              "stopped", "leak",  "birth"};
+enum { BIRTH_MS = 30 }; /* at most, from the zygote's word to the kill */
 
 static struct {
     const char *host;
@@ -64,6 +67,7 @@ static struct {
     unsigned workers;
     char **command;
     int is_python;
+    int is_forked;
     char mark[64];
     char path[108];
     int socket;
@@ -179,7 +183,8 @@ static void start_host(void)
 /* Until host and all hostile processes have said who they are. */
 static void await_all(void)
 {
-    size_t wanted = run.is_python ? 0 : (size_t)3 * run.workers;
+    size_t wanted =
+        run.is_python ? 0 : (size_t)3 * run.workers + (run.is_forked ? 1 : 0);
     int is_host_ready = 0;
     while (!is_host_ready || now_round.count < wanted ||
            (run.kill == KILL_LEAK && now_round.sibling == 0)) {
@@ -217,7 +222,7 @@ static void watch_marked(void)
 {
     pid_t found[WATCHED_MAX];
     /* One that executes at this moment shows no environment: look again. */
-    size_t wanted = run.workers + 3 + (now_round.sibling != 0);
+    size_t wanted = run.workers + 3 + (now_round.sibling != 0) + (run.is_forked != 0);
     double limit = now() + READY_MS;
     size_t count;
     do {
@@ -243,6 +248,7 @@ static void do_kill(void)
     switch (run.kill) {
     case KILL_HOST:
     case KILL_LEAK:
+    case KILL_BIRTH:
         (void)kill(now_round.host, SIGKILL);
         break;
     case KILL_GUARD:
@@ -326,12 +332,16 @@ static void end_round(void)
     }
 }
 
-static void play_round(unsigned round)
+/* Nobody is known by then but the zygote: the mark tells who is left. */
+static void await_birth(void)
 {
-    memset(&now_round, 0, sizeof now_round);
-    (void)snprintf(run.mark, sizeof run.mark, "orphans-%d-%u", (int)getpid(), round);
-    (void)setenv("SNAKEPIT_TEST_MARK", run.mark, 1);
-    start_host();
+    char text[700];
+    watch(hear(text, sizeof text), ROLE_WORKER);
+    (void)poll(NULL, 0, rand() % BIRTH_MS); /* any moment will do */
+}
+
+static void await_ready(void)
+{
     await_all();
     if (run.is_python) {
         watch_marked();
@@ -339,6 +349,19 @@ static void play_round(unsigned round)
     watch(now_round.guard, ROLE_GUARD);
     if (now_round.inner != 0) {
         watch(now_round.inner, ROLE_GUARD);
+    }
+}
+
+static void play_round(unsigned round)
+{
+    memset(&now_round, 0, sizeof now_round);
+    (void)snprintf(run.mark, sizeof run.mark, "orphans-%d-%u", (int)getpid(), round);
+    (void)setenv("SNAKEPIT_TEST_MARK", run.mark, 1);
+    start_host();
+    if (run.kill == KILL_BIRTH) {
+        await_birth();
+    } else {
+        await_ready();
     }
     processes_total += now_round.count;
     double begun = now();
@@ -366,7 +389,11 @@ static int report(unsigned rounds)
     qsort(zero_ms, rounds, sizeof zero_ms[0], compare);
     (void)printf("orphans: level=%s kill=%s of=%s rounds=%u processes=%lu broken=%u "
                  "survivors=",
-                 run.level, kill_names[run.kill], run.is_python ? "python" : "c",
+                 run.level, kill_names[run.kill],
+                 run.is_python && run.is_forked ? "forked python"
+                 : run.is_python                ? "python"
+                 : run.is_forked                ? "forked c"
+                                                : "c",
                  rounds, processes_total, broken);
     for (int role = 0; role < ROLES; role++) {
         (void)printf("%s%s:%u%s", role == 0 ? "" : ",", role_names[role],
@@ -410,8 +437,9 @@ int main(int argc, char **argv)
     char folder[] = "/tmp/orphans-XXXXXX";
     if (rounds == 0 || rounds > ROUNDS_MAX || !read_kill(argv[3]) ||
         mkdtemp(folder) == NULL) {
-        (void)fputs("usage: orphans HOST LEVEL KILL ROUNDS WORKERS COMMAND...\n",
-                    stderr);
+        (void)fputs(
+            "usage: orphans HOST LEVEL KILL ROUNDS WORKERS [zygote] COMMAND...\n",
+            stderr);
         return 2;
     }
     const char *promise = getenv("ORPHANS_PROMISE_MS");
@@ -422,7 +450,9 @@ int main(int argc, char **argv)
     run.level = argv[2];
     run.workers = (unsigned)strtoul(argv[5], NULL, 10);
     run.command = argv + 6;
-    run.is_python = strcmp(argv[6], "python") == 0;
+    run.is_forked = strcmp(argv[6], "zygote") == 0;
+    run.is_python = strcmp(argv[6 + run.is_forked], "python") == 0;
+    srand((unsigned)getpid());
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     open_socket(folder);
     for (unsigned round = 0; round < rounds; round++) {
