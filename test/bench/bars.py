@@ -63,9 +63,19 @@ def _streams(bench):
 
 
 def _starts(bench):
-    return {f"start_{n}_vs_floor": ratio(bench.median("start", "product", n, "ready_ms"),
-                                         bench.median("start", "floor", n, "ms"))
-            for n in (1, 16, 100, 250)}
+    """Beside bare interpreters, and beside those that find their packages, as workers
+    must."""
+    pairs = (("", "product", "floor"), ("_zygote_numpy", "zygote_numpy", "floor"),
+             ("", "product", "interpreter"))
+    return {f"start_{n}{word}_vs_{base}":
+            ratio(bench.median("start", name, n, "ready_ms"),
+                  bench.median("start", base, n, "ms"))
+            for n in (1, 16, 100, 250) for word, name, base in pairs}
+
+
+def _forked(bench, key, share=1):
+    value = bench.median("start", "zygote_numpy", 250, key)
+    return None if value is None else value / share
 
 
 def ratios(bench):
@@ -111,6 +121,8 @@ def _figures(bench):
         "calls/s, 100 workers, 100 in flight": _calls(bench, "product_100", 100),
         "chunks/s": bench.median("stream", "product", 1, "rate"),
         "resident growth over the long stream": _flat(bench),
+        "ms to 250 forked workers with NumPy": _forked(bench, "ready_ms"),
+        "PSS of one of these": _forked(bench, "workers_pss", 250),
         "heap bytes of an idle worker": _weight(bench, "idle"),
         "heap bytes of a call that waits": _weight(bench, "queue"),
         "heap growth, second half of the long run": _late_growth(bench),
@@ -129,6 +141,9 @@ BARS = (
     ("first_chunk_vs_call", "at most", 1.3),
     ("resident growth over the long stream", "at most", MIB),
     ("start_100_vs_floor", "at most", 1.5),
+    ("start_100_vs_interpreter", "at most", 1.5),
+    ("ms to 250 forked workers with NumPy", "at most", 1000),
+    ("PSS of one of these", "at most", 6 * MIB),
     ("heap bytes of an idle worker", "at most", 64 * 1024),
     ("heap bytes of a call that waits", "at most", 1024),
     ("heap growth, second half of the long run", "at most", 64 * 1024),

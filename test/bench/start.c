@@ -2,7 +2,9 @@
 /*
  * Starting a pit: until all workers are ready, until each has answered, and to close.
  *
- *     start --workers W [--adapter FILE]
+ *     start --workers W [--adapter FILE] [--zygote 1] [--preload MODULE]
+ *
+ * With a zygote, forking included; a module is imported before the adapter.
  *
  * Prints one line of JSON for run.py, with the memory of the workers while they are idle:
  * shared pages are split among their users, and the host's share is left out.
@@ -66,7 +68,12 @@ int main(int argc, char **argv)
         give_up("start: setenv: %s", strerrordesc_np(errno));
     }
     uint64_t began_ns = now_ns();
-    sp_pit *pit = pit_of(workers, option_text(argc, argv, "adapter", "showcase"));
+    const char *const preload[] = {option_text(argc, argv, "preload", NULL), NULL};
+    sp_pool_options pool =
+        pool_of(workers, option_text(argc, argv, "adapter", "showcase"));
+    pool.preload = preload;
+    pool.zygote = option_number(argc, argv, "zygote", 0) ? SP_ZYGOTE_ON : SP_ZYGOTE_OFF;
+    sp_pit *pit = pit_with(&pool);
     uint64_t ready_ns = now_ns();
     ask_all(pit, workers);
     uint64_t answered_ns = now_ns();
