@@ -37,6 +37,7 @@ enum {
     TRACE_MAX = 32 * 1024,   /* bytes of a traceback that are told */
     THREADS_TRIES = 200,     /* a thread that was joined may take a moment to be gone */
     THREADS_PAUSE_US = 1000, /* between two looks */
+    REAP_TURN_MS = 20,
     LINKS_OF_A_FOLDER = 2
 };
 
@@ -301,6 +302,30 @@ static int receive(struct sp_zygote *z, struct newborn *n)
     return 1;
 }
 
+/* Take those in between that have ended, without waiting for the others: the next fork
+ * need not be held up by their turn on the processor. By number, for there may be
+ * children that somebody else waits for. */
+static void reap_middles(struct sp_zygote *z)
+{
+    int left = 0;
+    for (int i = 0; i < z->middles_count; i++) {
+        if (waitpid(z->middles[i], NULL, WNOHANG) == 0) {
+            z->middles[left++] = z->middles[i];
+        }
+    }
+    z->middles_count = left;
+}
+
+static void remember_middle(struct sp_zygote *z, pid_t pid)
+{
+    if (z->middles_count == MIDDLES_MAX) {
+        while (waitpid(z->middles[0], NULL, 0) < 0 && errno == EINTR) {
+        }
+        reap_middles(z);
+    }
+    z->middles[z->middles_count++] = pid;
+}
+
 /* 1: this is the worker. */
 static int make_worker(struct sp_zygote *z, struct newborn *n)
 {
@@ -322,7 +347,8 @@ static int make_worker(struct sp_zygote *z, struct newborn *n)
         sp__newborn_say(n, n->request.fork_stage, wrong);
     }
     close_fds(n);
-    while (middle > 0 && waitpid(middle, NULL, 0) < 0 && errno == EINTR) {
+    if (middle > 0) {
+        remember_middle(z, middle);
     }
     return 0;
 }
@@ -332,7 +358,12 @@ SP_API int sp_zygote_next(sp_zygote *z, sp_error *err)
     for (;;) {
         struct pollfd polled[] = {{.fd = z->guard_fd, .events = POLLIN},
                                   {.fd = z->host_fd, .events = POLLIN}};
-        if (poll(polled, 2, -1) < 0) {
+        reap_middles(z);
+        int count = poll(polled, 2, z->middles_count > 0 ? REAP_TURN_MS : -1);
+        if (count == 0) {
+            continue; /* only to look at them again */
+        }
+        if (count < 0) {
             if (errno == EINTR || errno == ENOMEM) {
                 continue;
             }

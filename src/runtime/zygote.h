@@ -10,7 +10,10 @@
 #include "snakepit/zygote.h"
 #include "wire/zygote.h"
 
-enum { NEWBORN_FDS = 7 }; /* the numbers below are a worker's own */
+enum {
+    NEWBORN_FDS = 7, /* the numbers below are a worker's own */
+    MIDDLES_MAX = 32
+};
 
 struct sp_zygote {
     sp_zygote_options options;
@@ -19,6 +22,8 @@ struct sp_zygote {
     int guard_fd;
     int kept[NEWBORN_FDS]; /* open on nothing, so that nothing else gets the numbers */
     int kept_count;
+    pid_t middles[MIDDLES_MAX]; /* processes made only to end, not waited for yet */
+    int middles_count;
     char *block; /* in a worker: its variables, */
     const char **variables;
 };

@@ -24,6 +24,7 @@ static sp_pool_options pool_of_text(const char *text, int zygote)
     pool.zygote = zygote;
     pool.backoff_min_ms = pool.backoff_max_ms = 1;
     pool.crashes_max = 1000;
+    pool.probe_interval_ms = 10; /* failed starts in a row open the breaker too */
     return pool;
 }
 
@@ -48,6 +49,7 @@ static sp_pool_options pool_of_warm(uint32_t workers)
     pool.zygote = SP_ZYGOTE_ON;
     pool.backoff_min_ms = pool.backoff_max_ms = 1;
     pool.crashes_max = 1000;
+    pool.probe_interval_ms = 10; /* failed starts in a row open the breaker too */
     return pool;
 }
 

@@ -15,6 +15,7 @@
 #include "snakepit/zygote.h"
 
 static sp_zygote *zygote;
+static PyObject *prepare; /* what is called before each fork, while it makes workers */
 
 static int has_zygote(void)
 {
@@ -27,6 +28,11 @@ static int has_zygote(void)
 static void before_fork(void *unused)
 {
     (void)unused;
+    PyObject *done = PyObject_CallNoArgs(prepare);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(prepare);
+    }
+    Py_XDECREF(done);
     PyOS_BeforeFork();
 }
 
@@ -117,14 +123,14 @@ static PyObject *variables(void)
     return dict;
 }
 
-static PyObject *zygote_next(PyObject *module, PyObject *unused)
+static PyObject *zygote_next(PyObject *module, PyObject *callback)
 {
     (void)module;
-    (void)unused;
     sp_error err = {0};
     if (!has_zygote()) {
         return NULL;
     }
+    prepare = callback;
     int rc = sp_zygote_next(zygote, &err);
     if (rc > 0) {
         PyOS_AfterFork_Child();
@@ -152,8 +158,9 @@ static PyMethodDef functions[] = {
      "Tell the host that workers can be made."},
     {"zygote_refuse", zygote_refuse, METH_VARARGS,
      "zygote_refuse(permanent, type, message, trace): tell the host why not."},
-    {"zygote_next", zygote_next, METH_NOARGS,
-     "Make workers. In each worker: its variables, as a dict. In the zygote: None, "
+    {"zygote_next", zygote_next, METH_O,
+     "zygote_next(prepare): make workers, calling prepare() before each. In each "
+     "worker: its variables, as a dict. In the zygote: None, "
      "when "
      "it is wanted no more."},
     {NULL, NULL, 0, NULL},

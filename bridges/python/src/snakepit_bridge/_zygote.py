@@ -18,6 +18,9 @@ _OPENED_ANEW = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK | os.O_SYNC | os.O_DIR
 _FIRST = 7  # the numbers below are a worker's own
 _LOOKS = 200  # at most, for a thread that was joined and is not gone yet
 
+_inherited = []  # file objects that were there at the fork
+_open = {}  # and files: {number: path}
+
 
 class CannotFork(RuntimeError):
     """The adapter cannot be forked: it has threads or connections once it is loaded."""
@@ -186,17 +189,20 @@ def without_watch(failure):
 # ---- files ----
 
 
-def _flush_files():
-    """What is still in a buffer would be written by every worker."""
+def _flush(files):
+    for file in files:
+        try:
+            file.flush()
+        except (OSError, ValueError):
+            pass  # closed, or for reading
+
+
+def _files():
+    """Every file object that may have something in its buffer."""
     import io
 
     kinds = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-    for value in gc.get_objects():
-        if type(value) in kinds:
-            try:
-                value.flush()
-            except (OSError, ValueError):
-                pass  # closed, or for reading
+    return [value for value in gc.get_objects() if type(value) in kinds]
 
 
 def _state_of(number):
@@ -212,15 +218,22 @@ def _state_of(number):
     return position, flags
 
 
+def _files_to_open():
+    """{number: path} of what can be opened anew."""
+    import stat
+
+    found = {}
+    for number, kind in _descriptors().items():
+        mode = os.fstat(number).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            found[number] = kind
+    return found
+
+
 def open_files_anew():
     """In a worker: files of the zygote's become the worker's own, at the same position
     and under the same number. Those that cannot be opened stay shared."""
-    import stat
-
-    for number, kind in _descriptors().items():
-        mode = os.fstat(number).st_mode
-        if _is_shared(kind) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            continue
+    for number, kind in _open.items():
         position, flags = _state_of(number)
         try:
             own = os.open(f"/proc/self/fd/{number}", flags & _OPENED_ANEW)
@@ -228,19 +241,21 @@ def open_files_anew():
             sys.stderr.write(f"snakepit: {kind} stays shared with others: {failure}\n")
             continue
         try:
-            if stat.S_ISREG(mode):
+            if position > 0:
                 os.lseek(own, position, os.SEEK_SET)
             os.dup2(own, number, inheritable=os.get_inheritable(number))
         finally:
             os.close(own)
 
 
-def seed_anew():
-    """In a worker: random numbers of its own. Python does so for the module random, and
-    OpenSSL for itself; generators that the adapter has made are the adapter's."""
+def _seed_anew():
+    """Before each fork: the next worker has random numbers of its own. Here, where the
+    code that does it is at hand; every worker would have to bring it to its memory.
+    Python seeds the module random by itself, in the worker, and so does OpenSSL;
+    generators that the adapter has made are the adapter's."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
-        numpy_random.seed()
+        numpy_random.seed(list(memoryview(os.urandom(32)).cast("I")))
     uuid = sys.modules.get("uuid")
     if uuid is not None:
         uuid._last_timestamp = None
@@ -262,12 +277,27 @@ def hatch(runtime, load, refuse):
         refuse(failure)
         return None, 1
     del watch
-    _flush_files()
+    _open.update(_files_to_open())
     gc.collect()
+    _inherited.extend(_files())
+    _flush(_inherited)  # or every worker would write what is in their buffers
     gc.freeze()
     _worker.zygote_announce()
-    variables = _worker.zygote_next()
+    variables = _worker.zygote_next(_seed_anew)
     if variables is None:
         return None, 0
     os.environ.update(variables)
     return loaded, None
+
+
+def leave(status):
+    """End a forked worker. As the interpreter ends, but without taking it to pieces:
+    that would write to everything the worker shares with others, to no use."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+    atexit = sys.modules.get("atexit")
+    if atexit is not None:
+        atexit._run_exitfuncs()
+    _flush(_inherited + _files())  # what is frozen is not among the latter
+    os._exit(status)

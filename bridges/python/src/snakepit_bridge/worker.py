@@ -262,7 +262,6 @@ def _begin_forked(tools):
     from . import _zygote
 
     _zygote.open_files_anew()
-    _zygote.seed_anew()
     tools.after_fork()
 
 
@@ -284,19 +283,9 @@ def _start(worker, spec, preload, tools):
         return None
 
 
-def main(arguments=None):
-    """Run a worker; returns its exit status."""
+def _run(spec, preload, listen, tools):
+    """From the connection to the end of the worker; its exit status."""
     global _open_worker
-    spec, preload, listen, rest = parse(
-        sys.argv[1:] if arguments is None else arguments
-    )
-    sys.argv = [sys.argv[0] or "snakepit_worker.py", *rest]
-    prepare_process()
-    tools = None
-    if _worker.zygote_wanted():
-        tools, status = _hatch(spec, preload)
-        if status is not None:
-            return status
     try:
         worker = _open_worker = open_worker(listen)
     except (_worker.WorkerError, ValueError) as failure:
@@ -315,3 +304,20 @@ def main(arguments=None):
     finally:
         _serve.finish()
         worker.close()
+
+
+def main(arguments=None):
+    """Run a worker; returns its exit status. A forked one ends itself."""
+    spec, preload, listen, rest = parse(
+        sys.argv[1:] if arguments is None else arguments
+    )
+    sys.argv = [sys.argv[0] or "snakepit_worker.py", *rest]
+    prepare_process()
+    if not _worker.zygote_wanted():
+        return _run(spec, preload, listen, None)
+    tools, status = _hatch(spec, preload)
+    if status is None:
+        from . import _zygote
+
+        _zygote.leave(_run(spec, preload, listen, tools))
+    return status
