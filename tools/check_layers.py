@@ -44,6 +44,7 @@ OUTSIDE = (
     (re.compile(r"Python\.h$"), {"bridges"}),
     (re.compile(r"node_api\.h$"), {"bridges"}),
     (re.compile(r"ruby\.h$|ruby/"), {"bridges"}),
+    (re.compile(r"R\.h$|Rinternals\.h$|R_ext/"), {"bridges"}),
 )
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

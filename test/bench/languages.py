@@ -16,6 +16,7 @@ EXAMPLES = ROOT / "examples"
 TITLES = {
     "ruby": "our worker in Ruby",
     "ruby_grpc": "ruby-grpc, 200 threads",
+    "r": "our worker in R",
 }
 
 
@@ -57,7 +58,19 @@ def ruby_grpc(bench):
         measure(bench, "ruby_grpc", path)
 
 
-PARTS = [ruby, ruby_grpc]
+def r(bench):
+    worker = bench.build / "bridges" / "r" / "snakepit_worker.R"
+    if not worker.exists():
+        bench.missing["r"] = "the bridge is not built: no r-base-core"
+        return
+    path = bench.folder / "r.sock"
+    path.unlink(missing_ok=True)
+    with bench.started("Rscript", worker, "--adapter", HERE / "bench_adapter.R", "--listen",
+                       f"unix:{path}"):
+        measure(bench, "r", path)
+
+
+PARTS = [ruby, ruby_grpc, r]
 
 
 def ratios(bench):

@@ -26,6 +26,7 @@ LANGUAGES = {
     "Python": {"adapter": f"{WORKERS / 'worker.py'}:Conformance", "python": peers.PYTHON},
     "Node.js": {"adapter": str(WORKERS / "worker.js")},
     "Ruby": {"adapter": f"{WORKERS / 'worker.rb'}:Conformance"},
+    "R": {"adapter": str(WORKERS / "worker.R")},
     "C": {"runtime": "exec", "command": [str(peers.BUILD / "test/system/conformance_worker")]},
     "stdio": {"runtime": "stdio", "command": [peers.PYTHON, str(WORKERS / "lines.py")]},
 }

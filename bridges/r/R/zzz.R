@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+
+.onLoad <- function(libname, pkgname) {
+  .Call(C_set_namespace, topenv())
+}

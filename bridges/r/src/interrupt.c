@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stopping: a call that nobody waits for any more, and the whole worker.
+ *
+ * A cancellation arrives on the runtime's helper thread. It notes the call and sends a
+ * signal (SIGURG unless set otherwise) to R's thread, whose handler makes an interrupt of
+ * it as Ctrl-C would be: R raises it where it next looks, and sleeps and waits end. The
+ * loop allows interrupts only while a tool runs. The runtime repeats the signal with
+ * growing pauses; a tool that has swallowed an interrupt meets one again after a second.
+ *
+ * SIGTERM and SIGINT end the worker after the call that runs; the second one kills it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "bridge.h"
+
+extern int R_interrupts_pending; /* as <R_ext/GraphicsDevice.h> declares it */
+
+enum { REPEAT_MS = 1000 };
+
+static pthread_t r_thread;
+static int cancel_signal;
+static _Atomic(sp_job *) cancelled; /* by the runtime's thread */
+static sp_job *volatile running;
+static volatile uint64_t not_before_ms;
+
+static struct {
+    sp_worker *worker; /* what SIGTERM stops; NULL: they are not caught */
+    struct sigaction old_term;
+    struct sigaction old_int;
+    volatile sig_atomic_t asked;
+} stopping;
+
+void sp__r_on_cancel(void *user_data, sp_job *job)
+{
+    (void)user_data;
+    atomic_store(&cancelled, job);
+    if (cancel_signal != 0) {
+        (void)pthread_kill(r_thread, cancel_signal);
+    }
+}
+
+static void on_cancel_signal(int number)
+{
+    (void)number;
+    sp_job *job = running;
+    if (job == NULL || atomic_load(&cancelled) != job) {
+        return; /* it has ended meanwhile */
+    }
+    uint64_t now_ms = sp__now_ms();
+    if (now_ms >= not_before_ms) {
+        not_before_ms = now_ms + REPEAT_MS;
+        R_interrupts_pending = 1;
+    }
+}
+
+void sp__r_interruptible(sp_job *job)
+{
+    running = NULL;
+    not_before_ms = 0;
+    atomic_store(&cancelled, NULL);
+    R_interrupts_pending = 0;
+    running = job;
+}
+
+void sp__r_interrupt_start(int number)
+{
+    struct sigaction action = {.sa_handler = on_cancel_signal};
+    (void)sigemptyset(&action.sa_mask);
+    r_thread = pthread_self();
+    cancel_signal = number;
+    if (number != 0) {
+        (void)sigaction(number, &action, NULL);
+    }
+}
+
+/* A signal came while a tool waits for its host's answer. */
+int sp__r_on_signal(void *user_data)
+{
+    (void)user_data;
+    return R_interrupts_pending != 0;
+}
+
+static void on_stop_signal(int number)
+{
+    int saved_errno = errno;
+    if (stopping.asked) {
+        (void)signal(number, SIG_DFL);
+        (void)raise(number);
+    }
+    stopping.asked = 1;
+    if (stopping.worker != NULL) {
+        sp_worker_stop(stopping.worker);
+    }
+    errno = saved_errno;
+}
+
+void sp__r_signals_start(sp_worker *worker)
+{
+    struct sigaction action = {.sa_handler = on_stop_signal};
+    if (stopping.worker != NULL) {
+        return;
+    }
+    (void)sigemptyset(&action.sa_mask);
+    stopping.asked = 0;
+    stopping.worker = worker;
+    (void)sigaction(SIGTERM, &action, &stopping.old_term);
+    (void)sigaction(SIGINT, &action, &stopping.old_int);
+}
+
+int sp__r_signals_asked(void)
+{
+    return stopping.asked;
+}
+
+void sp__r_signals_stop(void)
+{
+    if (stopping.worker != NULL) {
+        (void)sigaction(SIGTERM, &stopping.old_term, NULL);
+        (void)sigaction(SIGINT, &stopping.old_int, NULL);
+        stopping.worker = NULL;
+    }
+}
