@@ -187,7 +187,10 @@ typedef struct sp_pool_options {
     const char *interpreter; /* node, ruby, r: a path or a name on PATH; NULL:
                                 $SNAKEPIT_NODE, _RUBY, _R, or node, ruby, Rscript */
 
-    int thread_checks;        /* SP_THREADS_; python and grpc_server */
+    int thread_checks; /* SP_THREADS_; python and grpc_server */
+    const char
+        *requirements; /* a requirements file: Python workers without what it names
+                                 do not start. NULL: nothing is looked at */
     int require_gil_disabled; /* 1: a Python worker whose interpreter has its lock on, or
                                  turns it on for an import, does not start */
 } sp_pool_options;

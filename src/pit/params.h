@@ -235,6 +235,11 @@
       "without a common lock: warn says on standard error what was found and where, "  \
       "strict lets the "                                                               \
       "call that does it fail as well. Slow; for tests of the profile thread.")        \
+    X(REQUIREMENTS, POOL, "requirements", PATH, 1, 4000, "", "",                       \
+      "SNAKEPIT_REQUIREMENTS", pool, requirements,                                     \
+      "A requirements file, as pip has them. Python workers whose interpreter lacks "  \
+      "one of its packages, or "                                                       \
+      "has another version, do not start, and say which.")                             \
     X(REQUIRE_GIL_DISABLED, POOL, "require_gil_disabled", CHOICE, 1, 64, "no|yes",     \
       "no", "SNAKEPIT_REQUIRE_GIL_DISABLED", pool, size,                               \
       "With yes a Python worker whose interpreter has a global lock does not start, "  \

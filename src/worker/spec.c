@@ -276,6 +276,12 @@ static int add_demands(struct strings *env, const sp_pool_options *options)
                           ? "SNAKEPIT_WORKER_THREAD_CHECKS=strict"
                           : "SNAKEPIT_WORKER_THREAD_CHECKS=warn");
     }
+    if (rc == SP_OK && options->requirements != NULL) {
+        char text[4200];
+        (void)snprintf(text, sizeof text, "SNAKEPIT_WORKER_REQUIREMENTS=%s",
+                       options->requirements);
+        rc = add(env, text);
+    }
     if (rc == SP_OK && options->require_gil_disabled) {
         rc = add(env, "SNAKEPIT_WORKER_NO_GIL=yes");
     }

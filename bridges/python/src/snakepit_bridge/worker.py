@@ -225,6 +225,11 @@ def refuse(tell, exception, permanent):
 
 def _load(spec, preload):
     checks = os.environ.pop("SNAKEPIT_WORKER_THREAD_CHECKS", "")
+    needed = os.environ.pop("SNAKEPIT_WORKER_REQUIREMENTS", "")
+    if needed:
+        from . import _requirements
+
+        _requirements.check(needed)
     if os.environ.pop("SNAKEPIT_WORKER_NO_GIL", "") == "yes":
         from . import _threads
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a pool of Python threads can be held to: `thread_checks` and
-`require_gil_disabled`."""
+"""What a pool of Python workers can be held to: `thread_checks`, `require_gil_disabled`,
+`requirements`."""
 
 import subprocess
 
@@ -66,6 +66,17 @@ def start_failure(config, python=peers.PYTHON):
 def test_an_interpreter_with_its_lock_is_refused(tmp_path):
     why = start_failure(write_config(tmp_path, require_gil_disabled="yes"))
     assert "GilIsOn" in why and "has a global interpreter lock (GIL)" in why
+
+
+def test_missing_packages_are_said_before_anything_is_imported(tmp_path):
+    (tmp_path / "requirements.txt").write_text("pytest\nno-such-package>=2\n")
+    adapter = tmp_path / "never.py"
+    adapter.write_text("raise RuntimeError('imported')\n")
+    config = write_config(tmp_path, adapter, requirements="requirements.txt")
+    why = start_failure(config)
+    assert "no-such-package>=2 is not installed" in why and "imported" not in why
+    (tmp_path / "requirements.txt").write_text("pytest>=1\n")
+    assert "imported" in start_failure(config)
 
 
 def build_old_extension(python, folder):
