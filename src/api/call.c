@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
+#include "pit/host_call.h"
 
 /* Take the ending of a request whose latch is open, and let go of it. */
 static int take_ending(struct request *request, sp_result *ret_result, sp_error *err)
@@ -78,11 +79,18 @@ static void run_to_end(struct sp_pit *pit, struct request *request)
     if (sp__loop_borrow(pit->loop)) {
         sp__pit_submit(pit, request);
         drive(pit, request);
-    } else {
+    } else if (request->interrupt != NULL) {
         sp__pit_submit(pit, request);
-        if (request->interrupt != NULL) {
-            (void)sp__work_wait_taker(&pit->dispatch.work, &request->done,
-                                      SP__INTERRUPT_MS);
+        (void)sp__work_wait_taker(&pit->dispatch.work, &request->done,
+                                  SP__INTERRUPT_MS);
+    } else {
+        request->drives = !sp__host_call_on_runner();
+        sp__pit_submit(pit, request);
+        while (request->drives &&
+               !sp__work_rest_taker(&pit->dispatch.work, &request->done)) {
+            if (sp__loop_borrow(pit->loop)) { /* which was left for this thread */
+                drive(pit, request);
+            }
         }
     }
     wait_to_end(pit, request);

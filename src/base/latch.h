@@ -32,6 +32,10 @@ int sp__latch_wait(struct latch *latch, uint64_t timeout_ms);
 /* As sp__latch_wait(); 0 also when it is nudged, and when there is work: that is looked
  * at after the rest has begun, so who adds work first and nudges then is never missed. */
 int sp__latch_rest(struct latch *latch, uint64_t timeout_ms, atomic_size_t *work);
+static inline int sp__latch_is_rested_at(struct latch *latch)
+{
+    return atomic_load_explicit(&latch->state, memory_order_relaxed) == 1;
+}
 /* End a rest without opening the latch. 1, or 0 when nobody rests here: nobody waits, or
  * with sp__latch_wait(). The latch must stay: whoever nudges and whoever rests agree on
  * that otherwise. */

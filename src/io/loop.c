@@ -20,7 +20,8 @@
  *                                      └── somebody wanted it, all quiet ─┘
  *
  * A caller that would only sleep until the loop thread has its answer does the loop's work
- * itself, as a guest: two hand-overs between threads less. NONE is a rest of REST_US at
+ * itself, as a guest: two hand-overs between threads less. One that came too early for it
+ * and is alone is woken for it (on_rest). NONE is a rest of REST_US at
  * most, between a guest and the next. Nobody hears a descriptor then, so a guest that
  * leaves anything somebody sleeps for wakes the loop thread, and so does who posts. A
  * guest that stays longer than a rest is asked to tell when it goes, and the loop thread
@@ -513,6 +514,12 @@ void sp__watch_close(struct watch *watch)
 
 /* ---- life ---- */
 
+/* Under lock, by the loop thread. */
+static int may_leave(struct loop *loop)
+{
+    return loop->events.on_rest == NULL || loop->events.on_rest(loop->user);
+}
+
 static void *thread_main(void *arg)
 {
     struct loop *loop = arg;
@@ -531,7 +538,7 @@ static void *thread_main(void *arg)
         pthread_mutex_lock(&loop->lock);
         loop->driver = DRIVER_NONE;
         loop->asleep = 0;
-        loop->resume = loop->first != NULL;
+        loop->resume = loop->first != NULL || !may_leave(loop);
     }
     pthread_mutex_unlock(&loop->lock);
     return NULL;

@@ -34,8 +34,12 @@ struct loop_events {
     /* After every batch of commands and descriptor events, before the loop sleeps. */
     void (*on_turn_end)(void *user);
     /* On the driving thread: may the loop be left alone for a moment? Not while somebody
-     * sleeps until an answer comes. NULL: never. */
+     * sleeps until an answer comes, unless on_rest() is to wake that very thread. NULL:
+     * never. */
     int (*may_rest)(void *user, enum loop_rest occasion);
+    /* The loop thread has left the loop, which can be borrowed as soon as this returns:
+     * wake who shall. 0: it cannot be, and the loop thread stays. NULL: nobody is woken. */
+    int (*on_rest)(void *user);
 };
 
 /* Start the thread. `user` is handed to commands and events. */

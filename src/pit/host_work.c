@@ -229,6 +229,16 @@ int sp__work_wait_taker(struct host_work *work, struct latch *latch,
     return is_open;
 }
 
+int sp__work_rest_taker(struct host_work *work, struct latch *latch)
+{
+    if (sp__latch_rest(latch, SP_UNLIMITED, &work->length)) {
+        pass_on(work);
+        return 1;
+    }
+    (void)sp__work_run(work, 1);
+    return 0;
+}
+
 void sp__work_sleep(struct host_work *work)
 {
     (void)pthread_mutex_lock(&work->lock);

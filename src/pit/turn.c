@@ -76,18 +76,46 @@ static void turn_ended(void *user)
     }
 }
 
+/* The only one who sleeps has nothing to do but wait, and could do the loop's work. It
+ * would have from the start, had it come when the loop was at rest; when each of its calls
+ * comes a little too early it never is. */
+static struct request *next_driver(struct sp_pit *pit)
+{
+    struct list *takers = &pit->dispatch.work.takers;
+    if (pit->sleepers != 1 || takers->length != 1) {
+        return NULL;
+    }
+    struct request *request = ITEM(takers->first, struct request, on_takers);
+    return request->drives ? request : NULL;
+}
+
 /* Not while somebody relies on the loop being driven: a sleeping taker, a server's
  * strangers. A dispatcher comes by itself, when there is something for it. */
 static int may_rest(void *user, enum loop_rest occasion)
 {
     struct sp_pit *pit = user;
-    if (pit->sleepers > 0 || pit->servers.length > 0 || pit->ready_waiters.length > 0 ||
-        pit->closing || pit->draining) {
+    if (pit->servers.length > 0 || pit->ready_waiters.length > 0 || pit->closing ||
+        pit->draining) {
         return 0;
+    }
+    if (pit->sleepers > 0) {
+        struct request *request = next_driver(pit);
+        return occasion == REST_BETWEEN_TURNS && request != NULL &&
+               sp__latch_is_rested_at(&request->done);
     }
     return pit->requests.length == 0 || occasion == REST_BETWEEN_DISPATCHES ||
            (occasion == REST_BETWEEN_TURNS && pit->published);
 }
 
-const struct loop_events sp__turn_events = {.on_turn_end = turn_ended,
-                                            .may_rest = may_rest};
+static int on_rest(void *user)
+{
+    struct sp_pit *pit = user;
+    if (pit->sleepers == 0) {
+        return 1; /* who comes next borrows it */
+    }
+    struct request *request = next_driver(pit);
+    return request != NULL && sp__latch_nudge(&request->done);
+}
+
+const struct loop_events sp__turn_events = {
+    .on_turn_end = turn_ended, .may_rest = may_rest, .on_rest = on_rest};

@@ -58,7 +58,8 @@ struct request {
     sp_reply_cb reply_cb;
     sp_chunk_cb chunk_cb;
     void *user_data;
-    int (*interrupt)(void *interrupt_data); /* of TAKER_WAITER, or NULL */
+    int drives;                             /* of TAKER_WAITER: the loop, when nudged */
+    int (*interrupt)(void *interrupt_data); /* likewise, or NULL */
     void *interrupt_data;
     void (*loop_cb)(struct request *request, int ended); /* of TAKER_LOOP; on its end
                                                              the taker drops the request */

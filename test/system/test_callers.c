@@ -3,10 +3,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "pits.h"
 
@@ -100,12 +103,14 @@ struct holder {
     sp_pit *pit;
     char args[400];
     pthread_t thread;
+    atomic_int tid;
     int rc;
 };
 
 static void *execute_hold(void *arg)
 {
     struct holder *holder = arg;
+    atomic_store(&holder->tid, (int)syscall(SYS_gettid));
     sp_result result = {0};
     holder->rc =
         sp_execute(holder->pit, "hold", sp_text(holder->args), NULL, &result, NULL);
@@ -143,6 +148,59 @@ static void a_long_call_that_drives_does_not_keep_others(void **state)
         hold_release(name);
         assert_int_equal(pthread_join(holder.thread, NULL), 0);
         assert_int_equal(holder.rc, 0);
+    }
+}
+
+/* 1 when the thread sleeps where who drives does: on descriptors. */
+static int polls(int tid)
+{
+    char path[64];
+    char text[64] = "";
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        fail_msg("no %s", path);
+    }
+    (void)!fgets(text, sizeof text, file);
+    (void)fclose(file);
+    long call = strtol(text, NULL, 10);
+#ifdef SYS_poll
+    if (text[0] != '\0' && call == SYS_poll) {
+        return 1;
+    }
+#endif
+    return call == SYS_ppoll;
+}
+
+/* The first caller drives and the second one sleeps. When the first has gone the loop
+ * thread takes over, and leaves the loop to the second, the only one who is left. */
+static void who_sleeps_alone_is_given_the_loop(void **state)
+{
+    struct holder first;
+    struct holder second;
+    sp_pool_options pool = pool_of_probes(2);
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .sample_interval_ms = 20}; /* turns, of any kind */
+    sp_pit *pit = NULL;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
+    for (int round = 0; round < 5; round++) {
+        char names[2][16];
+        (void)snprintf(names[0], sizeof names[0], "first%d", round);
+        (void)snprintf(names[1], sizeof names[1], "second%d", round);
+        hold_begin(&first, pit, names[0]);
+        hold_begin(&second, pit, names[1]);
+        hold_release(names[0]);
+        assert_int_equal(pthread_join(first.thread, NULL), 0);
+        UNTIL(polls(atomic_load(&second.tid)));
+        call_gives(pit, "add", "[1,2]", "3"); /* by a loop that the other one drives */
+        hold_release(names[1]);
+        assert_int_equal(pthread_join(second.thread, NULL), 0);
+        assert_int_equal(first.rc, 0);
+        assert_int_equal(second.rc, 0);
     }
 }
 
@@ -209,6 +267,7 @@ int main(void)
         TEST(callbacks_may_start_and_execute_calls),
         TEST(threads_that_execute_share_the_loop_with_one_that_dispatches),
         TEST(a_long_call_that_drives_does_not_keep_others),
+        TEST(who_sleeps_alone_is_given_the_loop),
         TEST(a_shutdown_ends_a_call_that_drives),
         TEST(what_happens_after_the_last_call_is_heard),
         TEST(a_signal_ends_a_dispatch_and_no_call),
