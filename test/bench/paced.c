@@ -7,7 +7,7 @@
  * Latency is counted from the moment a call was due, not from when this program got
  * around to it: a stall of whatever kind, here or there, is paid for by every call that
  * was due meanwhile. One thread keeps the schedule, the other one dispatches. Prints one
- * line of JSON for run.py; a call that fails, or more waiting than CALLS_MAX, ends it
+ * line of JSON for run.py; a call that fails, or more waiting than PACED_MAX, ends it
  * with status 1.
  */
 #include <pthread.h>
@@ -20,6 +20,8 @@
 #include "measure.h"
 #include "pit.h"
 
+enum { PACED_MAX = 1 << 20 };
+
 struct call {
     uint64_t due_ns;
     uint32_t a;
@@ -30,7 +32,7 @@ static struct {
     sp_pit *pit;
     double rate;
     struct load load;
-    struct call all[CALLS_MAX]; /* the n-th call is at n modulo this */
+    struct call all[PACED_MAX]; /* the n-th call is at n modulo this */
     atomic_uint_least64_t started;
     atomic_uint_least64_t ended;
     atomic_int is_over;        /* every call of the schedule has been started */
@@ -56,11 +58,11 @@ static void on_reply(const sp_reply *reply, void *user_data)
 
 static void start_call(uint64_t n, uint64_t due_ns)
 {
-    struct call *call = &pace.all[n % CALLS_MAX];
+    struct call *call = &pace.all[n % PACED_MAX];
     sp_error err = {0};
     char args[64];
     if (atomic_exchange(&call->is_open, 1)) {
-        give_up("paced: %d calls wait: the rate is too high", CALLS_MAX);
+        give_up("paced: %d calls wait: the rate is too high", PACED_MAX);
     }
     call->due_ns = due_ns;
     call->a = (uint32_t)n;
@@ -105,7 +107,7 @@ static uint64_t dispatch_all(void)
         check(sp_pit_dispatch(pace.pit, 100, &err), &err, "dispatch");
         uint64_t ended = atomic_load(&pace.ended);
         uint64_t open = atomic_load(&pace.started) - ended;
-        open_max = open > open_max && open <= CALLS_MAX ? open : open_max;
+        open_max = open > open_max && open <= PACED_MAX ? open : open_max;
     }
     return open_max;
 }
@@ -119,7 +121,10 @@ int main(int argc, char **argv)
         give_up("usage: paced --rate CALLS-A-SECOND [--workers W]");
     }
     pace.rate = (double)rate;
-    pace.pit = pit_of((uint32_t)option_number(argc, argv, "workers", 1), "showcase");
+    sp_pool_options pool =
+        pool_of((uint32_t)option_number(argc, argv, "workers", 1), "showcase");
+    pool.queue_max = PACED_MAX; /* a queue that is full would hide how late calls are */
+    pace.pit = pit_with(&pool);
     load_begin(&pace.load, 0, option_number(argc, argv, "warm-ms", 200),
                option_number(argc, argv, "measure-ms", 1000));
     int rc = pthread_create(&thread, NULL, keep_schedule, NULL);

@@ -154,6 +154,8 @@ def start_lines(medians):
     return {
         "all workers ready": [(int(n), e["ready_ms"])
                               for n, e in start.get("product", {}).items()],
+        "all forked by a zygote with NumPy": [
+            (int(n), e["ready_ms"]) for n, e in start.get("zygote_numpy", {}).items()],
         "bare interpreters": [(int(n), e["ms"]) for n, e in start.get("floor", {}).items()],
     }  # fmt: skip
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Measure the product beside the machine's floors and its peers, in one run.
 
-    run.py [--build DIR] [--python PYTHON] [--quick | --long] [--only SECTION]...
+    run.py [--build DIR] [--out DIR] [--python PYTHON] [--quick | --long] [--only SECTION]...
 
 Each figure is the median of repetitions that are interleaved: every repetition measures
 everything once, so that a busy minute of the machine touches all of them alike; every
 second one goes backwards. Tables, ratios and bars go to standard output, every sample to
-DIR/bench/results.json, whose keys README.md describes, and plots to results.html.
+results.json, whose keys README.md describes, and plots to results.html, both in BUILD/bench
+or where --out says.
 
 Exits with 0 when everything was measured, whatever the figures say.
 """
@@ -129,9 +130,9 @@ def report(bench, sections, results):
     bars.table(results["ratios"], results["bars"])
 
 
-def write(build, results):
-    place = build / "bench" / "results.json"
-    place.parent.mkdir(exist_ok=True)
+def write(folder, results):
+    place = folder / "results.json"
+    folder.mkdir(exist_ok=True)
     place.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     drawn = place.with_suffix(".html")
     drawn.write_text(page.page(results), encoding="utf-8")
@@ -142,6 +143,7 @@ def write(build, results):
 def options_of(words):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build")
+    parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--python", default="/usr/bin/python3")
     much = parser.add_mutually_exclusive_group()
     much.add_argument("--quick", action="store_true", help="once, and little of it")
@@ -164,7 +166,7 @@ def main(words):
         measure(bench, sections)
     results = collect(bench, machine(options.python), began, load_before)
     report(bench, sections, results)
-    write(build, results)
+    write(options.out or build / "bench", results)
     return 0
 
 
