@@ -108,6 +108,40 @@ def test_awaited_it_holds_up_nobody(session):
     """) == ["0", "1", "2", "3", "4"]
 
 
+def test_many_calls_at_once_in_their_order(session):
+    assert session.run("""
+        read = []
+        def items():
+            for i in range(40):
+                read.append(i)
+                yield {"table": str(i), "limit": 1}
+        answers = ctx.map_tool("look_up", items(), in_flight=4)
+        first = next(answers)["table"]
+        ahead = len(read)
+        rest = [answer["table"] for answer in answers]
+        assert [first] + rest == [str(i) for i in range(40)], rest
+        listed = ctx.call_many("look_up", [{"table": "t", "limit": 1}] * 3)
+        return [ahead, len(listed), ctx.call_many("look_up", [])]
+    """) == [5, 3, []]
+
+
+def test_a_failure_among_many_ends_them(session):
+    assert session.run("""
+        from snakepit_bridge import errors
+        answers = ctx.map_tool("look_up", [{"table": "a"}, {}, {"table": "c"}])
+        first = next(answers)["table"]
+        try:
+            next(answers)
+        except errors.ToolArgumentsError as failure:
+            told = failure.code
+        try:
+            ctx.map_tool("look_up", [], in_flight=0)
+        except ValueError as failure:
+            refused = "1 to 256" in str(failure)
+        return [first, told, list(answers), refused]
+    """) == ["a", "SP-BAD-ARGS", [], True]
+
+
 def test_they_look_like_functions(session):
     assert session.run("""
         import inspect

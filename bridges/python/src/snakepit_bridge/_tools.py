@@ -5,14 +5,17 @@ A call of such a tool may take as long as the tool does. Whatever it changed is 
 afterwards: the call's cache of variables is emptied.
 """
 
+from collections import deque
 from collections.abc import Mapping
 
 from . import _worker
 from ._cache import Changing, seconds
 from ._receive import Receiver
-from ._reply import ask_long, ask_now, plain
+from ._reply import ask_long, ask_now, plain, start_long
 from ._values import substitute
 from .errors import HostError, ToolNotFound
+
+_IN_FLIGHT_MAX = 256  # a thread each
 
 
 def _milliseconds(timeout):
@@ -124,6 +127,44 @@ class ToolCalls:
         """The same for a tool that gives a stream: a ToolStream."""
         arguments = _arguments(arguments, keywords)
         return ToolStream(self, tool_name, arguments, timeout, pool or "")
+
+    # ---- many calls ----
+
+    def map_tool(self, tool_name, iterable, *, pool=None, in_flight=16, timeout=None):
+        """Call a tool, found as call_tool() does, for every dict of arguments of an
+        iterable: a generator of the results, in the order of the items.
+
+        in_flight  calls under way at once, 1 to 256; the iterable is read no further
+
+        A failure is raised in its place and ends it; what has not begun then never does.
+        """
+        if not 1 <= in_flight <= _IN_FLIGHT_MAX:
+            raise ValueError(f"in_flight={in_flight}: 1 to {_IN_FLIGHT_MAX} are allowed")
+        return self._map(tool_name, iterable, pool or "", in_flight, timeout)
+
+    def call_many(self, tool_name, items, *, pool=None, in_flight=16, timeout=None):
+        """The results of map_tool() as a list."""
+        return list(
+            self.map_tool(
+                tool_name, items, pool=pool, in_flight=in_flight, timeout=timeout
+            )
+        )
+
+    def _map(self, tool_name, iterable, pool, in_flight, timeout):
+        line = deque()
+        try:
+            for arguments in iterable:
+                if len(line) == in_flight:
+                    yield line.popleft().result()
+                encoded = _encoded(_arguments(arguments, {}))
+                line.append(
+                    start_long(self._run_tool, tool_name, encoded, timeout, pool)
+                )
+            while line:
+                yield line.popleft().result()
+        finally:
+            for future in line:
+                future.cancel()
 
     def register_tool(self, local_tool):
         """Let call_tool() find a function, or an instance of a class that is called, of
