@@ -150,6 +150,7 @@ BARS = (
     ("calls/s, 16 workers, 64 in flight", "at least", 200_000),
     ("p99 of these in us", "at most", 1200),
     ("calls/s, 100 workers, 100 in flight", "at least", 50_000),
+    ("node_rate_64_vs_grpc_js", "at least", 5),
     ("ruby_rate_64_vs_ruby_grpc", "at least", 5),
 )
 

@@ -14,6 +14,8 @@ from harness import HERE, ROOT, ratio
 IN_FLIGHT = (1, 64)
 EXAMPLES = ROOT / "examples"
 TITLES = {
+    "node": "our worker in Node.js",
+    "node_grpc": "grpc-js",
     "ruby": "our worker in Ruby",
     "ruby_grpc": "ruby-grpc, 200 threads",
     "r": "our worker in R",
@@ -25,6 +27,30 @@ def measure(bench, name, path):
         bench.add("languages", name, k,
                   bench.run("grpc-client", "calls", "--socket", path, "--in-flight", k,
                             *bench.plan.window))
+
+
+def node(bench):
+    worker = bench.build / "bridges" / "node" / "snakepit_worker.js"
+    if not worker.exists():
+        bench.missing["node"] = "the bridge is not built: no node, or no headers of it"
+        return
+    path = bench.folder / "node.sock"
+    path.unlink(missing_ok=True)
+    with bench.started("node", worker, "--adapter", HERE / "bench_adapter.js", "--listen",
+                       f"unix:{path}"):
+        measure(bench, "node", path)
+
+
+def node_grpc(bench):
+    modules = ROOT / "test" / "system" / "node" / "node_modules"
+    if not (modules / "@grpc" / "grpc-js").is_dir():
+        bench.missing["node_grpc"] = "no @grpc/grpc-js: tools/setup installs it"
+        return
+    path = bench.folder / "node_grpc.sock"
+    path.unlink(missing_ok=True)
+    with bench.started("node", EXAMPLES / "node" / "grpc_worker.js", f"unix:{path}",
+                       NODE_PATH=str(modules)):
+        measure(bench, "node_grpc", path)
 
 
 def ruby(bench):
@@ -70,14 +96,17 @@ def r(bench):
         measure(bench, "r", path)
 
 
-PARTS = [ruby, ruby_grpc, r]
+PARTS = [node, node_grpc, ruby, ruby_grpc, r]
 
 
 def ratios(bench):
     def rate(name):
         return bench.median("languages", name, 64, "rate")
 
-    return {"ruby_rate_64_vs_ruby_grpc": ratio(rate("ruby"), rate("ruby_grpc"))}
+    return {
+        "node_rate_64_vs_grpc_js": ratio(rate("node"), rate("node_grpc")),
+        "ruby_rate_64_vs_ruby_grpc": ratio(rate("ruby"), rate("ruby_grpc")),
+    }
 
 
 def table(bench):

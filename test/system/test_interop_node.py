@@ -61,6 +61,17 @@ def test_a_node_worker_answers_a_call(stock):
     assert stock.call("add", {"a": 2, "b": 40}) == {"result": 42}
 
 
+def test_the_example_of_a_stock_worker(tmp_path):
+    modules = json.dumps({"set": {"NODE_PATH": str(NODE / "node_modules")}})
+    example = peers.ROOT / "examples" / "node" / "grpc_worker.js"
+    host = peers.stock_pool(tmp_path, [shutil.which("node"), example, "{address}"], env=modules)
+    assert host.call("add", {"a": 2, "b": 40}) == {"result": 42}
+    assert host.stream("count", {"n": 3}) == [{"i": 0}, {"i": 1}, {"i": 2}]
+    error = host.fail("upper", {"text": 5})
+    assert error["name"] == "SP-REMOTE" and error["remote_type"] == "TypeError"
+    assert host.fail("nothing")["name"] == "SP-NO-TOOL"
+
+
 def test_a_node_worker_gets_each_argument_as_json(stock):
     arguments = {
         "text": "snåke 🐍 \"quoted\"\n",

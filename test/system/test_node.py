@@ -281,6 +281,17 @@ def begun(client, tool, arguments, session=""):
     return client.bridge.ExecuteTool.future(request, timeout=peers.DEADLINE_S)
 
 
+# ---- units ----
+
+
+def test_units():
+    """The package's own tests of its codec and what else needs no worker."""
+    done = subprocess.run(["node", "--test"], cwd=BRIDGE, capture_output=True, text=True,
+                          timeout=DEADLINE * 4, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "# fail 0" in done.stdout and "# pass 2" in done.stdout
+
+
 # ---- adapters ----
 
 
@@ -549,6 +560,19 @@ def test_the_commands_of_the_original(tmp_path):
     assert done.json["result"] == 4
     assert snakepit("--config", config, "call", "ping").json["status"] == "pong"
     assert snakepit("--config", config, "call", "add", "a=2", "b=3").json["result"] == 5
+
+
+# ---- examples ----
+
+
+def test_the_example(tmp_path):
+    config = daemons.write_config(tmp_path, adapter=str(EXAMPLES / "sums.js"), max_concurrency=10)
+    assert snakepit("--config", config, "call", "add", "a=2", "b=3").json == 5
+    assert snakepit("--config", config, "call", "add_later", "a=2", "b=3").json == 5
+    done = snakepit("--config", config, "stream", "running_sum", "numbers=[1,2,3]")
+    assert [json.loads(line)["sum"] for line in done.lines] == [1, 3, 6]
+    done = snakepit("--config", config, "call", "remember", "number=4", "--session", "s")
+    assert done.json == {"sum": 4}
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")

@@ -94,23 +94,28 @@ function answer(context, value, isStream) {
   if (!context._isOver) pump(context, iterator, { end: endStream, fail, cancel });
 }
 
-function run(context, tool, text, marks, isStream) {
-  const named = new Set();
-  let args;
+// The arguments, with the binaries that they speak of in their places; the others join
+// them by name.
+function argumentsOf(context, text, marks) {
   try {
-    args = decode(text === '' ? '{}' : text, marks, (name) => {
-      named.add(name);
+    if (marks === 0) return text === '' ? {} : JSON.parse(text);
+    const spoken = new Set();
+    const args = decode(text === '' ? '{}' : text, marks, (name) => {
+      spoken.add(name);
       return context.binaries[name];
     });
+    if (Array.isArray(args)) return args;
+    for (const name of Object.keys(context.binaries)) {
+      if (!spoken.has(name)) args[name] = context.binaries[name];
+    }
+    return args;
   } catch (failure) {
     throw new BadArguments(failure.message);
   }
-  if (marks !== 0 && !Array.isArray(args)) {
-    // Binaries that the arguments do not speak of join them by name.
-    for (const name of Object.keys(context.binaries)) {
-      if (!named.has(name)) args[name] = context.binaries[name];
-    }
-  }
+}
+
+function run(context, tool, text, marks, isStream) {
+  const args = argumentsOf(context, text, marks);
   const result =
     tool.isFallback === true
       ? tool.fn.call(tool.receiver, context.tool, args, context)
