@@ -124,14 +124,26 @@ static void settles(void *arg)
     UNTIL(is_settled(arg));
 }
 
-static void every_allocation_of_a_replacement_may_fail(void **state)
+static void sweep_replacement(int zygote)
 {
     sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    pool.zygote = zygote;
     pool.backoff_min_ms = 1;
     pool.backoff_max_ms = 2;
     pool.crashes_max = 1000000;
     sp_pit *pit = pit_open_ready(&pool, 1);
     sweep(run_recycle, settles, pit);
+}
+
+static void every_allocation_of_a_replacement_may_fail(void **state)
+{
+    sweep_replacement(SP_ZYGOTE_OFF);
+}
+
+/* The zygote is replaced first, and so is one that finds no memory. */
+static void every_allocation_of_a_forked_replacement_may_fail(void **state)
+{
+    sweep_replacement(SP_ZYGOTE_ON);
 }
 
 /* ---- shutdown ---- */
@@ -192,6 +204,7 @@ int main(void)
         TEST(all_allocations_of_a_stream_may_fail),
         TEST(all_allocations_of_a_dispatched_call_may_fail),
         TEST(every_allocation_of_a_replacement_may_fail),
+        TEST(every_allocation_of_a_forked_replacement_may_fail),
         TEST(every_allocation_of_a_shutdown_may_fail),
     };
     return RUN_SYSTEM_TESTS("alloc_lifecycle", tests);

@@ -194,6 +194,8 @@ static void nothing(void *arg)
 static int run_open(void *arg)
 {
     sp_pool_options pool = pool_of_program("plain", NULL, 2);
+    pool.zygote = *(const int *)arg;
+    pool.backoff_min_ms = pool.backoff_max_ms = 1;
     sp_pit_options options = {.size = sizeof options,
                               .pools = &pool,
                               .pools_count = 1,
@@ -215,7 +217,7 @@ static int run_open(void *arg)
     return rc;
 }
 
-static void every_allocation_of_opening_may_fail(void **state)
+static void sweep_opening(int zygote)
 {
     extern char **environ;
     char **all = environ;
@@ -226,8 +228,18 @@ static void every_allocation_of_opening_may_fail(void **state)
     (void)snprintf(mark, sizeof mark, "SNAKEPIT_TEST_MARK=%s", leak_mark());
     char *few[] = {path, guard, mark, NULL};
     environ = few;
-    sweep(run_open, nothing, NULL);
+    sweep(run_open, nothing, &zygote);
     environ = all;
+}
+
+static void every_allocation_of_opening_may_fail(void **state)
+{
+    sweep_opening(SP_ZYGOTE_OFF);
+}
+
+static void every_allocation_of_opening_with_a_zygote_may_fail(void **state)
+{
+    sweep_opening(SP_ZYGOTE_ON);
 }
 
 int main(void)
@@ -243,6 +255,7 @@ int main(void)
         TEST(every_allocation_of_a_cancelled_stream_may_fail),
         TEST(every_allocation_of_a_question_may_fail),
         TEST(every_allocation_of_opening_may_fail),
+        TEST(every_allocation_of_opening_with_a_zygote_may_fail),
     };
     return RUN_SYSTEM_TESTS("alloc_sweep", tests);
 }

@@ -147,6 +147,48 @@ static void files_are_each_workers_own(void **state)
     pit_close(pit);
 }
 
+static void programs_in_c_are_forked_too(void **state)
+{
+    (void)state;
+    sp_pool_options pool = pool_of_program("plain", NULL, WORKERS);
+    pool.zygote = SP_ZYGOTE_ON;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    call_gives(pit, "echo", "[1,2]", "[1,2]");
+    assert_int_equal(stats_of(pit).workers_forked, WORKERS);
+    assert_true(worker_at(pit, WORKERS - 1).is_forked);
+    pit_close(pit);
+}
+
+/* Threads begin in the worker. */
+static void workers_of_several_threads_are_forked(void **state)
+{
+    (void)state;
+    sp_pool_options pool =
+        pool_of_text("import threading, time\n"
+                     "from snakepit_bridge.base_adapter_threaded \\\n"
+                     "    import ThreadSafeAdapter\n"
+                     "from snakepit_bridge import tool\n"
+                     "class Meets(ThreadSafeAdapter):\n"
+                     "    def initialize(self):\n"
+                     "        self.all = threading.Barrier(3)\n"
+                     "    @tool\n"
+                     "    def meet(self):\n"
+                     "        return self.all.wait(60) >= 0\n",
+                     SP_ZYGOTE_ON);
+    sp_id calls[3];
+    pool.profile = SP_PROFILE_THREAD;
+    pool.threads = 3;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    for (int i = 0; i < 3; i++) {
+        calls[i] = call_start(pit, "meet", "{}", NULL);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(call_wait(pit, calls[i])->json, "true");
+    }
+    assert_true(worker_at(pit, 0).is_forked);
+    pit_close(pit);
+}
+
 static void executed_workers_preload_too(void **state)
 {
     (void)state;
@@ -473,6 +515,8 @@ int main(void)
         TEST(workers_share_what_was_loaded),
         TEST(each_has_random_numbers_of_its_own),
         TEST(files_are_each_workers_own),
+        TEST(programs_in_c_are_forked_too),
+        TEST(workers_of_several_threads_are_forked),
         TEST(executed_workers_preload_too),
         TEST(threads_are_refused_with_who_started_them),
         TEST(native_threads_are_refused_with_their_module),

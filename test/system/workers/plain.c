@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "snakepit/worker.h"
+#include "snakepit/zygote.h"
 
 struct counting {
     unsigned long next;
@@ -133,10 +134,26 @@ static int serve(sp_worker *worker, sp_error *err)
     return rc;
 }
 
+/* As a zygote: 1 in each worker, else what it ends with. */
+static int hatch(sp_error *err)
+{
+    sp_zygote *zygote;
+    int rc = sp_zygote_open(NULL, &zygote, err);
+    if (rc == 0) {
+        rc = sp_zygote_announce(zygote, err);
+        rc = rc < 0 ? rc : sp_zygote_next(zygote, err);
+        sp_zygote_close(zygote);
+    }
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     sp_worker *worker;
     sp_error err = {0};
+    if (sp_zygote_is_wanted() && hatch(&err) != 1) {
+        return err.code < 0;
+    }
     int wide = argc > 1 && strcmp(argv[1], "wide") == 0;
     sp_worker_options options = {.size = sizeof options, .threads = wide ? 4 : 1};
     int rc = sp_worker_open(&options, &worker, &err);

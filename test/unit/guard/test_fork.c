@@ -24,7 +24,9 @@
 enum { ZYGOTE = 900, STORM = 120 };
 
 static char hatch[4096];
-static int zygote_end; /* the host's end of its socket */
+static struct guard_limits limits; /* of what is forked */
+static unsigned weak;              /* the GUARD_WEAK_ bits that were told */
+static int zygote_end;             /* the host's end of its socket */
 
 /* Start the zygote and wait until it says that it is ready. */
 static void open_zygote_of(uint64_t id, const char *manner)
@@ -65,7 +67,7 @@ static int forked(uint64_t id, const char *how, const char *more)
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     const int fds[] = {null, out[1], null};
     struct guard_command command = {
-        .env = env, .fds = fds, .fds_count = 3, .zygote = ZYGOTE};
+        .env = env, .fds = fds, .fds_count = 3, .limits = limits, .zygote = ZYGOTE};
     assert_int_equal(sp__guard_spawn(host.guard, id, &command, NULL), SP_OK);
     (void)close(null);
     (void)close(out[1]);
@@ -128,6 +130,58 @@ static void cause_of_a_forked_workers_death_is_told(void **state)
     assert_true(is_gone(third, GONE_MS));
     for (size_t i = 0; i < 3; i++) {
         (void)close(outs[i]);
+    }
+    (void)close(zygote_end);
+}
+
+static void on_weak(void *user, uint32_t bits)
+{
+    (void)user;
+    weak |= bits;
+}
+
+static int open_listening(void **state)
+{
+    static struct guard_events listening;
+    int rc = remember(state);
+    listening = events;
+    listening.on_weak = on_weak;
+    weak = 0;
+    limits = (struct guard_limits){.processes = 40};
+    return rc == 0
+               ? sp__guard_open(&guard_options, &listening, &host, &host.guard, NULL)
+               : rc;
+}
+
+static int close_listening(void **state)
+{
+    limits = (struct guard_limits){0};
+    return close_guard(state);
+}
+
+/* Not in the zygote's: what one takes is none of the others'. */
+static void forked_workers_have_groups_of_their_own(void **state)
+{
+    (void)state;
+    char text[64];
+    open_zygote(NULL);
+    for (uint64_t id = 1; id <= 3; id++) {
+        int out = forked(id, "bomb", NULL);
+        assert_true(pump(&host.answered, (uint32_t)id + 1));
+        assert_string_equal(host.records[id].failure, "");
+        if ((weak & GUARD_WEAK_PROCESSES) != 0) {
+            /* Root without a control group: there is no limit to be tested. */
+            (void)close(out);
+            break;
+        }
+        read_lines(out, text, sizeof text, 1);
+        assert_string_equal(text, "full after 39\n");
+        assert_int_equal(sp__guard_kill(host.guard, id, SIGKILL, 0, NULL), SP_OK);
+        assert_true(pump(&host.exited, (uint32_t)id));
+        /* Whoever of it lived would have this open. */
+        read_lines(out, text, sizeof text, 1);
+        assert_string_equal(text, "");
+        (void)close(out);
     }
     (void)close(zygote_end);
 }
@@ -372,6 +426,8 @@ int main(int argc, char **argv)
         WITH_GUARD(forked_worker_is_as_an_executed_one),
         WITH_GUARD(forked_worker_has_the_variables_of_both),
         WITH_GUARD(cause_of_a_forked_workers_death_is_told),
+        cmocka_unit_test_setup_teardown(forked_workers_have_groups_of_their_own,
+                                        open_listening, close_listening),
         WITH_GUARD(what_a_forked_worker_started_dies_with_it),
         WITH_GUARD(workers_outlive_their_zygote),
         WITH_GUARD(forked_workers_die_with_the_guard),
