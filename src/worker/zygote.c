@@ -438,6 +438,17 @@ static void timer_due(struct timer *timer, uint64_t now_ms)
 
 /* ---- what the guard says ---- */
 
+/* The guard is no subreaper: what is forked would become the init's. */
+static void say_what_is_needed(struct zygote *z)
+{
+    z->refused_for_good = 1;
+    sp__fail(
+        &z->refusal, SP_ERR_START_FAILED,
+        "pool %s: a zygote needs the orphan-safety subreaper, and this program has "
+        "only the lifeline",
+        z->spec->pool);
+}
+
 int sp__zygote_on_spawned(struct zygote *z, uint64_t id, int pid,
                           const sp_error *failure)
 {
@@ -449,6 +460,9 @@ int sp__zygote_on_spawned(struct zygote *z, uint64_t id, int pid,
         struct guard_exit exit = {.exit_code = -1, .oom_killed = -1};
         sp__error_copy(&z->refusal, failure);
         z->refused_for_good = sp__worker_is_hopeless(failure->os_errno);
+        if (failure->os_errno == EOPNOTSUPP) {
+            say_what_is_needed(z);
+        }
         end(z, &exit);
     }
     return 1;

@@ -485,6 +485,30 @@ static void recycled_workers_are_forked_too(void **state)
 
 /* ---- options ---- */
 
+static void the_lifeline_alone_is_not_enough(void **state)
+{
+    (void)state;
+    sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .guard_level = SP_SAFETY_LIFELINE,
+                              .on_event = event_record};
+    sp_pit *pit = NULL;
+    pool.zygote = SP_ZYGOTE_ON;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_OK);
+    pit_adopt(pit);
+    const sp_error *err = call_fails(pit, "echo", "[]", NULL, SP_ERR_START_FAILED);
+    assert_has(err->message, "needs the orphan-safety subreaper");
+    assert_int_equal(stats_of(pit).workers_started, 1);
+    pit_close(pit);
+    pool.zygote = SP_ZYGOTE_AUTO;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_OK);
+    pit_adopt(pit);
+    call_gives(pit, "echo", "[1]", "[1]");
+    pit_close(pit);
+}
+
 static void only_programs_made_for_it_have_one(void **state)
 {
     (void)state;
@@ -534,6 +558,7 @@ int main(void)
         TEST(dead_guard_takes_it_along_and_all_begin_anew),
         TEST(recycling_all_loads_what_is_new),
         TEST(recycled_workers_are_forked_too),
+        TEST(the_lifeline_alone_is_not_enough),
         TEST(only_programs_made_for_it_have_one),
     };
     return RUN_SYSTEM_TESTS("zygote", tests);
