@@ -27,10 +27,11 @@ cp -r "$root/include" "$package/src/runtime/include"
     google/rpc/error_details.proto grpc/health/v1/health.proto snakepit/bridge.proto)
 
 objects=$(cd "$package/src" && find . -name '*.c' | sort | sed 's|^\./||; s|\.c$|.o|' | tr '\n' ' ')
+echo '{ global: R_init_snakepitBridge; local: *; };' >"$package/src/exports"
 cat >"$package/src/Makevars" <<END
 PKG_CPPFLAGS = -D_GNU_SOURCE -Iruntime/src -Iruntime/include -Iruntime/proto
 PKG_CFLAGS = -std=gnu11 -fvisibility=hidden -pthread
-PKG_LIBS = -lnghttp2 -lprotobuf-c -lpthread -Wl,--exclude-libs,ALL
+PKG_LIBS = -lnghttp2 -lprotobuf-c -lpthread -Wl,--version-script=exports
 OBJECTS = $objects
 END
 cd "$folder" && R CMD build --no-build-vignettes --no-manual "$package"
