@@ -142,11 +142,11 @@ class Conformance(BaseAdapter):
 
     @tool
     def call_host(self, name: str, args: dict):
-        return snakepit_bridge.current().call_host_tool(name, **args)
+        return snakepit_bridge.current().call_host_tool(name, args)
 
     @tool
     def call_worker(self, pool: str, name: str, args: dict):
-        return snakepit_bridge.current().call_tool(name, pool=pool, **args)
+        return snakepit_bridge.current().call_tool(name, args, pool=pool)
 
     # ---- the process ----
 
