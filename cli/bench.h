@@ -52,8 +52,9 @@ struct bench_meter {
 
 struct bench_target {
     sp_pit *pit;
-    const char *pool;
-    uint32_t workers;
+    const char *address; /* of a daemon, or NULL */
+    const char *pool;    /* with a daemon one of its own, of the connection */
+    uint32_t workers;    /* likewise */
     const char *tool;
     sp_bytes args;
     sp_call_options options;
@@ -72,6 +73,12 @@ void bench_meter_add(struct bench_meter *meter, uint64_t from_ns, uint64_t to_ns
                      uint64_t at_ns, const sp_result *result, const sp_error *error);
 uint64_t bench_meter_calls(const struct bench_meter *meter);
 uint64_t bench_meter_failed(const struct bench_meter *meter);
+
+/* --- bench_daemon.c --- */
+
+/* Make the command line one that calls the daemon of --connect, with so many calls under
+ * way; `settings` holds what the command line then points into. 0 or an exit code. */
+int bench_connect(struct cli *cli, uint32_t calls, struct text *settings);
 
 /* --- bench_load.c --- */
 

@@ -134,8 +134,12 @@ static void report_json(const struct bench_target *target,
     json_t *root = need(json_object());
     set(root, "version", json_integer(1));
     set(root, "tool", json_string(target->tool));
-    set(root, "pool", json_string(target->pool));
-    set(root, "workers", json_integer(target->workers));
+    if (target->address != NULL) {
+        set(root, "address", json_string(target->address));
+    } else {
+        set(root, "pool", json_string(target->pool));
+        set(root, "workers", json_integer(target->workers));
+    }
     set_plan(root, meter->plan);
     set(root, "calls", json_integer((json_int_t)bench_meter_calls(meter)));
     set(root, "failed", json_integer((json_int_t)bench_meter_failed(meter)));
@@ -199,8 +203,13 @@ static void print_head(const struct bench_target *target, const struct bench_pla
                        plan->mode == BENCH_THREADS ? "thread" : "in flight",
                        plan->mode == BENCH_THREADS && plan->count != 1 ? "s" : "");
     }
-    (void)printf("%s: %s, %u worker%s, %u x %s\n", target->tool, load, target->workers,
-                 target->workers == 1 ? "" : "s", plan->repetitions,
+    if (target->address != NULL) {
+        (void)printf("%s at %s: %s", target->tool, target->address, load);
+    } else {
+        (void)printf("%s: %s, %u worker%s", target->tool, load, target->workers,
+                     target->workers == 1 ? "" : "s");
+    }
+    (void)printf(", %u x %s\n", plan->repetitions,
                  format_duration(plan->duration_ms, each, sizeof each));
 }
 

@@ -106,19 +106,17 @@ static int bench_in(struct cli *cli, struct opened *opened, const char *tool,
     struct bench_meter meter;
     struct bench_meter empty;
     char pool[65];
-    int code = make_plan(cli, &plan);
-    if (code != CODE_OK) {
-        return code;
-    }
+    (void)make_plan(cli, &plan); /* it was looked at before */
     (void)snprintf(pool, sizeof pool, "%s", opened->options.pools[0].name);
     int is_python = strcmp(opened->options.pools[0].runtime, "python") == 0;
-    struct bench_target target = {.pool = pool,
+    struct bench_target target = {.address = cli->address,
+                                  .pool = pool,
                                   .workers = opened->options.pools[0].workers,
                                   .tool = tool,
                                   .args = {args->data, args->size}};
     bench_meter_init(&meter, &plan);
     bench_meter_init(&empty, &plan);
-    code = measure(cli, opened, &target, &meter);
+    int code = measure(cli, opened, &target, &meter);
     int has_empty = code == CODE_OK && is_python && !cli->no_empty;
     if (has_empty) {
         code = measure_empty(cli, opened, &empty);
@@ -137,5 +135,16 @@ static int bench_in(struct cli *cli, struct opened *opened, const char *tool,
 
 int cmd_bench(struct cli *cli)
 {
-    return perform_words(cli, "bench", OPEN_ONE_POOL, bench_in);
+    struct bench_plan plan;
+    struct text settings = {0};
+    int code = make_plan(cli, &plan);
+    if (code == CODE_OK && cli->address != NULL) {
+        uint32_t calls = plan.mode == BENCH_RATE ? BENCH_CALLS_MAX : plan.count;
+        code = bench_connect(cli, calls, &settings);
+    }
+    if (code == CODE_OK) {
+        code = perform_words(cli, "bench", OPEN_ONE_POOL, bench_in);
+    }
+    text_free(&settings);
+    return code;
 }

@@ -61,6 +61,8 @@ static const struct option_spec bench_options[] = {
     {"repeat", 0, "N", OPTION_REPEAT, "repetitions, default 5"},
     {"warm-up", 0, "TIME", OPTION_WARM_UP, "before the first, default 200ms, 0: none"},
     {"no-empty", 0, NULL, OPTION_NO_EMPTY, "do not measure an empty tool beside it"},
+    {"connect", 0, "ADDRESS", OPTION_CONNECT,
+     "call this daemon, such as unix:/path, instead of starting a pool"},
     CALL_OPTIONS,
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
@@ -106,6 +108,7 @@ const struct command commands[] = {
      "  snakepit bench add a=2 b=3\n"
      "  snakepit bench -a words.py count path=README.md --size 4 --in-flight 16\n"
      "  snakepit bench add a=2 b=3 --rate 5000 -d 10s -o json\n"
+     "  snakepit bench add a=2 b=3 --connect unix:/run/snakepit/snakepit.sock\n"
      "  snakepit bench -m math.sqrt '[2]' --threads 8\n",
      bench_options, cmd_bench, "tools", NULL},
     {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",

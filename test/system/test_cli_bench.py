@@ -2,8 +2,10 @@
 """snakepit bench: calls are made as asked and counted as they were; nothing here depends
 on how fast the machine is."""
 
+import os
 import signal
 
+import daemons
 import pytest
 from cli_tool import BUILD, Started, on_terminal, snakepit, wait_until
 
@@ -171,6 +173,29 @@ def test_functions_need_no_adapter():
     done = snakepit("bench", "-m", "math.sqrt", "[4]", "--size", 2, "-d", "50ms",
                     "--repeat", 1, "-o", "json")
     assert (done.code, done.json["tool"], done.json["workers"]) == (0, "math.sqrt", 2)
+
+
+def test_a_running_daemon_can_be_measured(tmp_path):
+    with daemons.running(tmp_path / "it's", instance=f"bench-{os.getpid()}") as daemon:
+        address = daemon.address
+        words = ["bench", "echo", "value=5", "--connect", address, "-d", "100ms"]
+        done = snakepit(*words, "--in-flight", 3, "-o", "json")
+        assert (done.code, done.err) == (0, "")
+        found = done.json
+        assert (found["address"], found["failed"]) == (address, 0)
+        assert "pool" not in found
+        assert found["empty"] is None
+        assert found["calls"] > 0
+        assert snakepit(*words).lines[0] == (
+            f"echo at {address}: 64 in flight, 5 x 100ms")
+        refused = snakepit(*words, "-a", "a.py")
+        assert (refused.code, refused.out) == (2, "")
+        missing = snakepit("bench", "no_such_tool", "--connect", address)
+        assert missing.code == 4
+    gone = snakepit(*words)
+    assert (gone.code, gone.out) == (3, "")
+    assert f"no daemon at {address}" in gone.err
+    assert snakepit("bench", "echo", "--connect", "localhost:1").code == 2
 
 
 @pytest.mark.parametrize("words, part", [
