@@ -252,12 +252,11 @@ static void *worker_main(void *user_data)
         script->running[worker->slot] = 0;
         script->jobs[index].code = rc;
         script->jobs[index].is_done = 1;
-        if (watch_interrupted()) {
-            script->is_over = 1;
+        int was_cut = rc != CODE_OK && watch_interrupted();
+        if (!script->is_over && !was_cut) {
+            advance(script); /* also what came through before the interrupt was seen */
         }
-        if (!script->is_over) {
-            advance(script);
-        }
+        script->is_over |= was_cut;
     }
     (void)pthread_mutex_unlock(&script->lock);
     return NULL;
