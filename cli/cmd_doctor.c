@@ -3,17 +3,14 @@
  * doctor: what workers need, looked at one thing after another, each on a line.
  *
  * The checks go from the outside to the inside: configuration, limits and kernel, then
- * the interpreter by itself, the guard by opening a pit, the bridge by a worker without
- * an adapter, the adapter by a worker with it, and a real call. A check whose ground has
+ * the pool's interpreter by itself (doctor_language.c), the guard by opening a pit, the
+ * bridge by a worker without an adapter, the adapter by a worker with it, what its imports
+ * have brought along, and a real call; the other languages last. A check whose ground has
  * failed is left out, so the first `fail` is the one to mend. Nothing is changed.
  */
-#include "cli.h"
+#include "doctor.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,24 +19,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
-enum level { LEVEL_OK, LEVEL_WARN, LEVEL_FAIL };
-
-struct doctor {
-    struct cli *cli;
-    json_t *checks; /* with -o json, else NULL */
-    int worst;
-};
-
-/* One line: what was looked at, what was found, and what to do, which may be "". */
-static void SP_PRINTF(5, 6)
-    note(struct doctor *doctor, enum level level, const char *what, const char *hint,
-         const char *format, ...)
+void note(struct doctor *doctor, enum level level, const char *what, const char *hint,
+          const char *format, ...)
 {
     static const char *const names[] = {"ok", "warn", "fail"};
     static const char *const colors[] = {"green", "yellow", "red"};
@@ -144,134 +128,6 @@ static void check_limits(struct doctor *doctor, unsigned workers)
              "%s open files, %s processes, enough for %u workers", files_text,
              processes_text, workers);
     }
-}
-
-/* --- The interpreter ------------------------------------------------------------------ */
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Read until the end or the deadline; what does not fit is dropped. */
-static int read_until(int fd, char *ret_text, size_t max, uint64_t deadline)
-{
-    size_t size = 0;
-    for (;;) {
-        struct pollfd poller = {.fd = fd, .events = POLLIN};
-        uint64_t now = now_ms();
-        char rest[256];
-        if (now >= deadline || watch_interrupted() ||
-            poll(&poller, 1, (int)(deadline - now)) == 0) {
-            return -1;
-        }
-        int has_room = size + 1 < max;
-        ssize_t n = read(fd, has_room ? ret_text + size : rest,
-                         has_room ? max - 1 - size : sizeof rest);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            ret_text[size] = '\0';
-            return 0;
-        }
-        size += has_room ? (size_t)n : 0;
-    }
-}
-
-/* Run a program and take both its outputs. Returns its exit status, -1 when it could not
- * be run, -2 when it took longer than ten seconds. */
-static int capture(char *const *argv, char *ret_text, size_t max)
-{
-    int fds[2];
-    pid_t pid;
-    posix_spawn_file_actions_t actions;
-    ret_text[0] = '\0';
-    if (pipe2(fds, O_CLOEXEC) != 0) {
-        return -1;
-    }
-    if (posix_spawn_file_actions_init(&actions) != 0) {
-        (void)close(fds[0]);
-        (void)close(fds[1]);
-        return -1;
-    }
-    int rc = posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-    rc = rc != 0 ? rc
-                 : posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
-    rc = rc != 0 ? rc : posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    (void)close(fds[1]);
-    if (rc != 0) {
-        (void)close(fds[0]);
-        (void)snprintf(ret_text, max, "%s", strerror(rc));
-        return -1;
-    }
-    int is_late = read_until(fds[0], ret_text, max, now_ms() + 10000) != 0;
-    (void)close(fds[0]);
-    if (is_late) {
-        (void)kill(pid, SIGKILL);
-    }
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR) {
-            return -1;
-        }
-    }
-    return is_late             ? -2
-           : WIFEXITED(status) ? WEXITSTATUS(status)
-                               : 128 + WTERMSIG(status);
-}
-
-/* The interpreter's own account of itself: version, path, prefix, threads. */
-static int check_python(struct doctor *doctor, const char *configured)
-{
-    static const char question[] =
-        "import sys, os\n"
-        "gil = getattr(sys, '_is_gil_enabled', lambda: True)()\n"
-        "print('.'.join(map(str, sys.version_info[:3])), "
-        "os.path.realpath(sys.executable),"
-        " 'venv ' + sys.prefix if sys.prefix != sys.base_prefix else 'no venv',"
-        " 'GIL' if gil else 'free-threaded', sep='\\t')\n";
-    char path[4096];
-    char answer[8192];
-    char option[] = "-c";
-    char code[sizeof question];
-    sp_error err = {0};
-    if (configured != NULL) {
-        (void)snprintf(path, sizeof path, "%s", configured);
-    } else if (sp_python_find(path, sizeof path, &err) < 0) {
-        note(doctor, LEVEL_FAIL, "python",
-             "install Python 3.8 or newer, or set `python`", "%s", err.message);
-        sp_error_clear(&err);
-        return 0;
-    }
-    memcpy(code, question, sizeof question);
-    char *argv[] = {path, option, code, NULL};
-    int status = capture(argv, answer, sizeof answer);
-    if (status != 0) {
-        char ended[64];
-        (void)snprintf(ended, sizeof ended, "exit status %d", status);
-        note(doctor, LEVEL_FAIL, "python",
-             "set `python` to an interpreter, such as /usr/bin/python3", "%s: %s", path,
-             status == -2        ? "no answer within 10 s"
-             : answer[0] != '\0' ? answer
-                                 : ended);
-        return 0;
-    }
-    answer[strcspn(answer, "\n")] = '\0';
-    char *rest = answer;
-    const char *version = strsep(&rest, "\t");
-    const char *real = strsep(&rest, "\t");
-    int is_old = strncmp(version, "3.", 2) != 0 || strtol(version + 2, NULL, 10) < 8;
-    int is_elsewhere = real != NULL && strcmp(real, path) != 0;
-    const char *environment = strsep(&rest, "\t");
-    note(doctor, is_old ? LEVEL_FAIL : LEVEL_OK, "python",
-         is_old ? "use Python 3.8 or newer" : "", "%s %s%s%s (%s, %s)", version, path,
-         is_elsewhere ? " -> " : "", is_elsewhere ? real : "",
-         environment != NULL ? environment : "", rest != NULL ? rest : "");
-    return !is_old;
 }
 
 /* --- Workers -------------------------------------------------------------------------- */
@@ -431,7 +287,7 @@ static void check_call(struct doctor *doctor, struct trial *trial)
     sp_result_clear(&result);
 }
 
-static void check_adapter(struct doctor *doctor)
+static int check_adapter(struct doctor *doctor)
 {
     struct trial trial;
     sp_error err = {0};
@@ -449,53 +305,62 @@ static void check_adapter(struct doctor *doctor)
         note_error(doctor, "adapter", &err);
     }
     pit_close(&trial.opened);
+    return rc == 0;
 }
 
 /* --- The command ---------------------------------------------------------------------- */
 
+/* The pool that is looked at: the one that was named, or the first. */
+static const sp_pool_options *chosen_pool(const struct doctor *doctor,
+                                          const sp_pit_options *options)
+{
+    const sp_pool_options *chosen = &options->pools[0];
+    for (size_t i = 0; doctor->cli->pool != NULL && i < options->pools_count; i++) {
+        if (strcmp(doctor->cli->pool, options->pools[i].name) == 0) {
+            chosen = &options->pools[i];
+        }
+    }
+    return chosen;
+}
+
+static void check_config(struct doctor *doctor, sp_config *config)
+{
+    const sp_pit_options *options = sp_config_options(config);
+    const char *path = sp_config_path(config);
+    unsigned workers = 0;
+    for (size_t i = 0; i < options->pools_count; i++) {
+        workers += options->pools[i].workers;
+    }
+    note(doctor, LEVEL_OK, "snakepit", "", "%s, library %s", SP_VERSION_STRING,
+         sp_version());
+    note(doctor, LEVEL_OK, "config", "", "%s: %zu %s, %u workers",
+         path != NULL ? path : "defaults", options->pools_count,
+         options->pools_count == 1 ? "pool" : "pools", workers);
+    check_system(doctor);
+    check_limits(doctor, workers);
+}
+
 static int check_all(struct doctor *doctor)
 {
     sp_config *config = NULL;
-    unsigned workers = 0;
-    int needs_python = 0;
-    char python[4096] = "";
     int code = config_open(doctor->cli, &config);
     if (code != CODE_OK) {
         return code; /* the mistake has been shown */
     }
-    const sp_pit_options *options = sp_config_options(config);
-    for (size_t i = 0; i < options->pools_count; i++) {
-        const sp_pool_options *pool = &options->pools[i];
-        int is_chosen = doctor->cli->pool != NULL
-                            ? strcmp(doctor->cli->pool, pool->name) == 0
-                            : i == 0;
-        workers += pool->workers;
-        if (is_chosen && strcmp(pool->runtime, "python") == 0) {
-            needs_python = 1;
-            (void)snprintf(python, sizeof python, "%s",
-                           pool->python != NULL ? pool->python : "");
-        }
-    }
-    note(doctor, LEVEL_OK, "snakepit", "", "%s, library %s", SP_VERSION_STRING,
-         sp_version());
-    const char *path = sp_config_path(config);
-    note(doctor, LEVEL_OK, "config", "", "%s: %zu %s, %u workers",
-         path != NULL ? path : "defaults", options->pools_count,
-         options->pools_count == 1 ? "pool" : "pools", workers);
-    sp_config_free(config);
-
-    check_system(doctor);
-    check_limits(doctor, workers);
-    int is_sound = 1;
-    if (needs_python) {
-        is_sound = check_python(doctor, python[0] != '\0' ? python : NULL);
-    }
+    const sp_pool_options *pool = chosen_pool(doctor, sp_config_options(config));
+    check_config(doctor, config);
+    int is_sound = doctor_interpreter(doctor, pool);
     if (is_sound && !watch_interrupted()) {
         is_sound = check_bridge(doctor);
     }
     if (is_sound && !watch_interrupted()) {
-        check_adapter(doctor);
+        is_sound = check_adapter(doctor);
     }
+    if (is_sound && !watch_interrupted()) {
+        doctor_imports(doctor, pool);
+    }
+    doctor_other_languages(doctor, pool);
+    sp_config_free(config);
     return CODE_OK;
 }
 

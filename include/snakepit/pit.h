@@ -272,14 +272,22 @@ SP_API int sp_run_as_script(const sp_pit_options *options, uint64_t timeout_ms,
                             sp_script_fn fn, void *user_data, sp_error *err);
 
 /*
- * Find the Python interpreter that a pool without `python` would use: $SNAKEPIT_PYTHON,
- * .venv/bin/python3 here, $VIRTUAL_ENV, python3 on PATH (a version manager's shim is
- * resolved to the interpreter behind it).
+ * Find the interpreter that a pool of a language uses when it names none. For "python":
+ * $SNAKEPIT_PYTHON, .venv/bin/python3 here, $VIRTUAL_ENV, python3 on PATH (a version
+ * manager's shim is resolved to the interpreter behind it); for "node", "ruby" and "r":
+ * $SNAKEPIT_NODE, $SNAKEPIT_RUBY, $SNAKEPIT_R; node, ruby, Rscript on PATH.
  *
  * ret_path  room for `max` bytes; always terminated on success
- * Errors: SP_ERR_NOT_FOUND, SP_ERR_TOO_BIG (path longer than max). Since: 0.1
+ * Errors: SP_ERR_NOT_FOUND, SP_ERR_TOO_BIG (path longer than max), SP_ERR_INVAL (no such
+ * language). Since: 0.1
  */
-SP_API int sp_python_find(char *ret_path, size_t max, sp_error *err);
+SP_API int sp_interpreter_find(const char *runtime, char *ret_path, size_t max,
+                               sp_error *err);
+
+/* Find the script that makes a worker of an adapter in that language, beside this library
+ * or where SNAKEPIT_BRIDGE_PATH says. Shapes and errors as above. Since: 0.1 */
+SP_API int sp_bridge_find(const char *runtime, char *ret_path, size_t max,
+                          sp_error *err);
 
 #ifdef __cplusplus
 }

@@ -76,7 +76,7 @@ typedef struct sp_pool_options {
                                        what else its bridge understands; of python
                                        "module:Class", "dotted.path.Class", "file.py",
                                        "file.py:Class", "none": any importable function */
-    const char *python;          /* its interpreter; NULL: see sp_python_find() */
+    const char *python;          /* its interpreter; NULL: see sp_interpreter_find() */
     const char *const *command;  /* the others: argv, NULL-terminated */
     const char *const *args;     /* further arguments for the adapter */
     const char *const *commands; /* supported commands; NULL: ask the worker */

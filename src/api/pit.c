@@ -19,6 +19,7 @@
 #include "pit/rules.h"
 #include "serve/rpc.h"
 #include "snakepit/config.h"
+#include "worker/language.h"
 #include "worker/python.h"
 
 static int is_safety(int level)
@@ -511,10 +512,39 @@ SP_API int sp_run_as_script(const sp_pit_options *options, uint64_t timeout_ms,
     return rc;
 }
 
-SP_API int sp_python_find(char *ret_path, size_t max, sp_error *err)
+/* The language of a runtime, for who asks about one; NULL with an error. */
+static const struct language *language_of(const char *runtime, const char *ret_path,
+                                          size_t max, sp_error *err)
 {
-    if (ret_path == NULL || max == 0) {
-        return sp__fail(err, SP_ERR_INVAL, "a place for the path is needed");
+    if (ret_path == NULL || max == 0 || runtime == NULL) {
+        (void)sp__fail(err, SP_ERR_INVAL,
+                       "a language and a place for a path are needed");
+        return NULL;
     }
-    return sp__python_find(ret_path, max, err);
+    const struct language *language = sp__language(runtime);
+    if (language == NULL) {
+        (void)sp__fail(err, SP_ERR_INVAL, "\"%s\" is none of python, node, ruby, r",
+                       runtime);
+    }
+    return language;
+}
+
+SP_API int sp_interpreter_find(const char *runtime, char *ret_path, size_t max,
+                               sp_error *err)
+{
+    const struct language *language = language_of(runtime, ret_path, max, err);
+    return language == NULL ? SP_ERR_INVAL
+                            : sp__language_find(language, NULL, ret_path, max, err);
+}
+
+SP_API int sp_bridge_find(const char *runtime, char *ret_path, size_t max,
+                          sp_error *err)
+{
+    char python[4096];
+    const struct language *language = language_of(runtime, ret_path, max, err);
+    if (language == NULL) {
+        return SP_ERR_INVAL;
+    }
+    int rc = sp__bridge_find(NULL, python, sizeof python, err);
+    return rc < 0 ? rc : sp__language_script(language, python, ret_path, max, err);
 }

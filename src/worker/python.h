@@ -5,7 +5,7 @@
 
 #include "snakepit/error.h"
 
-/* As sp_python_find() says. */
+/* As sp_interpreter_find() says of Python. */
 int sp__python_find(char *path, size_t max, sp_error *err) SP_MUST_CHECK;
 
 /* The folder with snakepit_worker.py: `wanted` when not NULL, $SNAKEPIT_BRIDGE_PATH,

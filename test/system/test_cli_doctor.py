@@ -7,7 +7,7 @@ import re
 from cli_tool import PYTHON, snakepit
 
 CHECKS = ["snakepit", "config", "kernel", "limits", "python", "guard", "bridge",
-          "adapter", "call"]
+          "adapter", "call", "imports", "node", "ruby", "r"]
 
 
 def checks(*words, **more):
@@ -82,3 +82,35 @@ def test_a_wrong_configuration_is_a_usage_error(tmp_path):
     (tmp_path / "snakepit.yaml").write_text("nope: 1\n")
     done = snakepit("doctor", cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
+
+
+def test_what_an_adapters_imports_bring_along_is_told(tmp_path):
+    (tmp_path / "adapter.py").write_text("import sqlite3\nprint('noise')\ndef ping():\n    return 1\n")
+    config = tmp_path / "snakepit.yaml"
+    config.write_text("pools: [{adapter: adapter.py, profile: thread, size: 1}]\n")
+    done, found = checks("--config", config)
+    assert done.code == 0, done.err
+    assert found["imports"]["level"] == "warn"
+    assert "GIL on" in found["imports"]["facts"]
+    assert "not made for threads: sqlite3" in found["imports"]["facts"]
+
+
+def test_other_languages_are_looked_for_and_not_missed():
+    done, found = checks(env={"PATH": "/nowhere"})
+    assert done.code == 0
+    for language in ("node", "ruby", "r"):
+        assert found[language]["level"] == "ok"
+        assert "not installed" in found[language]["facts"]
+    _, found = checks()
+    assert "bridge built" in found["node"]["facts"], found["node"]
+
+
+def test_a_pool_of_another_language_needs_its_interpreter(tmp_path):
+    config = tmp_path / "snakepit.yaml"
+    config.write_text("pools: [{runtime: node, adapter: showcase, size: 1}]\n")
+    done, found = checks("--config", config, env={"PATH": "/nowhere"})
+    assert done.code == 1
+    assert found["node"]["level"] == "fail" and "nodejs" in found["node"]["hint"]
+    assert "guard" not in found
+    done, found = checks("--config", config, env={"SNAKEPIT_NODE": "/bin/false"})
+    assert found["node"]["level"] == "fail" and "exit status 1" in found["node"]["facts"]

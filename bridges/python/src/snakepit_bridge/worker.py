@@ -18,9 +18,10 @@ _INHERITED = (
     "SNAKEPIT_PAGE_FD",
     "SNAKEPIT_MEMORY_FD",
 )
-_USAGE = """usage: snakepit_worker.py [--adapter SPEC] [--preload MODULE]... [--listen ADDRESS]
+_USAGE = """usage: snakepit_worker.py [--facts] [--adapter SPEC] [--preload MODULE]... [--listen ADDRESS]
                           [ARGUMENT ...]
 
+  --facts            first of all: print what the adapter's imports bring along, and end
   --adapter SPEC     showcase (the default), none, module:Class, pkg.module.Class,
                      path/to/file.py or path/to/file.py:Class
   --preload MODULE   import it before the adapter
@@ -311,13 +312,36 @@ def _run(spec, preload, listen, tools):
         worker.close()
 
 
+def tell_facts(spec, preload):
+    """Load the adapter and print, as a line of JSON, what that has brought along:
+    `gil_before` and `gil_after` the imports, `libraries` that are known, and those of them
+    that are `not_for_threads`. What `snakepit doctor` asks."""
+    import json
+
+    from . import compatibility
+
+    before = compatibility.python_facts()["gil_enabled"]
+    _load(spec, preload)
+    libraries = compatibility.loaded_libraries()
+    print(json.dumps({
+        "gil_before": before,
+        "gil_after": compatibility.python_facts()["gil_enabled"],
+        "libraries": libraries,
+        "not_for_threads": [name for name in libraries
+                            if compatibility.check(name, "thread")[0] == "warning"],
+    }))
+    return 0
+
+
 def main(arguments=None):
     """Run a worker; returns its exit status. A forked one ends itself."""
-    spec, preload, listen, rest = parse(
-        sys.argv[1:] if arguments is None else arguments
-    )
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    asks_facts = arguments[:1] == ["--facts"]
+    spec, preload, listen, rest = parse(arguments[1:] if asks_facts else arguments)
     sys.argv = [sys.argv[0] or "snakepit_worker.py", *rest]
     prepare_process()
+    if asks_facts:
+        return tell_facts(spec, preload)
     if not _worker.zygote_wanted():
         return _run(spec, preload, listen, None)
     tools, status = _hatch(spec, preload)
