@@ -14,13 +14,16 @@ const path = require('node:path');
 const headers = require('./headers.js');
 
 function pkgConfig(...words) {
-  const text = execFileSync('pkg-config', [...words, 'snakepit-worker'], { encoding: 'utf-8' });
+  const text = execFileSync('pkg-config', [...words, 'snakepit-worker'], {
+    encoding: 'utf-8',
+  });
   return text.split(/\s+/).filter((word) => word !== '');
 }
 
 function build() {
   const include = headers.find();
-  if (include === undefined) throw new Error('no node_api.h: install libnode-dev, or set NODE_INCLUDE');
+  if (include === undefined)
+    throw new Error('no node_api.h: install libnode-dev, or set NODE_INCLUDE');
   const folder = path.join(__dirname, 'src');
   const sources = fs.readdirSync(folder).filter((name) => name.endsWith('.c'));
   const libraries = pkgConfig('--libs');
@@ -28,12 +31,27 @@ function build() {
     .filter((word) => word.startsWith('-L'))
     .map((word) => `-Wl,-rpath,${word.slice(2)}`);
   const output = path.join(__dirname, 'snakepit.node');
-  execFileSync(process.env.CC ?? 'cc', [
-    '-std=c11', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-D_GNU_SOURCE', '-pthread',
-    '-isystem', include, ...pkgConfig('--cflags'),
-    ...sources.map((name) => path.join(folder, name)),
-    ...libraries, ...rpaths, '-o', output,
-  ], { stdio: 'inherit' });
+  execFileSync(
+    process.env.CC ?? 'cc',
+    [
+      '-std=c11',
+      '-O2',
+      '-fPIC',
+      '-shared',
+      '-fvisibility=hidden',
+      '-D_GNU_SOURCE',
+      '-pthread',
+      '-isystem',
+      include,
+      ...pkgConfig('--cflags'),
+      ...sources.map((name) => path.join(folder, name)),
+      ...libraries,
+      ...rpaths,
+      '-o',
+      output,
+    ],
+    { stdio: 'inherit' },
+  );
   return output;
 }
 

@@ -17,7 +17,9 @@ const folders = [
 ];
 
 function find() {
-  return folders.find((folder) => folder && fs.existsSync(path.join(folder, 'node_api.h')));
+  return folders.find(
+    (folder) => folder && fs.existsSync(path.join(folder, 'node_api.h')),
+  );
 }
 
 if (require.main === module) console.log(find() ?? '');

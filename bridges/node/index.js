@@ -5,9 +5,22 @@
 
 const { Tensor } = require('./lib/tensor.js');
 const {
-  HostError, NotFound, AlreadyExists, BadValue, VersionConflict, VariableLocked,
-  DependencyCycle, QuotaExceeded, WatchTooSlow, ToolNotFound, ToolArgumentsError, ToolError,
-  ToolRecursion, HostTimeout, Cancelled, BadArguments,
+  HostError,
+  NotFound,
+  AlreadyExists,
+  BadValue,
+  VersionConflict,
+  VariableLocked,
+  DependencyCycle,
+  QuotaExceeded,
+  WatchTooSlow,
+  ToolNotFound,
+  ToolArgumentsError,
+  ToolError,
+  ToolRecursion,
+  HostTimeout,
+  Cancelled,
+  BadArguments,
 } = require('./lib/errors.js');
 
 // An adapter as it is: for editors, which then know what stands in it.
@@ -16,7 +29,22 @@ function defineAdapter(adapter) {
 }
 
 module.exports = {
-  defineAdapter, Tensor, HostError, NotFound, AlreadyExists, BadValue, VersionConflict,
-  VariableLocked, DependencyCycle, QuotaExceeded, WatchTooSlow, ToolNotFound,
-  ToolArgumentsError, ToolError, ToolRecursion, HostTimeout, Cancelled, BadArguments,
+  defineAdapter,
+  Tensor,
+  HostError,
+  NotFound,
+  AlreadyExists,
+  BadValue,
+  VersionConflict,
+  VariableLocked,
+  DependencyCycle,
+  QuotaExceeded,
+  WatchTooSlow,
+  ToolNotFound,
+  ToolArgumentsError,
+  ToolError,
+  ToolRecursion,
+  HostTimeout,
+  Cancelled,
+  BadArguments,
 };

@@ -2,8 +2,23 @@
 import bridge from './index.js';
 
 export const {
-  defineAdapter, Tensor, HostError, NotFound, AlreadyExists, BadValue, VersionConflict,
-  VariableLocked, DependencyCycle, QuotaExceeded, WatchTooSlow, ToolNotFound,
-  ToolArgumentsError, ToolError, ToolRecursion, HostTimeout, Cancelled, BadArguments,
+  defineAdapter,
+  Tensor,
+  HostError,
+  NotFound,
+  AlreadyExists,
+  BadValue,
+  VersionConflict,
+  VariableLocked,
+  DependencyCycle,
+  QuotaExceeded,
+  WatchTooSlow,
+  ToolNotFound,
+  ToolArgumentsError,
+  ToolError,
+  ToolRecursion,
+  HostTimeout,
+  Cancelled,
+  BadArguments,
 } = bridge;
 export default bridge;

@@ -9,7 +9,9 @@ const OLDEST = 16;
 
 function start() {
   if (Number(process.versions.node.split('.')[0]) < OLDEST) {
-    throw new Error(`snakepit-bridge needs Node.js ${OLDEST}, this is ${process.version}`);
+    throw new Error(
+      `snakepit-bridge needs Node.js ${OLDEST}, this is ${process.version}`,
+    );
   }
   return require('./lib/worker.js').main;
 }

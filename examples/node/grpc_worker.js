@@ -21,7 +21,10 @@ const PROTO = process.env.PROTO ?? path.join(__dirname, '..', '..', 'proto');
 const RESULT_TYPE = 'type.googleapis.com/snakepit.map';
 
 const definition = loader.loadSync('snakepit/bridge.proto', {
-  keepCase: true, longs: Number, defaults: true, includeDirs: [PROTO],
+  keepCase: true,
+  longs: Number,
+  defaults: true,
+  includeDirs: [PROTO],
 });
 const { BridgeService } = grpc.loadPackageDefinition(definition).snakepit.bridge;
 
@@ -36,7 +39,9 @@ function* count({ n }) {
 
 function argumentsOf({ parameters }) {
   const pairs = Object.entries(parameters);
-  return Object.fromEntries(pairs.map(([name, { value }]) => [name, JSON.parse(value.toString())]));
+  return Object.fromEntries(
+    pairs.map(([name, { value }]) => [name, JSON.parse(value.toString())]),
+  );
 }
 
 function unknown(tool) {
@@ -72,7 +77,10 @@ function executeStreamingTool(call) {
         call.end();
         return;
       }
-      const chunk = { chunk_id: `count-${++number}`, data: Buffer.from(JSON.stringify(value)) };
+      const chunk = {
+        chunk_id: `count-${++number}`,
+        data: Buffer.from(JSON.stringify(value)),
+      };
       if (!call.write(chunk)) {
         call.once('drain', pump);
         return;
@@ -88,7 +96,11 @@ server.addService(BridgeService.service, {
   ExecuteTool: executeTool,
   ExecuteStreamingTool: executeStreamingTool,
 });
-server.bindAsync(process.argv[2], grpc.ServerCredentials.createInsecure(), (failure) => {
-  if (failure) throw failure;
-  console.log(`listening on ${process.argv[2]}`);
-});
+server.bindAsync(
+  process.argv[2],
+  grpc.ServerCredentials.createInsecure(),
+  (failure) => {
+    if (failure) throw failure;
+    console.log(`listening on ${process.argv[2]}`);
+  },
+);

@@ -34,7 +34,8 @@ module.exports = defineAdapter({
       *fn({ numbers }) {
         let sum = 0;
         for (const number of numbers) {
-          if (typeof number !== 'number') throw new BadArguments(`${number} is no number`);
+          if (typeof number !== 'number')
+            throw new BadArguments(`${number} is no number`);
           sum += number;
           yield { number, sum };
         }

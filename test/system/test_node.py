@@ -4,13 +4,15 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 
 import daemons
 import peers
 import pytest
-from cli_tool import BUILD, DEADLINE, ROOT, snakepit
+from cli_tool import BUILD, DEADLINE, ROOT, snakepit, wait_until
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
@@ -136,9 +138,30 @@ class Probe {
     fs.appendFileSync(path, 'heard\\n');
   }
 
+  async late_hang({ path }) {
+    await later(1);
+    fs.appendFileSync(path, 'started\\n');
+    for (;;);
+  }
+
   async never({ path }) {
     fs.appendFileSync(path, 'started\\n');
     await new Promise(() => {});
+  }
+
+  async until({ path, file }) {
+    fs.appendFileSync(path, 'started\\n');
+    while (!fs.existsSync(file)) await later(5);
+    return 'gone';
+  }
+
+  async asks({ count }, ctx) {
+    await ctx.variables.set('n', 0);
+    const numbers = Array.from({ length: count }, (_, i) => i + 1);
+    for (const i of numbers) void ctx.variables.set('n', i);
+    const tools = await Promise.all(numbers.map(() => ctx.hostTools()));
+    if (tools.length !== count) throw new Error('an answer is missing');
+    return ctx.variables.get('n');
   }
 
   late_blocker({ path, seconds }) {
@@ -472,6 +495,18 @@ def test_a_loop_sees_that_it_is_cancelled(client, notes):
     assert client.execute("greet", {"name": "x"}) == "hello x"
 
 
+def test_a_loop_after_an_await_is_stuck(adapter, stubs, tmp_path, notes):
+    """The job is aside then, but its thread cannot hear that it is cancelled."""
+    with daemons.running(tmp_path, adapter=str(adapter), cancel_grace="200ms") as daemon:
+        with grpc.insecure_channel(daemon.address) as channel:
+            client = peers.Client(channel)
+            before = client.execute("pid")
+            call = begun(client, "late_hang", {"path": str(notes.path)})
+            notes.wait_for("started")
+            call.cancel()
+            assert client.execute("pid") != before
+
+
 def test_a_promise_that_never_ends_holds_nothing(adapter, stubs, tmp_path, notes):
     """Its place is free once its caller has gone, though it pays no heed."""
     with daemons.running(tmp_path, adapter=str(adapter), max_concurrency=2) as daemon:
@@ -493,6 +528,25 @@ def test_a_blocked_event_loop_is_not_taken_for_dead(adapter, stubs, tmp_path, no
             client.execute("late_blocker", {"path": str(notes.path), "seconds": 3})
             notes.wait_for("blocked")
             assert client.execute("pid") == before
+
+
+def test_a_stopped_worker_ends_its_calls_first(adapter, stubs, tmp_path, notes):
+    with daemons.running(tmp_path, adapter=str(adapter), max_concurrency=2) as daemon:
+        with grpc.insecure_channel(daemon.address) as channel:
+            client = peers.Client(channel)
+            call = begun(client, "until", {"path": str(notes.path), "file": str(tmp_path / "go")})
+            notes.wait_for("started")
+            pid = re.search(r"event=worker.ready .*pid=(\d+)", daemon.log()).group(1)
+            os.kill(int(pid), signal.SIGTERM)
+            assert client.execute("greet", {"name": "x"}) == "hello x"  # its successor
+            (tmp_path / "go").touch()
+            assert json.loads(call.result().result.value) == "gone"
+        wait_until(lambda: "the adapter is cleaned up" in daemon.log(), "the end of the worker")
+
+
+def test_many_questions_at_once(client):
+    """More than there are threads that ask; the answers come back in the program's order."""
+    assert client.execute("asks", {"count": 2000}, session_id="asks") == 2000
 
 
 # ---- the session and the host ----

@@ -13,14 +13,17 @@ const began = Date.now();
 let calls = 0;
 
 function number(name, value) {
-  if (typeof value !== 'number') throw new BadArguments(`${name} must be a number, not ${typeof value}`);
+  if (typeof value !== 'number')
+    throw new BadArguments(`${name} must be a number, not ${typeof value}`);
   return value;
 }
 
 function oneOf(what, name, known) {
   const found = Object.hasOwn(known, name) ? known[name] : undefined;
   if (found === undefined) {
-    throw new BadArguments(`unknown ${what} '${name}'; known: ${Object.keys(known).join(', ')}`);
+    throw new BadArguments(
+      `unknown ${what} '${name}'; known: ${Object.keys(known).join(', ')}`,
+    );
   }
   return found;
 }
@@ -109,7 +112,8 @@ const tools = {
     },
     fn(args) {
       const { type, min, max } = args;
-      if (number('min', min) > number('max', max)) throw new BadArguments(`min ${min} is above max ${max}`);
+      if (number('min', min) > number('max', max))
+        throw new BadArguments(`min ${min} is above max ${max}`);
       return { status: 'success', type, value: oneOf('type', type, RANDOM)(args) };
     },
   },
@@ -130,27 +134,42 @@ const tools = {
     params: { data: 'bytes' },
     fn({ data }) {
       const bytes = Buffer.from(data);
-      return { size: bytes.length, checksum: crypto.createHash('sha256').update(bytes).digest('hex') };
+      return {
+        size: bytes.length,
+        checksum: crypto.createHash('sha256').update(bytes).digest('hex'),
+      };
     },
   },
 
   adapter_info: {
     description: 'What this adapter is.',
     idempotent: true,
-    fn: () => ({ name: 'showcase', language: 'javascript', runtime: process.version, tools: Object.keys(tools) }),
+    fn: () => ({
+      name: 'showcase',
+      language: 'javascript',
+      runtime: process.version,
+      tools: Object.keys(tools),
+    }),
   },
 
   get_stats: {
     description: 'The worker and its machine.',
     fn: () => ({
       adapter: { name: 'showcase', calls, uptime_s: (Date.now() - began) / 1000 },
-      system: { pid: process.pid, memory: process.memoryUsage(), processors: os.cpus().length },
+      system: {
+        pid: process.pid,
+        memory: process.memoryUsage(),
+        processors: os.cpus().length,
+      },
     }),
   },
 
   stream_data: {
     description: 'Count, with a pause of `delay` seconds before each chunk.',
-    params: { count: { type: 'int', default: 5 }, delay: { type: 'float', default: 0 } },
+    params: {
+      count: { type: 'int', default: 5 },
+      delay: { type: 'float', default: 0 },
+    },
     async *fn({ count, delay }, ctx) {
       for (let i = 0; i < count; i++) {
         if (delay > 0) await sleep(delay * 1000, undefined, { signal: ctx.signal });
@@ -175,7 +194,9 @@ const tools = {
         await sleep(10, undefined, { signal: ctx.signal });
         return { task: i, result: i * i };
       };
-      return { results: await Promise.all(Array.from({ length: count }, (_, i) => task(i))) };
+      return {
+        results: await Promise.all(Array.from({ length: count }, (_, i) => task(i))),
+      };
     },
   },
 
@@ -189,7 +210,8 @@ const tools = {
   register_variable: {
     description: "Register a variable of the call's session.",
     params: { name: 'str', value: 'any', type: { type: 'str', optional: true } },
-    fn: ({ name, value, type }, ctx) => ctx.variables.register(name, value, { type: type ?? undefined }),
+    fn: ({ name, value, type }, ctx) =>
+      ctx.variables.register(name, value, { type: type ?? undefined }),
   },
 
   get_variable: {

@@ -5,7 +5,13 @@
 
 const native = require('./native.js');
 const { encode, decode } = require('./json.js');
-const { Cancelled, HostTimeout, HostError, hostError, NotFound } = require('./errors.js');
+const {
+  Cancelled,
+  HostTimeout,
+  HostError,
+  hostError,
+  NotFound,
+} = require('./errors.js');
 const { Variables, Programs } = require('./state.js');
 
 // Questions that wait for the host's answer, by their numbers.
@@ -137,7 +143,12 @@ class Context {
   async #callTool(tool, args, pool, timeoutMs) {
     const { text, binary } = encode(args, ARGUMENTS_PART);
     const parts = binary === undefined ? undefined : [ARGUMENTS_PART, binary];
-    const answer = await this._ask('call', [String(tool), text, pool], [milliseconds(timeoutMs)], parts);
+    const answer = await this._ask(
+      'call',
+      [String(tool), text, pool],
+      [milliseconds(timeoutMs)],
+      parts,
+    );
     const value = this._value(answer);
     // Bytes as the whole result stand beside null.
     return value === null && answer.binary !== undefined ? answer.binary : value;
@@ -146,7 +157,12 @@ class Context {
   async *#stream(tool, args, pool, timeoutMs) {
     const { text, binary } = encode(args, ARGUMENTS_PART);
     const parts = binary === undefined ? undefined : [ARGUMENTS_PART, binary];
-    const { opened } = await this._ask('stream', [String(tool), text, pool], [milliseconds(timeoutMs)], parts);
+    const { opened } = await this._ask(
+      'stream',
+      [String(tool), text, pool],
+      [milliseconds(timeoutMs)],
+      parts,
+    );
     try {
       for (;;) {
         const chunk = await this._askNext('streamNext', opened);
@@ -229,7 +245,11 @@ class Context {
     try {
       answer = await this._ask(name, texts, numbers);
     } catch (failure) {
-      if (this.#hasSession || !(failure instanceof NotFound) || !failure.message.startsWith('no session')) {
+      if (
+        this.#hasSession ||
+        !(failure instanceof NotFound) ||
+        !failure.message.startsWith('no session')
+      ) {
         throw failure;
       }
       await this._ask('sessionBegin', []);
@@ -243,7 +263,10 @@ class Context {
   _inOrder(run) {
     this.#held++;
     const answer = this.#state.then(run);
-    this.#state = answer.then(() => this.#release(), () => this.#release());
+    this.#state = answer.then(
+      () => this.#release(),
+      () => this.#release(),
+    );
     return answer;
   }
 

@@ -5,7 +5,12 @@
 'use strict';
 
 class HostError extends Error {
-  constructor(message, code = 'SP-CLOSED', remoteType = undefined, remoteTrace = undefined) {
+  constructor(
+    message,
+    code = 'SP-CLOSED',
+    remoteType = undefined,
+    remoteTrace = undefined,
+  ) {
     super(message);
     this.name = new.target.name;
     this.code = code;
@@ -69,7 +74,13 @@ function hostError(code, message, remoteType, remoteTrace) {
 // ---- telling of an exception ----
 
 const BUILT_IN = new Set([
-  'Error', 'TypeError', 'RangeError', 'SyntaxError', 'ReferenceError', 'EvalError', 'URIError',
+  'Error',
+  'TypeError',
+  'RangeError',
+  'SyntaxError',
+  'ReferenceError',
+  'EvalError',
+  'URIError',
   'AggregateError',
 ]);
 const CAUSES_MAX = 10;
@@ -81,13 +92,17 @@ function className(error) {
 
 function stackOf(error) {
   if (!(error instanceof Error)) return String(error);
-  return typeof error.stack === 'string' ? error.stack : `${className(error)}: ${error.message}`;
+  return typeof error.stack === 'string'
+    ? error.stack
+    : `${className(error)}: ${error.message}`;
 }
 
 // The stack with those of the causes behind it.
 function trace(error) {
   const parts = [stackOf(error)];
-  for (const inner of error instanceof AggregateError ? error.errors.slice(0, CAUSES_MAX) : []) {
+  for (const inner of error instanceof AggregateError
+    ? error.errors.slice(0, CAUSES_MAX)
+    : []) {
     parts.push(`One of: ${stackOf(inner)}`);
   }
   let cause = error.cause;
@@ -102,22 +117,53 @@ function trace(error) {
 function describe(thrown) {
   try {
     if (thrown instanceof BadArguments) {
-      return { code: 'SP-BAD-ARGS', type: 'BadArguments', message: thrown.message, trace: null };
+      return {
+        code: 'SP-BAD-ARGS',
+        type: 'BadArguments',
+        message: thrown.message,
+        trace: null,
+      };
     }
     if (thrown instanceof Error) {
       const message = String(thrown.message);
-      return { code: 'SP-REMOTE', type: className(thrown), message, trace: trace(thrown) };
+      return {
+        code: 'SP-REMOTE',
+        type: className(thrown),
+        message,
+        trace: trace(thrown),
+      };
     }
     const type = thrown === null ? 'null' : typeof thrown;
     return { code: 'SP-REMOTE', type, message: String(thrown), trace: null };
   } catch (failure) {
     // An object whose own properties throw.
-    return { code: 'SP-REMOTE', type: 'Error', message: 'it cannot be told', trace: null };
+    return {
+      code: 'SP-REMOTE',
+      type: 'Error',
+      message: 'it cannot be told',
+      trace: null,
+    };
   }
 }
 
 module.exports = {
-  HostError, NotFound, AlreadyExists, BadValue, VersionConflict, VariableLocked,
-  DependencyCycle, QuotaExceeded, WatchTooSlow, ToolNotFound, ToolArgumentsError, ToolError,
-  ToolRecursion, HostTimeout, Cancelled, BadArguments, hostError, describe, className,
+  HostError,
+  NotFound,
+  AlreadyExists,
+  BadValue,
+  VersionConflict,
+  VariableLocked,
+  DependencyCycle,
+  QuotaExceeded,
+  WatchTooSlow,
+  ToolNotFound,
+  ToolArgumentsError,
+  ToolError,
+  ToolRecursion,
+  HostTimeout,
+  Cancelled,
+  BadArguments,
+  hostError,
+  describe,
+  className,
 };

@@ -15,7 +15,16 @@ const MARK_NUMBERS = 1;
 const MARK_PARTS = 2;
 
 // The numbers that the addon knows the kinds of a result by.
-const KIND = { map: 0, list: 1, string: 2, integer: 3, float: 4, boolean: 5, null: 6, tensor: 7 };
+const KIND = {
+  map: 0,
+  list: 1,
+  string: 2,
+  integer: 3,
+  float: 4,
+  boolean: 5,
+  null: 6,
+  tensor: 7,
+};
 
 // ---- writing ----
 
@@ -93,7 +102,8 @@ function write(value, parts, depth, key) {
     return parts.putTensor(tensor) ?? write(tensor.toArray(), parts, depth, key);
   }
   if (Array.isArray(value)) {
-    return `[${value.map((item, i) => write(item, parts, depth - 1, String(i)) ?? 'null').join(',')}]`;
+    const item = (inner, i) => write(inner, parts, depth - 1, String(i)) ?? 'null';
+    return `[${value.map(item).join(',')}]`;
   }
   const form = plainForm(value, key);
   if (form !== value) return write(form, parts, depth - 1, key);
@@ -178,7 +188,8 @@ class Reader {
   }
 
   word(word, value) {
-    if (!this.text.startsWith(word, this.at)) throw new SyntaxError(`not JSON at ${this.at}`);
+    if (!this.text.startsWith(word, this.at))
+      throw new SyntaxError(`not JSON at ${this.at}`);
     this.at += word.length;
     return value;
   }
@@ -186,7 +197,8 @@ class Reader {
   number() {
     const [digits, fraction, exponent] = this.match(NUMBER);
     const value = Number(digits);
-    if (Number.isSafeInteger(value) || fraction || exponent || !/\d/.test(digits)) return value;
+    if (Number.isSafeInteger(value) || fraction || exponent || !/\d/.test(digits))
+      return value;
     return BigInt(digits);
   }
 
@@ -221,7 +233,13 @@ class Reader {
           const value = this.value(depth - 1);
           // An assignment to __proto__ would be another thing.
           if (name !== '__proto__') object[name] = value;
-          else Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+          else
+            Object.defineProperty(object, name, {
+              value,
+              writable: true,
+              enumerable: true,
+              configurable: true,
+            });
         });
         return object;
       }
@@ -247,7 +265,8 @@ class Reader {
 function parseExact(text) {
   const reader = new Reader(text);
   const value = reader.value(DEPTH_MAX);
-  if (reader.peek() !== undefined) throw new SyntaxError(`more than one value at ${reader.at}`);
+  if (reader.peek() !== undefined)
+    throw new SyntaxError(`more than one value at ${reader.at}`);
   return value;
 }
 
@@ -257,4 +276,12 @@ function decode(text, marks, partOf) {
   return marks & MARK_PARTS ? readParts(value, partOf) : value;
 }
 
-module.exports = { encode, encodeText, decode, parseExact, KIND, MARK_NUMBERS, MARK_PARTS };
+module.exports = {
+  encode,
+  encodeText,
+  decode,
+  parseExact,
+  KIND,
+  MARK_NUMBERS,
+  MARK_PARTS,
+};

@@ -15,13 +15,18 @@ const ROOT = path.join(__dirname, '..');
 function install() {
   const before = Module._resolveFilename;
   Module._resolveFilename = function resolve(request, ...rest) {
-    return request === NAME ? path.join(ROOT, 'index.js') : before.call(this, request, ...rest);
+    return request === NAME
+      ? path.join(ROOT, 'index.js')
+      : before.call(this, request, ...rest);
   };
   // `import` has a hook of its own, where Node.js has synchronous ones.
   Module.registerHooks?.({
     resolve(specifier, context, next) {
       if (specifier !== NAME) return next(specifier, context);
-      return { url: pathToFileURL(path.join(ROOT, 'index.mjs')).href, shortCircuit: true };
+      return {
+        url: pathToFileURL(path.join(ROOT, 'index.mjs')).href,
+        shortCircuit: true,
+      };
     },
   });
 }

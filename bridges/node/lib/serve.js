@@ -60,15 +60,20 @@ function reply(context, value) {
   if (context._isOver) return;
   let found;
   try {
-    const isStream = value !== null && typeof value === 'object' && typeof value.next === 'function';
+    const isStream =
+      value !== null && typeof value === 'object' && typeof value.next === 'function';
     if (isStream) throw new BadArguments(`${context.tool} is a stream: call it as one`);
-    const bytes = ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? asBytes(value) : null;
-    found = bytes === null ? encode(value) : { text: 'null', kind: KIND.null, binary: bytes };
+    const bytes =
+      ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? asBytes(value) : null;
+    found =
+      bytes === null ? encode(value) : { text: 'null', kind: KIND.null, binary: bytes };
   } catch (failure) {
     fail(context, failure);
     return;
   }
-  endWith(context, (handle) => native.reply(handle, found.text, found.kind, found.binary));
+  endWith(context, (handle) =>
+    native.reply(handle, found.text, found.kind, found.binary),
+  );
 }
 
 // ---- the course of a call ----
@@ -120,7 +125,11 @@ function run(context, tool, text, marks, isStream) {
     tool.isFallback === true
       ? tool.fn.call(tool.receiver, context.tool, args, context)
       : tool.fn.call(tool.receiver, argumentsFor(tool, args), context);
-  if (result === null || typeof result !== 'object' || typeof result.then !== 'function') {
+  if (
+    result === null ||
+    typeof result !== 'object' ||
+    typeof result.then !== 'function'
+  ) {
     answer(context, result, isStream);
     return;
   }

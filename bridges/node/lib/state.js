@@ -28,7 +28,12 @@ function typeOf(value) {
 }
 
 function changeTexts({ constraints, metadata, changedBy, owner } = {}) {
-  return [textOrNull(constraints), textOrNull(metadata), changedBy ?? null, owner ?? null];
+  return [
+    textOrNull(constraints),
+    textOrNull(metadata),
+    changedBy ?? null,
+    owner ?? null,
+  ];
 }
 
 class Variables {
@@ -49,7 +54,12 @@ class Variables {
   // Register a variable with its first value; gives what info() gives. Without a type it
   // has the one that fits the value.
   register(name, value, { type, ...options } = {}) {
-    const texts = [String(name), type ?? typeOf(value), variableText(value), ...changeTexts(options)];
+    const texts = [
+      String(name),
+      type ?? typeOf(value),
+      variableText(value),
+      ...changeTexts(options),
+    ];
     return this.#ask('register', texts, [-1]);
   }
 
@@ -75,17 +85,30 @@ class Variables {
     const change = changeTexts(options);
     return this.#context._inOrder(async () => {
       try {
-        return await this.#now('set', [String(name), text, ...change], [expectedVersion ?? -1]);
+        return await this.#now(
+          'set',
+          [String(name), text, ...change],
+          [expectedVersion ?? -1],
+        );
       } catch (failure) {
-        if (!(failure instanceof NotFound) || expectedVersion !== undefined) throw failure;
-        const registered = await this.#now('register', [String(name), kind, text, ...change], [-1]);
+        if (!(failure instanceof NotFound) || expectedVersion !== undefined)
+          throw failure;
+        const registered = await this.#now(
+          'register',
+          [String(name), kind, text, ...change],
+          [-1],
+        );
         return registered.version;
       }
     });
   }
 
   async delete(name, options = {}) {
-    await this.#ask('delete', [String(name), ...changeTexts(options)], [options.expectedVersion ?? -1]);
+    await this.#ask(
+      'delete',
+      [String(name), ...changeTexts(options)],
+      [options.expectedVersion ?? -1],
+    );
   }
 
   // Those whose names fit the pattern ('*' any text, '?' a character), as info() gives them.
@@ -102,10 +125,20 @@ class Variables {
   // Set several. atomic: all or none. Gives the versions, and a HostError in the place of
   // a version for each that was refused.
   async setMany(values, { atomic = false, ...options } = {}) {
-    const pairs = Object.entries(values).flatMap(([name, value]) => [name, variableText(value)]);
-    const updates = await this.#ask('setMany', [...changeTexts(options), ...pairs], [-1, atomic ? 1 : 0]);
+    const pairs = Object.entries(values).flatMap(([name, value]) => [
+      name,
+      variableText(value),
+    ]);
+    const updates = await this.#ask(
+      'setMany',
+      [...changeTexts(options), ...pairs],
+      [-1, atomic ? 1 : 0],
+    );
     return Object.fromEntries(
-      updates.map(({ name, version, code, message }) => [name, code ? hostError(code, message) : version]),
+      updates.map(({ name, version, code, message }) => [
+        name,
+        code ? hostError(code, message) : version,
+      ]),
     );
   }
 
@@ -154,7 +187,9 @@ class Variables {
   watch(names = [], { initial = false, queueMax = 0 } = {}) {
     const list = Array.isArray(names) ? names : [names];
     const numbers = [initial ? 1 : 0, queueMax];
-    const opening = this.#context._inOrder(() => this.#context._askState('watch', list.map(String), numbers));
+    const opening = this.#context._inOrder(() =>
+      this.#context._askState('watch', list.map(String), numbers),
+    );
     opening.catch(() => {}); // told to whoever reads
     return this.#changes(opening);
   }
@@ -162,7 +197,8 @@ class Variables {
   async *#changes(opening) {
     const { opened } = await opening;
     try {
-      for (;;) yield this.#context._value(await this.#context._askNext('watchNext', opened));
+      for (;;)
+        yield this.#context._value(await this.#context._askNext('watchNext', opened));
     } finally {
       native.closeWatch(opened);
     }
@@ -188,7 +224,11 @@ class Programs {
 
   // ttlMs: of a global one; 0 as the host has it
   async store(id, data, { ttlMs } = {}) {
-    await this.#ask('programStore', [String(id), encodeText(data)], ttlMs === Infinity ? -1 : (ttlMs ?? 0));
+    await this.#ask(
+      'programStore',
+      [String(id), encodeText(data)],
+      ttlMs === Infinity ? -1 : (ttlMs ?? 0),
+    );
   }
 
   async update(id, data) {

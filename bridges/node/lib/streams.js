@@ -16,13 +16,15 @@ const SLICE = 256; // chunks of a plain generator in one go
 // The iterator of what is a stream, null for any other value: lists are values.
 function iteratorOf(value) {
   if (value === null || typeof value !== 'object') return null;
-  if (typeof value[Symbol.asyncIterator] === 'function') return value[Symbol.asyncIterator]();
+  if (typeof value[Symbol.asyncIterator] === 'function')
+    return value[Symbol.asyncIterator]();
   return typeof value.next === 'function' ? value : null;
 }
 
 // 1: go on, 0: wait for a turn, -1: nobody listens.
 function send(handle, value) {
-  const bytes = ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? asBytes(value) : null;
+  const bytes =
+    ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? asBytes(value) : null;
   if (bytes !== null) return native.chunk(handle, undefined, bytes);
   const { text, binary } = encode(value);
   return native.chunk(handle, text, binary);

@@ -26,9 +26,16 @@ const DTYPES = {
 };
 
 const DTYPE_OF = new Map([
-  [Int8Array, '|i1'], [Int16Array, '<i2'], [Uint16Array, '<u2'], [Int32Array, '<i4'],
-  [Uint32Array, '<u4'], [BigInt64Array, '<i8'], [BigUint64Array, '<u8'],
-  [Float32Array, '<f4'], [Float64Array, '<f8'], [Uint8Array, '|u1'],
+  [Int8Array, '|i1'],
+  [Int16Array, '<i2'],
+  [Uint16Array, '<u2'],
+  [Int32Array, '<i4'],
+  [Uint32Array, '<u4'],
+  [BigInt64Array, '<i8'],
+  [BigUint64Array, '<u8'],
+  [Float32Array, '<f4'],
+  [Float64Array, '<f8'],
+  [Uint8Array, '|u1'],
 ]);
 
 function count(shape) {
@@ -37,7 +44,8 @@ function count(shape) {
 
 function isShape(shape) {
   return (
-    Array.isArray(shape) && shape.length <= DIMS_MAX &&
+    Array.isArray(shape) &&
+    shape.length <= DIMS_MAX &&
     shape.every((size) => Number.isSafeInteger(size) && size >= 0) &&
     Number.isSafeInteger(count(shape))
   );
@@ -56,7 +64,9 @@ class Tensor {
       );
     }
     if (kind !== null && !(data instanceof kind)) {
-      throw new TypeError(`${dtype} is kept in a ${kind.name}, not a ${data.constructor.name}`);
+      throw new TypeError(
+        `${dtype} is kept in a ${kind.name}, not a ${data.constructor.name}`,
+      );
     }
     this.data = data;
     this.shape = [...shape];
@@ -78,17 +88,15 @@ class Tensor {
 
   // Nested arrays, as JSON has them.
   toArray() {
-    const elements = this.dtype === '|b1' ? Array.from(this.data, Boolean) : Array.from(this.data);
+    const elements =
+      this.dtype === '|b1' ? Array.from(this.data, Boolean) : Array.from(this.data);
     if (this.shape.length === 0) return elements[0];
-    return this.shape.slice(1).reduceRight(
-      (flat, size) => {
-        const rows = [];
-        const many = size === 0 ? 0 : flat.length / size;
-        for (let i = 0; i < many; i++) rows.push(flat.slice(i * size, (i + 1) * size));
-        return rows;
-      },
-      elements,
-    );
+    return this.shape.slice(1).reduceRight((flat, size) => {
+      const rows = [];
+      const many = size === 0 ? 0 : flat.length / size;
+      for (let i = 0; i < many; i++) rows.push(flat.slice(i * size, (i + 1) * size));
+      return rows;
+    }, elements);
   }
 
   toJSON() {
@@ -100,7 +108,8 @@ class Tensor {
     const kind = DTYPES[dtype]?.[1];
     if (!kind) throw new TypeError(`no dtype '${dtype}' that holds numbers`);
     const shape = [];
-    for (let inner = nested; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
+    for (let inner = nested; Array.isArray(inner); inner = inner[0])
+      shape.push(inner.length);
     const flat = shape.length === 0 ? [nested] : nested.flat(shape.length - 1);
     return new Tensor(kind.from(flat), shape, dtype);
   }
@@ -115,9 +124,11 @@ function bytesOf(view) {
 // A Buffer of what holds bytes, null for anything else.
 function asBytes(value) {
   if (Buffer.isBuffer(value)) return value;
-  if (value instanceof Uint8Array || value instanceof Uint8ClampedArray) return bytesOf(value);
+  if (value instanceof Uint8Array || value instanceof Uint8ClampedArray)
+    return bytesOf(value);
   if (value instanceof DataView) return bytesOf(value);
-  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return Buffer.from(value);
+  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer)
+    return Buffer.from(value);
   return null;
 }
 
@@ -143,7 +154,10 @@ class Parts {
     const at = this.pieces.length > 0 ? this.bytes + gap : 0;
     this.pieces.push(piece);
     this.bytes = at + piece.length;
-    return { ...(this.name === '' ? {} : { part: this.name }), ...(at > 0 ? { at } : {}) };
+    return {
+      ...(this.name === '' ? {} : { part: this.name }),
+      ...(at > 0 ? { at } : {}),
+    };
   }
 
   join() {
@@ -158,7 +172,10 @@ class Parts {
 
   // JSON text for a large tensor, null for a small one: it belongs into the JSON itself.
   putTensor(tensor) {
-    if (tensor.data.byteLength <= BINARY_MIN_BYTES && DTYPES[tensor.dtype][1] !== null) {
+    if (
+      tensor.data.byteLength <= BINARY_MIN_BYTES &&
+      DTYPES[tensor.dtype][1] !== null
+    ) {
       return null;
     }
     const { dtype, shape } = tensor;
@@ -176,7 +193,8 @@ function isPlace(place, bytes, whole) {
 
 function sliceOf(place, bytes, partOf) {
   const whole = partOf(place.part ?? '');
-  if (whole === undefined) throw new RangeError(`there is no part '${place.part ?? ''}'`);
+  if (whole === undefined)
+    throw new RangeError(`there is no part '${place.part ?? ''}'`);
   if (!Number.isSafeInteger(bytes) || !isPlace(place, bytes, whole)) {
     throw new RangeError(
       `${bytes} bytes from ${place.at ?? 0} on, the part '${place.part ?? ''}' has ${whole.length}`,
@@ -188,7 +206,8 @@ function sliceOf(place, bytes, partOf) {
 function readTensor(said, partOf) {
   const [bytes, kind] = DTYPES[said?.dtype] ?? [];
   if (bytes === undefined) throw new RangeError(`no dtype '${said?.dtype}'`);
-  if (!isShape(said.shape)) throw new RangeError(`no shape: ${JSON.stringify(said.shape)}`);
+  if (!isShape(said.shape))
+    throw new RangeError(`no shape: ${JSON.stringify(said.shape)}`);
   const slice = sliceOf(said, count(said.shape) * bytes, partOf);
   if (kind === null) return new Tensor(slice, said.shape, said.dtype);
   // A view of the bytes where they lie on the array's own boundary, a copy elsewhere.
@@ -203,13 +222,15 @@ function readTensor(said, partOf) {
 function readParts(value, partOf) {
   if (value === null || typeof value !== 'object') return value;
   const keys = Object.keys(value);
-  if (keys.length === 1 && keys[0] === '__tensor__') return readTensor(value.__tensor__, partOf);
+  if (keys.length === 1 && keys[0] === '__tensor__')
+    return readTensor(value.__tensor__, partOf);
   if (keys.length === 1 && keys[0] === '__bytes__') {
     return sliceOf(value.__bytes__, value.__bytes__?.size, partOf);
   }
   for (const key of keys) {
     const inner = value[key];
-    if (inner !== null && typeof inner === 'object') value[key] = readParts(inner, partOf);
+    if (inner !== null && typeof inner === 'object')
+      value[key] = readParts(inner, partOf);
   }
   return value;
 }

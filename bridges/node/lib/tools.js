@@ -18,8 +18,16 @@ const { encodeText } = require('./json.js');
 
 const SHOWCASE = path.join(__dirname, '..', 'adapters', 'showcase.js');
 const LIFE = new Set([
-  'constructor', 'initialize', 'cleanup', 'onSessionEnd', 'fallback', 'tools', 'maxConcurrency',
-  'default', '__esModule', 'module.exports',
+  'constructor',
+  'initialize',
+  'cleanup',
+  'onSessionEnd',
+  'fallback',
+  'tools',
+  'maxConcurrency',
+  'default',
+  '__esModule',
+  'module.exports',
 ]);
 const GENERATORS = new Set(['GeneratorFunction', 'AsyncGeneratorFunction']);
 
@@ -42,7 +50,10 @@ function fileOf(name) {
 }
 
 function isClass(value) {
-  return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
+  return (
+    typeof value === 'function' &&
+    /^class\b/.test(Function.prototype.toString.call(value))
+  );
 }
 
 // The adapter of "file.js", "file.mjs:Name", "package", "showcase".
@@ -54,7 +65,9 @@ async function load(spec) {
   if (isClass(found)) return new found();
   if (typeof found === 'function') return { tools: { [found.name || 'call']: found } };
   if (found === null || typeof found !== 'object') {
-    throw new TypeError(`${name} has no adapter${wanted === undefined ? '' : ` named ${wanted}`}`);
+    throw new TypeError(
+      `${name} has no adapter${wanted === undefined ? '' : ` named ${wanted}`}`,
+    );
   }
   return found;
 }
@@ -64,20 +77,31 @@ async function load(spec) {
 // The names of an object's functions, those of its classes too.
 function functionsOf(adapter) {
   const names = new Set();
-  for (let at = adapter; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+  for (
+    let at = adapter;
+    at !== null && at !== Object.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
     for (const name of Object.getOwnPropertyNames(at)) {
       const { value } = Object.getOwnPropertyDescriptor(at, name);
       const isModule = at[Symbol.toStringTag] === 'Module';
       const found = isModule ? at[name] : value;
-      if (typeof found === 'function' && !name.startsWith('_') && !LIFE.has(name)) names.add(name);
+      if (typeof found === 'function' && !name.startsWith('_') && !LIFE.has(name))
+        names.add(name);
     }
   }
   return names;
 }
 
 function paramOf(name, said) {
-  const { type, description, ...rest } = typeof said === 'string' ? { type: said } : (said ?? {});
-  const param = { name, type: type ?? 'any', description: description ?? null, default: null };
+  const { type, description, ...rest } =
+    typeof said === 'string' ? { type: said } : (said ?? {});
+  const param = {
+    name,
+    type: type ?? 'any',
+    description: description ?? null,
+    default: null,
+  };
   if (rest.default !== undefined) {
     param.default = encodeText(rest.default);
     param.value = rest.default;
@@ -90,8 +114,11 @@ function paramOf(name, said) {
 function toolOf(adapter, name, said) {
   const spec = typeof said === 'function' ? { fn: said } : said;
   const fn = spec.fn ?? adapter[name];
-  if (typeof fn !== 'function') throw new TypeError(`the tool '${name}' has no function`);
-  const params = Object.entries(spec.params ?? {}).map(([key, value]) => paramOf(key, value));
+  if (typeof fn !== 'function')
+    throw new TypeError(`the tool '${name}' has no function`);
+  const params = Object.entries(spec.params ?? {}).map(([key, value]) =>
+    paramOf(key, value),
+  );
   return {
     name,
     fn,
@@ -108,7 +135,9 @@ function toolOf(adapter, name, said) {
 function collect(adapter) {
   const declared = adapter.tools ?? adapter.constructor?.tools;
   if (declared === undefined) {
-    return [...functionsOf(adapter)].map((name) => toolOf(adapter, name, { fn: undefined }));
+    return [...functionsOf(adapter)].map((name) =>
+      toolOf(adapter, name, { fn: undefined }),
+    );
   }
   return Object.entries(declared).map(([name, said]) => toolOf(adapter, name, said));
 }

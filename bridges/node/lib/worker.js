@@ -15,7 +15,10 @@ const { load, collect } = require('./tools.js');
 const resolve = require('./resolve.js');
 
 const INHERITED = [
-  'SNAKEPIT_CALL_FD', 'SNAKEPIT_HOST_FD', 'SNAKEPIT_PAGE_FD', 'SNAKEPIT_MEMORY_FD',
+  'SNAKEPIT_CALL_FD',
+  'SNAKEPIT_HOST_FD',
+  'SNAKEPIT_PAGE_FD',
+  'SNAKEPIT_MEMORY_FD',
 ];
 const USAGE = `usage: snakepit_worker.js [--adapter SPEC] [--listen ADDRESS] [ARGUMENT ...]
 
@@ -50,10 +53,13 @@ const LISTENING = 100; // calls at once of a worker that no pool limits
 
 // How many calls may be open: what the pool says, at most what the adapter is made for.
 function concurrencyOf(adapter, listen) {
-  const said = process.env.SNAKEPIT_WORKER_CONCURRENCY ?? (listen === undefined ? 1 : LISTENING);
+  const said =
+    process.env.SNAKEPIT_WORKER_CONCURRENCY ?? (listen === undefined ? 1 : LISTENING);
   delete process.env.SNAKEPIT_WORKER_CONCURRENCY;
-  const most = adapter.maxConcurrency ?? adapter.constructor?.maxConcurrency ?? Infinity;
-  if (!(most >= 1)) throw new RangeError(`maxConcurrency must be at least 1, not ${most}`);
+  const most =
+    adapter.maxConcurrency ?? adapter.constructor?.maxConcurrency ?? Infinity;
+  if (!(most >= 1))
+    throw new RangeError(`maxConcurrency must be at least 1, not ${most}`);
   return Math.min(Number(said), most);
 }
 
@@ -117,14 +123,17 @@ async function main(words = process.argv.slice(2)) {
   } catch (thrown) {
     failure = thrown;
   }
-  openWorker({
-    jobsMax,
-    onJob: serve.onJob,
-    onTurn: serve.onTurn,
-    onAnswer: serve.onAnswer,
-    onOver: () => void end(adapter),
-    onSessionEnd: (session) => onSessionEnd(adapter, session),
-  }, listen);
+  openWorker(
+    {
+      jobsMax,
+      onJob: serve.onJob,
+      onTurn: serve.onTurn,
+      onAnswer: serve.onAnswer,
+      onOver: () => void end(adapter),
+      onSessionEnd: (session) => onSessionEnd(adapter, session),
+    },
+    listen,
+  );
   if (failure !== null) refuse(failure, isPermanent);
   serve.setTools(tools, adapter);
   for (const tool of tools) native.addTool(tool);

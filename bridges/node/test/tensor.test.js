@@ -9,21 +9,50 @@ const { Tensor, Parts, readParts } = require('../lib/tensor.js');
 const partOf = (bytes) => (name) => (name === 'x' ? bytes : undefined);
 
 test('a tensor knows its elements', () => {
-  const tensor = new Tensor(Float64Array.from({ length: 6 }, (_, i) => i), [2, 3]);
+  const tensor = new Tensor(
+    Float64Array.from({ length: 6 }, (_, i) => i),
+    [2, 3],
+  );
   assert.equal(tensor.dtype, '<f8');
   assert.equal(tensor.length, 6);
   assert.equal(tensor.at(1, 2), 5);
-  assert.deepEqual(tensor.toArray(), [[0, 1, 2], [3, 4, 5]]);
-  assert.deepEqual(Tensor.from([[0, 1, 2], [3, 4, 5]]), tensor);
+  assert.deepEqual(tensor.toArray(), [
+    [0, 1, 2],
+    [3, 4, 5],
+  ]);
+  assert.deepEqual(
+    Tensor.from([
+      [0, 1, 2],
+      [3, 4, 5],
+    ]),
+    tensor,
+  );
 });
 
 test('shapes of all sorts', () => {
   assert.equal(new Tensor(Float64Array.of(7), []).toArray(), 7);
   assert.deepEqual(new Tensor(new Float64Array(0), [0]).toArray(), []);
   assert.deepEqual(new Tensor(new Float64Array(0), [2, 0]).toArray().length, 0);
-  assert.deepEqual(new Tensor(Int8Array.from({ length: 8 }, (_, i) => i), [2, 2, 2]).toArray(),
-    [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]);
-  assert.deepEqual(new Tensor(Uint8Array.of(1, 0), [2], '|b1').toArray(), [true, false]);
+  assert.deepEqual(
+    new Tensor(
+      Int8Array.from({ length: 8 }, (_, i) => i),
+      [2, 2, 2],
+    ).toArray(),
+    [
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      [
+        [4, 5],
+        [6, 7],
+      ],
+    ],
+  );
+  assert.deepEqual(new Tensor(Uint8Array.of(1, 0), [2], '|b1').toArray(), [
+    true,
+    false,
+  ]);
 });
 
 test('what does not fit is refused', () => {
@@ -43,7 +72,13 @@ test('places in a part', () => {
   // Bytes that do not lie on the elements' boundary are copied.
   const odd = Buffer.concat([Buffer.from('-'), bytes]).subarray(1);
   assert.deepEqual(readParts(whole, partOf(odd)).toArray(), [1, 2, 3]);
-  assert.equal(readParts({ __bytes__: { size: 2, part: 'x', at: 1 } }, partOf(Buffer.from('abc'))).toString(), 'bc');
+  assert.equal(
+    readParts(
+      { __bytes__: { size: 2, part: 'x', at: 1 } },
+      partOf(Buffer.from('abc')),
+    ).toString(),
+    'bc',
+  );
 });
 
 test('places that are none', () => {
@@ -60,7 +95,12 @@ test('places that are none', () => {
     { __bytes__: { size: 1.5, part: 'x' } },
     { __bytes__: { part: 'x' } },
   ];
-  for (const value of bad) assert.throws(() => readParts(value, partOf(bytes)), RangeError, JSON.stringify(value));
+  for (const value of bad)
+    assert.throws(
+      () => readParts(value, partOf(bytes)),
+      RangeError,
+      JSON.stringify(value),
+    );
 });
 
 test('an object beside other members is no place', () => {
@@ -69,7 +109,10 @@ test('an object beside other members is no place', () => {
 });
 
 test('half and complex numbers are kept as bytes', () => {
-  const found = readParts({ __tensor__: { dtype: '<f2', shape: [2], part: 'x' } }, partOf(Buffer.from('abcd')));
+  const found = readParts(
+    { __tensor__: { dtype: '<f2', shape: [2], part: 'x' } },
+    partOf(Buffer.from('abcd')),
+  );
   assert.ok(Buffer.isBuffer(found.data));
   assert.match(new Parts('p').putTensor(found), /"part":"p"/);
 });

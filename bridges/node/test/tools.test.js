@@ -5,7 +5,13 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { collect, argumentsFor, split } = require('../lib/tools.js');
-const { describe, BadArguments, hostError, NotFound, HostError } = require('../lib/errors.js');
+const {
+  describe,
+  BadArguments,
+  hostError,
+  NotFound,
+  HostError,
+} = require('../lib/errors.js');
 const { iteratorOf } = require('../lib/streams.js');
 
 const names = (adapter) => collect(adapter).map((tool) => tool.name);
@@ -17,7 +23,10 @@ test('how an adapter is named', () => {
 });
 
 test('functions of a module, methods of a class', () => {
-  assert.deepEqual(names({ a() {}, b: () => 1, _c() {}, d: 5, initialize() {}, cleanup() {} }), ['a', 'b']);
+  assert.deepEqual(
+    names({ a() {}, b: () => 1, _c() {}, d: 5, initialize() {}, cleanup() {} }),
+    ['a', 'b'],
+  );
   class Base {
     inherited() {}
   }
@@ -49,19 +58,50 @@ test('only what is declared', () => {
   assert.equal(rest.length, 0);
   assert.equal(tool.description, 'Adds.');
   assert.deepEqual(tool.fn.call(tool.receiver, { a: 1 }), [true, 1]);
-  assert.throws(() => collect({ tools: { none: { description: 'x' } } }), /'none' has no function/);
+  assert.throws(
+    () => collect({ tools: { none: { description: 'x' } } }),
+    /'none' has no function/,
+  );
 });
 
 test('generators are streams', () => {
-  const tools = collect({ tools: { a: function* () {}, b: async function* () {}, c: async () => {}, d: { fn: () => {}, stream: true } } });
-  assert.deepEqual(tools.map((tool) => tool.streaming), [true, true, false, true]);
+  const tools = collect({
+    tools: {
+      a: function* () {},
+      b: async function* () {},
+      c: async () => {},
+      d: { fn: () => {}, stream: true },
+    },
+  });
+  assert.deepEqual(
+    tools.map((tool) => tool.streaming),
+    [true, true, false, true],
+  );
 });
 
 test('parameters and what stands for them', () => {
-  const [tool] = collect({ tools: { f: { fn() {}, params: {
-    a: 'int', b: { type: 'float', default: 0.5, description: 'B.' }, c: { optional: true }, d: null } } } });
-  assert.deepEqual(tool.params.map(({ name, type, default: value }) => [name, type, value]),
-    [['a', 'int', null], ['b', 'float', '0.5'], ['c', 'any', 'null'], ['d', 'any', null]]);
+  const [tool] = collect({
+    tools: {
+      f: {
+        fn() {},
+        params: {
+          a: 'int',
+          b: { type: 'float', default: 0.5, description: 'B.' },
+          c: { optional: true },
+          d: null,
+        },
+      },
+    },
+  });
+  assert.deepEqual(
+    tool.params.map(({ name, type, default: value }) => [name, type, value]),
+    [
+      ['a', 'int', null],
+      ['b', 'float', '0.5'],
+      ['c', 'any', 'null'],
+      ['d', 'any', null],
+    ],
+  );
   assert.deepEqual(argumentsFor(tool, { a: 1 }), { a: 1, b: 0.5 });
   assert.deepEqual(argumentsFor(tool, [1, 2]), { a: 1, b: 2 });
   const [loose] = collect({ f() {} });
@@ -77,13 +117,22 @@ test('what is told of an exception', () => {
   const named = new Error('x');
   named.name = 'Special';
   assert.equal(describe(named).type, 'Special');
-  assert.deepEqual(describe(undefined), { code: 'SP-REMOTE', type: 'undefined', message: 'undefined', trace: null });
+  assert.deepEqual(describe(undefined), {
+    code: 'SP-REMOTE',
+    type: 'undefined',
+    message: 'undefined',
+    trace: null,
+  });
   assert.equal(describe(new BadArguments('b')).code, 'SP-BAD-ARGS');
   const circle = new Error('a');
   circle.cause = circle;
   assert.ok(describe(circle).trace.length > 0);
   const awkward = new Error('x');
-  Object.defineProperty(awkward, 'message', { get() { throw new Error('never'); } });
+  Object.defineProperty(awkward, 'message', {
+    get() {
+      throw new Error('never');
+    },
+  });
   assert.equal(describe(awkward).message, 'it cannot be told');
 });
 
@@ -98,5 +147,6 @@ test('what is a stream', () => {
   const generator = (function* () {})();
   assert.equal(iteratorOf(generator), generator);
   assert.ok(iteratorOf((async function* () {})()));
-  for (const value of [null, [], 'text', 5, {}, new Map()]) assert.equal(iteratorOf(value), null);
+  for (const value of [null, [], 'text', 5, {}, new Map()])
+    assert.equal(iteratorOf(value), null);
 });

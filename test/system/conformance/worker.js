@@ -67,11 +67,21 @@ module.exports.tools = {
   add: { params: { a: 'int', b: 'int' }, fn: ({ a, b }) => a + b },
   negate: { params: { value: 'int' }, fn: ({ value }) => -value },
   specials: () => [NaN, Infinity, -Infinity],
-  make_bytes: { params: { size: 'int' }, fn: ({ size }) => Uint8Array.from({ length: size }, (_, i) => i) },
-  take_bytes: { params: { data: 'bytes' }, fn: ({ data }) => [data.length, data.reduce((a, b) => a + b, 0)] },
+  make_bytes: {
+    params: { size: 'int' },
+    fn: ({ size }) => Uint8Array.from({ length: size }, (_, i) => i),
+  },
+  take_bytes: {
+    params: { data: 'bytes' },
+    fn: ({ data }) => [data.length, data.reduce((a, b) => a + b, 0)],
+  },
   matrix: {
     params: { rows: 'int', columns: 'int' },
-    fn: ({ rows, columns }) => new Tensor(Float64Array.from({ length: rows * columns }, (_, i) => i), [rows, columns]),
+    fn: ({ rows, columns }) =>
+      new Tensor(
+        Float64Array.from({ length: rows * columns }, (_, i) => i),
+        [rows, columns],
+      ),
   },
   total: { params: { matrix: 'any' }, fn: total },
 
@@ -111,7 +121,10 @@ module.exports.tools = {
     params: { name: 'str', value: 'any' },
     fn: ({ name, value }, ctx) => ctx.variables.set(name, value),
   },
-  get_variable: { params: { name: 'str' }, fn: ({ name }, ctx) => ctx.variables.get(name) },
+  get_variable: {
+    params: { name: 'str' },
+    fn: ({ name }, ctx) => ctx.variables.get(name),
+  },
   call_host: {
     params: { name: 'str', args: 'dict' },
     fn: ({ name, args }, ctx) => ctx.callHost(name, args),
