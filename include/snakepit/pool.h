@@ -210,7 +210,8 @@ enum {
 
 typedef struct sp_worker_info {
     sp_id id;
-    uint32_t slot;        /* 0 .. workers + recycle_surge - 1, bounded, unlike pids */
+    uint32_t slot;        /* 0 .. workers - 1, and beyond for those that replace one:
+                             bounded, unlike pids */
     int state;            /* SP_WORKER_ */
     int pid;              /* 0 in back-off */
     uint32_t in_flight;   /* calls handed to it and not ended */

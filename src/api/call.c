@@ -28,29 +28,31 @@ static int take_ending(struct request *request, sp_result *ret_result, sp_error 
 }
 
 struct waiting {
-    struct sp_pit *pit;
+    struct lane *lane; /* whose loop is driven */
     struct request *request;
 };
 
-/* It has ended, or a host tool is to be run, perhaps the one it waits for. */
+/* It has ended or gone elsewhere, or a host tool is to be run, perhaps the one it waits
+ * for. */
 static int is_over_or_busy(void *arg)
 {
     struct waiting *waiting = arg;
     return sp__latch_is_open(&waiting->request->done) ||
-           sp__work_is_due(&waiting->pit->dispatch.work);
+           sp__work_is_due(&waiting->lane->pit->dispatch.work) ||
+           sp__pit_where(waiting->request) != waiting->lane;
 }
 
 /* Drive the borrowed loop until the call has ended, or there is something else to do. */
-static void drive(struct sp_pit *pit, struct request *request)
+static void drive(struct lane *lane, struct request *request)
 {
-    struct waiting waiting = {.pit = pit, .request = request};
+    struct waiting waiting = {.lane = lane, .request = request};
     uint64_t end_ms =
         request->interrupt != NULL ? sp__now_ms() + SP__INTERRUPT_MS : UINT64_MAX;
-    while (!sp__loop_drive(pit->loop, is_over_or_busy, &waiting, end_ms) &&
+    while (!sp__loop_drive(lane->loop, is_over_or_busy, &waiting, end_ms) &&
            request->interrupt == NULL) {
         /* Only a signal ends it early, and the call goes on. */
     }
-    sp__loop_leave(pit->loop, REST_AFTER_CALL);
+    sp__loop_leave(lane->loop, REST_AFTER_CALL);
 }
 
 /* Wait until the call has ended, and ask the program now and then whether it shall. */
@@ -62,9 +64,10 @@ static void wait_to_end(struct sp_pit *pit, struct request *request)
             sp__pit_cancel_request(pit, request);
             break;
         }
-        int has_driven = sp__loop_borrow(pit->loop);
+        struct lane *lane = sp__pit_where(request);
+        int has_driven = sp__loop_borrow(lane->loop);
         if (has_driven) {
-            drive(pit, request);
+            drive(lane, request);
         }
         if (!has_driven || sp__work_is_due(work)) {
             (void)sp__work_wait_taker(work, &request->done, SP__INTERRUPT_MS);
@@ -76,20 +79,21 @@ static void wait_to_end(struct sp_pit *pit, struct request *request)
 /* Submit, and do the loop's work until the call has ended, when nobody else is at it. */
 static void run_to_end(struct sp_pit *pit, struct request *request)
 {
-    if (sp__loop_borrow(pit->loop)) {
-        sp__pit_submit(pit, request);
-        drive(pit, request);
+    struct host_work *work = &pit->dispatch.work;
+    struct lane *lane = sp__pit_route(pit, request);
+    if (sp__loop_borrow(lane->loop)) {
+        sp__pit_send(lane, request);
+        drive(lane, request);
     } else if (request->interrupt != NULL) {
-        sp__pit_submit(pit, request);
-        (void)sp__work_wait_taker(&pit->dispatch.work, &request->done,
-                                  SP__INTERRUPT_MS);
+        sp__pit_send(lane, request);
+        (void)sp__work_wait_taker(work, &request->done, SP__INTERRUPT_MS);
     } else {
         request->drives = !sp__host_call_on_runner();
-        sp__pit_submit(pit, request);
-        while (request->drives &&
-               !sp__work_rest_taker(&pit->dispatch.work, &request->done)) {
-            if (sp__loop_borrow(pit->loop)) { /* which was left for this thread */
-                drive(pit, request);
+        sp__pit_send(lane, request);
+        while (request->drives && !sp__work_rest_taker(work, &request->done)) {
+            lane = sp__pit_where(request);
+            if (sp__loop_borrow(lane->loop)) { /* which was left for this thread */
+                drive(lane, request);
             }
         }
     }
@@ -203,14 +207,16 @@ struct outcome_question {
     sp_outcome *outcome;
     sp_result *result;
     sp_error *failure;
+    int is_answered;
 };
 
 static void answer_outcome(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
+    struct lane *lane = user;
     struct outcome_question *question = arg;
-    sp__outcomes_find(&pit->outcomes, question->request_id, sp__loop_now_ms(pit->loop),
-                      question->outcome, question->result, question->failure);
+    question->is_answered = sp__outcomes_find(
+        &lane->pit->outcomes, question->request_id, lane, sp__loop_now_ms(lane->loop),
+        question->outcome, question->result, question->failure);
 }
 
 SP_API int sp_call_outcome(sp_pit *pit, const char *request_id, sp_outcome *ret_outcome,
@@ -226,7 +232,10 @@ SP_API int sp_call_outcome(sp_pit *pit, const char *request_id, sp_outcome *ret_
                                         .outcome = ret_outcome,
                                         .result = ret_result != NULL ? &result : NULL,
                                         .failure = &failure};
-    sp__loop_call(pit->loop, answer_outcome, &question);
+    /* Only where a call runs it is known how far it is. */
+    for (uint32_t i = 0; !question.is_answered; i++) {
+        sp__loop_call(pit->lanes[i % pit->lanes_count].loop, answer_outcome, &question);
+    }
     if (ret_result != NULL) {
         *ret_result = result;
     }

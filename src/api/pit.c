@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/serve.h"
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "pit/pit.h"
 #include "pit/rules.h"
+#include "pool/share.h"
 #include "serve/rpc.h"
 #include "snakepit/config.h"
 #include "worker/language.h"
@@ -27,6 +29,26 @@ static int is_safety(int level)
     return level == SP_SAFETY_DEFAULT || level == SP_SAFETY_LIFELINE ||
            level == SP_SAFETY_SUBREAPER || level == SP_SAFETY_CGROUP ||
            level == SP_SAFETY_NAMESPACE;
+}
+
+/* What the options leave open is the environment's to say. */
+static int set_loops(sp_pit_options *options, sp_error *err)
+{
+    const char *text = getenv("SNAKEPIT_LOOPS");
+    char *end = NULL;
+    if (options->loops == 0 && text != NULL) {
+        unsigned long loops = strtoul(text, &end, 10);
+        if (end == text || *end != '\0' || loops < 1 || loops > PARTS_MAX) {
+            return sp__fail(err, SP_ERR_CONFIG, "SNAKEPIT_LOOPS is \"%.64s\": 1 to %d",
+                            text, PARTS_MAX);
+        }
+        options->loops = (uint32_t)loops;
+    }
+    if (options->loops > PARTS_MAX) {
+        return sp__fail(err, SP_ERR_CONFIG, "loops is %u: 1 to %d", options->loops,
+                        PARTS_MAX);
+    }
+    return SP_OK;
 }
 
 SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err)
@@ -59,8 +81,12 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
                         full.guard_level, full.guard_require);
     }
     sp_pit *pit = NULL;
-    int rc = sp__pit_new(&full, &sp__host_service, &pit, err);
-    if (rc == SP_OK && pit->shop.host_address[0] != '\0') {
+    int rc = set_loops(&full, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = sp__pit_new(&full, &sp__host_service, &pit, err);
+    if (rc == SP_OK && pit->lanes[0].shop.host_address[0] != '\0') {
         rc = sp__listen_for_workers(pit, err);
     }
     if (rc < 0) {
@@ -111,10 +137,10 @@ SP_API sp_sessions *sp_pit_sessions(sp_pit *pit)
 
 static void add_waiter(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
+    struct sp_pit *pit = ((struct lane *)user)->pit;
     struct ready_waiter *waiter = arg;
     sp__list_append(&pit->ready_waiters, &waiter->on_pit);
-    pit->pools[0].events->on_readiness(pit, &pit->pools[0]); /* perhaps it is already */
+    sp__pools_look(pit); /* perhaps it is already */
 }
 
 struct giving_up {
@@ -122,31 +148,42 @@ struct giving_up {
     uint64_t timeout_ms;
 };
 
+/* The last failed start of any pool, if there is one. */
+static void quote_failure(struct sp_pit *pit, sp_error *ret)
+{
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        sp_error failure = {0};
+        sp__pools_last_failure(&pit->pools[i], &failure);
+        if (failure.code != 0) {
+            sp_error_clear(ret);
+            sp_error_move(ret, &failure);
+        }
+        sp_error_clear(&failure);
+    }
+}
+
 static void give_up(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
+    struct sp_pit *pit = ((struct lane *)user)->pit;
     struct giving_up *giving_up = arg;
     uint32_t ready = 0;
     uint32_t wanted = 0;
-    const sp_error *last = NULL;
+    sp_error last = {0};
     if (giving_up->waiter->on_pit.on == NULL) {
         return; /* the answer came just now */
     }
     sp__list_remove(&giving_up->waiter->on_pit);
     for (size_t i = 0; i < pit->pools_count; i++) {
-        const struct pool *pool = &pit->pools[i];
-        ready += pool->core.states[SEAT_READY];
-        wanted += pool->options.workers;
-        last = pool->last_failure.code != 0 ? &pool->last_failure : last;
+        ready += sp__pools_ready(&pit->pools[i]);
+        wanted += pit->pools[i].options.workers;
     }
+    quote_failure(pit, &last);
     sp__fail(&giving_up->waiter->error, SP_ERR_NOT_READY,
              "%u of %u workers are ready after %llu ms%s%.300s", ready, wanted,
              (unsigned long long)giving_up->timeout_ms,
-             last != NULL ? "; last failed start: " : "",
-             last != NULL ? last->message : "");
-    if (last != NULL) {
-        giving_up->waiter->error.worker_stderr = sp__strdup(last->worker_stderr);
-    }
+             last.code != 0 ? "; last failed start: " : "", last.message);
+    giving_up->waiter->error.worker_stderr = sp__strdup(last.worker_stderr);
+    sp_error_clear(&last);
 }
 
 SP_API int sp_pit_await_ready(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
@@ -197,7 +234,9 @@ static int is_due(void *dispatch)
 /* 1 when a callback is due. On the loop, when nobody else is at it. */
 static int await_due(struct sp_pit *pit, uint64_t timeout_ms)
 {
-    if (timeout_ms == 0 || is_due(&pit->dispatch) || !sp__loop_borrow(pit->loop)) {
+    /* With several loops none brings all that is due. */
+    if (timeout_ms == 0 || is_due(&pit->dispatch) || pit->lanes_count > 1 ||
+        !sp__loop_borrow(pit->loop)) {
         return sp__dispatch_wait(&pit->dispatch, timeout_ms);
     }
     uint64_t now_ms = sp__now_ms();
@@ -271,7 +310,8 @@ SP_API void sp_pit_hurry(sp_pit *pit)
 
 /* ---- health ---- */
 
-/* Asked for on the heap: a loop that does not answer in time may yet answer later. */
+/* Asked for on the heap: a loop that does not answer in time may yet answer later. It goes
+ * from lane to lane, so that all have answered when the first does. */
 struct checkup {
     struct command command;
     struct latch done;
@@ -289,7 +329,12 @@ static void release_checkup(struct checkup *checkup)
 static void run_checkup(struct command *command, void *user)
 {
     struct checkup *checkup = (struct checkup *)(void *)command;
-    sp__pit_describe_health(user, &checkup->health);
+    struct lane *lane = user;
+    if (lane->number > 0) {
+        sp__loop_post(lane->pit->lanes[lane->number - 1].loop, command);
+        return;
+    }
+    sp__pit_describe_health(lane->pit, &checkup->health);
     sp__latch_open(&checkup->done);
     release_checkup(checkup);
 }
@@ -308,7 +353,7 @@ SP_API int sp_pit_health(sp_pit *pit, uint64_t timeout_ms, sp_health *ret_health
     checkup->command.run = run_checkup;
     sp__latch_init(&checkup->done);
     atomic_init(&checkup->holders, 2);
-    sp__loop_post(pit->loop, &checkup->command);
+    sp__loop_post(pit->lanes[pit->lanes_count - 1].loop, &checkup->command);
     if (sp__latch_wait(&checkup->done, timeout_ms)) {
         *ret_health = checkup->health;
     } else {
@@ -324,45 +369,61 @@ SP_API int sp_pit_health(sp_pit *pit, uint64_t timeout_ms, sp_health *ret_health
 
 /* ---- asking ---- */
 
+/* Asked of one part of the pool after the other, each on its loop. */
 struct question {
-    struct pool *pool;
+    struct pool *part;
     sp_pool_stats *stats;
     sp_worker_info *workers;
     size_t max;
     size_t count;
 };
 
+static struct loop *loop_of(const struct pool *part)
+{
+    const struct lane *lane = part->owner;
+    return lane->loop;
+}
+
 static void answer_stats(void *user, void *arg)
 {
     struct question *question = arg;
-    sp__pool_stats(question->pool, question->stats);
+    sp__pool_stats(question->part, question->stats);
 }
 
 static void answer_workers(void *user, void *arg)
 {
     struct question *question = arg;
-    question->count =
-        sp__pool_workers(question->pool, question->workers, question->max);
+    size_t max = question->max > question->count ? question->max - question->count : 0;
+    question->count +=
+        sp__pool_workers(question->part, question->workers + question->count, max);
 }
 
 SP_API int sp_pool_stats_get(sp_pit *pit, const char *pool, sp_pool_stats *ret_stats,
                              sp_error *err)
 {
-    struct question question = {.stats = ret_stats};
+    struct pool *found;
     if (pit == NULL || ret_stats == NULL) {
         return sp__fail(err, SP_ERR_INVAL,
                         "a pit and a place for the answer are needed");
     }
-    int rc = sp__pit_pool(pit, pool, &question.pool, err);
-    if (rc == SP_OK) {
-        sp__loop_call(pit->loop, answer_stats, &question);
+    int rc = sp__pit_pool(pit, pool, &found, err);
+    for (uint32_t i = 0; rc == SP_OK && i < sp__pool_parts(found); i++) {
+        sp_pool_stats of_part;
+        struct question question = {.part = sp__pool_part(found, i), .stats = &of_part};
+        sp__loop_call(loop_of(question.part), answer_stats, &question);
+        if (i == 0) {
+            *ret_stats = of_part;
+        } else {
+            sp__share_add_stats(ret_stats, &of_part);
+        }
     }
     return rc;
 }
 
 static void answer_safety(void *user, void *arg)
 {
-    sp__pit_describe_safety(user, arg);
+    const struct lane *lane = user;
+    sp__pit_describe_safety(lane->pit, arg);
 }
 
 SP_API int sp_pit_safety(sp_pit *pit, sp_safety *ret_safety, sp_error *err)
@@ -384,51 +445,84 @@ SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
                                sp_worker_info *ret_workers, size_t max, sp_error *err)
 {
     struct question question = {.workers = ret_workers, .max = max};
+    struct pool *found;
     if (pit == NULL || (ret_workers == NULL && max > 0)) {
         return sp__fail(err, SP_ERR_INVAL,
                         "a pit and a place for the answer are needed");
     }
-    int rc = sp__pit_pool(pit, pool, &question.pool, err);
+    int rc = sp__pit_pool(pit, pool, &found, err);
     if (rc < 0) {
         return rc;
     }
-    sp__loop_call(pit->loop, answer_workers, &question);
+    for (uint32_t i = 0; i < sp__pool_parts(found); i++) {
+        question.part = sp__pool_part(found, i);
+        sp__loop_call(loop_of(question.part), answer_workers, &question);
+    }
     return (int)question.count;
 }
 
 struct obituary {
-    struct pool *pool;
-    struct death *deaths[POOL_DEATHS_MAX];
+    struct pool *part;
+    struct death **deaths; /* room for those of a part */
     size_t count;
 };
 
 static void answer_deaths(void *user, void *arg)
 {
     struct obituary *obituary = arg;
-    obituary->count = sp__pool_deaths(obituary->pool, obituary->deaths);
+    obituary->count +=
+        sp__pool_deaths(obituary->part, obituary->deaths + obituary->count);
+}
+
+static int compare_deaths(const void *a, const void *b)
+{
+    uint64_t left = sp__death_facts(*(struct death *const *)a)->time_unix_ms;
+    uint64_t right = sp__death_facts(*(struct death *const *)b)->time_unix_ms;
+    return left < right ? -1 : left > right;
+}
+
+/* Of all parts; the oldest of them go when there are more than of one. */
+static int tell_deaths(struct pool *front, sp_death_cb cb, void *user_data,
+                       sp_error *err)
+{
+    uint32_t parts = sp__pool_parts(front);
+    struct obituary obituary = {
+        .deaths = sp__calloc((size_t)parts * POOL_DEATHS_MAX, sizeof(struct death *))};
+    if (obituary.deaths == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a list of deaths");
+    }
+    for (uint32_t i = 0; i < parts; i++) {
+        obituary.part = sp__pool_part(front, i);
+        sp__loop_call(loop_of(obituary.part), answer_deaths, &obituary);
+    }
+    if (parts > 1) {
+        qsort(obituary.deaths, obituary.count, sizeof(struct death *), compare_deaths);
+    }
+    size_t first =
+        obituary.count > POOL_DEATHS_MAX ? obituary.count - POOL_DEATHS_MAX : 0;
+    for (size_t i = 0; i < obituary.count; i++) {
+        if (i >= first) {
+            cb(sp__death_facts(obituary.deaths[i]), user_data);
+        }
+        sp__death_drop(obituary.deaths[i]);
+    }
+    sp__free(obituary.deaths);
+    return (int)(obituary.count - first);
 }
 
 SP_API int sp_pool_deaths_get(sp_pit *pit, const char *pool, sp_death_cb cb,
                               void *user_data, sp_error *err)
 {
-    struct obituary obituary = {0};
+    struct pool *found;
     if (pit == NULL || cb == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a pit and a callback are needed");
     }
-    int rc = sp__pit_pool(pit, pool, &obituary.pool, err);
-    if (rc < 0) {
-        return rc;
-    }
-    sp__loop_call(pit->loop, answer_deaths, &obituary);
-    for (size_t i = 0; i < obituary.count; i++) {
-        cb(sp__death_facts(obituary.deaths[i]), user_data);
-        sp__death_drop(obituary.deaths[i]);
-    }
-    return (int)obituary.count;
+    int rc = sp__pit_pool(pit, pool, &found, err);
+    return rc < 0 ? rc : tell_deaths(found, cb, user_data, err);
 }
 
 struct recycling {
-    struct pool *pool;
+    struct pool *part;
     sp_id worker;
     sp_error *err;
     int rc;
@@ -438,20 +532,31 @@ static void do_recycle(void *user, void *arg)
 {
     struct recycling *recycling = arg;
     recycling->rc =
-        sp__pool_recycle(recycling->pool, recycling->worker, recycling->err);
+        sp__pool_recycle(recycling->part, recycling->worker, recycling->err);
 }
 
 SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error *err)
 {
     struct recycling recycling = {.worker = worker, .err = err};
+    struct pool *found;
     if (pit == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
     }
-    int rc = sp__pit_pool(pit, pool, &recycling.pool, err);
+    int rc = sp__pit_pool(pit, pool, &found, err);
     if (rc < 0) {
         return rc;
     }
-    sp__loop_call(pit->loop, do_recycle, &recycling);
+    /* Of all of them, or of the part that has the worker. */
+    for (uint32_t i = 0; i < sp__pool_parts(found); i++) {
+        recycling.part = sp__pool_part(found, i);
+        sp__loop_call(loop_of(recycling.part), do_recycle, &recycling);
+        if (worker != 0 && recycling.rc == SP_OK) {
+            break;
+        }
+    }
+    if (recycling.rc == SP_OK) {
+        sp_error_clear(err);
+    }
     return recycling.rc;
 }
 

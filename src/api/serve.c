@@ -149,12 +149,13 @@ int sp__listen_for_workers(sp_pit *pit, sp_error *err)
 {
     sp_listen_options options = {.size = sizeof options,
                                  .idle_timeout_ms = SP_UNLIMITED};
-    return listen_at(pit, pit->shop.host_address, &options, 1, err);
+    return listen_at(pit, pit->lanes[0].shop.host_address, &options, 1, err);
 }
 
 static void answer_stats(void *user, void *arg)
 {
-    sp__servers_stats(user, arg);
+    const struct lane *lane = user;
+    sp__servers_stats(lane->pit, arg);
 }
 
 SP_API int sp_pit_listen_stats(sp_pit *pit, sp_listen_stats *ret_stats, sp_error *err)

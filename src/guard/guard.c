@@ -8,6 +8,9 @@
  * (the kernel refuses to carry more than RLIMIT_NOFILE of them) while kills overtake
  * them.
  *
+ * Several threads may ask, each under the lock; one hears what the guard says, and is
+ * outside of it while it is told.
+ *
  * When the guard dies, on_lost tells once and the descriptor stays readable until
  * sp__guard_close(); reading it again does nothing.
  */
@@ -15,6 +18,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -39,9 +44,12 @@ struct guard {
     const struct guard_events *events;
     void *user;
     struct guard_process process;
-    int lost;
-    uint32_t weak_told;  /* GUARD_WEAK_ bits that on_weak has been called for */
-    int blocked;         /* the socket was full when it was last tried */
+    uint32_t weak_told; /* GUARD_WEAK_ bits that on_weak has been called for */
+
+    /* Written under the lock. */
+    pthread_mutex_t lock;
+    atomic_int lost;
+    atomic_int blocked;  /* the socket was full when it was last tried */
     uint32_t unanswered; /* spawns sent and not answered */
     struct list waiting; /* struct pending, oldest first */
 };
@@ -58,6 +66,7 @@ int sp__guard_open(const struct guard_options *options,
         .events = events,
         .user = user,
     };
+    (void)pthread_mutex_init(&guard->lock, NULL);
     int rc = sp__guard_process_start(&guard->process, options, err);
     if (rc < 0) {
         sp__guard_close(guard);
@@ -91,6 +100,7 @@ void sp__guard_close(struct guard *guard)
     }
     drop_waiting(guard);
     sp__guard_process_end(&guard->process);
+    (void)pthread_mutex_destroy(&guard->lock);
     sp__free(guard);
 }
 
@@ -182,9 +192,11 @@ int sp__guard_wants_write(const struct guard *guard)
 
 void sp__guard_on_writable(struct guard *guard)
 {
+    (void)pthread_mutex_lock(&guard->lock);
     if (!guard->lost) {
         flush(guard);
     }
+    (void)pthread_mutex_unlock(&guard->lock);
 }
 
 static int new_pending(struct guard *guard, uint64_t id, struct pending **ret,
@@ -233,8 +245,8 @@ static int has_program(const struct guard_command *command)
            command->argv[0][0] == '/';
 }
 
-int sp__guard_spawn(struct guard *guard, uint64_t id,
-                    const struct guard_command *command, sp_error *err)
+static int spawn(struct guard *guard, uint64_t id, const struct guard_command *command,
+                 sp_error *err)
 {
     size_t fds_count = command->fds_count + (command->is_zygote != 0);
     if (id == 0 || fds_count > GUARD_FDS_MAX ||
@@ -267,8 +279,17 @@ int sp__guard_spawn(struct guard *guard, uint64_t id,
     return SP_OK;
 }
 
-int sp__guard_kill(struct guard *guard, uint64_t id, int signal, int group,
-                   sp_error *err)
+int sp__guard_spawn(struct guard *guard, uint64_t id,
+                    const struct guard_command *command, sp_error *err)
+{
+    (void)pthread_mutex_lock(&guard->lock);
+    int rc = spawn(guard, id, command, err);
+    (void)pthread_mutex_unlock(&guard->lock);
+    return rc;
+}
+
+static int send_kill(struct guard *guard, uint64_t id, int signal, int group,
+                     sp_error *err)
 {
     struct pending *pending = NULL;
     int rc = new_pending(guard, id, &pending, err);
@@ -280,6 +301,15 @@ int sp__guard_kill(struct guard *guard, uint64_t id, int signal, int group,
     pending->message.group = group != 0;
     post(guard, pending);
     return SP_OK;
+}
+
+int sp__guard_kill(struct guard *guard, uint64_t id, int signal, int group,
+                   sp_error *err)
+{
+    (void)pthread_mutex_lock(&guard->lock);
+    int rc = send_kill(guard, id, signal, group, err);
+    (void)pthread_mutex_unlock(&guard->lock);
+    return rc;
 }
 
 /* ---- reports ---- */
@@ -299,9 +329,11 @@ enum { STAGES = sizeof stage_texts / sizeof stage_texts[0] };
 static void on_spawned(struct guard *guard, const struct guard_message *message,
                        int pidfd)
 {
+    (void)pthread_mutex_lock(&guard->lock);
     if (guard->unanswered > 0) {
         guard->unanswered--;
     }
+    (void)pthread_mutex_unlock(&guard->lock);
     uint32_t weak = message->weak & ~guard->weak_told;
     if (weak != 0 && guard->events->on_weak != NULL) {
         guard->weak_told |= weak;
@@ -339,8 +371,10 @@ static void on_exited(struct guard *guard, const struct guard_message *message)
 
 static void on_end(struct guard *guard, int wrong)
 {
+    (void)pthread_mutex_lock(&guard->lock);
     guard->lost = 1;
     drop_waiting(guard);
+    (void)pthread_mutex_unlock(&guard->lock);
     sp_error err = {0};
     if (wrong == EPROTO) {
         /* Another build's guard. Closing the pipe ends it and its workers. */
@@ -373,7 +407,9 @@ void sp__guard_on_readable(struct guard *guard)
             on_end(guard, wrong == 0 ? EPROTO : wrong);
         }
     }
+    (void)pthread_mutex_lock(&guard->lock);
     if (!guard->lost && guard->waiting.first != NULL && !guard->blocked) {
         flush(guard); /* answers may have opened the window */
     }
+    (void)pthread_mutex_unlock(&guard->lock);
 }

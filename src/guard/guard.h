@@ -7,7 +7,8 @@
  * loop: call sp__guard_on_readable() when sp__guard_fd() is readable, and
  * sp__guard_on_writable() when it is writable and sp__guard_wants_write() says so.
  *
- * Thread: one at a time owns a struct guard. Events are called from
+ * Thread: one at a time owns a struct guard, and hears it; any may spawn and kill, and ask
+ * whether it wants to write, as long as it is not closed. Events are called from
  * sp__guard_on_readable() only; they may spawn and kill, but not close.
  */
 #ifndef SP_GUARD_GUARD_H

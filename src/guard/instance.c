@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -48,6 +49,7 @@ static const char host_file_new[] = "host.json.new";
 struct instance {
     struct folder folder;
     int registry_fd;
+    pthread_mutex_t lock; /* of the rows, while it is ours */
     struct registry registry;
     int begun; /* what older runs left has ended */
     char mark[MARK_MAX];
@@ -381,6 +383,7 @@ int sp__instance_open(const struct instance_options *options, struct instance **
     }
     instance->registry_fd = -1;
     instance->registry.fd = -1;
+    (void)pthread_mutex_init(&instance->lock, NULL);
     sp_error failure = {0};
     int rc = take_lock(&full, &instance->folder, &failure);
     if (rc == SP_OK) {
@@ -413,7 +416,10 @@ const char *sp__instance_mark(const struct instance *instance)
 int sp__instance_reserve(struct instance *instance, enum row_kind kind, uint64_t number,
                          const char *name, sp_error *err)
 {
-    return sp__registry_reserve(&instance->registry, kind, number, name, err);
+    (void)pthread_mutex_lock(&instance->lock);
+    int rc = sp__registry_reserve(&instance->registry, kind, number, name, err);
+    (void)pthread_mutex_unlock(&instance->lock);
+    return rc;
 }
 
 int sp__instance_activate(struct instance *instance, enum row_kind kind,
@@ -423,12 +429,17 @@ int sp__instance_activate(struct instance *instance, enum row_kind kind,
     if (sp__process_look(pid, pidfd, &process) != 0) {
         return SP_OK; /* it has ended already, and will be freed */
     }
-    return sp__registry_activate(&instance->registry, kind, number, &process.id, err);
+    (void)pthread_mutex_lock(&instance->lock);
+    int rc = sp__registry_activate(&instance->registry, kind, number, &process.id, err);
+    (void)pthread_mutex_unlock(&instance->lock);
+    return rc;
 }
 
 void sp__instance_free(struct instance *instance, enum row_kind kind, uint64_t number)
 {
+    (void)pthread_mutex_lock(&instance->lock);
     sp__registry_free(&instance->registry, kind, number);
+    (void)pthread_mutex_unlock(&instance->lock);
 }
 
 int sp__instance_sweep(struct instance *instance, uint64_t limit_ms, sweep_cb *on_left,
@@ -440,9 +451,15 @@ int sp__instance_sweep(struct instance *instance, uint64_t limit_ms, sweep_cb *o
         return rc;
     }
     memcpy(query.run.mark.instance, instance->registry.run.mark.instance, RUN_ID_BYTES);
+    /* Nobody has a process that would have to be noted meanwhile. */
+    (void)pthread_mutex_lock(&instance->lock);
     rc = sp__sweep(&query, instance->registry.rows, instance->registry.rows_count,
                    limit_ms, on_left, user, err);
-    return rc == SP_OK ? sp__registry_clear(&instance->registry, 1, err) : rc;
+    if (rc == SP_OK) {
+        rc = sp__registry_clear(&instance->registry, 1, err);
+    }
+    (void)pthread_mutex_unlock(&instance->lock);
+    return rc;
 }
 
 /* ---- giving it back ---- */
@@ -478,5 +495,6 @@ void sp__instance_close(struct instance *instance)
         (void)close(instance->registry_fd);
     }
     sp__folder_close(&instance->folder);
+    (void)pthread_mutex_destroy(&instance->lock);
     sp__free(instance);
 }

@@ -2,7 +2,8 @@
 /*
  * An instance: a name that one host at a time may serve under; see instance.c.
  *
- * Thread: one at a time owns a struct instance.
+ * Thread: one at a time owns a struct instance; rows may be reserved, activated and freed by
+ * any.
  */
 #ifndef SP_GUARD_INSTANCE_H
 #define SP_GUARD_INSTANCE_H

@@ -1,60 +1,100 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls in a pit: from the inbox into their pools, and to whoever takes their ends.
+ * Calls in a pit: from the inbox of a lane into its pools, and to whoever takes their ends.
  *
- * Normal course: a submitted request is registered and goes to its pool; the pool tells of
- * its chunks and of its end, and the taker is put on the list of those to be told when the
- * turn ends (turn.c), or into the dispatch queue.
+ * Normal course: a request is posted to the lane that it was routed to (route.c), is
+ * registered there and goes to its pool; the pool tells of its chunks and of its end, and
+ * the taker is put on the list of those to be told when the turn ends (turn.c), or into
+ * the dispatch queue. While it waits it may go on to another lane.
  *
  * Failure: what cannot be taken, because the pit closes or there is no memory, ends with
  * that error on the same way. A call with a key that another one has already waits for it
- * (outcome.c).
+ * (outcome.c), wherever that one runs.
  */
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/home.h"
 #include "pit/pit_internal.h"
+#include "pool/share.h"
 
 /* ---- ends ---- */
 
-static void tell_taker(struct sp_pit *pit, struct request *request)
+static void tell_taker(struct lane *lane, struct request *request)
 {
     if (request->taker == TAKER_DISPATCH) {
-        sp__dispatch_add(&pit->dispatch, request);
+        sp__dispatch_add(&lane->to_publish, request);
     } else if (request->on_wake.on == NULL) {
-        sp__list_append(request->taker == TAKER_LOOP ? &pit->to_tell : &pit->to_wake,
+        sp__list_append(request->taker == TAKER_LOOP ? &lane->to_tell : &lane->to_wake,
                         &request->on_wake);
     }
 }
 
-static void end_taker(void *user, struct request *request)
+static void unregister(struct lane *lane, struct request *request)
 {
-    struct sp_pit *pit = user;
-    (void)sp__map_take(&pit->requests, request->id);
+    (void)sp__map_take(&lane->requests, request->id);
     if (request->timer.fire != NULL) {
-        sp__timer_fini(pit->loop, &request->timer);
+        sp__timer_fini(lane->loop, &request->timer);
     }
-    request->state = REQUEST_ENDED;
-    pit->sleepers -= request->is_awaited;
+    lane->sleepers -= request->is_awaited;
     request->is_awaited = 0;
     sp__work_remove_taker(request);
+    if (request->pool->share != NULL) {
+        sp__share_count(request->pool, -1);
+    }
+}
+
+static void end_taker(struct lane *lane, struct request *request)
+{
+    unregister(lane, request);
+    request->state = REQUEST_ENDED;
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }
-    tell_taker(pit, request);
+    tell_taker(lane, request);
+}
+
+static void run_followed(struct command *command, void *user)
+{
+    end_taker(user, (struct request *)(void *)command);
+}
+
+/* One that followed has its answer. */
+static void end_follower(void *user, struct request *request)
+{
+    struct lane *lane = sp__pit_where(request);
+    if (lane == user) {
+        end_taker(lane, request);
+    } else {
+        request->submit.run = run_followed;
+        sp__loop_post(lane->loop, &request->submit);
+    }
+}
+
+static void run_in_place(struct command *command, void *user);
+
+/* It goes in the place of one that has ended without having run. */
+static void follow_on(struct lane *lane, struct request *request)
+{
+    struct lane *own = sp__pit_where(request);
+    if (own == lane) {
+        sp__list_append(&lane->to_submit, &request->on_follow);
+    } else {
+        request->submit.run = run_in_place;
+        sp__loop_post(own->loop, &request->submit);
+    }
 }
 
 void sp__calls_ended(void *owner, struct request *request)
 {
-    struct sp_pit *pit = owner;
+    struct lane *lane = owner;
     struct request *next = NULL;
     if (request->by_key != NULL || request->by_id != NULL) {
-        next = sp__outcomes_ended(&pit->outcomes, request, sp__loop_now_ms(pit->loop),
-                                  end_taker, pit);
+        next = sp__outcomes_ended(&lane->pit->outcomes, request,
+                                  sp__loop_now_ms(lane->loop), end_follower, lane);
     }
-    end_taker(pit, request);
+    end_taker(lane, request);
     if (next != NULL) {
-        sp__list_append(&pit->to_submit, &next->on_follow);
+        follow_on(lane, next);
     }
 }
 
@@ -63,135 +103,252 @@ void sp__calls_chunks(void *owner, struct request *request)
     tell_taker(owner, request);
 }
 
+struct request *sp__calls_find(void *owner, sp_id call)
+{
+    struct lane *lane = owner;
+    return sp__map_find(&lane->requests, call);
+}
+
 /* ---- coming in ---- */
 
-static void refuse(struct sp_pit *pit, struct request *request, int code, int executed,
+static void refuse(struct lane *lane, struct request *request, int code, int executed,
                    const char *message)
 {
     sp__fail(&request->error, code, "%s", message);
     request->error.executed = executed;
-    sp__calls_ended(pit, request);
+    sp__calls_ended(lane, request);
 }
 
 /* To its pool. */
-static void let_go(struct sp_pit *pit, struct request *request)
+static void let_go(struct lane *lane, struct request *request)
 {
     if (request->timer.fire != NULL) {
-        sp__timer_fini(pit->loop, &request->timer);
+        sp__timer_fini(lane->loop, &request->timer);
     }
     if (request->session_hash != 0) {
-        request->preferred = sp__home_find(pit, request);
+        request->preferred = sp__home_find(lane, request);
     }
     sp__pool_submit(request->pool, request);
+}
+
+static void run_in_place(struct command *command, void *user)
+{
+    struct request *request = (struct request *)(void *)command;
+    let_go(user, request);
+    if (atomic_load_explicit(&request->cancel_posted, memory_order_relaxed)) {
+        sp__pit_cancel_here(user, request); /* the wish may have come in between */
+    }
 }
 
 static void follower_due(struct timer *timer, uint64_t now_ms)
 {
     struct request *request = ITEM(timer, struct request, timer);
-    sp__outcomes_leave(request);
-    refuse(request->pool->owner, request, SP_ERR_TIMEOUT, SP_EXECUTED_UNKNOWN,
-           "the call with the same dedupe_key did not end in time");
+    struct lane *lane = request->pool->owner;
+    if (sp__outcomes_leave(&lane->pit->outcomes, request)) {
+        refuse(lane, request, SP_ERR_TIMEOUT, SP_EXECUTED_UNKNOWN,
+               "the call with the same dedupe_key did not end in time");
+    }
 }
 
 /* It waits for the call that has its key, no longer than it would for itself. */
-static void follow(struct sp_pit *pit, struct request *request)
+static void follow(struct lane *lane, struct request *request)
 {
     request->state = REQUEST_QUEUED;
     request->number = CORE_NONE;
-    if (sp__timer_init(pit->loop, &request->timer, follower_due) < 0) {
-        sp__outcomes_leave(request);
-        refuse(pit, request, SP_ERR_NOMEM, SP_EXECUTED_NO, "no memory for a deadline");
+    if (sp__timer_init(lane->loop, &request->timer, follower_due) < 0) {
+        if (sp__outcomes_leave(&lane->pit->outcomes, request)) {
+            refuse(lane, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
+                   "no memory for a deadline");
+        }
     } else if (request->deadline_ms != SP_UNLIMITED) {
-        sp__timer_set(pit->loop, &request->timer, request->deadline_ms);
+        sp__timer_set(lane->loop, &request->timer, request->deadline_ms);
     }
 }
 
-void sp__pit_submit_here(struct sp_pit *pit, struct request *request)
+/* 0 when it has ended instead. */
+static int enroll(struct lane *lane, struct request *request)
 {
-    SP__ON_LOOP(pit->loop);
-    if (pit->closing) {
-        refuse(pit, request, SP_ERR_CLOSED, SP_EXECUTED_NO, "the pit is closing");
-        return;
+    if (lane->closing) {
+        refuse(lane, request, SP_ERR_CLOSED, SP_EXECUTED_NO, "the pit is closing");
+        return 0;
     }
-    if (pit->draining) {
-        refuse(pit, request, SP_ERR_CLOSED, SP_EXECUTED_NO,
-               "the pit takes no more calls, it is shutting down");
-        return;
-    }
-    if (sp__map_put(&pit->requests, request->id, request) < 0) {
-        refuse(pit, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
+    if (sp__map_put(&lane->requests, request->id, request) < 0) {
+        refuse(lane, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
                "no memory to register a call");
-        return;
+        return 0;
     }
     request->is_awaited = request->taker != TAKER_DISPATCH;
-    pit->sleepers += request->is_awaited;
+    lane->sleepers += request->is_awaited;
     if (request->taker == TAKER_WAITER) {
-        sp__work_add_taker(&pit->dispatch.work, request);
+        sp__work_add_taker(&lane->pit->dispatch.work, &lane->takers, request);
     }
+    return 1;
+}
+
+static void come_in(struct lane *lane, struct request *request)
+{
     int entry = OUTCOME_GO;
     if (request->dedupe_key[0] != '\0' || request->request_id[0] != '\0') {
-        entry = sp__outcomes_enter(&pit->outcomes, request, sp__loop_now_ms(pit->loop));
+        entry = sp__outcomes_enter(&lane->pit->outcomes, request,
+                                   sp__loop_now_ms(lane->loop));
     }
     if (entry == OUTCOME_GO) {
-        let_go(pit, request);
+        let_go(lane, request);
     } else if (entry == OUTCOME_FOLLOW) {
-        follow(pit, request);
+        follow(lane, request);
     } else if (entry == OUTCOME_DONE) {
-        end_taker(pit, request);
+        end_taker(lane, request);
     } else {
-        refuse(pit, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
+        refuse(lane, request, SP_ERR_NOMEM, SP_EXECUTED_NO,
                "no memory to remember a call");
     }
 }
 
 static void run_submit(struct command *command, void *user)
 {
-    sp__pit_submit_here(user, (struct request *)(void *)command);
+    struct lane *lane = user;
+    struct request *request = (struct request *)(void *)command;
+    SP__ON_LOOP(lane->loop);
+    if (lane->draining && !lane->closing) {
+        refuse(lane, request, SP_ERR_CLOSED, SP_EXECUTED_NO,
+               "the pit takes no more calls, it is shutting down");
+    } else if (enroll(lane, request)) {
+        come_in(lane, request);
+    }
 }
 
-void sp__calls_go_on(struct sp_pit *pit)
+void sp__pit_send(struct lane *lane, struct request *request)
 {
-    struct link *link;
-    while ((link = sp__list_pop(&pit->to_submit)) != NULL) {
-        let_go(pit, ITEM(link, struct request, on_follow));
-    }
+    request->submit.run = run_submit;
+    sp__loop_post(lane->loop, &request->submit);
 }
 
 void sp__pit_submit(struct sp_pit *pit, struct request *request)
 {
-    request->submit.run = run_submit;
-    sp__loop_post(pit->loop, &request->submit);
+    sp__pit_send(sp__pit_route(pit, request), request);
+}
+
+void sp__pit_submit_here(struct lane *lane, struct request *request)
+{
+    struct lane *to = sp__pit_route(lane->pit, request);
+    request->taker_lane = lane;
+    if (to == lane) {
+        run_submit(&request->submit, lane);
+    } else {
+        sp__pit_send(to, request);
+    }
+}
+
+void sp__calls_go_on(struct lane *lane)
+{
+    struct link *link;
+    while ((link = sp__list_pop(&lane->to_submit)) != NULL) {
+        let_go(lane, ITEM(link, struct request, on_follow));
+    }
+}
+
+/* ---- going elsewhere ---- */
+
+static void run_arrive(struct command *command, void *user)
+{
+    struct lane *lane = user;
+    struct request *request = (struct request *)(void *)command;
+    if (enroll(lane, request)) {
+        run_in_place(command, lane);
+    }
+}
+
+void sp__calls_elsewhere(void *owner, struct request *request, struct pool *part)
+{
+    struct lane *lane = owner;
+    unregister(lane, request);
+    part = part != NULL ? part : sp__share_route(request->pool->share);
+    struct lane *to = part->owner;
+    request->pool = part;
+    sp__share_count(part, 1);
+    atomic_store_explicit(&request->lane, to, memory_order_release);
+    atomic_fetch_add_explicit(&lane->pit->moves, 1, memory_order_relaxed);
+    request->submit.run = run_arrive;
+    sp__loop_post(to->loop, &request->submit);
 }
 
 /* ---- the taker's wishes ---- */
 
-void sp__pit_cancel_here(struct sp_pit *pit, struct request *request)
+void sp__pit_cancel_here(struct lane *lane, struct request *request)
 {
-    SP__ON_LOOP(pit->loop);
+    SP__ON_LOOP(lane->loop);
+    if (sp__pit_where(request) != lane) {
+        sp__pit_cancel_request(lane->pit, request);
+        return;
+    }
     if (request->state == REQUEST_ENDED) {
         return;
     }
-    if (request->on_follow.on != NULL) {
-        sp__outcomes_leave(request);
-        refuse(pit, request, SP_ERR_CANCELLED, SP_EXECUTED_UNKNOWN,
+    if (request->dedupe_key[0] != '\0' &&
+        sp__outcomes_leave(&lane->pit->outcomes, request)) {
+        refuse(lane, request, SP_ERR_CANCELLED, SP_EXECUTED_UNKNOWN,
                "cancelled by its caller");
     } else {
         sp__pool_cancel(request);
     }
 }
 
+static void run_cancel_request(struct command *command, void *user)
+{
+    struct request *request = ITEM(command, struct request, cancel);
+    struct lane *at = sp__pit_where(request);
+    if (at != user) {
+        sp__loop_post(at->loop, command); /* after it */
+        return;
+    }
+    sp__pit_cancel_here(at, request);
+    sp__request_drop(request);
+}
+
+void sp__pit_cancel_request(struct sp_pit *pit, struct request *request)
+{
+    if (atomic_exchange_explicit(&request->cancel_posted, 1, memory_order_relaxed) ==
+        0) {
+        atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+        request->cancel.run = run_cancel_request;
+        sp__loop_post(sp__pit_where(request)->loop, &request->cancel);
+    }
+}
+
+/* Looks for a call on one lane after the other. */
 struct cancel {
     struct command command;
+    struct sp_pit *pit;
     sp_id call;
+    uint32_t at;
+    uint64_t moves; /* when it began its round */
 };
+
+/* A call that goes from lane to lane may be missed in a round, hence once more. */
+static int go_on(struct cancel *cancel)
+{
+    struct sp_pit *pit = cancel->pit;
+    if (++cancel->at == pit->lanes_count) {
+        uint64_t moves = atomic_load_explicit(&pit->moves, memory_order_relaxed);
+        if (moves == cancel->moves) {
+            return 0;
+        }
+        cancel->moves = moves;
+        cancel->at = 0;
+    }
+    sp__loop_post(pit->lanes[cancel->at].loop, &cancel->command);
+    return 1;
+}
 
 static void run_cancel(struct command *command, void *user)
 {
     struct cancel *cancel = (struct cancel *)(void *)command;
-    struct sp_pit *pit = user;
-    struct request *request = sp__map_find(&pit->requests, cancel->call);
+    struct lane *lane = user;
+    struct request *request = sp__map_find(&lane->requests, cancel->call);
     if (request != NULL) {
-        sp__pit_cancel_here(pit, request);
+        sp__pit_cancel_here(lane, request);
+    } else if (!lane->closing && go_on(cancel)) {
+        return;
     }
     sp__free(cancel);
 }
@@ -202,26 +359,13 @@ int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err)
     if (cancel == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory to cancel a call");
     }
-    *cancel = (struct cancel){.command = {.run = run_cancel}, .call = call};
+    *cancel = (struct cancel){
+        .command = {.run = run_cancel},
+        .pit = pit,
+        .call = call,
+        .moves = atomic_load_explicit(&pit->moves, memory_order_relaxed)};
     sp__loop_post(pit->loop, &cancel->command);
     return SP_OK;
-}
-
-static void run_cancel_request(struct command *command, void *user)
-{
-    struct request *request = ITEM(command, struct request, cancel);
-    sp__pit_cancel_here(user, request);
-    sp__request_drop(request);
-}
-
-void sp__pit_cancel_request(struct sp_pit *pit, struct request *request)
-{
-    if (atomic_exchange_explicit(&request->cancel_posted, 1, memory_order_relaxed) ==
-        0) {
-        atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
-        request->cancel.run = run_cancel_request;
-        sp__loop_post(pit->loop, &request->cancel);
-    }
 }
 
 static void run_grant(struct command *command, void *user)
@@ -234,6 +378,7 @@ static void run_grant(struct command *command, void *user)
     sp__request_drop(request);
 }
 
+/* Chunks have come, so it is with a worker, and stays on that lane. */
 void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes)
 {
     struct mailbox *mailbox = &request->mailbox;
@@ -241,12 +386,15 @@ void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_byte
                                   memory_order_acq_rel) == 0) {
         atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
         mailbox->grant.run = run_grant;
-        sp__loop_post(pit->loop, &mailbox->grant);
+        sp__loop_post(sp__pit_where(request)->loop, &mailbox->grant);
     }
 }
 
-struct request *sp__calls_find(void *owner, sp_id call)
+void sp__pit_grant_here(struct lane *lane, struct request *request, size_t wire_bytes)
 {
-    struct sp_pit *pit = owner;
-    return sp__map_find(&pit->requests, call);
+    if (sp__pit_where(request) == lane) {
+        sp__worker_grant(&request->call, wire_bytes);
+    } else {
+        sp__pit_grant(lane->pit, request, wire_bytes);
+    }
 }

@@ -74,22 +74,22 @@ static void signal_fd(struct dispatch *dispatch)
     }
 }
 
-void sp__dispatch_add(struct dispatch *dispatch, struct request *request)
+void sp__dispatch_add(struct list *turn, struct request *request)
 {
     if (request->on_wake.on == NULL) {
-        sp__list_append(&dispatch->turn, &request->on_wake);
+        sp__list_append(turn, &request->on_wake);
     }
 }
 
-void sp__dispatch_publish(struct dispatch *dispatch)
+void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn)
 {
-    if (dispatch->turn.length == 0) {
+    if (turn->length == 0) {
         return;
     }
     struct list drop = {0};
     struct link *link;
     pthread_mutex_lock(&dispatch->lock);
-    while ((link = sp__list_pop(&dispatch->turn)) != NULL) {
+    while ((link = sp__list_pop(turn)) != NULL) {
         struct request *request = ITEM(link, struct request, on_wake);
         if (request->on_done.on == NULL) {
             sp__list_append(&dispatch->due, &request->on_done);

@@ -25,18 +25,15 @@ struct dispatch {
     struct map waitable; /* calls started without a callback, by id */
 
     struct host_work work; /* has a lock of its own */
-
-    /* Loop thread: collected during a turn. */
-    struct list turn; /* requests, by on_wake */
 };
 
 int sp__dispatch_init(struct dispatch *dispatch, sp_error *err) SP_MUST_CHECK;
 void sp__dispatch_fini(struct dispatch *dispatch);
 
 /* Loop thread: this request has chunks or has ended; at the end of the turn. */
-void sp__dispatch_add(struct dispatch *dispatch, struct request *request);
-/* Loop thread: publish what the turn collected. */
-void sp__dispatch_publish(struct dispatch *dispatch);
+void sp__dispatch_add(struct list *turn, struct request *request);
+/* Loop thread: publish what its turn has collected. */
+void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn);
 /* Any thread: one event; the oldest goes when there are too many. certificate: of the
  * death it tells, or NULL. */
 void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,

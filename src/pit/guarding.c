@@ -9,6 +9,10 @@
  * second, with a warning each time. What workers of a lost guard had moved out of their
  * groups may live on; with an instance it bears a mark, and is ended before the new guard
  * is opened.
+ *
+ * There is one guard, whatever the number of lanes: what it is asked comes from each of
+ * their loops, what it says is heard by the first one's and brought to the others
+ * (reports.c). A lost guard is let go of by all of them before it is buried.
  */
 #include "pit/guarding.h"
 
@@ -17,6 +21,7 @@
 
 #include "base/clock.h"
 #include "guard/protocol.h"
+#include "pit/reports.h"
 
 _Static_assert((int)SP_SAFETY_LIFELINE == (int)GUARD_LEVEL_LIFELINE &&
                    (int)SP_SAFETY_SUBREAPER == (int)GUARD_LEVEL_SUBREAPER &&
@@ -104,14 +109,24 @@ static void guard_spawned(void *user, uint64_t id, int pid, int pidfd,
     if (pidfd >= 0) {
         (void)close(pidfd); /* the guard reports the end; nobody here signals by pid */
     }
-    sp__workshop_on_spawned(&pit->shop, id, pid, failure);
+    struct lane *lane = sp__pit_lane_of(pit->lanes, id);
+    if (lane->number == 0) {
+        sp__workshop_on_spawned(&lane->shop, id, pid, failure);
+    } else {
+        sp__reports_spawned(lane, id, pid, failure);
+    }
 }
 
 static void guard_exited(void *user, uint64_t id, const struct guard_exit *exit)
 {
     struct sp_pit *pit = user;
     forget_process(pit, ROW_WORKER, id);
-    sp__workshop_on_exited(&pit->shop, id, exit);
+    struct lane *lane = sp__pit_lane_of(pit->lanes, id);
+    if (lane->number == 0) {
+        sp__workshop_on_exited(&lane->shop, id, exit);
+    } else {
+        sp__reports_exited(lane, id, exit);
+    }
 }
 
 static void guard_lost(void *user, const sp_error *err);
@@ -143,23 +158,47 @@ static const struct guard_events guard_events = {
 static void guard_ready(void *user, int events)
 {
     struct sp_pit *pit = user;
-    if ((events & WATCH_WRITE) && pit->shop.guard != NULL) {
-        sp__guard_on_writable(pit->shop.guard);
+    if ((events & WATCH_WRITE) && pit->guard != NULL) {
+        sp__guard_on_writable(pit->guard);
     }
-    if ((events & WATCH_READ) && pit->shop.guard != NULL) {
-        sp__guard_on_readable(pit->shop.guard);
+    if ((events & WATCH_READ) && pit->guard != NULL) {
+        sp__guard_on_readable(pit->guard);
     }
 }
 
 static int watch_guard(struct sp_pit *pit, sp_error *err)
 {
-    return sp__watch_open(pit->loop, sp__guard_fd(pit->shop.guard), guard_ready, pit,
+    return sp__watch_open(pit->loop, sp__guard_fd(pit->guard), guard_ready, pit,
                           &pit->guard_watch, err);
+}
+
+void sp__pit_watch_guard(struct lane *lane)
+{
+    struct sp_pit *pit = lane->pit;
+    int wants_write =
+        lane->shop.guard != NULL && sp__guard_wants_write(lane->shop.guard);
+    if (lane->number > 0) {
+        if (wants_write) {
+            sp__reports_stuck(lane);
+        }
+    } else if (pit->guard_watch != NULL) {
+        sp__watch_set(pit->guard_watch, WATCH_READ | (wants_write ? WATCH_WRITE : 0));
+    }
+}
+
+/* Every lane may ask it for workers from now on. */
+static void hand_out_guard(struct sp_pit *pit)
+{
+    pit->guard_found = pit->guard;
+    pit->lanes[0].shop.guard = pit->guard;
+    for (uint32_t i = 1; i < pit->lanes_count; i++) {
+        sp__reports_found(&pit->lanes[i]);
+    }
 }
 
 void sp__pit_describe_safety(const struct sp_pit *pit, sp_safety *ret_safety)
 {
-    const struct guard *guard = pit->shop.guard;
+    const struct guard *guard = pit->guard;
     sp_safety safety = {0};
     if (guard != NULL) {
         safety.level = sp__guard_level(guard);
@@ -208,8 +247,8 @@ static void note_guard(struct sp_pit *pit, int pid, int inner)
 
 static void note_guards(struct sp_pit *pit)
 {
-    int inner = sp__guard_inner_pid(pit->shop.guard);
-    note_guard(pit, sp__guard_pid(pit->shop.guard), 0);
+    int inner = sp__guard_inner_pid(pit->guard);
+    note_guard(pit, sp__guard_pid(pit->guard), 0);
     if (inner > 0 && pit->instance != NULL &&
         sp__instance_reserve(pit->instance, ROW_GUARD, row_of_guard(pit, 1),
                              "inner guard", NULL) == SP_OK) {
@@ -247,16 +286,17 @@ int sp__pit_open_guard(struct sp_pit *pit, sp_error *err)
     if (rc < 0) {
         return rc;
     }
-    rc = sp__guard_open(&options, &guard_events, pit, &pit->shop.guard, err);
+    rc = sp__guard_open(&options, &guard_events, pit, &pit->guard, err);
     if (rc == SP_OK) {
         note_guards(pit);
         rc = watch_guard(pit, err);
         if (rc < 0) {
-            sp__guard_close(pit->shop.guard);
-            pit->shop.guard = NULL;
+            sp__guard_close(pit->guard);
+            pit->guard = NULL;
         }
     }
     if (rc == SP_OK) {
+        hand_out_guard(pit);
         tell_safety(pit);
     } else {
         forget_guards(pit);
@@ -269,7 +309,7 @@ void sp__pit_reopen_guard(struct timer *timer, uint64_t now_ms)
 {
     struct sp_pit *pit = ITEM(timer, struct sp_pit, guard_retry);
     sp_error failure = {0};
-    if (pit->closing) {
+    if (pit->lanes[0].closing) {
         return;
     }
     if (sp__pit_open_guard(pit, &failure) < 0) {
@@ -291,15 +331,25 @@ static void sweep(struct sp_pit *pit)
 
 static void bury_guard(struct command *command, void *user)
 {
-    struct sp_pit *pit = user;
+    struct sp_pit *pit = ((struct lane *)user)->pit;
     sp__guard_close(pit->dead_guard);
     pit->dead_guard = NULL;
     sweep(pit);
     sp__pit_reopen_guard(&pit->guard_retry, sp__loop_now_ms(pit->loop));
 }
 
+/* One lane less asks the old one; the last sees to the next. */
+static void guard_mourned(struct sp_pit *pit)
+{
+    pit->mourners--;
+    if (pit->mourners == 0) {
+        pit->bury_guard.run = bury_guard;
+        sp__loop_post(pit->loop, &pit->bury_guard);
+    }
+}
+
 /* Runs inside sp__guard_on_readable(), so the old client is only let go of here; it is
- * closed on the next errand, and there is no other one before that. */
+ * closed on an errand, and there is no other one before that. */
 static void guard_lost(void *user, const sp_error *err)
 {
     struct sp_pit *pit = user;
@@ -307,9 +357,13 @@ static void guard_lost(void *user, const sp_error *err)
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
     assert(pit->dead_guard == NULL);
-    pit->dead_guard = pit->shop.guard;
-    pit->bury_guard.run = bury_guard;
-    sp__loop_post(pit->loop, &pit->bury_guard);
-    pit->shop.guard = NULL;
-    sp__workshop_on_guard_lost(&pit->shop);
+    pit->dead_guard = pit->guard;
+    pit->guard = NULL;
+    pit->lanes[0].shop.guard = NULL;
+    pit->mourners = pit->lanes_count;
+    for (uint32_t i = 1; i < pit->lanes_count; i++) {
+        sp__reports_lost(&pit->lanes[i], guard_mourned);
+    }
+    sp__workshop_on_guard_lost(&pit->lanes[0].shop);
+    guard_mourned(pit);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pit's dealings with its guard; see guarding.c. Loop thread. */
+/* The pit's dealings with its guard; see guarding.c. Loop thread of the first lane. */
 #ifndef SP_PIT_GUARDING_H
 #define SP_PIT_GUARDING_H
 
@@ -13,6 +13,9 @@ int sp__pit_open_guard(struct sp_pit *pit, sp_error *err) SP_MUST_CHECK;
 int sp__pit_take_instance(struct sp_pit *pit, const sp_pit_options *options,
                           sp_error *err) SP_MUST_CHECK;
 void sp__pit_leave_instance(struct sp_pit *pit);
+
+/* Any lane's loop, at the end of a turn: see to what waits to be sent to the guard. */
+void sp__pit_watch_guard(struct lane *lane);
 
 /* For sp_pit.guard_retry: open it again, and try until it works. */
 void sp__pit_reopen_guard(struct timer *timer, uint64_t now_ms);

@@ -16,23 +16,28 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "pool/share.h"
 
 static uint64_t key_of(const struct request *request)
 {
-    return sp__affinity_key(request->session_hash, request->pool);
+    return sp__affinity_key(request->session_hash, request->pool->front);
 }
 
-uint64_t sp__home_find(struct sp_pit *pit, const struct request *request)
+uint64_t sp__home_find(struct lane *lane, const struct request *request)
 {
     return request->affinity == SP_AFFINITY_NONE
                ? 0
-               : sp__affinity_find(&pit->affinity, key_of(request),
-                                   sp__loop_now_ms(pit->loop));
+               : sp__affinity_find(&lane->pit->affinity, key_of(request),
+                                   sp__loop_now_ms(lane->loop));
 }
 
-/* It takes calls, though perhaps not this one. */
+/* It takes calls, though perhaps not this one. Of one in another part all that is known
+ * is that its process is there. */
 static int is_open(const struct pool *pool, uint64_t worker_id)
 {
+    if (pool->share != NULL && sp__pit_lane_of(pool->owner, worker_id) != pool->owner) {
+        return sp__share_has_worker(pool->share, worker_id);
+    }
     const struct worker *worker = sp__map_find(&pool->shop->by_id, worker_id);
     return worker != NULL && worker->owner == pool && worker->state == WORKER_READY &&
            pool->core.seats[worker->slot].state == SEAT_READY;
@@ -59,9 +64,10 @@ static void tell_moved(struct sp_pit *pit, const struct request *request,
 
 void sp__home_assigned(void *owner, struct request *request, uint64_t worker_id)
 {
-    struct sp_pit *pit = owner;
+    struct lane *lane = owner;
+    struct sp_pit *pit = lane->pit;
     uint64_t key = key_of(request);
-    uint64_t now_ms = sp__loop_now_ms(pit->loop);
+    uint64_t now_ms = sp__loop_now_ms(lane->loop);
     if (worker_id != 0) {
         sp__visits_note(&pit->visits, request->session, worker_id);
     }
@@ -76,4 +82,7 @@ void sp__home_assigned(void *owner, struct request *request, uint64_t worker_id)
         tell_moved(pit, request, before);
     }
     sp__affinity_set(&pit->affinity, key, worker_id, now_ms);
+    if (request->pool->share != NULL) {
+        sp__affinity_move(&pit->affinity, key, request->pool->part);
+    }
 }

@@ -6,7 +6,7 @@
 #include "pit/pit.h"
 
 /* The id of the worker to prefer for a request of a session, 0: none. */
-uint64_t sp__home_find(struct sp_pit *pit, const struct request *request);
+uint64_t sp__home_find(struct lane *lane, const struct request *request);
 
 /* A request of a session goes to this worker; or, with 0, its own one is lost and it ends
  * with that. For struct pool_events: `owner` is the pit. */

@@ -169,7 +169,7 @@ static void send_errand(struct sp_tool_call *call)
 {
     call->errand = (struct errand){.run = run_errand, .done = errand_done};
     hold(call);
-    if (sp__clerks_send(&call->pit->runners, &call->errand, NULL) < 0) {
+    if (sp__clerks_send(&call->lane->runners, &call->errand, NULL) < 0) {
         drop(call);
     }
 }
@@ -187,25 +187,50 @@ static void set_lineage(struct sp_tool_call *call, const struct lineage *lineage
     sp__lineage_add_name(&call->lineage, call->tool->facts.name);
 }
 
-/* What its function has asked for is wanted no more than it is itself. */
-static void cancel_descendants(const struct sp_tool_call *call)
+static void cancel_on(struct lane *lane, const struct sp_tool_call *call)
 {
-    struct sp_pit *pit = call->pit;
     size_t at = 0;
     struct request *request;
-    while ((request = sp__map_next(&pit->requests, &at)) != NULL) {
+    while ((request = sp__map_next(&lane->requests, &at)) != NULL) {
         if (request->lineage != NULL && request->lineage->via == call->id) {
-            sp__pit_cancel_request(pit, request);
+            sp__pit_cancel_request(lane->pit, request);
         }
     }
 }
 
-int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
+static void run_sweep(struct command *command, void *user)
+{
+    struct sp_tool_call *call = ITEM(command, struct sp_tool_call, sweep);
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    cancel_on(lane, call);
+    if (lane->number + 1 < pit->lanes_count && !lane->closing) {
+        sp__loop_post(pit->lanes[lane->number + 1].loop, command);
+    } else {
+        drop(call);
+    }
+}
+
+/* What its function has asked for is wanted no more than it is itself: here at once, on
+ * other lanes soon. A call that is just then going from one to another is missed, and
+ * has its deadline, which is no later than that of who asked. */
+static void cancel_descendants(struct sp_tool_call *call)
+{
+    cancel_on(call->lane, call);
+    if (call->pit->lanes_count > 1 && !call->lane->closing) {
+        hold(call);
+        call->sweep.run = run_sweep;
+        sp__loop_post(call->pit->loop, &call->sweep);
+    }
+}
+
+int sp__host_call_start(struct lane *lane, const struct host_call_wish *wish,
                         struct sp_tool_call **ret_call, sp_error *err)
 {
-    SP__ON_LOOP(pit->loop);
+    SP__ON_LOOP(lane->loop);
+    struct sp_pit *pit = lane->pit;
     struct sp_tool_call *call = build(wish);
-    if (call == NULL || sp__timer_init(pit->loop, &call->timer, time_over) < 0) {
+    if (call == NULL || sp__timer_init(lane->loop, &call->timer, time_over) < 0) {
         if (call != NULL) {
             drop(call);
             drop(call);
@@ -213,6 +238,7 @@ int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call of a host tool");
     }
     call->pit = pit;
+    call->lane = lane;
     call->tool = wish->tool;
     call->deadline_ms = wish->deadline_ms;
     call->worker = wish->worker;
@@ -221,7 +247,7 @@ int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
     call->on_news = wish->on_news;
     call->user = wish->user;
     if (call->deadline_ms != SP_UNLIMITED) {
-        sp__timer_set(pit->loop, &call->timer, call->deadline_ms);
+        sp__timer_set(lane->loop, &call->timer, call->deadline_ms);
     }
     *ret_call = call;
     sp__dispatch_work(&pit->dispatch, call);
@@ -234,7 +260,7 @@ int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
 void sp__host_call_leave(struct sp_tool_call *call)
 {
     call->on_news = NULL;
-    sp__timer_fini(call->pit->loop, &call->timer);
+    sp__timer_fini(call->lane->loop, &call->timer);
     (void)pthread_mutex_lock(&call->lock);
     if (call->state == HOST_CALL_OPEN) {
         call->state = HOST_CALL_OVER;
@@ -270,7 +296,7 @@ static void post(struct sp_tool_call *call)
     if (atomic_exchange_explicit(&call->back_posted, 1, memory_order_acq_rel) == 0) {
         hold(call);
         call->back.run = run_back;
-        sp__loop_post(call->pit->loop, &call->back);
+        sp__loop_post(call->lane->loop, &call->back);
     }
 }
 

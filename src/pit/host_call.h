@@ -33,7 +33,9 @@ struct sp_tool_call {
     atomic_uint references; /* the loop's, the program's, those on their way */
 
     /* Constant. */
-    struct sp_pit *pit; /* on the loop, and while it is OPEN */
+    struct sp_pit *pit;   /* on the loop, and while it is OPEN */
+    struct lane *lane;    /* whose loop that is; likewise */
+    struct command sweep; /* from lane to lane, to cancel what it has asked for */
     struct host_tool *tool;
     sp_bytes args;
     struct proto_pair *binary;
@@ -81,7 +83,7 @@ struct host_call_wish {
 
 /* Loop thread. on_news is called on the loop: with chunks, and at last when it ended, and
  * never after sp__host_call_leave(). */
-int sp__host_call_start(struct sp_pit *pit, const struct host_call_wish *wish,
+int sp__host_call_start(struct lane *lane, const struct host_call_wish *wish,
                         struct sp_tool_call **ret_call, sp_error *err) SP_MUST_CHECK;
 /* Loop thread: nobody waits for it any more. The loop's reference goes. */
 void sp__host_call_leave(struct sp_tool_call *call);

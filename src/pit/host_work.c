@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "pit/host_call.h"
+#include "pit/pit.h"
 #include "pool/request.h"
 #include "session/host_tools.h"
 
@@ -44,28 +45,52 @@ static int nudge_taker(struct request *request)
                                               : &request->done);
 }
 
-/* Loop thread: as many takers as there is work. Who was nudged comes last next time. */
-static void nudge_takers(struct host_work *work)
+/* Locked: threads that are wanted for what there is. */
+static size_t count_wanted(const struct host_work *work)
 {
-    (void)pthread_mutex_lock(&work->lock);
-    work->is_sought = 0;
-    size_t wanted = has_some(work) ? work->due.length + work->gone.length : 0;
-    (void)pthread_mutex_unlock(&work->lock);
-    struct link *link = work->takers.first;
-    for (uint32_t left = work->takers.length; left > 0 && wanted > 0; left--) {
+    return has_some(work) ? work->due.length + work->gone.length : 0;
+}
+
+/* Loop thread: so many takers, or as many as there are. Who was nudged comes last next
+ * time. Returns how many are still wanted. */
+static size_t nudge_takers(struct list *takers, size_t wanted)
+{
+    struct link *link = takers->first;
+    for (uint32_t left = takers->length; left > 0 && wanted > 0; left--) {
         struct link *next = link->next;
         if (nudge_taker(ITEM(link, struct request, on_takers))) {
             sp__list_remove(link);
-            sp__list_append(&work->takers, link);
+            sp__list_append(takers, link);
             wanted--;
         }
         link = next;
+    }
+    return wanted;
+}
+
+/* Locked: on to the next lane, or round again. */
+static void seek_on(struct host_work *work, uint32_t next)
+{
+    if (work->sought > 0 && next < work->lanes_count) {
+        sp__loop_post(work->lanes[next].loop, &work->seek);
+    } else if (work->is_sought_again && work->lanes_count > 0) {
+        work->is_sought_again = 0;
+        work->sought = count_wanted(work);
+        sp__loop_post(work->lanes[0].loop, &work->seek);
+    } else {
+        work->is_sought = 0;
     }
 }
 
 static void run_seek(struct command *command, void *user)
 {
-    nudge_takers(ITEM(command, struct host_work, seek));
+    struct host_work *work = ITEM(command, struct host_work, seek);
+    struct lane *lane = user;
+    size_t left = nudge_takers(&lane->takers, work->sought);
+    (void)pthread_mutex_lock(&work->lock);
+    work->sought = left;
+    seek_on(work, lane->number + 1);
+    (void)pthread_mutex_unlock(&work->lock);
 }
 
 /* Locked: a helper of the list, who came last first; else a taker. */
@@ -79,10 +104,13 @@ static void nudge(struct host_work *work)
             return;
         }
     }
-    if (work->loop != NULL && !work->is_sought) {
+    if (work->is_sought) {
+        work->is_sought_again = 1;
+    } else if (work->lanes != NULL) {
         work->is_sought = 1;
+        work->sought = count_wanted(work);
         work->seek.run = run_seek;
-        sp__loop_post(work->loop, &work->seek);
+        sp__loop_post(work->lanes[0].loop, &work->seek);
     }
 }
 
@@ -92,18 +120,23 @@ static void count(struct host_work *work)
     atomic_store(&work->length, work->due.length + work->gone.length);
 }
 
-void sp__work_set_loop(struct host_work *work, struct loop *loop)
+void sp__work_set_lanes(struct host_work *work, struct lane *lanes, uint32_t count)
 {
     (void)pthread_mutex_lock(&work->lock);
-    work->loop = loop;
+    work->lanes = lanes;
+    work->lanes_count = lanes != NULL ? count : 0;
     (void)pthread_mutex_unlock(&work->lock);
 }
 
-void sp__work_add_taker(struct host_work *work, struct request *request)
+void sp__work_add_taker(struct host_work *work, struct list *takers,
+                        struct request *request)
 {
-    sp__list_append(&work->takers, &request->on_takers);
+    sp__list_append(takers, &request->on_takers);
     if (sp__work_is_due(work)) {
-        nudge_takers(work);
+        (void)pthread_mutex_lock(&work->lock);
+        size_t wanted = count_wanted(work);
+        (void)pthread_mutex_unlock(&work->lock);
+        (void)nudge_takers(takers, wanted);
     }
 }
 

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "io/loop.h"
 
+struct lane;
 struct sp_tool_call;
 struct host_tool;
 struct request;
@@ -23,18 +24,18 @@ struct request;
 struct host_work {
     atomic_size_t length; /* of what is due, and gone */
 
-    /* Loop thread. */
-    struct list takers; /* struct request that a thread waits for, by on_takers */
-
     /* Under lock. */
     pthread_mutex_t lock;
     struct list due;     /* struct sp_tool_call, by on_due */
     struct list gone;    /* struct host_tool, by on_gone */
     struct list helpers; /* who came last is last, and is nudged first */
     int dispatchers;     /* that sleep: they come by themselves */
-    struct loop *loop;   /* NULL before there is one, and after */
-    struct command seek; /* to look among the takers */
-    int is_sought;       /* it is on its way */
+    struct lane *lanes;  /* NULL before they run, and after */
+    uint32_t lanes_count;
+    struct command seek; /* to look among the takers, on one lane after the other */
+    int is_sought;       /* it is on its way; */
+    int is_sought_again; /* and is to go round once more */
+    size_t sought;       /* takers it has yet to find */
 };
 
 /* On the stack of a thread that waits. */
@@ -46,8 +47,8 @@ struct helper {
 void sp__work_init(struct host_work *work);
 void sp__work_fini(struct host_work *work); /* empty */
 
-/* The loop that has the calls; NULL: it has ended, and nothing is posted to it. */
-void sp__work_set_loop(struct host_work *work, struct loop *loop);
+/* Those that have the calls; NULL: nothing is posted to their loops any more. */
+void sp__work_set_lanes(struct host_work *work, struct lane *lanes, uint32_t count);
 
 static inline int sp__work_is_due(struct host_work *work)
 {
@@ -55,7 +56,8 @@ static inline int sp__work_is_due(struct host_work *work)
 }
 
 /* Loop thread: a thread waits for this request, or will, and not any more. */
-void sp__work_add_taker(struct host_work *work, struct request *request);
+void sp__work_add_taker(struct host_work *work, struct list *takers,
+                        struct request *request);
 void sp__work_remove_taker(struct request *request);
 
 /* Any thread. A call comes with a reference. */

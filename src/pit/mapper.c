@@ -354,7 +354,7 @@ static int has_news_or_work(void *arg)
 static enum loop_rest occasion(struct sp_map *map)
 {
     (void)pthread_mutex_lock(&map->lock);
-    int is_alone = map->pit->requests.length <= map->under_way;
+    int is_alone = map->pit->lanes[0].requests.length <= map->under_way;
     (void)pthread_mutex_unlock(&map->lock);
     return is_alone ? REST_BETWEEN_DISPATCHES : REST_AFTER_CALL;
 }
@@ -363,7 +363,8 @@ static enum loop_rest occasion(struct sp_map *map)
 static void await_news(struct sp_map *map, uint64_t end_ms)
 {
     struct host_work *work = &map->pit->dispatch.work;
-    if (sp__loop_borrow(map->pit->loop)) {
+    /* With several loops none brings all the news. */
+    if (map->pit->lanes_count == 1 && sp__loop_borrow(map->pit->loop)) {
         (void)sp__loop_drive(map->pit->loop, has_news_or_work, map, end_ms);
         sp__loop_leave(map->pit->loop, occasion(map));
         if (!sp__work_is_due(work)) {

@@ -100,7 +100,7 @@ static void forget_old(struct outcomes *outcomes, uint64_t now_ms)
     while (outcomes->ended.first != NULL) {
         struct outcome *oldest = ITEM(outcomes->ended.first, struct outcome, on_ended);
         if (outcomes->ended.length <= ENDED_MAX && outcomes->bytes <= bytes_max &&
-            now_ms - oldest->ended_ms < outcomes->keep_ms) {
+            now_ms < oldest->ended_ms + outcomes->keep_ms) {
             return;
         }
         drop(outcomes, oldest);
@@ -193,8 +193,7 @@ static struct outcome *begin(struct outcomes *outcomes, enum outcome_kind kind,
     return outcome;
 }
 
-int sp__outcomes_enter(struct outcomes *outcomes, struct request *request,
-                       uint64_t now_ms)
+static int enter(struct outcomes *outcomes, struct request *request, uint64_t now_ms)
 {
     forget_old(outcomes, now_ms);
     if (request->dedupe_key[0] != '\0') {
@@ -224,15 +223,28 @@ int sp__outcomes_enter(struct outcomes *outcomes, struct request *request,
     return OUTCOME_GO;
 }
 
-void sp__outcomes_leave(struct request *request)
+int sp__outcomes_enter(struct outcomes *outcomes, struct request *request,
+                       uint64_t now_ms)
 {
-    sp__list_remove(&request->on_follow);
+    (void)pthread_mutex_lock(&outcomes->lock);
+    int entry = enter(outcomes, request, now_ms);
+    (void)pthread_mutex_unlock(&outcomes->lock);
+    return entry;
 }
 
-struct request *sp__outcomes_ended(struct outcomes *outcomes, struct request *request,
-                                   uint64_t now_ms,
-                                   void (*end)(void *user, struct request *request),
-                                   void *user)
+int sp__outcomes_leave(struct outcomes *outcomes, struct request *request)
+{
+    (void)pthread_mutex_lock(&outcomes->lock);
+    int followed = request->on_follow.on != NULL;
+    sp__list_remove(&request->on_follow);
+    (void)pthread_mutex_unlock(&outcomes->lock);
+    return followed;
+}
+
+static struct request *note_end(struct outcomes *outcomes, struct request *request,
+                                uint64_t now_ms,
+                                void (*end)(void *user, struct request *request),
+                                void *user)
 {
     struct outcome *by_key = request->by_key;
     struct outcome *by_id = request->by_id;
@@ -268,17 +280,32 @@ struct request *sp__outcomes_ended(struct outcomes *outcomes, struct request *re
     return NULL;
 }
 
+struct request *sp__outcomes_ended(struct outcomes *outcomes, struct request *request,
+                                   uint64_t now_ms,
+                                   void (*end)(void *user, struct request *request),
+                                   void *user)
+{
+    (void)pthread_mutex_lock(&outcomes->lock);
+    struct request *next = note_end(outcomes, request, now_ms, end, user);
+    (void)pthread_mutex_unlock(&outcomes->lock);
+    return next;
+}
+
 /* ---- asking ---- */
 
-void sp__outcomes_find(struct outcomes *outcomes, const char *request_id,
-                       uint64_t now_ms, sp_outcome *ret_outcome, sp_result *ret_result,
-                       sp_error *ret_failure)
+static int find_out(struct outcomes *outcomes, const char *request_id,
+                    const struct lane *lane, uint64_t now_ms, sp_outcome *ret_outcome,
+                    sp_result *ret_result, sp_error *ret_failure)
 {
     forget_old(outcomes, now_ms);
     const struct outcome *outcome = find(outcomes, OUTCOME_BY_REQUEST, request_id);
     *ret_outcome = (sp_outcome){.state = SP_OUTCOME_UNKNOWN};
     if (outcome == NULL) {
-        return;
+        return 1;
+    }
+    if (outcome->running &&
+        atomic_load_explicit(&outcome->request->lane, memory_order_acquire) != lane) {
+        return 0;
     }
     ret_outcome->call = outcome->call;
     if (outcome->running) {
@@ -286,22 +313,40 @@ void sp__outcomes_find(struct outcomes *outcomes, const char *request_id,
         ret_outcome->state = is_sent ? SP_OUTCOME_RUNNING : SP_OUTCOME_QUEUED;
         ret_outcome->attempts = outcome->request->result.attempts;
         ret_outcome->executed = is_sent ? SP_EXECUTED_UNKNOWN : SP_EXECUTED_NO;
-        return;
+        return 1;
     }
-    ret_outcome->age_ms = now_ms - outcome->ended_ms;
+    ret_outcome->age_ms = now_ms > outcome->ended_ms ? now_ms - outcome->ended_ms : 0;
     if (outcome->error.code != 0) {
         ret_outcome->state = SP_OUTCOME_FAILED;
         ret_outcome->error = outcome->error.code;
         ret_outcome->executed = outcome->error.executed;
         ret_outcome->attempts = outcome->error.attempts;
         sp__error_copy(ret_failure, &outcome->error);
-        return;
+        return 1;
     }
     ret_outcome->state = SP_OUTCOME_DONE;
     ret_outcome->executed = SP_EXECUTED_YES;
     ret_outcome->attempts = outcome->result.attempts;
     ret_outcome->has_result = outcome->kept && ret_result != NULL &&
                               copy_result(ret_result, &outcome->result) == SP_OK;
+    return 1;
+}
+
+int sp__outcomes_find(struct outcomes *outcomes, const char *request_id,
+                      const struct lane *lane, uint64_t now_ms, sp_outcome *ret_outcome,
+                      sp_result *ret_result, sp_error *ret_failure)
+{
+    (void)pthread_mutex_lock(&outcomes->lock);
+    int found = find_out(outcomes, request_id, lane, now_ms, ret_outcome, ret_result,
+                         ret_failure);
+    (void)pthread_mutex_unlock(&outcomes->lock);
+    return found;
+}
+
+void sp__outcomes_init(struct outcomes *outcomes, uint64_t keep_ms)
+{
+    *outcomes = (struct outcomes){.keep_ms = keep_ms};
+    (void)pthread_mutex_init(&outcomes->lock, NULL);
 }
 
 void sp__outcomes_fini(struct outcomes *outcomes)
@@ -318,4 +363,5 @@ void sp__outcomes_fini(struct outcomes *outcomes)
         }
     }
     sp__map_fini(&outcomes->by_hash);
+    (void)pthread_mutex_destroy(&outcomes->lock);
 }

@@ -70,6 +70,10 @@
       pit, nesting_max,                                                                \
       "Most calls that may wait for each other: a tool that calls a tool that calls "  \
       "a tool. One more is refused, so that a tool that asks for itself ends.")        \
+    X(LOOPS, TOP, "loops", COUNT, 1, 64, "", "", "SNAKEPIT_LOOPS", pit, loops,         \
+      "Threads that the workers are divided over, and with them the work of the "      \
+      "program; never more than there are workers. Without it one for up to four "     \
+      "processors, then one for each four, at most 16.")                               \
     X(SESSIONS_TTL, TOP, "sessions.ttl", DURATION_ANY, 1, 8784ull * HOUR, "", "1h",    \
       "SNAKEPIT_SESSIONS_TTL", sessions, ttl_ms,                                       \
       "Time for which a session lives without being used, when it names none itself.") \

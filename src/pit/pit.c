@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime: one loop thread, one guard process, some pools.
+ * The runtime: one guard process, some pools, and a lane or several: a loop thread each,
+ * with a part of every pool's workers.
  *
  * Start order: the instance, when it has one (its lock, and the end of what a dead run
- * left), loop thread, guard, pools on the loop. Stop order, reversed: pools end their
+ * left), loop threads, guard, pools on the loops. Stop order, reversed: pools end their
  * calls and stop their workers, the guard is told to end what is left and reaped, the
- * loop thread ends, the instance is given back, callbacks that are still due run on the
+ * loop threads end, the instance is given back, callbacks that are still due run on the
  * closing thread.
  */
 #include "pit/pit.h"
 
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pit/deadlock.h"
 #include "pit/guarding.h"
 #include "pit/pit_internal.h"
+#include "pit/reports.h"
 #include "pit/upkeep.h"
 #include "pool/lineage.h"
+#include "pool/share.h"
 #include "session/host_tools.h"
 #include "worker/python.h"
 #include "worker/stock.h"
@@ -28,36 +35,162 @@ enum {
     SAMPLE_INTERVAL_MS = 5000
 };
 
+/* ---- lanes ---- */
+
+enum {
+    FEW_PROCESSORS =
+        4, /* one loop has enough of them, and leaves the rest to workers */
+    PROCESSORS_PER_LOOP = 4,
+    LOOPS_DEFAULT_MAX = 16
+};
+
+static uint32_t usable_processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) < 0) {
+        return 1; /* more than 1,024, or none of our business */
+    }
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+uint32_t sp__pit_default_loops(uint32_t processors)
+{
+    if (processors <= FEW_PROCESSORS) {
+        return 1;
+    }
+    uint32_t loops = (processors + PROCESSORS_PER_LOOP - 1) / PROCESSORS_PER_LOOP;
+    return loops < LOOPS_DEFAULT_MAX ? loops : LOOPS_DEFAULT_MAX;
+}
+
+/* No more than there are workers to divide. */
+static int make_lanes(struct sp_pit *pit, uint32_t wished, sp_error *err)
+{
+    uint64_t workers = 0;
+    uint32_t count = wished != 0 ? wished : sp__pit_default_loops(usable_processors());
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        workers += pit->pools[i].options.workers;
+    }
+    count = workers < count ? (uint32_t)workers : count;
+    pit->lanes = sp__calloc(count, sizeof *pit->lanes);
+    if (pit->lanes == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %u loops", count);
+    }
+    pit->lanes_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        pit->lanes[i].pit = pit;
+        pit->lanes[i].number = i;
+    }
+    return SP_OK;
+}
+
+/* What may have a process of its own at a time. */
+static uint32_t seats_on(const struct lane *lane)
+{
+    uint32_t seats = 0;
+    for (size_t i = 0; i < lane->pit->pools_count; i++) {
+        const struct pool *part = sp__pools_part_on(lane, i);
+        seats += part != NULL ? part->options.workers + part->options.recycle_surge : 0;
+    }
+    return seats;
+}
+
+static int open_lane(struct lane *lane, sp_error *err)
+{
+    int rc = SP_OK;
+    if (lane->number > 0) {
+        rc = sp__reports_open(lane, seats_on(lane), err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__loop_open(&sp__turn_events, lane, &lane->loop, err);
+    }
+    if (rc == SP_OK) {
+        sp__clerks_init(&lane->clerks, lane->loop);
+        sp__clerks_init(&lane->runners, lane->loop);
+    }
+    return rc;
+}
+
+static int open_lanes(struct sp_pit *pit, sp_error *err)
+{
+    for (uint32_t i = 0; i < pit->lanes_count; i++) {
+        int rc = open_lane(&pit->lanes[i], err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    pit->loop = pit->lanes[0].loop;
+    sp__pools_meet(pit);
+    if (pit->lanes_count > 1) {
+        sp__affinity_share(&pit->affinity);
+    }
+    sp__work_set_lanes(&pit->dispatch.work, pit->lanes, pit->lanes_count);
+    return SP_OK;
+}
+
+/* Their loops have nothing left, so their threads end. */
+static void close_lanes(struct sp_pit *pit)
+{
+    for (uint32_t i = pit->lanes_count; i > 0; i--) {
+        struct lane *lane = &pit->lanes[i - 1];
+        if (lane->loop != NULL) {
+            sp__clerks_close(&lane->clerks);
+            sp__clerks_close(&lane->runners);
+        }
+    }
+    sp__work_set_lanes(&pit->dispatch.work, NULL, 0);
+    for (uint32_t i = pit->lanes_count; i > 0; i--) {
+        sp__loop_close(pit->lanes[i - 1].loop);
+    }
+    for (uint32_t i = 0; i < pit->lanes_count; i++) {
+        sp__reports_close(&pit->lanes[i]);
+    }
+}
+
 /* ---- opening ---- */
 
 /* Where workers find their host that have not inherited a way to it; nowhere without
- * any. */
-static int choose_host_address(struct sp_pit *pit, sp_error *err)
+ * any. The first lane serves it, for the workers of all. */
+static int choose_host_address(struct lane *lane, sp_error *err)
 {
+    struct sp_pit *pit = lane->pit;
+    struct workshop *first = &pit->lanes[0].shop;
     int rc = SP_OK;
     for (size_t i = 0; rc == SP_OK && i < pit->pools_count; i++) {
-        if (pit->pools[i].spec.transport == SP_TRANSPORT_PORT) {
-            rc = sp__stock_make_folder(&pit->shop, err);
-            (void)snprintf(pit->shop.host_address, sizeof pit->shop.host_address,
-                           "unix:%s/host", pit->shop.run_dir);
+        if (pit->pools[i].spec.transport != SP_TRANSPORT_PORT) {
+            continue;
+        }
+        rc = sp__stock_make_folder(&lane->shop, err);
+        if (lane->number == 0) {
+            (void)snprintf(first->host_address, sizeof first->host_address,
+                           "unix:%s/host", first->run_dir);
+        } else {
+            memcpy(lane->shop.host_address, first->host_address,
+                   sizeof first->host_address);
         }
     }
     return rc;
 }
 
-static void start_pools(void *user, void *arg)
+static void start_shop(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
     sp_error *err = arg;
-    if (sp__workshop_init(&pit->shop, pit->loop, err) < 0) {
+    if (sp__workshop_init(&lane->shop, lane->loop, lane->number, pit->lanes_count,
+                          err) < 0) {
         return;
     }
-    pit->shop.instance = pit->instance;
-    pit->shop.service = pit->service;
-    pit->shop.service_user = pit;
-    if (choose_host_address(pit, err) < 0) {
-        return;
-    }
+    lane->shop.instance = pit->instance;
+    lane->shop.service = pit->service;
+    lane->shop.service_user = lane;
+    (void)!choose_host_address(lane, err); /* it is in err */
+}
+
+static void start_guard(void *user, void *arg)
+{
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    sp_error *err = arg;
     if (sp__upkeep_start(pit, err) < 0) {
         return;
     }
@@ -65,18 +198,45 @@ static void start_pools(void *user, void *arg)
         sp__fail(err, SP_ERR_NOMEM, "no memory for a pit's timer");
         return;
     }
-    if (sp__pit_open_guard(pit, err) < 0) {
+    if (pit->lanes_count > 1 && sp__deadlock_open(pit, err) < 0) {
         return;
     }
-    if (sp__census_start(&pit->census, &pit->shop, pit->sample_interval_ms, err) < 0) {
+    (void)!sp__pit_open_guard(pit, err); /* it is in err */
+}
+
+static void start_pools(void *user, void *arg)
+{
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    sp_error *err = arg;
+    if (sp__census_start(&lane->census, &lane->shop, pit->sample_interval_ms, err) <
+        0) {
         return;
     }
     for (size_t i = 0; i < pit->pools_count; i++) {
-        if (sp__pool_start(&pit->pools[i], &pit->shop, err) < 0) {
-            return;
+        struct pool *part = sp__pools_part_on(lane, i);
+        if (part != NULL) {
+            if (sp__pool_start(part, &lane->shop, err) < 0) {
+                return;
+            }
+            part->is_open = 1;
+            atomic_fetch_add(&pit->pools_open, 1);
         }
-        pit->pools_open++;
     }
+}
+
+static int start(struct sp_pit *pit, sp_error *failure)
+{
+    for (uint32_t i = 0; i < pit->lanes_count && failure->code == 0; i++) {
+        sp__loop_call(pit->lanes[i].loop, start_shop, failure);
+    }
+    if (failure->code == 0) {
+        sp__loop_call(pit->loop, start_guard, failure);
+    }
+    for (uint32_t i = 0; i < pit->lanes_count && failure->code == 0; i++) {
+        sp__loop_call(pit->lanes[i].loop, start_pools, failure);
+    }
+    return failure->code;
 }
 
 /* Any thread: a host tool has ended, and a thread of the program is to hear of it. */
@@ -92,8 +252,9 @@ static void set_options(struct sp_pit *pit, const sp_pit_options *options)
     pit->event_data = options->event_data;
     pit->guard_level = options->guard_level;
     pit->guard_require = options->guard_require;
-    pit->outcomes.keep_ms =
-        options->outcome_keep_ms == 0 ? OUTCOME_KEEP_MS : options->outcome_keep_ms;
+    sp__outcomes_init(&pit->outcomes, options->outcome_keep_ms == 0
+                                          ? OUTCOME_KEEP_MS
+                                          : options->outcome_keep_ms);
     pit->nesting_max =
         options->nesting_max == 0 ? LINEAGE_DEFAULT : options->nesting_max;
     pit->sample_interval_ms = options->sample_interval_ms == 0
@@ -132,17 +293,24 @@ static int open_parts(struct sp_pit *pit, const sp_pit_options *options, sp_erro
     }
     if (rc == SP_OK) {
         sp__pools_limit(pit, options->workers_max);
-        rc = sp__pit_take_instance(pit, options, err);
+        rc = make_lanes(pit, options->loops, err);
     }
-    return rc;
+    if (rc == SP_OK) {
+        rc = sp__pools_divide(pit, options, bridge, err);
+    }
+    return rc == SP_OK ? sp__pit_take_instance(pit, options, err) : rc;
 }
 
+/* What a pit is without its loops, and its dispatch queue. */
 static void close_parts(struct sp_pit *pit)
 {
-    sp__instance_close(pit->instance);
+    sp__pit_leave_instance(pit);
     sp__upkeep_close(pit);
-    sp__pools_fini(pit);
-    sp__free(pit->pools);
+    sp__affinity_fini(&pit->affinity);
+    sp__outcomes_fini(&pit->outcomes);
+    sp__pools_free(pit);
+    sp__deadlock_free(pit->deadlock);
+    sp__free(pit->lanes);
 }
 
 int sp__pit_new(const sp_pit_options *options, const struct host_service *service,
@@ -165,17 +333,13 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     }
     rc = open_parts(pit, options, err);
     if (rc == SP_OK) {
-        rc = sp__loop_open(&sp__turn_events, pit, &pit->loop, err);
+        rc = open_lanes(pit, err);
     }
     if (rc < 0) {
         goto close_parts;
     }
-    sp__work_set_loop(&pit->dispatch.work, pit->loop);
-    sp__clerks_init(&pit->clerks, pit->loop);
-    sp__clerks_init(&pit->runners, pit->loop);
     sp__undertaker_set(pit->sessions->undertaker, take_gone, pit);
-    sp__loop_call(pit->loop, start_pools, &failure);
-    if (failure.code != 0) {
+    if (start(pit, &failure) < 0) {
         rc = failure.code;
         sp_error_move(err, &failure);
         sp__pit_close(pit, SP_UNLIMITED);
@@ -186,6 +350,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     return SP_OK;
 
 close_parts:
+    close_lanes(pit);
     close_parts(pit);
     sp__dispatch_fini(&pit->dispatch);
 free_pit:
@@ -197,25 +362,65 @@ free_pit:
 
 static void begin_drain(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
-    pit->draining = 1;
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    lane->draining = 1;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        struct pool *part = sp__pools_part_on(lane, i);
+        if (part != NULL) {
+            part->keeps = 1;
+        }
+    }
+    if (lane->number > 0) {
+        return;
+    }
     for (struct link *link = pit->servers.first; link != NULL; link = link->next) {
         struct pit_server *server = ITEM(link, struct pit_server, on_pit);
         server->on_drain(server);
     }
 }
 
-static void count_left(void *user, void *arg)
+static void await(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
-    *(size_t *)arg = pit->requests.length;
+    struct lane *lane = user;
+    lane->is_awaited = 1; /* the end of the turn tells */
 }
 
+static void count_left(void *user, void *arg)
+{
+    const struct lane *lane = user;
+    *(size_t *)arg += lane->requests.length;
+}
+
+static void call_all(struct sp_pit *pit, void (*fn)(void *user, void *arg), void *arg)
+{
+    for (uint32_t i = pit->lanes_count; i > 0; i--) {
+        if (pit->lanes[i - 1].loop != NULL) {
+            sp__loop_call(pit->lanes[i - 1].loop, fn, arg);
+        }
+    }
+}
+
+/* One lane after the other, the first one last: it has the answers to what others do. All
+ * have stopped to give each other calls before the first is waited for. */
 int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left)
 {
-    sp__loop_call(pit->loop, begin_drain, NULL);
-    (void)sp__work_wait(&pit->dispatch.work, &pit->drained, timeout_ms);
-    sp__loop_call(pit->loop, count_left, ret_left);
+    uint64_t begin_ms = sp__now_ms();
+    call_all(pit, begin_drain, NULL);
+    for (uint32_t i = pit->lanes_count; i > 0; i--) {
+        uint64_t used_ms = sp__now_ms() - begin_ms;
+        uint64_t left_ms = timeout_ms == SP_UNLIMITED ? SP_UNLIMITED
+                           : timeout_ms > used_ms     ? timeout_ms - used_ms
+                                                      : 0;
+        sp__latch_close(&pit->drained);
+        if (atomic_load(&pit->hurried)) {
+            break;
+        }
+        sp__loop_call(pit->lanes[i - 1].loop, await, NULL);
+        (void)sp__work_wait(&pit->dispatch.work, &pit->drained, left_ms);
+    }
+    *ret_left = 0;
+    call_all(pit, count_left, ret_left);
     return *ret_left == 0;
 }
 
@@ -228,19 +433,8 @@ void sp__pit_hurry(struct sp_pit *pit)
 
 /* ---- closing ---- */
 
-static void begin_close(void *user, void *arg)
+static void refuse_waiters(struct sp_pit *pit)
 {
-    struct sp_pit *pit = user;
-    pit->closing = 1;
-    begin_drain(pit, NULL);
-    if (pit->pools_open == 0) {
-        sp__latch_open(&pit->closed); /* opening failed before the first pool */
-        return;
-    }
-    size_t open = pit->pools_open;
-    for (size_t i = 0; i < open; i++) {
-        sp__pool_close(&pit->pools[i]);
-    }
     struct link *link;
     while ((link = sp__list_pop(&pit->ready_waiters)) != NULL) {
         struct ready_waiter *waiter = ITEM(link, struct ready_waiter, on_pit);
@@ -249,9 +443,26 @@ static void begin_close(void *user, void *arg)
     }
 }
 
-static void finish_close(void *user, void *arg)
+static void begin_close(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    lane->closing = 1;
+    begin_drain(lane, NULL);
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        struct pool *part = sp__pools_part_on(lane, i);
+        if (part != NULL && part->is_open) {
+            sp__pool_close(part);
+        }
+    }
+    if (lane->number == 0) {
+        refuse_waiters(pit);
+    }
+}
+
+/* Of the first lane, before its workers and pools go. */
+static void finish_first(struct sp_pit *pit)
+{
     struct link *link;
     while ((link = sp__list_pop(&pit->servers)) != NULL) {
         struct pit_server *server = ITEM(link, struct pit_server, on_pit);
@@ -261,20 +472,31 @@ static void finish_close(void *user, void *arg)
     pit->guard_watch = NULL;
     sp__timer_fini(pit->loop, &pit->guard_retry);
     sp__timer_fini(pit->loop, &pit->cleanup);
-    sp__census_stop(&pit->census);
-    /* Workers that outlived every grace: the guard ends them in a moment. */
-    sp__workshop_on_guard_lost(&pit->shop);
-    sp__pools_fini(pit);
-    sp__affinity_fini(&pit->affinity);
-    sp__outcomes_fini(&pit->outcomes);
-    sp__map_fini(&pit->requests);
-    sp__workshop_fini(&pit->shop);
-    /* Taken here: a guard that dies at this moment is buried on the loop. */
-    *(struct guard **)arg = pit->shop.guard;
-    pit->shop.guard = NULL;
+    sp__deadlock_stop(pit->deadlock);
 }
 
-/* The loop is gone: credit and wishes to stop have nobody to go to. */
+static void finish_close(void *user, void *arg)
+{
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    if (lane->number == 0) {
+        finish_first(pit);
+    }
+    sp__census_stop(&lane->census);
+    /* Workers that outlived every grace: the guard ends them in a moment. */
+    sp__workshop_on_guard_lost(&lane->shop);
+    sp__pools_fini(lane);
+    sp__map_fini(&lane->requests);
+    sp__workshop_fini(&lane->shop);
+    lane->shop.guard = NULL;
+    if (lane->number == 0) {
+        /* Taken here: a guard that dies at this moment is buried on the loop. */
+        *(struct guard **)arg = pit->guard;
+        pit->guard = NULL;
+    }
+}
+
+/* The loops are gone: credit and wishes to stop have nobody to go to. */
 static void no_grant(void *user, struct request *request, size_t wire_bytes)
 {
 }
@@ -297,17 +519,17 @@ static uint64_t grace_of(const struct sp_pit *pit)
 void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
 {
     uint64_t usual_ms = grace_of(pit) + CLOSE_MARGIN_MS;
-    sp__loop_call(pit->loop, begin_close, NULL);
-    (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
+    call_all(pit, begin_close, NULL);
+    if (atomic_load(&pit->pools_open) > 0) {
+        (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
+    }
     struct guard *guard = NULL;
-    sp__loop_call(pit->loop, finish_close, &guard);
+    call_all(pit, finish_close, &guard);
     sp__guard_close(guard);
-    sp__clerks_close(&pit->clerks);
-    sp__clerks_close(&pit->runners);
-    sp__work_set_loop(&pit->dispatch.work, NULL);
-    sp__loop_close(pit->loop);
-    sp__pit_leave_instance(pit);
+    close_lanes(pit);
+    sp__guard_close(pit->dead_guard); /* lost while it closed */
     sp__undertaker_set(pit->sessions->undertaker, NULL, NULL);
+    sp__pit_leave_instance(pit);
     sp__upkeep_close(pit);
 
     struct dispatch *dispatch = &pit->dispatch;
@@ -315,7 +537,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
         (void)sp__dispatch_run(dispatch, pit->on_event, pit->event_data, no_grant,
                                no_cancel, NULL);
     }
+    close_parts(pit);
     sp__dispatch_fini(dispatch);
-    sp__free(pit->pools);
     sp__free(pit);
 }

@@ -28,13 +28,44 @@ struct pit_server {
     void (*on_close)(struct pit_server *server);
 };
 
+/* One loop of a pit, and what belongs to it: a part of the workers, and the calls that
+ * they have. The first one also has the guard and the servers. */
+struct lane {
+    /* Set before start, then constant. */
+    struct sp_pit *pit;
+    uint32_t number;
+    struct loop *loop;
+
+    /* Loop thread. */
+    struct workshop shop;
+    struct clerks clerks;
+    struct clerks runners; /* of host tools for any thread: those may take long */
+    struct census census;
+    struct map requests;   /* by id: those that have not ended */
+    struct list to_submit; /* calls that go in the place of others; at the turn's end */
+    struct list to_wake;   /* requests whose taker sleeps; likewise */
+    struct list to_tell;   /* requests whose taker is on a loop; likewise, before */
+    struct list to_publish; /* requests for a dispatcher; likewise */
+    struct list takers;     /* requests that a thread waits for, by on_takers */
+    size_t sleepers;        /* requests whose taker sleeps until they end */
+    int published;          /* the last turn gave a dispatcher something to do */
+    int closing;
+    int draining;                  /* no more calls are taken */
+    int is_awaited;                /* the pit is drained when this one is */
+    struct command look;           /* at the readiness; on the first lane */
+    atomic_int look_posted;        /* likewise */
+    struct guard_reports *reports; /* of the guard, on their way here */
+};
+
 struct sp_pit {
     /* Set before start, then constant. */
     sp_event_cb on_event;
     void *event_data;
-    struct pool *pools;
+    struct pool *pools; /* of each its first part, or the whole */
     size_t pools_count;
-    struct loop *loop;
+    struct lane *lanes;
+    uint32_t lanes_count;
+    struct loop *loop; /* of the first lane */
     char guard_path[4096];
     int guard_level; /* SP_SAFETY_, as wished */
     int guard_require;
@@ -43,39 +74,32 @@ struct sp_pit {
     struct sp_sessions *sessions;       /* any thread, by its own locks */
     struct visits visits;               /* likewise: of these sessions */
     uint32_t nesting_max;               /* calls that wait for each other */
+    uint64_t sample_interval_ms;
 
     /* Any thread. */
     atomic_uint_least64_t next_call;
+    atomic_uint_least64_t moves; /* of calls to other lanes */
     atomic_int hurried;
+    atomic_size_t pools_open; /* parts counted each */
     struct dispatch dispatch; /* has a lock of its own */
+    struct outcomes outcomes; /* likewise */
+    struct affinity affinity; /* likewise */
+    struct latch drained;     /* no call is left; or there is no more patience */
+    struct latch closed;      /* every pool is; likewise */
 
-    /* Loop thread. */
-    struct workshop shop;
-    struct clerks clerks;
-    struct clerks runners; /* of host tools for any thread: those may take long */
-    struct timer cleanup;  /* of the sessions */
-    struct census census;
-    uint64_t sample_interval_ms;
+    /* Loop thread of the first lane. */
+    struct timer cleanup;      /* of the sessions */
+    struct guard *guard;       /* NULL while it is lost */
+    struct guard *guard_found; /* the last one, for other lanes to take over */
     struct watch *guard_watch;
     struct timer guard_retry; /* a guard could not be opened: try again */
     struct command bury_guard;
-    struct guard *dead_guard; /* lost, and to be closed by that errand */
-    struct map requests;      /* by id: those that have not ended */
-    struct affinity affinity;
-    struct outcomes outcomes;
-    struct list to_submit; /* calls that go in the place of others; at the turn's end */
-    struct list ready_waiters;
-    size_t sleepers;     /* requests whose taker sleeps until they end */
-    int published;       /* the last turn gave a dispatcher something to do */
-    struct list to_wake; /* requests whose taker sleeps; at the end of the turn */
-    struct list to_tell; /* requests whose taker is on the loop; likewise, before */
-    struct list servers; /* struct pit_server */
+    struct guard *dead_guard;  /* lost, and to be closed by that errand */
+    struct deadlock *deadlock; /* NULL with one lane: its cores see all there is */
+    uint32_t mourners;         /* lanes that have yet to hear of it */
     uint64_t guards_total;
-    size_t pools_open;
-    int closing;
-    int draining;         /* no more calls are taken */
-    struct latch drained; /* and none is left; or there is no more patience */
-    struct latch closed;  /* every pool is; likewise */
+    struct list ready_waiters;
+    struct list servers; /* struct pit_server */
 };
 
 /* Who waits for readiness, on its own stack. */
@@ -84,6 +108,9 @@ struct ready_waiter {
     struct latch done;
     sp_error error; /* code 0: ready */
 };
+
+/* How many loops a pit has by default on a machine with so many processors. Pure. */
+uint32_t sp__pit_default_loops(uint32_t processors);
 
 int sp__pit_new(const sp_pit_options *options, const struct host_service *service,
                 struct sp_pit **ret_pit, sp_error *err) SP_MUST_CHECK;
@@ -95,15 +122,21 @@ int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left);
 /* A signal handler too. */
 void sp__pit_hurry(struct sp_pit *pit);
 
-/* Loop thread, or before there is one: an event that concerns no pool. */
+/* Any thread: an event that concerns no pool. */
 void sp__pit_tell(struct sp_pit *pit, int kind, const char *message);
 /* The same of kind SP_EVENT_WARNING. */
 void sp__pit_warn(struct sp_pit *pit, const char *message);
 
-/* health.c. Loop thread. */
+/* health.c. Loop thread of the first lane. */
 void sp__pit_describe_health(const struct sp_pit *pit, sp_health *ret_health);
 
 void sp__pit_describe_safety(const struct sp_pit *pit, sp_safety *ret_safety);
+
+/* First lane: workers of a pool that are ready, and its last start that failed. */
+uint32_t sp__pools_ready(const struct pool *pool);
+void sp__pools_last_failure(struct pool *pool, sp_error *ret);
+/* First lane: tell those who wait for readiness what there is to tell. */
+void sp__pools_look(struct sp_pit *pit);
 
 /* Any thread: the pool of a name (NULL: the first), or SP_ERR_NO_POOL. */
 /* Any thread: where calls of a tool go that name no pool: the first pool, unless that is
@@ -114,10 +147,27 @@ int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
 
 /* Any thread: hand a finished-to-send request over. Never fails: it ends with an error. */
 void sp__pit_submit(struct sp_pit *pit, struct request *request);
+/* The same in two steps: to which lane it goes, and there. */
+struct lane *sp__pit_route(struct sp_pit *pit, struct request *request);
+void sp__pit_send(struct lane *lane, struct request *request);
 
-/* Loop thread: the same at once, for a request of TAKER_LOOP; and its taker's wish. */
-void sp__pit_submit_here(struct sp_pit *pit, struct request *request);
-void sp__pit_cancel_here(struct sp_pit *pit, struct request *request);
+/* Loop thread of `lane`: the same for a request of TAKER_LOOP whose taker is there, and
+ * that one's wishes. */
+void sp__pit_submit_here(struct lane *lane, struct request *request);
+void sp__pit_cancel_here(struct lane *lane, struct request *request);
+void sp__pit_grant_here(struct lane *lane, struct request *request, size_t wire_bytes);
+
+/* Any thread: the lane that a worker of this id is, or was, on; asked on `any` of them. */
+static inline struct lane *sp__pit_lane_of(const struct lane *any, uint64_t worker)
+{
+    return &any->pit->lanes[(worker - 1) % any->pit->lanes_count];
+}
+
+/* Any thread: where the request is now. It may go elsewhere as long as it waits. */
+static inline struct lane *sp__pit_where(const struct request *request)
+{
+    return atomic_load_explicit(&request->lane, memory_order_acquire);
+}
 
 /* Any thread. */
 int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err);

@@ -10,10 +10,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/near.h"
+#include "pit/deadlock.h"
 #include "pit/home.h"
 #include "pit/pit_internal.h"
 #include "pit/rules.h"
 #include "pit/sums.h"
+#include "pool/share.h"
 
 enum { WORKERS_MAX = 1000 };
 
@@ -22,10 +24,50 @@ enum { WORKERS_MAX = 1000 };
 static void event_happened(void *owner, const sp_event *event,
                            struct death *certificate)
 {
-    struct sp_pit *pit = owner;
-    if (pit->on_event != NULL) {
-        sp__dispatch_event(&pit->dispatch, event, certificate);
+    const struct lane *lane = owner;
+    if (lane->pit->on_event != NULL) {
+        sp__dispatch_event(&lane->pit->dispatch, event, certificate);
     }
+}
+
+/* ---- readiness ---- */
+
+uint32_t sp__pools_ready(const struct pool *pool)
+{
+    if (pool->share == NULL) {
+        return pool->core.states[SEAT_READY];
+    }
+    uint32_t ready = 0;
+    for (uint32_t i = 0; i < pool->share->parts_count; i++) {
+        ready +=
+            atomic_load_explicit(&pool->share->views[i].ready, memory_order_relaxed);
+    }
+    return ready;
+}
+
+static int is_hopeless(const struct pool *pool)
+{
+    if (pool->share == NULL) {
+        return pool->core.hopeless;
+    }
+    for (uint32_t i = 0; i < pool->share->parts_count; i++) {
+        if (atomic_load_explicit(&pool->share->views[i].hopeless,
+                                 memory_order_acquire)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void sp__pools_last_failure(struct pool *pool, sp_error *ret)
+{
+    if (pool->share == NULL) {
+        sp__error_copy(ret, &pool->last_failure);
+        return;
+    }
+    (void)pthread_mutex_lock(&pool->share->lock);
+    sp__error_copy(ret, &pool->share->last_failure);
+    (void)pthread_mutex_unlock(&pool->share->lock);
 }
 
 /* 1 with the answer in *ret_error, 0 when it is still open. */
@@ -34,18 +76,17 @@ static int readiness(struct sp_pit *pit, sp_error *ret_error)
     int ready = 1;
     for (size_t i = 0; i < pit->pools_count; i++) {
         struct pool *pool = &pit->pools[i];
-        if (pool->core.hopeless) {
-            sp__error_copy(ret_error, &pool->last_failure);
+        if (is_hopeless(pool)) {
+            sp__pools_last_failure(pool, ret_error);
             return 1;
         }
-        ready = ready && sp__pool_is_ready(pool);
+        ready = ready && sp__pools_ready(pool) >= pool->options.workers;
     }
     return ready;
 }
 
-static void readiness_changed(void *owner, struct pool *pool)
+void sp__pools_look(struct sp_pit *pit)
 {
-    struct sp_pit *pit = owner;
     struct link *link = pit->ready_waiters.first;
     while (link != NULL) {
         struct ready_waiter *waiter = ITEM(link, struct ready_waiter, on_pit);
@@ -57,12 +98,35 @@ static void readiness_changed(void *owner, struct pool *pool)
     }
 }
 
+static void run_look(struct command *command, void *user)
+{
+    struct lane *asking = ITEM(command, struct lane, look);
+    atomic_store(&asking->look_posted, 0);
+    sp__pools_look(asking->pit);
+}
+
+/* The waiters are on the first lane, and know of others what those have told. */
+static void readiness_changed(void *owner, struct pool *pool)
+{
+    struct lane *lane = owner;
+    if (pool->share == NULL && lane->number == 0) {
+        sp__pools_look(lane->pit);
+        return;
+    }
+    if (pool->share != NULL) {
+        sp__share_tell(pool);
+    }
+    if (atomic_exchange(&lane->look_posted, 1) == 0) {
+        lane->look.run = run_look;
+        sp__loop_post(lane->pit->loop, &lane->look);
+    }
+}
+
 static void pool_closed(void *owner, struct pool *pool)
 {
-    struct sp_pit *pit = owner;
-    pit->pools_open--;
-    if (pit->pools_open == 0) {
-        sp__latch_open(&pit->closed);
+    struct lane *lane = owner;
+    if (atomic_fetch_sub(&lane->pit->pools_open, 1) == 1) {
+        sp__latch_open(&lane->pit->closed);
     }
 }
 
@@ -78,7 +142,9 @@ void sp__pit_tell(struct sp_pit *pit, int kind, const char *message)
                       .pool = "",
                       .exit_status = -1,
                       .message = message};
-    event_happened(pit, &event, NULL);
+    if (pit->on_event != NULL) {
+        sp__dispatch_event(&pit->dispatch, &event, NULL);
+    }
 }
 
 static const struct pool_events pool_events = {
@@ -87,6 +153,8 @@ static const struct pool_events pool_events = {
     .on_forget = sp__rules_forget,
     .on_ended = sp__calls_ended,
     .on_chunks = sp__calls_chunks,
+    .on_elsewhere = sp__calls_elsewhere,
+    .on_nested_waits = sp__deadlock_suspect,
     .on_assigned = sp__home_assigned,
     .on_readiness = readiness_changed,
     .on_closed = pool_closed,
@@ -120,7 +188,7 @@ int sp__pools_init(struct sp_pit *pit, const sp_pit_options *options,
     for (size_t i = 0; i < count; i++) {
         const sp_pool_options *given = (const sp_pool_options *)(const void *)at;
         int rc =
-            sp__pool_init(&pit->pools[i], given, bridge_path, &pool_events, pit, err);
+            sp__pool_init(&pit->pools[i], given, bridge_path, &pool_events, NULL, err);
         if (rc < 0) {
             return rc;
         }
@@ -131,11 +199,104 @@ int sp__pools_init(struct sp_pit *pit, const sp_pit_options *options,
     return check_names(pit, err);
 }
 
-void sp__pools_fini(struct sp_pit *pit)
+/* ---- dividing them ---- */
+
+static uint32_t parts_of(const struct sp_pit *pit, const struct pool *pool)
+{
+    return pool->options.workers < pit->lanes_count ? pool->options.workers
+                                                    : pit->lanes_count;
+}
+
+/* The first part is the pool itself; the others are made of the same options. */
+static int divide(struct sp_pit *pit, struct pool *front, const sp_pool_options *given,
+                  const char *bridge_path, sp_error *err)
+{
+    uint32_t count = parts_of(pit, front);
+    int rc = pit->lanes_count > 1 ? sp__share_new(front, count, err) : SP_OK;
+    for (uint32_t i = 1; i < count && rc == SP_OK; i++) {
+        struct pool *part = sp__calloc(1, sizeof *part);
+        if (part == NULL) {
+            return sp__fail(err, SP_ERR_NOMEM, "no memory for a part of pool %s",
+                            front->name);
+        }
+        rc = sp__pool_init(part, given, bridge_path, &pool_events, NULL, err);
+        if (rc < 0) {
+            sp__free(part);
+            return rc;
+        }
+        part->options.workers = front->options.workers;
+        rc = sp__share_join(front, part, i, err);
+    }
+    return rc;
+}
+
+int sp__pools_divide(struct sp_pit *pit, const sp_pit_options *options,
+                     const char *bridge_path, sp_error *err)
+{
+    const char *at = (const char *)options->pools;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        const sp_pool_options *given = (const sp_pool_options *)(const void *)at;
+        int rc = divide(pit, &pit->pools[i], given, bridge_path, err);
+        if (rc < 0) {
+            return rc;
+        }
+        /* Not all pools begin with the first lane: small ones spread as well. */
+        for (uint32_t j = 0; j < sp__pool_parts(&pit->pools[i]); j++) {
+            sp__pool_part(&pit->pools[i], j)->owner =
+                &pit->lanes[(i + j) % pit->lanes_count];
+        }
+        at = at == NULL ? NULL : at + given->size;
+    }
+    return SP_OK;
+}
+
+void sp__pools_meet(struct sp_pit *pit)
 {
     for (size_t i = 0; i < pit->pools_count; i++) {
-        sp__pool_fini(&pit->pools[i]);
+        for (uint32_t j = 0; j < sp__pool_parts(&pit->pools[i]); j++) {
+            struct pool *part = sp__pool_part(&pit->pools[i], j);
+            const struct lane *lane = part->owner;
+            part->loop = lane->loop;
+        }
     }
+}
+
+void sp__pools_fini(struct lane *lane)
+{
+    struct sp_pit *pit = lane->pit;
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        struct pool *part = sp__pools_part_on(lane, i);
+        if (part != NULL && part->shop != NULL) {
+            sp__pool_stop(part);
+        }
+    }
+}
+
+void sp__pools_free(struct sp_pit *pit)
+{
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        struct pool_share *share = pit->pools[i].share;
+        for (uint32_t j = 1; share != NULL && j < share->parts_count; j++) {
+            if (share->parts[j] != NULL) {
+                sp__pool_fini(share->parts[j]);
+                sp__free(share->parts[j]);
+            }
+        }
+        sp__pool_fini(&pit->pools[i]);
+        sp__share_free(share);
+    }
+    sp__free(pit->pools);
+}
+
+struct pool *sp__pools_part_on(const struct lane *lane, size_t index)
+{
+    const struct sp_pit *pit = lane->pit;
+    uint32_t part =
+        (uint32_t)((lane->number + pit->lanes_count - index % pit->lanes_count) %
+                   pit->lanes_count);
+    return part < sp__pool_parts(&pit->pools[index])
+               ? sp__pool_part(&pit->pools[index], part)
+               : NULL;
 }
 
 /* ---- within limits ---- */

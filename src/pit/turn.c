@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a turn of the loop: everything that the turn has brought about leaves it, in
- * one write for each connection and one wake-up for each sleeper.
+ * The end of a turn of a lane's loop: everything that the turn has brought about leaves it,
+ * in one write for each connection and one wake-up for each sleeper.
  */
+#include "pit/guarding.h"
 #include "pit/pit_internal.h"
 
-static void wake_takers(struct sp_pit *pit)
+static void wake_takers(struct lane *lane)
 {
     struct link *link;
-    while ((link = sp__list_pop(&pit->to_wake)) != NULL) {
+    while ((link = sp__list_pop(&lane->to_wake)) != NULL) {
         struct request *request = ITEM(link, struct request, on_wake);
         int ended = request->state == REQUEST_ENDED;
         if (request->streaming) {
@@ -21,29 +22,58 @@ static void wake_takers(struct sp_pit *pit)
     }
 }
 
+/* On the taker's loop. What is told late may have been told before, with the end. */
+static void run_tell(struct command *command, void *user)
+{
+    struct request *request = (struct request *)(void *)command;
+    atomic_store_explicit(&request->tell_posted, 0, memory_order_seq_cst);
+    int ended = atomic_load_explicit(&request->tell_end, memory_order_seq_cst);
+    if (!request->end_told) {
+        request->end_told = ended;
+        request->loop_cb(request, ended);
+    }
+    sp__request_drop(request);
+}
+
+static void tell_far(struct request *request, int ended)
+{
+    if (ended) {
+        atomic_store_explicit(&request->tell_end, 1, memory_order_seq_cst);
+    }
+    if (atomic_exchange_explicit(&request->tell_posted, 1, memory_order_seq_cst) == 0) {
+        atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+        request->submit.run = run_tell;
+        sp__loop_post(request->taker_lane->loop, &request->submit);
+    }
+}
+
 /* Takers on the loop hear of it before the channels are written, theirs among them. */
-static void tell_takers(struct sp_pit *pit)
+static void tell_takers(struct lane *lane)
 {
     struct link *link;
-    while ((link = sp__list_pop(&pit->to_tell)) != NULL) {
+    while ((link = sp__list_pop(&lane->to_tell)) != NULL) {
         struct request *request = ITEM(link, struct request, on_wake);
         int ended = request->state == REQUEST_ENDED;
-        request->loop_cb(request, ended);
+        if (request->taker_lane == NULL || request->taker_lane == lane) {
+            request->loop_cb(request, ended);
+        } else {
+            tell_far(request, ended);
+        }
         if (ended) {
             sp__request_drop(request);
         }
     }
-    for (link = pit->servers.first; link != NULL; link = link->next) {
+    if (lane->number > 0) {
+        return;
+    }
+    for (link = lane->pit->servers.first; link != NULL; link = link->next) {
         struct pit_server *server = ITEM(link, struct pit_server, on_pit);
         server->on_turn(server);
     }
 }
 
-static int is_drained(const struct sp_pit *pit)
+static int is_quiet(const struct sp_pit *pit)
 {
-    if (!pit->draining || pit->requests.length > 0) {
-        return 0;
-    }
     for (const struct link *link = pit->servers.first; link != NULL;
          link = link->next) {
         const struct pit_server *server = ITEM(link, struct pit_server, on_pit);
@@ -56,22 +86,20 @@ static int is_drained(const struct sp_pit *pit)
 
 static void turn_ended(void *user)
 {
-    struct sp_pit *pit = user;
-    sp__calls_go_on(pit);
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    sp__calls_go_on(lane);
     /* First the workers, so that they run while callers are being woken. */
     do {
-        tell_takers(pit);
-        sp__channels_flush(&pit->shop.channels);
-    } while (pit->to_tell.length > 0);
-    if (pit->guard_watch != NULL) {
-        sp__watch_set(pit->guard_watch,
-                      WATCH_READ |
-                          (sp__guard_wants_write(pit->shop.guard) ? WATCH_WRITE : 0));
-    }
-    wake_takers(pit);
-    pit->published = pit->dispatch.turn.length > 0;
-    sp__dispatch_publish(&pit->dispatch);
-    if (is_drained(pit)) {
+        tell_takers(lane);
+        sp__channels_flush(&lane->shop.channels);
+    } while (lane->to_tell.length > 0);
+    sp__pit_watch_guard(lane);
+    wake_takers(lane);
+    lane->published = lane->to_publish.length > 0;
+    sp__dispatch_publish(&pit->dispatch, &lane->to_publish);
+    if (lane->is_awaited && lane->requests.length == 0 &&
+        (lane->number > 0 || is_quiet(pit))) {
         sp__latch_open(&pit->drained);
     }
 }
@@ -79,10 +107,10 @@ static void turn_ended(void *user)
 /* The only one who sleeps has nothing to do but wait, and could do the loop's work. It
  * would have from the start, had it come when the loop was at rest; when each of its calls
  * comes a little too early it never is. */
-static struct request *next_driver(struct sp_pit *pit)
+static struct request *next_driver(struct lane *lane)
 {
-    struct list *takers = &pit->dispatch.work.takers;
-    if (pit->sleepers != 1 || takers->length != 1) {
+    const struct list *takers = &lane->takers;
+    if (lane->sleepers != 1 || takers->length != 1) {
         return NULL;
     }
     struct request *request = ITEM(takers->first, struct request, on_takers);
@@ -90,30 +118,37 @@ static struct request *next_driver(struct sp_pit *pit)
 }
 
 /* Not while somebody relies on the loop being driven: a sleeping taker, a server's
- * strangers. A dispatcher comes by itself, when there is something for it. */
+ * strangers. A dispatcher comes by itself, when there is something for it; but only to the
+ * loop of a pit that has no other. */
 static int may_rest(void *user, enum loop_rest occasion)
 {
-    struct sp_pit *pit = user;
-    if (pit->servers.length > 0 || pit->ready_waiters.length > 0 || pit->closing ||
-        pit->draining) {
+    struct lane *lane = user;
+    const struct sp_pit *pit = lane->pit;
+    if (lane->closing || lane->draining ||
+        (lane->number == 0 &&
+         (pit->servers.length > 0 || pit->ready_waiters.length > 0))) {
         return 0;
     }
-    if (pit->sleepers > 0) {
-        struct request *request = next_driver(pit);
+    if (lane->sleepers > 0) {
+        struct request *request = next_driver(lane);
         return occasion == REST_BETWEEN_TURNS && request != NULL &&
                sp__latch_is_rested_at(&request->done);
     }
-    return pit->requests.length == 0 || occasion == REST_BETWEEN_DISPATCHES ||
-           (occasion == REST_BETWEEN_TURNS && pit->published);
+    if (lane->requests.length == 0) {
+        return 1;
+    }
+    return pit->lanes_count == 1 &&
+           (occasion == REST_BETWEEN_DISPATCHES ||
+            (occasion == REST_BETWEEN_TURNS && lane->published));
 }
 
 static int on_rest(void *user)
 {
-    struct sp_pit *pit = user;
-    if (pit->sleepers == 0) {
+    struct lane *lane = user;
+    if (lane->sleepers == 0) {
         return 1; /* who comes next borrows it */
     }
-    struct request *request = next_driver(pit);
+    struct request *request = next_driver(lane);
     return request != NULL && sp__latch_nudge(&request->done);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "pool/share.h"
 
 enum {
     SLICE_US = 1000, /* of cleaning up in one turn */
@@ -24,21 +25,37 @@ enum {
 
 static int is_there(void *user, uint64_t worker)
 {
-    struct sp_pit *pit = user;
-    return sp__map_find(&pit->shop.by_id, worker) != NULL;
+    const struct sp_pit *pit = user;
+    const struct lane *lane = sp__pit_lane_of(pit->lanes, worker);
+    if (sp__on_loop(lane->loop)) {
+        return sp__map_find(&lane->shop.by_id, worker) != NULL;
+    }
+    for (size_t i = 0; i < pit->pools_count; i++) {
+        const struct pool_share *share = pit->pools[i].share;
+        if (share != NULL && sp__share_has_worker(share, worker)) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
+/* From lane to lane: each tells its own. */
 static void tell_workers(struct command *command, void *user)
 {
-    struct sp_pit *pit = user;
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
     struct visits_entry *entry = ITEM(command, struct visits_entry, ended);
     for (size_t i = 0; i < entry->count; i++) {
-        struct worker *worker = sp__map_find(&pit->shop.by_id, entry->workers[i]);
+        struct worker *worker = sp__map_find(&lane->shop.by_id, entry->workers[i]);
         if (worker != NULL) {
             sp__worker_end_session(worker, entry->session);
         }
     }
-    sp__visits_entry_free(entry);
+    if (lane->number + 1 < pit->lanes_count) {
+        sp__loop_post(pit->lanes[lane->number + 1].loop, command);
+    } else {
+        sp__visits_entry_free(entry);
+    }
 }
 
 /* Any thread. */
@@ -109,6 +126,7 @@ void sp__upkeep_close(struct sp_pit *pit)
 {
     if (pit->sessions != NULL) {
         sp__sessions_free(pit->sessions);
+        pit->sessions = NULL;
         sp__visits_fini(&pit->visits);
     }
 }

@@ -372,6 +372,16 @@ static enum placing place_bound(struct core *core, uint32_t at)
     return MUST_WAIT;
 }
 
+/* Nested calls that wait in other parts come before those that nobody asked for. */
+static int yields_to_others(struct core *core, const struct core_call *call)
+{
+    if (!core->yields || call->nested || call->bound) {
+        return 0;
+    }
+    core->held_back = 1;
+    return 1;
+}
+
 static enum placing place(struct core *core, uint32_t at, uint64_t now_ms)
 {
     struct core_call *call = &core->calls[at];
@@ -387,8 +397,13 @@ static enum placing place(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_WORKER_GONE);
         return PLACED;
     }
-    /* Nobody overtakes those who wait for any worker. */
-    if (core->queue.length != core->queue_bound) {
+    /* Nobody overtakes those who wait for any worker; but some of a part's may be held
+     * back. */
+    int may_pass = core->options.parts > 0 && call->nested;
+    if (core->queue.length != core->queue_bound && !may_pass) {
+        return MUST_WAIT;
+    }
+    if (yields_to_others(core, call)) {
         return MUST_WAIT;
     }
     uint32_t seat = find_seat(core, call, now_ms);
@@ -405,7 +420,7 @@ void sp__core_pull(struct core *core, uint32_t seat, uint64_t now_ms)
     while (at != CORE_NONE && core->seats[seat].state == SEAT_READY) {
         struct core_call *call = &core->calls[at];
         uint32_t next = call->next;
-        if (call->bound && call->preferred != seat) {
+        if ((call->bound && call->preferred != seat) || yields_to_others(core, call)) {
             at = next;
             continue;
         }
@@ -703,6 +718,23 @@ static void end_stuck(struct core *core)
     }
 }
 
+/* The oldest first; those that came for one certain worker stay. */
+static void surrender(struct core *core, uint64_t most)
+{
+    uint32_t at = core->queue.first;
+    while (at != CORE_NONE && most > 0) {
+        const struct core_call *call = &core->calls[at];
+        uint32_t next = call->next;
+        if (!call->bound && !call->stays) {
+            uint8_t deaths = call->deaths;
+            end_call(core, at, ENDING_ELSEWHERE);
+            core->actions[core->actions_count - 1].due_ms = deaths;
+            most--;
+        }
+        at = next;
+    }
+}
+
 void sp__core_step(struct core *core, const struct core_event *event, uint64_t now_ms)
 {
     core->actions_count = 0;
@@ -716,6 +748,19 @@ void sp__core_step(struct core *core, const struct core_event *event, uint64_t n
     case CORE_CANCEL:
         if (core->calls[event->call].state != CALL_FREE) {
             give_up(core, event, ENDING_CANCELLED, now_ms);
+        }
+        break;
+    case CORE_SURRENDER:
+        surrender(core, event->value);
+        break;
+    case CORE_RESUME:
+        for (uint32_t i = 0; i < core->seats_count; i++) {
+            sp__core_pull(core, i, now_ms);
+        }
+        break;
+    case CORE_DEADLOCK:
+        if (core->calls[event->call].state == CALL_QUEUED) {
+            end_call(core, event->call, ENDING_DEADLOCK);
         }
         break;
     case CORE_CALL_OK:

@@ -63,6 +63,10 @@ struct core_options {
     uint64_t suspect_ms;      /* a seat is avoided after a crash, 0: it is not */
     uint32_t poison_deaths;   /* a call that ended as many workers is not repeated */
     uint64_t poison_block_ms; /* and others like it are refused, 0: they are not */
+    uint32_t
+        parts; /* of a pool on several loops, 0: it is whole. In a part a relief needs
+                       leave (core.leave), and what waits for ever is found by others, who
+                       see all parts */
     uint64_t seed;
 };
 
@@ -133,6 +137,7 @@ struct core_call {
     uint8_t deaths;   /* workers it has ended */
     uint8_t bound;    /* QUEUED: waits for one certain worker */
     uint8_t affinity; /* SP_AFFINITY_ */
+    uint8_t stays;    /* it is not for another part of the pool */
     uint8_t nested;   /* another call has asked for it: it gets a place of its own */
     uint8_t asks;     /* SENT: there may be calls it is an ancestor of */
     uint8_t ancestors_count;
@@ -167,7 +172,10 @@ enum core_event_kind {
     CORE_FREE_AGAIN, /* seat: no cancelled call is left in it */
     CORE_SPENT,      /* seat: its connection has used up its numbers */
     CORE_MEMORY,     /* seat; value: KiB */
-    CORE_RECYCLE     /* seat, or CORE_NONE: every one */
+    CORE_RECYCLE,    /* seat, or CORE_NONE: every one */
+    CORE_SURRENDER,  /* value: as many waiting calls are another part's from now on */
+    CORE_RESUME,     /* what was held back may go on */
+    CORE_DEADLOCK    /* call, if it waits: it would do so for ever */
 };
 
 struct core_event {
@@ -198,7 +206,8 @@ enum core_ending {
     ENDING_START_FAILED, /* no worker can be started */
     ENDING_BREAKER,      /* none is, and none will be for a while */
     ENDING_POISON,
-    ENDING_DEADLOCK /* it would wait for a place that its ancestors have */
+    ENDING_DEADLOCK, /* it would wait for a place that its ancestors have */
+    ENDING_ELSEWHERE /* it goes on in another part */
 };
 
 enum core_news {
@@ -233,7 +242,7 @@ struct core_action {
     int executed; /* CORE_DO_END */
     uint32_t call;
     uint32_t seat;
-    uint64_t due_ms; /* or the value of news */
+    uint64_t due_ms; /* or the value of news; ENDING_ELSEWHERE: workers it has ended */
 };
 
 enum core_breaker { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };
@@ -278,6 +287,12 @@ struct core {
     uint8_t hopeless;     /* a worker said that it can never start */
     uint8_t start_failed; /* the last start did */
     uint8_t replan;       /* next_due_ms is to be worked out again */
+    uint8_t
+        yields; /* a part: nested calls wait in others, so that those who become free
+                       here are for them */
+    uint8_t held_back;   /* a part: a call was, by that */
+    uint8_t wants_leave; /* a part: somebody is to be relieved, and may not yet */
+    uint32_t leave;      /* a part: reliefs that may begin now */
     struct core_fingerprint poison[CORE_FINGERPRINTS];
     uint32_t poison_count;
 

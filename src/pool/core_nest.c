@@ -11,6 +11,7 @@
  * again, and the call ends at once instead.
  *
  * Ancestors in other pools count where they are: this core knows those on its own seats.
+ * Of a pool in several parts no core sees all seats; see pit/deadlock.c.
  */
 #include <string.h>
 
@@ -110,7 +111,7 @@ static int is_shut(const struct core_seat *seat)
 int sp__core_nest_is_stuck(const struct core *core, uint32_t at)
 {
     const struct core_call *call = &core->calls[at];
-    if (!call->nested) {
+    if (!call->nested || core->options.parts > 0) {
         return 0;
     }
     if (call->bound) {

@@ -230,8 +230,10 @@ static void note_crash(struct core *core, uint64_t now_ms)
     core->crashes_at = (core->crashes_at + 1) % max;
     core->crashes_count += core->crashes_count < max;
     uint32_t seats_max = core->options.workers / 2 + 1;
+    uint32_t parts = core->options.parts > 0 ? core->options.parts : 1;
+    uint32_t failures_max = (STARTS_FAILED_MAX + parts - 1) / parts;
     int starts_fail =
-        core->start_failures >= STARTS_FAILED_MAX && core->start_failures >= seats_max;
+        core->start_failures >= failures_max && core->start_failures >= seats_max;
     int dies_often =
         core->crashes_count == max &&
         now_ms - core->crashes_ms[core->crashes_at] < core->options.crash_period_ms;
@@ -314,6 +316,13 @@ static void replace(struct core *core, uint32_t seat, enum core_reason reason,
     uint32_t spare = find_spare(core);
     if (spare == CORE_NONE) {
         return;
+    }
+    if (core->options.parts > 0) {
+        if (core->leave == 0) {
+            core->wants_leave = 1;
+            return;
+        }
+        core->leave--;
     }
     core->seats[spare].replaces = seat;
     core->seats[spare].failures = 0;
@@ -668,6 +677,9 @@ void sp__core_seats_step(struct core *core, const struct core_event *event,
     case CORE_CANCEL:
     case CORE_CALL_OK:
     case CORE_CALL_FAILED:
+    case CORE_SURRENDER:
+    case CORE_DEADLOCK:
+    case CORE_RESUME:
         assert(!"an event of calls");
         break;
     }

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "pool/lineage.h"
 #include "pool/schedule.h"
+#include "pool/share.h"
 
 enum { FULL_RETRY_MS = 100 }; /* time for a queue that is full to move */
 
@@ -103,7 +104,9 @@ static void fail_request(struct request *request, int code, const char *message)
 static void say_full(struct pool *pool, char *out, size_t max)
 {
     (void)snprintf(out, max, "%u calls already wait in pool %s, its limit (queue.max)",
-                   pool->core.queue.length, pool->name);
+                   pool->share != NULL ? sp__share_queued(pool) - 1
+                                       : pool->core.queue.length,
+                   pool->name);
 }
 
 static void say_queue_timeout(const struct request *request, char *out, size_t max)
@@ -122,7 +125,9 @@ static void say_queue_timeout(const struct request *request, char *out, size_t m
             out, max,
             "no worker of pool %s became free within %llu ms (%u busy, %u calls "
             "waiting)",
-            pool->name, waited_ms, core->busy.length, core->queue.length + 1);
+            pool->name, waited_ms,
+            pool->share != NULL ? sp__share_busy(pool) : core->busy.length,
+            (pool->share != NULL ? sp__share_queued(pool) : core->queue.length + 1));
     }
 }
 
@@ -234,6 +239,7 @@ static void write_ending(struct request *request, enum core_ending ending, int e
         say_deadlock(request, message, sizeof message);
         break;
     case ENDING_OK:
+    case ENDING_ELSEWHERE:
     case ENDING_CANCELLED:
     case ENDING_CLOSED:
     case ENDING_WORKER_BUSY:
@@ -253,12 +259,27 @@ static void write_ending(struct request *request, enum core_ending ending, int e
     }
 }
 
+/* It begins anew in another part, but for what has happened to it so far. */
+static void hand_over(struct pool *pool, struct request *request,
+                      const struct core_action *action)
+{
+    request->executed = action->executed;
+    request->deaths = (uint8_t)action->due_ms;
+    sp__timer_fini(pool->shop->loop, &request->timer);
+    pool->stats.requests--;
+    pool->events->on_elsewhere(pool->owner, request, pool->gives_to);
+}
+
 void sp__flow_end(struct pool *pool, const struct core_action *action)
 {
     struct request *request = pool->requests[action->call];
     int executed = action->executed;
     pool->requests[action->call] = NULL;
     request->number = CORE_NONE;
+    if (action->what == ENDING_ELSEWHERE) {
+        hand_over(pool, request, action);
+        return;
+    }
     if (request->call.worker != NULL) {
         /* Only a closing pool ends calls that are with their workers. */
         int begun = sp__worker_cancel(&request->call);
@@ -372,6 +393,9 @@ void sp__flow_wait(struct pool *pool, const struct core_action *action)
         sp__timer_set(pool->shop->loop, &request->timer, action->due_ms);
     } else {
         sp__timer_stop(pool->shop->loop, &request->timer);
+    }
+    if (pool->share != NULL && request->lineage != NULL) {
+        pool->events->on_nested_waits(pool->owner, request);
     }
     if (pool->core.queue.length > pool->stats.queued_peak) {
         pool->stats.queued_peak = pool->core.queue.length;
@@ -487,11 +511,36 @@ static void look_at_stuck(struct pool *pool)
     }
 }
 
+/* Its session is to have one worker, or has one here. */
+static int stays_here(const struct request *request)
+{
+    return request->session_hash != 0 && request->affinity >= SP_AFFINITY_STRICT_QUEUE;
+}
+
+/* In a part: with what it has been through in others. */
+static void become_part(struct pool *pool, const struct request *request,
+                        struct core_call *call)
+{
+    call->stays = (uint8_t)stays_here(request);
+    call->attempts = request->result.attempts;
+    call->executed = (uint8_t)request->executed;
+    call->deaths = request->deaths;
+    if (call->attempts > 0) {
+        call->queue_deadline_ms = call->deadline_ms; /* it has had its turn */
+    }
+    sp__share_take_place(pool, request->state == REQUEST_QUEUED);
+}
+
 void sp__pool_submit(struct pool *pool, struct request *request)
 {
     SP__ON_LOOP(pool->shop->loop);
-    pool->stats.requests++;
     request->number = CORE_NONE;
+    if (pool->share != NULL && pool->core.states[SEAT_READY] == 0 &&
+        !stays_here(request) && sp__share_others_ready(pool)) {
+        pool->events->on_elsewhere(pool->owner, request, NULL);
+        return;
+    }
+    pool->stats.requests++;
     if (sp__timer_init(pool->shop->loop, &request->timer, timer_fired) < 0 ||
         register_call(pool, request) < 0) {
         fail_request(request, SP_ERR_NOMEM, "no memory for one more call");
@@ -514,6 +563,9 @@ void sp__pool_submit(struct pool *pool, struct request *request)
     if (request->lineage != NULL) {
         nest(pool, request, call);
     }
+    if (pool->share != NULL) {
+        become_part(pool, request, call);
+    }
     if (sp__core_wants_fingerprint(&pool->core)) {
         call->fingerprint = fingerprint_of(request);
     }
@@ -529,6 +581,14 @@ void sp__pool_cancel(struct request *request)
     }
     take_back(request, &event);
     sp__pool_step(request->pool, &event, NULL);
+}
+
+void sp__pool_end_deadlock(struct request *request)
+{
+    struct core_event event = {.kind = CORE_DEADLOCK, .call = request->number};
+    if (request->state == REQUEST_QUEUED && request->number != CORE_NONE) {
+        sp__pool_step(request->pool, &event, NULL);
+    }
 }
 
 /* ---- what workers answer ---- */

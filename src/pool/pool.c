@@ -21,6 +21,23 @@
 #include "base/mem.h"
 #include "pool/flow.h"
 #include "pool/options.h"
+#include "pool/share.h"
+
+uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat)
+{
+    if (pool->share == NULL) {
+        return seat;
+    }
+    uint32_t count = pool->share->parts_count;
+    uint32_t workers = pool->options.workers;
+    uint32_t own = sp__share_of(workers, pool->part, count);
+    if (seat >= own) {
+        return workers + pool->part * pool->options.recycle_surge + seat - own;
+    }
+    uint32_t more = workers % count; /* parts with one more than others */
+    return pool->part * (workers / count) + (pool->part < more ? pool->part : more) +
+           seat;
+}
 
 /* ---- telling ---- */
 
@@ -31,7 +48,7 @@ static void tell_event(struct pool *pool, const struct worker *worker, sp_event 
     event->pool = pool->name;
     if (worker != NULL) {
         event->worker = worker->id;
-        event->slot = worker->slot;
+        event->slot = sp__pool_slot(pool, worker->slot);
         event->pid = worker->pid;
     }
     pool->events->on_event(pool->owner, event, certificate);
@@ -78,6 +95,9 @@ static void tell_news(struct pool *pool, const struct core_action *action)
     unsigned long long value = action->due_ms;
     switch ((enum core_news)action->what) {
     case NEWS_READY:
+        if (pool->share != NULL && !sp__share_was_last(pool)) {
+            return;
+        }
         kind = SP_EVENT_POOL_READY;
         (void)snprintf(text, sizeof text, "every worker is ready");
         break;
@@ -86,7 +106,8 @@ static void tell_news(struct pool *pool, const struct core_action *action)
         pool->stats.pool_saturated++;
         (void)snprintf(text, sizeof text,
                        "%llu calls already wait in pool %s, its limit (queue.max)",
-                       value, pool->name);
+                       pool->share != NULL ? sp__share_queued(pool) : value,
+                       pool->name);
         break;
     case NEWS_CAPACITY:
         kind = SP_EVENT_CAPACITY_REACHED;
@@ -157,13 +178,16 @@ static void tell_news(struct pool *pool, const struct core_action *action)
 static void note_start_failure(struct pool *pool, const sp_error *failure)
 {
     sp__error_copy(&pool->last_failure, failure);
+    if (pool->share != NULL) {
+        sp__share_start_failed(pool, failure);
+    }
 }
 
 static void start_worker(struct pool *pool, uint32_t seat)
 {
     char name[80];
     sp_error failure = {0};
-    (void)snprintf(name, sizeof name, "%s/%u", pool->name, seat);
+    (void)snprintf(name, sizeof name, "%s/%u", pool->name, sp__pool_slot(pool, seat));
     int rc = sp__worker_start(pool->shop, &pool->spec, sp__flow_worker_events, pool,
                               name, seat, &pool->workers[seat], &failure);
     if (rc < 0) {
@@ -174,6 +198,10 @@ static void start_worker(struct pool *pool, uint32_t seat)
         sp_error_clear(&failure);
         return;
     }
+    if (pool->share != NULL) {
+        sp__share_seated(pool, seat, pool->workers[seat]->id);
+    }
+    pool->workers[seat]->public_slot = sp__pool_slot(pool, seat);
     pool->workers[seat]->generation = pool->core.seats[seat].starts;
     pool->stats.workers_started++;
 }
@@ -255,6 +283,9 @@ void sp__pool_step(struct pool *pool, const struct core_event *event, sp_error *
     struct core *core = &pool->core;
     struct core_action sent = {.kind = CORE_DO_LOOK};
     pool->failure = failure;
+    if (pool->share != NULL) {
+        sp__share_prepare(pool);
+    }
     sp__core_step(core, event, sp__loop_now_ms(pool->shop->loop));
     for (uint32_t i = 0; i < core->actions_count; i++) {
         const struct core_action *action = &core->actions[i];
@@ -273,6 +304,9 @@ void sp__pool_step(struct pool *pool, const struct core_event *event, sp_error *
     }
     if (pool->unstarted > 0) {
         return_unstarted(pool);
+    }
+    if (pool->share != NULL) {
+        sp__share_settle(pool);
     }
 }
 
@@ -385,6 +419,9 @@ static void remember_death(struct pool *pool, struct death *certificate)
         struct death **place = &pool->deaths[pool->deaths_count++ % POOL_DEATHS_MAX];
         sp__death_drop(*place);
         *place = sp__death_hold(certificate);
+        if (pool->share != NULL) {
+            sp__share_died(pool, certificate);
+        }
     }
 }
 
@@ -405,7 +442,9 @@ const char *sp__pool_fate(const struct pool *pool, uint64_t worker, char *text,
             return text;
         }
     }
-    (void)snprintf(text, max, "its worker has ended some time ago");
+    if (pool->share == NULL || !sp__share_fate(pool, worker, text, max)) {
+        (void)snprintf(text, max, "its worker has ended some time ago");
+    }
     return text;
 }
 
@@ -439,6 +478,9 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
         note_start_failure(pool, &death->error);
     }
     pool->workers[worker->slot] = NULL;
+    if (pool->share != NULL) {
+        sp__share_seated(pool, worker->slot, 0);
+    }
     sp__worker_free(worker);
     sp__pool_step(pool, &dead, NULL);
 }
@@ -474,7 +516,8 @@ int sp__pool_init(struct pool *pool, const sp_pool_options *options,
                   const char *bridge_path, const struct pool_events *events,
                   void *owner, sp_error *err)
 {
-    *pool = (struct pool){.events = events, .owner = owner, .tick_ms = CORE_NEVER};
+    *pool = (struct pool){
+        .events = events, .owner = owner, .tick_ms = CORE_NEVER, .front = pool};
     int rc = sp__pool_options_fill(options, &pool->options, err);
     if (rc < 0) {
         return rc;
@@ -544,19 +587,23 @@ static void close_zygote(struct pool *pool)
     if (pool->zygote != NULL) {
         sp__zygote_fini(pool->zygote);
         sp__free(pool->zygote);
+        pool->zygote = NULL;
     }
+}
+
+void sp__pool_stop(struct pool *pool)
+{
+    sp__timer_fini(pool->shop->loop, &pool->tick);
+    close_zygote(pool);
+    pool->shop = NULL;
 }
 
 void sp__pool_fini(struct pool *pool)
 {
-    close_zygote(pool);
     for (size_t i = 0; i < pool->command_timeouts_count; i++) {
         sp__free((char *)pool->command_timeouts[i].command);
     }
     sp__free(pool->command_timeouts);
-    if (pool->shop != NULL) {
-        sp__timer_fini(pool->shop->loop, &pool->tick);
-    }
     sp__core_fini(&pool->core);
     sp__free(pool->workers);
     sp__free(pool->requests);
@@ -602,11 +649,27 @@ static void fill_core_options(const sp_pool_options *given, struct core_options 
     };
 }
 
+/* A part has its share of what is counted for the pool as a whole. */
+static void fill_part_options(const struct pool *pool, struct core_options *options)
+{
+    uint32_t count = pool->share->parts_count;
+    uint32_t batch = sp__share_of(options->startup_batch, pool->part, count);
+    uint32_t crashes = sp__share_of(options->crashes_max + 1, pool->part, count);
+    options->parts = count;
+    options->workers = sp__share_of(options->workers, pool->part, count);
+    options->startup_batch = batch > 0 ? batch : 1;
+    options->crashes_max = crashes > 0 ? crashes - 1 : 0; /* one more opens a breaker */
+    options->retry_tokens_max = (options->retry_tokens_max + count - 1) / count;
+}
+
 int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err)
 {
     SP__ON_LOOP(shop->loop);
     struct core_options options;
     fill_core_options(&pool->options, &options);
+    if (pool->share != NULL) {
+        fill_part_options(pool, &options);
+    }
     pool->shop = shop;
     int rc = sp__timer_init(shop->loop, &pool->tick, tick_due);
     if (rc == SP_OK) {
@@ -728,7 +791,8 @@ static void describe_worker(const struct pool *pool, uint32_t seat, sp_worker_in
 {
     const struct core_seat *s = &pool->core.seats[seat];
     const struct worker *worker = pool->workers[seat];
-    *ret = (sp_worker_info){.slot = seat, .state = public_state(s)};
+    *ret =
+        (sp_worker_info){.slot = sp__pool_slot(pool, seat), .state = public_state(s)};
     ret->restarts = s->starts > 0 ? s->starts - (worker != NULL) : 0;
     if (worker == NULL) {
         return;

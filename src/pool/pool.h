@@ -14,6 +14,7 @@
 enum { POOL_DEATHS_MAX = 32 }; /* the last ones, kept for those who ask */
 
 struct pool;
+struct pool_share;
 
 struct pool_events {
     /* A call of any pool that has not ended, or NULL. */
@@ -23,6 +24,11 @@ struct pool_events {
     void (*on_ended)(void *owner, struct request *request);
     /* The mailbox of a streaming request was empty and is not any more. */
     void (*on_chunks)(void *owner, struct request *request);
+    /* A request that has waited here goes on in another part of the pool, and is off this
+     * one. NULL: whichever part can run it. */
+    void (*on_elsewhere)(void *owner, struct request *request, struct pool *part);
+    /* In a part: a call that another one asked for has to wait. */
+    void (*on_nested_waits)(void *owner, struct request *request);
     /* The request went to this worker: remember it for its session. */
     void (*on_assigned)(void *owner, struct request *request, uint64_t worker_id);
     /* Readiness changed: ready, or failed for good. */
@@ -71,13 +77,37 @@ struct pool {
     sp_pool_stats stats;   /* the counters of it */
     struct death *deaths[POOL_DEATHS_MAX]; /* a ring */
     uint64_t deaths_count;                 /* ever */
+
+    int is_open; /* it was started, for its owner to close */
+
+    /* A part of a pool that is divided over several loops (share.h). Whole: share is NULL,
+     * and front the pool itself. Set before start, then constant. */
+    struct pool_share *share;
+    struct pool *front; /* the first part: the one that is found by the pool's name */
+    struct loop *loop;  /* for the others to post to */
+    uint32_t part;
+
+    /* Loop thread, of a part. */
+    uint32_t queued_told; /* of its queue, as the share counts it */
+    uint32_t idle;        /* workers that could take a call now; many are not counted */
+    uint32_t nested_told; /* nested calls of it that others may have */
+    uint32_t reliefs;     /* it has the leave for */
+    int keeps;            /* nothing goes to other parts any more */
+    int is_giving;        /* calls, just now; */
+    struct pool *gives_to; /* to this part, NULL: to any */
+    struct pool *steals_from;
+    struct command steal; /* the errand to that one */
+    struct command nudge; /* look whether there is leave for a relief */
+    atomic_int nudged;
 };
 
 /* Any thread, before the loop knows it. Fills in defaults, resolves the executable. */
 int sp__pool_init(struct pool *pool, const sp_pool_options *options,
                   const char *bridge_path, const struct pool_events *events,
                   void *owner, sp_error *err) SP_MUST_CHECK;
-/* After on_closed, or when it was never started. */
+/* The last moment there is a loop: after on_closed, or when time is over. */
+void sp__pool_stop(struct pool *pool);
+/* After that, or when it was never started. */
 void sp__pool_fini(struct pool *pool);
 
 /* Begin to start workers. */
@@ -89,6 +119,9 @@ void sp__pool_submit(struct pool *pool, struct request *request);
 
 /* End it with SP_ERR_CANCELLED if it has not ended. */
 void sp__pool_cancel(struct request *request);
+
+/* End it with SP_ERR_DEADLOCK if it waits. */
+void sp__pool_end_deadlock(struct request *request);
 
 /* Replace a worker by a fresh one, or every one (worker_id 0), without a gap. 0, or
  * SP_ERR_NOT_FOUND. */
@@ -108,6 +141,8 @@ static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
+/* The number of a seat as others know it: over all parts, spare ones last. */
+uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat);
 /* What became of a worker that calls no longer go to, in one line. */
 const char *sp__pool_fate(const struct pool *pool, uint64_t worker, char *text,
                           size_t max);

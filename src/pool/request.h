@@ -15,6 +15,7 @@
 #include "worker/worker.h"
 
 struct pool;
+struct lane;
 struct tool;
 struct outcome;
 struct lineage;
@@ -46,15 +47,18 @@ enum request_taker {
 };
 
 struct request {
-    struct command submit; /* first: the inbox's node */
+    struct command
+        submit; /* first: the inbox's node, of the loop that is to hear of it */
     struct command cancel; /* the taker's wish, posted once at most */
     atomic_int cancel_posted;
-    atomic_uint references; /* the loop's and the taker's */
+    atomic_uint references;      /* the loop's and the taker's */
+    _Atomic(struct lane *) lane; /* where it is */
 
     /* Set before submitting, then constant. */
     sp_id id;
     struct pool *pool;
     enum request_taker taker;
+    struct lane *taker_lane; /* of TAKER_LOOP: on this loop it is told; NULL: any */
     sp_reply_cb reply_cb;
     sp_chunk_cb chunk_cb;
     void *user_data;
@@ -93,6 +97,8 @@ struct request {
     struct outcome *by_key; /* what is to be known of it afterwards, or NULL */
     struct outcome *by_id;
     struct link on_follow; /* it waits for another with the same key */
+    int executed;          /* SP_EXECUTED_, and: what came of it in other parts of */
+    uint8_t deaths;        /* its pool; workers it has ended there */
 
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;
@@ -101,6 +107,11 @@ struct request {
     struct link on_wake; /* the loop's list of takers to tell at the turn's end */
     struct link on_done; /* the dispatch list; under its lock */
     int end_published;   /* the ending was put there; under its lock */
+
+    /* For a taker on another loop, which is told by `submit`. */
+    atomic_int tell_posted;
+    atomic_int tell_end; /* it has ended, and that is to be told */
+    int end_told;        /* the taker's */
 
     struct mailbox mailbox; /* last: there is memory for it in streams alone */
 };

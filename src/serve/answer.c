@@ -162,7 +162,7 @@ static int send(struct rpc *rpc, sp_bytes question, sp_error *err)
     deed->errand.run = run;
     deed->errand.done = done;
     sp__buf_init(&deed->reply, SIZE_MAX / 2);
-    int rc = sp__clerks_send(&rpc->peer->pit->clerks, &deed->errand, err);
+    int rc = sp__clerks_send(&rpc->peer->lane->clerks, &deed->errand, err);
     if (rc < 0) {
         free_deed(deed);
         return rc;

@@ -44,12 +44,14 @@ int sp__client_open(struct server *server, int fd, uid_t user, sp_error *err)
     client->server = server;
     client->user = user;
     client->peer = (struct peer){.pit = server->pit,
+                                 .lane = &server->pit->lanes[0],
                                  .channel = &client->channel,
                                  .client = client,
                                  .stats = &server->stats,
                                  .scratch = &server->scratch};
-    int rc = sp__channel_open(&client->channel, &server->pit->shop.channels, fd,
-                              H2_SERVER, &options, &sp__service, client, broken, err);
+    int rc =
+        sp__channel_open(&client->channel, &server->pit->lanes[0].shop.channels, fd,
+                         H2_SERVER, &options, &sp__service, client, broken, err);
     if (rc < 0) {
         sp__free(client);
         return rc;

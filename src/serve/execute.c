@@ -224,7 +224,7 @@ static int gather(struct rpc *rpc, struct sp_buffer *out, sp_error *err)
         size_t credit;
         int rc = sp__mailbox_take(&request->mailbox, &chunk, &credit);
         if (credit > 0) {
-            sp__worker_grant(&request->call, credit);
+            sp__pit_grant_here(rpc->peer->lane, request, credit);
         }
         if (rc <= 0) {
             return rc;
@@ -323,7 +323,7 @@ void sp__execute_gone(struct rpc *rpc)
         rpc->peer->stats->calls_cancelled++;
     }
     if (rpc->peer->worker == NULL) {
-        sp__pit_cancel_here(rpc->peer->pit, request);
+        sp__pit_cancel_here(rpc->peer->lane, request);
     } else {
         /* A pool may be at it just now to end the call that asks, or the worker. */
         sp__pit_cancel_request(rpc->peer->pit, request);
@@ -393,7 +393,7 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
     request->loop_cb = on_loop;
     request->user_data = rpc;
     rpc->request = request;
-    sp__pit_submit_here(pit, request);
+    sp__pit_submit_here(rpc->peer->lane, request);
     return SP_OK;
 }
 

@@ -17,11 +17,13 @@ struct asker {
 
 static void *on_open(void *user, struct worker *worker)
 {
+    struct lane *lane = user;
     struct asker *asker = sp__calloc(1, sizeof *asker);
     if (asker == NULL) {
         return NULL;
     }
-    asker->peer = (struct peer){.pit = user,
+    asker->peer = (struct peer){.pit = lane->pit,
+                                .lane = lane,
                                 .worker = worker,
                                 .channel = &worker->host,
                                 .scratch = &asker->scratch};

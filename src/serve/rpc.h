@@ -49,6 +49,7 @@ struct rpc;
 /* Who is on the other side of a connection: a client of a server, or a worker. */
 struct peer {
     struct sp_pit *pit;
+    struct lane *lane; /* whose loop it is on */
     struct channel *channel;
     struct list rpcs;
     uint32_t pending;       /* of them that wait for something that ends by itself */

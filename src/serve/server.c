@@ -260,10 +260,10 @@ struct opening {
 
 static void start(void *user, void *arg)
 {
-    struct sp_pit *pit = user;
+    struct sp_pit *pit = ((struct lane *)user)->pit;
     struct opening *opening = arg;
     struct server *server = opening->server;
-    if (pit->draining || pit->closing) {
+    if (pit->lanes[0].draining || pit->lanes[0].closing) {
         opening->rc = sp__fail(opening->err, SP_ERR_CLOSED, "the pit is shutting down");
         return;
     }

@@ -268,7 +268,7 @@ static int on_request(void *user, struct h2_stream *stream,
     rpc->peer = peer;
     rpc->stream = stream;
     rpc->timeout_ms = request->timeout_ms;
-    rpc->begun_ms = sp__loop_now_ms(peer->pit->loop);
+    rpc->begun_ms = sp__loop_now_ms(peer->lane->loop);
     rpc->told = -1;
     sp__h2_stream_set_user(stream, rpc);
     sp__list_append(&peer->rpcs, &rpc->on_peer);

@@ -41,7 +41,7 @@ static int put_prefixed(struct rpc *rpc, struct sp_buffer *out, sp_error *err)
 
 static int64_t run_ms(const struct sp_tool_call *call)
 {
-    return (int64_t)((sp__loop_now_us(call->pit->loop) - call->created_us) / 1000);
+    return (int64_t)((sp__loop_now_us(call->lane->loop) - call->created_us) / 1000);
 }
 
 /* ExecuteElixirToolResponse. */
@@ -240,7 +240,7 @@ static int has_binary(void *user, const char *name, size_t size)
 /* The earlier of what the rpc says and when the call that asks is over. */
 static uint64_t deadline_of(const struct rpc *rpc, const struct asking *asking)
 {
-    uint64_t now_ms = sp__loop_now_ms(rpc->peer->pit->loop);
+    uint64_t now_ms = sp__loop_now_ms(rpc->peer->lane->loop);
     uint64_t own_ms = rpc->timeout_ms >= SP_UNLIMITED - now_ms
                           ? SP_UNLIMITED
                           : now_ms + rpc->timeout_ms;
@@ -295,7 +295,7 @@ int sp__tool_start(struct rpc *rpc, const struct tool_wish *wish, sp_error *err)
             .on_news = on_news,
             .user = rpc,
         };
-        rc = sp__host_call_start(asking.pit, &call, &rpc->tool_call, err);
+        rc = sp__host_call_start(rpc->peer->lane, &call, &rpc->tool_call, err);
     }
     if (rc < 0) {
         sp__host_tool_unref(tool);

@@ -160,7 +160,7 @@ static int begin(struct rpc *rpc, sp_bytes bytes, sp_error *err)
     if (watching == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a watch");
     }
-    watching->loop = rpc->peer->pit->loop;
+    watching->loop = rpc->peer->lane->loop;
     watching->wake.run = woken;
     watching->rpc = rpc;
     rpc->watching = watching;

@@ -271,7 +271,7 @@ static struct death *certify(const struct worker *worker, const struct guard_exi
     const sp_death facts = {
         .time_unix_ms = sp__unix_ns() / 1000000u,
         .pool = worker->spec->pool,
-        .slot = worker->slot,
+        .slot = worker->public_slot,
         .generation = worker->generation,
         .worker = worker->id,
         .pid = worker->pid,

@@ -417,7 +417,7 @@ int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
     worker->events = events;
     worker->owner = owner;
     worker->slot = slot;
-    worker->id = shop->next_id++;
+    worker->id = sp__workshop_next_id(shop);
     worker->capacity = 1;
     worker->output.fd = -1;
     (void)snprintf(worker->name, sizeof worker->name, "%s", name);
@@ -448,9 +448,10 @@ free_worker:
 
 /* ---- what the guard says ---- */
 
-int sp__workshop_init(struct workshop *shop, struct loop *loop, sp_error *err)
+int sp__workshop_init(struct workshop *shop, struct loop *loop, uint32_t number,
+                      uint32_t count, sp_error *err)
 {
-    *shop = (struct workshop){.loop = loop, .next_id = 1};
+    *shop = (struct workshop){.loop = loop, .next_id = number + 1, .id_step = count};
     return sp__channels_init(&shop->channels, loop, err);
 }
 

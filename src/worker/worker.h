@@ -45,6 +45,7 @@ struct workshop {
     struct map by_id;    /* workers by id, for the guard's messages */
     struct list zygotes; /* struct zygote.on_shop */
     uint64_t next_id;
+    uint32_t id_step; /* shops that share a guard number their workers in turn */
     uint32_t first_stream_id; /* of call connections, 0: the usual; for tests */
     const struct host_service *service; /* or NULL: nobody answers */
     void *service_user;
@@ -165,8 +166,9 @@ struct worker {
     void *owner;
     uint64_t id;
     uint32_t slot;
-    uint32_t generation; /* which process of its slot it is, from 1 */
-    char name[80];       /* "pool/3" */
+    uint32_t public_slot; /* as others are told */
+    uint32_t generation;  /* which process of its slot it is, from 1 */
+    char name[80];        /* "pool/3" */
 
     /* Loop thread. */
     struct link on_state;  /* the owner's list for the worker's condition */
@@ -224,9 +226,18 @@ struct worker {
     int refused_for_good;
 };
 
-int sp__workshop_init(struct workshop *shop, struct loop *loop,
-                      sp_error *err) SP_MUST_CHECK;
+/* `number` of `count` shops that have one guard together. */
+int sp__workshop_init(struct workshop *shop, struct loop *loop, uint32_t number,
+                      uint32_t count, sp_error *err) SP_MUST_CHECK;
 void sp__workshop_fini(struct workshop *shop);
+
+/* A number that the guard has not heard yet. */
+static inline uint64_t sp__workshop_next_id(struct workshop *shop)
+{
+    uint64_t id = shop->next_id;
+    shop->next_id += shop->id_step;
+    return id;
+}
 
 /* Messages of the guard, for the guard_events of whoever opened it. */
 void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,

@@ -326,7 +326,7 @@ static int start(struct zygote *z, sp_error *err)
         return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
     }
     sp_error_clear(&z->refusal);
-    z->id = z->shop->next_id++;
+    z->id = sp__workshop_next_id(z->shop);
     int rc = make_ends(z, &ends, err);
     if (rc == SP_OK) {
         rc = spawn(z, &ends, err);

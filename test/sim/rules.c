@@ -165,6 +165,9 @@ static void note_seat_event(struct rules *rules, const struct core *core,
     case CORE_CALL_FAILED:
     case CORE_MEMORY:
     case CORE_RECYCLE:
+    case CORE_SURRENDER:
+    case CORE_DEADLOCK:
+    case CORE_RESUME:
         break;
     }
 }
@@ -201,6 +204,9 @@ static void note_event(struct rules *rules, const struct core *core,
     case CORE_TICK:
     case CORE_MEMORY:
     case CORE_RECYCLE:
+    case CORE_SURRENDER:
+    case CORE_DEADLOCK:
+    case CORE_RESUME:
         break;
     }
 }
@@ -352,6 +358,9 @@ static void judge_ending(struct rules *rules, const struct core *core,
         break;
     case ENDING_DEADLOCK:
         fits = call->nested;
+        break;
+    case ENDING_ELSEWHERE:
+        fits = event->kind == CORE_SURRENDER;
         break;
     case ENDING_WORKER_GONE:
         fits = is_strict(call) && !own_serves(rules, core, call);

@@ -267,7 +267,7 @@ static void when_the_guard_is_killed_its_workers_end_and_the_pool_goes_on(void *
 
 static void set_guard_path(void *user, void *path)
 {
-    struct sp_pit *pit = user;
+    struct sp_pit *pit = ((struct lane *)user)->pit;
     (void)snprintf(pit->guard_path, sizeof pit->guard_path, "%s", (const char *)path);
 }
 
@@ -287,8 +287,7 @@ static void a_guard_that_cannot_be_opened_is_tried_again(void **state)
 
 static void use_the_last_five_numbers(void *user, void *arg)
 {
-    ((struct sp_pit *)user)->shop.first_stream_id =
-        INT32_MAX - 8; /* odd, as they are */
+    ((struct lane *)user)->shop.first_stream_id = INT32_MAX - 8; /* odd, as they are */
 }
 
 static void a_worker_whose_connection_is_spent_is_replaced(void **state)

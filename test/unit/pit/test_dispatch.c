@@ -24,6 +24,7 @@ struct told {
 };
 
 static struct told told;
+static struct list turn;
 static size_t granted;
 static unsigned cancelled;
 
@@ -92,7 +93,7 @@ static void put(struct dispatch *dispatch, struct request *request, const char *
 {
     if (sp__mailbox_put(&request->mailbox, sp_text(text), (sp_bytes){0}, 10, NULL) ==
         1) {
-        sp__dispatch_add(dispatch, request);
+        sp__dispatch_add(&turn, request);
     }
 }
 
@@ -103,7 +104,7 @@ static void end(struct dispatch *dispatch, struct request *request, int code)
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }
-    sp__dispatch_add(dispatch, request);
+    sp__dispatch_add(&turn, request);
 }
 
 static void a_reply_is_told_once_and_the_descriptor_says_so(void **state)
@@ -115,7 +116,7 @@ static void a_reply_is_told_once_and_the_descriptor_says_so(void **state)
     end(&dispatch, make(0), 0);
     end(&dispatch, make(0), SP_ERR_TIMEOUT);
     assert_false(readable(&dispatch)); /* not before the turn is over */
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     assert_true(readable(&dispatch));
     assert_int_equal(sp__dispatch_wait(&dispatch, 0), 1);
     assert_int_equal(run(&dispatch), 2);
@@ -133,13 +134,13 @@ static void a_stream_comes_in_rounds_and_ends_last(void **state)
     begin(&dispatch);
     put(&dispatch, request, "a");
     put(&dispatch, request, "b");
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     assert_int_equal(run(&dispatch), 2);
     assert_int_equal(granted, 20);
     put(&dispatch, request, "c");
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     end(&dispatch, request, 0);
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     assert_int_equal(run(&dispatch), 2);
     assert_string_equal(told.text, "abc");
     assert_int_equal(told.replies, 1);
@@ -153,12 +154,12 @@ static void an_end_seen_early_waits_for_its_round(void **state)
     struct request *request = make(1);
     begin(&dispatch);
     put(&dispatch, request, "a");
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     /* The loop has ended it, but its turn is not over: it still holds the request. */
     end(&dispatch, request, 0);
     assert_int_equal(run(&dispatch), 1);
     assert_int_equal(told.replies, 0);
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     assert_int_equal(run(&dispatch), 1);
     assert_int_equal(told.replies, 1);
     sp__dispatch_fini(&dispatch);
@@ -173,12 +174,12 @@ static void a_callback_stops_a_stream(void **state)
     put(&dispatch, request, "a");
     put(&dispatch, request, "b");
     put(&dispatch, request, "c");
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     (void)run(&dispatch);
     assert_string_equal(told.text, "ab");
     assert_int_equal(cancelled, 1);
     end(&dispatch, request, SP_ERR_CANCELLED);
-    sp__dispatch_publish(&dispatch);
+    sp__dispatch_publish(&dispatch, &turn);
     (void)run(&dispatch);
     assert_int_equal(told.replies, 1);
     assert_int_equal(told.failures, 1);
@@ -275,10 +276,10 @@ static void *publish(void *arg)
     for (int i = 0; i < CALLS; i++) {
         end(dispatch, make(0), 0);
         if (i % 7 == 0) {
-            sp__dispatch_publish(dispatch);
+            sp__dispatch_publish(dispatch, &turn);
         }
     }
-    sp__dispatch_publish(dispatch);
+    sp__dispatch_publish(dispatch, &turn);
     return NULL;
 }
 

@@ -15,6 +15,7 @@
 #include "session/host_tools.h"
 
 static struct host_work work;
+static struct list list; /* of takers */
 static struct undertaker *undertaker;
 static atomic_int told;
 static pthread_t told_on;
@@ -89,7 +90,7 @@ static void a_taker_that_the_loop_hears_of_late_is_told(void **state)
     open_taker(&taker);
     put_work(); /* nobody to be found */
     assert_int_equal(atomic_load(&told), 0);
-    sp__work_add_taker(&work, taker.request);
+    sp__work_add_taker(&work, &list, taker.request);
     UNTIL(atomic_load(&told) == 1);
     assert_true(pthread_equal(told_on, taker.thread));
     close_taker(&taker);
@@ -103,7 +104,7 @@ static void a_taker_that_comes_late_looks_by_itself(void **state)
     put_work();
     open_taker(&taker);
     UNTIL(atomic_load(&told) == 1);
-    sp__work_add_taker(&work, taker.request);
+    sp__work_add_taker(&work, &list, taker.request);
     close_taker(&taker);
     end();
 }
@@ -116,10 +117,10 @@ static void who_goes_leaves_nothing_behind(void **state)
     begin();
     open_taker(&first);
     open_taker(&second);
-    sp__work_add_taker(&work, first.request);
+    sp__work_add_taker(&work, &list, first.request);
     put_work();
     close_taker(&first); /* its call ends before it is looked for */
-    sp__work_add_taker(&work, second.request);
+    sp__work_add_taker(&work, &list, second.request);
     UNTIL(atomic_load(&told) == 1);
     assert_int_equal(work.length, 0);
     close_taker(&second);
@@ -135,7 +136,7 @@ static void each_piece_has_a_taker_of_its_own(void **state)
         put_work();
     }
     for (int i = 0; i < 3; i++) {
-        sp__work_add_taker(&work, takers[i].request);
+        sp__work_add_taker(&work, &list, takers[i].request);
     }
     UNTIL(atomic_load(&told) == 3);
     for (int i = 0; i < 3; i++) {
