@@ -85,6 +85,17 @@ static void poll_as_leader(struct sp_worker *w, struct pollfd *polled, uint64_t 
     }
 }
 
+/* Who wanted the lock was a guest that asks: the thread is in its event loop still, and
+ * without it, or an eye on it, nobody would read what comes. */
+static void watch_on(struct sp_worker *w)
+{
+    uint32_t seq = atomic_load_explicit(&w->slots[0].seq, memory_order_relaxed);
+    if (w->poller.fd >= 0 && !(seq & 1)) {
+        w->leader = 0;
+        atomic_store_explicit(&w->poller.watching, 1, memory_order_release);
+    }
+}
+
 /* smu is held on entry and exit. */
 static void take_over(struct sp_worker *w, struct pollfd *polled)
 {
@@ -113,6 +124,7 @@ static void take_over(struct sp_worker *w, struct pollfd *polled)
     }
     if (w->leader == LEADER_HELPER) {
         w->leader = LEADER_NONE;
+        watch_on(w);
     }
 }
 

@@ -75,7 +75,8 @@ void sp__slot_back(struct sp_worker *w, struct slot *slot)
 {
     sp__runtime_lock(w);
     step(slot, 0);
-    if (w->leader == LEADER_HELPER) {
+    int may_not_lead = slot->is_guest && w->poller.fd >= 0;
+    if (w->leader == LEADER_HELPER && !may_not_lead) {
         /* Once per long job. The helper enters poll only after it has dropped smu, so
          * the kick cannot be lost. */
         sp__runtime_nudge(w);

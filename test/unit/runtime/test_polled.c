@@ -412,6 +412,30 @@ static void a_thread_asks_for_a_job_that_is_aside(void **state)
     loop_close(loop);
 }
 
+/* Whoever comes to ask takes the lead from nobody that it could not take itself. */
+static void threads_ask_on_while_the_loop_is_held_up(void **state)
+{
+    struct loop *loop = loop_open(2);
+    struct peer *peer = loop->rig->peer;
+    struct peer_call *wait = peer_execute(peer, "wait", "{}");
+    PEER_UNTIL(peer, atomic_load(&loop->aside_most) == 1);
+    block(loop);
+    for (int i = 0; i < 20; i++) {
+        struct asking asking = {.rig = loop->rig, .job = loop->aside[0], .rc = 99};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, ask, &asking), 0);
+        struct peer_ask *question = peer_await_ask(loop->rig->host, 0);
+        peer_answer(question, "true");
+        PEER_UNTIL(loop->rig->host, question->stream == NULL);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(asking.rc, 0);
+        peer_forget(question);
+    }
+    rig_allow(loop->rig, 2);
+    expect(peer, wait, "true");
+    loop_close(loop);
+}
+
 /* ---- the end ---- */
 
 static void stopping_waits_for_what_is_aside(void **state)
@@ -474,6 +498,7 @@ int main(void)
         TEST(a_blocked_event_loop_is_stood_in_for),
         TEST(an_idle_worker_with_a_blocked_loop_answers_too),
         TEST(a_thread_asks_for_a_job_that_is_aside),
+        TEST(threads_ask_on_while_the_loop_is_held_up),
         TEST(stopping_waits_for_what_is_aside),
         TEST(closing_forgets_what_is_aside),
         TEST(what_does_not_go_together_is_refused),

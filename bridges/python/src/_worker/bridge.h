@@ -49,6 +49,7 @@ struct running {
     sp_job *job;
     PyObject *tool;         /* str */
     PyObject *iterator;     /* a stream's, else NULL */
+    PyObject *pending;      /* of a call that has become a task, else NULL */
     call_object *view;      /* or NULL: nobody asked */
     int code;               /* SP_ERR_ of what was found wrong before the tool, or 0 */
     int in_user_code;       /* an interruption may be raised now; server.c */
@@ -64,6 +65,7 @@ typedef struct {
     pthread_t main;          /* the thread that runs signal handlers */
     int cancel_signal;       /* 0: calls are not interrupted */
     uint32_t threads;        /* the most that may serve */
+    int overlaps;            /* the event loop has several calls in hand */
     struct server *main_one; /* of the thread that opened the worker */
     struct server **servers; /* those that serve, as long as serve() runs, or NULL */
     uint32_t servers_count;
@@ -98,6 +100,7 @@ struct bridge {
     PyTypeObject *worker_type;
     PyTypeObject *call_type;
     PyTypeObject *memory_type;
+    PyTypeObject *pending_type;
     PyObject *cancelled;    /* Cancelled(BaseException) */
     PyObject *bad_args;     /* BadArguments(TypeError) */
     PyObject *no_tool;      /* NoSuchTool(LookupError) */
@@ -116,6 +119,14 @@ PyObject *sp__py_serve(worker_object *self, PyObject *args);
 /* Serve on a thread of the caller's, after sp__py_serve() with several. */
 PyObject *sp__py_take_part(worker_object *self);
 void sp__py_session_ended(void *user_data, const char *session);
+
+/* overlap.c */
+int sp__py_pending_type(PyObject *module);
+/* Serve from an event loop on this thread: gives the descriptor that it has to wait for.
+ * Then run_ready() each time before it waits: how many jobs were run, or -1 at the end. */
+PyObject *sp__py_overlap_begin(worker_object *self, PyObject *args);
+PyObject *sp__py_run_ready(worker_object *self);
+PyObject *sp__py_overlap_end(worker_object *self);
 
 /* server.c */
 struct server *sp__py_server_new(worker_object *worker);

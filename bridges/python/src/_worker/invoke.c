@@ -217,7 +217,7 @@ drop_args:
 
 /* ---- results ---- */
 
-static int is_awaitable(PyObject *value)
+int sp__py_is_awaitable(PyObject *value)
 {
     PyTypeObject *type = Py_TYPE(value);
     return PyCoro_CheckExact(value) ||
@@ -236,7 +236,7 @@ int sp__py_is_plain(PyObject *value)
 /* Replace an awaitable by what it gives. */
 PyObject *sp__py_awaited(struct server *server, PyObject *value)
 {
-    if (sp__py_is_plain(value) || !is_awaitable(value)) {
+    if (sp__py_is_plain(value) || !sp__py_is_awaitable(value)) {
         return value;
     }
     PyObject *result = PyObject_CallMethod(server->worker->helpers, "run", "O", value);

@@ -229,8 +229,8 @@ static int module_exec(PyObject *module)
     sp__py_codec = (struct codec_home){.package = "snakepit_bridge",
                                        .malformed = sp__py_bridge.bad_args};
     if (sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
-        sp__py_memory_type(module) < 0 || sp__py_worker_type(module) < 0 ||
-        sp__py_zygote_functions(module) < 0) {
+        sp__py_memory_type(module) < 0 || sp__py_pending_type(module) < 0 ||
+        sp__py_worker_type(module) < 0 || sp__py_zygote_functions(module) < 0) {
         return -1;
     }
     return 0;

@@ -44,20 +44,24 @@ static PyObject *find_tool(struct server *server, PyObject *name)
     return tool;
 }
 
+enum outcome sp__py_answer_with(struct server *server, struct running *run,
+                                PyObject *result)
+{
+    if (sp__py_is_generator(result)) {
+        PyErr_Format(sp__py_bridge.bad_args, "%U is a stream: call it as one",
+                     run->tool);
+        return RAISED;
+    }
+    return sp__py_reply(server, run, result);
+}
+
 static enum outcome answer(struct server *server, struct running *run, PyObject *result)
 {
     if (sp_job_is_stream(run->job)) {
         run->iterator = sp__py_stream_open(server, result);
         return run->iterator == NULL ? RAISED : sp__py_stream_go_on(server, run);
     }
-    enum outcome outcome;
-    if (sp__py_is_generator(result)) {
-        PyErr_Format(sp__py_bridge.bad_args, "%U is a stream: call it as one",
-                     run->tool);
-        outcome = RAISED;
-    } else {
-        outcome = sp__py_reply(server, run, result);
-    }
+    enum outcome outcome = sp__py_answer_with(server, run, result);
     Py_DECREF(result);
     return outcome;
 }
@@ -93,6 +97,9 @@ static enum outcome start_call(struct server *server, struct running *run,
     Py_DECREF(tool);
     if (result != NULL) {
         *ret_at_boundary = 0;
+        if (sp__py_overlaps(server, run, result)) {
+            return sp__py_overlap(server, run, result);
+        }
         result = settled(server, run, sp__py_awaited(server, result));
     }
     if (server->worker->forgotten) {
@@ -102,11 +109,21 @@ static enum outcome start_call(struct server *server, struct running *run,
     return result == NULL ? RAISED : answer(server, run, result);
 }
 
+void sp__py_run_keep(struct server *server, struct running *run)
+{
+    worker_object *worker = server->worker;
+    if (run->link.on == NULL) {
+        sp_job_set_data(run->job, run);
+        Py_BEGIN_CRITICAL_SECTION(worker);
+        sp__list_append(&worker->streams, &run->link);
+        Py_END_CRITICAL_SECTION();
+    }
+}
+
 /* A stream is known to its job from the start: once it waits for its turn, another
  * thread may go on with it. */
 static struct running *run_new(struct server *server, sp_job *job)
 {
-    worker_object *worker = server->worker;
     struct running *run = server->spare;
     server->spare = NULL;
     if (run == NULL) {
@@ -117,15 +134,12 @@ static struct running *run_new(struct server *server, sp_job *job)
     }
     *run = (struct running){.job = job};
     if (sp_job_is_stream(job)) {
-        sp_job_set_data(job, run);
-        Py_BEGIN_CRITICAL_SECTION(worker);
-        sp__list_append(&worker->streams, &run->link);
-        Py_END_CRITICAL_SECTION();
+        sp__py_run_keep(server, run);
     }
     return run;
 }
 
-static void run_free(struct server *server, struct running *run)
+void sp__py_run_free(struct server *server, struct running *run)
 {
     worker_object *worker = server->worker;
     if (run->link.on != NULL) {
@@ -154,7 +168,7 @@ static void end_child(enum outcome outcome)
 }
 
 /* Run a job until it has ended or waits: then it is another thread's already. */
-static void run_job(struct server *server, sp_job *job)
+void sp__py_run_job(struct server *server, sp_job *job)
 {
     int at_boundary = 0;
     struct running *run = sp_job_is_turn(job) ? sp_job_data(job) : run_new(server, job);
@@ -164,6 +178,10 @@ static void run_job(struct server *server, sp_job *job)
     }
 
     enum outcome outcome;
+    if (run->pending != NULL) {
+        sp__py_overlap_turn(server, run);
+        return;
+    }
     if (run->iterator != NULL) {
         outcome = sp__py_stream_go_on(server, run);
     } else {
@@ -180,7 +198,7 @@ static void run_job(struct server *server, sp_job *job)
         sp__py_fail_raised(server, run, at_boundary);
     }
     sp__py_server_leave(server);
-    run_free(server, run);
+    sp__py_run_free(server, run);
 }
 
 /* ---- the end of a session ---- */
@@ -215,7 +233,7 @@ static PyObject *loop(struct server *server)
             Py_RETURN_NONE;
         }
         if (rc > 0) {
-            run_job(server, job);
+            sp__py_run_job(server, job);
         } else if (rc == SP_ERR_STOPPED_BY_CALLBACK) {
             sp_error_clear(&err);
             rc = 0;
@@ -241,7 +259,8 @@ static void close_streams(worker_object *self)
         if (run->iterator != NULL) {
             sp__py_stream_drop(run);
         }
-        run_free(self->main_one, run);
+        sp__py_overlap_forget(run);
+        sp__py_run_free(self->main_one, run);
     }
 }
 
@@ -333,34 +352,49 @@ static int prepare(worker_object *self, unsigned threads)
     return sp__py_servers_open(self, threads);
 }
 
-PyObject *sp__py_serve(worker_object *self, PyObject *args)
+int sp__py_serve_prepare(worker_object *self, PyObject *args)
 {
     PyObject *tools, *resolve, *helpers, *fallback;
     unsigned threads = 1;
     if (!PyArg_ParseTuple(args, "O!OOO|I:serve", &PyDict_Type, &tools, &resolve,
                           &helpers, &fallback, &threads)) {
-        return NULL;
+        return -1;
     }
     Py_XSETREF(self->tools, Py_NewRef(tools));
     Py_XSETREF(self->resolve, Py_NewRef(resolve));
     Py_XSETREF(self->helpers, Py_NewRef(helpers));
     Py_XSETREF(self->fallback, Py_NewRef(fallback));
     if (prepare(self, threads) < 0) {
+        return -1;
+    }
+    if (sp__py_interrupt_start(self) < 0) {
+        sp__py_servers_close(self);
+        return -1;
+    }
+    sp__py_signals_start(self);
+    self->serving = 1;
+    return 0;
+}
+
+void sp__py_serve_end(worker_object *self)
+{
+    close_streams(self);
+    self->serving = 0;
+    sp__py_signals_stop(self);
+    sp__py_servers_close(self);
+}
+
+PyObject *sp__py_serve(worker_object *self, PyObject *args)
+{
+    if (sp__py_serve_prepare(self, args) < 0) {
         return NULL;
     }
-    PyObject *result = NULL;
-    if (sp__py_interrupt_start(self) == 0) {
-        sp__py_signals_start(self);
-        self->serving = 1;
-        result = threads == 1 ? serve_here(self) : serve_with_threads(self);
-        PyObject *exception = result == NULL ? sp__py_take_exception() : NULL;
-        close_streams(self);
-        if (exception != NULL) {
-            sp__py_give_exception(exception);
-        }
-        self->serving = 0;
-        sp__py_signals_stop(self);
+    PyObject *result =
+        self->servers_count == 1 ? serve_here(self) : serve_with_threads(self);
+    PyObject *exception = result == NULL ? sp__py_take_exception() : NULL;
+    sp__py_serve_end(self);
+    if (exception != NULL) {
+        sp__py_give_exception(exception);
     }
-    sp__py_servers_close(self);
     return result;
 }

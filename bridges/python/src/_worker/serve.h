@@ -15,6 +15,33 @@ enum outcome {
     PARKED, /* a stream that waits for its turn */
 };
 
+/* ---- serve.c ---- */
+
+/* Run a job until it has ended, waits or is set aside. */
+void sp__py_run_job(struct server *server, sp_job *job);
+/* The job will come back, on whatever thread: it has the run, and so has the worker. */
+void sp__py_run_keep(struct server *server, struct running *run);
+void sp__py_run_free(struct server *server, struct running *run);
+/* End a call with what its tool gave. RAISED: it cannot be one's result. */
+enum outcome sp__py_answer_with(struct server *server, struct running *run,
+                                PyObject *result);
+/* What serve() does before and after; with an exception set or not. */
+int sp__py_serve_prepare(worker_object *self, PyObject *args);
+void sp__py_serve_end(worker_object *self);
+
+/* ---- overlap.c ---- */
+
+/* Whether what a tool gave is for the event loop, which has other calls in hand. */
+int sp__py_overlaps(const struct server *server, const struct running *run,
+                    PyObject *value);
+/* Make it a task (taken) and set the job aside: PARKED, or RAISED. */
+enum outcome sp__py_overlap(struct server *server, struct running *run,
+                            PyObject *value);
+/* The job has come back: its turn, or nobody waits for it any more. */
+void sp__py_overlap_turn(struct server *server, struct running *run);
+/* The call is over: its task may be told nothing and tells nothing. */
+void sp__py_overlap_forget(struct running *run);
+
 /* ---- answer.c ---- */
 
 /* The job is about to end: it is nobody's current call any more, and what Python code
@@ -47,6 +74,7 @@ PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *to
 
 /* Types whose values are never awaited, iterated or unwrapped. */
 int sp__py_is_plain(PyObject *value);
+int sp__py_is_awaitable(PyObject *value);
 
 /* Replace an awaitable (taken) by what it gives; others come back as they are. */
 PyObject *sp__py_awaited(struct server *server, PyObject *value);
@@ -60,6 +88,13 @@ PyObject *sp__py_stream_open(struct server *server, PyObject *value);
 
 /* Send items until the stream ends, waits, fails or is not wanted any more. */
 enum outcome sp__py_stream_go_on(struct server *server, struct running *run);
+
+enum { ITEM_RAISED = -1000 }; /* no error code */
+
+/* Hand one item to the runtime, whose answer it gives; or ITEM_RAISED. After 0 the run
+ * is another thread's. */
+int sp__py_send_item(struct server *server, struct running *run, PyObject *item,
+                     sp_error *err);
 
 /* Close the stream's iterator: its finally blocks run now. */
 void sp__py_stream_drop(struct running *run);

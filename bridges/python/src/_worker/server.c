@@ -180,12 +180,13 @@ static PyObject *view_of(struct server *server)
     return view;
 }
 
-/* The one thread that serves, when there is only one: threads that its tool has started
- * are in its call. */
+/* The one thread that serves, when there is only one, with one call: threads that its
+ * tool has started are in that. */
 static struct server *only_one(const worker_object *worker)
 {
-    return worker->servers_count == 1 && worker->servers != NULL ? worker->servers[0]
-                                                                 : NULL;
+    return worker->servers_count == 1 && worker->servers != NULL && !worker->overlaps
+               ? worker->servers[0]
+               : NULL;
 }
 
 /* Threads that are started with this thread's context, as asyncio.to_thread() does, are

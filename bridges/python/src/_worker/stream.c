@@ -69,11 +69,7 @@ static enum outcome close_stream(struct server *server, struct running *run)
     return OVER;
 }
 
-enum { ITEM_RAISED = -1000 }; /* no error code */
-
-/* Hand one item to the runtime, whose answer it gives; or ITEM_RAISED. After 0 the run
- * is another thread's. */
-static int send_item(struct server *server, struct running *run, PyObject *item,
+int sp__py_send_item(struct server *server, struct running *run, PyObject *item,
                      sp_error *err)
 {
     PyObject *raw = NULL;
@@ -156,7 +152,7 @@ enum outcome sp__py_stream_go_on(struct server *server, struct running *run)
             return finish_stream(server, run);
         }
         sp_error err = {0};
-        int rc = send_item(server, run, item, &err);
+        int rc = sp__py_send_item(server, run, item, &err);
         Py_DECREF(item);
         if (rc < 0) {
             return give_up(server, run, rc, &err);

@@ -78,15 +78,16 @@ static int is_open(const worker_object *self)
 
 static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"runtime",       "listen",  "cancel_signal",
-                            "exit_grace_ms", "threads", NULL};
-    unsigned threads = 1;
+    static char *names[] = {
+        "runtime",  "listen", "cancel_signal", "exit_grace_ms", "threads",
+        "jobs_max", NULL};
+    unsigned threads = 1, jobs_max = 0;
     const char *runtime = NULL, *listen = NULL;
     int cancel_signal = SIGURG;
     unsigned long long exit_grace_ms = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zziKI:Worker", names, &runtime,
-                                     &listen, &cancel_signal, &exit_grace_ms,
-                                     &threads)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zziKII:Worker", names, &runtime,
+                                     &listen, &cancel_signal, &exit_grace_ms, &threads,
+                                     &jobs_max)) {
         return NULL;
     }
     if (sp__py_bridge.worker != NULL) {
@@ -118,6 +119,7 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .exit_grace_ms = exit_grace_ms,
         .on_session_end = sp__py_session_ended,
         .threads = threads,
+        .jobs_max = jobs_max,
         .spread_us = has_lock() ? LOCKED_SPREAD_US : 0,
     };
     sp_error err = {0};
@@ -283,6 +285,23 @@ static PyObject *worker_refuse(PyObject *object, PyObject *args)
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
+static PyObject *worker_overlap(PyObject *object, PyObject *args)
+{
+    return sp__py_overlap_begin((worker_object *)object, args);
+}
+
+static PyObject *worker_run_ready(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return sp__py_run_ready((worker_object *)object);
+}
+
+static PyObject *worker_overlap_end(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return sp__py_overlap_end((worker_object *)object);
+}
+
 static PyObject *worker_take_part(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -428,6 +447,13 @@ static PyMethodDef worker_methods[] = {
     {"serve", worker_serve, METH_VARARGS,
      "serve(tools, resolve, helpers, fallback, threads=1): run calls until the worker "
      "shall end, here or with helpers.start_threads(worker, threads)."},
+    {"overlap", worker_overlap, METH_VARARGS,
+     "overlap(tools, resolve, helpers, fallback): serve from an event loop of this "
+     "thread; gives the descriptor it has to wait for."},
+    {"run_ready", worker_run_ready, METH_NOARGS,
+     "Run the calls that are there, each time before the loop waits: how many, or -1 "
+     "when the worker shall end."},
+    {"overlap_end", worker_overlap_end, METH_NOARGS, "The loop serves no longer."},
     {"take_part", worker_take_part, METH_NOARGS,
      "Run calls on this thread, one of those that serve() has asked for."},
     {"stop", worker_stop, METH_NOARGS, "Let serve() return once running calls ended."},
@@ -450,8 +476,9 @@ static PyType_Slot worker_slots[] = {
     {Py_tp_clear, worker_clear},
     {Py_tp_methods, worker_methods},
     {Py_tp_getset, worker_getset},
-    {Py_tp_doc, "Worker(runtime=None, listen=None, cancel_signal=SIGURG, "
-                "exit_grace_ms=0, threads=1): this process as a worker of a pit."},
+    {Py_tp_doc,
+     "Worker(runtime=None, listen=None, cancel_signal=SIGURG, "
+     "exit_grace_ms=0, threads=1, jobs_max=0): this process as a worker of a pit."},
     {0, NULL},
 };
 

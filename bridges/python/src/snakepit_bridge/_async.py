@@ -27,7 +27,8 @@ def event_loop():
     """The loop, made when it is first needed."""
     global _loop
     if _loop is None or _loop.is_closed():
-        _loop = asyncio.new_event_loop()
+        overlap = sys.modules.get("snakepit_bridge._overlap")
+        _loop = asyncio.new_event_loop() if overlap is None else overlap.new_loop()
         if _keeper is None:
             asyncio.set_event_loop(_loop)
     return _loop

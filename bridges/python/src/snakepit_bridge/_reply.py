@@ -87,7 +87,8 @@ def ask_long(function, *arguments):
 def ask_now(function, *arguments):
     """The plain value, in a coroutine too: for operators that cannot be awaited. Waits
     its turn behind the questions already on their way."""
-    if running_loop() is None:
+    latest = _latest
+    if running_loop() is None or latest is None or latest.done():
         return function(*arguments)
     return _in_order(function, *arguments).result()
 
@@ -117,6 +118,22 @@ def settle(replies=None):
         failure = failure or found
     if failure is not None:
         raise failure
+
+
+async def settled(value, replies):
+    """settle() for a coroutine, and what the value stands for."""
+    import asyncio
+
+    if type(value) is Reply:
+        value = await value
+    left, replies[:] = replies[:], []
+    futures = [reply._future for reply in left if not reply._future.cancelled()]
+    if futures:
+        await asyncio.wait([asyncio.wrap_future(future) for future in futures])
+    for future in futures:
+        if future.exception() is not None:
+            raise future.exception()
+    return value
 
 
 def plain(value):

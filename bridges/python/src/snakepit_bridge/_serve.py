@@ -21,6 +21,16 @@ def settle():
         reply.settle()
 
 
+def overlap(pending, awaitable, call):
+    """A task of the event loop that ends the call."""
+    return sys.modules["snakepit_bridge._overlap"].begin(pending, awaitable, call)
+
+
+def overlap_turn(pending, cancelled):
+    """A call whose task runs has come back."""
+    sys.modules["snakepit_bridge._overlap"].turn(pending, cancelled)
+
+
 def start_threads(worker, count):
     """Threads that serve, in the profile `thread`."""
     from . import _threads

@@ -32,6 +32,7 @@ _USAGE = """usage: snakepit_worker.py [--facts] [--adapter SPEC] [--preload MODU
 _open_worker = None  # the worker main() has opened, for a script's ProtocolHandler
 _was_served = False
 _threads_wanted = 1
+_overlapping = None  # the module, when the host wants calls to overlap
 _is_zygote = False  # while the adapter is loaded to be forked
 
 
@@ -111,14 +112,20 @@ def _number_from(variable):
 def open_worker(listen=None):
     """Connect to what the host left in the environment, or listen. SNAKEPIT_LISTEN is
     for scripts that have no --listen."""
-    global _threads_wanted
+    global _threads_wanted, _overlapping
     if _is_zygote:
         raise _worker.WorkerError(
             "a script that serves by itself cannot be forked: the pool needs zygote: off"
         )
     _threads_wanted = _number_from("SNAKEPIT_WORKER_THREADS")
+    concurrency = _number_from("SNAKEPIT_WORKER_CONCURRENCY")
+    if concurrency > 1:
+        from . import _overlap  # before the adapter, which is to find its event loop
+
+        _overlapping = _overlap
     worker = _worker.Worker(
         threads=_threads_wanted,
+        jobs_max=concurrency if concurrency > 1 else 0,
         runtime=runtime_name(),
         listen=listen or os.environ.pop("SNAKEPIT_LISTEN", None),
         cancel_signal=cancel_signal(),
@@ -184,11 +191,23 @@ def serve(worker, tools):
     global _was_served
     _was_served = True
     threads = _threads_allowed(worker, tools)
+    overlap = _overlap_for(worker, tools)
     announce(worker, tools)
     if worker.address:
         print(f"snakepit worker: listening on {worker.address}")
     _serve.tell_session_ends(tools.end_session)
-    worker.serve(tools.table, tools.resolve, _serve, _substitute, threads)
+    if overlap is not None:
+        overlap.serve(worker, tools.table, tools.resolve, _serve, _substitute)
+    else:
+        worker.serve(tools.table, tools.resolve, _serve, _substitute, threads)
+
+
+def _overlap_for(worker, tools):
+    """The module that lets calls overlap, when the host wants that and the tools can."""
+    if _overlapping is None or _overlapping.has_asynchronous(tools):
+        return _overlapping
+    worker.set_capacity(1)
+    return None
 
 
 def _threads_allowed(worker, tools):
