@@ -4,8 +4,8 @@
 // nothing. For the build.
 'use strict';
 
-const fs = require('node:fs');
-const path = require('node:path');
+const fs = require('fs');
+const path = require('path');
 
 const prefix = path.resolve(process.execPath, '..', '..');
 const folders = [
@@ -16,11 +16,12 @@ const folders = [
   '/usr/include/nodejs/src',
 ];
 
+// Without words that an old Node.js would not know: it is asked as well.
 function find() {
-  return folders.find(
-    (folder) => folder && fs.existsSync(path.join(folder, 'node_api.h')),
-  );
+  return folders.find(function hasHeaders(folder) {
+    return folder && fs.existsSync(path.join(folder, 'node_api.h'));
+  });
 }
 
-if (require.main === module) console.log(find() ?? '');
+if (require.main === module) console.log(find() || '');
 module.exports = { find };
