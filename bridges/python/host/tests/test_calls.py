@@ -63,6 +63,12 @@ def test_options_are_no_arguments(pit):
             pit.call("add", a=1, **{option: value})
 
 
+def test_options_are_known_however_their_names_are_made(pit):
+    names = {"".join(["time", "out"]): PATIENCE, "".join(["a"]): 1}
+    assert pit.call("add", **names) == 2
+    assert pit.submit("add", **names).result(PATIENCE) == 2
+
+
 def test_a_function_has_every_keyword_for_itself(pit):
     options = pit.function("options", timeout=PATIENCE)
     assert options(timeout=1, session="x") == [1, "x"]

@@ -217,7 +217,7 @@ int sp__pyhost_ask_init(void)
     return 0;
 }
 
-/* Keywords are interned nearly always. */
+/* Keywords are interned nearly always: then only the very object is the name. */
 static int find_option(PyObject *name)
 {
     for (int i = 0; i < OPTIONS; i++) {
@@ -225,8 +225,11 @@ static int find_option(PyObject *name)
             return i;
         }
     }
+    if (!PyUnicode_Check(name) || PyUnicode_CHECK_INTERNED(name)) {
+        return OPTIONS;
+    }
     for (int i = 0; i < OPTIONS; i++) {
-        if (PyUnicode_Check(name) && PyUnicode_Compare(name, option_names[i]) == 0) {
+        if (PyUnicode_Compare(name, option_names[i]) == 0) {
             return i;
         }
     }

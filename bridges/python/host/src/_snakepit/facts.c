@@ -263,19 +263,25 @@ static PyObject *pit_cancel(PyObject *object, PyObject *id)
 
 PyMethodDef sp__pyhost_facts[] = {
     {"stats", pit_stats, METH_VARARGS,
-     "stats(pool=None, /)\n--\n\nCounts of a pool, the first by default: a dict."},
+     "stats($self, pool=None, /)\n--\n\nCounts of a pool, the first by default: a "
+     "dict."},
     {"workers", pit_workers, METH_VARARGS,
-     "workers(pool=None, /)\n--\n\nThe workers of a pool: a list of dicts, times in "
+     "workers($self, pool=None, /)\n--\n\nThe workers of a pool: a list of dicts, "
+     "times in "
      "seconds."},
     {"tools", pit_tools, METH_VARARGS,
-     "tools(pool=None, /)\n--\n\nThe tools that a pool's workers announced: a list of "
+     "tools($self, pool=None, /)\n--\n\nThe tools that a pool's workers announced: a "
+     "list of "
      "dicts."},
-    {"pools", pit_pools, METH_NOARGS, "pools()\n--\n\nThe names of the pools: a list."},
+    {"pools", pit_pools, METH_NOARGS,
+     "pools($self, /)\n--\n\nThe names of the pools: a list."},
     {"health", pit_health, METH_VARARGS,
-     "health()\n--\n\nWhether the pit is live, started and ready, and what is missing: "
+     "health($self, /)\n--\n\nWhether the pit is live, started and ready, and what is "
+     "missing: "
      "a dict."},
     {"recycle", pit_recycle, METH_VARARGS,
-     "recycle(pool=None, worker=0, /)\n--\n\nReplace a worker by a fresh one, or all "
+     "recycle($self, pool=None, worker=0, /)\n--\n\nReplace a worker by a fresh one, "
+     "or all "
      "of "
      "a pool's. Does not wait."},
     {"_cancel", pit_cancel, METH_O, NULL},

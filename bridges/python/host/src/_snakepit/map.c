@@ -288,7 +288,7 @@ static PyObject *get_index(PyObject *object, void *unused)
 
 static PyMethodDef methods[] = {
     {"close", map_close, METH_NOARGS,
-     "close()\n--\n\nCancel what is under way and wait until it has ended."},
+     "close($self, /)\n--\n\nCancel what is under way and wait until it has ended."},
     {"__enter__", map_enter, METH_NOARGS, NULL},
     {"__exit__", map_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -235,7 +235,8 @@ static PyObject *positional(PyObject *const *args, Py_ssize_t count)
 
 PyDoc_STRVAR(
     call_doc,
-    "call(tool, /, *args, timeout=None, session=None, pool=None, **named)\n--\n\n"
+    "call($self, tool, /, *args, timeout=None, session=None, pool=None, "
+    "**named)\n--\n\n"
     "Call a tool and wait for its answer, which is returned.\n\n"
     "Arguments go by name, or all by place. JSON values, bytes, NumPy arrays and\n"
     "whatever else speaks the buffer protocol travel. Options, which are no arguments\n"
@@ -397,19 +398,6 @@ static PyObject *pit_close(PyObject *object, PyObject *unused)
     return endings;
 }
 
-/* _hurry(): end a close under way without any more patience */
-static PyObject *pit_hurry(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    pit_object *self = (pit_object *)object;
-    (void)pthread_mutex_lock(&self->lock);
-    if (self->pit != NULL && self->forks == atomic_load(&sp__pyhost.forks)) {
-        sp_pit_hurry(self->pit);
-    }
-    (void)pthread_mutex_unlock(&self->lock);
-    Py_RETURN_NONE;
-}
-
 /* _fd() -> readable when _dispatch() has something to do */
 static PyObject *pit_fd(PyObject *object, PyObject *unused)
 {
@@ -486,7 +474,6 @@ static PyMethodDef own_methods[] = {
     {"_open", pit_open, METH_VARARGS, NULL},
     {"_await_ready", pit_await_ready, METH_O, NULL},
     {"_close", pit_close, METH_NOARGS, NULL},
-    {"_hurry", pit_hurry, METH_NOARGS, NULL},
     {"_fd", pit_fd, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

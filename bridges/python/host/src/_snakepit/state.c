@@ -286,7 +286,7 @@ PyMethodDef sp__pyhost_state[] = {
     {"_session_get", get, METH_VARARGS, NULL},
     {"_session_delete", delete, METH_VARARGS, NULL},
     {"sessions", list, METH_NOARGS,
-     "sessions()\n--\n\nThe ids of the sessions: a list."},
+     "sessions($self, /)\n--\n\nThe ids of the sessions: a list."},
     {"_variable_get", variable_get, METH_VARARGS, NULL},
     {"_variable_set", variable_set, METH_VARARGS, NULL},
     {"_variable_delete", variable_delete, METH_VARARGS, NULL},

@@ -170,10 +170,11 @@ static PyObject *stream_exit(PyObject *object, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"cancel", stream_cancel, METH_NOARGS,
-     "cancel()\n--\n\nAsk the stream to end; iterating it then raises CancelledError. "
+     "cancel($self, /)\n--\n\nAsk the stream to end; iterating it then raises "
+     "CancelledError. "
      "Thread: any."},
     {"close", stream_close, METH_NOARGS,
-     "close()\n--\n\nCancel it, unless it has ended, and let go of it."},
+     "close($self, /)\n--\n\nCancel it, unless it has ended, and let go of it."},
     {"__enter__", stream_enter, METH_NOARGS, NULL},
     {"__exit__", stream_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

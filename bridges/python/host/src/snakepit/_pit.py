@@ -25,7 +25,7 @@ OPTIONS = frozenset(
     )
 )
 _ASYNC_IN_FLIGHT = 64
-_open_pits = weakref.WeakSet()
+_open_pits: "weakref.WeakSet[Pit]" = weakref.WeakSet()
 
 
 def _plain(value):
@@ -36,7 +36,7 @@ def _plain(value):
     return result
 
 
-_snakepit._begin(_errors.of_facts, _plain, threading.main_thread().ident)
+_snakepit._begin(_errors.of_facts, _plain, threading.main_thread().ident or 0)
 
 
 def _part(args, named):
