@@ -64,10 +64,13 @@ typedef struct sp_pit_options {
     const sp_sessions_options *sessions; /* of sp_pit_sessions(); NULL: defaults */
     uint32_t nesting_max; /* calls that wait for each other, 1 to 16, default 8: a tool
                              that calls a tool that calls a tool ... */
-    uint32_t loops; /* threads that the workers of the pit are divided over, 1 to 64;
+    uint32_t loops;   /* threads that the workers of the pit are divided over, 1 to 64;
                        default $SNAKEPIT_LOOPS, else one for up to four processors, then
                        one for each four, at most 16. Never more than there are
                        workers */
+    uint32_t spin_us; /* the loop and idle native workers look for news for so long
+                             before they sleep, while that pays, at most 1 000; 0 or
+                             SP_NONE: not at all. See LATENCY in snakepit(7) */
 } sp_pit_options;
 
 /*

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/spin.h"
 #include "pit/pit.h"
 #include "pit/rules.h"
 #include "pool/share.h"
@@ -69,6 +70,10 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
     if (full.pools_count > 0 && full.pools == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "pools_count is %zu but pools is NULL",
                         full.pools_count);
+    }
+    if (full.spin_us > SPIN_MAX_US && full.spin_us != SP_NONE) {
+        return sp__fail(err, SP_ERR_CONFIG, "spin_us is %u: at most %d", full.spin_us,
+                        SPIN_MAX_US);
     }
     if (full.nesting_max > CORE_ANCESTORS_MAX) {
         return sp__fail(err, SP_ERR_CONFIG, "nesting_max is %u: 1 to %d",

@@ -44,6 +44,7 @@
 #include "base/error.h"
 #include "base/latch.h"
 #include "base/mem.h"
+#include "base/spin.h"
 
 enum { INBOX_ROUNDS = 4, REST_US = 1000 };
 
@@ -64,6 +65,7 @@ struct loop {
     uint64_t timer_due_ms; /* what uv_timer is set to; UINT64_MAX: stopped */
     uint64_t now_us;
     int dirty; /* something happened since the last end of turn */
+    struct spin spin;
 
     /* Under lock. */
     pthread_mutex_t lock;
@@ -302,6 +304,21 @@ static int finish_turn(struct loop *loop)
     return any;
 }
 
+/* ---- before a sleep ---- */
+
+static int has_news(void *arg)
+{
+    const struct loop *loop = arg;
+    struct pollfd events = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
+    return poll(&events, 1, 0) > 0;
+}
+
+void sp__loop_set_spin(struct loop *loop, uint64_t limit_us)
+{
+    SP__ON_LOOP(loop);
+    sp__spin_init(&loop->spin, limit_us);
+}
+
 static void prepare_cb(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
@@ -309,6 +326,8 @@ static void prepare_cb(uv_prepare_t *handle)
         atomic_load_explicit(&loop->wanted, memory_order_relaxed) &&
         may_rest(loop, REST_BETWEEN_TURNS)) {
         uv_stop(&loop->uv);
+    } else if (loop->driver == DRIVER_THREAD) {
+        (void)sp__spin(&loop->spin, has_news, loop); /* then the sleep is a short one */
     }
 }
 
@@ -348,6 +367,9 @@ static int sleep_as_guest(struct loop *loop, uint64_t end_ms)
         if (wait_ms < 0 || left_ms < (uint64_t)wait_ms) {
             wait_ms = left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
         }
+    }
+    if (wait_ms != 0 && sp__spin(&loop->spin, has_news, loop)) {
+        return 0;
     }
     return poll(&events, 1, wait_ms) < 0 && errno == EINTR;
 }

@@ -46,6 +46,10 @@ struct loop_events {
 int sp__loop_open(const struct loop_events *events, void *user, struct loop **ret_loop,
                   sp_error *err) SP_MUST_CHECK;
 
+/* On the loop: look for news for so long before sleeping, while that pays (base/spin.h);
+ * 0: never, as at first. */
+void sp__loop_set_spin(struct loop *loop, uint64_t limit_us);
+
 /* Ask the thread to end once every descriptor and timer has been closed, wait for it
  * and free. Not from the loop thread. */
 void sp__loop_close(struct loop *loop);

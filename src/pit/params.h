@@ -66,6 +66,11 @@
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
       "Time between two looks at the memory of the workers and their descendants; "    \
       "longer when looking would take more than a hundredth of the time.")             \
+    X(SPIN_US, TOP, "spin_us", COUNT, 0, 1000, "", "0", "SNAKEPIT_SPIN_US", pit,       \
+      spin_us,                                                                         \
+      "Microseconds for which the loop and idle native workers look for news before "  \
+      "they sleep, as long as news come that fast. 0 is not at all. For machines "     \
+      "with processors to spare, see snakepit(7).")                                    \
     X(NESTING_MAX, TOP, "nesting_max", COUNT, 1, 16, "", "8", "SNAKEPIT_NESTING_MAX",  \
       pit, nesting_max,                                                                \
       "Most calls that may wait for each other: a tool that calls a tool that calls "  \

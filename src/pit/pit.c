@@ -183,6 +183,8 @@ static void start_shop(void *user, void *arg)
     lane->shop.instance = pit->instance;
     lane->shop.service = pit->service;
     lane->shop.service_user = lane;
+    lane->shop.spin_us = pit->spin_us;
+    sp__loop_set_spin(lane->loop, pit->spin_us);
     (void)!choose_host_address(lane, err); /* it is in err */
 }
 
@@ -257,6 +259,7 @@ static void set_options(struct sp_pit *pit, const sp_pit_options *options)
                                           : options->outcome_keep_ms);
     pit->nesting_max =
         options->nesting_max == 0 ? LINEAGE_DEFAULT : options->nesting_max;
+    pit->spin_us = options->spin_us == SP_NONE ? 0 : options->spin_us;
     pit->sample_interval_ms = options->sample_interval_ms == 0
                                   ? SAMPLE_INTERVAL_MS
                                   : options->sample_interval_ms;

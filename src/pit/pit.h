@@ -75,6 +75,7 @@ struct sp_pit {
     struct visits visits;               /* likewise: of these sessions */
     uint32_t nesting_max;               /* calls that wait for each other */
     uint64_t sample_interval_ms;
+    uint32_t spin_us; /* before a loop or a native worker sleeps */
 
     /* Any thread. */
     atomic_uint_least64_t next_call;

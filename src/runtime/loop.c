@@ -199,6 +199,17 @@ static int park(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
     return signalled;
 }
 
+struct watched {
+    struct pollfd *polled;
+    nfds_t count;
+};
+
+static int has_news(void *arg)
+{
+    const struct watched *watched = arg;
+    return poll(watched->polled, watched->count, 0) > 0;
+}
+
 static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     uint64_t next_ms = sp__runtime_timers(w);
@@ -218,7 +229,11 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
         pause.tv_sec = (time_t)(left_ms / 1000);
         pause.tv_nsec = (long)(left_ms % 1000) * 1000000;
     }
-    int rc = ppoll(slot->polled, n, next_ms == SP_UNLIMITED ? NULL : &pause, NULL);
+    struct watched watched = {slot->polled, n};
+    int rc = sp__spin(&w->spin, has_news, &watched);
+    if (rc == 0) {
+        rc = ppoll(slot->polled, n, next_ms == SP_UNLIMITED ? NULL : &pause, NULL);
+    }
     int signalled = rc < 0 && errno == EINTR;
 
     sp__runtime_lock(w);

@@ -48,6 +48,14 @@ static int read_env_fd(const char *name, int *ret_fd, sp_error *err)
     return SP_OK;
 }
 
+/* For so long an idle worker looks for news before it sleeps; 0: not at all. */
+static uint64_t read_env_spin(void)
+{
+    const char *text = getenv("SNAKEPIT_WORKER_SPIN_US");
+    unsigned long long us = text != NULL ? strtoull(text, NULL, 10) : 0;
+    return us < SPIN_MAX_US ? us : SPIN_MAX_US;
+}
+
 /* An inherited descriptor that is open and, for sockets, is one. It must not reach the
  * programs that user code starts. */
 static int check_fd(const char *name, int fd, int is_socket, sp_error *err)
@@ -113,6 +121,7 @@ static int take_inherited(struct sp_worker *w, sp_error *err)
         if (rc == SP_OK) {
             rc = read_env_fd("SNAKEPIT_MEMORY_FD", &o->memory_fd, err);
         }
+        sp__spin_init(&w->spin, read_env_spin());
     } else { /* descriptor 0 is never handed down */
         o->call_fd = o->call_fd > 0 ? o->call_fd : -1;
         o->host_fd = o->host_fd > 0 ? o->host_fd : -1;

@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/spin.h"
 #include "snakepit/worker.h"
 #include "snakepit/worker_host.h"
 #include "wire/h2.h"
@@ -312,6 +313,7 @@ struct sp_worker {
     int is_open;       /* its descriptors are its own */
     struct worker_page *page;
     int page_mapped;
+    struct spin spin;      /* whoever leads */
     struct memory *memory; /* shared with the host for large values, or NULL */
     uint64_t serial;       /* tells workers at one address apart, for find_slot() */
     int stop_fd;

@@ -200,6 +200,11 @@ static void list_variables(const struct worker *worker, const struct ends *ends,
         if (ends->memory >= 0) {
             add_variable(own, "SNAKEPIT_MEMORY_FD", "6");
         }
+        if (worker->shop->spin_us > 0) {
+            char spin[16];
+            (void)snprintf(spin, sizeof spin, "%u", worker->shop->spin_us);
+            add_variable(own, "SNAKEPIT_WORKER_SPIN_US", spin);
+        }
     } else if (worker->spec->transport == SP_TRANSPORT_ADDRESS) {
         (void)snprintf(address, sizeof address, "unix:%s", worker->address);
         add_variable(own, "SNAKEPIT_ADDRESS", address);

@@ -248,7 +248,8 @@ static int is_own(const char *entry)
         "SNAKEPIT_PAGE_FD",        "SNAKEPIT_MEMORY_FD",
         "SNAKEPIT_WORKER_ID",      "SNAKEPIT_ADDRESS",
         "SNAKEPIT_WORKER_THREADS", "SNAKEPIT_WORKER_CONCURRENCY",
-        "SNAKEPIT_ZYGOTE_FD",      "SNAKEPIT_ZYGOTE_HOST_FD"};
+        "SNAKEPIT_WORKER_SPIN_US", "SNAKEPIT_ZYGOTE_FD",
+        "SNAKEPIT_ZYGOTE_HOST_FD"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (is_named(entry, own[i], strlen(own[i]))) {
             return 1;

@@ -50,6 +50,7 @@ struct workshop {
     const struct host_service *service; /* or NULL: nobody answers */
     void *service_user;
     struct proto_scratch scratch; /* for reading messages */
+    uint32_t spin_us;             /* of native workers, before they sleep */
     char run_dir[80];      /* 0700, for the sockets of stock workers; "" : not made */
     char host_address[96]; /* where workers with a port of their own find their host */
 };

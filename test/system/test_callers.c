@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pits.h"
@@ -204,6 +205,34 @@ static void who_sleeps_alone_is_given_the_loop(void **state)
     }
 }
 
+static uint64_t cpu_ms(void)
+{
+    struct timespec used;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+/* However well looking for news went: it is given up when none come. */
+static void a_loop_that_spins_sleeps_in_the_end(void **state)
+{
+    sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    sp_pit_options options = {
+        .size = sizeof options, .pools = &pool, .pools_count = 1, .spin_us = 1000};
+    sp_pit *pit = NULL;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
+    for (int i = 0; i < 300; i++) {
+        call_gives(pit, "echo", "[1]", "[1]");
+    }
+    uint64_t before_ms = cpu_ms();
+    call_gives(pit, "nap", "{\"ms\":1000}", "true");
+    assert_in_range(cpu_ms() - before_ms, 0, 300);
+    options.spin_us = 1001;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_ERR_CONFIG);
+    assert_string_equal(last_error()->message, "spin_us is 1001: at most 1000");
+}
+
 static void a_shutdown_ends_a_call_that_drives(void **state)
 {
     struct holder holder;
@@ -268,6 +297,7 @@ int main(void)
         TEST(threads_that_execute_share_the_loop_with_one_that_dispatches),
         TEST(a_long_call_that_drives_does_not_keep_others),
         TEST(who_sleeps_alone_is_given_the_loop),
+        TEST(a_loop_that_spins_sleeps_in_the_end),
         TEST(a_shutdown_ends_a_call_that_drives),
         TEST(what_happens_after_the_last_call_is_heard),
         TEST(a_signal_ends_a_dispatch_and_no_call),
