@@ -21,11 +21,12 @@ if ! R CMD INSTALL --no-docs --no-test-load --library="$work/library" \
 fi
 # A new folder in the old one's place: running workers keep the files they have open.
 mkdir -p "$build/library"
-rm -rf "$build/library/snakepitBridge.old"
+rm -rf "$build/new" "$build/old"
+cp -r "$work/library/snakepitBridge" "$build/new"
 if [ -d "$build/library/snakepitBridge" ]; then
-    mv "$build/library/snakepitBridge" "$build/library/snakepitBridge.old"
+    mv "$build/library/snakepitBridge" "$build/old"
 fi
-cp -r "$work/library/snakepitBridge" "$build/library/snakepitBridge"
-rm -rf "$build/library/snakepitBridge.old"
+mv "$build/new" "$build/library/snakepitBridge"
+rm -rf "$build/old"
 cp "$source/snakepit_worker.R" "$build/snakepit_worker.R"
 echo staged >"$stamp"

@@ -334,3 +334,24 @@ def test_a_stream_is_closed_at_its_end(place, tmp_path):
     done = snakepit("stream", "closes", f"path={tmp_path / 'noted'}", "n=2", cwd=place)
     assert done.lines == ["1", "2"]
     assert (tmp_path / "noted").read_text() == "closed"
+
+
+def test_every_step_survives_the_collector(tmp_path):
+    text = """
+library(snakepitBridge)
+setup <- function() gctorture2(step = 25)
+tool("same", function(...) list(...))
+tool("fails", function(text) stop(text))
+tool("items", function(n) { i <- 0; stream(function() if (i >= n) end_of_stream() else { i <<- i + 1; list(i = i) }) },
+     stream = TRUE)
+tool("keeps", function(ctx, v) { ctx$set("v", v); list(ctx$get("v"), ctx$session) })
+"""
+    adapter(tmp_path, text)
+    value = {"a": [1, 10**30, 0.5, "ü", None, {"b": [[1, 2], [3, 4]]}], "t": "y" * 2000}
+    lines = "".join(json.dumps({"n": n, **value}) + "\n" for n in range(3))
+    done = snakepit("map", "same", cwd=tmp_path, stdin=lines)
+    assert [json.loads(line) for line in done.lines] == [{"n": n, **value} for n in range(3)]
+    assert "simpleError: snåke" in call(tmp_path, "fails", "text=snåke").err
+    done = snakepit("stream", "items", "n=4", cwd=tmp_path)
+    assert [json.loads(line)["i"] for line in done.lines] == [1, 2, 3, 4]
+    assert call(tmp_path, "keeps", "v=[1,2]", "-s", "s").json == [[1, 2], "s"]

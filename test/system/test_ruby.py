@@ -446,6 +446,29 @@ def test_streams_of_every_form(place, words, lines):
     assert (done.code, done.lines) == (0, lines)
 
 
+def test_every_step_survives_the_collector(tmp_path):
+    text = """
+require "snakepit_bridge"
+
+class A < Snakepit::Adapter
+  def setup = GC.stress = true
+  tool(:same) { |**named| named }
+  tool(:fails) { |text:| raise KeyError, text }
+  tool(:items, stream: true) { |n:, &emit| n.times { |i| emit.call({i: i, t: "x" * i}) } }
+  tool(:keeps) { |ctx:, v:| ctx[:v] = v; [ctx[:v], ctx.variables.map(&:name), ctx.session] }
+end
+"""
+    adapter(tmp_path, text)
+    value = {"a": [1, 10**30, 0.5, "ü", None, {"b": [[1], {"c": "d"}]}], "t": "y" * 20_000}
+    lines = "".join(json.dumps({"n": n, **value}) + "\n" for n in range(8))
+    done = snakepit("map", "same", cwd=tmp_path, stdin=lines)
+    assert [json.loads(line) for line in done.lines] == [{"n": n, **value} for n in range(8)]
+    assert "KeyError: snåke" in call(tmp_path, "fails", "text=snåke").err
+    done = snakepit("stream", "items", "n=12", cwd=tmp_path)
+    assert [json.loads(line) for line in done.lines] == [{"i": i, "t": "x" * i} for i in range(12)]
+    assert call(tmp_path, "keeps", "v=[1,2]", "-s", "s").json == [[1, 2], ["v"], "s"]
+
+
 # ---- without the bridge ----
 
 
