@@ -227,15 +227,29 @@ SP_API int sp_zygote_announce(sp_zygote *z, sp_error *err)
     return tell(z, &(struct proto_announce){0}, err);
 }
 
+/* Its beginning, cut between two characters. */
+static char *copy_trace(const char *trace)
+{
+    if (trace == NULL) {
+        return NULL;
+    }
+    size_t n = strnlen(trace, TRACE_MAX);
+    if (n == TRACE_MAX) {
+        while (n > 0 && ((unsigned char)trace[n] & 0xC0) == 0x80) {
+            n--;
+        }
+    }
+    return sp__strndup(trace, n);
+}
+
 SP_API void sp_zygote_refuse(sp_zygote *z, int permanent, const char *type,
                              const char *message, const char *trace)
 {
-    struct proto_announce head = {
-        .failed = 1,
-        .permanent = permanent != 0,
-        .error_type = sp__strdup(type),
-        .error_message = sp__strdup(message),
-        .error_trace = trace != NULL ? sp__strndup(trace, TRACE_MAX) : NULL};
+    struct proto_announce head = {.failed = 1,
+                                  .permanent = permanent != 0,
+                                  .error_type = sp__strdup(type),
+                                  .error_message = sp__strdup(message),
+                                  .error_trace = copy_trace(trace)};
     (void)tell(z, &head, NULL); /* nobody is left to tell */
     sp__free(head.error_type);
     sp__free(head.error_message);

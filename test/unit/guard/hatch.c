@@ -80,8 +80,8 @@ int main(int argc, char **argv)
 {
     const char *manner = argc > 2 ? argv[2] : "";
     int guard_fd = (int)strtol(getenv("SNAKEPIT_ZYGOTE_FD"), NULL, 10);
+    static sp_zygote *zygote; /* some manners never close it */
     sp_error err = {0};
-    sp_zygote *zygote = NULL;
     int rc = sp_zygote_open(NULL, &zygote, &err);
     if (rc == SP_OK) {
         rc = sp_zygote_announce(zygote, &err);
