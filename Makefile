@@ -8,6 +8,7 @@ IMAGES ?= 10000
 CHAOS_SCALE ?= 1
 EXPLORE_STATES ?= 10000000
 SEEDS ?= 10000
+CALLS ?= 1000000
 
 .PHONY: build demo test check chaos explore seeds models mutants bench orphans fmt lint asan tsan fuzz docs install valgrind clean
 
@@ -52,6 +53,10 @@ orphans: build # hosts and guards killed ROUNDS times: nobody may be left
 .PHONY: durability
 durability: build # hosts killed while they store, KILLS times, and IMAGES power failures
 	@tools/setup test && tools/durability $(BUILD) $(KILLS) $(IMAGES)
+
+.PHONY: profiles
+profiles: build # threads and overlapping coroutines measured; CALLS calls over 16 threads
+	@tools/setup test && tools/profiles $(BUILD) $(CALLS)
 
 .PHONY: instances
 instances: build # racing starters, numbers used again, neighbours, leftovers, ROUNDS times

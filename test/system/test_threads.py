@@ -177,6 +177,21 @@ def test_a_tools_own_loop_and_threads_are_in_its_call(pit):
     assert pit.execute("in_a_pool_of_its_own", session="mine") == "mine"
 
 
+def test_sixteen_threads_lose_no_call_and_keep_nothing(tmp_path, python):
+    """A short one of `make profiles`."""
+    adapter = peers.ROOT / "test" / "bench" / "profiles_adapter.py"
+    with states.StatePit(write_config(tmp_path, python, adapter, 16)) as pit:
+        objects = []
+        for share in (2000, 6000):
+            for start in range(0, share, 500):
+                calls = [pit.begin("echo", {"n": start + n}) for n in range(500)]
+                assert [pit.result(call)[0] for call in calls] == list(
+                    range(start, start + 500)
+                )
+            objects.append(pit.execute("objects"))
+        assert objects[1] - objects[0] < 3000  # half an object for each call
+
+
 def test_status_shows_profile_and_capacity(tmp_path, python):
     config = write_config(tmp_path, python)
     done = peers.run(peers.CLI, "status", "-o", "json", "--config", config)
@@ -184,6 +199,23 @@ def test_status_shows_profile_and_capacity(tmp_path, python):
     pool = json.loads(done.stdout)["pools"][0]
     assert (pool["profile"], pool["capacity"]) == ("thread", THREADS)
     assert [w["capacity"] for w in pool["worker_list"]] == [THREADS]
+
+
+def test_pools_of_both_profiles_stand_side_by_side(tmp_path, python):
+    config = write_config(tmp_path, python)
+    with config.open("a", encoding="utf-8") as file:
+        file.write("  - name: beside\n    adapter: showcase\n    size: 2\n")
+        file.write(f"    python: {peers.PYTHON}\n")
+    done = peers.run(peers.CLI, "status", "-o", "json", "--config", config)
+    assert done.returncode == 0, done.stderr
+    pools = json.loads(done.stdout)["pools"]
+    assert [(p["name"], p["profile"], p["capacity"]) for p in pools] == [
+        ("threaded", "thread", THREADS),
+        ("beside", "process", 2),
+    ]
+    host = peers.Host(config)
+    assert host.call("echo", {"value": 1}, "--pool", "threaded") == 1
+    assert host.call("add", {"a": 2, "b": 3}, "--pool", "beside") == {"result": 5}
 
 
 def test_an_adapter_that_is_not_made_for_threads_runs_one_call_at_a_time(tmp_path, python):
