@@ -50,8 +50,9 @@ UNSUPPORTED = {
 @pytest.fixture(scope="module", params=LANGUAGES)
 def language(request):
     bridge = cli_tool.BUILD / "bridges" / request.param.lower().removesuffix(".js")
-    if "adapter" in LANGUAGES[request.param] and not bridge.exists():
-        pytest.skip(f"the {request.param} bridge is not built: no headers of it are here")
+    # The folder is there in any case.
+    if "adapter" in LANGUAGES[request.param] and not any(bridge.glob("snakepit_worker.*")):
+        pytest.skip(f"the {request.param} bridge is not built: see what meson said of it")
     return request.param
 
 
