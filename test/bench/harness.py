@@ -46,6 +46,11 @@ class Plan:
         return ["--warm-ms", self.warm_ms, "--measure-ms", self.measure_ms]
 
 
+def _values(measured, key):
+    """Of all repetitions; a program that counted no call at all has no latencies."""
+    return [m[key] for m in measured if m.get(key) is not None]
+
+
 class Bench:
     """One run."""
 
@@ -111,8 +116,8 @@ class Bench:
             self.add(group, name, at, line)
 
     def median(self, group, name, at, key):
-        measured = self.samples.get((group, name, at))
-        return statistics.median(m[key] for m in measured) if measured else None
+        values = _values(self.samples.get((group, name, at), []), key)
+        return statistics.median(values) if values else None
 
     def names(self, group):
         return list(dict.fromkeys(name for g, name, _ in self.samples if g == group))
@@ -125,10 +130,10 @@ class Bench:
         found = {}
         for (group, name, at), measured in self.samples.items():
             entry, spread = {}, {}
-            for key, value in measured[0].items():
-                if not isinstance(value, (int, float)) or key in GIVEN:
+            for key in measured[0]:
+                values = _values(measured, key)
+                if not values or key in GIVEN or not isinstance(values[0], (int, float)):
                     continue
-                values = [m[key] for m in measured]
                 entry[key] = statistics.median(values)
                 if len(values) > 1 and entry[key]:
                     spread[key] = round((max(values) - min(values)) / entry[key], 3)
