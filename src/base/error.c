@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -128,6 +129,13 @@ void sp__error_copy(sp_error *to, const sp_error *from)
     to->worker_stack = sp__strdup(from->worker_stack);
 }
 
+/* Every call clears a few errors. The message comes last, and its first byte says that
+ * there is none. */
+static void forget(sp_error *err)
+{
+    memset(err, 0, offsetof(sp_error, message) + 1);
+}
+
 SP_API void sp_error_clear(sp_error *err)
 {
     if (err == NULL) {
@@ -138,7 +146,7 @@ SP_API void sp_error_clear(sp_error *err)
     sp__free(err->remote_trace);
     sp__free(err->worker_stderr);
     sp__free(err->worker_stack);
-    *err = (sp_error){0};
+    forget(err);
 }
 
 SP_API void sp_error_move(sp_error *to, sp_error *from)
