@@ -2,6 +2,7 @@
 /* Workers replaced before they rot, and pools that know when to stop trying. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pits.h"
@@ -132,7 +133,9 @@ static void a_worker_that_always_dies_opens_the_breaker(void **state)
     assert_has(opened->message, "one start per 60000 ms");
     sp_pool_stats stats = stats_of(pit);
     assert_int_equal(stats.breaker, SP_BREAKER_OPEN);
-    assert_in_range(stats.workers_started, 5, 7);
+    /* Of several loops the first that has had its share of failures tells. */
+    int is_whole = getenv("SNAKEPIT_LOOPS") == NULL;
+    assert_in_range(stats.workers_started, is_whole ? 5 : 3, 7);
     const sp_error *refused = call_fails(pit, "echo", "[]", NULL, SP_ERR_BREAKER_OPEN);
     assert_int_equal(refused->executed, SP_EXECUTED_NO);
     assert_int_equal(refused->retryable, 1);
