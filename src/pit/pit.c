@@ -386,7 +386,7 @@ static void begin_drain(void *user, void *arg)
 static void await(void *user, void *arg)
 {
     struct lane *lane = user;
-    lane->is_awaited = 1; /* the end of the turn tells */
+    lane->is_awaited = *(int *)arg; /* the end of the turn tells */
 }
 
 static void count_left(void *user, void *arg)
@@ -419,8 +419,11 @@ int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left)
         if (atomic_load(&pit->hurried)) {
             break;
         }
-        sp__loop_call(pit->lanes[i - 1].loop, await, NULL);
+        int is_awaited = 1;
+        sp__loop_call(pit->lanes[i - 1].loop, await, &is_awaited);
         (void)sp__work_wait(&pit->dispatch.work, &pit->drained, left_ms);
+        is_awaited = 0; /* or it would open the latch for another one */
+        sp__loop_call(pit->lanes[i - 1].loop, await, &is_awaited);
     }
     *ret_left = 0;
     call_all(pit, count_left, ret_left);

@@ -104,7 +104,7 @@ static void fail_request(struct request *request, int code, const char *message)
 static void say_full(struct pool *pool, char *out, size_t max)
 {
     (void)snprintf(out, max, "%u calls already wait in pool %s, its limit (queue.max)",
-                   pool->share != NULL ? sp__share_queued(pool) - 1
+                   pool->share != NULL ? pool->options.queue_max
                                        : pool->core.queue.length,
                    pool->name);
 }
@@ -397,8 +397,10 @@ void sp__flow_wait(struct pool *pool, const struct core_action *action)
     if (pool->share != NULL && request->lineage != NULL) {
         pool->events->on_nested_waits(pool->owner, request);
     }
-    if (pool->core.queue.length > pool->stats.queued_peak) {
-        pool->stats.queued_peak = pool->core.queue.length;
+    uint32_t queued =
+        pool->share != NULL ? sp__share_queued(pool) : pool->core.queue.length;
+    if (queued > pool->stats.queued_peak) {
+        pool->stats.queued_peak = queued;
     }
 }
 

@@ -233,7 +233,9 @@ int sp__share_was_last(const struct pool *part)
 
 uint32_t sp__share_queued(const struct pool *part)
 {
-    return atomic_load_explicit(&part->share->queued, memory_order_relaxed);
+    /* Places that are just being taken in vain do not count. */
+    uint32_t queued = atomic_load_explicit(&part->share->queued, memory_order_relaxed);
+    return queued < part->options.queue_max ? queued : part->options.queue_max;
 }
 
 uint32_t sp__share_busy(const struct pool *part)
@@ -572,7 +574,9 @@ void sp__share_add_stats(sp_pool_stats *sum, const sp_pool_stats *part)
     sum->backoff += part->backoff;
     sum->breaker = part->breaker > sum->breaker ? part->breaker : sum->breaker;
     sum->queued += part->queued;
-    sum->queued_peak += part->queued_peak;
+    /* Each has noted that of the whole, as far as it has seen it. */
+    sum->queued_peak =
+        part->queued_peak > sum->queued_peak ? part->queued_peak : sum->queued_peak;
     sum->requests += part->requests;
     sum->succeeded += part->succeeded;
     sum->errors += part->errors;

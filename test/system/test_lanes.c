@@ -155,6 +155,7 @@ static void the_queue_is_as_long_as_it_may_be(void **state)
     sp_id waiting[MAX];
     sp_pool_options pool = pool_of_probes(3);
     pool.queue_max = MAX;
+    pool.queue_timeout_ms = 60000;
     pit = open_lanes(&pool, 1, 3);
     const char *names[] = {"a", "b", "c"};
     sp_id held[3];
@@ -164,6 +165,7 @@ static void the_queue_is_as_long_as_it_may_be(void **state)
     for (int i = 0; i < MAX; i++) {
         waiting[i] = call_start(pit, "add", "[2]", NULL);
     }
+    UNTIL(stats_of(pit).queued == MAX); /* each loop hears of its own */
     const sp_error *error = call_fails(pit, "add", "[2]", NULL, SP_ERR_QUEUE_FULL);
     assert_has(error->message, "7 calls already wait in pool default");
     assert_int_equal(stats_of(pit).queued, MAX);
