@@ -10,6 +10,11 @@ import uuid
 
 from snakepit_bridge import BaseAdapter, tool
 
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
 LOADED_BY = os.getpid()
 PLACE = os.environ["WARM_PLACE"]
 LINES = open(os.path.join(PLACE, "lines"), encoding="ascii", buffering=1)
@@ -28,11 +33,7 @@ def numbers():
         str(uuid.uuid1()),
         next(tempfile._get_candidate_names()),
     ]
-    try:
-        import numpy
-    except ImportError:
-        return found
-    return found + [float(numpy.random.rand())]
+    return found if numpy is None else [*found, float(numpy.random.rand())]
 
 
 class Warm(BaseAdapter):
