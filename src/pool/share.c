@@ -591,6 +591,8 @@ void sp__share_add_stats(sp_pool_stats *sum, const sp_pool_stats *part)
     sum->retried += part->retried;
     sum->recycled += part->recycled;
     sum->poisoned += part->poisoned;
+    sum->workers_forked += part->workers_forked;
+    sum->zygotes_started += part->zygotes_started;
     sum->capacity += part->capacity;
     sum->capacity_reached += part->capacity_reached;
 }
