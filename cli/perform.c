@@ -20,6 +20,7 @@ sp_call_options call_options_of(const struct cli *cli)
                              .timeout_ms = cli->timeout_ms,
                              .dedupe_key = cli->dedupe_key,
                              .affinity = cli->affinity,
+                             .traceparent = getenv("TRACEPARENT"),
                              .flags = cli->idempotent ? SP_CALL_IDEMPOTENT : 0};
 }
 

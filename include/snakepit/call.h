@@ -55,6 +55,12 @@ typedef struct sp_call_options {
      * NULL: nobody is asked. */
     int (*interrupt)(void *interrupt_data);
     void *interrupt_data;
+
+    const char
+        *traceparent; /* the span that the call is made in (W3C Trace Context), or
+                                NULL. The worker sees a span of its own inside it as the
+                                metadata "traceparent", and so do tools it calls. A text
+                                that is none is passed over */
 } sp_call_options;
 
 /* Which worker a call of a session went to. */

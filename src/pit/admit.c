@@ -109,10 +109,70 @@ static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *ar
     return SP_OK;
 }
 
+static int is_traceparent(const struct proto_pair *pair)
+{
+    static const char name[] = "traceparent";
+    return pair->key.size == sizeof name - 1 &&
+           memcmp(pair->key.data, name, sizeof name - 1) == 0;
+}
+
+/* The span of a call that came with a trace, or that another one in a trace asks for. */
+static void set_trace(struct request *request, const struct call_wish *wish,
+                      const sp_call_options *options, const struct lineage *lineage)
+{
+    sp_bytes parent = {0};
+    if (options->traceparent != NULL) {
+        parent = sp_text(options->traceparent);
+    }
+    for (size_t i = 0; parent.size == 0 && i < wish->metadata_count; i++) {
+        if (is_traceparent(&wish->metadata[i])) {
+            parent = wish->metadata[i].value;
+        }
+    }
+    if (parent.size == 0 && lineage != NULL && lineage->trace[0] != '\0') {
+        parent = sp_text(lineage->trace);
+    }
+    if (parent.size > 0 && sp__trace_is_valid(parent)) {
+        sp__trace_begin_span(request->trace, parent);
+    }
+}
+
+/* The pairs with the call's own span among them. Result from sp__malloc(). */
+static struct proto_pair *with_trace(const struct request *request,
+                                     const struct call_wish *wish, size_t *ret_count)
+{
+    struct proto_pair *pairs = sp__malloc((wish->metadata_count + 1) * sizeof *pairs);
+    size_t count = 0;
+    for (size_t i = 0; pairs != NULL && i < wish->metadata_count; i++) {
+        if (!is_traceparent(&wish->metadata[i])) {
+            pairs[count++] = wish->metadata[i];
+        }
+    }
+    if (pairs != NULL) {
+        pairs[count++] =
+            (struct proto_pair){sp_text("traceparent"), sp_text(request->trace)};
+    }
+    *ret_count = count;
+    return pairs;
+}
+
+static int put_message(struct request *request, const struct proto_request *message,
+                       sp_error *err)
+{
+    int split = request->pool->spec.transport != SP_TRANSPORT_INHERITED;
+    sp__buf_init(&request->message, SIZE_MAX / 2);
+    if (!split) {
+        int rc = sp__buf_fit(&request->message, sp__proto_request_size(message), err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return sp__proto_put_request(&request->message, message, split, err);
+}
+
 static int encode(struct request *request, const struct call_wish *wish, sp_bytes args,
                   const struct binaries *binaries, sp_error *err)
 {
-    struct pool *pool = request->pool;
     struct proto_request message = {
         .session_id = sp_text(request->session),
         .tool_name = sp_text(request->tool_name),
@@ -123,15 +183,17 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
         .metadata = wish->metadata,
         .metadata_count = wish->metadata_count,
     };
-    int split = pool->spec.transport != SP_TRANSPORT_INHERITED;
-    sp__buf_init(&request->message, SIZE_MAX / 2);
-    if (!split) {
-        int rc = sp__buf_fit(&request->message, sp__proto_request_size(&message), err);
-        if (rc < 0) {
-            return rc;
-        }
+    if (request->trace[0] == '\0') {
+        return put_message(request, &message, err);
     }
-    return sp__proto_put_request(&request->message, &message, split, err);
+    struct proto_pair *pairs = with_trace(request, wish, &message.metadata_count);
+    if (pairs == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
+    }
+    message.metadata = pairs;
+    int rc = put_message(request, &message, err);
+    sp__free(pairs);
+    return rc;
 }
 
 static void set_deadlines(struct request *request, const sp_call_options *options,
@@ -194,10 +256,9 @@ static int encode_arguments(struct request *request, const struct call_wish *wis
 
 /* Within the time of who asks for it, and not for the millionth time. */
 static int set_lineage(struct sp_pit *pit, struct request *request,
-                       const struct call_wish *wish, sp_error *err)
+                       const struct call_wish *wish, const struct lineage *lineage,
+                       sp_error *err)
 {
-    const struct lineage *lineage =
-        wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
     if (lineage == NULL || lineage->depth == 0) {
         return SP_OK;
     }
@@ -248,16 +309,6 @@ static int check_affinity(int affinity, sp_error *err)
                         affinity, SP_AFFINITY_DEFAULT, SP_AFFINITY_STRICT_FAIL_FAST);
     }
     return SP_OK;
-}
-
-const char *sp__pit_pool_with(struct sp_pit *pit, const char *tool)
-{
-    for (size_t i = 0; i < pit->pools_count; i++) {
-        if (sp__tools_has(&pit->pools[i].tools, tool)) {
-            return pit->pools[i].name;
-        }
-    }
-    return NULL;
 }
 
 static int check_identity(const struct call_wish *wish, const sp_call_options *options,
@@ -317,9 +368,12 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
     if (rc < 0) {
         return rc;
     }
+    const struct lineage *lineage =
+        wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
+    set_trace(request, wish, &options, lineage);
     rc = fill_request(request, pool, wish, &options, err);
     if (rc == SP_OK) {
-        rc = set_lineage(pit, request, wish, err);
+        rc = set_lineage(pit, request, wish, lineage, err);
     }
     if (rc < 0) {
         sp__request_drop(request);

@@ -24,9 +24,6 @@ struct call_wish {
                                       that runs on this thread */
 };
 
-/* Any thread: the name of the first pool that has a tool, NULL when none says so. */
-const char *sp__pit_pool_with(struct sp_pit *pit, const char *tool);
-
 /* Check everything that can be checked here and encode the message. The request is not
  * submitted; drop it twice to give it up. */
 int sp__admit(struct sp_pit *pit, const struct call_wish *wish,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "pool/core.h"
+#include "pool/trace.h"
 #include "snakepit/error.h"
 
 enum { LINEAGE_DEFAULT = 8, LINEAGE_TEXT = 200 };
@@ -18,6 +19,7 @@ struct lineage {
     uint64_t deadline_ms;     /* the earliest of theirs */
     uint64_t via;             /* of the host tool that asks, 0: a worker does */
     char chain[LINEAGE_TEXT]; /* their tools, "a > b"; cut in front */
+    char trace[TRACE_BYTES];  /* the span that asks; "": it is in no trace */
 };
 
 /* That of what `parent` asks for. */

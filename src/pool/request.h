@@ -10,6 +10,7 @@
 #include "base/latch.h"
 #include "io/loop.h"
 #include "pool/mailbox.h"
+#include "pool/trace.h"
 #include "snakepit/call.h"
 #include "snakepit/stream.h"
 #include "worker/worker.h"
@@ -78,6 +79,8 @@ struct request {
     const char *request_id;
     const char *dedupe_key;
     uint64_t session_hash;
+    char
+        trace[TRACE_BYTES]; /* its span, as the worker sees it; "": it is in no trace */
     struct lineage *lineage;   /* of a call that another one asks for, or NULL */
     const sp_adapter *adapter; /* for `process`, or NULL */
     struct sp_buffer message;  /* the encoded ExecuteToolRequest */

@@ -96,6 +96,8 @@ int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
             rc = keep(&head->request_id, header);
         } else if (has_name(header, "snakepit-dedupe-key")) {
             rc = keep(&head->dedupe_key, header);
+        } else if (has_name(header, "traceparent") && head->trace == NULL) {
+            rc = keep(&head->trace, header);
         } else if (has_name(header, "snakepit-queue-timeout-ms")) {
             rc = sp__rpc_read_number(header, &head->queue_timeout_ms);
         } else if (has_name(header, "snakepit-affinity")) {
@@ -114,6 +116,7 @@ void sp__rpc_head_free(struct rpc *rpc)
     sp__free(head->pool);
     sp__free(head->request_id);
     sp__free(head->dedupe_key);
+    sp__free(head->trace);
     *head = (struct rpc_head){0};
 }
 
@@ -364,14 +367,14 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
     struct request *request;
     sp_call_options options = {
         .size = sizeof options,
-        .pool = rpc->head.pool != NULL ? rpc->head.pool
-                                       : sp__pit_pool_with(pit, wanted->tool),
+        .pool = rpc->head.pool,
         .timeout_ms = timeout_of(rpc),
         .queue_timeout_ms = rpc->head.queue_timeout_ms,
         .flags = rpc->head.flags,
         .request_id = rpc->head.request_id,
         .dedupe_key = rpc->head.dedupe_key,
         .affinity = rpc->head.affinity,
+        .traceparent = rpc->head.trace,
     };
     struct call_wish wish = {
         .tool = wanted->tool,

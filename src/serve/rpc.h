@@ -109,6 +109,7 @@ struct rpc_head {
     char *pool;
     char *request_id;
     char *dedupe_key;
+    char *trace; /* a traceparent */
     uint64_t queue_timeout_ms;
     uint32_t flags;
     int affinity; /* SP_AFFINITY_ */

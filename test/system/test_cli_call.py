@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from cli_tool import SNAKEPIT, Started, environment, nobody_left, snakepit, wait_until
+from cli_tool import ROOT, SNAKEPIT, Started, environment, nobody_left, snakepit, wait_until
 
 ADAPTER = '''
 import os, sys, time
@@ -300,3 +300,12 @@ def test_what_takes_the_rest_takes_it(tmp_path):
     assert snakepit(*call, "listed", "[1,2,3]").json == [1, 2, 3]
     done = snakepit(*call, "named", "b=2")
     assert done.code != 0 and 'argument "a" is missing' in done.err
+
+
+def test_a_call_is_made_in_the_span_of_the_environment():
+    worker = ROOT / "test/system/conformance/worker.py"
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    done = snakepit("call", "-a", f"{worker}:Conformance", "metadata",
+                    env={"TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-01"})
+    assert done.code == 0, done.err
+    assert done.json["traceparent"].split("-")[1] == trace

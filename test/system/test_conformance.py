@@ -34,11 +34,14 @@ LANGUAGES = {
 # (language, row): why there is no such thing in it. Said in the list too.
 LINES_OF_TEXT = "its lines are text; large numbers of bytes need a bridge"
 NO_WAY_BACK = "its lines go one way; calls to the host need a bridge"
+NO_METADATA = "its lines carry arguments, session and time, no metadata"
 UNSUPPORTED = {
     ("stdio", "bytes come in"): LINES_OF_TEXT,
     ("stdio", "bytes go out"): LINES_OF_TEXT,
     ("stdio", "arrays come in"): LINES_OF_TEXT,
     ("stdio", "arrays go out"): LINES_OF_TEXT,
+    ("stdio", "a tool sees the metadata of its call"): NO_METADATA,
+    ("stdio", "a tool sees its span of the callers trace"): NO_METADATA,
     ("stdio", "variables of the session"): NO_WAY_BACK,
     ("stdio", "a variable that is not there"): NO_WAY_BACK,
     ("stdio", "a tool calls another worker"): NO_WAY_BACK,
@@ -342,6 +345,23 @@ def test_a_hung_worker_is_replaced(client, notes):
 
 def test_a_tool_sees_its_session(client):
     assert client.execute("session", session_id="s-1") == "s-1"
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_a_tool_sees_the_metadata_of_its_call(client):
+    found = client.execute("metadata", metadata={"who": "me", "why": "test"})
+    assert found == {"who": "me", "why": "test"}
+
+
+def test_a_tool_sees_its_span_of_the_callers_trace(client):
+    parent = f"00-{TRACE}-00f067aa0ba902b7-01"
+    found = client.execute("metadata", headers=[("traceparent", parent)])
+    version, trace, span, flags = found["traceparent"].split("-")
+    assert (version, trace, flags) == ("00", TRACE, "01")
+    assert span != "00f067aa0ba902b7"
+    assert client.execute("metadata", headers=[("traceparent", "nonsense")]) == {}
 
 
 def test_variables_of_the_session(client):

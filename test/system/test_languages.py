@@ -67,6 +67,16 @@ def test_the_last_one_sees_the_deadline_of_the_first(client):
     assert 0 < left <= 41_000
 
 
+def test_the_last_one_is_in_the_trace_of_the_first(client):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = [("traceparent", f"00-{trace}-00f067aa0ba902b7-01")]
+    first = client.execute("metadata", headers=headers)["traceparent"].split("-")
+    last = client.execute("call_worker", chain("metadata"), headers=headers)
+    last = last["traceparent"].split("-")
+    assert first[1] == last[1] == trace
+    assert len({"00f067aa0ba902b7", first[2], last[2]}) == 3  # a span of its own each
+
+
 def test_the_last_one_sees_the_session_of_the_first(client):
     assert client.execute("call_worker", chain("session"), session_id="s-1") == "s-1"
 

@@ -100,6 +100,8 @@ tool("time_left", function(ctx) {
 # ---- the session and the host ----
 
 tool("session", function(ctx) ctx$session)
+
+tool("metadata", function(ctx) ctx$metadata)
 tool("set_variable", function(name, value, ctx) { ctx$set(name, value); NULL })
 tool("get_variable", function(name, ctx) ctx$get(name))
 tool("call_host", function(name, args, ctx) ctx$call_host(name, args))

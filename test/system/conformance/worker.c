@@ -439,6 +439,27 @@ static void session(sp_job *job)
     reply(job, text);
 }
 
+/* Keys and texts without anything to escape, as the tests have them. */
+static void metadata(sp_job *job)
+{
+    char text[4096] = "{";
+    size_t used = 1;
+    const char *key;
+    const char *value;
+    for (size_t i = 0; used < sizeof text && sp_job_metadata(job, i, &key, &value);
+         i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s\"%s\":\"%s\"",
+                                 i == 0 ? "" : ",", key, value);
+    }
+    if (used + 2 > sizeof text) {
+        fail(job, "too much metadata");
+        return;
+    }
+    text[used] = '}';
+    text[used + 1] = '\0';
+    reply(job, text);
+}
+
 static void set_variable(sp_job *job)
 {
     char name[256];
@@ -577,6 +598,7 @@ static const struct {
     {"hang", hang, {"path"}, 0},
     {"time_left", time_left, {NULL}, 0},
     {"session", session, {NULL}, 0},
+    {"metadata", metadata, {NULL}, 0},
     {"set_variable", set_variable, {"name", "value"}, 0},
     {"get_variable", get_variable, {"name"}, 0},
     {"call_host", call_host, {"name", "args"}, 0},

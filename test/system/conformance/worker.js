@@ -117,6 +117,7 @@ module.exports.tools = {
 
   // ---- the session and the host ----
   session: (args, ctx) => ctx.session,
+  metadata: (args, ctx) => ctx.metadata,
   set_variable: {
     params: { name: 'str', value: 'any' },
     fn: ({ name, value }, ctx) => ctx.variables.set(name, value),

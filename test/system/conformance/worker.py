@@ -133,6 +133,10 @@ class Conformance(BaseAdapter):
         return snakepit_bridge.current().session_id
 
     @tool
+    def metadata(self):
+        return dict(snakepit_bridge.current().request_metadata)
+
+    @tool
     def set_variable(self, name: str, value):
         snakepit_bridge.current()[name] = value
 

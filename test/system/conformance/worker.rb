@@ -96,6 +96,7 @@ class Conformance < Snakepit::Adapter
   # ---- the session and the host ----
 
   tool(:session) { |ctx:| ctx.session }
+  tool(:metadata) { |ctx:| ctx.metadata }
   tool(:set_variable) { |name:, value:, ctx:| ctx[name] = value }
   tool(:get_variable) { |name:, ctx:| ctx[name] }
   tool(:call_host) { |name:, args:, ctx:| ctx.call_host(name, args) }
