@@ -176,7 +176,9 @@
       pool, adapter,                                                                   \
       "What the workers of a language run: showcase, or a file, or what else its "     \
       "bridge understands; in Python also module:Class, dotted.path.Class, "           \
-      "file.py:Class, or none to call any importable function by its dotted name.")    \
+      "file.py:Class, or none to call any importable function by its dotted name; in " \
+      "JavaScript also an installed package, and either with :Name for one of its "    \
+      "exports.")                                                                      \
     X(ZYGOTE, POOL, "zygote", CHOICE, 1, 64, "off|on|auto", "off", "SNAKEPIT_ZYGOTE",  \
       pool, size,                                                                      \
       "Whether a process that has loaded the adapter once forks the workers, which "   \

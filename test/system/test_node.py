@@ -552,7 +552,8 @@ def test_a_blocked_event_loop_is_not_taken_for_dead(adapter, stubs, tmp_path, no
 
 
 def test_a_stopped_worker_ends_its_calls_first(adapter, stubs, tmp_path, notes):
-    with daemons.running(tmp_path, adapter=str(adapter), max_concurrency=2) as daemon:
+    settings = {"max_concurrency": 2, "shutdown_grace": "1m"}
+    with daemons.running(tmp_path, adapter=str(adapter), **settings) as daemon:
         with grpc.insecure_channel(daemon.address) as channel:
             client = peers.Client(channel)
             call = begun(client, "until", {"path": str(notes.path), "file": str(tmp_path / "go")})
