@@ -88,7 +88,7 @@ void sp__calls_ended(void *owner, struct request *request)
 {
     struct lane *lane = owner;
     struct request *next = NULL;
-    if (request->by_key != NULL || request->by_id != NULL) {
+    if (request->dedupe_key[0] != '\0' || request->request_id[0] != '\0') {
         next = sp__outcomes_ended(&lane->pit->outcomes, request,
                                   sp__loop_now_ms(lane->loop), end_follower, lane);
     }
@@ -119,6 +119,27 @@ static void refuse(struct lane *lane, struct request *request, int code, int exe
     sp__calls_ended(lane, request);
 }
 
+static int is_strict(const struct request *request)
+{
+    return request->session_hash != 0 && request->affinity >= SP_AFFINITY_STRICT_QUEUE;
+}
+
+/* Its session insists on a worker that is on another lane: the part there, else NULL. */
+static struct pool *part_of_home(const struct lane *lane, const struct request *request)
+{
+    const struct pool_share *share = request->pool->share;
+    const struct lane *home = sp__pit_lane_of(lane, request->preferred);
+    if (home == lane || !sp__share_has_worker(share, request->preferred)) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < share->parts_count; i++) {
+        if (share->parts[i]->owner == home) {
+            return share->parts[i];
+        }
+    }
+    return NULL;
+}
+
 /* To its pool. */
 static void let_go(struct lane *lane, struct request *request)
 {
@@ -128,16 +149,31 @@ static void let_go(struct lane *lane, struct request *request)
     if (request->session_hash != 0) {
         request->preferred = sp__home_find(lane, request);
     }
+    if (request->preferred != 0 && request->pool->share != NULL && is_strict(request)) {
+        struct pool *part = part_of_home(lane, request);
+        if (part != NULL) {
+            sp__calls_elsewhere(lane, request, part);
+            return;
+        }
+    }
     sp__pool_submit(request->pool, request);
+}
+
+/* Later than its taker knows: the wish to cancel it may have come in between. */
+static void let_go_late(struct lane *lane, struct request *request)
+{
+    /* It may be another lane's at once, and end there. */
+    atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+    let_go(lane, request);
+    if (atomic_load_explicit(&request->cancel_posted, memory_order_relaxed)) {
+        sp__pit_cancel_here(lane, request);
+    }
+    sp__request_drop(request);
 }
 
 static void run_in_place(struct command *command, void *user)
 {
-    struct request *request = (struct request *)(void *)command;
-    let_go(user, request);
-    if (atomic_load_explicit(&request->cancel_posted, memory_order_relaxed)) {
-        sp__pit_cancel_here(user, request); /* the wish may have come in between */
-    }
+    let_go_late(user, (struct request *)(void *)command);
 }
 
 static void follower_due(struct timer *timer, uint64_t now_ms)
@@ -243,7 +279,7 @@ void sp__calls_go_on(struct lane *lane)
 {
     struct link *link;
     while ((link = sp__list_pop(&lane->to_submit)) != NULL) {
-        let_go(lane, ITEM(link, struct request, on_follow));
+        let_go_late(lane, ITEM(link, struct request, on_follow));
     }
 }
 
@@ -266,10 +302,17 @@ void sp__calls_elsewhere(void *owner, struct request *request, struct pool *part
     struct lane *to = part->owner;
     request->pool = part;
     sp__share_count(part, 1);
+    if (is_strict(request)) {
+        /* Those that come after it are to find its worker. */
+        sp__affinity_move(&lane->pit->affinity,
+                          sp__affinity_key(request->session_hash, part->front),
+                          part->part);
+    }
     atomic_store_explicit(&request->lane, to, memory_order_release);
-    atomic_fetch_add_explicit(&lane->pit->moves, 1, memory_order_relaxed);
     request->submit.run = run_arrive;
     sp__loop_post(to->loop, &request->submit);
+    /* After that: who sees this number finds the call there. */
+    atomic_fetch_add_explicit(&lane->pit->moves, 1, memory_order_release);
 }
 
 /* ---- the taker's wishes ---- */
@@ -289,6 +332,8 @@ void sp__pit_cancel_here(struct lane *lane, struct request *request)
         refuse(lane, request, SP_ERR_CANCELLED, SP_EXECUTED_UNKNOWN,
                "cancelled by its caller");
     } else {
+        /* One that is just about to begin has no number yet: it is told then. */
+        atomic_store_explicit(&request->cancel_posted, 1, memory_order_relaxed);
         sp__pool_cancel(request);
     }
 }
@@ -329,7 +374,7 @@ static int go_on(struct cancel *cancel)
 {
     struct sp_pit *pit = cancel->pit;
     if (++cancel->at == pit->lanes_count) {
-        uint64_t moves = atomic_load_explicit(&pit->moves, memory_order_relaxed);
+        uint64_t moves = atomic_load_explicit(&pit->moves, memory_order_acquire);
         if (moves == cancel->moves) {
             return 0;
         }
@@ -363,7 +408,7 @@ int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err)
         .command = {.run = run_cancel},
         .pit = pit,
         .call = call,
-        .moves = atomic_load_explicit(&pit->moves, memory_order_relaxed)};
+        .moves = atomic_load_explicit(&pit->moves, memory_order_acquire)};
     sp__loop_post(pit->loop, &cancel->command);
     return SP_OK;
 }

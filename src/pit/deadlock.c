@@ -35,7 +35,6 @@ struct sight {
     enum { SIGHT_SEAT, SIGHT_RUNNING, SIGHT_WAITING, SIGHT_HELD } kind;
     uint64_t id;   /* of the call; of a seat: how many it runs at once */
     uint32_t lane; /* of one that waits */
-    uint32_t seat; /* WAITING for this seat of its part only, or CORE_NONE */
 };
 
 struct deadlock {
@@ -46,6 +45,7 @@ struct deadlock {
     /* First lane. */
     struct timer timer;
     int is_searching;
+    int again; /* a call has come to wait since that began */
 
     /* The lane where the errand is. */
     struct command errand;
@@ -275,8 +275,10 @@ static void run_rest(struct command *command, void *user)
 {
     struct deadlock *deadlock = ITEM(command, struct deadlock, errand);
     struct lane *lane = user;
+    int again = deadlock->any_waits || deadlock->again;
     deadlock->is_searching = 0;
-    if (deadlock->any_waits && !lane->closing) {
+    deadlock->again = 0;
+    if (again && !lane->closing) {
         sp__timer_set(lane->loop, &deadlock->timer,
                       sp__loop_now_ms(lane->loop) + AGAIN_MS);
     }
@@ -349,6 +351,7 @@ static void run_suspect(struct command *command, void *user)
     struct deadlock *deadlock = ITEM(command, struct deadlock, suspect);
     struct lane *lane = user;
     atomic_store(&deadlock->is_suspected, 0);
+    deadlock->again = deadlock->is_searching;
     if (!deadlock->is_searching && !lane->closing) {
         sp__timer_set(lane->loop, &deadlock->timer,
                       sp__loop_now_ms(lane->loop) + FIRST_MS);

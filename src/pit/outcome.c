@@ -178,7 +178,9 @@ static struct outcome *begin(struct outcomes *outcomes, enum outcome_kind kind,
                              const char *name, struct request *request)
 {
     struct outcome *outcome = find(outcomes, kind, name);
-    if (outcome != NULL && !outcome->running) {
+    if (outcome != NULL && outcome->running) {
+        outcome->request->by_id = NULL; /* it is to be known no more */
+    } else if (outcome != NULL) {
         drop(outcomes, outcome); /* a request id that is used again */
         outcome = NULL;
     }
@@ -248,17 +250,18 @@ static struct request *note_end(struct outcomes *outcomes, struct request *reque
 {
     struct outcome *by_key = request->by_key;
     struct outcome *by_id = request->by_id;
-    int ran_nothing =
-        request->error.code != 0 && request->error.executed == SP_EXECUTED_NO;
+    /* When all is closing, nobody has to try that after another. */
+    int may_run = request->error.code != 0 && request->error.code != SP_ERR_CLOSED &&
+                  request->error.executed == SP_EXECUTED_NO;
     request->by_key = NULL;
     request->by_id = NULL;
-    if (by_id != NULL && by_id->request == request) {
+    if (by_id != NULL) {
         keep(outcomes, by_id, request, now_ms);
     }
     if (by_key == NULL) {
         return NULL;
     }
-    if (ran_nothing) {
+    if (may_run) {
         struct link *link = sp__list_pop(&by_key->followers);
         if (link == NULL) {
             drop(outcomes, by_key);

@@ -45,6 +45,10 @@ static void tell_workers(struct command *command, void *user)
     struct lane *lane = user;
     struct sp_pit *pit = lane->pit;
     struct visits_entry *entry = ITEM(command, struct visits_entry, ended);
+    if (lane->closing) {
+        sp__visits_entry_free(entry); /* the next one may have ended */
+        return;
+    }
     for (size_t i = 0; i < entry->count; i++) {
         struct worker *worker = sp__map_find(&lane->shop.by_id, entry->workers[i]);
         if (worker != NULL) {
