@@ -168,7 +168,9 @@ typedef struct sp_pool_options {
     uint32_t
         poison_deaths; /* a call that ended as many workers is given up, default 2 */
     uint64_t poison_block_ms; /* and others with the same tool and arguments are refused
-                                 for as long, default 0: they are not */
+                                 for as long, default 0: they are not. With several
+                                 loops (sp_pit_options.loops) each knows of those that
+                                 its own workers have met */
 
     /* What one worker, with all it starts, may use. Memory and processes are bounded by
      * control groups where the program may make them; where not, SP_EVENT_WARNING says

@@ -368,12 +368,6 @@ static void begin_drain(void *user, void *arg)
     struct lane *lane = user;
     struct sp_pit *pit = lane->pit;
     lane->draining = 1;
-    for (size_t i = 0; i < pit->pools_count; i++) {
-        struct pool *part = sp__pools_part_on(lane, i);
-        if (part != NULL) {
-            part->keeps = 1;
-        }
-    }
     if (lane->number > 0) {
         return;
     }
@@ -389,12 +383,6 @@ static void await(void *user, void *arg)
     lane->is_awaited = *(int *)arg; /* the end of the turn tells */
 }
 
-static void count_left(void *user, void *arg)
-{
-    const struct lane *lane = user;
-    *(size_t *)arg += lane->requests.length;
-}
-
 static void call_all(struct sp_pit *pit, void (*fn)(void *user, void *arg), void *arg)
 {
     for (uint32_t i = pit->lanes_count; i > 0; i--) {
@@ -404,29 +392,61 @@ static void call_all(struct sp_pit *pit, void (*fn)(void *user, void *arg), void
     }
 }
 
-/* One lane after the other, the first one last: it has the answers to what others do. All
- * have stopped to give each other calls before the first is waited for. */
-int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left)
+static void add_left(void *user, void *arg)
 {
-    uint64_t begin_ms = sp__now_ms();
-    call_all(pit, begin_drain, NULL);
+    const struct lane *lane = user;
+    *(size_t *)arg += lane->requests.length;
+}
+
+/* None is left when there was none on any lane, and none went from one to another. */
+static size_t count_left(struct sp_pit *pit)
+{
+    size_t left;
+    uint64_t moves;
+    do {
+        left = 0;
+        moves = atomic_load_explicit(&pit->moves, memory_order_acquire);
+        call_all(pit, add_left, &left);
+    } while (left == 0 &&
+             moves != atomic_load_explicit(&pit->moves, memory_order_acquire));
+    return left;
+}
+
+static uint64_t ms_until(uint64_t end_ms)
+{
+    uint64_t now_ms = sp__now_ms();
+    return end_ms == SP_UNLIMITED ? SP_UNLIMITED
+           : end_ms > now_ms      ? end_ms - now_ms
+                                  : 0;
+}
+
+/* One lane after the other, the first one last: it has the answers to what others do. */
+static void await_lanes(struct sp_pit *pit, uint64_t end_ms)
+{
     for (uint32_t i = pit->lanes_count; i > 0; i--) {
-        uint64_t used_ms = sp__now_ms() - begin_ms;
-        uint64_t left_ms = timeout_ms == SP_UNLIMITED ? SP_UNLIMITED
-                           : timeout_ms > used_ms     ? timeout_ms - used_ms
-                                                      : 0;
         sp__latch_close(&pit->drained);
         if (atomic_load(&pit->hurried)) {
             break;
         }
         int is_awaited = 1;
         sp__loop_call(pit->lanes[i - 1].loop, await, &is_awaited);
-        (void)sp__work_wait(&pit->dispatch.work, &pit->drained, left_ms);
+        (void)sp__work_wait(&pit->dispatch.work, &pit->drained, ms_until(end_ms));
         is_awaited = 0; /* or it would open the latch for another one */
         sp__loop_call(pit->lanes[i - 1].loop, await, &is_awaited);
     }
-    *ret_left = 0;
-    call_all(pit, count_left, ret_left);
+}
+
+/* What waits goes on to other lanes meanwhile, so that a round may leave some behind. */
+int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left)
+{
+    uint64_t now_ms = sp__now_ms();
+    uint64_t end_ms =
+        timeout_ms >= SP_UNLIMITED - now_ms ? SP_UNLIMITED : now_ms + timeout_ms;
+    call_all(pit, begin_drain, NULL);
+    do {
+        await_lanes(pit, end_ms);
+        *ret_left = count_left(pit);
+    } while (*ret_left > 0 && ms_until(end_ms) > 0 && !atomic_load(&pit->hurried));
     return *ret_left == 0;
 }
 
@@ -511,6 +531,11 @@ static void no_cancel(void *user, struct request *request)
 {
 }
 
+/* What was on its way to it has come. */
+static void catch_up(void *user, void *arg)
+{
+}
+
 /* The longest time any pool gives its workers to stop. */
 static uint64_t grace_of(const struct sp_pit *pit)
 {
@@ -530,6 +555,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
         (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
     }
     struct guard *guard = NULL;
+    call_all(pit, catch_up, NULL); /* calls between lanes, which are answered there */
     call_all(pit, finish_close, &guard);
     sp__guard_close(guard);
     close_lanes(pit);

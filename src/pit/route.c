@@ -4,8 +4,7 @@
  *
  * A session is promised to a part of the pool with its first call, before that has a worker,
  * so that calls which come together do not part. It leaves a part that has no ready worker
- * for one that has, unless it insists on its worker: then it waits, or is told there that
- * its worker is gone.
+ * for one that has, unless it insists on its worker: then it is told there that this is gone.
  */
 #include "base/clock.h"
 #include "pit/pit_internal.h"

@@ -525,12 +525,14 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_CLOSED);
         return;
     }
-    if (nobody(core) && (core->hopeless || (core->start_failed && !core->was_ready &&
-                                            core->breaker == BREAKER_CLOSED))) {
+    if (nobody(core) && !core->others_ready &&
+        (core->hopeless ||
+         (core->start_failed && !core->was_ready && core->breaker == BREAKER_CLOSED))) {
         end_call(core, at, ENDING_START_FAILED);
         return;
     }
-    if (core->breaker != BREAKER_CLOSED && core->states[SEAT_READY] == 0) {
+    if (core->breaker != BREAKER_CLOSED && core->states[SEAT_READY] == 0 &&
+        !core->others_ready) {
         end_call(core, at, ENDING_BREAKER);
         return;
     }
@@ -697,9 +699,10 @@ static void end_hopeless(struct core *core)
     if (core->queue.length == 0) {
         return;
     }
-    if (core->hopeless && nobody(core)) {
+    if (core->hopeless && nobody(core) && !core->others_ready) {
         sp__core_end_queue(core, ENDING_START_FAILED);
-    } else if (core->breaker != BREAKER_CLOSED && core->states[SEAT_READY] == 0) {
+    } else if (core->breaker != BREAKER_CLOSED && core->states[SEAT_READY] == 0 &&
+               !core->others_ready) {
         sp__core_end_queue(core,
                            core->was_ready ? ENDING_BREAKER : ENDING_START_FAILED);
     }
@@ -725,7 +728,7 @@ static void surrender(struct core *core, uint64_t most)
     while (at != CORE_NONE && most > 0) {
         const struct core_call *call = &core->calls[at];
         uint32_t next = call->next;
-        if (!call->bound && !call->stays) {
+        if (!call->bound) {
             uint8_t deaths = call->deaths;
             end_call(core, at, ENDING_ELSEWHERE);
             core->actions[core->actions_count - 1].due_ms = deaths;

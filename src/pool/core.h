@@ -137,7 +137,6 @@ struct core_call {
     uint8_t deaths;   /* workers it has ended */
     uint8_t bound;    /* QUEUED: waits for one certain worker */
     uint8_t affinity; /* SP_AFFINITY_ */
-    uint8_t stays;    /* it is not for another part of the pool */
     uint8_t nested;   /* another call has asked for it: it gets a place of its own */
     uint8_t asks;     /* SENT: there may be calls it is an ancestor of */
     uint8_t ancestors_count;
@@ -290,7 +289,10 @@ struct core {
     uint8_t
         yields; /* a part: nested calls wait in others, so that those who become free
                        here are for them */
-    uint8_t held_back;   /* a part: a call was, by that */
+    uint8_t held_back; /* a part: a call was, by that */
+    uint8_t
+        others_ready;    /* a part: others have ready workers, in case it has none: what
+                             waits here is for them */
     uint8_t wants_leave; /* a part: somebody is to be relieved, and may not yet */
     uint32_t leave;      /* a part: reliefs that may begin now */
     struct core_fingerprint poison[CORE_FINGERPRINTS];

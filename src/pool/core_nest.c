@@ -11,7 +11,8 @@
  * again, and the call ends at once instead.
  *
  * Ancestors in other pools count where they are: this core knows those on its own seats.
- * Of a pool in several parts no core sees all seats; see pit/deadlock.c.
+ * Of a pool in several parts no core sees all seats; see pit/deadlock.c. But a call that
+ * waits for one certain worker is seen here to wait for its own ancestors there.
  */
 #include <string.h>
 
@@ -88,11 +89,15 @@ void sp__core_nest_released(struct core *core, uint32_t at)
     assert(core->calls[at].held == 0);
 }
 
+static uint32_t running_on(const struct core_seat *seat)
+{
+    return seat->in_flight < seat->capacity ? seat->in_flight : seat->capacity;
+}
+
 /* No place of it is going to be free before a call of this queue has had one. */
 static int is_shut(const struct core_seat *seat)
 {
-    uint32_t running =
-        seat->in_flight < seat->capacity ? seat->in_flight : seat->capacity;
+    uint32_t running = running_on(seat);
     switch (seat->state) {
     case SEAT_EMPTY:
         return 1;
@@ -108,11 +113,25 @@ static int is_shut(const struct core_seat *seat)
     return 0;
 }
 
+/* Whatever its worker runs are ancestors of the call, which waits for that worker. */
+static int waits_for_its_own(const struct core *core, const struct core_call *call)
+{
+    const struct core_seat *seat = &core->seats[call->preferred];
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < call->ancestors_count; i++) {
+        own += core->calls[call->ancestors[i]].seat == call->preferred;
+    }
+    return !seat->stuck && own > 0 && own >= running_on(seat);
+}
+
 int sp__core_nest_is_stuck(const struct core *core, uint32_t at)
 {
     const struct core_call *call = &core->calls[at];
-    if (!call->nested || core->options.parts > 0) {
+    if (!call->nested) {
         return 0;
+    }
+    if (core->options.parts > 0) {
+        return call->bound && waits_for_its_own(core, call);
     }
     if (call->bound) {
         return is_shut(&core->seats[call->preferred]);

@@ -522,7 +522,8 @@ static void dead(struct core *core, const struct core_event *event, uint64_t now
     leaving(core, event->seat, now_ms);
     vacate(core, event, was_ready, now_ms);
     int nobody = core->states[SEAT_STARTING] + core->states[SEAT_READY] == 0;
-    if (!core->closing && nobody && !was_ready && core->start_failed) {
+    if (!core->closing && nobody && !was_ready && core->start_failed &&
+        !core->others_ready) {
         sp__core_end_queue(core, ENDING_START_FAILED);
     }
 }

@@ -267,6 +267,7 @@ static void hand_over(struct pool *pool, struct request *request,
     request->deaths = (uint8_t)action->due_ms;
     sp__timer_fini(pool->shop->loop, &request->timer);
     pool->stats.requests--;
+    pool->given++;
     pool->events->on_elsewhere(pool->owner, request, pool->gives_to);
 }
 
@@ -513,17 +514,16 @@ static void look_at_stuck(struct pool *pool)
     }
 }
 
-/* Its session is to have one worker, or has one here. */
+/* Its session has a worker here and insists on it, or had. */
 static int stays_here(const struct request *request)
 {
-    return request->session_hash != 0 && request->affinity >= SP_AFFINITY_STRICT_QUEUE;
+    return request->preferred != 0 && request->affinity >= SP_AFFINITY_STRICT_QUEUE;
 }
 
 /* In a part: with what it has been through in others. */
 static void become_part(struct pool *pool, const struct request *request,
                         struct core_call *call)
 {
-    call->stays = (uint8_t)stays_here(request);
     call->attempts = request->result.attempts;
     call->executed = (uint8_t)request->executed;
     call->deaths = request->deaths;
@@ -538,7 +538,7 @@ void sp__pool_submit(struct pool *pool, struct request *request)
     SP__ON_LOOP(pool->shop->loop);
     request->number = CORE_NONE;
     if (pool->share != NULL && pool->core.states[SEAT_READY] == 0 &&
-        !stays_here(request) && sp__share_others_ready(pool)) {
+        !pool->core.closing && !stays_here(request) && sp__share_others_ready(pool)) {
         pool->events->on_elsewhere(pool->owner, request, NULL);
         return;
     }

@@ -89,11 +89,11 @@ struct pool {
 
     /* Loop thread, of a part. */
     uint32_t queued_told; /* of its queue, as the share counts it */
-    uint32_t idle;        /* workers that could take a call now; many are not counted */
+    uint32_t idle;        /* calls that could begin now; many are not counted */
     uint32_t nested_told; /* nested calls of it that others may have */
     uint32_t reliefs;     /* it has the leave for */
-    int keeps;            /* nothing goes to other parts any more */
-    int is_giving;        /* calls, just now; */
+    uint32_t given; /* calls that have gone to others in the last step that gave */
+    int is_giving;  /* calls, just now; */
     struct pool *gives_to; /* to this part, NULL: to any */
     struct pool *steals_from;
     struct command steal; /* the errand to that one */

@@ -315,6 +315,9 @@ void sp__share_prepare(struct pool *part)
 {
     uint32_t nested = atomic_load_explicit(&part->share->nested, memory_order_relaxed);
     part->core.yields = nested > part->nested_told;
+    /* One ready worker may be lost in this step. */
+    part->core.others_ready =
+        part->core.states[SEAT_READY] <= 1 && sp__share_others_ready(part);
 }
 
 static uint32_t count_nested(const struct core *core)
@@ -323,7 +326,7 @@ static uint32_t count_nested(const struct core *core)
     uint32_t at = core->queue_nested > 0 ? core->queue.first : CORE_NONE;
     for (; at != CORE_NONE; at = core->calls[at].next) {
         const struct core_call *call = &core->calls[at];
-        count += call->nested && !call->bound && !call->stays;
+        count += call->nested && !call->bound;
     }
     return count;
 }
@@ -350,14 +353,27 @@ static void tell_nested(struct pool *part)
 }
 
 /* One that goes on with a cancelled call, or is spent, takes none. */
-static uint32_t count_idle(const struct core *core)
+static uint32_t count_in(const struct core *core, const struct core_list *list)
 {
     uint32_t count = 0;
-    for (uint32_t i = core->idle.last; i != CORE_NONE && count < IDLE_ENOUGH;
+    for (uint32_t i = list->last; i != CORE_NONE && count < IDLE_ENOUGH;
          i = core->seats[i].prev) {
-        count += !core->seats[i].stuck && !core->seats[i].spent;
+        const struct core_seat *seat = &core->seats[i];
+        if (!seat->stuck && !seat->spent && seat->in_flight < seat->capacity) {
+            count += seat->capacity - seat->in_flight;
+        }
     }
     return count;
+}
+
+/* Calls that its workers could begin at once. */
+static uint32_t count_idle(const struct core *core)
+{
+    uint32_t count = count_in(core, &core->idle);
+    if (core->options.threads > 1 && count < IDLE_ENOUGH) {
+        count += count_in(core, &core->busy);
+    }
+    return count < IDLE_ENOUGH ? count : IDLE_ENOUGH;
 }
 
 void sp__share_tell(struct pool *part)
@@ -376,7 +392,7 @@ void sp__share_tell(struct pool *part)
         tell(&view->ready, ready);
     }
     tell_nested(part);
-    tell(&view->queued, queued);
+    tell(&view->queued, queued - core->queue_bound);
     tell(&view->busy, core->busy.length);
     part->idle = count_idle(core);
     tell(&view->idle, part->idle);
@@ -387,15 +403,18 @@ void sp__share_tell(struct pool *part)
 
 /* ---- calls that others can run ---- */
 
-static void give(struct pool *part, struct pool *to, uint32_t most)
+/* How many have gone. */
+static uint32_t give(struct pool *part, struct pool *to, uint32_t most)
 {
     struct core_event event = {.kind = CORE_SURRENDER, .value = most};
     part->gives_to = to;
+    part->given = 0;
     sp__pool_step(part, &event, NULL);
     part->gives_to = NULL;
+    return part->given;
 }
 
-/* As many as idle workers there have nothing else to do. */
+/* As many as there are places for that nothing else waits for. */
 static void give_to_idle(struct pool *part)
 {
     struct pool_share *share = part->share;
@@ -406,7 +425,7 @@ static void give_to_idle(struct pool *part)
         if (idle > 0) {
             /* Counted off now: the next step here must not see them again. */
             atomic_store_explicit(&share->views[at].idle, 0, memory_order_relaxed);
-            give(part, share->parts[at], idle);
+            (void)give(part, share->parts[at], idle);
         }
     }
 }
@@ -424,12 +443,12 @@ static void run_steal(struct command *command, void *user)
     struct part_view *view = view_of(thief);
     struct pool *victim = thief->steals_from;
     uint32_t idle = atomic_load_explicit(&view->idle, memory_order_relaxed);
-    if (!victim->core.closing && !victim->keeps) {
-        give(victim, thief, idle > 0 ? idle : 1);
-    }
+    int is_closing = victim->core.closing;
+    uint32_t given = is_closing ? 0 : give(victim, thief, idle > 0 ? idle : 1);
     atomic_store_explicit(&view->steals, 0, memory_order_release);
-    if (atomic_load_explicit(&view->yields, memory_order_relaxed)) {
-        nudge(thief); /* should it have been too late, for it or for others */
+    if ((given == 0 && !is_closing) ||
+        atomic_load_explicit(&view->yields, memory_order_relaxed)) {
+        nudge(thief); /* it was too late, for it or for others: there may be more */
     }
 }
 
@@ -470,7 +489,7 @@ static void balance(struct pool *part)
         }
     } else if (core->queue.length > core->queue_bound) {
         if (core->states[SEAT_READY] == 0 && sp__share_others_ready(part)) {
-            give(part, NULL, UINT32_MAX);
+            (void)give(part, NULL, UINT32_MAX);
         } else {
             give_to_idle(part);
         }
@@ -494,7 +513,7 @@ static void settle_yielding(struct pool *part)
 
 /* ---- reliefs ---- */
 
-/* One that waits for it may have the leave now. */
+/* Who waits for it may have the leave now; who is first may not need it any more. */
 static void pass_leave(struct pool *part)
 {
     struct pool_share *share = part->share;
@@ -502,7 +521,6 @@ static void pass_leave(struct pool *part)
         uint32_t at = (part->part + i) % share->parts_count;
         if (atomic_exchange(&share->views[at].wants_leave, 0)) {
             nudge(share->parts[at]);
-            return;
         }
     }
 }
@@ -554,7 +572,7 @@ void sp__share_settle(struct pool *part)
     if (part->core.closing) {
         return;
     }
-    if (!part->keeps && part->gives_to == NULL && !part->is_giving) {
+    if (part->gives_to == NULL && !part->is_giving) {
         part->is_giving = 1;
         balance(part);
         part->is_giving = 0;

@@ -25,8 +25,8 @@ struct part_view {
     atomic_uint places; /* calls that its ready workers run at once */
     atomic_uint ready;  /* workers */
     atomic_uint busy;   /* of them */
-    atomic_uint queued;
-    atomic_uint idle;   /* of them; who sends one a call counts it off at once */
+    atomic_uint queued; /* calls that wait, and may go anywhere */
+    atomic_uint idle;   /* places free; who sends calls there counts them off at once */
     atomic_int breaker; /* enum core_breaker */
     atomic_int was_ready;
     atomic_int hopeless;

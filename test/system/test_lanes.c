@@ -277,6 +277,54 @@ static void strict_sessions_keep_their_worker(void **state)
     }
 }
 
+/* Its worker waits for it, and no other will do: it is told at once. */
+static void a_strict_session_does_not_wait_for_its_own_worker(void **state)
+{
+    sp_pool_options pool = pool_of_program("nests", NULL, 4);
+    pool.name = "left";
+    pool.affinity = SP_AFFINITY_STRICT_QUEUE;
+    pool.queue_timeout_ms = 60000;
+    pit = open_lanes(&pool, 1, 2);
+    sp_call_options options = {.size = sizeof options, .session = "s"};
+    for (int i = 0; i < 4; i++) { /* the first gives it a home */
+        (void)call(pit, "echo", "{}", &options);
+        const sp_error *error =
+            call_fails(pit, "pass", "{\"tool\":\"echo\",\"pool\":\"left\",\"args\":{}}",
+                       &options, SP_ERR_DEADLOCK);
+        assert_has(error->message, "pass > echo");
+    }
+}
+
+/* Of a loop whose workers died and are not started again. */
+static void a_strict_session_is_told_when_its_loop_has_no_workers(void **state)
+{
+    enum { SESSIONS = 40 };
+    char names[SESSIONS][16];
+    int pids[SESSIONS];
+    sp_pool_options pool = pool_of_probes(4);
+    pool.affinity = SP_AFFINITY_STRICT_QUEUE;
+    pool.crashes_max = 1; /* one of each loop opens its breaker */
+    pool.probe_interval_ms = 600000;
+    pit = open_lanes(&pool, 1, 2);
+    sp_call_options options = {.size = sizeof options};
+    for (int i = 0; i < SESSIONS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "s%d", i);
+        options.session = names[i];
+        pids[i] = call(pit, "add", "[1]", &options)->worker_pid;
+    }
+    int dead[2] = {worker_at(pit, 2).pid, worker_at(pit, 3).pid};
+    (void)kill(dead[0], SIGKILL);
+    (void)kill(dead[1], SIGKILL);
+    (void)event_await(pit, SP_EVENT_WORKER_DIED, 2);
+    for (int i = 0; i < SESSIONS; i++) {
+        options.session = names[i];
+        if (pids[i] == dead[0] || pids[i] == dead[1]) {
+            (void)call_fails(pit, "add", "[1]", &options, SP_ERR_SESSION_WORKER_LOST);
+        }
+        assert_string_equal(call(pit, "add", "[1]", &options)->json, "2");
+    }
+}
+
 /* ---- the end ---- */
 
 static void closing_ends_calls_on_every_loop(void **state)
@@ -315,6 +363,57 @@ static void draining_waits_for_calls_on_every_loop(void **state)
     (void)call_wait(pit, held);
 }
 
+static void *drain(void *arg)
+{
+    *(int *)arg = sp_pit_drain(pit, 60000, NULL);
+    return NULL;
+}
+
+static int is_refused(void)
+{
+    sp_error err = {0};
+    sp_result result = {0};
+    sp_call_options options = {.size = sizeof options, .queue_timeout_ms = 1};
+    int rc = sp_execute(pit, "add", sp_text("[1]"), &options, &result, &err);
+    assert_int_not_equal(rc, 0); /* every worker is busy */
+    sp_error_clear(&err);
+    return rc == SP_ERR_CLOSED;
+}
+
+/* What waits goes to whoever is free, as before. */
+static void draining_strands_nobody_in_a_queue(void **state)
+{
+    enum { WAITING = 9 };
+    sp_id waiting[WAITING];
+    sp_id held[3];
+    const char *names[] = {"a", "b", "c"};
+    pthread_t thread;
+    int rc = -1;
+    sp_pool_options pool = pool_of_probes(3);
+    pool.queue_timeout_ms = 60000;
+    pit = open_lanes(&pool, 1, 3);
+    for (int i = 0; i < 3; i++) {
+        held[i] = hold_start(pit, names[i], NULL);
+    }
+    for (int i = 0; i < WAITING; i++) {
+        waiting[i] = call_start(pit, "add", "[1]", NULL);
+    }
+    UNTIL(stats_of(pit).queued == WAITING);
+    assert_int_equal(pthread_create(&thread, NULL, drain, &rc), 0);
+    UNTIL(is_refused());
+    hold_release("b");
+    for (int i = 0; i < WAITING; i++) {
+        assert_string_equal(call_wait(pit, waiting[i])->json, "2");
+    }
+    hold_release("a");
+    hold_release("c");
+    for (int i = 0; i < 3; i++) {
+        (void)call_wait(pit, held[i]);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(rc, 0);
+}
+
 static void the_number_of_loops_has_limits(void **state)
 {
     sp_pit *none = NULL;
@@ -348,8 +447,11 @@ int main(void)
         TEST(one_worker_at_a_time_is_relieved),
         TEST(a_loop_without_workers_keeps_no_calls),
         TEST(strict_sessions_keep_their_worker),
+        TEST(a_strict_session_does_not_wait_for_its_own_worker),
+        TEST(a_strict_session_is_told_when_its_loop_has_no_workers),
         TEST(closing_ends_calls_on_every_loop),
         TEST(draining_waits_for_calls_on_every_loop),
+        TEST(draining_strands_nobody_in_a_queue),
         TEST(the_number_of_loops_has_limits),
     };
     return RUN_SYSTEM_TESTS("lanes", tests);

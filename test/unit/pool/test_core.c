@@ -270,6 +270,46 @@ static void an_open_breaker_ends_those_whose_last_worker_goes(void **state)
     close_core();
 }
 
+/* A part without workers ends nothing that others can run. */
+static void what_waits_in_a_broken_part_is_for_the_others(void **state)
+{
+    open_core((struct core_options){.workers = 2, .crashes_max = 1, .parts = 2});
+    start(2);
+    crash(1, NOW_MS);
+    crash(1, NOW_MS);
+    assert_int_equal(core.breaker, BREAKER_OPEN);
+    (void)submit(CORE_NONE, 0);
+    uint32_t waiting = submit(CORE_NONE, 0);
+    core.others_ready = 1;
+    seat_event(CORE_LEAVING, 0);
+    assert_int_equal(core.calls[waiting].state, CALL_QUEUED);
+    uint32_t late = submit(CORE_NONE, 0);
+    assert_int_equal(core.calls[late].state, CALL_QUEUED);
+    next_affinity = SP_AFFINITY_STRICT_QUEUE;
+    assert_ended(submit(0, 0), ENDING_WORKER_GONE); /* not that of the breaker */
+    step((struct core_event){.kind = CORE_SURRENDER, .value = UINT32_MAX}, NOW_MS);
+    assert_ended(waiting, ENDING_ELSEWHERE);
+    assert_ended(late, ENDING_ELSEWHERE);
+    core.others_ready = 0;
+    assert_ended(submit(CORE_NONE, 0), ENDING_BREAKER);
+    close_core();
+}
+
+static void a_part_that_cannot_start_ends_nothing_of_others(void **state)
+{
+    open_core((struct core_options){.workers = 1, .parts = 2});
+    start(0);
+    uint32_t waiting = submit(CORE_NONE, 0);
+    core.others_ready = 1;
+    crash(0, NOW_MS);
+    assert_int_equal(core.calls[waiting].state, CALL_QUEUED);
+    core.others_ready = 0;
+    step((struct core_event){.kind = CORE_TICK}, NOW_MS);
+    crash(0, NOW_MS);
+    assert_ended(waiting, ENDING_START_FAILED);
+    close_core();
+}
+
 static void a_hopeless_pool_with_an_open_breaker_sleeps(void **state)
 {
     open_core((struct core_options){.workers = 2, .crashes_max = 1});
@@ -494,10 +534,10 @@ static void a_worker_that_starts_is_waited_for(void **state)
     close_core();
 }
 
-static void a_strict_session_does_not_wait_for_its_own_worker(void **state)
+static void strict_waits_for_its_own(uint32_t parts)
 {
-    open_core(
-        (struct core_options){.workers = 2, .affinity = SP_AFFINITY_STRICT_QUEUE});
+    open_core((struct core_options){
+        .workers = 2, .affinity = SP_AFFINITY_STRICT_QUEUE, .parts = parts});
     start(2);
     uint32_t parent = submit(0, 0);
     assert_sent(parent, 0);
@@ -511,6 +551,16 @@ static void a_strict_session_does_not_wait_for_its_own_worker(void **state)
     step((struct core_event){.kind = CORE_SUBMIT, .call = at}, NOW_MS);
     assert_ended(at, ENDING_DEADLOCK);
     close_core();
+}
+
+static void a_strict_session_does_not_wait_for_its_own_worker(void **state)
+{
+    strict_waits_for_its_own(0);
+}
+
+static void nor_does_it_in_a_part(void **state)
+{
+    strict_waits_for_its_own(2);
 }
 
 static void who_asked_may_end_before_what_it_asked_for(void **state)
@@ -556,6 +606,8 @@ int main(void)
         TEST(a_budget_of_one_allows_one_repetition),
         TEST(a_hopeless_pool_refuses_when_its_last_worker_dies),
         TEST(an_open_breaker_ends_those_whose_last_worker_goes),
+        TEST(what_waits_in_a_broken_part_is_for_the_others),
+        TEST(a_part_that_cannot_start_ends_nothing_of_others),
         TEST(a_hopeless_pool_with_an_open_breaker_sleeps),
         TEST(a_breaker_closes_when_every_place_is_taken),
         TEST(poison_is_not_held_against_the_pool),
@@ -568,6 +620,7 @@ int main(void)
         TEST(a_worker_of_one_call_is_not_told_full),
         TEST(a_worker_that_starts_is_waited_for),
         TEST(a_strict_session_does_not_wait_for_its_own_worker),
+        TEST(nor_does_it_in_a_part),
         TEST(who_asked_may_end_before_what_it_asked_for),
         TEST(a_number_needs_memory),
     };

@@ -123,6 +123,44 @@ static void without_any_the_emptiest_of_two_has_it(void **state)
     assert_int_equal(sp__share_choose(views, 1, next(&random)), 0);
 }
 
+/* Workers of two threads: places count, not workers. */
+static void free_threads_of_busy_workers_are_places(void **state)
+{
+    struct pool_share share = {.parts_count = 2, .views = views};
+    struct pool part = {.share = &share};
+    struct core_options options = {.workers = 2,
+                                   .threads = 2,
+                                   .pipeline_max = 2,
+                                   .startup_batch = 2,
+                                   .queue_max = 8,
+                                   .attempts_max = 1,
+                                   .recycle_calls = CORE_NEVER,
+                                   .recycle_after_ms = CORE_NEVER,
+                                   .parts = 2,
+                                   .seed = 1};
+    assert_int_equal(sp__core_init(&part.core, &options), SP_OK);
+    struct core_event event = {.kind = CORE_START};
+    sp__core_step(&part.core, &event, 1000);
+    for (uint32_t seat = 0; seat < 2; seat++) {
+        event = (struct core_event){.kind = CORE_READY, .seat = seat, .value = 2};
+        sp__core_step(&part.core, &event, 1000);
+    }
+    for (uint32_t left = 4; left > 0; left--) {
+        sp__share_tell(&part);
+        assert_int_equal(part.idle, left);
+        assert_int_equal(atomic_load(&views[0].idle), left);
+        event = (struct core_event){.kind = CORE_SUBMIT,
+                                    .call = sp__core_call_new(&part.core)};
+        assert_int_not_equal(event.call, CORE_NONE);
+        part.core.calls[event.call].deadline_ms = CORE_NEVER;
+        part.core.calls[event.call].queue_deadline_ms = CORE_NEVER;
+        sp__core_step(&part.core, &event, 1000);
+    }
+    sp__share_tell(&part);
+    assert_int_equal(part.idle, 0);
+    sp__core_fini(&part.core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +170,7 @@ int main(void)
         TEST(one_with_a_free_place_is_found),
         TEST(one_without_ready_workers_is_left_out),
         TEST(without_any_the_emptiest_of_two_has_it),
+        TEST(free_threads_of_busy_workers_are_places),
     };
     return cmocka_run_group_tests_name("share", tests, NULL, NULL);
 }
