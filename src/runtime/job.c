@@ -204,7 +204,8 @@ void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *fai
 
 /* Gather answers into few writes. While somebody else leads, this thread is in the
  * middle of something long and the answer leaves at once. One that watches leads itself
- * and comes by before it waits. */
+ * and comes by before it waits; should its event loop be held up by another guest until
+ * then, the kick is what the helper sees. */
 void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
 {
     if (c != NULL) {
@@ -213,8 +214,11 @@ void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
     }
     w->unflushed++;
     w->unflushed_bytes += bytes;
-    int is_long = w->leader != LEADER_NONE &&
-                  !atomic_load_explicit(&w->poller.watching, memory_order_relaxed);
+    int watches = atomic_load_explicit(&w->poller.watching, memory_order_relaxed);
+    int is_long = w->leader != LEADER_NONE && !watches;
+    if (watches && w->unflushed == 1) {
+        sp__poll_kick(w);
+    }
     if (w->unflushed >= FLUSH_JOBS || w->unflushed_bytes >= FLUSH_BYTES || is_long) {
         sp__conns_flush(w);
     }
