@@ -219,7 +219,9 @@ static int start(const struct received *in, const struct spawn_request *request,
     if (in->message.is_zygote) {
         *ret_stage = GUARD_STAGE_FORK;
         wrong = sp__fork_open(worker, count, &asked_fd);
-        fds[count++] = asked_fd; /* there is room: sp__fork_open() looks */
+        if (wrong == 0) {
+            fds[count++] = asked_fd; /* there is room: sp__fork_open() has looked */
+        }
     }
     if (wrong == 0) {
         *ret_stage = GUARD_STAGE_CLONE;
