@@ -2,7 +2,10 @@
 """Asynchronous tools whose calls overlap in one worker: for test_overlap.py."""
 
 import asyncio
+import os
 import threading
+import time
+from pathlib import Path
 
 from snakepit_bridge import BaseAdapter, current, tool
 
@@ -15,9 +18,20 @@ class Overlapping(BaseAdapter):
         self.meetings = {}
         self.notes = []
         self.loop = None
+        self.trace = None
 
     async def initialize(self):
         self.loop = asyncio.get_running_loop()
+
+    def cleanup(self):
+        if self.trace is not None:
+            Path(self.trace, str(os.getpid())).touch()
+
+    @tool()
+    def leave_trace(self, folder: str):
+        """The process that cleans up leaves its number there."""
+        self.trace = folder
+        return os.getpid()
 
     @tool()
     async def meet(self, name: str, parties: int):
@@ -36,6 +50,48 @@ class Overlapping(BaseAdapter):
     @tool()
     async def is_the_same_loop(self):
         return asyncio.get_running_loop() is self.loop
+
+    @tool()
+    async def open_gate(self, name: str):
+        """Lets those go on that wait at the gate."""
+        for future in self.meetings.pop(name):
+            future.set_result(None)
+
+    @tool()
+    async def pass_gate(self, name: str, hold: str = ""):
+        """Ends when the gate is opened; with `hold` it first holds up the loop until that
+        file is there."""
+        mine = asyncio.get_running_loop().create_future()
+        self.meetings.setdefault(name, []).append(mine)
+        self.notes.append(f"{name} has {len(self.meetings[name])}")
+        await asyncio.wait_for(mine, DEADLINE)
+        ends = time.monotonic() + DEADLINE
+        while hold and not Path(hold).exists() and time.monotonic() < ends:
+            time.sleep(0.005)
+        return not hold or Path(hold).exists()
+
+    @tool()
+    def hold_up(self, here: str):
+        """No coroutine: says that it is here, and holds up the loop until cancelled."""
+        with open(here, "a", encoding="ascii") as notes:
+            notes.write("held up\n")
+        time.sleep(DEADLINE)
+
+    @tool()
+    async def make_eager(self):
+        """Tasks begin at once where they are made, as asyncio.eager_task_factory has it."""
+
+        def eager(loop, coroutine, **rest):
+            first = coroutine.send(None)
+            raise RuntimeError(f"begun at once, and it waits for {first}")
+
+        asyncio.get_running_loop().set_task_factory(eager)
+
+    @tool()
+    async def fork(self):
+        """The child comes back into the loop; how it ended is the answer."""
+        child = os.fork()
+        return os.waitpid(child, 0)[1] if child else None
 
     @tool()
     async def sleep(self, seconds: float):

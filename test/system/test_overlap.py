@@ -3,6 +3,7 @@
 loop of one worker. That they do is shown by calls that wait for each other."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -19,10 +20,10 @@ def double(x):
     return 2 * x
 
 
-def write_config(place, adapter=ADAPTER):
+def write_config(place, adapter=ADAPTER, at_once=AT_ONCE):
     config = states.write_config(place, overlapping=(adapter, 1))
     with config.open("a", encoding="utf-8") as file:
-        file.write(f"    max_concurrency: {AT_ONCE}\n")
+        file.write(f"    max_concurrency: {at_once}\n")
     return config
 
 
@@ -39,6 +40,14 @@ def until(pit, text):
     ends = time.monotonic() + peers.DEADLINE_S
     while text not in pit.execute("noted"):
         assert time.monotonic() < ends, (text, pit.execute("noted"))
+
+
+def ended(pit, call):
+    """What a call gave, or the name of its failure."""
+    try:
+        return pit.result(call)
+    except states.Refused as refused:
+        return str(refused)
 
 
 def test_a_thousand_calls_are_in_one_worker_at_the_same_time(pit):
@@ -168,3 +177,55 @@ def test_a_worker_with_open_tasks_ends_with_its_pit(tmp_path):
         call = pit.begin("sleep_long", {"name": "left"})
         until(pit, "left begins")
     del call
+
+
+def test_a_call_cancelled_before_its_task_began_gives_its_place_back(tmp_path):
+    trace = tmp_path / "trace"
+    trace.mkdir()
+    config = write_config(tmp_path, at_once=3)
+    with peers.Notes(tmp_path / "notes") as notes, states.ToolPit(config) as pit:
+        worker = pit.execute("leave_trace", {"folder": str(trace)})
+        here = {"here": str(notes.path)}
+        for _ in range(3):
+            holders = [pit.begin("hold_up", here)]
+            notes.wait_for("held up")
+            # The worker hears of these in this order. The task is made before the second
+            # holds up the loop, and cancelled before that is.
+            doomed = pit.begin("sleep", {"seconds": 0})
+            holders.append(pit.begin("hold_up", here))
+            pit.cancel(holders[0])
+            notes.wait_for("held up")
+            pit.cancel(doomed)
+            pit.cancel(holders[1])
+            assert [ended(pit, call) for call in [*holders, doomed]] == ["SP-CANCELLED"] * 3
+            assert pit.execute("sleep", {"seconds": 0}, timeout_ms=30000) == 0
+    assert os.listdir(trace) == [str(worker)]  # it ended by itself, nobody killed it
+
+
+def test_a_task_factory_of_the_tools_is_not_for_calls(tmp_path):
+    with states.ToolPit(write_config(tmp_path)) as pit:
+        pit.execute("make_eager")
+        assert pit.execute("sleep", {"seconds": 0}) == 0
+
+
+def test_an_answer_does_not_wait_for_a_coroutine_that_blocks(pit, tmp_path):
+    held = tmp_path / "held"
+    quick = pit.begin("pass_gate", {"name": "gate"})
+    until(pit, "gate has 1")
+    slow = pit.begin("pass_gate", {"name": "gate", "hold": str(held)})
+    until(pit, "gate has 2")
+    opener = pit.begin("open_gate", {"name": "gate"})
+    assert pit.result(quick) is True
+    held.touch()
+    assert pit.result(slow) is True  # else it ran into its deadline first
+    pit.result(opener)
+
+
+def test_the_child_of_a_fork_ends_without_a_clean_up(tmp_path):
+    trace = tmp_path / "trace"
+    trace.mkdir()
+    with states.ToolPit(write_config(tmp_path)) as pit:
+        worker = pit.execute("leave_trace", {"folder": str(trace)})
+        assert pit.execute("fork") == 0
+        assert os.listdir(trace) == []
+    assert os.listdir(trace) == [str(worker)]

@@ -10,7 +10,7 @@
  * A call that nobody waits for any more comes back as a turn, once, and its task is
  * cancelled: the coroutine meets CancelledError where it waits. When the worker ends
  * before a task has, the job is the runtime's, and what the Pending is told then is
- * dropped.
+ * dropped. The child of a fork comes back here with the loop, and is ended.
  */
 #include "serve.h"
 
@@ -77,6 +77,7 @@ static void put_aside(struct server *server, struct running *run)
 
 enum outcome sp__py_overlap(struct server *server, struct running *run, PyObject *value)
 {
+    sp__py_calm(server); /* nothing may strike between the task and the job */
     pending_object *pending = pending_new(server, run);
     PyObject *call = pending != NULL ? sp__py_current() : NULL;
     if (call != NULL) {
@@ -85,8 +86,12 @@ enum outcome sp__py_overlap(struct server *server, struct running *run, PyObject
     }
     Py_XDECREF(call);
     Py_DECREF(value);
-    if (pending == NULL || pending->task == NULL) {
-        Py_XDECREF((PyObject *)pending);
+    if (pending == NULL) {
+        return RAISED;
+    }
+    if (pending->task == NULL) {
+        pending->run = NULL; /* a task may have been made, and outlive the call */
+        Py_DECREF((PyObject *)pending);
         return RAISED;
     }
     run->pending = (PyObject *)pending;
@@ -282,6 +287,9 @@ PyObject *sp__py_run_ready(worker_object *self)
     if (!self->overlaps) {
         PyErr_SetString(sp__py_bridge.worker_error, "overlap() comes first");
         return NULL;
+    }
+    if (self->forgotten) {
+        sp__py_end_child(OVER); /* the loop came back in a fork's child */
     }
     while (count < JOBS_PER_ROUND) {
         sp_error err = {0};

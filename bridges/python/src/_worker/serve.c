@@ -159,7 +159,7 @@ void sp__py_run_free(struct server *server, struct running *run)
 
 /* The child of a fork came back from user code into the loop: it has no connection and
  * nothing to do. What it printed is already out, line by line. */
-static void end_child(enum outcome outcome)
+void sp__py_end_child(enum outcome outcome)
 {
     if (outcome == RAISED) {
         PyErr_Print();
@@ -188,7 +188,7 @@ void sp__py_run_job(struct server *server, sp_job *job)
         outcome = start_call(server, run, &at_boundary);
     }
     if (server->worker->forgotten) {
-        end_child(outcome);
+        sp__py_end_child(outcome);
     }
     if (outcome == PARKED) {
         return;
@@ -213,7 +213,7 @@ void sp__py_session_ended(void *user_data, const char *session)
     }
     PyObject *done = PyObject_CallMethod(self->helpers, "session_ended", "s", session);
     if (self->forgotten) {
-        end_child(done == NULL ? RAISED : OVER);
+        sp__py_end_child(done == NULL ? RAISED : OVER);
     }
     if (done == NULL) {
         PyErr_WriteUnraisable(NULL);

@@ -22,6 +22,8 @@ void sp__py_run_job(struct server *server, sp_job *job);
 /* The job will come back, on whatever thread: it has the run, and so has the worker. */
 void sp__py_run_keep(struct server *server, struct running *run);
 void sp__py_run_free(struct server *server, struct running *run);
+/* The child of a fork ends here instead of serving; does not return. */
+void sp__py_end_child(enum outcome outcome);
 /* End a call with what its tool gave. RAISED: it cannot be one's result. */
 enum outcome sp__py_answer_with(struct server *server, struct running *run,
                                 PyObject *result);

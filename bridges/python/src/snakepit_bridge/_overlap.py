@@ -84,7 +84,18 @@ def begin(pending, awaitable, call):
     """A task that ends the call, in a context of its own."""
     context = copy_context()
     context.run(_worker.call_var.set, call)
-    return context.run(_async.event_loop().create_task, _run(pending, awaitable))
+    # Not create_task(): a factory of the tool's may run it at once, before it is aside.
+    task = context.run(asyncio.Task, _run(pending, awaitable), loop=_async.event_loop())
+
+    def end_unbegun(task):
+        # _run() lets no cancellation out: it never began, and nobody else ends the call.
+        if task.cancelled():
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()
+            pending.fail(asyncio.CancelledError())
+
+    task.add_done_callback(end_unbegun)
+    return task
 
 
 def turn(pending, cancelled):
