@@ -50,10 +50,12 @@ typedef struct {
     struct key_cache keys;
 } pit_object;
 
-/* Of a map or a stream: what the pit must close before itself. */
+/* Of a map or a stream: what the pit must close before itself. Once it is off the pit's
+ * list its object may go at any moment, and whoever took it closes what it has copied. */
 struct handle {
     struct link on_pit;
-    void (*close)(struct handle *handle); /* without the interpreter's lock, once */
+    void (*close)(void *what); /* without the interpreter's lock, once */
+    void *what;                /* the library's map or stream */
 };
 
 /* ---- pit.c ---- */

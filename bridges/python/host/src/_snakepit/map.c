@@ -31,9 +31,9 @@ typedef struct {
     uint64_t index;    /* of the last result */
 } map_object;
 
-static void close_map(struct handle *handle)
+static void close_map(void *map)
 {
-    sp_map_close(ITEM(handle, map_object, handle)->map);
+    sp_map_close(map);
 }
 
 /* Ended, by whatever: nothing is left under way. */
@@ -193,6 +193,7 @@ static int open_map(map_object *self, sp_pit *pit, unsigned in_flight, int order
         return -1;
     }
     self->handle.close = close_map;
+    self->handle.what = self->map;
     sp__pyhost_handle_open(self->pit, &self->handle);
     return 0;
 }

@@ -312,6 +312,7 @@ void sp__pyhost_handle_close(pit_object *self, struct handle *handle)
     }
     (void)pthread_mutex_lock(&self->lock);
     int is_open = handle->on_pit.on != NULL;
+    void *what = handle->what;
     if (is_open) {
         sp__list_remove(&handle->on_pit);
         self->users++;
@@ -320,7 +321,7 @@ void sp__pyhost_handle_close(pit_object *self, struct handle *handle)
     (void)pthread_mutex_unlock(&self->lock);
     if (is_open) {
         Py_BEGIN_ALLOW_THREADS;
-        handle->close(handle);
+        handle->close(what);
         Py_END_ALLOW_THREADS;
         sp__pyhost_leave(self);
     }
@@ -337,8 +338,10 @@ static void wait_alone(pit_object *self)
         }
         struct handle *handle =
             ITEM(sp__list_pop(&self->handles), struct handle, on_pit);
+        void (*close)(void *) = handle->close;
+        void *what = handle->what;
         (void)pthread_mutex_unlock(&self->lock);
-        handle->close(handle);
+        close(what);
         (void)pthread_mutex_lock(&self->lock);
     }
     (void)pthread_mutex_unlock(&self->lock);

@@ -15,9 +15,9 @@ typedef struct {
     atomic_flag taken; /* somebody iterates */
 } stream_object;
 
-static void close_stream(struct handle *handle)
+static void close_stream(void *stream)
 {
-    sp_stream_close(ITEM(handle, stream_object, handle)->stream);
+    sp_stream_close(stream);
 }
 
 static PyObject *value_of(pit_object *pit, const sp_chunk *chunk)
@@ -100,6 +100,7 @@ PyObject *sp__pyhost_stream(PyObject *object, PyObject *args)
             0) {
             (void)sp__pyhost_raise(pit_of, &err);
         } else {
+            self->handle.what = self->stream;
             sp__pyhost_handle_open(pit_of, &self->handle);
         }
         sp__pyhost_leave(pit_of);
