@@ -103,7 +103,7 @@ function write(value, parts, depth, key) {
   }
   if (Array.isArray(value)) {
     const item = (inner, i) => write(inner, parts, depth - 1, String(i)) ?? 'null';
-    return `[${value.map(item).join(',')}]`;
+    return `[${Array.from(value, item).join(',')}]`; // map() would skip holes
   }
   const form = plainForm(value, key);
   if (form !== value) return write(form, parts, depth - 1, key);
@@ -159,7 +159,6 @@ function encodeText(value) {
 
 const NUMBER = /-?(?:Infinity|\d+(\.\d+)?([eE][-+]?\d+)?)|NaN/y;
 const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[^"\\]|\\.)*"/sy;
 
 // A reader for what JSON.parse would get wrong; everything else it leaves to it.
 class Reader {
@@ -203,7 +202,19 @@ class Reader {
   }
 
   string() {
-    return JSON.parse(this.match(STRING)[0]);
+    // No pattern: what it must remember of a long string does not fit its stack.
+    const begin = this.at;
+    let end = begin;
+    let escapes = 1;
+    while (escapes % 2 === 1) {
+      end = this.text.indexOf('"', end + 1);
+      if (end < 0 || this.text[begin] !== '"')
+        throw new SyntaxError(`no string at ${begin}`);
+      escapes = 0;
+      while (this.text[end - 1 - escapes] === '\\') escapes++;
+    }
+    this.at = end + 1;
+    return JSON.parse(this.text.slice(begin, this.at));
   }
 
   // Items up to `end`, each read by item().

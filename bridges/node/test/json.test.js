@@ -207,3 +207,18 @@ test('random values come back', () => {
     assert.deepEqual(parseExact(encodeText(value)), value);
   }
 });
+
+test('a list with holes', () => {
+  const holes = [1, , 2n];
+  assert.equal(encodeText(holes), '[1,null,2]');
+  assert.equal(encodeText({ a: [, NaN] }), '{"a":[null,NaN]}');
+});
+
+test('a long string beside a number that JSON has not', () => {
+  const long = 'x\\'.repeat(4 * 2 ** 20);
+  const text = `{"s":${JSON.stringify(long)},"n":NaN,"e":"\\\\","q":"\\""}`;
+  const found = decode(text, NUMBERS, noParts);
+  assert.ok(found.s === long);
+  assert.deepEqual([found.n, found.e, found.q], [NaN, '\\', '"']);
+  assert.throws(() => parseExact('["no end\\"]'), SyntaxError);
+});
