@@ -30,6 +30,7 @@ const fs = require('node:fs');
 
 let waiting = [];
 let ended = [];
+let kept = null;
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const refusal = async (promise) => {
   try {
@@ -179,6 +180,58 @@ class Probe {
       throw new RangeError('outside of every call');
     });
     await new Promise(() => {});
+  }
+
+  async unheard_with_a_question(args, ctx) {
+    await ctx.callTool('unheard'); // whose exception ends the worker while this one waits
+  }
+
+  *blobs() {
+    yield Buffer.from([255, 0, 34]);
+    yield Buffer.alloc(0);
+    yield 'text';
+    yield { a: Buffer.from('inside') };
+    yield Buffer.from('{"cut off');
+  }
+
+  async reads_blobs(args, ctx) {
+    const found = [];
+    for await (const chunk of ctx.streamTool('blobs')) {
+      if (Buffer.isBuffer(chunk)) found.push([...chunk]);
+      else found.push(typeof chunk === 'string' ? chunk : String(chunk.a));
+    }
+    return found;
+  }
+
+  *pages() {
+    for (;;) yield 'x'.repeat(100_000);
+  }
+
+  async leaves_a_stream(args, ctx) {
+    await ctx.streamTool('pages').next();
+    await ctx.variables.set('w', 0);
+    const watch = ctx.variables.watch('w', { initial: true });
+    await watch.next();
+    return process.memoryUsage.rss();
+  }
+
+  async watches_widely({ count }, ctx) {
+    await ctx.variables.set('w', 0);
+    const watches = Array.from({ length: count }, () => ctx.variables.watch('w'));
+    const refused = await new Promise((resolve) => {
+      for (const watch of watches) watch.next().catch(resolve);
+    });
+    return [refused.constructor.name, await ctx.variables.get('w')];
+  }
+
+  keep(args, ctx) {
+    kept = ctx;
+    return ctx.metadata.key ?? null;
+  }
+
+  async kept() {
+    const metadata = kept.metadata.key ?? null;
+    return [metadata, await refusal((async () => kept.binaries)())];
   }
 
   async keeps(args, ctx) {
@@ -455,6 +508,14 @@ def test_an_exception_outside_of_every_call_ends_the_worker(client, tmp_path):
     assert client.execute("pid") != before
 
 
+def test_an_exception_while_a_question_is_open_ends_the_worker(client):
+    """The question waits for a tool of this same worker: nobody will answer it."""
+    before = client.execute("pid")
+    _, trailers, _ = refused(lambda: client.execute("unheard_with_a_question"))
+    assert trailers["snakepit-reason"] == "SP-WORKER-DIED"
+    assert client.execute("pid") != before
+
+
 def test_a_stream_called_as_a_call(client):
     _, trailers, _ = refused(lambda: client.execute("numbers", {"to": 3}))
     assert trailers["snakepit-reason"] == "SP-BAD-ARGS"
@@ -599,6 +660,23 @@ def test_a_watch_that_is_left_open_holds_nothing(client):
         assert client.execute("leaves_open", session_id="open") == "done"
 
 
+def test_more_watches_than_may_be_read_at_once(client):
+    """The one too many is refused, and other questions are answered."""
+    found = client.execute("watches_widely", {"count": 300}, session_id="wide")
+    assert found == ["QuotaExceeded", 0]
+
+
+def test_what_is_left_open_is_closed_with_its_call(client):
+    """It took most of a megabyte for each call."""
+    used = [client.execute("leaves_a_stream", session_id="left") for _ in range(150)]
+    assert used[-1] - used[30] < 40 * 2**20
+
+
+def test_bytes_from_a_stream_of_another_worker(client):
+    found = client.execute("reads_blobs")
+    assert found == [[255, 0, 34], [], "text", "inside", list(b'{"cut off')]
+
+
 def test_a_call_without_a_session(client):
     assert client.execute("no_session") == [None, ["HostError", "SP-INVAL"]]
 
@@ -609,6 +687,13 @@ def test_what_comes_with_a_call(client):
     request.metadata["key"] = "value"
     response = client.bridge.ExecuteTool(request, timeout=peers.DEADLINE_S)
     assert json.loads(response.result.value) == ["facts", "facts", "value", 50_000, 50_000]
+
+
+def test_a_context_that_is_kept_gives_what_was_read(client):
+    request = client.request("keep", {})
+    request.metadata["key"] = "its own"
+    client.bridge.ExecuteTool(request, timeout=peers.DEADLINE_S)
+    assert client.execute("kept") == ["its own", ["Cancelled", "SP-CANCELLED"]]
 
 
 def test_tools_of_the_host_side_by_side(adapter, tmp_path):

@@ -18,12 +18,13 @@ const { Variables, Programs } = require('./state.js');
 const open = new Map();
 let lastQuestion = 0;
 
-// The addon's: (question, code, ...) or (question, undefined, json, marks, binary, opened).
-function onAnswer(id, code, first, second, third, fourth) {
+// The addon's: (question, code, ...) or (question, undefined, json, marks, binary, opened,
+// raw), where raw is a chunk's bytes, whatever they are.
+function onAnswer(id, code, first, second, third, opened, raw) {
   const question = open.get(id);
   open.delete(id);
   if (code !== undefined) question.reject(hostError(code, first, second, third));
-  else question.resolve({ text: first, marks: second, binary: third, opened: fourth });
+  else question.resolve({ text: first, marks: second, binary: third, opened, raw });
 }
 
 const ARGUMENTS_PART = 'snakepit-arguments';
@@ -39,6 +40,7 @@ class Context {
   #controller = null;
   #state = Promise.resolve(); // of the session's questions, which go one by one
   #hasSession = false;
+  #opened = null; // streams and watches that are not closed
   #held = 0; // questions without an answer, which the call waits for
   #whenQuiet = null;
   #metadata = null;
@@ -67,6 +69,7 @@ class Context {
   // The caller's metadata, keys and texts.
   get metadata() {
     if (this.#metadata === null) {
+      this.#mustGoOn();
       const flat = native.metadata(this.#handle);
       this.#metadata = {};
       for (let i = 0; i < flat.length; i += 2) this.#metadata[flat[i]] = flat[i + 1];
@@ -77,11 +80,17 @@ class Context {
   // The raw binary arguments by name, as Buffers.
   get binaries() {
     if (this.#binaries === null) {
+      this.#mustGoOn();
       const flat = native.binaries(this.#handle);
       this.#binaries = {};
       for (let i = 0; i < flat.length; i += 2) this.#binaries[flat[i]] = flat[i + 1];
     }
     return this.#binaries;
+  }
+
+  // Its handle is another call's some time after its end.
+  #mustGoOn() {
+    if (this._isOver) throw new Cancelled('the call is over');
   }
 
   // Milliseconds until the call's deadline; Infinity without one.
@@ -149,15 +158,30 @@ class Context {
       [milliseconds(timeoutMs)],
       parts,
     );
+    return this.#result(answer);
+  }
+
+  // Bytes as the whole result stand beside null.
+  #result(answer) {
     const value = this._value(answer);
-    // Bytes as the whole result stand beside null.
     return value === null && answer.binary !== undefined ? answer.binary : value;
+  }
+
+  // A chunk is JSON, or raw bytes when it is none.
+  #chunk(answer) {
+    if (answer.raw.length === 0) return answer.binary ?? answer.raw;
+    try {
+      return this.#result(answer);
+    } catch (failure) {
+      if (!(failure instanceof SyntaxError)) throw failure;
+      return answer.raw;
+    }
   }
 
   async *#stream(tool, args, pool, timeoutMs) {
     const { text, binary } = encode(args, ARGUMENTS_PART);
     const parts = binary === undefined ? undefined : [ARGUMENTS_PART, binary];
-    const { opened } = await this._ask(
+    const opened = await this._open(
       'stream',
       [String(tool), text, pool],
       [milliseconds(timeoutMs)],
@@ -166,11 +190,11 @@ class Context {
     try {
       for (;;) {
         const chunk = await this._askNext('streamNext', opened);
-        if (chunk.text === undefined) return;
-        if (chunk.text !== '') yield this._value(chunk);
+        if (chunk.raw === undefined) return;
+        yield this.#chunk(chunk);
       }
     } finally {
-      native.closeStream(opened);
+      this._close(opened);
     }
   }
 
@@ -229,10 +253,38 @@ class Context {
     }
   }
 
+  // Open a stream or watch. What nobody has closed is closed with the call.
+  async _open(name, texts, numbers, parts) {
+    const ask = name === 'watch' ? '_askState' : '_ask';
+    const { opened } = await this[ask](name, texts, numbers, parts);
+    const close = name === 'watch' ? native.closeWatch : native.closeStream;
+    const found = { place: opened, close, isRead: false };
+    (this.#opened ??= new Set()).add(found);
+    if (this._isOver) this._close(found);
+    return found;
+  }
+
   // The next of a stream or watch. It is given up when the call ends.
-  _askNext(name, place) {
-    if (this._isOver) return Promise.reject(new Cancelled('the call is over'));
-    return this.#question(name, [], undefined, undefined, place);
+  async _askNext(name, opened) {
+    this.#mustGoOn();
+    opened.isRead = true;
+    try {
+      return await this.#question(name, [], undefined, undefined, opened.place);
+    } finally {
+      opened.isRead = false;
+      if (this._isOver) this._close(opened);
+    }
+  }
+
+  _close(opened) {
+    if (this.#opened.delete(opened)) opened.close(opened.place);
+  }
+
+  // The call is over. What a thread is reading is closed when that has ended.
+  _finish() {
+    this._isOver = true;
+    if (this.#opened === null) return;
+    for (const opened of this.#opened) if (!opened.isRead) this._close(opened);
   }
 
   // Ask about the session. It is begun when there is none yet; one that has ended

@@ -24,7 +24,7 @@ let fallback = null;
 // ---- the end of a call ----
 
 function over(context) {
-  context._isOver = true;
+  context._finish();
   calls.delete(context._handle);
 }
 

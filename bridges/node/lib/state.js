@@ -3,7 +3,6 @@
 // The variables and programs of a call's session, which the host keeps.
 'use strict';
 
-const native = require('./native.js');
 const { encodeText } = require('./json.js');
 const { asTensor } = require('./tensor.js');
 const { NotFound, hostError } = require('./errors.js');
@@ -188,19 +187,19 @@ class Variables {
     const list = Array.isArray(names) ? names : [names];
     const numbers = [initial ? 1 : 0, queueMax];
     const opening = this.#context._inOrder(() =>
-      this.#context._askState('watch', list.map(String), numbers),
+      this.#context._open('watch', list.map(String), numbers),
     );
     opening.catch(() => {}); // told to whoever reads
     return this.#changes(opening);
   }
 
   async *#changes(opening) {
-    const { opened } = await opening;
+    const opened = await opening;
     try {
       for (;;)
         yield this.#context._value(await this.#context._askNext('watchNext', opened));
     } finally {
-      native.closeWatch(opened);
+      this.#context._close(opened);
     }
   }
 }

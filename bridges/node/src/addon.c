@@ -38,11 +38,7 @@ static int is_true(napi_env env, napi_value object, const char *name)
 /* Inside sp_worker_try_next(): a session is over whose calls have run here. */
 static void on_session_end(void *user_data, const char *session)
 {
-    napi_handle_scope handles;
-    (void)napi_open_handle_scope(sp__node.env, &handles);
-    napi_value args[1] = {sp__text(sp__node.env, session)};
-    sp__tell(ON_ENDED, 1, args);
-    (void)napi_close_handle_scope(sp__node.env, handles);
+    sp__tell_alone(ON_ENDED, session);
 }
 
 static int take_callbacks(napi_env env, napi_value options)
@@ -191,12 +187,24 @@ static napi_value stop(napi_env env, napi_callback_info info)
     return NULL;
 }
 
+/* Threads are inside it: it is left to the end of the process, which comes next. */
+static void leave_worker(struct bridge *b)
+{
+    sp_job *job;
+    sp_worker_stop(b->worker); /* no new call is taken */
+    (void)sp_worker_try_next(b->worker, &job, NULL); /* writes what was answered */
+    b->worker = NULL;
+}
+
 static napi_value close_worker(napi_env env, napi_callback_info info)
 {
     struct bridge *b = &sp__node;
     if (b->worker != NULL) {
         sp__loop_stop();
-        sp__askers_stop();
+        if (!sp__askers_stop()) {
+            leave_worker(b);
+            return NULL;
+        }
         sp_worker_close(b->worker);
         b->worker = NULL;
         for (int i = 0; i < CALLBACKS; i++) {

@@ -5,7 +5,8 @@
  * A question is put in a line and taken by an idle thread, or by a new one when there is
  * none, because a question may wait for as long as its job does and another must not
  * wait behind it: a tool that this worker calls in another one may call this one. Beyond
- * ASKERS_MAX questions wait in the line. The answer goes into a second line, whose
+ * ASKERS_MAX questions wait in the line; what waits for the next of a stream or watch,
+ * for as long as it likes, may have READERS_MAX of the threads. The answer goes into a second line, whose
  * reader, in the event loop, ends the promises.
  */
 #include <pthread.h>
@@ -14,7 +15,7 @@
 
 #include "bridge.h"
 
-enum { ASKERS_MAX = 256, STACK_BYTES = 256 * 1024 };
+enum { ASKERS_MAX = 256, READERS_MAX = 192, STACK_BYTES = 256 * 1024 };
 
 struct line {
     struct question *first;
@@ -29,6 +30,7 @@ static struct {
     pthread_t threads[ASKERS_MAX];
     size_t threads_count;
     size_t idle;
+    size_t readers; /* questions to a stream or watch, asked and not answered */
     int stopping;
     int is_open;
     uv_async_t wake;
@@ -68,6 +70,7 @@ static void *asker_main(void *arg)
         int rc = question->ask(question);
         question->code = rc < 0 ? rc : question->code;
         (void)pthread_mutex_lock(&askers.lock);
+        askers.readers -= question->place != NULL;
         push(&askers.answered, question);
         (void)uv_async_send(&askers.wake);
     }
@@ -91,10 +94,10 @@ static void add_thread(void)
     (void)pthread_attr_destroy(&attr);
 }
 
-int sp__askers_ask(struct question *question)
+/* Under the lock: 0 when there is no thread for it and none can be made. */
+static int put_in_line(struct question *question)
 {
     size_t waiting = 0;
-    (void)pthread_mutex_lock(&askers.lock);
     push(&askers.asked, question);
     for (const struct question *q = askers.asked.first; q != NULL; q = q->next) {
         waiting++;
@@ -102,13 +105,29 @@ int sp__askers_ask(struct question *question)
     if (waiting > askers.idle) {
         add_thread();
     }
-    int can_be_answered = askers.threads_count > 0;
-    if (!can_be_answered) {
+    if (askers.threads_count == 0) {
         askers.asked.first = NULL; /* the only one: no thread could be made */
+        return 0;
     }
+    askers.readers += question->place != NULL;
     (void)pthread_cond_signal(&askers.more);
+    return 1;
+}
+
+int sp__askers_ask(struct question *question, sp_error *err)
+{
+    int rc = SP_OK;
+    (void)pthread_mutex_lock(&askers.lock);
+    if (question->place != NULL && askers.readers == READERS_MAX) {
+        rc = sp_error_set(err, SP_ERR_QUOTA,
+                          "%d streams and watches are being read in this worker, which "
+                          "is the most",
+                          READERS_MAX);
+    } else if (!put_in_line(question)) {
+        rc = sp_error_set(err, SP_ERR_NOMEM, "no thread for a question");
+    }
     (void)pthread_mutex_unlock(&askers.lock);
-    return can_be_answered;
+    return rc;
 }
 
 /* ---- answers, in the event loop ---- */
@@ -130,6 +149,7 @@ void sp__question_free(struct question *question)
     free(question);
 }
 
+/* (question, code, message, type or undefined, trace or undefined) */
 static void tell_failure(napi_env env, const struct question *question)
 {
     const sp_error *err = &question->err;
@@ -146,11 +166,12 @@ static void tell_failure(napi_env env, const struct question *question)
     sp__tell(ON_ANSWER, 5, args);
 }
 
-/* (question, undefined, json or undefined, marks, binary or undefined, what was opened) */
+/* (question, undefined, json or undefined, marks, binary or undefined, what was opened,
+ * a chunk's bytes or undefined) */
 static void tell_answer(napi_env env, const struct question *question)
 {
     sp_bytes json = {question->json, question->json_size};
-    napi_value args[6];
+    napi_value args[7];
     args[0] = sp__number(env, question->id);
     args[1] = sp__undefined(env);
     args[2] = json.data != NULL ? sp__text_of(env, json) : sp__undefined(env);
@@ -164,7 +185,12 @@ static void tell_answer(napi_env env, const struct question *question)
     if (question->opened != NULL) {
         (void)napi_create_external(env, question->opened, NULL, NULL, &args[5]);
     }
-    sp__tell(ON_ANSWER, 6, args);
+    args[6] = sp__undefined(env);
+    if (question->is_chunk) {
+        (void)napi_create_buffer_copy(env, json.size, json.size > 0 ? json.data : "", NULL,
+                                      &args[6]);
+    }
+    sp__tell(ON_ANSWER, 7, args);
 }
 
 static void tell(struct question *question)
@@ -213,12 +239,17 @@ int sp__askers_start(napi_env env)
     return 1;
 }
 
-void sp__askers_stop(void)
+int sp__askers_stop(void)
 {
     if (!askers.is_open) {
-        return;
+        return 1;
     }
     (void)pthread_mutex_lock(&askers.lock);
+    int is_busy = askers.idle < askers.threads_count || askers.asked.first != NULL;
+    if (is_busy && sp__node.jobs > 0) {
+        (void)pthread_mutex_unlock(&askers.lock);
+        return 0;
+    }
     askers.stopping = 1;
     (void)pthread_cond_broadcast(&askers.more);
     (void)pthread_mutex_unlock(&askers.lock);
@@ -228,4 +259,5 @@ void sp__askers_stop(void)
     askers.threads_count = 0;
     askers.is_open = 0;
     uv_close((uv_handle_t *)&askers.wake, NULL);
+    return 1;
 }

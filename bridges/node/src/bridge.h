@@ -33,7 +33,7 @@ enum callback {
     ON_TURN,   /* (handle, is_cancelled) */
     ON_OVER,   /* () */
     ON_ENDED,  /* (session) */
-    ON_ANSWER, /* (question, code, value, marks, binary, type, trace) */
+    ON_ANSWER, /* as tell_answer() and tell_failure() in asker.c have it */
     CALLBACKS
 };
 
@@ -98,6 +98,8 @@ int sp__loop_start(napi_env env, sp_error *err);
 void sp__loop_stop(void);
 /* Call one of the package's functions from the loop. */
 void sp__tell(enum callback which, size_t count, const napi_value *args);
+/* The same in a scope of its own, at whose end promises go on. NULL: no argument. */
+void sp__tell_alone(enum callback which, const char *text);
 
 /* ---- asker.c, questions.c, state.c: what jobs ask of their host ---- */
 
@@ -125,13 +127,17 @@ struct question {
     uint8_t *binary;
     size_t binary_size;
     void *opened; /* a stream or watch */
+    int is_chunk; /* of a stream: bytes, which need not be JSON */
     sp_error err;
 };
 
 int sp__askers_start(napi_env env);
-void sp__askers_stop(void); /* joins them; the worker must be told to stop before */
-/* 0 when no thread can take it: it is the caller's again. */
-int sp__askers_ask(struct question *question);
+/* Joins the threads. 0 when they wait for answers that may never come, to questions of
+ * jobs that have not ended: they are still there, and the process must end. */
+int sp__askers_stop(void);
+/* Errors: SP_ERR_NOMEM, no thread can take it; SP_ERR_QUOTA, too many streams and watches
+ * are being read. It is the caller's again then. */
+int sp__askers_ask(struct question *question, sp_error *err);
 void sp__question_free(struct question *question);
 napi_value sp__init_questions(napi_env env, napi_value exports);
 

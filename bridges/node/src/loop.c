@@ -35,6 +35,21 @@ void sp__tell(enum callback which, size_t count, const napi_value *args)
     }
 }
 
+void sp__tell_alone(enum callback which, const char *text)
+{
+    napi_handle_scope handles;
+    napi_callback_scope scope;
+    napi_value resource = NULL;
+    napi_env env = sp__node.env;
+    (void)napi_open_handle_scope(env, &handles);
+    (void)napi_get_reference_value(env, sp__node.resource, &resource);
+    (void)napi_open_callback_scope(env, resource, sp__node.context, &scope);
+    napi_value args[1] = {text != NULL ? sp__text(env, text) : NULL};
+    sp__tell(which, text != NULL, args);
+    (void)napi_close_callback_scope(env, scope);
+    (void)napi_close_handle_scope(env, handles);
+}
+
 static void tell_job(sp_job *job)
 {
     napi_env env = sp__node.env;
@@ -104,20 +119,6 @@ static int run_scope(int *ret_rc)
     return count;
 }
 
-static void tell_over(void)
-{
-    napi_handle_scope handles;
-    napi_callback_scope scope;
-    napi_value resource = NULL;
-    napi_env env = sp__node.env;
-    (void)napi_open_handle_scope(env, &handles);
-    (void)napi_get_reference_value(env, sp__node.resource, &resource);
-    (void)napi_open_callback_scope(env, resource, sp__node.context, &scope);
-    sp__tell(ON_OVER, 0, NULL);
-    (void)napi_close_callback_scope(env, scope);
-    (void)napi_close_handle_scope(env, handles);
-}
-
 static void on_idle(uv_idle_t *idle)
 {
     /* Nothing: while it is active the loop does not wait. */
@@ -140,7 +141,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (rc < 0) {
         (void)uv_prepare_stop(prepare);
         (void)uv_poll_stop(&sp__node.poll);
-        tell_over();
+        sp__tell_alone(ON_OVER, NULL);
     } else if (count > 0) {
         (void)uv_idle_start(&sp__node.idle, on_idle);
     }

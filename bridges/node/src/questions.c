@@ -200,6 +200,7 @@ static int ask_stream_next(struct question *question)
     int rc = sp_host_stream_next(question->place, SP_UNLIMITED, &chunk, &binary,
                                  &question->err);
     if (rc > 0) {
+        question->is_chunk = 1;
         sp__put(question, chunk.data, chunk.size);
         put_binary(question, binary);
     }
@@ -211,7 +212,8 @@ static napi_value close_stream(napi_env env, napi_callback_info info)
     napi_value args[1];
     void *stream = NULL;
     (void)sp__args(env, info, args, 1);
-    if (napi_get_value_external(env, args[0], &stream) == napi_ok) {
+    if (napi_get_value_external(env, args[0], &stream) == napi_ok &&
+        sp__node.worker != NULL) {
         sp_host_stream_close(stream);
     }
     return NULL;
@@ -222,7 +224,8 @@ static napi_value close_watch(napi_env env, napi_callback_info info)
     napi_value args[1];
     void *watch = NULL;
     (void)sp__args(env, info, args, 1);
-    if (napi_get_value_external(env, args[0], &watch) == napi_ok) {
+    if (napi_get_value_external(env, args[0], &watch) == napi_ok &&
+        sp__node.worker != NULL) {
         sp_job_watch_close(watch);
     }
     return NULL;
@@ -304,6 +307,7 @@ static int take_parts(napi_env env, napi_value list, struct question *question)
 static napi_value ask(napi_env env, napi_callback_info info)
 {
     napi_value args[7];
+    sp_error err = {0};
     (void)sp__args(env, info, args, 7);
     sp_job *job = sp__call_job(env, args[2]);
     if (job == NULL) {
@@ -323,9 +327,13 @@ static napi_value ask(napi_env env, napi_callback_info info)
     free(name);
     take_numbers(env, args[4], question);
     if (question->ask == NULL || !take_texts(env, args[3], question) ||
-        !take_parts(env, args[5], question) || !sp__askers_ask(question)) {
+        !take_parts(env, args[5], question)) {
         sp__question_free(question);
         return sp__throw_text(env, "SP-NOMEM", "no memory for a question");
+    }
+    if (sp__askers_ask(question, &err) < 0) {
+        sp__question_free(question);
+        return sp__throw(env, &err);
     }
     return NULL;
 }
