@@ -212,3 +212,12 @@ def test_examples_compile_alone_against_the_public_headers(tmp_path):
             capture_output=True, text=True, timeout=peers.DEADLINE_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+
+
+def test_profiles_are_tried_side_by_side(mark):
+    assert run_example(mark, EXAMPLES / "profiles" / "run.sh") == [
+        "processes: 4 processes",
+        "threads: 4 threads in 1 process",
+        "this interpreter: profile process",
+        "short-lived: 10 calls, at most 3 for one worker",
+    ]
