@@ -108,7 +108,8 @@ SP_API void sp_map_close(sp_map *map);
  * ret_errors   count of them, zeroed by the caller or used before, or NULL: code 0 where
  *              the call succeeded. Release each with sp_error_clear()
  *
- * Returns how many succeeded. Errors: as sp_map_open(); then nothing was called.
+ * Returns how many succeeded. Errors: as sp_map_open(), SP_ERR_NOMEM: then
+ * nothing is left in either array; calls may have run.
  * Thread: any but a callback. Since: 0.1
  */
 SP_API int sp_execute_many(sp_pit *pit, const char *tool, const sp_bytes *args_json,

@@ -143,6 +143,12 @@ static int run_all(struct sp_map *map, const sp_bytes *args_json, size_t count,
     sp__mapper_finish(map);
     while (rc >= 0 && (rc = take_one(map, array, err)) > 0) {
     }
+    for (size_t i = 0; rc < 0 && i < count; i++) {
+        sp_result_clear(&array->results[i]);
+        if (array->errors != NULL) {
+            sp_error_clear(&array->errors[i]);
+        }
+    }
     return rc;
 }
 

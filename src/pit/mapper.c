@@ -62,7 +62,9 @@ struct sp_map {
     sp_map_options options;
     sp_call_options call; /* of each; its texts are the caller's */
     uint32_t floor;       /* of limit */
-    uint32_t ceiling;     /* and how many places there are */
+    uint32_t ceiling;     /* of it too */
+    uint32_t
+        places_count; /* one more: the reply that the taker was shown last has one */
 
     pthread_mutex_t lock;
     pthread_cond_t room;
@@ -76,6 +78,7 @@ struct sp_map {
     uint64_t taken; /* replies taken */
     uint32_t limit;
     uint32_t under_way;
+    int is_showing; /* a place that is not free is over all the same: see `shown` */
     int finished;
     int closing;
     struct latch news; /* for the taker, who alone closes it */
@@ -238,8 +241,8 @@ static void submit(struct sp_map *map, struct place *place)
 
 static int has_room(const struct sp_map *map)
 {
-    return map->under_way < map->limit && map->free.length > 0 &&
-           map->again.length == 0;
+    return map->under_way < map->limit && map->again.length == 0 &&
+           map->free.length + (size_t)map->is_showing > 1;
 }
 
 static void deadline_of(uint64_t timeout_ms, struct timespec *ret)
@@ -420,6 +423,7 @@ static void put_away(struct sp_map *map)
     let_go(place);
     (void)pthread_mutex_lock(&map->lock);
     place->state = PLACE_FREE;
+    map->is_showing = 0;
     sp__list_append(&map->free, &place->on_list);
     map->taken++;
     (void)pthread_cond_broadcast(&map->room);
@@ -478,6 +482,9 @@ int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply
         int sent_back = map->again.length > 0;
         if (place == NULL) {
             sp__latch_close(&map->news);
+        } else {
+            map->is_showing = 1;
+            (void)pthread_cond_broadcast(&map->room);
         }
         (void)pthread_mutex_unlock(&map->lock);
         if (place != NULL) {
@@ -565,7 +572,8 @@ int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *
     }
     sp__latch_init(&map->news);
     set_limits(map, pool);
-    map->places = sp__calloc(map->ceiling, sizeof *map->places);
+    map->places_count = map->ceiling + 1;
+    map->places = sp__calloc(map->places_count, sizeof *map->places);
     rc = map->places != NULL
              ? init_locks(map, err)
              : sp__fail(err, SP_ERR_NOMEM, "no memory for %u calls under way",
@@ -576,7 +584,7 @@ int sp__mapper_open(struct sp_pit *pit, const char *tool, const sp_map_options *
         sp__free(map);
         return rc;
     }
-    for (uint32_t i = 0; i < map->ceiling; i++) {
+    for (uint32_t i = 0; i < map->places_count; i++) {
         map->places[i].map = map;
         sp__list_append(&map->free, &map->places[i].on_list);
         sp__buf_init(&map->places[i].args, SIZE_MAX / 2);
@@ -590,7 +598,7 @@ static void cancel_all(struct sp_map *map)
 {
     (void)pthread_mutex_lock(&map->lock);
     map->closing = 1;
-    for (uint32_t i = 0; i < map->ceiling; i++) {
+    for (uint32_t i = 0; i < map->places_count; i++) {
         if (map->places[i].state == PLACE_UNDER_WAY) {
             sp__pit_cancel_request(map->pit, map->places[i].request);
         }
@@ -607,7 +615,7 @@ static void cancel_all(struct sp_map *map)
 void sp__mapper_close(struct sp_map *map)
 {
     cancel_all(map);
-    for (uint32_t i = 0; i < map->ceiling; i++) {
+    for (uint32_t i = 0; i < map->places_count; i++) {
         let_go(&map->places[i]);
         sp__buf_fini(&map->places[i].args);
     }

@@ -96,6 +96,30 @@ static void without_order_a_held_call_delays_no_other(void **state)
     sp_map_close(map);
 }
 
+/* Put until it is full, take one, put again: with room for a single one too. */
+static void one_place_is_enough(void **state)
+{
+    (void)state;
+    enum { CALLS = 5 };
+    sp_pit *pit = pit_of_probes(1);
+    sp_map_options options = {.size = sizeof options, .in_flight_max = 1};
+    sp_bytes args[CALLS];
+    char texts[CALLS][32];
+    sp_result results[CALLS] = {{0}};
+    for (int i = 0; i < CALLS; i++) {
+        args[i] = sp_text(number_args(i, texts[i], sizeof texts[i]));
+    }
+    assert_int_equal(sp_execute_many(pit, "echo", args, CALLS, &options, results, NULL,
+                                     last_error()),
+                     CALLS);
+    for (int i = 0; i < CALLS; i++) {
+        char expected[8];
+        (void)snprintf(expected, sizeof expected, "%d", i);
+        assert_string_equal(results[i].json, expected);
+        sp_result_clear(&results[i]);
+    }
+}
+
 static void a_full_map_takes_no_more_until_a_reply_is_taken(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
@@ -108,9 +132,10 @@ static void a_full_map_takes_no_more_until_a_reply_is_taken(void **state)
     }
     assert_int_equal(sp_map_put(map, sp_text("{}"), 0, last_error()), 0);
     assert_int_equal(sp_map_put(map, sp_text("{}"), 1, last_error()), 0);
-    /* What was taken is still shown, so its place is not free yet. */
     assert_int_equal(sp_map_next(map, SP_UNLIMITED, &reply, NULL, last_error()), 1);
     assert_string_equal(reply.result->json, "0");
+    put(map, number_args(3, text, sizeof text));  /* in the place of what was taken */
+    assert_string_equal(reply.result->json, "0"); /* which is there all the same */
     assert_int_equal(sp_map_put(map, sp_text("{}"), 0, last_error()), 0);
     assert_int_equal(sp_map_next(map, SP_UNLIMITED, &reply, NULL, last_error()), 1);
     assert_int_equal(sp_map_put(map, sp_text("{}"), SP_UNLIMITED, last_error()), 1);
@@ -356,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(replies_come_once_each_and_in_order),
         TEST(without_order_a_held_call_delays_no_other),
+        TEST(one_place_is_enough),
         TEST(a_full_map_takes_no_more_until_a_reply_is_taken),
         TEST(failures_are_in_their_place),
         TEST(an_exception_is_one_reply_among_others),
