@@ -9,6 +9,7 @@
 
 #include "api/serve.h"
 #include "base/error.h"
+#include "pool/options.h"
 #include "serve/server.h"
 
 static int read_options(const sp_listen_options *given, sp_listen_options *ret,
@@ -93,10 +94,7 @@ static int check_adapters(const struct sp_pit *pit, sp_error *err)
 {
     for (size_t i = 0; i < pit->pools_count; i++) {
         const sp_adapter *adapter = pit->pools[i].options.custom;
-        if (adapter != NULL &&
-            (adapter->validate != NULL || adapter->prepare != NULL ||
-             adapter->process != NULL ||
-             (adapter->size >= sizeof *adapter && adapter->timeout_ms != NULL))) {
+        if (sp__adapter_has_functions(adapter)) {
             return sp__fail(err, SP_ERR_UNSUPPORTED,
                             "pool %s cannot be served: its adapter has functions of "
                             "the program",
@@ -115,7 +113,7 @@ static int listen_at(sp_pit *pit, const char *address_text,
     if (rc == SP_OK) {
         rc = set_defaults(&full, err);
     }
-    if (rc == SP_OK) {
+    if (rc == SP_OK && !for_workers) { /* theirs are refused one by one */
         rc = check_adapters(pit, err);
     }
     if (rc == SP_OK) {

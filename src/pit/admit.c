@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "pit/host_call.h"
 #include "pit/rules.h"
+#include "pool/options.h"
 #include "wire/binaries.h"
 #include "wire/json.h"
 
@@ -116,7 +117,8 @@ static int is_traceparent(const struct proto_pair *pair)
            memcmp(pair->key.data, name, sizeof name - 1) == 0;
 }
 
-/* The span of a call that came with a trace, or that another one in a trace asks for. */
+/* The span of a call that came with a trace, or that another one in a trace asks for. A
+ * text that is none is passed over. */
 static void set_trace(struct request *request, const struct call_wish *wish,
                       const sp_call_options *options, const struct lineage *lineage)
 {
@@ -124,15 +126,15 @@ static void set_trace(struct request *request, const struct call_wish *wish,
     if (options->traceparent != NULL) {
         parent = sp_text(options->traceparent);
     }
-    for (size_t i = 0; parent.size == 0 && i < wish->metadata_count; i++) {
+    for (size_t i = 0; !sp__trace_is_valid(parent) && i < wish->metadata_count; i++) {
         if (is_traceparent(&wish->metadata[i])) {
             parent = wish->metadata[i].value;
         }
     }
-    if (parent.size == 0 && lineage != NULL && lineage->trace[0] != '\0') {
+    if (!sp__trace_is_valid(parent) && lineage != NULL) {
         parent = sp_text(lineage->trace);
     }
-    if (parent.size > 0 && sp__trace_is_valid(parent)) {
+    if (sp__trace_is_valid(parent)) {
         sp__trace_begin_span(request->trace, parent);
     }
 }
@@ -352,6 +354,13 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
         pool = sp__pit_pool_of_tool(pit, wish->tool);
     } else if (rc == SP_OK) {
         rc = sp__pit_pool(pit, options.pool, &pool, err);
+    }
+    if (rc == SP_OK && wish->is_asked &&
+        sp__adapter_has_functions(pool->options.custom)) {
+        rc = sp__fail(err, SP_ERR_UNSUPPORTED,
+                      "the adapter of pool %s has functions of the program, which run "
+                      "for calls of the program alone",
+                      pool->name);
     }
     if (rc == SP_OK) {
         rc =

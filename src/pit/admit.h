@@ -15,6 +15,7 @@ struct call_wish {
     const sp_call_options *options;
     const char *session; /* overrides the options' when not NULL */
     int streaming;
+    int is_asked; /* over a connection: functions of the program may not run here */
     enum request_taker taker;
     const struct proto_pair *binary; /* handed on as they are */
     size_t binary_count;

@@ -460,7 +460,7 @@ static int await_room(struct sp_tool_call *call, uint64_t timeout_ms, sp_error *
                             "the caller of %s has not read for %llu ms",
                             call->tool->facts.name, (unsigned long long)timeout_ms);
         }
-        sp__latch_close(&call->room);
+        sp__latch_close_first(&call->room); /* then it is looked at again */
     }
     return SP_OK;
 }

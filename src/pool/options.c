@@ -283,3 +283,11 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
     }
     return rc;
 }
+
+int sp__adapter_has_functions(const sp_adapter *adapter)
+{
+    return adapter != NULL &&
+           (adapter->validate != NULL || adapter->prepare != NULL ||
+            adapter->process != NULL ||
+            (adapter->size >= sizeof *adapter && adapter->timeout_ms != NULL));
+}

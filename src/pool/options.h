@@ -13,4 +13,7 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
 /* How many calls a worker may run at once, at most: it may say fewer. */
 uint32_t sp__pool_options_capacity(const sp_pool_options *options);
 
+/* Whether an adapter, which may be NULL, has functions of the program. */
+int sp__adapter_has_functions(const sp_adapter *adapter);
+
 #endif

@@ -7,6 +7,7 @@
  */
 #include "pool/trace.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -62,7 +63,13 @@ void sp__trace_begin_span(char *ret, sp_bytes parent)
 {
     const char *text = parent.data;
     unsigned char random[SPAN_SIZE / 2] = {0};
-    while (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+    ssize_t n;
+    do {
+        n = getrandom(random, sizeof random, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof random) {
+        ret[0] = '\0';
+        return;
     }
     random[0] |= 1; /* never all zero */
     (void)snprintf(ret, TRACE_BYTES, "00-%.*s-%02x%02x%02x%02x%02x%02x%02x%02x-%.*s",

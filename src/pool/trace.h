@@ -12,7 +12,7 @@ enum { TRACE_BYTES = 56 }; /* with its NUL */
 int sp__trace_is_valid(sp_bytes text);
 
 /* A new span of the same trace, with its flags: what is done inside `parent`, which is
- * valid. ret has room for TRACE_BYTES. */
+ * valid. ret has room for TRACE_BYTES; "" where the system gives no random numbers. */
 void sp__trace_begin_span(char *ret, sp_bytes parent);
 
 #endif

@@ -97,7 +97,7 @@ int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
         } else if (has_name(header, "snakepit-dedupe-key")) {
             rc = keep(&head->dedupe_key, header);
         } else if (has_name(header, "traceparent") && head->trace == NULL) {
-            rc = keep(&head->trace, header);
+            (void)keep(&head->trace, header); /* one that is none is passed over */
         } else if (has_name(header, "snakepit-queue-timeout-ms")) {
             rc = sp__rpc_read_number(header, &head->queue_timeout_ms);
         } else if (has_name(header, "snakepit-affinity")) {
@@ -382,6 +382,7 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
         .options = &options,
         .session = wanted->session[0] != '\0' ? wanted->session : NULL,
         .streaming = rpc->method->is_stream,
+        .is_asked = 1,
         .taker = TAKER_LOOP,
         .binary = message->binary,
         .binary_count = message->binary_count,

@@ -234,7 +234,7 @@ int sp__worker_spawn(struct workshop *shop, uint64_t id, const char *name,
 
 static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *err)
 {
-    struct stock_argv argv = {0};
+    char **argv = NULL;
     const char **env = NULL;
     struct own_variables own;
     int rc = sp__stock_argv(worker, &argv, err);
@@ -253,7 +253,7 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
     size_t fds_count = native ? WORKER_FDS_MAX - (ends->memory < 0) : WORKER_STDIO;
     struct guard_command command = {
-        .argv = argv.argv,
+        .argv = (const char *const *)argv,
         .env = env,
         .working_dir = worker->spec->working_dir,
         .limits = worker->spec->limits,
@@ -267,7 +267,7 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     }
     sp__free(env);
 free_argv:
-    sp__free(argv.argv);
+    sp__stock_argv_free(argv);
     return rc;
 }
 

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -87,62 +88,101 @@ static int has_flag(char *const *argv, const char *flag)
     return 0;
 }
 
-/* A flag and its value, unless the command line has it. `place` holds the value. */
-static size_t add_flag(const struct worker *worker, const char **argv, size_t n,
-                       const char *flag, const char *value)
+static int add(char **argv, size_t *n, char *text)
 {
-    if (!has_flag(worker->spec->argv, flag)) {
-        argv[n++] = flag;
-        argv[n++] = value;
+    if (text == NULL) {
+        return SP_ERR_NOMEM;
     }
-    return n;
+    argv[(*n)++] = text;
+    return SP_OK;
 }
 
-static size_t add_flags(const struct worker *worker, const char **argv, size_t n,
-                        struct stock_argv *ret)
+/* A flag and its value, which may be NULL, unless the command line has it. */
+static int add_flag(const struct worker *worker, char **argv, size_t *n,
+                    const char *flag, const char *value)
 {
-    (void)snprintf(ret->texts[1], STOCK_PLACE_MAX, "%s", worker->shop->host_address);
-    (void)snprintf(ret->texts[2], STOCK_PLACE_MAX, "%d-%llu", (int)getpid(),
+    if (has_flag(worker->spec->argv, flag)) {
+        return SP_OK;
+    }
+    int rc = add(argv, n, sp__strdup(flag));
+    return rc == SP_OK && value != NULL ? add(argv, n, sp__strdup(value)) : rc;
+}
+
+static int add_flags(const struct worker *worker, char **argv, size_t *n)
+{
+    char run[48];
+    char threads[16];
+    (void)snprintf(run, sizeof run, "%d-%llu", (int)getpid(),
                    (unsigned long long)worker->id);
-    n = add_flag(worker, argv, n, "--port", "0");
-    n = add_flag(worker, argv, n, "--elixir-address", ret->texts[1]);
-    n = add_flag(worker, argv, n, "--snakepit-run-id", ret->texts[2]);
-    if (worker->spec->threads > 1) {
-        (void)snprintf(ret->texts[3], STOCK_PLACE_MAX, "%u", worker->spec->threads);
-        n = add_flag(worker, argv, n, "--max-workers", ret->texts[3]);
-        if (worker->spec->thread_checks != SP_THREADS_TRUSTED &&
-            !has_flag(worker->spec->argv, "--thread-safety-check")) {
-            argv[n++] = "--thread-safety-check";
+    (void)snprintf(threads, sizeof threads, "%u", worker->spec->threads);
+    int rc = add_flag(worker, argv, n, "--port", "0");
+    if (rc == SP_OK) {
+        rc = add_flag(worker, argv, n, "--elixir-address", worker->shop->host_address);
+    }
+    if (rc == SP_OK) {
+        rc = add_flag(worker, argv, n, "--snakepit-run-id", run);
+    }
+    if (rc == SP_OK && worker->spec->threads > 1) {
+        rc = add_flag(worker, argv, n, "--max-workers", threads);
+        if (rc == SP_OK && worker->spec->thread_checks != SP_THREADS_TRUSTED) {
+            rc = add_flag(worker, argv, n, "--thread-safety-check", NULL);
         }
     }
-    return n;
+    return rc;
 }
 
-int sp__stock_argv(const struct worker *worker, struct stock_argv *ret, sp_error *err)
+/* A copy with every "{address}" replaced; NULL without memory. */
+static char *with_address(const struct worker *worker, const char *arg)
 {
-    size_t n = 0;
-    while (worker->spec->argv[n] != NULL) {
-        n++;
+    static const char mark[] = "{address}";
+    size_t marks = 0;
+    for (const char *at = arg; (at = strstr(at, mark)) != NULL; at += sizeof mark - 1) {
+        marks++;
     }
-    const char **argv = sp__calloc(n + FLAGS_MAX + 1, sizeof *argv);
-    if (argv == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for the arguments");
-    }
-    for (size_t i = 0; i < n; i++) {
-        const char *arg = worker->spec->argv[i];
-        const char *mark = worker->address[0] != '\0' ? strstr(arg, "{address}") : NULL;
-        argv[i] = arg;
-        if (mark != NULL) {
-            (void)snprintf(ret->texts[0], STOCK_PLACE_MAX, "%.*sunix:%s%s",
-                           (int)(mark - arg), arg, worker->address,
-                           mark + strlen("{address}"));
-            argv[i] = ret->texts[0];
+    size_t max = strlen(arg) + marks * (sizeof worker->address + sizeof "unix:") + 1;
+    char *text = sp__malloc(max);
+    size_t used = 0;
+    while (text != NULL) {
+        const char *at = worker->address[0] != '\0' ? strstr(arg, mark) : NULL;
+        if (at == NULL) {
+            (void)snprintf(text + used, max - used, "%s", arg);
+            break;
         }
+        used += (size_t)snprintf(text + used, max - used, "%.*sunix:%s",
+                                 (int)(at - arg), arg, worker->address);
+        arg = at + sizeof mark - 1;
     }
-    if (has_port(worker)) {
-        (void)add_flags(worker, argv, n, ret);
+    return text;
+}
+
+void sp__stock_argv_free(char **argv)
+{
+    for (size_t i = 0; argv != NULL && argv[i] != NULL; i++) {
+        sp__free(argv[i]);
     }
-    ret->argv = argv;
+    sp__free(argv);
+}
+
+int sp__stock_argv(const struct worker *worker, char ***ret_argv, sp_error *err)
+{
+    size_t count = 0;
+    size_t n = 0;
+    while (worker->spec->argv[count] != NULL) {
+        count++;
+    }
+    char **argv = sp__calloc(count + FLAGS_MAX + 1, sizeof *argv);
+    int rc = argv != NULL ? SP_OK : SP_ERR_NOMEM;
+    for (size_t i = 0; rc == SP_OK && i < count; i++) {
+        rc = add(argv, &n, with_address(worker, worker->spec->argv[i]));
+    }
+    if (rc == SP_OK && has_port(worker)) {
+        rc = add_flags(worker, argv, &n);
+    }
+    if (rc < 0) {
+        sp__stock_argv_free(argv);
+        return sp__fail(err, rc, "no memory for the arguments");
+    }
+    *ret_argv = argv;
     return SP_OK;
 }
 
@@ -170,13 +210,17 @@ void sp__stock_printed(struct worker *worker, const char *line)
 static void read_ready_file(struct worker *worker)
 {
     char text[32];
-    int fd = open(worker->address, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat facts;
+    /* What lies there is the worker's: never wait for a FIFO of it. */
+    int fd = open(worker->address, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         return;
     }
-    ssize_t n = read(fd, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = '\0';
-    worker->port = port_of(text);
+    if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode)) {
+        ssize_t n = read(fd, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = '\0';
+        worker->port = port_of(text);
+    }
     (void)close(fd);
 }
 
@@ -212,11 +256,11 @@ static int reach_port(struct worker *worker)
         return -1;
     }
     int rc = sp__port_owner_check(worker->port, worker->pid, &why);
-    if (rc < 0) {
+    if (rc == SP_ERR_REFUSED) {
         sp__fail(&worker->refusal, SP_ERR_START_FAILED, "%s", why.message);
-        sp_error_clear(&why);
         sp__worker_stop(worker, WHY_REFUSED);
     }
+    sp_error_clear(&why);
     if (rc <= 0) {
         return -1;
     }

@@ -8,24 +8,17 @@
 
 #include "worker/worker.h"
 
-enum { STOCK_PLACE_MAX = 512 };
-
-/* The arguments of one launch, in place of the spec's. `texts` holds what was made. */
-struct stock_argv {
-    const char **argv; /* sp__free() it */
-    char texts[4][STOCK_PLACE_MAX];
-};
-
 /* A folder for the sockets of stock workers, that only this user may enter. Fine twice. */
 int sp__stock_make_folder(struct workshop *shop, sp_error *err) SP_MUST_CHECK;
 
 /* Decide where the worker will be found; before it is started. */
 int sp__stock_choose_address(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 
-/* The worker's arguments with "{address}" replaced; and for one with a port of its own,
- * the flags that the original's host adds. */
-int sp__stock_argv(const struct worker *worker, struct stock_argv *ret,
+/* The arguments of one launch: the spec's with every "{address}" replaced; and for a worker
+ * with a port of its own, the flags that the original's host adds. */
+int sp__stock_argv(const struct worker *worker, char ***ret_argv,
                    sp_error *err) SP_MUST_CHECK;
+void sp__stock_argv_free(char **argv);
 
 /* Try to reach it now, and again until it answers a Ping. */
 void sp__stock_connect(struct worker *worker);
@@ -40,8 +33,8 @@ void sp__stock_forget(struct worker *worker);
 /* ---- port.c ---- */
 
 /* Whether the process of that number, or one of its group, is the only one that listens on
- * a TCP port of this machine: 1, 0 when nobody does yet, SP_ERR_REFUSED when another one
- * does, SP_ERR_SYSTEM when the system does not tell. */
+ * a TCP port of 127.0.0.1: 1, 0 when nobody does yet or somebody could not be looked into,
+ * SP_ERR_REFUSED when another one does, SP_ERR_SYSTEM when the system does not tell. */
 int sp__port_owner_check(uint16_t port, int pid, sp_error *err) SP_MUST_CHECK;
 
 #endif

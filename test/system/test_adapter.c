@@ -223,6 +223,20 @@ static void the_adapters_timeout_comes_before_the_pools(void **state)
     (void)call_wait(pit, held);
 }
 
+/* Who asks from another process has no thread here on which they could run. */
+static void a_workers_call_does_not_run_functions_of_the_program(void **state)
+{
+    sp_pool_options pools[2] = {pool_of_program("nests", NULL, 1), pool_with_adapter()};
+    pools[0].name = "nests";
+    pools[1].name = "echoing";
+    sp_pit *pit = pit_open_ready(pools, 2);
+    call_fails(pit, "pass",
+               "{\"tool\":\"echo\",\"pool\":\"echoing\",\"args\":{\"value\":1}}", NULL,
+               SP_ERR_UNSUPPORTED);
+    assert_has(last_error()->message, "has functions of the program");
+    assert_int_equal(asked.validated, 0);
+}
+
 static void an_adapter_names_its_commands(void **state)
 {
     static const char *const commands[] = {"echo", "add", NULL};
@@ -275,6 +289,7 @@ int main(void)
         TEST(process_may_refuse_a_result),
         TEST(process_runs_for_dispatched_calls_too),
         TEST(the_adapters_timeout_comes_before_the_pools),
+        TEST(a_workers_call_does_not_run_functions_of_the_program),
         TEST(an_adapter_names_its_commands),
         TEST(an_adapter_without_callbacks_only_starts),
         TEST(an_adapter_without_an_executable_is_refused),

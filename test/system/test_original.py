@@ -166,6 +166,13 @@ def test_a_port_of_somebody_else_is_not_talked_to(stubs, version, tmp_path):
             squatter.accept()  # nobody came
 
 
+def test_a_fifo_at_the_ready_path_holds_nobody_up(stubs, tmp_path):
+    config = daemons.write_config(
+        tmp_path / "own", **settings(stubs, "0.13", variables={"ORIGINAL_FIFO": "1"}))
+    done = cli_tool.snakepit("--config", config, "call", "add", "a=1", "b=2")
+    assert (done.code, done.out) == (0, "3.0\n"), done.err
+
+
 def test_a_worker_that_ends_at_once_says_why(stubs, version, tmp_path):
     with_error = settings(stubs, version)
     with_error["command"] = [*COMMAND[:-1], "no_such.Adapter"]

@@ -90,6 +90,22 @@ static void anothers_port_is_refused(void **state)
     end(child);
 }
 
+/* 127.0.0.2 is another address: who listens there is not asked. */
+static void another_address_is_nobodys_business(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    pid_t child = hand_over(fd, 0);
+    assert_int_equal(sp__port_owner_check(ntohs(address.sin_port), getpid(), NULL), 0);
+    end(child);
+}
+
 static void a_process_of_the_group_counts(void **state)
 {
     (void)state;
@@ -108,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(my_port_is_mine_and_a_closed_one_nobodys),
         TEST(anothers_port_is_refused),
+        TEST(another_address_is_nobodys_business),
         TEST(a_process_of_the_group_counts),
     };
     return cmocka_run_group_tests_name("port", tests, NULL, NULL);
