@@ -65,8 +65,31 @@ void sp__dispatch_fini(struct dispatch *dispatch)
 
 /* ---- the loop's side ---- */
 
+static void poked(struct command *command, void *user)
+{
+    struct dispatch *dispatch = ITEM(command, struct dispatch, poke);
+    (void)user;
+    pthread_mutex_lock(&dispatch->lock);
+    dispatch->is_poked = 0; /* that the loop turned was all */
+    pthread_mutex_unlock(&dispatch->lock);
+}
+
+void sp__dispatch_drives(struct dispatch *dispatch, struct loop *loop)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    dispatch->driven = loop;
+    pthread_mutex_unlock(&dispatch->lock);
+}
+
+/* Locked. */
 static void signal_fd(struct dispatch *dispatch)
 {
+    if (dispatch->driven != NULL && !dispatch->is_poked &&
+        !sp__on_loop(dispatch->driven)) {
+        dispatch->is_poked = 1;
+        dispatch->poke.run = poked;
+        sp__loop_post(dispatch->driven, &dispatch->poke);
+    }
     if (!dispatch->signalled) {
         uint64_t one = 1;
         dispatch->signalled = 1;

@@ -22,6 +22,9 @@ struct dispatch {
     struct list events;
     uint64_t events_lost;
     int signalled;       /* fd is readable */
+    struct loop *driven; /* by the dispatching thread, which then looks at no fd */
+    int is_poked;        /* `poke` is on its way there */
+    struct command poke;
     struct map waitable; /* calls started without a callback, by id */
 
     struct host_work work; /* has a lock of its own */
@@ -49,6 +52,9 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
                      void (*grant)(void *user, struct request *request,
                                    size_t wire_bytes),
                      void (*cancel)(void *user, struct request *request), void *user);
+/* User thread: from here on it drives this loop (NULL: it does not) until something is due;
+ * what others add makes the loop look. */
+void sp__dispatch_drives(struct dispatch *dispatch, struct loop *loop);
 /* User thread: wait until something is due. 1, or 0 after timeout_ms. */
 int sp__dispatch_wait(struct dispatch *dispatch, uint64_t timeout_ms);
 

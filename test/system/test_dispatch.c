@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Callbacks and the descriptor: a program with a loop of its own. */
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,39 @@ static void events_come_through_the_same_descriptor(void **state)
     assert_int_equal(event_count(SP_EVENT_POOL_READY), 1);
 }
 
+static void *delete_a_session(void *arg)
+{
+    (void)poll(NULL, 0,
+               50); /* meanwhile the other one sleeps; if not, nothing is lost */
+    (void)sp_session_delete(sp_pit_sessions(arg), "s", NULL);
+    return NULL;
+}
+
+/* Who dispatches may be the one that drives the loop, and then looks at no descriptor. */
+static void an_event_of_another_thread_ends_the_wait(void **state)
+{
+    enum { HOUR_MS = 3600000 };
+    sp_pool_options pool = pool_of_probes(1);
+    pool.health_interval_ms = SP_UNLIMITED;
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .sample_interval_ms = HOUR_MS,
+                              .on_event = event_record};
+    sp_pit *pit = NULL;
+    pthread_t thread;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, patience_ms(20000), last_error()), 0);
+    while (sp_pit_dispatch(pit, 0, NULL) > 0) {
+    }
+    assert_true(sp_session_create(sp_pit_sessions(pit), "s", NULL, NULL) >= 0);
+    assert_int_equal(pthread_create(&thread, NULL, delete_a_session, pit), 0);
+    assert_int_equal(sp_pit_dispatch(pit, patience_ms(20000), last_error()), 1);
+    assert_int_equal(event_count(SP_EVENT_SESSION_DELETED), 1);
+    (void)pthread_join(thread, NULL);
+}
+
 static void without_an_event_callback_nobody_is_woken(void **state)
 {
     sp_pool_options pool = pool_of_probes(1);
@@ -335,6 +369,7 @@ int main(void)
         TEST(a_chunk_callback_stops_the_stream),
         TEST(several_streams_share_one_descriptor),
         TEST(events_come_through_the_same_descriptor),
+        TEST(an_event_of_another_thread_ends_the_wait),
         TEST(without_an_event_callback_nobody_is_woken),
         TEST(dispatching_waits_no_longer_than_told),
         TEST(closing_runs_the_callbacks_that_are_due),
