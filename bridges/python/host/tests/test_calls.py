@@ -213,6 +213,70 @@ def test_a_signal_is_heard_in_a_wait(pit, gate, way):
         signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.parametrize("way", ["call", "submit"])
+def test_closing_ends_a_stream_of_the_program(gate, way):
+    pit = opened(size=1)
+    closed = threading.Event()
+
+    @pit.tool
+    def endless():
+        try:
+            while True:
+                yield "x" * 65536
+        finally:
+            closed.set()
+
+    def wait():
+        with pytest.raises(snakepit.ClosedError):
+            pit.call("hold_chunks", "endless", gate.path)
+
+    if way == "call":  # whose thread runs the tool
+        other = threading.Thread(target=wait)
+        other.start()
+    else:
+        call = pit.submit("hold_chunks", "endless", gate.path)
+    gate.await_held()
+    closer = threading.Thread(target=pit.close, daemon=True)
+    closer.start()
+    closer.join(PATIENCE)
+    assert not closer.is_alive() and closed.is_set()
+    if way == "call":
+        other.join()
+    else:
+        assert isinstance(call.exception(PATIENCE), snakepit.ClosedError)
+
+
+def test_a_signal_is_heard_by_a_stream_of_the_program(pit, gate):
+    def on_signal(number, frame):
+        raise Interrupted
+
+    def interrupt():
+        gate.await_held()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        wait_for(lambda: heard, "the tool ends")
+        gate.release()
+
+    heard = []
+
+    @pit.tool
+    def endless():
+        try:
+            while True:
+                yield "x" * 65536
+        finally:
+            heard.append(1)
+
+    before = signal.signal(signal.SIGUSR1, on_signal)
+    other = threading.Thread(target=interrupt)
+    other.start()
+    try:
+        answer = pit.call("hold_chunks", "endless", gate.path)
+        assert answer == [65536, "released"]
+    finally:
+        other.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_closing_ends_what_waits(gate):
     pit = opened(size=1)
     errors = []

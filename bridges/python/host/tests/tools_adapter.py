@@ -94,5 +94,11 @@ class Adapter(BaseAdapter):
         return self.session_context.call_elixir_tool(tool, **(arguments or {}))
 
     @tool
+    def hold_chunks(self, tool, path):
+        """Take the first chunk of a streaming tool of the program, then hold."""
+        chunks = iter(self.session_context.stream_host_tool(tool))
+        return [len(next(chunks)), self.hold(path)]
+
+    @tool
     def read(self, name):
         return self.session_context[name]

@@ -39,6 +39,7 @@ typedef struct {
     PyObject ob_base;
     sp_pit *pit; /* NULL before it is opened and once it is closed */
     unsigned forks;
+    atomic_int ending; /* it is about to be closed: tools do not wait for readers */
     atomic_int closing;
     pthread_mutex_t lock;
     pthread_cond_t idle;

@@ -111,6 +111,7 @@ static int open_with(pit_object *self, const sp_pit_options *options, int with_e
     if (rc == 0) {
         self->startup_ms = longest_startup(&own);
         self->forks = atomic_load(&sp__pyhost.forks);
+        atomic_store(&self->ending, 0);
         atomic_store(&self->closing, 0);
         self->pit = pit;
     }
@@ -379,6 +380,14 @@ static int close_now(pit_object *self, PyObject *endings)
     return rc;
 }
 
+/* _end() -> None: the threads that dispatch are to come back, for the pit is closed next */
+static PyObject *pit_end(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    atomic_store(&((pit_object *)object)->ending, 1);
+    Py_RETURN_NONE;
+}
+
 /* _close() -> what ended with it, as of _dispatch() */
 static PyObject *pit_close(PyObject *object, PyObject *unused)
 {
@@ -476,6 +485,7 @@ static PyMethodDef own_methods[] = {
     {"_stream", sp__pyhost_stream, METH_VARARGS, NULL},
     {"_open", pit_open, METH_VARARGS, NULL},
     {"_await_ready", pit_await_ready, METH_O, NULL},
+    {"_end", pit_end, METH_NOARGS, NULL},
     {"_close", pit_close, METH_NOARGS, NULL},
     {"_fd", pit_fd, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

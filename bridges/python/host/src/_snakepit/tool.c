@@ -5,15 +5,14 @@
  * The library runs them on a thread of the program that dispatches or waits; the
  * interpreter's lock is taken for that. Arguments come by name. A generator function
  * answers a stream: it goes on as the worker reads, and is closed when nobody does any
- * more. An exception travels to the worker with its type, message and traceback.
+ * more, or the pit is about to be closed. An exception travels to the worker with its
+ * type, message and traceback.
  */
 #include "host.h"
 
 #include <string.h>
 
 #include "base/mem.h"
-
-enum { CHUNK_WAIT_MS = 100 };
 
 /* What a function is told of the call it answers; empty once it has returned. */
 typedef struct {
@@ -23,6 +22,7 @@ typedef struct {
 
 /* One registered function; lives until on_gone. */
 struct tool {
+    pit_object *pit; /* borrowed: it outlives its registrations */
     PyObject *function;
     int is_stream;
     int with_call; /* the ToolCall comes first */
@@ -108,8 +108,9 @@ static void answer(sp_tool_call *call, PyObject *value)
     sp__pyhost_write_end(writer);
 }
 
-/* 1 sent, 0 nobody reads any more, -1 with an exception. */
-static int send_chunk(sp_tool_call *call, PyObject *value)
+/* 1 sent, 0 nobody reads any more, -1 with an exception: also when a signal's handler
+ * raised, or the pit closes. */
+static int send_chunk(const struct tool *tool, sp_tool_call *call, PyObject *value)
 {
     sp_bytes json, binary;
     sp_error err = {0};
@@ -120,25 +121,30 @@ static int send_chunk(sp_tool_call *call, PyObject *value)
     int rc;
     Py_BEGIN_ALLOW_THREADS;
     do {
-        rc = sp_tool_call_chunk(call, json, binary, CHUNK_WAIT_MS, &err);
-    } while (rc == SP_ERR_TIMEOUT);
+        rc = sp_tool_call_chunk(call, json, binary, SP__PYHOST_SLICE_MS, &err);
+    } while (rc == SP_ERR_TIMEOUT && !atomic_load(&tool->pit->ending) &&
+             sp__pyhost_may_wait(tool->pit) == 0);
     Py_END_ALLOW_THREADS;
     sp__pyhost_write_end(writer);
+    if (rc == SP_ERR_TIMEOUT) {
+        (void)sp_error_set(&err, SP_ERR_CLOSED, "the pit is closed");
+    }
     if (rc < 0 && rc != SP_ERR_CANCELLED) {
-        (void)sp__pyhost_raise(NULL, &err);
+        (void)sp__pyhost_raise(NULL, &err); /* or what the handler raised */
         return -1;
     }
     sp_error_clear(&err);
     return rc == 0;
 }
 
-static void answer_stream(sp_tool_call *call, PyObject *iterable)
+static void answer_stream(const struct tool *tool, sp_tool_call *call,
+                          PyObject *iterable)
 {
     PyObject *iterator = PyObject_GetIter(iterable);
     PyObject *item;
     int rc = iterator != NULL ? 1 : -1;
     while (rc > 0 && (item = PyIter_Next(iterator)) != NULL) {
-        rc = send_chunk(call, item);
+        rc = send_chunk(tool, call, item);
         Py_DECREF(item);
     }
     Py_XDECREF(iterator); /* a generator that was left early is closed by this */
@@ -183,7 +189,7 @@ static void on_call(sp_tool_call *call, sp_bytes args_json, void *user_data)
     if (result == NULL) {
         fail(call);
     } else if (tool->is_stream) {
-        answer_stream(call, result);
+        answer_stream(tool, call, result);
     } else {
         answer(call, result);
     }
@@ -227,7 +233,8 @@ static int register_tool(pit_object *self, const sp_host_tool *wish, PyObject *f
         (void)PyErr_NoMemory();
         return -1;
     }
-    *tool = (struct tool){.function = Py_NewRef(function),
+    *tool = (struct tool){.pit = self,
+                          .function = Py_NewRef(function),
                           .is_stream = (wish->flags & SP_TOOL_STREAMING) != 0,
                           .with_call = with_call};
     sp_host_tool own = *wish;

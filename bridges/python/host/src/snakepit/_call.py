@@ -131,6 +131,7 @@ class Dispatcher:
 
     def stop(self):
         """Nobody takes any more; what ends with the pit is for deliver()."""
+        self._pit._end()
         with self._lock:
             self._stopping = True
             thread, self._thread = self._thread, None
