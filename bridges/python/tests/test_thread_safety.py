@@ -226,6 +226,31 @@ def test_state_with_a_lock_and_state_that_is_read_are_silent():
     assert adapter.guarded == 4 and adapter.by_own == 4
 
 
+def test_a_container_that_others_have_too_stays_theirs(caplog):
+    shared = {}
+
+    class Sharing(Careless):
+        def __init__(self):
+            super().__init__()
+            self.shared = shared
+            self.view = self.items
+
+    adapter = checking.ThreadSafetyChecker().watch(Sharing())
+    for key in "ab":
+        adapter.shared[key] = 1
+        adapter.fill(key)
+    later = []
+    adapter.later = later
+    adapter.later.append(1)
+    assert shared == {"a": 1, "b": 1} and adapter.view == ["a", "b"] and later == [1]
+    assert adapter.view is adapter.items and adapter.later is later
+    unwatched = [m for m in caplog.messages if "not watched" in m]
+    assert [m.split()[3] for m in unwatched] == [
+        f"Sharing.{name}" for name in ("shared", "items", "later", "view")
+    ]
+    assert type(adapter.cache) is not dict  # it alone has that one
+
+
 def test_one_thread_alone_is_silent():
     checker, adapter = watched()
     for _ in range(3):

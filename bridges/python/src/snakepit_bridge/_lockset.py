@@ -10,6 +10,10 @@ a run in which the calls did not meet finds it too.
 Variables are the attributes of a watched object, and what is in a dict, a list or a set
 that is one of them. Locks are those made while tracking is on (`threading.Lock`,
 `threading.RLock`), and those that are attributes of a watched object.
+
+A container is watched by putting one that tells in its place, when it is next read and
+only the object refers to it. One that others refer to as well stays what it is, unwatched:
+in two places there would be two of them.
 """
 
 import sys
@@ -20,6 +24,8 @@ _new_lock = threading.Lock
 _new_rlock = threading.RLock
 _LOCK_TYPES = (type(_new_lock()), type(_new_rlock()))
 _held = threading.local()
+_probe = {"alone": []}
+_ALONE = sys.getrefcount(_probe["alone"])  # nothing but the dict refers to it
 _HERE = (__file__, threading.__file__)
 
 
@@ -128,7 +134,8 @@ class Race:
 class Variable:
     """What is known of one: who had it, and which locks were always held."""
 
-    __slots__ = ("name", "owner", "locks", "is_written", "last", "other", "is_told")
+    __slots__ = ("name", "owner", "locks", "is_written", "last", "other", "is_told",
+                 "is_left")
 
     def __init__(self, name):
         self.name = name
@@ -138,14 +145,17 @@ class Variable:
         self.last = None
         self.other = None  # the last one by another thread than that
         self.is_told = False
+        self.is_left = False  # its container was left alone, and that was told
 
 
 class Tracker:
     """The variables of the objects it watches. ``on_race(race)`` is called once for each
-    of them, on the thread that has just made the access."""
+    of them, on the thread that has just made the access; ``on_unwatched(name)`` once for
+    each attribute whose container was left alone when it was read."""
 
-    def __init__(self, on_race):
+    def __init__(self, on_race, on_unwatched=None):
         self._on_race = on_race
+        self._on_unwatched = on_unwatched
         self._guard = _new_lock()
         self._classes = {}
 
@@ -182,7 +192,8 @@ class Tracker:
         variables = {}
         attributes = vars(subject)
         for key, value in list(attributes.items()):
-            attributes[key] = self._wrapped(value, f"{name}.{key}")
+            if isinstance(value, _LOCK_TYPES):
+                attributes[key] = TrackedLock(value)
         subject.__class__ = self._watched_class(cls)
         self._classes[id(subject)] = (name, variables)
         weakref.finalize(subject, self._classes.pop, id(subject), None)
@@ -207,14 +218,19 @@ class Tracker:
         tracker = self
 
         def __getattribute__(self, key):
+            attributes = cls.__getattribute__(self, "__dict__")
+            if key.startswith("__") or key not in attributes:
+                return cls.__getattribute__(self, key)
+            tracker._put_container(self, attributes, key)
             value = cls.__getattribute__(self, key)
-            if not key.startswith("__") and key in cls.__getattribute__(self, "__dict__"):
-                tracker._touch(self, key, False)
+            tracker._touch(self, key, False)
             return value
 
         def __setattr__(self, key, value):
             tracker._touch(self, key, True)
-            cls.__setattr__(self, key, tracker._wrapped(value, f"{cls.__name__}.{key}"))
+            if isinstance(value, _LOCK_TYPES):
+                value = TrackedLock(value)
+            cls.__setattr__(self, key, value)
 
         def __delattr__(self, key):
             tracker._touch(self, key, True)
@@ -231,15 +247,28 @@ class Tracker:
 
     # ---- values ----
 
-    def _wrapped(self, value, name):
-        if isinstance(value, _LOCK_TYPES):
-            return TrackedLock(value)
-        container = _CONTAINERS.get(type(value))
-        if container is None:
-            return value
-        tracked = container(value)
-        tracked._watched_by = (self, Variable(f"the contents of {name}"))
-        return tracked
+    def _put_container(self, subject, attributes, key):
+        """Before an attribute is read: let its container tell, when nobody else has it.
+        Whoever reads it comes by here first, so nobody gets it meanwhile."""
+        if type(attributes.get(key)) not in _CONTAINERS:
+            return
+        variable = self._variable(subject, key)
+        if variable is None:
+            return
+        with self._guard:
+            container = _CONTAINERS.get(type(attributes.get(key)))
+            if container is None:
+                return
+            is_alone = sys.getrefcount(attributes[key]) == _ALONE
+            if is_alone:
+                tracked = container(attributes[key])
+                contents = Variable(f"the contents of {variable.name}")
+                tracked._watched_by = (self, contents)
+                attributes[key] = tracked
+            is_news = not is_alone and not variable.is_left
+            variable.is_left |= not is_alone
+        if is_news and self._on_unwatched is not None:
+            self._on_unwatched(variable.name)
 
 
 def _tracked_container(base, writers, readers):

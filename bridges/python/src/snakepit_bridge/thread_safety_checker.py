@@ -59,7 +59,7 @@ class ThreadSafetyChecker:
         self.enabled = enabled
         self.strict_mode = strict_mode
         self._lock = _lockset._new_lock()
-        self._tracker = _lockset.Tracker(self._found)
+        self._tracker = _lockset.Tracker(self._found, self._left)
         self.reset()
 
     def __enter__(self):
@@ -95,6 +95,11 @@ class ThreadSafetyChecker:
         logger.warning("%s", self._warnings[-1])
         if self.strict_mode:
             raise ThreadSafetyError(str(race))
+
+    def _left(self, name):
+        logger.warning(
+            "the contents of %s are not watched: something else refers to them too", name
+        )
 
     @property
     def races(self):
