@@ -99,6 +99,50 @@ class Probe < Snakepit::Adapter
     6.times.map { |i| Thread.new { ctx.call_tool("square", n: i, pool: "other") } }.map(&:value)
   end
 
+  tool(:pid) { Process.pid }
+
+  # The thread has a tick behind it when its arguments are encoded, and gives way to the
+  # end of the call just before it asks.
+  tool :leaves_a_thread do |ctx:|
+    began = Queue.new
+    @left = Thread.new do
+      large = [10**300_000] * 30
+      began << true
+      ctx.call_host("nobody", {large: large})
+    rescue Snakepit::HostError => e
+      e.code
+    end
+    began.pop
+  end
+  tool(:left) { @left.value }
+
+  # While a question is open, the call ends; then another thread does what the block says.
+  def when_over(ctx, path)
+    Thread.new { ctx.call_tool("waits_for", path: path, pool: "other") }
+    sleep 0.01 until File.exist?("#{path}.asked")
+    Thread.new do
+      sleep 0.01 while ctx.active?
+      yield
+      File.write(path, "")
+    end
+  end
+
+  tool :written_to_late do |path:, ctx:|
+    bytes = "\\x01".b * 100_000
+    when_over(ctx, path) { bytes.setbyte(0, 2) }
+    bytes
+  end
+
+  tool :raised_in_late do |path:, fails:, ctx:|
+    main = Thread.current
+    when_over(ctx, path) { main.raise(IOError, "late") }
+    raise "in time" if fails
+  end
+
+  tool :bytes_of_others do |ctx:|
+    ctx.stream_host("raws", pool: "other").map { |c| c.is_a?(String) ? [c.encoding.name, c.bytes] : c }
+  end
+
   tool :late do |ctx:|
     old = @kept
     @kept = ctx
@@ -181,6 +225,11 @@ class Other < Snakepit::Adapter
   tool(:squares, stream: true) { |n:, &emit| n.times { |i| emit.call(i * i) } }
   tool(:same) { |**named| named }
   tool(:breaks) { raise IOError, "broken" }
+  tool(:raws, stream: true) { |&emit| ["\\xFF\\x00".b, "".b, {a: 1}].each(&emit) }
+  tool :waits_for do |path:|
+    File.write("#{path}.asked", "")
+    sleep 0.01 until File.exist?(path)
+  end
 end
 """
 
@@ -396,6 +445,32 @@ def test_threads_of_a_call_ask_at_the_same_time(client):
     assert client.execute("threads") == [0, 1, 4, 9, 16, 25]
 
 
+def test_a_thread_that_asks_as_its_call_ends_is_told_so(client):
+    pid = client.execute("pid")
+    for _ in range(3):
+        client.execute("leaves_a_thread")
+        assert client.execute("left") in ("SP-CLOSED", "SP-NO-TOOL")
+    assert client.execute("pid") == pid
+
+
+def test_a_result_of_bytes_is_what_the_tool_gave(client, tmp_path):
+    request = client.request("written_to_late", {"path": str(tmp_path / "go")})
+    response = client.bridge.ExecuteTool(request, timeout=DEADLINE)
+    assert response.binary_result == b"\1" * 100_000
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_exception_of_another_thread_that_comes_late_harms_nothing(client, tmp_path, fails):
+    pid = client.execute("pid")
+    request = client.request("raised_in_late", {"path": str(tmp_path / "go"), "fails": fails})
+    try:
+        done = client.bridge.ExecuteTool(request, timeout=DEADLINE)
+        assert not fails and done.success
+    except grpc.RpcError as error:
+        assert fails and "in time" in error.details()
+    assert client.execute("pid") == pid
+
+
 def test_a_context_outlives_its_call(place):
     done = snakepit("map", "late", cwd=place, stdin="{}\n{}\n")
     assert [json.loads(line) for line in done.lines] == [None, [False, False, 0.0, "Snakepit::HostError"]]
@@ -421,6 +496,11 @@ def test_streams_of_other_workers(client):
     chunks = client.open_stream("relays", {"n": 5})
     assert [json.loads(chunk.data) for chunk in chunks if chunk.data] == [0, 1, 4, 9, 16]
     assert client.execute("takes_some") == [0, 1, 4]
+
+
+def test_bytes_of_other_workers_streams(client):
+    assert client.execute("bytes_of_others") == [
+        ["ASCII-8BIT", [255, 0]], ["ASCII-8BIT", []], {"a": 1}]
 
 
 def test_failures_of_other_workers_have_classes(client):

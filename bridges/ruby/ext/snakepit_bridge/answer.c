@@ -36,9 +36,12 @@ void sp__rb_encoded(struct worker *worker, VALUE value, sp_bytes *ret_json,
 {
     struct encoder *encoder = &worker->encoder;
     if (sp__rb_is_bytes(value)) {
+        /* Other threads may write to it before it is sent: their copy, not this one. */
+        VALUE bytes = rb_str_new_frozen(value);
+        encoder->parts = rb_ary_new_from_args(1, bytes);
         *ret_json = (sp_bytes){"null", 4};
         *ret_type = "null";
-        *ret_binary = (sp_bytes){RSTRING_PTR(value), (size_t)RSTRING_LEN(value)};
+        *ret_binary = (sp_bytes){RSTRING_PTR(bytes), (size_t)RSTRING_LEN(bytes)};
         return;
     }
     sp__rb_encode(encoder, value);

@@ -79,6 +79,7 @@ static void *wait_for_answer(void *user)
     struct ask *ask = user;
     asking = ask;
     ask->rc = ask->run(ask, &ask->err);
+    ask->ran = 1;
     asking = NULL;
     return NULL;
 }
@@ -91,20 +92,32 @@ static void count(struct context *context, int more)
     (void)pthread_mutex_unlock(&asks_lock);
 }
 
-void sp__rb_ask(VALUE self, struct ask *ask)
+/* Ask once; ask->ran stays 0 when something was due before the wait began. Other threads
+ * may run while what is due is looked at, and the call may end: its job is taken after
+ * that, and counted before the lock is given up again. */
+static void ask_once(struct context *context, struct ask *ask, int *ret_cancelled)
 {
-    struct context *context = sp__rb_context_of(self);
+    rb_thread_check_ints();
     ask->job = context->job;
     if (ask->job == NULL || sp__rb_bridge.forgotten) {
         (void)sp_error_set(&ask->err, SP_ERR_CLOSED,
                            "the call is over: its host is not asked");
         sp__rb_raise_host(&ask->err);
     }
-    rb_thread_check_ints(); /* what is due now needs no question */
     count(context, 1);
     (void)rb_thread_call_without_gvl2(wait_for_answer, ask, RUBY_UBF_IO, NULL);
-    int cancelled = ask->rc < 0 && sp_job_cancelled(ask->job);
+    *ret_cancelled = ask->rc < 0 && sp_job_cancelled(ask->job);
     count(context, -1);
+}
+
+void sp__rb_ask(VALUE self, struct ask *ask)
+{
+    struct context *context = sp__rb_context_of(self);
+    int cancelled;
+    ask->ran = 0;
+    do {
+        ask_once(context, ask, &cancelled);
+    } while (!ask->ran);
     RB_GC_GUARD(self);
     if (ask->state != 0) {
         sp_error_clear(&ask->err);
@@ -130,13 +143,29 @@ static void *wait_for_asks(void *user)
     return NULL;
 }
 
-void sp__rb_asks_wait(struct context *context)
+static int has_asks(const struct context *context)
 {
     (void)pthread_mutex_lock(&asks_lock);
-    int open = context->asks > 0;
+    int has = context->asks > 0;
     (void)pthread_mutex_unlock(&asks_lock);
-    if (open) {
-        (void)rb_thread_call_without_gvl(wait_for_asks, context, NULL, NULL);
+    return has;
+}
+
+static VALUE wait_unlocked(VALUE context)
+{
+    (void)rb_thread_call_without_gvl(wait_for_asks, (void *)context, NULL, NULL);
+    return Qnil;
+}
+
+/* The tool is over, and nobody could rescue what other threads raise in it now. */
+void sp__rb_asks_wait(struct context *context)
+{
+    while (has_asks(context)) {
+        int state;
+        (void)rb_protect(wait_unlocked, (VALUE)context, &state);
+        if (state != 0) {
+            rb_set_errinfo(Qnil);
+        }
     }
 }
 
@@ -211,6 +240,20 @@ VALUE sp__rb_answer(sp_bytes json, sp_bytes binary)
         return rb_str_new(binary.data, (long)binary.size);
     }
     return decode(json, &binary);
+}
+
+VALUE sp__rb_chunk(sp_bytes json, sp_bytes binary)
+{
+    if (binary.size > 0) {
+        return sp__rb_answer(json, binary);
+    }
+    sp_error err = {0};
+    VALUE value = sp__rb_decode(NULL, json, 0, &err);
+    if (value == Qundef) {
+        sp_error_clear(&err);
+        return rb_str_new(json.data, (long)json.size);
+    }
+    return value;
 }
 
 /* ---- encoders of questions ---- */

@@ -27,6 +27,7 @@ struct context {
 struct ask {
     int (*run)(struct ask *ask, sp_error *err);
     sp_job *job;
+    int ran; /* 1 once it has been asked */
     int rc;
     int state; /* rb_protect()'s, of what a signal's handler has raised */
     sp_error err;
@@ -44,7 +45,8 @@ void sp__rb_ask(VALUE context, struct ask *ask);
 /* Raise the error as the package's exception for its code; clears it. */
 NORETURN(void sp__rb_raise_host(sp_error *err));
 
-/* Wait, without the interpreter's lock, until nobody asks through this call any more. */
+/* Wait, without the interpreter's lock, until nobody asks through this call any more.
+ * Raises nothing. */
 void sp__rb_asks_wait(struct context *context);
 
 /* Run with the interpreter's lock, from a callback of the library that has it not; what
@@ -58,6 +60,8 @@ VALUE sp__rb_from_json(const char *text, size_t size);
 VALUE sp__rb_from_text(const char *json);
 /* The same with bytes beside it; a result of bytes beside null is given as bytes. */
 VALUE sp__rb_answer(sp_bytes json, sp_bytes binary);
+/* A stream's chunk: the same, but what is no JSON is given as bytes. */
+VALUE sp__rb_chunk(sp_bytes json, sp_bytes binary);
 VALUE sp__rb_text(const char *text);
 
 /* A value encoded for a question; its encoder lives as long as the object. */

@@ -206,7 +206,7 @@ static VALUE source_next(VALUE self, VALUE timeout_ms)
         return Qnil;
     }
     VALUE item = source->kind == SOURCE_CHUNKS
-                     ? sp__rb_answer(taking.chunk, taking.binary)
+                     ? sp__rb_chunk(taking.chunk, taking.binary)
                      : rb_ensure(read_change, (VALUE)&taking.change, clear_change,
                                  (VALUE)&taking.change);
     return rb_ary_new_from_args(1, item);
