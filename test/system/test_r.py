@@ -101,6 +101,27 @@ tool("round_trip", function(ctx) {
   list(identical(found$m, m), as.integer(found$raw))
 })
 
+tool("pid", function() Sys.getpid())
+odd <- function(message, class = "odd") structure(class = c(class, "error", "condition"), list(message = message, call = NULL))
+told <- 0 # stop() asks for the message as well
+registerS3method("conditionMessage", "failing", function(c) if ((told <<- told + 1) > 1) stop("no message") else "x")
+registerS3method("as.list", "unlistable", function(x, ...) stop("no list of it"))
+tool("odd_failure", function(kind) {
+  bytes <- "a\xff"
+  Encoding(bytes) <- "bytes"
+  stop(switch(kind, two = odd(c("one", "two")), none = odd(character(0)), missing = odd(NA_character_),
+              bytes = odd(bytes), invalid = odd("a\xff"), list = odd(list(1)), failing = odd("x", "failing"),
+              nameless = odd("x", NA)))
+})
+tool("odd_stream", function() structure(list(1), class = "unlistable"), stream = TRUE)
+tool("bytes_of_others", function(ctx) {
+  found <- list()
+  ctx$stream_host("raws", list(), function(item) {
+    found[[length(found) + 1]] <<- if (is.raw(item)) I(as.integer(item)) else item
+  }, pool = "other")
+  found
+})
+
 tool("elements", function() c(5, 6, 7), stream = TRUE)
 tool("closes", function(path, n) {
   i <- 0
@@ -114,6 +135,7 @@ square <- function(n) { if (!is.numeric(n)) stop("no number") else n * n }
 squares <- snakepitBridge::tool("squares", function(n) as.list((seq_len(n) - 1)^2), stream = TRUE)
 snakepitBridge::tool("square", square, params = list(n = "int"))
 snakepitBridge::tool("same", function(...) list(...))
+snakepitBridge::tool("raws", function() list(as.raw(c(255, 0)), raw(0), list(a = 1)), stream = TRUE)
 snakepitBridge::tool("breaks", function(n) stop(structure(class = c("broken", "error", "condition"), list(message = "broken", call = NULL))))
 """
 
@@ -163,7 +185,7 @@ def test_the_codec():
         env=dict(os.environ, R_LIBS=str(BRIDGE / "library"), LC_ALL="C.UTF-8"),
         capture_output=True, text=True, timeout=10 * DEADLINE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.strip() == "96 checks, 0 failures"
+    assert done.stdout.strip() == "98 checks, 0 failures"
 
 
 def test_a_file_without_declarations_offers_its_functions(tmp_path):
@@ -272,6 +294,50 @@ def test_whatever_a_tool_does_is_one_failed_call(place, tool, text):
     assert done.code == 7 and text in done.err
 
 
+@pytest.mark.parametrize("kind, text", [
+    ("two", "odd: one two"),
+    ("none", "odd: "),
+    ("missing", "odd: NA"),
+    ("bytes", "odd: a<ff>"),
+    ("invalid", "odd: a<ff>"),
+    ("list", "odd: 1"),
+    ("failing", "failing"),
+    ("nameless", "NA: x"),
+])  # fmt: skip
+def test_an_odd_condition_is_one_failed_call(client, kind, text):
+    pid = client.execute("pid")
+    with pytest.raises(grpc.RpcError) as raised:
+        client.execute("odd_failure", {"kind": kind})
+    assert text in raised.value.details()
+    assert client.execute("pid") == pid
+
+
+def test_a_stream_that_cannot_be_listed_is_one_failed_call(client):
+    pid = client.execute("pid")
+    with pytest.raises(grpc.RpcError, match="no list of it"):
+        list(client.open_stream("odd_stream"))
+    assert client.execute("pid") == pid
+
+
+@pytest.mark.parametrize("shape", [[True], [-1], [1.5], [None], "x", [[1, 2], [3, 4]]])
+def test_a_malformed_tensor_is_the_callers_fault(client, shape):
+    pid = client.execute("pid")
+    tensor = {"__tensor__": {"dtype": "<f8", "shape": shape}}
+    with pytest.raises(grpc.RpcError, match="what stands for a tensor or bytes"):
+        client.execute("blame", {"value": tensor})
+    assert client.execute("pid") == pid
+
+
+def test_arguments_that_find_no_memory_are_one_failed_call(tmp_path):
+    adapter(tmp_path, "setup <- function() mem.maxVSize(80)\nf <- function(x) c(length(x), Sys.getpid())\n")
+    lines = ['{"x":[1]}', json.dumps({"x": [0.5] * 3_000_000}), '{"x":[1,2]}']
+    done = snakepit("map", "f", "-k", cwd=tmp_path, stdin="\n".join(lines))
+    assert "SP-NOMEM: line 2" in done.err
+    before, after = [json.loads(line) for line in done.lines]
+    assert (before[0], after[0]) == (1, 2)
+    assert before[1] == after[1]
+
+
 def test_a_warning_is_no_failure(place):
     assert call(place, "warns").json == 1
 
@@ -306,6 +372,10 @@ def test_programs(place):
 def test_streams_of_other_workers(client):
     chunks = client.open_stream("relays", {"n": 4})
     assert [json.loads(chunk.data) for chunk in chunks if chunk.data] == [0, 1, 4, 9]
+
+
+def test_bytes_of_other_workers_streams(client):
+    assert client.execute("bytes_of_others") == [[255, 0], [], {"a": 1}]
 
 
 def test_failures_of_other_workers_have_classes(client):

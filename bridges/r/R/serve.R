@@ -47,16 +47,28 @@ describe_calls <- function(calls) {
   lines[!grepl("^(\\.handleSimpleError|h\\(simpleError|stop\\(|doTryCatch|tryCatch)", lines)]
 }
 
+# One text in UTF-8, whatever it was: an answer takes no other.
+as_text <- function(value) {
+  text <- paste(as.character(value), collapse = "\n")
+  if (Encoding(text) != "bytes") text <- enc2utf8(text)
+  iconv(text, "UTF-8", "UTF-8", sub = "byte")
+}
+
+# The method of its class may fail.
+message_of <- function(condition) {
+  tryCatch(as_text(conditionMessage(condition)), error = function(failure) "")
+}
+
 # The condition, the calls that led to it, and what it says it was caused by.
 describe <- function(condition, calls) {
-  lines <- c(paste0(class(condition)[1], ": ", conditionMessage(condition)),
+  lines <- c(paste0(class(condition)[1], ": ", message_of(condition)),
              paste0("  in ", describe_calls(calls)))
   parent <- condition$parent
   while (inherits(parent, "condition")) {
-    lines <- c(lines, paste0("caused by ", class(parent)[1], ": ", conditionMessage(parent)))
+    lines <- c(lines, paste0("caused by ", class(parent)[1], ": ", message_of(parent)))
     parent <- parent$parent
   }
-  paste(lines, collapse = "\n")
+  as_text(lines)
 }
 
 # What a tool gave: list(value =), or list(failed =, calls =), or list(interrupted = TRUE).
@@ -74,19 +86,21 @@ run_guarded <- function(code) {
 run_tool <- function(code) code()
 
 answer_failure <- function(outcome) {
-  if (!is.null(outcome$interrupted)) {
-    .Call(C_fail, "cancelled", NULL, NULL, NULL)
-    return(invisible())
-  }
-  condition <- outcome$failed
-  message <- conditionMessage(condition)
+  if (!is.null(outcome$interrupted)) return(.Call(C_fail, "cancelled", NULL, NULL, NULL))
+  tryCatch(answer_condition(outcome$failed, outcome$calls), error = function(failure) {
+    .Call(C_fail, "remote", class(failure)[1], NULL, NULL)
+  })
+}
+
+answer_condition <- function(condition, calls) {
+  message <- message_of(condition)
   if (inherits(condition, "bad_arguments")) {
     .Call(C_fail, "bad arguments", "bad_arguments", message, NULL)
   } else if (inherits(condition, "no_such_tool")) {
     .Call(C_fail, "no tool", "no_such_tool", message, NULL)
   } else {
-    trace <- tryCatch(describe(condition, outcome$calls), error = function(e) NULL)
-    .Call(C_fail, "remote", class(condition)[1], message, trace)
+    trace <- tryCatch(describe(condition, calls), error = function(failure) NULL)
+    .Call(C_fail, "remote", as_text(class(condition)[1]), message, trace)
   }
 }
 
@@ -108,7 +122,7 @@ as_stream <- function(value, is_stream) {
 close_stream <- function(source) {
   if (is.null(source$close)) return(invisible())
   tryCatch(source$close(), error = function(condition) {
-    message("closing a stream: ", conditionMessage(condition))
+    message("closing a stream: ", message_of(condition))
   })
 }
 
@@ -149,23 +163,39 @@ forget <- function(id) {
 
 # ---- one call ----
 
-start_call <- function(call) {
-  if (!is.null(call$code)) return(.Call(C_fail, call$code, NULL, call$why, NULL))
-  entry <- NULL
+start_call <- function() {
+  call <- NULL
   outcome <- run_guarded(function() {
-    entry <<- state$tools[[call$tool]]
-    if (is.null(entry)) no_such_tool(call$tool)
-    if (entry$stream && !call$stream) bad_arguments(call$tool, " is a stream: call it as one")
-    args <- arrange(entry, call$args)
-    run_tool(function() do.call(entry$run, args, quote = TRUE))
+    call <<- suspendInterrupts(.Call(C_call))
+    if (is.null(call$code)) run_call(call)
   })
+  if (is.null(call) && !is.null(outcome$failed)) {
+    return(.Call(C_fail, "no memory", NULL, message_of(outcome$failed), NULL))
+  }
   if (!is.null(outcome$failed) || !is.null(outcome$interrupted)) return(answer_failure(outcome))
+  if (!is.null(call$code)) return(.Call(C_fail, call$code, NULL, call$why, NULL))
   if (call$stream) {
     state$last_stream <- state$last_stream + 1
-    return(go_on(state$last_stream, as_stream(outcome$value, entry$stream)))
+    return(go_on(state$last_stream, outcome$value))
   }
-  sent <- run_guarded(function() suspendInterrupts(.Call(C_reply, outcome$value)))
-  if (!is.null(sent$failed)) answer_failure(sent)
+  replied <- FALSE
+  sent <- run_guarded(function() {
+    suspendInterrupts({
+      .Call(C_reply, outcome$value)
+      replied <<- TRUE
+    })
+  })
+  if (!replied) answer_failure(sent)
+}
+
+# What the tool gave; of a call for a stream, the stream.
+run_call <- function(call) {
+  entry <- state$tools[[call$tool]]
+  if (is.null(entry)) no_such_tool(call$tool)
+  if (entry$stream && !call$stream) bad_arguments(call$tool, " is a stream: call it as one")
+  args <- arrange(entry, call$args)
+  value <- run_tool(function() do.call(entry$run, args, quote = TRUE))
+  if (call$stream) as_stream(value, entry$stream) else value
 }
 
 no_such_tool <- function(name) {
@@ -178,11 +208,11 @@ no_such_tool <- function(name) {
 
 loop <- function() {
   suspendInterrupts({
-    while (!is.null(call <- .Call(C_next))) {
-      if (call$turn) {
-        go_on(call$id, get(as.character(call$id), envir = state$streams))
+    while (!is.null(id <- .Call(C_next))) {
+      if (id > 0) {
+        go_on(id, get(as.character(id), envir = state$streams))
       } else {
-        start_call(call)
+        start_call()
       }
     }
     for (key in ls(state$streams)) close_stream(get(key, envir = state$streams))

@@ -109,6 +109,24 @@ static SEXP answer(sp_bytes json, sp_bytes binary)
     return decoded(json, binary);
 }
 
+/* A stream's chunk: what is no JSON is raw. */
+static SEXP chunk_of(sp_bytes json, sp_bytes binary)
+{
+    if (binary.size > 0) {
+        return answer(json, binary);
+    }
+    sp_error err = {0};
+    SEXP value = sp__r_decode(NULL, json, &err);
+    if (value == NULL) {
+        sp_error_clear(&err);
+        value = Rf_allocVector(RAWSXP, (R_xlen_t)json.size);
+        if (json.size > 0) {
+            memcpy(RAW(value), json.data, json.size);
+        }
+    }
+    return value;
+}
+
 /* ---- tools ---- */
 
 struct question {
@@ -237,7 +255,7 @@ SEXP sp__r_stream_next(SEXP stream)
         return R_NilValue;
     }
     SEXP item = PROTECT(Rf_allocVector(VECSXP, 1));
-    SET_VECTOR_ELT(item, 0, answer(chunk, binary));
+    SET_VECTOR_ELT(item, 0, chunk_of(chunk, binary));
     UNPROTECT(1);
     return item;
 }

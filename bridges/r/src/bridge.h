@@ -36,6 +36,7 @@ SEXP sp__r_close(void);
 
 /* job.c */
 SEXP sp__r_next(void);
+SEXP sp__r_call(void);
 SEXP sp__r_reply(SEXP value);
 SEXP sp__r_fail(SEXP code, SEXP type, SEXP message, SEXP trace);
 SEXP sp__r_chunk(SEXP value);

@@ -247,12 +247,18 @@ static SEXP member(SEXP list, const char *name)
     return R_NilValue;
 }
 
+/* Rf_isNumeric() takes booleans for numbers. */
+static int is_numbers(SEXP value)
+{
+    return TYPEOF(value) == INTSXP || TYPEOF(value) == REALSXP;
+}
+
 /* 0, or -1: it is no size. `missing` is taken for nothing. */
 static int size_of(SEXP value, double missing, uint64_t *ret)
 {
-    double size = value == R_NilValue                          ? missing
-                  : Rf_isNumeric(value) && XLENGTH(value) == 1 ? Rf_asReal(value)
-                                                               : -1;
+    double size = value == R_NilValue                        ? missing
+                  : is_numbers(value) && XLENGTH(value) == 1 ? Rf_asReal(value)
+                                                             : -1;
     if (!(size >= 0 && size < 9007199254740992.0) || size != floor(size)) {
         return -1;
     }
@@ -273,7 +279,7 @@ static int read_tensor(struct builder *builder, SEXP facts, struct part_facts *r
     SEXP shape = member(facts, "shape");
     size_t size;
     if (TYPEOF(dtype) != STRSXP || XLENGTH(dtype) != 1 ||
-        (!Rf_isNumeric(shape) && (TYPEOF(shape) != VECSXP || XLENGTH(shape) != 0))) {
+        (!is_numbers(shape) && (TYPEOF(shape) != VECSXP || XLENGTH(shape) != 0))) {
         return bad(builder, "a tensor needs a dtype and a shape");
     }
     ret->dtype = sp_dtype_of_name(CHAR(STRING_ELT(dtype, 0)));

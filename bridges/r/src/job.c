@@ -2,8 +2,8 @@
 /*
  * Steps of the loop: take a call, answer it.
  *
- * sp__r_next() waits for a call and gives what R needs of it as a list; it is the call
- * that every other step means, until one ends it. A stream that must wait is parked under
+ * sp__r_next() waits for a call, which is the one that every other step means until one
+ * ends it; sp__r_call() gives what R needs of it as a list. A stream that must wait is parked under
  * a number of the loop's, and comes back by it.
  */
 #include <string.h>
@@ -65,49 +65,9 @@ static SEXP with_binaries(const struct call_parts *parts, SEXP args)
 
 /* ---- taking a call ---- */
 
-enum {
-    CALL_TURN,
-    CALL_ID,
-    CALL_TOOL,
-    CALL_ARGS,
-    CALL_STREAM,
-    CALL_CODE,
-    CALL_WHY,
-    CALL_FIELDS
-};
-
-static SEXP call_of(sp_job *job)
-{
-    static const char *const fields[] = {"turn",   "id",   "tool", "args",
-                                         "stream", "code", "why",  ""};
-    SEXP call = PROTECT(Rf_mkNamed(VECSXP, (const char **)(uintptr_t)fields));
-    int is_turn = sp_job_is_turn(job);
-    SET_VECTOR_ELT(call, CALL_TURN, Rf_ScalarLogical(is_turn));
-    SET_VECTOR_ELT(call, CALL_ID, Rf_ScalarReal((double)(uintptr_t)sp_job_data(job)));
-    if (!is_turn) {
-        struct call_parts parts = {.job = job};
-        const struct part_source source = {.find = find_part, .user = &parts};
-        sp_bytes text = sp_job_args(job);
-        sp_error err = {0};
-        SET_VECTOR_ELT(call, CALL_TOOL,
-                       Rf_ScalarString(Rf_mkCharCE(sp_job_tool(job), CE_UTF8)));
-        SET_VECTOR_ELT(call, CALL_STREAM, Rf_ScalarLogical(sp_job_is_stream(job)));
-        SEXP args =
-            sp__r_decode(&source, text.size > 0 ? text : (sp_bytes){"{}", 2}, &err);
-        if (args == NULL) {
-            SET_VECTOR_ELT(call, CALL_CODE, Rf_ScalarInteger(err.code));
-            SET_VECTOR_ELT(call, CALL_WHY, Rf_mkString(err.message));
-            sp_error_clear(&err);
-        } else {
-            PROTECT(args);
-            SET_VECTOR_ELT(call, CALL_ARGS, with_binaries(&parts, args));
-            UNPROTECT(1);
-        }
-    }
-    UNPROTECT(1);
-    return call;
-}
-
+/* Of a call, its arguments may be large, and R may have no memory for them: sp__r_call()
+ * reads them where an error is the call's. NULL: there is none any more. Otherwise the
+ * number of a stream whose turn it is, or 0. */
 SEXP sp__r_next(void)
 {
     sp_error err = {0};
@@ -131,7 +91,40 @@ SEXP sp__r_next(void)
     }
     sp__r_bridge.job = job;
     sp__r_interruptible(job);
-    return call_of(job);
+    return Rf_ScalarReal(sp_job_is_turn(job) ? (double)(uintptr_t)sp_job_data(job) : 0);
+}
+
+enum { CALL_TOOL, CALL_ARGS, CALL_STREAM, CALL_CODE, CALL_WHY };
+
+/* What the call that has begun is: list(tool, args, stream, code, why); with a code its
+ * arguments cannot be read. */
+SEXP sp__r_call(void)
+{
+    static const char *const fields[] = {"tool", "args", "stream", "code", "why", ""};
+    sp_job *job = sp__r_bridge.job;
+    if (job == NULL) {
+        Rf_error("no call is running");
+    }
+    struct call_parts parts = {.job = job};
+    const struct part_source source = {.find = find_part, .user = &parts};
+    sp_bytes text = sp_job_args(job);
+    sp_error err = {0};
+    SEXP call = PROTECT(Rf_mkNamed(VECSXP, (const char **)(uintptr_t)fields));
+    SET_VECTOR_ELT(call, CALL_TOOL,
+                   Rf_ScalarString(Rf_mkCharCE(sp_job_tool(job), CE_UTF8)));
+    SET_VECTOR_ELT(call, CALL_STREAM, Rf_ScalarLogical(sp_job_is_stream(job)));
+    SEXP args = sp__r_decode(&source, text.size > 0 ? text : (sp_bytes){"{}", 2}, &err);
+    if (args == NULL) {
+        SET_VECTOR_ELT(call, CALL_CODE, Rf_ScalarInteger(err.code));
+        SET_VECTOR_ELT(call, CALL_WHY, Rf_mkString(err.message));
+        sp_error_clear(&err);
+    } else {
+        PROTECT(args);
+        SET_VECTOR_ELT(call, CALL_ARGS, with_binaries(&parts, args));
+        UNPROTECT(1);
+    }
+    UNPROTECT(1);
+    return call;
 }
 
 /* ---- ending it ---- */
@@ -175,6 +168,7 @@ static int code_of(SEXP code)
         int code;
     } names[] = {{"no tool", SP_ERR_NO_TOOL},
                  {"bad arguments", SP_ERR_BAD_ARGS},
+                 {"no memory", SP_ERR_NOMEM},
                  {"cancelled", SP_ERR_CANCELLED}};
     if (TYPEOF(code) != STRSXP) {
         return Rf_asInteger(code);

@@ -213,6 +213,7 @@ static const R_CallMethodDef entries[] = {
     ENTRY("C_refuse", sp__r_refuse, 4),
     ENTRY("C_close", sp__r_close, 0),
     ENTRY("C_next", sp__r_next, 0),
+    ENTRY("C_call", sp__r_call, 0),
     ENTRY("C_reply", sp__r_reply, 1),
     ENTRY("C_fail", sp__r_fail, 4),
     ENTRY("C_chunk", sp__r_chunk, 1),

@@ -83,7 +83,8 @@ for (text in c('{"__bytes__":{"size":9}}', '{"__bytes__":{"size":-1}}', '{"__byt
                '{"__bytes__":{"size":1},"more":2}', '{"__bytes__":{"size":1,"at":4}}',
                '{"__bytes__":{"size":1,"part":"other"}}', '{"__tensor__":{"dtype":"<f8"}}',
                '{"__tensor__":{"dtype":"|O","shape":[1]}}', '{"__tensor__":{"dtype":"<f8","shape":[1]}}',
-               '{"__tensor__":{"dtype":"<f8","shape":[4294967296]}}', '{"__bytes__":{"size":1e300}}')) {
+               '{"__tensor__":{"dtype":"<f8","shape":[4294967296]}}', '{"__bytes__":{"size":1e300}}',
+               '{"__tensor__":{"dtype":"|u1","shape":[true]}}', '{"__bytes__":{"size":true}}')) {
   check(text, grepl("^what stands for a tensor or bytes", message_of(decode(text, as.raw(1:4)))), TRUE)
 }
 check("a function", message_of(encode(list(sum))), "a value of class function cannot be sent")
