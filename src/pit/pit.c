@@ -31,6 +31,9 @@
 
 enum {
     CLOSE_MARGIN_MS = 1000, /* beyond the longest grace, then the guard ends the rest */
+    CLOSE_ROUNDS =
+        3, /* a call comes to its lane, one that follows it ends on another, and
+                         that one's taker is told on a third; each is sent in one turn */
     OUTCOME_KEEP_MS = 600000,
     SAMPLE_INTERVAL_MS = 5000
 };
@@ -555,7 +558,9 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
         (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
     }
     struct guard *guard = NULL;
-    call_all(pit, catch_up, NULL); /* calls between lanes, which are answered there */
+    for (int round = 0; round < CLOSE_ROUNDS && pit->lanes_count > 1; round++) {
+        call_all(pit, catch_up, NULL);
+    }
     call_all(pit, finish_close, &guard);
     sp__guard_close(guard);
     close_lanes(pit);

@@ -124,6 +124,47 @@ static void what_waits_goes_to_whoever_is_free_first(void **state)
     (void)call_wait(pit, third);
 }
 
+/* Two threads in each worker: one of them free is a place, for calls of other loops and
+ * for those that others ask for. */
+static void a_free_thread_of_a_busy_worker_takes_what_waits(void **state)
+{
+    enum { PLACES = 4, WAITING = 8 };
+    char names[PLACES][16];
+    char args[400];
+    sp_id held[PLACES];
+    sp_id waiting[WAITING];
+    sp_pool_options pool = pool_of_program("nests", "wide", 2);
+    pool.name = "left";
+    pool.profile = SP_PROFILE_THREAD;
+    pool.threads = 2;
+    pool.queue_timeout_ms = 60000;
+    pit = open_lanes(&pool, 1, 2);
+    for (int i = 0; i < PLACES; i++) {
+        (void)snprintf(names[i], sizeof names[i], "h%d", i);
+        held[i] = call_start(pit, "hold", hold_args(names[i], args, sizeof args), NULL);
+        hold_await(names[i]);
+    }
+    for (int i = 0; i < WAITING; i++) {
+        waiting[i] = call_start(pit, "echo", "[1]", NULL);
+    }
+    UNTIL(stats_of(pit).queued == WAITING);
+    for (int i = 0; i < 2; i++) { /* half wait for the first, at most */
+        assert_int_equal(sp_call_cancel(pit, held[i], NULL), 0);
+        (void)call_wait_fails(pit, held[i], SP_ERR_CANCELLED);
+        for (int n = i * WAITING / 2; n < (i + 1) * WAITING / 2; n++) {
+            assert_string_equal(call_wait(pit, waiting[n])->json, "[1]");
+        }
+    }
+    for (int i = 0; i < 10; i++) {
+        call_gives(pit, "pass", "{\"tool\":\"echo\",\"pool\":\"left\",\"args\":[7]}",
+                   "[7]");
+    }
+    for (int i = 2; i < PLACES; i++) {
+        assert_int_equal(sp_call_cancel(pit, held[i], NULL), 0);
+        (void)call_wait_fails(pit, held[i], SP_ERR_CANCELLED);
+    }
+}
+
 static void a_cancelled_call_is_found_wherever_it_waits(void **state)
 {
     enum { WAITING = 9 };
@@ -442,6 +483,7 @@ int main(void)
         TEST(small_pools_have_fewer_parts),
         TEST(no_call_waits_while_a_worker_is_free),
         TEST(what_waits_goes_to_whoever_is_free_first),
+        TEST(a_free_thread_of_a_busy_worker_takes_what_waits),
         TEST(a_cancelled_call_is_found_wherever_it_waits),
         TEST(the_queue_is_as_long_as_it_may_be),
         TEST(one_worker_at_a_time_is_relieved),

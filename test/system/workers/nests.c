@@ -8,9 +8,12 @@
  *            at the bottom
  *     hold   {"path":P} makes P.held and waits until it is cancelled
  *     echo   gives back its arguments
+ *
+ * With the argument "wide" it runs two calls at once.
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,8 +102,30 @@ static int work(sp_job *job, sp_error *err)
     return sp_job_reply(job, args, NULL, (sp_bytes){0}, err);
 }
 
-static int serve(sp_worker *worker, sp_error *err)
+static int take_jobs(sp_worker *worker, sp_error *err)
 {
+    sp_job *job;
+    int rc;
+    while ((rc = sp_worker_next(worker, &job, err)) > 0) {
+        rc = work(job, err);
+        if (rc < 0) {
+            break;
+        }
+    }
+    return rc;
+}
+
+static void *take_jobs_too(void *worker)
+{
+    sp_error err = {0};
+    (void)take_jobs(worker, &err);
+    sp_error_clear(&err);
+    return NULL;
+}
+
+static int serve(sp_worker *worker, int wide, sp_error *err)
+{
+    pthread_t second;
     static const sp_tool tools[] = {
         {.size = sizeof(sp_tool), .name = "pass"},
         {.size = sizeof(sp_tool), .name = "down"},
@@ -114,20 +139,26 @@ static int serve(sp_worker *worker, sp_error *err)
     if (rc == 0) {
         rc = sp_worker_announce(worker, err);
     }
-    sp_job *job;
-    while (rc >= 0 && (rc = sp_worker_next(worker, &job, err)) > 0) {
-        rc = work(job, err);
+    if (rc < 0) {
+        return rc;
+    }
+    wide = wide && pthread_create(&second, NULL, take_jobs_too, worker) == 0;
+    rc = take_jobs(worker, err);
+    if (wide) {
+        (void)pthread_join(second, NULL);
     }
     return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     sp_worker *worker;
     sp_error err = {0};
-    int rc = sp_worker_open(NULL, &worker, &err);
+    int wide = argc > 1 && strcmp(argv[1], "wide") == 0;
+    sp_worker_options options = {.size = sizeof options, .threads = wide ? 2 : 1};
+    int rc = sp_worker_open(&options, &worker, &err);
     if (rc == 0) {
-        rc = serve(worker, &err);
+        rc = serve(worker, wide, &err);
         sp_worker_close(worker);
     }
     if (rc < 0) {
