@@ -252,16 +252,23 @@ def test_a_signal_is_heard_by_a_stream_of_the_program(pit, gate):
 
     def interrupt():
         gate.await_held()
+        before = 0
+        while len(sent) > before:  # until it waits for its reader
+            before = len(sent)
+            pause.wait(0.2)
         os.kill(os.getpid(), signal.SIGUSR1)
         wait_for(lambda: heard, "the tool ends")
         gate.release()
 
     heard = []
+    sent = []
+    pause = threading.Event()
 
     @pit.tool
     def endless():
         try:
             while True:
+                sent.append(1)
                 yield "x" * 65536
         finally:
             heard.append(1)
