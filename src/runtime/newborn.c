@@ -118,8 +118,6 @@ static void become_the_guards(const struct newborn *n)
     if (getppid() != n->request.guard) {
         _exit(END_UNHEARD); /* the guard died before PDEATHSIG was set */
     }
-    sp__newborn_say(n, ZYGOTE_BORN, getpid());
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 /* ---- what it has ---- */
@@ -200,9 +198,12 @@ void sp__newborn_tie(struct sp_zygote *z, struct newborn *n)
         give_up(n, request->setup_stage, errno);
     }
     become_the_guards(n);
+    /* In its own groups it no longer dies with the zygote's: before that it is not born. */
     if (enter_groups(groups, request->groups) != 0) {
         give_up(n, request->limits_stage, errno);
     }
+    sp__newborn_say(n, ZYGOTE_BORN, getpid());
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     sp__zygote_let_go(z); /* its numbers may be the worker's */
     if (take_variables(z, n) != 0 ||
         place_fds(groups + request->groups, request->fds) != 0) {

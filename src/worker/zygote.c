@@ -525,7 +525,7 @@ void sp__zygote_stop(struct zygote *z)
 
 void sp__zygote_renew(struct zygote *z)
 {
-    if (z->state != ZYGOTE_READY && z->state != ZYGOTE_WAITING) {
+    if (z->state == ZYGOTE_NONE || z->state == ZYGOTE_STOPPED) {
         z->is_unfit = 0; /* the next worker finds out */
         return;
     }
@@ -533,8 +533,10 @@ void sp__zygote_renew(struct zygote *z)
     sp__output_close(&z->output);
     let_go(z);
     z->was_ready = 0;
+    z->refused_for_good = 0;
     z->backoff_ms = 0;
     move(z, ZYGOTE_NONE);
+    start_parked(z); /* and wait for the next one: this one has loaded what was */
 }
 
 void sp__zygote_fini(struct zygote *z)

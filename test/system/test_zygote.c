@@ -470,6 +470,26 @@ static void recycling_all_loads_what_is_new(void **state)
     pit_close(pit);
 }
 
+static void recycling_while_it_loads_starts_it_anew(void **state)
+{
+    (void)state;
+    sp_pool_options pool = pool_of_text("import time\n"
+                                        "print('loads', flush=True)\n"
+                                        "time.sleep(600)\n",
+                                        SP_ZYGOTE_ON);
+    pool.workers = 2;
+    sp_pit *pit = pit_open(&pool, 1);
+    (void)event_await(pit, SP_EVENT_WORKER_OUTPUT, 1);
+    write_module("adapter", "def echo():\n"
+                            "    return 'quite new'\n");
+    assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), SP_OK);
+    call_gives(pit, "echo", "{}", "\"quite new\"");
+    sp_pool_stats stats = stats_of(pit);
+    assert_int_equal(stats.zygotes_started, 2);
+    assert_int_equal(stats.workers_died, 0);
+    pit_close(pit);
+}
+
 static void recycled_workers_are_forked_too(void **state)
 {
     (void)state;
@@ -557,6 +577,7 @@ int main(void)
         TEST(hanging_zygote_is_replaced),
         TEST(dead_guard_takes_it_along_and_all_begin_anew),
         TEST(recycling_all_loads_what_is_new),
+        TEST(recycling_while_it_loads_starts_it_anew),
         TEST(recycled_workers_are_forked_too),
         TEST(the_lifeline_alone_is_not_enough),
         TEST(only_programs_made_for_it_have_one),
