@@ -288,6 +288,18 @@ int sp__guard_spawn(struct guard *guard, uint64_t id,
     return rc;
 }
 
+uint32_t sp__guard_unsent(struct guard *guard, uint64_t zygote)
+{
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&guard->lock);
+    for (const struct link *l = guard->waiting.first; l != NULL; l = l->next) {
+        const struct pending *pending = ITEM(l, struct pending, link);
+        count += is_spawn(pending) && pending->message.zygote == zygote;
+    }
+    (void)pthread_mutex_unlock(&guard->lock);
+    return count;
+}
+
 static int send_kill(struct guard *guard, uint64_t id, int signal, int group,
                      sp_error *err)
 {

@@ -116,6 +116,9 @@ void sp__guard_on_writable(struct guard *guard);
 int sp__guard_spawn(struct guard *guard, uint64_t id,
                     const struct guard_command *command, sp_error *err) SP_MUST_CHECK;
 
+/* How many workers of this zygote were asked for and still wait to be sent. */
+uint32_t sp__guard_unsent(struct guard *guard, uint64_t zygote);
+
 /* Send a signal to worker `id`, or to its whole process group. Nothing happens when it
  * has ended. SP_ERR_GUARD, SP_ERR_NOMEM. */
 int sp__guard_kill(struct guard *guard, uint64_t id, int signal, int group,

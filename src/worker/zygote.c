@@ -31,6 +31,7 @@
 
 enum {
     ANSWER_MS = 5000, /* without any answer while some are due: it hangs */
+    ANSWER_LOOKS = 5, /* in that time */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30 * 1000,
     STEADY_MS = 10 * 1000, /* ready for so long: it died of something new */
@@ -383,9 +384,10 @@ enum zygote_word sp__zygote_ask(struct zygote *z)
 
 static void expect_answer(struct zygote *z)
 {
+    z->silent_looks = 0;
     if (z->state == ZYGOTE_READY && z->unanswered > 0) {
         sp__timer_set(z->shop->loop, &z->timer,
-                      sp__loop_now_ms(z->shop->loop) + ANSWER_MS);
+                      sp__loop_now_ms(z->shop->loop) + ANSWER_MS / ANSWER_LOOKS);
     } else if (z->state == ZYGOTE_READY) {
         sp__timer_stop(z->shop->loop, &z->timer);
     }
@@ -407,6 +409,19 @@ void sp__zygote_answered(struct zygote *z, uint64_t id, int is_born)
     }
 }
 
+/* Whether it hangs. While another zygote does, requests wait for the guard: it cannot
+ * answer what it has not been sent. */
+static int is_silent(struct zygote *z)
+{
+    struct guard *guard = z->shop->guard;
+    if (guard != NULL && sp__guard_unsent(guard, z->id) >= z->unanswered) {
+        z->silent_looks = 0;
+    } else {
+        z->silent_looks++;
+    }
+    return z->silent_looks >= ANSWER_LOOKS;
+}
+
 static void timer_due(struct timer *timer, uint64_t now_ms)
 {
     struct zygote *z = ITEM(timer, struct zygote, timer);
@@ -421,6 +436,10 @@ static void timer_due(struct timer *timer, uint64_t now_ms)
         kill_process(z);
         break;
     case ZYGOTE_READY:
+        if (!is_silent(z)) {
+            sp__timer_set(z->shop->loop, &z->timer, now_ms + ANSWER_MS / ANSWER_LOOKS);
+            break;
+        }
         move(z, ZYGOTE_WAITING);
         (void)snprintf(text, sizeof text, "no answer for %d ms", ANSWER_MS);
         tell(z, "hangs and is killed, workers are executed until there is another",

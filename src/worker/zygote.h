@@ -63,6 +63,7 @@ struct zygote {
     struct timer timer;  /* STARTING: too late; READY: it hangs; WAITING: go */
     struct list parked;  /* struct worker.on_zygote: not started yet */
     uint32_t unanswered; /* workers it was asked for that are not born */
+    int silent_looks;    /* at it since its last answer, with something to answer */
     uint64_t ready_ms;   /* when it became so */
     uint64_t backoff_ms; /* before the next start */
     uint32_t starts;
