@@ -178,6 +178,7 @@ static enum log_level level_of(const sp_event *event)
     case SP_EVENT_WORKER_SPAWNED:
     case SP_EVENT_CALL_RETRIED:
     case SP_EVENT_CAPACITY_REACHED:
+    case SP_EVENT_TELEMETRY:
         return LOG_DEBUG;
     case SP_EVENT_WARNING:
     case SP_EVENT_WORKER_DIED:

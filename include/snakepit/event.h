@@ -46,8 +46,10 @@ enum {
     SP_EVENT_STORE_RECOVERED, /* there is room again */
     SP_EVENT_SESSION_MOVED, /* the worker that ran the session's calls has ended, so its
                                  next one goes elsewhere; message says what became of it */
-    SP_EVENT_CAPACITY_REACHED /* a worker that runs several calls at once has no room for
+    SP_EVENT_CAPACITY_REACHED, /* a worker that runs several calls at once has no room for
                                  another; told again once half of it has been free */
+    SP_EVENT_TELEMETRY /* a stock worker reports an event of its own; message is its name
+                                 and its measurements, "tool.called duration=1.5" */
 };
 
 typedef struct sp_event {

@@ -49,6 +49,8 @@ SP_API const char *sp_event_name(int kind)
         return "session.moved";
     case SP_EVENT_CAPACITY_REACHED:
         return "pool.capacity_reached";
+    case SP_EVENT_TELEMETRY:
+        return "worker.telemetry";
     case SP_EVENT_SESSIONS_HIGH:
         return "sessions.high";
     case SP_EVENT_CALL_POISONED:

@@ -727,6 +727,7 @@ static const struct worker_events worker_events = {
     .on_stopping = sp__pool_worker_stopping,
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
+    .on_telemetry = sp__pool_worker_telemetry,
     .on_describe = describe_call,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,

@@ -17,6 +17,7 @@ void sp__pool_worker_ready(struct worker *worker,
 void sp__pool_worker_stopping(struct worker *worker);
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death);
 void sp__pool_worker_line(struct worker *worker, const char *line);
+void sp__pool_worker_telemetry(struct worker *worker, const char *line);
 void sp__pool_worker_hung(struct worker *worker);
 void sp__pool_worker_sampled(struct worker *worker);
 void sp__pool_worker_free(struct worker *worker);

@@ -364,6 +364,11 @@ void sp__pool_worker_line(struct worker *worker, const char *line)
     sp__pool_tell(worker->owner, SP_EVENT_WORKER_OUTPUT, worker, 0, line);
 }
 
+void sp__pool_worker_telemetry(struct worker *worker, const char *line)
+{
+    sp__pool_tell(worker->owner, SP_EVENT_TELEMETRY, worker, 0, line);
+}
+
 void sp__pool_worker_hung(struct worker *worker)
 {
     char text[256];

@@ -188,6 +188,11 @@ int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status,
 int sp__proto_get_health_request(const uint8_t *data, size_t size,
                                  sp_bytes *ret_service, sp_error *err) SP_MUST_CHECK;
 
+/* An event that a worker reports, as one line: its name, then each measurement and each
+ * pair of its metadata as key=value. Cut where it does not fit. */
+int sp__proto_get_telemetry_event(const uint8_t *data, size_t size, char *text,
+                                  size_t max, sp_error *err) SP_MUST_CHECK;
+
 /* ---- StreamTelemetry ---- */
 struct proto_telemetry {
     const char *event;       /* "tool.execution.stop", split at the dots */

@@ -11,6 +11,8 @@
  * unpack is limited in size, and all its memory comes from the library's allocator.
  */
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -498,6 +500,65 @@ int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry 
     int rc = sp__proto_pack(out, &message.base, err);
     sp__free(memory);
     return rc;
+}
+
+/* Append to a text of fixed size; what does not fit is left out. */
+static void SP_PRINTF(4, 5)
+    add_text(char *text, size_t max, size_t *used, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text + *used, max - *used, format, args);
+    va_end(args);
+    if (n > 0) {
+        *used += (size_t)n < max - *used ? (size_t)n : max - *used - 1;
+    }
+}
+
+static void add_measurement(char *text, size_t max, size_t *used, const Measurement *m)
+{
+    const Snakepit__Bridge__TelemetryValue *value = m->value;
+    if (value == NULL) {
+        return;
+    }
+    if (value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE) {
+        add_text(text, max, used, " %s=%lld", m->key, (long long)value->int_value);
+    } else if (value->value_case ==
+               SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_FLOAT_VALUE) {
+        add_text(text, max, used, " %s=%.15g", m->key, value->float_value);
+    } else if (value->value_case ==
+               SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE) {
+        add_text(text, max, used, " %s=%s", m->key, value->string_value);
+    }
+}
+
+int sp__proto_get_telemetry_event(const uint8_t *data, size_t size, char *text,
+                                  size_t max, sp_error *err)
+{
+    Event *event = (Event *)sp__proto_unpack(
+        &snakepit__bridge__telemetry_event__descriptor, data, size, err);
+    size_t used = 0;
+    if (event == NULL) {
+        return err != NULL ? err->code : SP_ERR_PROTOCOL;
+    }
+    text[0] = '\0';
+    for (size_t i = 0; i < event->n_event_parts; i++) {
+        add_text(text, max, &used, "%s%s", i == 0 ? "" : ".", event->event_parts[i]);
+    }
+    for (size_t i = 0; i < event->n_measurements; i++) {
+        add_measurement(text, max, &used, event->measurements[i]);
+    }
+    for (size_t i = 0; i < event->n_metadata; i++) {
+        add_text(text, max, &used, " %s=%s", event->metadata[i]->key,
+                 event->metadata[i]->value);
+    }
+    for (char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            *at = '?'; /* it is a line, and may reach a terminal */
+        }
+    }
+    sp__proto_unpack_free(&event->base);
+    return SP_OK;
 }
 
 int sp__proto_get_telemetry_control(const uint8_t *data, size_t size, int *ret_enabled,

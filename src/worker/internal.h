@@ -26,6 +26,10 @@ extern const struct h2_events sp__host_events;
 /* host.c: what the call of this stream has asked is over too. */
 void sp__worker_end_asks(struct worker *worker, uint32_t stream_id);
 void sp__worker_close_host(struct worker *worker);
+/* link.c: have a stock worker report its events, and no longer; who does not know of that
+ * reports none. */
+void sp__worker_open_telemetry(struct worker *worker);
+void sp__worker_close_telemetry(struct worker *worker);
 /* link.c: ask a stock worker whether it is there. */
 int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 

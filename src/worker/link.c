@@ -133,6 +133,48 @@ static void chunk_came(struct worker_call *call, const uint8_t *data, size_t siz
     call->worker->events->on_chunk(call, &chunk, wire_bytes);
 }
 
+/* ---- what stock workers report ---- */
+
+enum { TELEMETRY_LINE = 2048 };
+
+static void telemetry_came(struct worker *worker, const uint8_t *data, size_t size)
+{
+    char line[TELEMETRY_LINE];
+    if (worker->state == WORKER_READY && worker->events->on_telemetry != NULL &&
+        sp__proto_get_telemetry_event(data, size, line, sizeof line, NULL) == SP_OK) {
+        worker->events->on_telemetry(worker, line);
+    }
+}
+
+/* Its place in the worker stands for the stream, as the worker itself does for the Ping. */
+static int is_telemetry(const struct worker *worker, const void *stream_user)
+{
+    return stream_user == (const void *)&worker->telemetry;
+}
+
+void sp__worker_open_telemetry(struct worker *worker)
+{
+    if (worker->state == WORKER_READY &&
+        sp__h2_open(worker->calls.h2, SP__PATH_TELEMETRY, SP_UNLIMITED, NULL, 0,
+                    (sp_bytes){0}, 0, &worker->telemetry, &worker->telemetry,
+                    NULL) < 0) {
+        worker->telemetry = NULL;
+    }
+    sp__channel_touch(&worker->calls);
+}
+
+void sp__worker_close_telemetry(struct worker *worker)
+{
+    struct h2_stream *stream = worker->telemetry;
+    worker->telemetry = NULL;
+    if (stream != NULL && !worker->calls.broken) {
+        sp__h2_reset(stream, 8 /* CANCEL */);
+        sp__channel_touch(&worker->calls);
+    }
+}
+
+/* ---- the events of the connection ---- */
+
 static void call_message(void *user, struct h2_stream *stream, const uint8_t *data,
                          size_t size)
 {
@@ -144,6 +186,10 @@ static void call_message(void *user, struct h2_stream *stream, const uint8_t *da
     }
     if ((void *)call == (void *)worker) {
         return; /* the answer to the Ping; its status follows */
+    }
+    if (is_telemetry(worker, call)) {
+        telemetry_came(worker, data, size);
+        return;
     }
     if (call->streaming) {
         chunk_came(call, data, size);
@@ -208,6 +254,10 @@ static void call_end(void *user, struct h2_stream *stream,
         if (status->grpc_status == 0 || status->grpc_status == 12) {
             sp__worker_on_connected(worker);
         }
+        return;
+    }
+    if (is_telemetry(worker, call)) {
+        worker->telemetry = NULL;
         return;
     }
     if (worker->state == WORKER_DEAD || worker->calls.broken) {

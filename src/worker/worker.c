@@ -70,6 +70,7 @@ void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
     if (worker->on_zygote.on != NULL) {
         grace_ms = 0; /* there is no process */
     }
+    sp__worker_close_telemetry(worker); /* an open stream would hold its end up */
     sp__timer_stop(worker->shop->loop, &worker->health);
     sp__timer_stop(worker->shop->loop, &worker->connect);
     sp__timer_set(worker->shop->loop, &worker->deadline,
@@ -235,6 +236,7 @@ void sp__worker_on_connected(struct worker *worker)
     } else if (worker->state == WORKER_STARTING) {
         (void)snprintf(worker->runtime, sizeof worker->runtime, "grpc");
         become_ready(worker, NULL);
+        sp__worker_open_telemetry(worker);
     }
 }
 

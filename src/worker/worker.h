@@ -138,6 +138,8 @@ struct worker_events {
     /* It is reaped and its calls have ended; the owner frees it with sp__worker_free(). */
     void (*on_dead)(struct worker *worker, const struct worker_death *death);
     void (*on_line)(struct worker *worker, const char *line);
+    /* It reports an event of its own, as one line. */
+    void (*on_telemetry)(struct worker *worker, const char *line);
     /* For a certificate: fill in what the owner knows of a call. Borrowed until the
      * end of the death. */
     void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
@@ -215,8 +217,9 @@ struct worker {
     uint64_t cpu_ms;    /* its processor time when it was first found silent */
     char evidence[160]; /* how it was when it was given up */
     char address[108];  /* stock workers: the unix path, or that of the ready file */
-    uint16_t port;      /* stock workers: the one they told; 0: not yet */
-    uint32_t capacity;  /* calls it runs at once */
+    struct h2_stream *telemetry; /* stock workers: what they report, while it is open */
+    uint16_t port;               /* stock workers: the one they told; 0: not yet */
+    uint32_t capacity;           /* calls it runs at once */
     char runtime[64];
     /* It was faster than the guard's word with its pid: it is ready when that comes. */
     int is_spawned;     /* the guard said so */

@@ -40,7 +40,8 @@ def settings(stubs, version, **more):
 @pytest.fixture(scope="module")
 def daemon(stubs, version, tmp_path_factory):
     with daemons.running(
-        tmp_path_factory.mktemp("original"), **settings(stubs, version)
+        tmp_path_factory.mktemp("original"), top=["log: {level: debug}"],
+        **settings(stubs, version)
     ) as found:
         yield found
 
@@ -132,6 +133,16 @@ def test_many_calls_and_heartbeats_beside_them(client):
     assert [json.loads(c.result().result.value) for c in calls] == [
         float(i + 1) for i in range(100)
     ]
+
+
+def test_what_it_reports_is_an_event(daemon, client, version):
+    """By the telemetry stream, which the older one does not have."""
+    client.execute("add", {"a": 2, "b": 3}, session_id="reported")
+    if version == "0.13":
+        daemon.await_event("worker.telemetry")
+        assert "tool.called duration=1.5" in daemon.log()
+    else:
+        assert "worker.telemetry" not in daemon.events()
 
 
 def test_it_calls_a_tool_of_its_host(stubs, version, tmp_path):
