@@ -278,6 +278,10 @@ static int on_goaway(struct h2 *h2, struct reader *reader)
         return 0;
     }
     h2->goaway_received = 1;
+    /* Told first: who hears that a call has ended may want to send the next one. */
+    if (h2->events.on_goaway != NULL) {
+        h2->events.on_goaway(h2->user, code);
+    }
     struct link *next;
     for (struct link *link = h2->streams.first; h2->role == H2_CLIENT && link != NULL;
          link = next) {
@@ -287,9 +291,6 @@ static int on_goaway(struct h2 *h2, struct reader *reader)
             sp__lean_end(stream, NGHTTP2_REFUSED_STREAM);
             next = h2->streams.first; /* its end may have ended others */
         }
-    }
-    if (h2->events.on_goaway != NULL) {
-        h2->events.on_goaway(h2->user, code);
     }
     return 1;
 }

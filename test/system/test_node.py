@@ -621,9 +621,9 @@ def test_a_stopped_worker_ends_its_calls_first(adapter, stubs, tmp_path, notes):
             notes.wait_for("started")
             pid = re.search(r"event=worker.ready .*pid=(\d+)", daemon.log()).group(1)
             os.kill(int(pid), signal.SIGTERM)
-            assert client.execute("greet", {"name": "x"}) == "hello x"  # its successor
             (tmp_path / "go").touch()
             assert json.loads(call.result().result.value) == "gone"
+            assert client.execute("greet", {"name": "x"}) == "hello x"  # its successor
         wait_until(lambda: "the adapter is cleaned up" in daemon.log(), "the end of the worker")
 
 
