@@ -21,6 +21,8 @@ static const struct word words[] = {
      "is ready. It has init_timeout to do so."},
     {"ready", "state of a worker", "It takes calls and runs none."},
     {"busy", "state of a worker", "It is ready and at least one call runs in it."},
+    {"draining", "state of a worker",
+     "It is being replaced: it gets no more calls and ends those it has."},
     {"stopping", "state of a worker",
      "It was told to stop and has shutdown_grace to do so before it is killed."},
     {"backoff", "state of a worker",

@@ -95,11 +95,16 @@ static int set_flags(const struct cli *cli, sp_config *config)
         return code;
     }
     const sp_pool_options *pool = &sp_config_options(config)->pools[index];
-    if ((adapter != NULL || cli->python != NULL) &&
+    if ((cli->function != NULL || cli->python != NULL) &&
         strcmp(pool->runtime, "python") != 0) {
         return complain(CODE_USAGE,
-                        "pool \"%s\" runs %s; -a, -m and --python need a "
-                        "pool of Python workers",
+                        "pool \"%s\" runs %s; -m and --python need a pool of Python "
+                        "workers",
+                        pool->name, pool->runtime);
+    }
+    if (adapter != NULL && pool->command != NULL) {
+        return complain(CODE_USAGE,
+                        "pool \"%s\" runs %s; -a needs a pool of a language",
                         pool->name, pool->runtime);
     }
     code = set(config, pool->name, "adapter", adapter);

@@ -176,6 +176,8 @@ int exit_code_of(int error_code)
     case SP_ERR_LOCKED:
     case SP_ERR_CYCLE:
     case SP_ERR_TOO_SLOW:
+    case SP_ERR_RECURSION:
+    case SP_ERR_DEADLOCK:
         return CODE_REFUSED;
     case SP_ERR_QUEUE_TIMEOUT:
     case SP_ERR_TIMEOUT:
@@ -183,6 +185,7 @@ int exit_code_of(int error_code)
         return CODE_TIMEOUT;
     case SP_ERR_REMOTE:
     case SP_ERR_WORKER_DIED:
+    case SP_ERR_SESSION_WORKER_LOST:
     case SP_ERR_PROTOCOL:
     case SP_ERR_POISON:
         return CODE_WORKER;
@@ -211,10 +214,10 @@ static const char *stage_word(int stage)
 
 static const char *category_word(int category)
 {
-    static const char *const words[] = {"none", "system", "usage",  "pool",
-                                        "time", "worker", "remote", "wire"};
-    size_t count = sizeof words / sizeof words[0];
-    return category >= 0 && (size_t)category < count ? words[category] : "none";
+    static const char *const words[] = {"none",   "system", "usage", "pool",  "time",
+                                        "worker", "remote", "wire",  "state", "store"};
+    _Static_assert(sizeof words / sizeof words[0] == SP_CATEGORY_STORE + 1, "all");
+    return words[category];
 }
 
 static void set_text(json_t *object, const char *key, const char *text)

@@ -309,3 +309,14 @@ def test_a_call_is_made_in_the_span_of_the_environment():
                     env={"TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-01"})
     assert done.code == 0, done.err
     assert done.json["traceparent"].split("-")[1] == trace
+
+
+def test_an_adapter_takes_the_place_of_one_in_another_language(tmp_path):
+    (tmp_path / "snakepit.yaml").write_text("pools: [{adapter: sums.rb, size: 1}]\n")
+    (tmp_path / "words.py").write_text("def count(text):\n    return len(text.split())\n")
+    done = snakepit("call", "-a", "words.py", "count", "text=to be", cwd=tmp_path)
+    assert (done.code, done.out) == (0, "2\n")
+    (tmp_path / "snakepit.yaml").write_text("pools: [{runtime: exec, command: [cat]}]\n")
+    done = snakepit("call", "-a", "words.py", "count", "text=to be", cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "runs exec" in done.err

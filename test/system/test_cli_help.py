@@ -124,6 +124,23 @@ def test_every_code_and_word_is_explained():
     assert "snakepit config explain call_timeout" in done.err
 
 
+def test_every_state_of_a_worker_is_explained():
+    names = snakepit("explain", "-o", "json").json["names"]
+    assert {"starting", "ready", "busy", "draining", "stopping", "backoff"} <= set(names)
+
+
+def test_each_error_has_the_exit_code_that_the_manual_gives_its_kind():
+    names = [n for n in snakepit("explain", "-o", "json").json["names"]
+             if n.startswith("SP-")]
+    exits = {n: snakepit("explain", n, "-o", "json").json["error"]["exit"] for n in names}
+    # What is left for 3, so that a new code gets its own.
+    assert {n for n, code in exits.items() if code == 3} == {
+        "SP-NOMEM", "SP-SYSTEM", "SP-CLOSED", "SP-NO-WORKER", "SP-START-FAILED",
+        "SP-START-TIMEOUT", "SP-GUARD", "SP-BREAKER-OPEN", "SP-STORE", "SP-STORE-FULL"}
+    assert exits["SP-SESSION-WORKER-LOST"] == exits["SP-WORKER-DIED"] == 7
+    assert exits["SP-RECURSION"] == exits["SP-DEADLOCK"] == exits["SP-REFUSED"] == 5
+
+
 def test_the_manual_has_every_command_and_option():
     page = (ROOT / "docs/man/snakepit.1.scd").read_text().replace("\\", "")
     for command in COMMANDS:

@@ -74,6 +74,7 @@ def test_a_session_is_created_once_or_used(state):
     state.ok("session", "create", "a")
     done = state("session", "create", "a")
     assert done.code == 5 and "SP-EXISTS" in done.err
+    assert state("session", "create", "a", "-o", "json").error["category"] == "state"
     assert state.ok("session", "create", "a", "--or-get", "--ttl", "5s").out == "a\n"
     assert state.json("session", "get", "a")["session"]["ttl_ms"] == 3600000
 
