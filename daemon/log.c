@@ -188,7 +188,11 @@ static enum log_level level_of(const sp_event *event)
     case SP_EVENT_RECYCLE_LOOP:
     case SP_EVENT_BREAKER_OPENED:
     case SP_EVENT_CALL_POISONED:
+    case SP_EVENT_SESSIONS_HIGH:
+    case SP_EVENT_STORE_FULL:
         return LOG_WARN;
+    case SP_EVENT_STORE_FAILED:
+        return LOG_ERROR;
     default:
         return LOG_INFO;
     }

@@ -310,6 +310,27 @@ def test_a_line_of_the_log_is_a_line(tmp_path):
     assert all(x.startswith("ts=") for x in daemon.log().splitlines())
 
 
+def test_a_warning_has_the_level_of_one(tmp_path):
+    top = ["sessions: {max: 4, warn: 0.5}", "log: {level: warn}"]
+    with daemons.running(tmp_path, top=top) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = peers.Client(channel)
+        for name in ("a", "b", "c"):
+            request = client.pb.InitializeSessionRequest(session_id=name)
+            client.bridge.InitializeSession(request, timeout=peers.DEADLINE_S)
+        daemon.await_event("sessions.high")
+    line = next(x for x in daemon.log().splitlines() if "event=sessions.high" in x)
+    assert "level=warn" in line
+
+
+def test_debug_logs_what_info_leaves_out(tmp_path):
+    for level, is_told in (("info", False), ("debug", True)):
+        with daemons.running(tmp_path / level, "--log-level", level) as daemon:
+            daemon.await_event("worker.ready")
+        assert ("worker.spawned" in daemon.events()) == is_told
+
+
 # ---- descriptors ----
 
 
