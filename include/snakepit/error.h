@@ -54,7 +54,7 @@ extern "C" {
     X(START_FAILED, -18, WORKER, 1, 14, "the worker did not start",                    \
       "look at the worker's last lines; `snakepit doctor` checks the interpreter")     \
     X(START_TIMEOUT, -19, WORKER, 1, 14, "the worker was not ready in time",           \
-      "raise startup_timeout or make the adapter's start faster")                      \
+      "raise init_timeout or make the adapter's start faster")                         \
     X(REMOTE, -20, REMOTE, 0, 2, "the tool raised an exception",                       \
       "the traceback shows where")                                                     \
     X(PROTOCOL, -21, WIRE, 0, 13, "the worker broke the protocol",                     \
