@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between pool.c (workers) and flow.c (calls). */
+/* Between pool.c (workers), flow.c (calls) and news.c (what is told of both). */
 #ifndef SP_POOL_FLOW_H
 #define SP_POOL_FLOW_H
 
@@ -23,8 +23,16 @@ void sp__pool_worker_sampled(struct worker *worker);
 void sp__pool_worker_free(struct worker *worker);
 /* Its end speaks against what it was doing: nobody asked for it, no outsider did it. */
 int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure);
+
+/* news.c */
+
+/* An event, of a worker where one is concerned. */
 void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
                    uint64_t duration_ms, const char *message);
+void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
+                         const struct worker_death *death, int asked);
+/* CORE_DO_TELL. */
+void sp__pool_tell_news(struct pool *pool, const struct core_action *action);
 
 /* flow.c */
 extern const struct worker_events *const sp__flow_worker_events;

@@ -39,140 +39,6 @@ uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat)
            seat;
 }
 
-/* ---- telling ---- */
-
-static void tell_event(struct pool *pool, const struct worker *worker, sp_event *event,
-                       struct death *certificate)
-{
-    event->time_unix_ms = sp__unix_ns() / 1000000u;
-    event->pool = pool->name;
-    if (worker != NULL) {
-        event->worker = worker->id;
-        event->slot = sp__pool_slot(pool, worker->slot);
-        event->pid = worker->pid;
-    }
-    pool->events->on_event(pool->owner, event, certificate);
-}
-
-void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
-                   uint64_t duration_ms, const char *message)
-{
-    sp_event event = {.kind = kind,
-                      .exit_status = -1,
-                      .duration_ms = duration_ms,
-                      .message = message};
-    tell_event(pool, worker, &event, NULL);
-}
-
-static const char *reason_text(uint64_t reason)
-{
-    switch ((enum core_reason)reason) {
-    case REASON_AGE:
-        return "its age (recycle.after)";
-    case REASON_CALLS:
-        return "its number of calls (recycle.calls)";
-    case REASON_MEMORY:
-        return "its memory (recycle.memory)";
-    case REASON_ASKED:
-        return "by request";
-    case REASON_SPENT:
-        return "its connection, which has carried all the calls it can number";
-    case REASON_CLOSING:
-        return "the pool is closing";
-    case REASON_NONE:
-        break;
-    }
-    return "no reason";
-}
-
-static void tell_news(struct pool *pool, const struct core_action *action)
-{
-    char text[256] = "";
-    int kind = SP_EVENT_WARNING;
-    uint64_t duration_ms = 0;
-    const struct worker *worker =
-        action->seat != CORE_NONE ? pool->workers[action->seat] : NULL;
-    unsigned long long value = action->due_ms;
-    switch ((enum core_news)action->what) {
-    case NEWS_READY:
-        if (pool->share != NULL && !sp__share_was_last(pool)) {
-            return;
-        }
-        kind = SP_EVENT_POOL_READY;
-        (void)snprintf(text, sizeof text, "every worker is ready");
-        break;
-    case NEWS_SATURATED:
-        kind = SP_EVENT_POOL_SATURATED;
-        pool->stats.pool_saturated++;
-        (void)snprintf(text, sizeof text,
-                       "%llu calls already wait in pool %s, its limit (queue.max)",
-                       pool->share != NULL ? sp__share_queued(pool) : value,
-                       pool->name);
-        break;
-    case NEWS_CAPACITY:
-        kind = SP_EVENT_CAPACITY_REACHED;
-        pool->stats.capacity_reached++;
-        (void)snprintf(text, sizeof text, "it runs %llu calls, as many as it can: %s",
-                       value,
-                       pool->options.profile == SP_PROFILE_THREAD
-                           ? "profile thread"
-                           : "profile process with max_concurrency");
-        break;
-    case NEWS_RECYCLE_BEGUN:
-        kind = SP_EVENT_RECYCLE_STARTED;
-        (void)snprintf(text, sizeof text, "a relief starts: %s", reason_text(value));
-        break;
-    case NEWS_RECYCLED:
-        kind = SP_EVENT_WORKER_RECYCLED;
-        pool->stats.recycled++;
-        (void)snprintf(text, sizeof text, "replaced: %s", reason_text(value));
-        break;
-    case NEWS_RECYCLE_FAILED:
-        kind = SP_EVENT_RECYCLE_FAILED;
-        (void)snprintf(text, sizeof text, "its relief did not start, it stays: %.180s",
-                       pool->last_failure.message);
-        break;
-    case NEWS_RECYCLE_LOOP:
-        kind = SP_EVENT_RECYCLE_LOOP;
-        (void)snprintf(text, sizeof text,
-                       "it has %llu KiB as soon as it has started, recycle.memory is "
-                       "%llu: it is not replaced for that",
-                       value,
-                       (unsigned long long)pool->core.options.recycle_memory_kib);
-        break;
-    case NEWS_BREAKER_OPENED:
-        kind = SP_EVENT_BREAKER_OPENED;
-        duration_ms = pool->options.probe_interval_ms;
-        (void)snprintf(
-            text, sizeof text,
-            "%llu deaths or failed starts: one start per %llu ms from now on", value,
-            (unsigned long long)pool->options.probe_interval_ms);
-        break;
-    case NEWS_BREAKER_PROBED:
-        kind = SP_EVENT_BREAKER_PROBED;
-        (void)snprintf(text, sizeof text, "one worker is started to see");
-        break;
-    case NEWS_BREAKER_CLOSED:
-        kind = SP_EVENT_BREAKER_CLOSED;
-        (void)snprintf(text, sizeof text, "workers start again");
-        break;
-    case NEWS_RETRY:
-        kind = SP_EVENT_CALL_RETRIED;
-        duration_ms = value;
-        (void)snprintf(text, sizeof text, "\"%.100s\" is tried again",
-                       pool->requests[action->call]->tool_name);
-        break;
-    case NEWS_POISON:
-        kind = SP_EVENT_CALL_POISONED;
-        pool->stats.poisoned++;
-        (void)snprintf(text, sizeof text, "\"%.100s\" ended %u workers",
-                       pool->requests[action->call]->tool_name,
-                       pool->options.poison_deaths);
-        break;
-    }
-    sp__pool_tell(pool, kind, worker, duration_ms, text);
-}
-
 /* ---- doing ---- */
 
 static void note_start_failure(struct pool *pool, const sp_error *failure)
@@ -227,7 +93,7 @@ static int perform(struct pool *pool, const struct core_action *action)
         sp__flow_end(pool, action);
         break;
     case CORE_DO_TELL:
-        tell_news(pool, action);
+        sp__pool_tell_news(pool, action);
         break;
     case CORE_DO_LOOK:
         pool->events->on_readiness(pool->owner, pool);
@@ -400,23 +266,6 @@ static int was_asked(const struct worker_death *death)
            death->why == WHY_SPENT || death->why == WHY_CANCELLED;
 }
 
-static void tell_death(struct pool *pool, const struct worker *worker,
-                       const struct worker_death *death, int asked)
-{
-    sp_event event = {
-        .kind = asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED,
-        .exit_status = -1,
-        .duration_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms,
-        .message = death->error.message,
-    };
-    if (death->certificate != NULL) {
-        const sp_death *facts = sp__death_facts(death->certificate);
-        event.exit_status = facts->exit_status;
-        event.signal = facts->signal;
-    }
-    tell_event(pool, worker, &event, death->certificate);
-}
-
 /* The oldest goes when there are too many. */
 static void remember_death(struct pool *pool, struct death *certificate)
 {
@@ -468,7 +317,7 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
 {
     struct pool *pool = worker->owner;
     int asked = was_asked(death);
-    tell_death(pool, worker, death, asked);
+    sp__pool_tell_death(pool, worker, death, asked);
     remember_death(pool, death->certificate);
     struct core_event dead = {
         .kind = CORE_DEAD,
