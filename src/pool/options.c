@@ -20,86 +20,129 @@ enum {
     CONCURRENCY_MAX = 10000,
     PIPELINE_MAX = 1024,
     QUEUE_MAX = 10000000,
-    CRASHES_MAX = 1000000
+    CRASHES_MAX = 1000000,
+    RETRY_MAX = 1000000
 };
 
 #define DAY_MS (24ull * 3600 * 1000)
+#define MIB (1ull << 20)
 #define GIB (1ull << 30)
 
+/* One number of the options: where it is, what 0 stands for (0: for itself, or for what
+ * fill_computed() says), and its range. */
 struct rule {
     const char *name;
-    uint64_t value;
+    size_t offset;
+    size_t bytes; /* 4 or 8 */
+    uint64_t usual;
     uint64_t min;
     uint64_t max;
-    int may_be_unlimited;
+    enum {
+        IN_RANGE,
+        OR_UNLIMITED, /* SP_UNLIMITED is allowed too */
+        NONE_IS_0,    /* SP_NONE is 0, because 0 is the usual */
+        OR_NONE       /* SP_NONE is allowed too, and stays */
+    } beyond;
 };
+
+#define RULE(member, usual, min, max, beyond)                                  \
+    {                                                                          \
+#member, offsetof(sp_pool_options, member),                            \
+            sizeof(((sp_pool_options *)NULL)->member), usual, min, max, beyond \
+    }
+
+static const struct rule rules[] = {
+    RULE(workers, 0, 1, WORKERS_MAX, IN_RANGE),
+    RULE(profile, 0, 0, SP_PROFILE_THREAD, IN_RANGE),
+    RULE(threads, 0, 1, THREADS_MAX, IN_RANGE),
+    RULE(max_concurrency, 1, 1, CONCURRENCY_MAX, IN_RANGE),
+    RULE(pipeline_max, 64, 1, PIPELINE_MAX, IN_RANGE),
+    RULE(startup_batch, 0, 1, WORKERS_MAX, IN_RANGE),
+    RULE(startup_batch_delay_ms, 0, 0, DAY_MS, IN_RANGE),
+    RULE(startup_timeout_ms, 30000, 1, DAY_MS, IN_RANGE),
+    RULE(init_timeout_ms, 20000, 1, DAY_MS, IN_RANGE),
+    RULE(queue_timeout_ms, 5000, 1, DAY_MS, OR_UNLIMITED),
+    RULE(call_timeout_ms, 60000, 1, DAY_MS, OR_UNLIMITED),
+    RULE(stream_timeout_ms, 300000, 1, DAY_MS, OR_UNLIMITED),
+    RULE(cancel_grace_ms, 2000, 1, DAY_MS, OR_UNLIMITED),
+    RULE(shutdown_grace_ms, 2000, 1, DAY_MS, IN_RANGE),
+    RULE(health_interval_ms, 30000, 10, DAY_MS, OR_UNLIMITED),
+    RULE(health_misses, 1, 1, 100, IN_RANGE),
+    RULE(hang_grace_ms, 1000, 1, DAY_MS, IN_RANGE),
+    RULE(queue_max, 1000, 1, QUEUE_MAX, IN_RANGE),
+    RULE(request_max_bytes, 128 * MIB, 1, GIB, IN_RANGE),
+    RULE(response_max_bytes, 128 * MIB, 1, GIB, IN_RANGE),
+    RULE(shared_min_bytes, MIB / 4, MIB / 16, GIB, OR_UNLIMITED),
+    RULE(shared_max_bytes, 64 * MIB, MIB, GIB, IN_RANGE),
+    RULE(affinity, SP_AFFINITY_HINT, SP_AFFINITY_HINT, SP_AFFINITY_STRICT_FAIL_FAST,
+         IN_RANGE),
+    RULE(check_args, 0, 0, SP_CHECK_NONE, IN_RANGE),
+    RULE(thread_checks, 0, 0, SP_THREADS_STRICT, IN_RANGE),
+    RULE(require_gil_disabled, 0, 0, 1, IN_RANGE),
+    RULE(recycle_after_ms, SP_UNLIMITED, 100, 365 * DAY_MS, OR_UNLIMITED),
+    RULE(recycle_calls, SP_UNLIMITED, 1, UINT64_MAX, OR_UNLIMITED),
+    RULE(recycle_memory_bytes, SP_UNLIMITED, MIB, 1024 * GIB, OR_UNLIMITED),
+    RULE(recycle_jitter_permille, 100, 0, 900, NONE_IS_0),
+    RULE(recycle_surge, 1, 0, WORKERS_MAX, NONE_IS_0),
+    RULE(drain_timeout_ms, 300000, 1, DAY_MS, OR_UNLIMITED),
+    RULE(backoff_min_ms, 100, 1, DAY_MS, IN_RANGE),
+    RULE(backoff_max_ms, 30000, 1, DAY_MS, IN_RANGE),
+    RULE(steady_ms, 10000, 1, DAY_MS, IN_RANGE),
+    RULE(crashes_max, 0, 1, CRASHES_MAX, IN_RANGE),
+    RULE(crash_period_ms, 60000, 1, DAY_MS, IN_RANGE),
+    RULE(probe_interval_ms, 30000, 1, DAY_MS, IN_RANGE),
+    RULE(suspect_ms, 0, 0, DAY_MS, IN_RANGE),
+    RULE(attempts_max, 3, 1, 100, IN_RANGE),
+    RULE(retry_budget, 0, 1, RETRY_MAX, IN_RANGE),
+    RULE(poison_deaths, 2, 1, 100, IN_RANGE),
+    RULE(poison_block_ms, 0, 0, DAY_MS, IN_RANGE),
+    RULE(limit_memory_bytes, SP_UNLIMITED, MIB, 1024 * GIB, OR_UNLIMITED),
+    RULE(limit_core_bytes, 0, 0, 1024 * GIB, OR_UNLIMITED),
+    RULE(limit_processes, 0, 0, 4194304, IN_RANGE),
+    RULE(limit_files, 0, 0, 1u << 20, IN_RANGE),
+    RULE(nice, 0, 0, 19, NONE_IS_0),
+    RULE(zygote, 0, SP_ZYGOTE_OFF, SP_ZYGOTE_AUTO, IN_RANGE),
+    RULE(umask, 0, 0, 0777, OR_NONE),
+};
+
+static const struct rule *const rules_end = rules + sizeof rules / sizeof rules[0];
+
+static uint64_t get(const sp_pool_options *options, const struct rule *rule)
+{
+    const void *member = (const char *)options + rule->offset;
+    return rule->bytes == sizeof(uint32_t) ? *(const uint32_t *)member
+                                           : *(const uint64_t *)member;
+}
+
+static void set(sp_pool_options *options, const struct rule *rule, uint64_t value)
+{
+    void *member = (char *)options + rule->offset;
+    if (rule->bytes == sizeof(uint32_t)) {
+        *(uint32_t *)member = (uint32_t)value;
+    } else {
+        *(uint64_t *)member = value;
+    }
+}
+
+static int is_beyond(const struct rule *rule, uint64_t value)
+{
+    return (rule->beyond == OR_UNLIMITED && value == SP_UNLIMITED) ||
+           (rule->beyond == OR_NONE && value == SP_NONE);
+}
 
 static int check(const sp_pool_options *options, sp_error *err)
 {
-    const struct rule rules[] = {
-        {"workers", options->workers, 1, WORKERS_MAX, 0},
-        {"profile", (uint64_t)options->profile, 0, SP_PROFILE_THREAD, 0},
-        {"threads", options->threads, 1, THREADS_MAX, 0},
-        {"max_concurrency", options->max_concurrency, 1, CONCURRENCY_MAX, 0},
-        {"pipeline_max", options->pipeline_max, 1, PIPELINE_MAX, 0},
-        {"startup_batch", options->startup_batch, 1, WORKERS_MAX, 0},
-        {"startup_batch_delay_ms", options->startup_batch_delay_ms, 0, DAY_MS, 0},
-        {"startup_timeout_ms", options->startup_timeout_ms, 1, DAY_MS, 0},
-        {"init_timeout_ms", options->init_timeout_ms, 1, DAY_MS, 0},
-        {"queue_timeout_ms", options->queue_timeout_ms, 1, DAY_MS, 1},
-        {"call_timeout_ms", options->call_timeout_ms, 1, DAY_MS, 1},
-        {"stream_timeout_ms", options->stream_timeout_ms, 1, DAY_MS, 1},
-        {"cancel_grace_ms", options->cancel_grace_ms, 1, DAY_MS, 1},
-        {"shutdown_grace_ms", options->shutdown_grace_ms, 1, DAY_MS, 0},
-        {"health_interval_ms", options->health_interval_ms, 10, DAY_MS, 1},
-        {"health_misses", options->health_misses, 1, 100, 0},
-        {"hang_grace_ms", options->hang_grace_ms, 1, DAY_MS, 0},
-        {"queue_max", options->queue_max, 1, QUEUE_MAX, 0},
-        {"request_max_bytes", options->request_max_bytes, 1, GIB, 0},
-        {"response_max_bytes", options->response_max_bytes, 1, GIB, 0},
-        {"shared_min_bytes", options->shared_min_bytes, 1u << 16, GIB, 1},
-        {"shared_max_bytes", options->shared_max_bytes, 1u << 20, GIB, 0},
-        {"affinity", (uint64_t)options->affinity, SP_AFFINITY_HINT,
-         SP_AFFINITY_STRICT_FAIL_FAST, 0},
-        {"check_args", (uint64_t)options->check_args, 0, SP_CHECK_NONE, 0},
-        {"thread_checks", (uint64_t)options->thread_checks, 0, SP_THREADS_STRICT, 0},
-        {"require_gil_disabled", (uint64_t)options->require_gil_disabled, 0, 1, 0},
-        {"recycle_after_ms", options->recycle_after_ms, 100, 365 * DAY_MS, 1},
-        {"recycle_calls", options->recycle_calls, 1, UINT64_MAX, 1},
-        {"recycle_memory_bytes", options->recycle_memory_bytes, 1u << 20, 1024 * GIB,
-         1},
-        {"recycle_jitter_permille", options->recycle_jitter_permille, 0, 900, 0},
-        {"recycle_surge", options->recycle_surge, 0, WORKERS_MAX, 0},
-        {"drain_timeout_ms", options->drain_timeout_ms, 1, DAY_MS, 1},
-        {"backoff_min_ms", options->backoff_min_ms, 1, DAY_MS, 0},
-        {"backoff_max_ms", options->backoff_max_ms, options->backoff_min_ms, DAY_MS, 0},
-        {"steady_ms", options->steady_ms, 1, DAY_MS, 0},
-        {"crashes_max", options->crashes_max, 1, CRASHES_MAX, 0},
-        {"crash_period_ms", options->crash_period_ms, 1, DAY_MS, 0},
-        {"probe_interval_ms", options->probe_interval_ms, 1, DAY_MS, 0},
-        {"suspect_ms", options->suspect_ms, 0, DAY_MS, 0},
-        {"attempts_max", options->attempts_max, 1, 100, 0},
-        {"retry_budget", options->retry_budget, 1, 1000000, 0},
-        {"poison_deaths", options->poison_deaths, 1, 100, 0},
-        {"poison_block_ms", options->poison_block_ms, 0, DAY_MS, 0},
-        {"limit_memory_bytes", options->limit_memory_bytes, 1u << 20, 1024 * GIB, 1},
-        {"limit_core_bytes", options->limit_core_bytes, 0, 1024 * GIB, 1},
-        {"limit_processes", options->limit_processes, 0, 4194304, 0},
-        {"limit_files", options->limit_files, 0, 1u << 20, 0},
-        {"nice", options->nice, 0, 19, 0},
-        {"zygote", (uint64_t)options->zygote, SP_ZYGOTE_OFF, SP_ZYGOTE_AUTO, 0},
-        {"umask", options->umask == SP_NONE ? 0 : options->umask, 0, 0777, 0},
-    };
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        const struct rule *rule = &rules[i];
-        if (rule->may_be_unlimited && rule->value == SP_UNLIMITED) {
-            continue;
+    for (const struct rule *rule = rules; rule < rules_end; rule++) {
+        uint64_t value = get(options, rule);
+        uint64_t min = rule->min;
+        if (rule->offset == offsetof(sp_pool_options, backoff_max_ms)) {
+            min = options->backoff_min_ms;
         }
-        if (rule->value < rule->min || rule->value > rule->max) {
-            return sp__fail(
-                err, SP_ERR_CONFIG, "pool %s: %s is %llu, allowed are %llu to %llu",
-                options->name, rule->name, (unsigned long long)rule->value,
-                (unsigned long long)rule->min, (unsigned long long)rule->max);
+        if (!is_beyond(rule, value) && (value < min || value > rule->max)) {
+            return sp__fail(err, SP_ERR_CONFIG,
+                            "pool %s: %s is %llu, allowed are %llu to %llu",
+                            options->name, rule->name, (unsigned long long)value,
+                            (unsigned long long)min, (unsigned long long)rule->max);
         }
     }
     return SP_OK;
@@ -181,102 +224,83 @@ uint32_t sp__pool_options_capacity(const sp_pool_options *options)
                                                  : options->max_concurrency;
 }
 
-static void fill_u32(uint32_t *value, uint32_t usual)
+/* The options a caller's struct of any known size stands for. */
+static int read_options(const sp_pool_options *given, sp_pool_options *ret,
+                        sp_error *err)
 {
-    *value = *value == 0 ? usual : *value;
-}
-
-/* SP_NONE stands for 0, because 0 stands for the usual. */
-static void fill_u32_or_none(uint32_t *value, uint32_t usual)
-{
-    *value = *value == 0 ? usual : *value == SP_NONE ? 0 : *value;
-}
-
-static void fill_u64(uint64_t *value, uint64_t usual)
-{
-    *value = *value == 0 ? usual : *value;
-}
-
-int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
-                          sp_error *err)
-{
-    sp_pool_options options = {0};
+    *ret = (sp_pool_options){0};
     if (given != NULL) {
         if (given->size == 0 || given->size > 4096) {
             return sp__fail(err, SP_ERR_INVAL,
                             "sp_pool_options.size is %zu; set it to sizeof the struct",
                             given->size);
         }
-        memcpy(&options, given,
-               given->size < sizeof options ? given->size : sizeof options);
+        memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
     }
+    ret->size = sizeof *ret;
+    return SP_OK;
+}
+
+static void fill_u32(uint32_t *value, uint32_t usual)
+{
+    *value = *value == 0 ? usual : *value;
+}
+
+/* What depends on the machine, or on other options. */
+static void fill_computed(sp_pool_options *options)
+{
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t twice = processors > 0 ? 2 * (uint32_t)processors : 2;
+    fill_u32(&options->workers, twice > WORKERS_MAX ? WORKERS_MAX : twice);
+    fill_u32(&options->threads,
+             options->profile == SP_PROFILE_THREAD ? THREADS_USUAL : 1);
+    fill_u32(&options->startup_batch, twice < 8 ? 8 : twice);
+    fill_u32(&options->crashes_max, options->workers > 5 ? 2 * options->workers : 10);
+    uint64_t at_once = (uint64_t)options->workers * sp__pool_options_capacity(options);
+    fill_u32(&options->retry_budget, at_once < 3               ? 10
+                                     : at_once > RETRY_MAX / 4 ? RETRY_MAX
+                                                               : 4 * (uint32_t)at_once);
+}
 
-    options.size = sizeof options;
-    options.name = options.name == NULL ? "default" : options.name;
-    options.runtime = options.runtime == NULL ? "python" : options.runtime;
-    fill_u32(&options.workers, twice > WORKERS_MAX ? WORKERS_MAX : twice);
-    fill_u32(&options.threads,
-             options.profile == SP_PROFILE_THREAD ? THREADS_USUAL : 1);
-    fill_u32(&options.max_concurrency, 1);
-    fill_u32(&options.pipeline_max, 64);
-    fill_u32(&options.startup_batch, twice < 8 ? 8 : twice);
-    fill_u64(&options.startup_timeout_ms, 30000);
-    fill_u64(&options.init_timeout_ms, 20000);
-    fill_u64(&options.queue_timeout_ms, 5000);
-    fill_u64(&options.call_timeout_ms, 60000);
-    fill_u64(&options.stream_timeout_ms, 300000);
-    fill_u64(&options.cancel_grace_ms, 2000);
-    fill_u64(&options.shutdown_grace_ms, 2000);
-    fill_u64(&options.health_interval_ms, 30000);
-    fill_u32(&options.health_misses, 1);
-    fill_u64(&options.hang_grace_ms, 1000);
-    fill_u32(&options.queue_max, 1000);
-    if (options.affinity == SP_AFFINITY_DEFAULT) {
-        options.affinity = SP_AFFINITY_HINT;
+static void fill(sp_pool_options *options)
+{
+    options->name = options->name == NULL ? "default" : options->name;
+    options->runtime = options->runtime == NULL ? "python" : options->runtime;
+    for (const struct rule *rule = rules; rule < rules_end; rule++) {
+        uint64_t value = get(options, rule);
+        if (value == 0) {
+            set(options, rule, rule->usual);
+        } else if (rule->beyond == NONE_IS_0 && value == SP_NONE) {
+            set(options, rule, 0);
+        }
     }
-    fill_u64(&options.request_max_bytes, 128ull << 20);
-    fill_u64(&options.response_max_bytes, 128ull << 20);
-    fill_u64(&options.shared_min_bytes, 256ull << 10);
-    fill_u64(&options.shared_max_bytes, 64ull << 20);
+    fill_computed(options);
+}
 
-    fill_u64(&options.recycle_after_ms, SP_UNLIMITED);
-    fill_u64(&options.recycle_calls, SP_UNLIMITED);
-    fill_u64(&options.recycle_memory_bytes, SP_UNLIMITED);
-    fill_u32_or_none(&options.recycle_jitter_permille, 100);
-    fill_u32_or_none(&options.recycle_surge, 1);
-    fill_u64(&options.drain_timeout_ms, 300000);
-    fill_u64(&options.backoff_min_ms, 100);
-    fill_u64(&options.backoff_max_ms, 30000);
-    fill_u64(&options.steady_ms, 10000);
-    fill_u32(&options.crashes_max, options.workers > 5 ? 2 * options.workers : 10);
-    fill_u64(&options.crash_period_ms, 60000);
-    fill_u64(&options.probe_interval_ms, 30000);
-    fill_u32(&options.attempts_max, 3);
-    uint64_t at_once = (uint64_t)options.workers * sp__pool_options_capacity(&options);
-    fill_u32(&options.retry_budget, at_once < 3        ? 10
-                                    : at_once > 250000 ? 1000000
-                                                       : 4 * (uint32_t)at_once);
-    fill_u32(&options.poison_deaths, 2);
-    fill_u64(&options.limit_memory_bytes, SP_UNLIMITED);
-    fill_u32_or_none(&options.nice, 0);
-
-    size_t name_bytes = strlen(options.name);
-    if (name_bytes == 0 || name_bytes > NAME_MAX_BYTES) {
+static int check_name(const sp_pool_options *options, sp_error *err)
+{
+    size_t bytes = strlen(options->name);
+    if (bytes == 0 || bytes > NAME_MAX_BYTES) {
         return sp__fail(err, SP_ERR_CONFIG,
-                        "a pool's name of %zu bytes, allowed are 1 to %d", name_bytes,
+                        "a pool's name of %zu bytes, allowed are 1 to %d", bytes,
                         NAME_MAX_BYTES);
     }
-    int rc = check(&options, err);
-    if (rc == SP_OK) {
-        rc = check_profile(&options, err);
+    return SP_OK;
+}
+
+int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
+                          sp_error *err)
+{
+    static int (*const checks[])(const sp_pool_options *, sp_error *) = {
+        check_name, check, check_profile, check_zygote, check_kind};
+    sp_pool_options options;
+    int rc = read_options(given, &options, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == SP_OK) {
-        rc = check_zygote(&options, err);
-    }
-    if (rc == SP_OK) {
-        rc = check_kind(&options, err);
+    fill(&options);
+    for (size_t i = 0; rc == SP_OK && i < sizeof checks / sizeof checks[0]; i++) {
+        rc = checks[i](&options, err);
     }
     if (rc == SP_OK) {
         *ret = options;
