@@ -103,56 +103,6 @@ static int fill_base(sp_config *config, sp_error *err)
 
 /* --- Options ------------------------------------------------------------------------- */
 
-static int thread_checks_of(const char *word)
-{
-    return strcmp(word, "strict") == 0 ? SP_THREADS_STRICT
-           : strcmp(word, "warn") == 0 ? SP_THREADS_WARN
-                                       : SP_THREADS_TRUSTED;
-}
-
-static int check_of(const char *word)
-{
-    return strcmp(word, "none") == 0    ? SP_CHECK_NONE
-           : strcmp(word, "names") == 0 ? SP_CHECK_NAMES
-                                        : SP_CHECK_TYPES;
-}
-
-/* From `defaults` it may come to pools that cannot have one. */
-static int zygote_of(const char *runtime, const char *word)
-{
-    if (strcmp(runtime, "python") != 0 && strcmp(runtime, "exec") != 0) {
-        return SP_ZYGOTE_OFF;
-    }
-    return strcmp(word, "on") == 0     ? SP_ZYGOTE_ON
-           : strcmp(word, "auto") == 0 ? SP_ZYGOTE_AUTO
-                                       : SP_ZYGOTE_OFF;
-}
-
-static int affinity_of(const char *word)
-{
-    return strcmp(word, "none") == 0               ? SP_AFFINITY_NONE
-           : strcmp(word, "strict_queue") == 0     ? SP_AFFINITY_STRICT_QUEUE
-           : strcmp(word, "strict_fail_fast") == 0 ? SP_AFFINITY_STRICT_FAIL_FAST
-                                                   : SP_AFFINITY_HINT;
-}
-
-static int safety_of(const char *word)
-{
-    return strcmp(word, "lifeline") == 0    ? SP_SAFETY_LIFELINE
-           : strcmp(word, "subreaper") == 0 ? SP_SAFETY_SUBREAPER
-           : strcmp(word, "cgroup") == 0    ? SP_SAFETY_CGROUP
-           : strcmp(word, "namespace") == 0 ? SP_SAFETY_NAMESPACE
-                                            : SP_SAFETY_DEFAULT;
-}
-
-static int durability_of(const char *word)
-{
-    return word == NULL                   ? SP_DURABILITY_DEFAULT
-           : strcmp(word, "memory") == 0  ? SP_DURABILITY_MEMORY
-           : strcmp(word, "durable") == 0 ? SP_DURABILITY_DURABLE
-                                          : SP_DURABILITY_CRASH;
-}
-
 /* Write a value into the member of the options its row names. */
 static void store(const struct param *param, const struct value *value, void *options)
 {
@@ -166,6 +116,8 @@ static void store(const struct param *param, const struct value *value, void *op
             is_given && value->number == 0 ? SP_NONE : (uint32_t)value->number;
     } else if (param->kind <= KIND_SIZE) {
         *(uint64_t *)member = value->number;
+    } else if (param->kind == KIND_CONSTANT) {
+        *(int *)member = (int)value->number;
     } else if (param->kind <= KIND_ADAPTER) {
         *(const char **)member = value->text;
     } else {
@@ -185,34 +137,23 @@ static void fill_pool(const sp_config *config, size_t index)
         }
     }
     options->runtime = sp__config_runtime(config, pool);
+    /* From `defaults` may come what is for pools of another kind. */
     if (sp__language(options->runtime) == NULL) {
         options->adapter = NULL;
     }
-    if (strcmp(options->runtime, "python") != 0) {
+    int is_python = strcmp(options->runtime, "python") == 0;
+    if (!is_python) {
         options->python = NULL;
         options->preload = NULL;
     }
-    options->zygote = zygote_of(options->runtime,
-                                sp__config_in_force(config, pool, PARAM_ZYGOTE)->text);
-    options->affinity =
-        affinity_of(sp__config_in_force(config, pool, PARAM_AFFINITY)->text);
-    options->profile =
-        strcmp(sp__config_in_force(config, pool, PARAM_PROFILE)->text, "thread") == 0
-            ? SP_PROFILE_THREAD
-            : SP_PROFILE_PROCESS;
-    /* From `defaults` may come what is for pools of the other profile. */
+    if (!is_python && strcmp(options->runtime, "exec") != 0) {
+        options->zygote = SP_ZYGOTE_OFF;
+    }
     if (options->profile == SP_PROFILE_THREAD) {
         options->max_concurrency = 0;
     } else {
         options->threads = 0;
     }
-    options->check_args =
-        check_of(sp__config_in_force(config, pool, PARAM_CHECK_ARGS)->text);
-    options->thread_checks =
-        thread_checks_of(sp__config_in_force(config, pool, PARAM_THREAD_CHECKS)->text);
-    options->require_gil_disabled =
-        strcmp(sp__config_in_force(config, pool, PARAM_REQUIRE_GIL_DISABLED)->text,
-               "yes") == 0;
     const struct value *timeouts =
         sp__config_in_force(config, pool, PARAM_COMMAND_TIMEOUTS);
     options->command_timeouts = timeouts->timeouts;
@@ -244,12 +185,6 @@ static void fill_options(sp_config *config)
                   options_of(config, param));
         }
     }
-    config->options.guard_level =
-        safety_of(sp__config_in_force(config, NULL, PARAM_GUARD_LEVEL)->text);
-    config->options.guard_require =
-        safety_of(sp__config_in_force(config, NULL, PARAM_GUARD_REQUIRE)->text);
-    config->sessions.durability = durability_of(
-        sp__config_in_force(config, NULL, PARAM_SESSIONS_DURABILITY)->text);
     for (size_t i = 0; i < config->pools_count; i++) {
         fill_pool(config, i);
     }

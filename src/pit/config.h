@@ -49,14 +49,15 @@ enum config_kind {
     KIND_DURATION_ANY,
     KIND_SIZE_ANY,
     KIND_SIZE,
-    KIND_NAME,    /* letters, digits, '.', '_', '-' */
-    KIND_CHOICE,  /* one of `words` */
-    KIND_PATH,    /* a file or folder */
-    KIND_PROGRAM, /* a path when it has a '/', else looked up on PATH */
-    KIND_ADAPTER, /* a path when it has a '/' or names a .py file */
-    KIND_LIST,    /* of texts */
-    KIND_WORDS,   /* of texts, or one text that is split */
-    KIND_COMMAND, /* WORDS, the first is a PROGRAM */
+    KIND_NAME,     /* letters, digits, '.', '_', '-' */
+    KIND_CHOICE,   /* one of `words` */
+    KIND_CONSTANT, /* one of `words`, held as the number it stands for too */
+    KIND_PATH,     /* a file or folder */
+    KIND_PROGRAM,  /* a path when it has a '/', else looked up on PATH */
+    KIND_ADAPTER,  /* a path when it has a '/' or names a .py file */
+    KIND_LIST,     /* of texts */
+    KIND_WORDS,    /* of texts, or one text that is split */
+    KIND_COMMAND,  /* WORDS, the first is a PROGRAM */
     KIND_VARIABLE_NAMES,
     KIND_VARIABLES, /* a map to text */
     KIND_DURATIONS  /* a map to DURATION_ANY */

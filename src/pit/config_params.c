@@ -115,6 +115,7 @@ static const char *kind_name(enum config_kind kind)
     case KIND_NAME:
         return "name";
     case KIND_CHOICE:
+    case KIND_CONSTANT:
         return "word";
     case KIND_PATH:
     case KIND_PROGRAM:
@@ -145,7 +146,7 @@ SP_API int sp_config_key_at(size_t index, sp_config_key *ret_key)
     *ret_key = (sp_config_key){
         .key = full_keys[index],
         .type = kind_name(param->kind),
-        .range = param->kind == KIND_CHOICE ? param->words : ranges[index],
+        .range = param->words[0] != '\0' ? param->words : ranges[index],
         .default_value = param->default_text,
         .environment = param->environment,
         .text = param->text,

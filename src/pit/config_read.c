@@ -407,10 +407,10 @@ static int check_profile(const sp_config *config, size_t index, const char *file
                          sp_error *err)
 {
     const struct section *pool = &config->pools[index];
-    const char *profile = sp__config_in_force(config, pool, PARAM_PROFILE)->text;
+    uint64_t profile = sp__config_in_force(config, pool, PARAM_PROFILE)->number;
     const struct value *threads = &pool->values[PARAM_THREADS];
     const struct value *concurrency = &pool->values[PARAM_MAX_CONCURRENCY];
-    if (strcmp(profile, "thread") == 0) {
+    if (profile == SP_PROFILE_THREAD) {
         return !is_set_here(concurrency)
                    ? 0
                    : misfit(file, index, "max_concurrency", concurrency, err,

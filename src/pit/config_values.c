@@ -174,8 +174,9 @@ static int is_variable(const char *text)
                         "0123456789_") == strlen(text);
 }
 
+/* *ret_index: which of the words it is. */
 static int check_choice(const struct param *param, const struct node *node,
-                        const struct place *place, sp_error *err)
+                        const struct place *place, uint64_t *ret_index, sp_error *err)
 {
     char buffer[128];
     const char *words[8];
@@ -183,6 +184,7 @@ static int check_choice(const struct param *param, const struct node *node,
     (void)snprintf(buffer, sizeof buffer, "%s", param->words);
     for (char *rest = buffer, *word; (word = strsep(&rest, "|")) != NULL;) {
         if (strcmp(word, node->text) == 0) {
+            *ret_index = count;
             return 0;
         }
         words[count++] = word;
@@ -244,7 +246,10 @@ static char *resolve(enum config_kind kind, const char *text, const struct place
 static int read_text(const struct param *param, const struct node *node,
                      const struct place *place, struct value *value, sp_error *err)
 {
-    int rc = check_length(param, node, place, err);
+    int rc = 0;
+    if (param->kind != KIND_CONSTANT) {
+        rc = check_length(param, node, place, err);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -253,11 +258,13 @@ static int read_text(const struct param *param, const struct node *node,
             place, node, err,
             "\"%.64s\" may have letters, digits, '.', '_' and '-' only", node->text);
     }
-    if (param->kind == KIND_CHOICE) {
-        rc = check_choice(param, node, place, err);
+    if (param->words[0] != '\0') {
+        uint64_t index = 0;
+        rc = check_choice(param, node, place, &index, err);
         if (rc < 0) {
             return rc;
         }
+        value->number = param->min + index;
     }
     int is_path = param->kind == KIND_PATH || param->kind == KIND_PROGRAM ||
                   param->kind == KIND_ADAPTER;
@@ -459,6 +466,7 @@ static const char *wanted(enum config_kind kind)
     case KIND_NAME:
         return "a name";
     case KIND_CHOICE:
+    case KIND_CONSTANT:
         return "a word";
     case KIND_PATH:
     case KIND_PROGRAM:
@@ -501,6 +509,7 @@ static enum node_kind kind_of_node(enum config_kind kind)
     case KIND_SIZE:
     case KIND_NAME:
     case KIND_CHOICE:
+    case KIND_CONSTANT:
     case KIND_PATH:
     case KIND_PROGRAM:
     case KIND_ADAPTER:

@@ -9,12 +9,13 @@
  *                `defaults`
  *   key          "size", or "queue.max" for a key inside the map `queue`
  *   kind         see enum config_kind. A duration is in milliseconds, a size in bytes
- *   min, max     of a number: the range; of text: the length in bytes
- *   words        of a choice: "a|b|c"
+ *   min, max     of a number: the range; of text: the length in bytes; of a constant: the
+ *                first and the last
+ *   words        of a choice: "a|b|c"; of a constant: one for each, from `min` on
  *   default      as it would stand in the file; "" when there is none or it is computed
  *   of, member   the member of sp_pit_options, sp_pool_options, sp_sessions_options or
  *                sp_service_options that takes the value;
- *                `size` where it is carried over by hand or goes nowhere
+ *                `size` where it is carried over by hand
  *   text         one or two sentences for `snakepit config explain`
  */
 #ifndef SP_PIT_PARAMS_H
@@ -50,17 +51,17 @@
     X(OUTCOMES_KEEP, TOP, "outcomes.keep", DURATION, 1, 24u * HOUR, "", "10m",         \
       "SNAKEPIT_OUTCOMES_KEEP", pit, outcome_keep_ms,                                  \
       "How long it is known how a call with a request id or a dedupe key ended.")      \
-    X(GUARD_LEVEL, TOP, "guard.level", CHOICE, 1, 64,                                  \
-      "auto|lifeline|subreaper|cgroup|namespace", "auto", "SNAKEPIT_GUARD_LEVEL", pit, \
-      size,                                                                            \
+    X(GUARD_LEVEL, TOP, "guard.level", CONSTANT, SP_SAFETY_DEFAULT,                    \
+      SP_SAFETY_NAMESPACE, "auto|lifeline|subreaper|cgroup|namespace", "auto",         \
+      "SNAKEPIT_GUARD_LEVEL", pit, guard_level,                                        \
       "What keeps workers, and whatever they start, from outliving the program: "      \
       "lifeline ends them and their process groups, subreaper also what has left its " \
       "group, cgroup that also when the guard is killed, namespace everything, "       \
       "whoever is killed. Where the machine refuses one, the next lower one is "       \
       "taken. auto is namespace for snakepit's own programs and cgroup in others.")    \
-    X(GUARD_REQUIRE, TOP, "guard.require", CHOICE, 1, 64,                              \
-      "none|lifeline|subreaper|cgroup|namespace", "none", "SNAKEPIT_GUARD_REQUIRE",    \
-      pit, size,                                                                       \
+    X(GUARD_REQUIRE, TOP, "guard.require", CONSTANT, SP_SAFETY_DEFAULT,                \
+      SP_SAFETY_NAMESPACE, "none|lifeline|subreaper|cgroup|namespace", "none",         \
+      "SNAKEPIT_GUARD_REQUIRE", pit, guard_require,                                    \
       "The level of guard.level that must be reached; below it nothing starts.")       \
     X(SAMPLE_INTERVAL, TOP, "sample_interval", DURATION_ANY, 10, 24u * HOUR, "", "5s", \
       "SNAKEPIT_SAMPLE_INTERVAL", pit, sample_interval_ms,                             \
@@ -88,8 +89,9 @@
     X(SESSIONS_WARN, TOP, "sessions.warn", SHARE, 1, 1000, "", "0.8",                  \
       "SNAKEPIT_SESSIONS_WARN", sessions, warn_permille,                               \
       "Share of `sessions.max` at which an event warns.")                              \
-    X(SESSIONS_DURABILITY, TOP, "sessions.durability", CHOICE, 1, 64,                  \
-      "memory|crash|durable", "", "SNAKEPIT_SESSIONS_DURABILITY", sessions, size,      \
+    X(SESSIONS_DURABILITY, TOP, "sessions.durability", CONSTANT, SP_DURABILITY_MEMORY, \
+      SP_DURABILITY_DURABLE, "memory|crash|durable", "",                               \
+      "SNAKEPIT_SESSIONS_DURABILITY", sessions, durability,                            \
       "What is left of a session that names no class itself: nothing after the "       \
       "process ends, all that was acknowledged when it is killed, or also when the "   \
       "power fails. Without it crash where there is a `state_dir`, else memory.")      \
@@ -167,8 +169,8 @@
       "Python "                                                                        \
       "worker, which tells where it listens, stdio runs `command` as a program that "  \
       "reads and writes lines of JSON, see snakepit-stdio(1).")                        \
-    X(PROFILE, POOL, "profile", CHOICE, 1, 64, "process|thread", "process",            \
-      "SNAKEPIT_PROFILE", pool, size,                                                  \
+    X(PROFILE, POOL, "profile", CONSTANT, SP_PROFILE_PROCESS, SP_PROFILE_THREAD,       \
+      "process|thread", "process", "SNAKEPIT_PROFILE", pool, profile,                  \
       "How parallel work is spread: with process a worker runs one call at a time, "   \
       "with thread one on each of its `threads`. Python threads run at the same time " \
       "on a free-threaded interpreter; elsewhere they only wait at the same time.")    \
@@ -179,8 +181,8 @@
       "file.py:Class, or none to call any importable function by its dotted name; in " \
       "JavaScript also an installed package, and either with :Name for one of its "    \
       "exports.")                                                                      \
-    X(ZYGOTE, POOL, "zygote", CHOICE, 1, 64, "off|on|auto", "off", "SNAKEPIT_ZYGOTE",  \
-      pool, size,                                                                      \
+    X(ZYGOTE, POOL, "zygote", CONSTANT, SP_ZYGOTE_OFF, SP_ZYGOTE_AUTO, "off|on|auto",  \
+      "off", "SNAKEPIT_ZYGOTE", pool, zygote,                                          \
       "Whether a process that has loaded the adapter once forks the workers, which "   \
       "are ready sooner then and share memory. on: an adapter that starts threads or " \
       "opens connections as it is loaded cannot start; auto: its workers are "         \
@@ -228,19 +230,20 @@
     X(QUEUE_MAX, POOL, "queue.max", COUNT, 1, 10000000, "", "1000",                    \
       "SNAKEPIT_QUEUE_MAX", pool, queue_max,                                           \
       "Calls that may wait for a worker. One more is refused with SP-QUEUE-FULL.")     \
-    X(AFFINITY, POOL, "affinity", CHOICE, 1, 64,                                       \
-      "hint|none|strict_queue|strict_fail_fast", "hint", "SNAKEPIT_AFFINITY", pool,    \
-      size,                                                                            \
+    X(AFFINITY, POOL, "affinity", CONSTANT, SP_AFFINITY_HINT,                          \
+      SP_AFFINITY_STRICT_FAIL_FAST, "hint|none|strict_queue|strict_fail_fast", "hint", \
+      "SNAKEPIT_AFFINITY", pool, affinity,                                             \
       "Which worker gets a session's calls: hint prefers the session's last worker, "  \
       "none takes any, strict_queue waits for the session's worker, "                  \
       "strict_fail_fast refuses when it is not free.")                                 \
-    X(CHECK_ARGS, POOL, "check_args", CHOICE, 1, 64, "types|names|none", "types",      \
-      "SNAKEPIT_CHECK_ARGS", pool, size,                                               \
+    X(CHECK_ARGS, POOL, "check_args", CONSTANT, SP_CHECK_TYPES, SP_CHECK_NONE,         \
+      "types|names|none", "types", "SNAKEPIT_CHECK_ARGS", pool, check_args,            \
       "How arguments are compared with what the tool has announced, before a call is " \
       "queued: types checks names and types, names that none is missing or unknown, "  \
       "none leaves it to the worker.")                                                 \
-    X(THREAD_CHECKS, POOL, "thread_checks", CHOICE, 1, 64, "off|warn|strict", "off",   \
-      "SNAKEPIT_THREAD_CHECKS", pool, size,                                            \
+    X(THREAD_CHECKS, POOL, "thread_checks", CONSTANT, SP_THREADS_TRUSTED,              \
+      SP_THREADS_STRICT, "off|warn|strict", "off", "SNAKEPIT_THREAD_CHECKS", pool,     \
+      thread_checks,                                                                   \
       "Whether a Python adapter's attributes are watched for changes by several "      \
       "threads "                                                                       \
       "without a common lock: warn says on standard error what was found and where, "  \
@@ -251,8 +254,8 @@
       "A requirements file, as pip has them. Python workers whose interpreter lacks "  \
       "one of its packages, or "                                                       \
       "has another version, do not start, and say which.")                             \
-    X(REQUIRE_GIL_DISABLED, POOL, "require_gil_disabled", CHOICE, 1, 64, "no|yes",     \
-      "no", "SNAKEPIT_REQUIRE_GIL_DISABLED", pool, size,                               \
+    X(REQUIRE_GIL_DISABLED, POOL, "require_gil_disabled", CONSTANT, 0, 1, "no|yes",    \
+      "no", "SNAKEPIT_REQUIRE_GIL_DISABLED", pool, require_gil_disabled,               \
       "With yes a Python worker whose interpreter has a global lock does not start, "  \
       "nor one "                                                                       \
       "whose imports turn it on: the module is named.")                                \
