@@ -8,127 +8,11 @@
  *
  * An error is found where the text first cannot go on, and is told as line and column
  * of that place; nothing is counted before that.
- *
- * The member walker trusts that its object was accepted, and never reads outside its
- * bytes even when it was not.
  */
 #include "wire/json.h"
 
-#include <string.h>
-
-#include "base/buf.h"
 #include "base/error.h"
-
-/* ---- characters ---- */
-
-/* No bytes may come as a NULL pointer, with which C allows no arithmetic. */
-static const uint8_t *start_of(const char *text, size_t n)
-{
-    static const uint8_t nothing;
-    return n == 0 ? &nothing : (const uint8_t *)text;
-}
-
-#define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Not zero when one of eight bytes is '"', '\\', below ' ' or above 0x7f. */
-static inline uint64_t has_special(uint64_t w)
-{
-    uint64_t quote = w ^ EVERY('"');
-    uint64_t backslash = w ^ EVERY('\\');
-    uint64_t zero_quote = quote - EVERY(1);
-    uint64_t zero_backslash = backslash - EVERY(1);
-    uint64_t control = w - EVERY(0x20);
-    /* Borrows can only set bits above a byte that is special itself, and high bits of
-     * `w` count anyway, so the usual "& ~w" may be left out. */
-    return (zero_quote | zero_backslash | control | w) & EVERY(0x80);
-}
-
-static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
-{
-    while (end - p >= 8) {
-        uint64_t w;
-        memcpy(&w, p, sizeof w);
-        uint64_t special = has_special(w);
-        if (special != 0) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-            return p + (__builtin_ctzll(special) >> 3); /* the lowest bit is exact */
-#else
-            break;
-#endif
-        }
-        p += 8;
-    }
-    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') {
-        p++;
-    }
-    return p;
-}
-
-static inline const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
-{
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
-        p++;
-    }
-    return p;
-}
-
-static inline int is_continuation(uint8_t c)
-{
-    return (c & 0xc0) == 0x80;
-}
-
-/* Bytes of the character that begins with a byte above 0x7f, 0 when it is malformed
- * (Unicode, table 3-7). */
-static size_t utf8_size(const uint8_t *p, const uint8_t *end)
-{
-    size_t left = (size_t)(end - p);
-    uint8_t c = p[0];
-    if (c < 0xc2 || c > 0xf4 || left < 2) {
-        return 0;
-    }
-    if (c < 0xe0) {
-        return is_continuation(p[1]) ? 2 : 0;
-    }
-    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high) {
-        return 0;
-    }
-    if (c < 0xf0) {
-        return left >= 3 && is_continuation(p[2]) ? 3 : 0;
-    }
-    return left >= 4 && is_continuation(p[2]) && is_continuation(p[3]) ? 4 : 0;
-}
-
-int sp__json_is_utf8(const char *text, size_t n)
-{
-    const uint8_t *p = start_of(text, n);
-    const uint8_t *end = p + n;
-    while (p < end) {
-        uint64_t w;
-        if (end - p >= 8 && (memcpy(&w, p, sizeof w), (w & EVERY(0x80)) == 0)) {
-            p += 8;
-        } else if (*p < 0x80) {
-            p++;
-        } else {
-            size_t size = utf8_size(p, end);
-            if (size == 0) {
-                return 0;
-            }
-            p += size;
-        }
-    }
-    return 1;
-}
-
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (uint8_t)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "wire/json_bytes.h"
 
 /* ---- reading ---- */
 
@@ -162,7 +46,7 @@ static inline int read_string(struct reading *r, const char **raw, size_t *n,
     *raw = (const char *)p;
     *escaped = 0;
     for (;;) {
-        p = skip_plain(p, end);
+        p = sp__json_skip_plain(p, end);
         if (p == end) {
             return fail_at(r, p, BAD_SYNTAX, "'\"'");
         }
@@ -172,7 +56,7 @@ static inline int read_string(struct reading *r, const char **raw, size_t *n,
             return 0;
         }
         if (*p >= 0x80) {
-            size_t size = utf8_size(p, end);
+            size_t size = sp__json_utf8_size(p, end);
             if (size == 0) {
                 return fail_at(r, p, BAD_UTF8, NULL);
             }
@@ -182,7 +66,7 @@ static inline int read_string(struct reading *r, const char **raw, size_t *n,
             uint8_t c = end - p > 1 ? p[1] : 0;
             if (c == 'u') {
                 for (int i = 2; i < 6; i++) {
-                    if (end - p <= i || hex_value(p[i]) < 0) {
+                    if (end - p <= i || sp__json_hex(p[i]) < 0) {
                         return fail_at(r, p, BAD_ESCAPE, NULL);
                     }
                 }
@@ -347,7 +231,7 @@ static inline int read_key(struct reading *r, const char *expected, const int te
     const char *raw;
     size_t n;
     int escaped;
-    const uint8_t *p = skip_space(r->at, r->end);
+    const uint8_t *p = sp__json_skip_space(r->at, r->end);
     if (p == r->end || *p != '"') {
         return fail_at(r, p, BAD_SYNTAX, expected);
     }
@@ -357,7 +241,7 @@ static inline int read_key(struct reading *r, const char *expected, const int te
         return rc;
     }
     TELL(r, key, r->user, raw, n, escaped);
-    p = skip_space(r->at, r->end);
+    p = sp__json_skip_space(r->at, r->end);
     if (p == r->end || *p != ':') {
         return fail_at(r, p, BAD_SYNTAX, "':'");
     }
@@ -375,7 +259,7 @@ static inline __attribute__((always_inline)) int read_all(struct reading *r,
     int rc;
 
 value:
-    r->at = skip_space(r->at, r->end);
+    r->at = sp__json_skip_space(r->at, r->end);
     if (r->at == r->end) {
         return fail_at(r, r->at, BAD_SYNTAX, "a value");
     }
@@ -387,7 +271,7 @@ value:
         if (*r->at++ == '{') {
             objects[depth++ / 64] |= bit;
             TELL(r, object_begin, r->user);
-            r->at = skip_space(r->at, r->end);
+            r->at = sp__json_skip_space(r->at, r->end);
             if (r->at < r->end && *r->at == '}') {
                 goto close;
             }
@@ -398,7 +282,7 @@ value:
         } else {
             objects[depth++ / 64] &= ~bit;
             TELL(r, array_begin, r->user);
-            r->at = skip_space(r->at, r->end);
+            r->at = sp__json_skip_space(r->at, r->end);
             if (r->at < r->end && *r->at == ']') {
                 goto close;
             }
@@ -411,7 +295,7 @@ value:
     }
 
 after:
-    r->at = skip_space(r->at, r->end);
+    r->at = sp__json_skip_space(r->at, r->end);
     if (depth == 0) {
         return r->at == r->end ? 0 : fail_at(r, r->at, BAD_SYNTAX, "the end");
     }
@@ -505,7 +389,7 @@ static int report(const struct reading *r, unsigned depth_max, sp_error *err)
 int sp__json_read(const char *text, size_t n, unsigned depth_max,
                   const struct json_handler *handler, void *user, sp_error *err)
 {
-    const uint8_t *start = start_of(text, n);
+    const uint8_t *start = sp__json_start(text, n);
     struct reading r = {.start = start,
                         .end = start + n,
                         .at = start,
@@ -516,296 +400,4 @@ int sp__json_read(const char *text, size_t n, unsigned depth_max,
     }
     int rc = handler == NULL ? check(&r, depth_max) : tell(&r, depth_max);
     return r.bad != 0 ? report(&r, depth_max, err) : rc;
-}
-
-/* ---- strings ---- */
-
-static unsigned hex4(const uint8_t *p)
-{
-    unsigned value = 0;
-    for (int i = 0; i < 4; i++) {
-        value = value << 4 | ((unsigned)hex_value(p[i]) & 15);
-    }
-    return value;
-}
-
-static size_t put_utf8(unsigned c, uint8_t *out)
-{
-    if (c < 0x80) {
-        out[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (uint8_t)(0xc0 | c >> 6);
-        out[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (uint8_t)(0xe0 | c >> 12);
-        out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (uint8_t)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (uint8_t)(0xf0 | c >> 18);
-    out[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (uint8_t)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-static uint8_t plain_escape(uint8_t c)
-{
-    switch (c) {
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return c; /* '"', '\\', '/' */
-    }
-}
-
-size_t sp__json_unescape(const char *raw, size_t n, char *out)
-{
-    const uint8_t *p = start_of(raw, n);
-    const uint8_t *end = p + n;
-    uint8_t *to = (uint8_t *)out;
-    while (p < end) {
-        const uint8_t *escape = memchr(p, '\\', (size_t)(end - p));
-        size_t plain = (size_t)((escape != NULL ? escape : end) - p);
-        memcpy(to, p, plain);
-        to += plain;
-        p += plain;
-        if (end - p < 2) {
-            break;
-        }
-        if (p[1] != 'u') {
-            *to++ = plain_escape(p[1]);
-            p += 2;
-            continue;
-        }
-        if (end - p < 6) {
-            break;
-        }
-        unsigned c = hex4(p + 2);
-        p += 6;
-        if (c >= 0xd800 && c < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u') {
-            unsigned low = hex4(p + 2);
-            if (low >= 0xdc00 && low < 0xe000) {
-                c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-                p += 6;
-            }
-        }
-        to += put_utf8(c, to);
-    }
-    return (size_t)(to - (uint8_t *)out);
-}
-
-/* What a byte becomes inside a string; the length is returned. */
-static size_t put_special(const uint8_t *p, const uint8_t *end, char out[8],
-                          size_t *ret_taken)
-{
-    static const char hex[] = "0123456789abcdef";
-    *ret_taken = 1;
-    if (*p >= 0x80) {
-        size_t size = utf8_size(p, end);
-        if (size == 0) {
-            memcpy(out, "\xef\xbf\xbd", 3); /* U+FFFD */
-            return 3;
-        }
-        memcpy(out, p, size);
-        *ret_taken = size;
-        return size;
-    }
-    static const char shorts[] = "btn-fr"; /* for 8 to 13; 11 has none */
-    out[0] = '\\';
-    if (*p == '"' || *p == '\\') {
-        out[1] = (char)*p;
-        return 2;
-    }
-    if (*p >= 8 && *p <= 13 && *p != 11) {
-        out[1] = shorts[*p - 8];
-        return 2;
-    }
-    memcpy(out + 1, "u00", 3);
-    out[4] = hex[*p >> 4];
-    out[5] = hex[*p & 15];
-    return 6;
-}
-
-int sp__json_put_string(struct sp_buffer *out, const char *text, size_t n,
-                        sp_error *err)
-{
-    const uint8_t *p = start_of(text, n);
-    const uint8_t *end = p + n;
-    size_t start = out->size;
-    int rc = sp__buf_append(out, "\"", 1, err);
-    while (rc == SP_OK && p < end) {
-        const uint8_t *plain = skip_plain(p, end);
-        rc = sp__buf_append(out, p, (size_t)(plain - p), err);
-        p = plain;
-        if (rc == SP_OK && p < end) {
-            char special[8];
-            size_t taken;
-            size_t size = put_special(p, end, special, &taken);
-            rc = sp__buf_append(out, special, size, err);
-            p += taken;
-        }
-    }
-    if (rc == SP_OK) {
-        rc = sp__buf_append(out, "\"", 1, err);
-    }
-    if (rc != SP_OK) {
-        out->size = start;
-    }
-    return rc;
-}
-
-/* ---- members ---- */
-
-/* Behind the closing quote of a string whose inside begins at p. */
-static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end, int *escaped)
-{
-    *escaped = 0;
-    for (;;) {
-        p = skip_plain(p, end);
-        if (p == end) {
-            return end;
-        }
-        if (*p == '"') {
-            return p + 1;
-        }
-        if (*p == '\\') {
-            *escaped = 1;
-            p++;
-            if (p == end) {
-                return end;
-            }
-        }
-        p++;
-    }
-}
-
-static const uint8_t *skip_value(const uint8_t *p, const uint8_t *end)
-{
-    size_t depth = 0;
-    int escaped;
-    while (p < end) {
-        switch (*p) {
-        case '"':
-            p = skip_string(p + 1, end, &escaped);
-            if (depth == 0) {
-                return p;
-            }
-            continue;
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            if (depth == 0) {
-                return p;
-            }
-            depth--;
-            if (depth == 0) {
-                return p + 1;
-            }
-            break;
-        case ',':
-        case ' ':
-        case '\n':
-        case '\r':
-        case '\t':
-            if (depth == 0) {
-                return p;
-            }
-            break;
-        default:
-            break;
-        }
-        p++;
-    }
-    return end;
-}
-
-int sp__json_next_member(const char *object, size_t n, size_t *pos,
-                         struct json_member *ret)
-{
-    const uint8_t *start = start_of(object, n);
-    const uint8_t *end = start + n;
-    const uint8_t *p = skip_space(start + *pos, end);
-    /* At the beginning stands '{', between members ',', at the end '}'. */
-    if (p == end || *p != (*pos == 0 ? '{' : ',')) {
-        return 0;
-    }
-    p = skip_space(p + 1, end);
-    if (p == end || *p != '"') {
-        return 0;
-    }
-    const uint8_t *key = p + 1;
-    p = skip_string(key, end, &ret->key_escaped);
-    const uint8_t *key_end = p - 1;
-    p = skip_space(p, end);
-    if (p == end || *p != ':') {
-        return 0;
-    }
-    const uint8_t *value = skip_space(p + 1, end);
-    p = skip_value(value, end);
-    ret->key = (const char *)key;
-    ret->key_size = (size_t)(key_end - key);
-    ret->value = (const char *)value;
-    ret->value_size = (size_t)(p - value);
-    *pos = (size_t)(p - start);
-    return 1;
-}
-
-int sp__json_next_element(const char *array, size_t n, size_t *pos,
-                          struct json_element *ret)
-{
-    const uint8_t *start = start_of(array, n);
-    const uint8_t *end = start + n;
-    const uint8_t *p = skip_space(start + *pos, end);
-    if (p == end || *p != (*pos == 0 ? '[' : ',')) {
-        return 0;
-    }
-    const uint8_t *value = skip_space(p + 1, end);
-    if (value == end || *value == ']') {
-        return 0;
-    }
-    p = skip_value(value, end);
-    ret->value = (const char *)value;
-    ret->value_size = (size_t)(p - value);
-    *pos = (size_t)(p - start);
-    return 1;
-}
-
-char sp__json_kind(const char *text, size_t n)
-{
-    const uint8_t *start = start_of(text, n);
-    const uint8_t *p = skip_space(start, start + n);
-    if (p == start + n) {
-        return 0;
-    }
-    switch (*p) {
-    case '{':
-    case '[':
-    case '"':
-    case 't':
-    case 'f':
-    case 'n':
-        return (char)*p;
-    case '-':
-    case 'N':
-    case 'I':
-        return '0';
-    default:
-        return *p >= '0' && *p <= '9' ? '0' : 0;
-    }
 }

@@ -81,6 +81,9 @@ int sp__json_next_element(const char *array, size_t n, size_t *pos,
 
 /* '{', '[', '"', '0' (a number), 't', 'f', 'n' or 0: the first character's kind. */
 char sp__json_kind(const char *text, size_t n);
+/* What the wire calls a value: "map", "list", "string", "boolean", "null", "integer", or
+ * "float": with a fraction, an exponent, or none of the numbers JSON has. Constant. */
+const char *sp__json_type(const char *text, size_t n);
 
 struct sp_buffer;
 

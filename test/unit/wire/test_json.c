@@ -471,6 +471,33 @@ static void walking_never_leaves_broken_text(void **state)
     }
 }
 
+static void a_value_has_the_wires_word_for_it(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{}", "map"},
+        {" {\"e\": 1.5}", "map"},
+        {"[1.5]", "list"},
+        {"\"1.5e\"", "string"},
+        {"true", "boolean"},
+        {"false", "boolean"},
+        {"null", "null"},
+        {"", "null"},
+        {"0", "integer"},
+        {"-7", "integer"},
+        {"123456789012345678901234567890", "integer"},
+        {"0.5", "float"},
+        {"1e300", "float"},
+        {"-2E5", "float"},
+        {"NaN", "float"},
+        {"Infinity", "float"},
+        {"-Infinity", "float"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_string_equal(sp__json_type(rows[i][0], strlen(rows[i][0])), rows[i][1]);
+    }
+}
+
 static void kinds_are_told_by_the_first_character(void **state)
 {
     static const struct {
@@ -505,6 +532,7 @@ int main(void)
         cmocka_unit_test(members_are_walked),
         cmocka_unit_test(elements_of_an_array_are_walked),
         cmocka_unit_test(walking_never_leaves_broken_text),
+        cmocka_unit_test(a_value_has_the_wires_word_for_it),
         cmocka_unit_test(kinds_are_told_by_the_first_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

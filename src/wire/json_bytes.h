@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* The bytes of JSON text: what its files share. Text is looked at eight bytes at a time
+ * until something needs a closer look. */
+#ifndef SP_WIRE_JSON_BYTES_H
+#define SP_WIRE_JSON_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* No bytes may come as a NULL pointer, with which C allows no arithmetic. */
+static inline const uint8_t *sp__json_start(const char *text, size_t n)
+{
+    static const uint8_t nothing;
+    return n == 0 ? &nothing : (const uint8_t *)text;
+}
+
+#define SP__EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Not zero when one of eight bytes is '"', '\\', below ' ' or above 0x7f. */
+static inline uint64_t has_special(uint64_t w)
+{
+    uint64_t quote = w ^ SP__EVERY('"');
+    uint64_t backslash = w ^ SP__EVERY('\\');
+    uint64_t zero_quote = quote - SP__EVERY(1);
+    uint64_t zero_backslash = backslash - SP__EVERY(1);
+    uint64_t control = w - SP__EVERY(0x20);
+    /* Borrows can only set bits above a byte that is special itself, and high bits of
+     * `w` count anyway, so the usual "& ~w" may be left out. */
+    return (zero_quote | zero_backslash | control | w) & SP__EVERY(0x80);
+}
+
+static inline const uint8_t *sp__json_skip_plain(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 8) {
+        uint64_t w;
+        memcpy(&w, p, sizeof w);
+        uint64_t special = has_special(w);
+        if (special != 0) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return p + (__builtin_ctzll(special) >> 3); /* the lowest bit is exact */
+#else
+            break;
+#endif
+        }
+        p += 8;
+    }
+    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') {
+        p++;
+    }
+    return p;
+}
+
+static inline const uint8_t *sp__json_skip_space(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+        p++;
+    }
+    return p;
+}
+
+static inline int is_continuation(uint8_t c)
+{
+    return (c & 0xc0) == 0x80;
+}
+
+/* Bytes of the character that begins with a byte above 0x7f, 0 when it is malformed
+ * (Unicode, table 3-7). */
+static inline size_t sp__json_utf8_size(const uint8_t *p, const uint8_t *end)
+{
+    size_t left = (size_t)(end - p);
+    uint8_t c = p[0];
+    if (c < 0xc2 || c > 0xf4 || left < 2) {
+        return 0;
+    }
+    if (c < 0xe0) {
+        return is_continuation(p[1]) ? 2 : 0;
+    }
+    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high) {
+        return 0;
+    }
+    if (c < 0xf0) {
+        return left >= 3 && is_continuation(p[2]) ? 3 : 0;
+    }
+    return left >= 4 && is_continuation(p[2]) && is_continuation(p[3]) ? 4 : 0;
+}
+
+/* Of a hexadecimal digit, -1 for another byte. */
+static inline int sp__json_hex(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (uint8_t)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+#endif
