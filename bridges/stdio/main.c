@@ -15,7 +15,6 @@
  * told to a program that said it wants to know; from others the host takes the worker
  * away when they go on for too long.
  */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -50,14 +49,6 @@ struct bridge {
     int wake_fd; /* some job was cancelled */
     struct sp_buffer out;
 };
-
-static sp_worker *stoppable; /* for the signal handler */
-
-static void on_signal(int number)
-{
-    (void)number;
-    sp_worker_stop(stoppable);
-}
 
 static int complain(const sp_error *err)
 {
@@ -396,9 +387,7 @@ int main(int argc, char **argv)
     if (bridge.wake_fd < 0 || sp_worker_open(&options, &bridge.worker, &err) < 0) {
         return complain(&err);
     }
-    stoppable = bridge.worker;
-    struct sigaction action = {.sa_handler = on_signal};
-    (void)sigaction(SIGTERM, &action, NULL);
+    sp_worker_catch_signals(bridge.worker);
     sp__buf_init(&bridge.out, SIZE_MAX / 2);
     int rc = run(&bridge, argv + at, names, &err);
     if (rc < 0) {

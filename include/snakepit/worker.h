@@ -193,6 +193,17 @@ SP_API int sp_worker_try_next(sp_worker *worker, sp_job **ret_job, sp_error *err
  * one. Async-signal-safe. */
 SP_API void sp_worker_stop(sp_worker *worker);
 
+/* Have SIGTERM and SIGINT call sp_worker_stop(); the second one has the signal's own
+ * effect. Best before sp_worker_announce(), so that a worker the host knows always ends in
+ * good order. Nothing happens when a worker of this process catches them already. Thread:
+ * any. Since: 0.1 */
+SP_API void sp_worker_catch_signals(sp_worker *worker);
+/* 1 when one of them came since. Since: 0.1 */
+SP_API int sp_worker_was_signalled(const sp_worker *worker);
+/* Put back what handled them before; sp_worker_close() and sp_worker_forget() do it too.
+ * NULL is fine. Since: 0.1 */
+SP_API void sp_worker_release_signals(sp_worker *worker);
+
 /* Write what is still to write (bounded), close the sockets, release everything. */
 SP_API void sp_worker_close(sp_worker *worker);
 

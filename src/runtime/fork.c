@@ -20,6 +20,7 @@ SP_API void sp_worker_forget(sp_worker *w)
     if (atomic_exchange(&w->forgotten, 1)) {
         return;
     }
+    sp_worker_release_signals(w);
     /* smu may be held by a thread that does not exist here; nobody else runs, so what
      * it guards can be read, but the connections may be half changed: only their
      * descriptors are touched. */

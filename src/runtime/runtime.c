@@ -407,6 +407,7 @@ SP_API void sp_worker_close(sp_worker *w)
     if (w == NULL || atomic_load(&w->forgotten)) {
         return; /* in a forked child nothing here can be trusted, and it ends soon */
     }
+    sp_worker_release_signals(w);
     sp__fork_unregister(w);
     sp__helper_stop(w);
     sp__runtime_lock(w);

@@ -77,8 +77,5 @@ int sp__r_on_signal(void *user_data);
 /* Which call an interruption is for from now on; NULL: none, and none is pending. */
 void sp__r_interruptible(sp_job *job);
 void sp__r_interrupt_start(int cancel_signal);
-void sp__r_signals_start(sp_worker *worker);
-void sp__r_signals_stop(void);
-int sp__r_signals_asked(void);
 
 #endif

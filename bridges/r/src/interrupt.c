@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping: a call that nobody waits for any more, and the whole worker.
+ * Stopping a call that nobody waits for any more.
  *
  * A cancellation arrives on the runtime's helper thread. It notes the call and sends a
  * signal (SIGURG unless set otherwise) to R's thread, whose handler makes an interrupt of
  * it as Ctrl-C would be: R raises it where it next looks, and sleeps and waits end. The
  * loop allows interrupts only while a tool runs. The runtime repeats the signal with
  * growing pauses; a tool that has swallowed an interrupt meets one again after a second.
- *
- * SIGTERM and SIGINT end the worker after the call that runs; the second one kills it.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,13 +24,6 @@ static int cancel_signal;
 static _Atomic(sp_job *) cancelled; /* by the runtime's thread */
 static sp_job *volatile running;
 static volatile uint64_t not_before_ms;
-
-static struct {
-    sp_worker *worker; /* what SIGTERM stops; NULL: they are not caught */
-    struct sigaction old_term;
-    struct sigaction old_int;
-    volatile sig_atomic_t asked;
-} stopping;
 
 void sp__r_on_cancel(void *user_data, sp_job *job)
 {
@@ -83,45 +73,4 @@ int sp__r_on_signal(void *user_data)
 {
     (void)user_data;
     return R_interrupts_pending != 0;
-}
-
-static void on_stop_signal(int number)
-{
-    int saved_errno = errno;
-    if (stopping.asked) {
-        (void)signal(number, SIG_DFL);
-        (void)raise(number);
-    }
-    stopping.asked = 1;
-    if (stopping.worker != NULL) {
-        sp_worker_stop(stopping.worker);
-    }
-    errno = saved_errno;
-}
-
-void sp__r_signals_start(sp_worker *worker)
-{
-    struct sigaction action = {.sa_handler = on_stop_signal};
-    if (stopping.worker != NULL) {
-        return;
-    }
-    (void)sigemptyset(&action.sa_mask);
-    stopping.asked = 0;
-    stopping.worker = worker;
-    (void)sigaction(SIGTERM, &action, &stopping.old_term);
-    (void)sigaction(SIGINT, &action, &stopping.old_int);
-}
-
-int sp__r_signals_asked(void)
-{
-    return stopping.asked;
-}
-
-void sp__r_signals_stop(void)
-{
-    if (stopping.worker != NULL) {
-        (void)sigaction(SIGTERM, &stopping.old_term, NULL);
-        (void)sigaction(SIGINT, &stopping.old_int, NULL);
-        stopping.worker = NULL;
-    }
 }

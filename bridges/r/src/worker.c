@@ -116,12 +116,12 @@ SEXP sp__r_announce(void)
     sp_worker *worker = opened();
     sp_error err = {0};
     int rc;
-    sp__r_signals_start(worker);
+    sp_worker_catch_signals(worker);
     do {
         sp_error_clear(&err);
         rc = sp_worker_announce(worker, &err);
     } while (rc == SP_ERR_STOPPED_BY_CALLBACK);
-    if (rc == SP_ERR_CLOSED && sp__r_signals_asked()) {
+    if (rc == SP_ERR_CLOSED && sp_worker_was_signalled(worker)) {
         sp_error_clear(&err); /* the loop finds the same and ends at once */
         rc = 0;
     }
@@ -142,7 +142,6 @@ SEXP sp__r_refuse(SEXP permanent, SEXP type, SEXP message, SEXP trace)
 SEXP sp__r_close(void)
 {
     sp_worker *worker = sp__r_bridge.worker;
-    sp__r_signals_stop();
     sp__r_bridge.worker = NULL;
     if (worker != NULL && !sp__r_bridge.forgotten) {
         sp_worker_close(worker);

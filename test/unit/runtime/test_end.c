@@ -23,7 +23,8 @@
 enum { NEVER_STARTS = 12345 }; /* as exit_grace_ms */
 
 /* A worker in a process of its own. It says on `said` what it does: 'b' a tool began,
- * 'i' it was interrupted, 's' a signal interrupted the wait, 'c' a question was closed. */
+ * 'i' it was interrupted, 's' a signal interrupted the wait, 'c' a question was closed,
+ * 't' SIGTERM came to what handled it before the worker did. */
 struct process {
     pid_t pid;
     int said;
@@ -49,7 +50,7 @@ static void on_cancel(void *user_data, sp_job *job)
 static void on_signal(int signal_number)
 {
     if (signal_number == SIGTERM) {
-        sp_worker_stop(the_worker);
+        say('t');
     } else if (signal_number == SIGURG) {
         interrupted = 1;
     }
@@ -81,6 +82,13 @@ static int ask(sp_job *job)
     int rc = sp_job_call_host(job, "look", sp_text("{}"), NULL, &result, NULL);
     sp_host_result_clear(&result);
     return rc;
+}
+
+static void run_release(sp_job *job)
+{
+    sp_worker_release_signals(the_worker);
+    (void)sp_job_reply(job, sp_text(sp_worker_was_signalled(the_worker) ? "1" : "0"),
+                       NULL, (sp_bytes){0}, NULL);
 }
 
 static void run_ask(sp_job *job)
@@ -124,6 +132,7 @@ static void serve(int fd, int host_fd, uint64_t grace_ms)
         _exit(99);
     }
     catch_signals();
+    sp_worker_catch_signals(the_worker);
     sp_worker_accept_any(the_worker);
     if (grace_ms == NEVER_STARTS) {
         say('b'); /* a start-up that never ends */
@@ -147,6 +156,8 @@ static void serve(int fd, int host_fd, uint64_t grace_ms)
             run_fork(job);
         } else if (strcmp(tool, "ask") == 0) {
             run_ask(job);
+        } else if (strcmp(tool, "release") == 0) {
+            run_release(job);
         } else if (strcmp(tool, "add") == 0) {
             (void)sp_job_reply(job, sp_text("2"), NULL, (sp_bytes){0}, NULL);
         } else {
@@ -293,7 +304,7 @@ static void an_idle_worker_whose_host_dies_leaves_in_its_own_manner(void **state
     (void)close(process.said);
 }
 
-static void a_signal_handler_may_stop_the_worker(void **state)
+static void a_caught_signal_stops_the_worker(void **state)
 {
     struct process process = start(0);
     struct peer_call *call = peer_execute(process.peer, "add", "{}");
@@ -304,6 +315,38 @@ static void a_signal_handler_may_stop_the_worker(void **state)
     char got;
     (void)!read(process.said, &got, 1); /* 's' or the end: both are fine */
     check_exit(&process, 0);
+}
+
+static void the_second_signal_has_its_own_effect(void **state)
+{
+    struct process process = start(0);
+    int status;
+    begin(&process, "burn");
+    assert_int_equal(kill(process.pid, SIGTERM), 0);
+    PEER_UNTIL(process.peer, process.peer->goaway);
+    assert_int_equal(kill(process.pid, SIGINT), 0);
+    assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+    (void)close(process.said);
+    host_dies(&process);
+}
+
+static void who_handled_the_signals_before_has_them_back(void **state)
+{
+    struct process process = start(0);
+    char text[32];
+    struct peer_call *call = peer_execute(process.peer, "release", "{}");
+    peer_finish(process.peer, call);
+    assert_string_equal(peer_result(call, text, sizeof text), "0");
+    call_free(call);
+    assert_int_equal(kill(process.pid, SIGTERM), 0);
+    await_said(&process, 't');
+    host_dies(&process);
+    int status;
+    assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+    assert_true(WIFEXITED(status)); /* 0 or 75, as an idle worker whose host dies */
+    (void)close(process.said);
 }
 
 static void a_signal_interrupts_the_wait(void **state)
@@ -349,7 +392,9 @@ int main(void)
         cmocka_unit_test(a_worker_that_asks_when_its_host_dies_ends),
         cmocka_unit_test(within_the_grace_a_question_is_closed),
         cmocka_unit_test(an_idle_worker_whose_host_dies_leaves_in_its_own_manner),
-        cmocka_unit_test(a_signal_handler_may_stop_the_worker),
+        cmocka_unit_test(a_caught_signal_stops_the_worker),
+        cmocka_unit_test(the_second_signal_has_its_own_effect),
+        cmocka_unit_test(who_handled_the_signals_before_has_them_back),
         cmocka_unit_test(a_signal_interrupts_the_wait),
         cmocka_unit_test(a_child_of_user_code_is_no_worker),
     };

@@ -153,11 +153,6 @@ void sp__py_set_canceller(PyObject *canceller);
 /* From now on this thread's calls, or those of others by way of it, can be
  * interrupted. */
 int sp__py_interrupt_start(worker_object *self);
-/* SIGTERM and SIGINT stop the worker, until _stop(); again is fine, both ways. */
-void sp__py_signals_start(worker_object *self);
-void sp__py_signals_stop(worker_object *self);
-/* 1 once one of them has come since _start(). */
-int sp__py_signals_asked(void);
 void sp__py_on_cancel(void *user_data, sp_job *job);
 extern PyMethodDef sp__py_cancel_handler;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping: a call that nobody waits for any more, and the whole worker.
+ * Stopping a call that nobody waits for any more.
  *
  * A cancellation arrives on the runtime's helper thread, which may not touch the
  * interpreter. It sends a real signal (SIGURG unless set otherwise) to the main thread:
@@ -21,24 +21,13 @@
  *
  * A late signal finds another call, or none: the handler looks at the call that runs
  * now and raises only if that one is cancelled; server.c takes back what has not struck
- * when its call ends. SIGTERM and SIGINT end the worker after
- * the calls that run; the second one kills it. They are caught from before the
- * announcement on, so that a worker the host knows always ends in good order.
+ * when its call ends.
  */
 #include "bridge.h"
-
-#include <errno.h>
 
 #include "base/clock.h"
 
 enum { POLITE_MS = 60 };
-
-static struct {
-    sp_worker *worker; /* what SIGTERM stops; NULL: they are not caught */
-    struct sigaction old_term;
-    struct sigaction old_int;
-    volatile sig_atomic_t asked;
-} stopping;
 
 void sp__py_on_cancel(void *user_data, sp_job *job)
 {
@@ -119,20 +108,6 @@ static PyObject *on_signal(PyObject *unused, PyObject *args)
 PyMethodDef sp__py_cancel_handler = {"_on_cancel_signal", on_signal, METH_VARARGS,
                                      "Raise Cancelled in a call that is cancelled."};
 
-static void on_stop_signal(int number)
-{
-    int saved_errno = errno;
-    if (stopping.asked) {
-        (void)signal(number, SIG_DFL);
-        (void)raise(number);
-    }
-    stopping.asked = 1;
-    if (stopping.worker != NULL) {
-        sp_worker_stop(stopping.worker);
-    }
-    errno = saved_errno;
-}
-
 /* signal.py imports enum, which costs more than this whole package; _signal is built
  * in. */
 static int install_cancel_handler(worker_object *self)
@@ -161,32 +136,4 @@ int sp__py_interrupt_start(worker_object *self)
 {
     self->main = pthread_self();
     return self->cancel_signal != 0 ? install_cancel_handler(self) : 0;
-}
-
-void sp__py_signals_start(worker_object *self)
-{
-    if (stopping.worker != NULL) {
-        return; /* since the announcement; what came meanwhile counts */
-    }
-    struct sigaction action = {.sa_handler = on_stop_signal};
-    (void)sigemptyset(&action.sa_mask);
-    stopping.asked = 0;
-    stopping.worker = self->worker;
-    (void)sigaction(SIGTERM, &action, &stopping.old_term);
-    (void)sigaction(SIGINT, &action, &stopping.old_int);
-}
-
-int sp__py_signals_asked(void)
-{
-    return stopping.asked;
-}
-
-void sp__py_signals_stop(worker_object *self)
-{
-    if (stopping.worker == NULL || stopping.worker != self->worker) {
-        return;
-    }
-    (void)sigaction(SIGTERM, &stopping.old_term, NULL);
-    (void)sigaction(SIGINT, &stopping.old_int, NULL);
-    stopping.worker = NULL;
 }

@@ -371,7 +371,7 @@ int sp__py_serve_prepare(worker_object *self, PyObject *args)
         sp__py_servers_close(self);
         return -1;
     }
-    sp__py_signals_start(self);
+    sp_worker_catch_signals(self->worker);
     self->serving = 1;
     return 0;
 }
@@ -380,7 +380,7 @@ void sp__py_serve_end(worker_object *self)
 {
     close_streams(self);
     self->serving = 0;
-    sp__py_signals_stop(self);
+    sp_worker_release_signals(self->worker);
     sp__py_servers_close(self);
 }
 

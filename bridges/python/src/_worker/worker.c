@@ -253,7 +253,7 @@ static PyObject *worker_announce(PyObject *object, PyObject *unused)
     if (!is_open(self)) {
         return NULL;
     }
-    sp__py_signals_start(self);
+    sp_worker_catch_signals(self->worker);
     sp_error err = {0};
     int rc;
     do {
@@ -261,7 +261,7 @@ static PyObject *worker_announce(PyObject *object, PyObject *unused)
         Py_BEGIN_ALLOW_THREADS rc = sp_worker_announce(self->worker, &err);
         Py_END_ALLOW_THREADS
     } while (rc == SP_ERR_STOPPED_BY_CALLBACK && PyErr_CheckSignals() == 0);
-    if (rc == SP_ERR_CLOSED && sp__py_signals_asked()) {
+    if (rc == SP_ERR_CLOSED && sp_worker_was_signalled(self->worker)) {
         sp_error_clear(&err); /* serve() finds the same and returns at once */
         rc = 0;
     }
@@ -339,7 +339,6 @@ static PyObject *worker_stop(PyObject *object, PyObject *unused)
 
 static void close_worker(worker_object *self)
 {
-    sp__py_signals_stop(self);
     sp_worker *worker = self->worker;
     self->worker = NULL;
     if (sp__py_bridge.worker == self) {
@@ -371,7 +370,6 @@ static PyObject *worker_forget(PyObject *object, PyObject *unused)
     if (self->worker != NULL && !self->forgotten) {
         self->forgotten = 1;
         self->cancel_signal = 0;
-        sp__py_signals_stop(self);
         sp_worker_forget(self->worker);
     }
     Py_RETURN_NONE;

@@ -141,11 +141,6 @@ void sp__rb_stream_drop(struct worker *worker, struct running *run);
 /* ---- interrupt.c ---- */
 
 void sp__rb_on_cancel(void *user_data, sp_job *job);
-/* SIGTERM and SIGINT stop the worker, until _stop(); again is fine, both ways. */
-void sp__rb_signals_start(struct worker *worker);
-void sp__rb_signals_stop(struct worker *worker);
-/* 1 once one of them has come since _start(). */
-int sp__rb_signals_asked(void);
 /* Raise Cancelled if the call that runs is cancelled and may be interrupted now. */
 VALUE sp__rb_interrupt(VALUE self);
 /* Raise what other threads and signals have for this one, then forget a Cancelled that

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping: a call that nobody waits for any more, and the whole worker.
+ * Stopping a call that nobody waits for any more.
  *
  * A cancellation arrives on the runtime's helper thread, which may not touch the
  * interpreter. It sends a real signal (SIGURG unless set otherwise), for which the
@@ -13,21 +13,10 @@
  * meets it again after a second.
  *
  * A late signal finds another call, or none: what runs now is looked at, and only if
- * that is cancelled Cancelled is raised. SIGTERM and SIGINT end the worker after the
- * calls that run; the second one kills it. They are caught from before the announcement
- * on, so that a worker the host knows always ends in good order.
+ * that is cancelled Cancelled is raised.
  */
-#include <errno.h>
-
 #include "base/clock.h"
 #include "bridge.h"
-
-static struct {
-    sp_worker *worker; /* what SIGTERM stops; NULL: they are not caught */
-    struct sigaction old_term;
-    struct sigaction old_int;
-    volatile sig_atomic_t asked;
-} stopping;
 
 void sp__rb_on_cancel(void *user_data, sp_job *job)
 {
@@ -71,46 +60,4 @@ int sp__rb_check_interrupts(void)
         return 0;
     }
     return state;
-}
-
-static void on_stop_signal(int number)
-{
-    int saved_errno = errno;
-    if (stopping.asked) {
-        (void)signal(number, SIG_DFL);
-        (void)raise(number);
-    }
-    stopping.asked = 1;
-    if (stopping.worker != NULL) {
-        sp_worker_stop(stopping.worker);
-    }
-    errno = saved_errno;
-}
-
-void sp__rb_signals_start(struct worker *worker)
-{
-    if (stopping.worker != NULL) {
-        return; /* since the announcement; what came meanwhile counts */
-    }
-    struct sigaction action = {.sa_handler = on_stop_signal, .sa_flags = SA_ONSTACK};
-    (void)sigemptyset(&action.sa_mask);
-    stopping.asked = 0;
-    stopping.worker = worker->worker;
-    (void)sigaction(SIGTERM, &action, &stopping.old_term);
-    (void)sigaction(SIGINT, &action, &stopping.old_int);
-}
-
-int sp__rb_signals_asked(void)
-{
-    return stopping.asked;
-}
-
-void sp__rb_signals_stop(struct worker *worker)
-{
-    if (stopping.worker == NULL || stopping.worker != worker->worker) {
-        return;
-    }
-    (void)sigaction(SIGTERM, &stopping.old_term, NULL);
-    (void)sigaction(SIGINT, &stopping.old_int, NULL);
-    stopping.worker = NULL;
 }

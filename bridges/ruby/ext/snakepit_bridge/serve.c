@@ -210,14 +210,14 @@ VALUE sp__rb_serve(VALUE self, VALUE tools, VALUE helpers)
     worker->tools = tools;
     worker->helpers = helpers;
     worker->main = pthread_self();
-    sp__rb_signals_start(worker);
+    sp_worker_catch_signals(worker->worker);
     worker->serving = 1;
     sp_error err = {0};
     int state = loop(worker, &err);
     VALUE exception = state != 0 ? rb_errinfo() : Qnil;
     close_streams(worker);
     worker->serving = 0;
-    sp__rb_signals_stop(worker);
+    sp_worker_release_signals(worker->worker);
     if (state != 0) {
         rb_set_errinfo(exception);
         rb_jump_tag(state);

@@ -53,7 +53,6 @@ static void worker_mark(void *pointer)
 
 static void let_go(struct worker *worker)
 {
-    sp__rb_signals_stop(worker);
     if (sp__rb_bridge.worker == worker) {
         sp__rb_bridge.worker = NULL;
     }
@@ -223,12 +222,12 @@ static VALUE worker_announce(VALUE self)
 {
     struct worker *worker = open_worker(self);
     struct announcing a;
-    sp__rb_signals_start(worker);
+    sp_worker_catch_signals(worker->worker);
     do {
         a = (struct announcing){.worker = worker->worker};
         (void)rb_thread_call_without_gvl(announce, &a, RUBY_UBF_IO, NULL);
     } while (a.rc == SP_ERR_STOPPED_BY_CALLBACK);
-    if (a.rc == SP_ERR_CLOSED && sp__rb_signals_asked()) {
+    if (a.rc == SP_ERR_CLOSED && sp_worker_was_signalled(worker->worker)) {
         sp_error_clear(&a.err); /* serve() finds the same and returns at once */
         a.rc = 0;
     }
