@@ -27,7 +27,6 @@
 #include "base/mem.h"
 #include "child.h"
 #include "message.h"
-#include "wire/json.h"
 
 enum { OPEN_MAX = 64 };
 
@@ -141,25 +140,6 @@ static int send_cancels(struct bridge *bridge, sp_error *err)
 
 /* ---- replies ---- */
 
-static const char *type_of(sp_bytes json)
-{
-    switch (sp__json_kind(json.data, json.size)) {
-    case '[':
-        return "list";
-    case '"':
-        return "string";
-    case 't':
-    case 'f':
-        return "boolean";
-    case 'n':
-        return "null";
-    case '0':
-        return memchr(json.data, '.', json.size) != NULL ? "float" : "integer";
-    default:
-        return "map";
-    }
-}
-
 static int chunk_came(struct open_call *call, sp_bytes value, sp_error *err)
 {
     int rc = call->deaf ? SP_ERR_CANCELLED : sp_job_chunk(call->job, value, err);
@@ -198,7 +178,7 @@ static int result_came(struct bridge *bridge, struct open_call *call, sp_bytes v
         return rc < 0 ? rc : sp_job_end(job, err);
     }
     forget(bridge, call);
-    return sp_job_reply(job, value, type_of(value), (sp_bytes){0}, err);
+    return sp_job_reply(job, value, NULL, (sp_bytes){0}, err);
 }
 
 static int line_came(struct bridge *bridge, sp_bytes line, sp_error *err)

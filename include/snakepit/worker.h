@@ -261,8 +261,8 @@ SP_API void *sp_job_data(const sp_job *job);
  *      all the same and the answer dropped; that is not an error. ---- */
 
 /* End the job with a result. `type` is the value's kind for the wire ("map", "list",
- * "string", "integer", "float", "boolean", "null", "tensor"; NULL: "map"); binary may be
- * empty, and is what the JSON speaks of (see tensor.h) or raw bytes beside it. */
+ * "string", "integer", "float", "boolean", "null", "tensor"; NULL: as the JSON is); binary
+ * may be empty, and is what the JSON speaks of (see tensor.h) or raw bytes beside it. */
 SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
                         sp_bytes binary, sp_error *err);
 

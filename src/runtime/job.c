@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "wire/json.h"
 #include "wire/tensor.h"
 
 enum {
@@ -339,6 +340,15 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
     return rc;
 }
 
+/* What the wire calls a result. */
+static const char *type_of(sp_bytes json, sp_bytes binary)
+{
+    static const char tensor[] = "{\"" SP__TENSOR_KEY "\"";
+    int is_tensor = binary.size > 0 && json.size >= sizeof tensor &&
+                    memcmp(json.data, tensor, sizeof tensor - 1) == 0;
+    return is_tensor ? "tensor" : sp__json_type(json.data, json.size);
+}
+
 SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
                         sp_bytes binary, sp_error *err)
 {
@@ -355,7 +365,7 @@ SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
         struct proto_response response = {
             .success = 1,
             .result_json = result_json,
-            .result_type = sp_text(type != NULL ? type : "map"),
+            .result_type = sp_text(type != NULL ? type : type_of(result_json, binary)),
             .binary_result = binary,
         };
         rc = encode_response(job, &response, err);

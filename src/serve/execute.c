@@ -122,32 +122,12 @@ void sp__rpc_head_free(struct rpc *rpc)
 
 /* ---- answers ---- */
 
-/* What the type's name is after "snakepit." */
-static sp_bytes type_of(const sp_result *result)
-{
-    switch (sp__json_kind(result->json, result->json_bytes)) {
-    case '[':
-        return sp_text("list");
-    case '"':
-        return sp_text("string");
-    case 't':
-    case 'f':
-        return sp_text("boolean");
-    case '{':
-        return sp_text("map");
-    case 'n':
-        return sp_text("null");
-    default:
-        return sp_text("float");
-    }
-}
-
 int sp__rpc_put_result(struct rpc *rpc, const sp_result *result, sp_error *err)
 {
     struct proto_response response = {
         .success = 1,
         .result_json = {result->json, result->json_bytes},
-        .result_type = type_of(result),
+        .result_type = sp_text(sp__json_type(result->json, result->json_bytes)),
         .binary_result = {result->binary, result->binary_bytes},
         .execution_time_ms = (int64_t)(result->run_us / 1000),
     };

@@ -14,18 +14,6 @@ const DEPTH_MAX = 512;
 const MARK_NUMBERS = 1;
 const MARK_PARTS = 2;
 
-// The numbers that the addon knows the kinds of a result by.
-const KIND = {
-  map: 0,
-  list: 1,
-  string: 2,
-  integer: 3,
-  float: 4,
-  boolean: 5,
-  null: 6,
-  tensor: 7,
-};
-
 // ---- writing ----
 
 // Whether JSON.stringify writes it as it should.
@@ -115,37 +103,16 @@ function write(value, parts, depth, key) {
   return `{${members.join(',')}}`;
 }
 
-function kindOf(value, parts) {
-  switch (typeof value) {
-    case 'string':
-      return KIND.string;
-    case 'number':
-      return Number.isSafeInteger(value) ? KIND.integer : KIND.float;
-    case 'bigint':
-      return KIND.integer;
-    case 'boolean':
-      return KIND.boolean;
-    case 'object':
-      if (value === null) return KIND.null;
-      if (asTensor(value) !== null) return parts.bytes > 0 ? KIND.tensor : KIND.list;
-      return Array.isArray(value) || value instanceof Set ? KIND.list : KIND.map;
-    default:
-      return KIND.null;
-  }
-}
-
-const NO_PARTS = new Parts('');
-
-// The JSON of a value: {text, kind, binary}, the binary undefined when there is none.
+// The JSON of a value: {text, binary}, the binary undefined when there is none.
 // `part` is the name of the binary as the JSON calls it; empty for results and chunks.
 function encode(value, part = '') {
   if (isPlain(value, DEPTH_MAX)) {
     const text = value === undefined ? 'null' : JSON.stringify(value);
-    return { text, kind: kindOf(value, NO_PARTS), binary: undefined };
+    return { text, binary: undefined };
   }
   const parts = new Parts(part);
   const text = write(value, parts, DEPTH_MAX, '') ?? 'null';
-  return { text, kind: kindOf(value, parts), binary: parts.join() };
+  return { text, binary: parts.join() };
 }
 
 // Only the text, for values that have no place for bytes.
@@ -292,7 +259,6 @@ module.exports = {
   encodeText,
   decode,
   parseExact,
-  KIND,
   MARK_NUMBERS,
   MARK_PARTS,
 };

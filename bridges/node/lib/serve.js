@@ -9,7 +9,7 @@
 'use strict';
 
 const native = require('./native.js');
-const { encode, decode, KIND } = require('./json.js');
+const { encode, decode } = require('./json.js');
 const { asBytes } = require('./tensor.js');
 const { Context, onAnswer } = require('./context.js');
 const { BadArguments, describe } = require('./errors.js');
@@ -65,15 +65,12 @@ function reply(context, value) {
     if (isStream) throw new BadArguments(`${context.tool} is a stream: call it as one`);
     const bytes =
       ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? asBytes(value) : null;
-    found =
-      bytes === null ? encode(value) : { text: 'null', kind: KIND.null, binary: bytes };
+    found = bytes === null ? encode(value) : { text: 'null', binary: bytes };
   } catch (failure) {
     fail(context, failure);
     return;
   }
-  endWith(context, (handle) =>
-    native.reply(handle, found.text, found.kind, found.binary),
-  );
+  endWith(context, (handle) => native.reply(handle, found.text, found.binary));
 }
 
 // ---- the course of a call ----

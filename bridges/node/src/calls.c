@@ -207,16 +207,14 @@ static napi_value ended(napi_env env, napi_value handle, int rc, sp_error *err)
     return NULL;
 }
 
-/* reply(handle, json, type[, binary]). A result that is too large is thrown, and the
+/* reply(handle, json[, binary]). A result that is too large is thrown, and the
  * caller has been told. */
 static napi_value reply(napi_env env, napi_callback_info info)
 {
-    static const char *const types[] = {"map",   "list",    "string", "integer",
-                                        "float", "boolean", "null",   "tensor"};
-    napi_value args[4];
+    napi_value args[3];
     sp_bytes json;
     sp_error err = {0};
-    (void)sp__args(env, info, args, 4);
+    (void)sp__args(env, info, args, 3);
     sp_job *job = sp__call_job(env, args[0]);
     if (job == NULL) {
         return NULL;
@@ -224,9 +222,7 @@ static napi_value reply(napi_env env, napi_callback_info info)
     if (!sp__take_text(env, args[1], &json)) {
         return sp__throw_text(env, "SP-NOMEM", "no memory for the result");
     }
-    uint64_t type = (uint64_t)sp__integer(env, args[2], 0);
-    int rc = sp_job_reply(job, json, type < 8 ? types[type] : NULL,
-                          sp__buffer_of(env, args[3]), &err);
+    int rc = sp_job_reply(job, json, NULL, sp__buffer_of(env, args[2]), &err);
     return ended(env, args[0], rc, &err);
 }
 

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
-const { encode, encodeText, decode, parseExact, KIND } = require('../lib/json.js');
+const { encode, encodeText, decode, parseExact } = require('../lib/json.js');
 const { Tensor } = require('../lib/tensor.js');
 
 const noParts = () => undefined;
@@ -70,27 +70,6 @@ test('circles and depths are errors', () => {
   for (let i = 0; i < 600; i++) deep = [deep];
   assert.throws(() => encode(deep), /512 levels/);
   assert.throws(() => parseExact('['.repeat(600) + ']'.repeat(600)), /512 levels/);
-});
-
-test('the kind of a result', () => {
-  const kinds = [
-    [{}, 'map'],
-    [[], 'list'],
-    ['', 'string'],
-    [1, 'integer'],
-    [1n, 'integer'],
-    [0.5, 'float'],
-    [1e300, 'float'],
-    [NaN, 'float'],
-    [true, 'boolean'],
-    [null, 'null'],
-    [undefined, 'null'],
-    [new Date(), 'map'],
-    [new Float64Array(2), 'list'],
-    [new Float64Array(9999), 'tensor'],
-  ];
-  for (const [value, kind] of kinds)
-    assert.equal(encode(value).kind, KIND[kind], String(value));
 });
 
 test('bytes and large arrays leave beside the text, at multiples of 16', () => {

@@ -60,9 +60,6 @@ void sp__r_encoder_init(struct encoder *encoder);
 /* Replace what is in the encoder by the value's JSON and its parts. Raises R's error. */
 void sp__r_encode(struct encoder *encoder, SEXP value, const char *part);
 
-/* The kind of what is in encoder->out, as the wire names it. */
-const char *sp__r_encoded_type(const struct encoder *encoder);
-
 /* The package's environment, for the functions in R that the codec calls. */
 extern SEXP sp__r_namespace;
 

@@ -367,30 +367,3 @@ void sp__r_encode(struct encoder *encoder, SEXP value, const char *part)
     encoder->depth = 0;
     put_value(encoder, value);
 }
-
-const char *sp__r_encoded_type(const struct encoder *encoder)
-{
-    static const char tensor[] = "{\"" SP__TENSOR_KEY "\"";
-    const char *text = (const char *)encoder->out.data;
-    size_t n = encoder->out.size;
-    switch (text[0]) {
-    case '{':
-        return n >= sizeof tensor && memcmp(text, tensor, sizeof tensor - 1) == 0
-                   ? "tensor"
-                   : "map";
-    case '[':
-        return "list";
-    case '"':
-        return "string";
-    case 't':
-    case 'f':
-        return "boolean";
-    case 'n':
-        return "null";
-    default:
-        return memchr(text, '.', n) != NULL || memchr(text, 'N', n) != NULL ||
-                       memchr(text, 'I', n) != NULL
-                   ? "float"
-                   : "integer";
-    }
-}

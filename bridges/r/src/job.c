@@ -150,12 +150,11 @@ SEXP sp__r_reply(SEXP value)
     struct encoder *encoder = &sp__r_bridge.encoder;
     if (TYPEOF(value) == RAWSXP && !Rf_isObject(value)) {
         sp_bytes raw = {RAW(value), (size_t)XLENGTH(value)};
-        (void)sp_job_reply(leave(), (sp_bytes){"null", 4}, "null", raw, NULL);
+        (void)sp_job_reply(leave(), (sp_bytes){"null", 4}, NULL, raw, NULL);
         return R_NilValue;
     }
     sp__r_encode(encoder, value, NULL);
-    (void)sp_job_reply(leave(), (sp_bytes){encoder->out.data, encoder->out.size},
-                       sp__r_encoded_type(encoder),
+    (void)sp_job_reply(leave(), (sp_bytes){encoder->out.data, encoder->out.size}, NULL,
                        (sp_bytes){encoder->blob.data, encoder->blob.size}, NULL);
     return R_NilValue;
 }

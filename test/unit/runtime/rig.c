@@ -116,7 +116,7 @@ static void run_add(struct rig *rig, sp_job *job)
         return;
     }
     (void)snprintf(text, sizeof text, "%lld", a + b);
-    if (sp_job_reply(job, sp_text(text), "integer", (sp_bytes){0}, NULL) < 0) {
+    if (sp_job_reply(job, sp_text(text), NULL, (sp_bytes){0}, NULL) < 0) {
         atomic_fetch_add(&rig->bad, 1);
     }
 }
@@ -139,7 +139,7 @@ static void run_inspect(struct rig *rig, sp_job *job)
     uint64_t left_ms = sp_job_time_left_ms(job);
     (void)snprintf(text, sizeof text, "\"%s %s %zu %s=%s %d\"", sp_job_session(job),
                    name, binary.size, key, value, left_ms > 0 && left_ms < 90000);
-    if (sp_job_reply(job, sp_text(text), "string", (sp_bytes){"raw", 3}, NULL) < 0) {
+    if (sp_job_reply(job, sp_text(text), NULL, (sp_bytes){"raw", 3}, NULL) < 0) {
         atomic_fetch_add(&rig->bad, 1);
     }
 }

@@ -106,7 +106,8 @@ static void a_job_knows_its_request(void **state)
     assert_int_equal(
         sp__proto_get_response(call->last.data, call->last.size, &response, NULL), 0);
     assert_int_equal(response.binary_result.size, 3);
-    assert_int_equal(response.result_type.size, strlen("string"));
+    assert_int_equal(response.result_type.size, strlen("string")); /* as the JSON is */
+    assert_memory_equal(response.result_type.data, "string", strlen("string"));
     call_free(call);
     rig_close(rig);
 }

@@ -68,8 +68,8 @@ enum outcome sp__py_reply(struct server *server, struct running *run, PyObject *
         }
         sp__py_calm(server);
         sp__py_detach_view(server, run);
-        (void)sp_job_reply(run->job, (sp_bytes){"null", 4}, "null",
-                           sp__py_bytes_of(raw), NULL);
+        (void)sp_job_reply(run->job, (sp_bytes){"null", 4}, NULL, sp__py_bytes_of(raw),
+                           NULL);
         Py_DECREF(raw);
         return OVER;
     }
@@ -81,8 +81,7 @@ enum outcome sp__py_reply(struct server *server, struct running *run, PyObject *
     }
     sp__py_calm(server);
     sp__py_detach_view(server, run);
-    (void)sp_job_reply(run->job, sp__py_encoded(server),
-                       sp__py_encoded_type(&server->encoder), binary, NULL);
+    (void)sp_job_reply(run->job, sp__py_encoded(server), NULL, binary, NULL);
     sp__py_parts_clear(&server->parts);
     return OVER;
 }

@@ -80,10 +80,6 @@ void sp__py_encoder_fini(struct encoder *encoder);
  * ValueError for circular references and what is too deep or too large. */
 int sp__py_encode(struct encoder *encoder, PyObject *value) SP_MUST_CHECK;
 
-/* The kind of what is in encoder->out, as the wire names it: "map", "list", "string",
- * "integer", "float", "boolean", "null", "tensor". */
-const char *sp__py_encoded_type(const struct encoder *encoder);
-
 /* Call NAME(arg) of the package's _bigint: integers beyond CPython's own digit limit. */
 PyObject *sp__py_bigint(const char *name, PyObject *arg);
 

@@ -522,40 +522,6 @@ int sp__py_encode(struct encoder *encoder, PyObject *value)
     return put_value(encoder, value);
 }
 
-const char *sp__py_encoded_type(const struct encoder *encoder)
-{
-    static const char tensor[] = "{\"" SP__TENSOR_KEY;
-    const char *text = (const char *)encoder->out.data;
-    switch (text[0]) {
-    case '{':
-        if (encoder->parts != NULL && encoder->parts->count == 1 &&
-            strncmp(text, tensor, sizeof tensor - 1) == 0) {
-            return "tensor";
-        }
-        return "map";
-    case '[':
-        return "list";
-    case '"':
-        return "string";
-    case 't':
-    case 'f':
-        return "boolean";
-    case 'n':
-        return "null";
-    case 'N':
-    case 'I':
-        return "float";
-    default:
-        break;
-    }
-    for (size_t i = 1; i < encoder->out.size; i++) {
-        if (text[i] == '.' || text[i] == 'e' || text[i] == 'I') {
-            return "float";
-        }
-    }
-    return "integer";
-}
-
 /* ---- the package around it ---- */
 
 struct codec_home sp__py_codec;

@@ -32,7 +32,7 @@ void sp__rb_fail(struct running *run, int code, const char *type, const char *me
 }
 
 void sp__rb_encoded(struct worker *worker, VALUE value, sp_bytes *ret_json,
-                    const char **ret_type, sp_bytes *ret_binary)
+                    sp_bytes *ret_binary)
 {
     struct encoder *encoder = &worker->encoder;
     if (sp__rb_is_bytes(value)) {
@@ -40,13 +40,11 @@ void sp__rb_encoded(struct worker *worker, VALUE value, sp_bytes *ret_json,
         VALUE bytes = rb_str_new_frozen(value);
         encoder->parts = rb_ary_new_from_args(1, bytes);
         *ret_json = (sp_bytes){"null", 4};
-        *ret_type = "null";
         *ret_binary = (sp_bytes){RSTRING_PTR(bytes), (size_t)RSTRING_LEN(bytes)};
         return;
     }
     sp__rb_encode(encoder, value);
     *ret_json = (sp_bytes){encoder->out.data, encoder->out.size};
-    *ret_type = sp__rb_encoded_type(encoder);
     *ret_binary = sp__rb_encoded_parts(encoder);
 }
 
@@ -54,10 +52,9 @@ VALUE sp__rb_reply(VALUE pointer)
 {
     const struct answer *answer = (const struct answer *)pointer;
     sp_bytes json, binary;
-    const char *type;
-    sp__rb_encoded(answer->worker, answer->value, &json, &type, &binary);
+    sp__rb_encoded(answer->worker, answer->value, &json, &binary);
     sp__rb_detach(answer->run);
-    (void)sp_job_reply(answer->run->job, json, type, binary, NULL);
+    (void)sp_job_reply(answer->run->job, json, NULL, binary, NULL);
     answer->worker->encoder.parts = Qnil;
     return Qtrue;
 }

@@ -112,7 +112,7 @@ VALUE sp__rb_reply(VALUE answer);
 
 /* The value as JSON in worker->encoder, and the bytes beside it; raises. */
 void sp__rb_encoded(struct worker *worker, VALUE value, sp_bytes *ret_json,
-                    const char **ret_type, sp_bytes *ret_binary);
+                    sp_bytes *ret_binary);
 
 /* The job is about to end: what Ruby code holds of it lets go. */
 void sp__rb_detach(struct running *run);

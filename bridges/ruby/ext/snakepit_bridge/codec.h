@@ -60,10 +60,6 @@ void sp__rb_encode(struct encoder *encoder, VALUE value);
 /* The parts as one run of bytes, valid until the next encoding. Raises NoMemoryError. */
 sp_bytes sp__rb_encoded_parts(struct encoder *encoder);
 
-/* The kind of what is in encoder->out, as the wire names it: "map", "list", "string",
- * "integer", "float", "boolean", "null", "tensor". */
-const char *sp__rb_encoded_type(const struct encoder *encoder);
-
 /* Whether a String is bytes and no text. */
 int sp__rb_is_bytes(VALUE value);
 

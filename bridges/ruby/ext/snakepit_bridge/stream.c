@@ -63,9 +63,8 @@ static VALUE send_item(VALUE pointer)
         return Qnil; /* what the block gave in the end is no item */
     }
     sp_bytes json, binary;
-    const char *type;
     run->at_boundary = 0;
-    sp__rb_encoded(r->worker, item, &json, &type, &binary);
+    sp__rb_encoded(r->worker, item, &json, &binary);
     run->in_user_code = 0;
     if (sp__rb_is_bytes(item)) { /* a chunk that is bytes has no JSON */
         json = binary;
