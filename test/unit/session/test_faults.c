@@ -264,71 +264,61 @@ static void the_program_is_told_of_the_store(void **state)
 
 /* ---- every operation, refused ---- */
 
+enum { CHANGES = 16 };
+
+/* The i-th of the changes that stored_fill() left room for. */
+static int change(int i, sp_error *err)
+{
+    const sp_change_options owner = {.size = sizeof owner, .owner = "optimiser"};
+    sp_variable_update updates[] = {{.name = "y", .value = "\"c\""},
+                                    {.name = "z", .value = "{}"}};
+    switch (i) {
+    case 0:
+        return sp_session_create(stored, "x", NULL, err);
+    case 1:
+        return sp_session_delete(stored, "a", err);
+    case 2:
+        return sp_variable_register(stored, "a", "x2", NULL, "1", NULL, NULL, err);
+    case 3:
+        return sp_variable_set(stored, "a", "x", "3", &owner, NULL, err);
+    case 4:
+        return sp_variable_delete(stored, "a", "y", NULL, err);
+    case 5:
+        return sp_variables_set(stored, "a", updates, 2, 1, NULL, err);
+    case 6:
+        return sp_variable_rollback(stored, "a", "x", 2, &owner, NULL, err);
+    case 7:
+        return sp_variable_lock(stored, "a", "z", "me", err);
+    case 8:
+        return sp_variable_unlock(stored, "a", "x", NULL, NULL, err);
+    case 9:
+        return sp_variable_depend(stored, "a", "x", "z", "uses", err);
+    case 10:
+        return sp_variable_undepend(stored, "a", "x", "y", err);
+    case 11:
+        return sp_variables_import(stored, "a", "[{\"name\":\"i\",\"value\":1}]", err);
+    case 12:
+        return sp_program_store(stored, "a", "p2", "{}", 0, err);
+    case 13:
+        return sp_program_delete(stored, "a", "p", err);
+    case 14:
+        return sp_program_store(stored, NULL, "g2", "{}", 0, err);
+    default:
+        return sp_program_delete(stored, NULL, "g", err);
+    }
+}
+
 static void every_change_that_is_refused_changes_nothing(void **state)
 {
     sp_error *err = &stored_error;
-    sp_change_options owner = {.size = sizeof owner, .owner = "optimiser"};
     disk_install();
     leak_at_end(end_faults);
     stored_fill(stored_open());
     stored->store->probe_ms = 1;
     char *before = portrait(stored);
-    sp_variable_update updates[] = {{.name = "y", .value = "\"c\""},
-                                    {.name = "z", .value = "{}"}};
-    for (int i = 0; i < 16; i++) {
-        int rc = 0;
+    for (int i = 0; i < CHANGES; i++) {
         disk_fail(DISK_WRITE, 1, 1, DISK_EIO);
-        switch (i) {
-        case 0:
-            rc = sp_session_create(stored, "x", NULL, err);
-            break;
-        case 1:
-            rc = sp_session_delete(stored, "a", err);
-            break;
-        case 2:
-            rc = sp_variable_register(stored, "a", "x2", NULL, "1", NULL, NULL, err);
-            break;
-        case 3:
-            rc = sp_variable_set(stored, "a", "x", "3", &owner, NULL, err);
-            break;
-        case 4:
-            rc = sp_variable_delete(stored, "a", "y", NULL, err);
-            break;
-        case 5:
-            rc = sp_variables_set(stored, "a", updates, 2, 1, NULL, err);
-            break;
-        case 6:
-            rc = sp_variable_rollback(stored, "a", "x", 2, &owner, NULL, err);
-            break;
-        case 7:
-            rc = sp_variable_lock(stored, "a", "z", "me", err);
-            break;
-        case 8:
-            rc = sp_variable_unlock(stored, "a", "x", NULL, NULL, err);
-            break;
-        case 9:
-            rc = sp_variable_depend(stored, "a", "x", "z", "uses", err);
-            break;
-        case 10:
-            rc = sp_variable_undepend(stored, "a", "x", "y", err);
-            break;
-        case 11:
-            rc =
-                sp_variables_import(stored, "a", "[{\"name\":\"i\",\"value\":1}]", err);
-            break;
-        case 12:
-            rc = sp_program_store(stored, "a", "p2", "{}", 0, err);
-            break;
-        case 13:
-            rc = sp_program_delete(stored, "a", "p", err);
-            break;
-        case 14:
-            rc = sp_program_store(stored, NULL, "g2", "{}", 0, err);
-            break;
-        default:
-            rc = sp_program_delete(stored, NULL, "g", err);
-            break;
-        }
+        int rc = change(i, err);
         end_faults();
         if (rc != SP_ERR_SYSTEM) {
             fail_msg("operation %d: %s: %s", i, sp_error_name(rc),
