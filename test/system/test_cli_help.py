@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Help, explanations, completion and the manual: they teach, and they are true."""
 
+import ctypes
 import re
 import shutil
 import subprocess
 
 import pytest
-from cli_tool import ROOT, SNAKEPIT, environment, snakepit
+from cli_tool import BUILD, ROOT, SNAKEPIT, environment, snakepit
 
 COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
             "init", "map", "program", "run", "session", "status", "stream", "tools", "var"]
@@ -149,6 +150,16 @@ def test_the_manual_has_every_command_and_option():
             text = snakepit("help", command, *verb.split()).out
             for option in re.findall(r"--([a-z-]+)", text):
                 assert f"--{option}" in page, (command, verb, option)
+
+
+def test_the_manual_has_every_event():
+    library = ctypes.CDLL(BUILD / "libsnakepit.so")
+    library.sp_event_name.restype = ctypes.c_char_p
+    names = {library.sp_event_name(kind).decode() for kind in range(1000)} - {"unknown"}
+    assert len(names) > 25
+    page = (ROOT / "docs/man/snakepit.7.scd").read_text()
+    missing = {name for name in names if f"*{name}*" not in page}
+    assert not missing
 
 
 def complete(*words):
