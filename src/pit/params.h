@@ -152,7 +152,8 @@
       "Time that snakepitd takes to end, from the signal to the last process: calls "  \
       "may end in it, and what does not is cut off.")                                  \
     X(LOG_LEVEL, TOP, "log.level", CHOICE, 1, 64, "error|warn|info|debug", "info",     \
-      "SNAKEPIT_LOG_LEVEL", service, log_level, "What snakepitd writes to its log.")   \
+      "SNAKEPIT_LOG_LEVEL", service, log_level,                                        \
+      "The least that snakepitd writes to its log: error, warn, info or debug.")       \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one, or to the "      \
       "first that "                                                                    \
@@ -362,7 +363,8 @@
     X(RETRY_BUDGET, POOL, "retry.budget", COUNT, 1, 1000000, "", "",                   \
       "SNAKEPIT_RETRY_BUDGET", pool, retry_budget,                                     \
       "Bounds repetitions of begun calls: half of it at once, and one more for ten "   \
-      "calls that go well. Without it four for each call the pool can run at once.")   \
+      "calls that go well. Without it four for each call the pool can run at once, "   \
+      "at least 10.")                                                                  \
     X(RETRY_POISON, POOL, "retry.poison", COUNT, 1, 100, "", "2",                      \
       "SNAKEPIT_RETRY_POISON", pool, poison_deaths,                                    \
       "A call that has ended as many workers is given up.")                            \
