@@ -2,8 +2,8 @@
 /*
  * An adapter: how to start one kind of worker and how to talk to it.
  *
- * The usual kinds need no code: a pool's options name a runtime ("python", "exec",
- * "grpc") and the rest is configuration. An sp_adapter is for the others, and for
+ * The usual kinds need no code: a pool's options name a runtime ("python", "node", "exec",
+ * "grpc" and others) and the rest is configuration. An sp_adapter is for the others, and for
  * programs that check or change what crosses the border.
  */
 #ifndef SNAKEPIT_ADAPTER_H
@@ -18,8 +18,9 @@ extern "C" {
 
 /* How the worker is reached. */
 enum {
-    /* It inherits connected sockets and uses libsnakepit-worker (SNAKEPIT_CALL_FD,
-     * SNAKEPIT_HOST_FD, SNAKEPIT_PAGE_FD, SNAKEPIT_MEMORY_FD name them). It listens nowhere. */
+    /* It inherits connected sockets and shared memory and uses libsnakepit-worker
+     * (SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD, SNAKEPIT_PAGE_FD, SNAKEPIT_MEMORY_FD name
+     * them). It listens nowhere. */
     SP_TRANSPORT_INHERITED = 0,
     /* A stock gRPC server: it listens on the unix socket that SNAKEPIT_ADDRESS names
      * ("unix:/path"), also put in place of "{address}" in its arguments. */
@@ -28,9 +29,9 @@ enum {
      * tells it: in a line of its output, "GRPC_READY:4711", or by moving a file with the
      * number to the path that SNAKEPIT_READY_FILE names. Its arguments get --port 0,
      * --elixir-address ADDRESS (where its host answers), --snakepit-run-id TEXT, and in a
-     * pool with threads --max-workers N and perhaps --thread-safety-check, each unless
-     * they have it. So does the original's
-     * own Python worker start. Since: 0.1 */
+     * pool with threads --max-workers N and with thread_checks --thread-safety-check,
+     * each unless they have it. So does the original's own Python worker start.
+     * Since: 0.1 */
     SP_TRANSPORT_PORT = 2
 };
 

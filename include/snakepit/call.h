@@ -108,11 +108,14 @@ SP_API int sp_result_tensor(const sp_result *result, const char *pointer,
  * ret_result  set on success; release with sp_result_clear()
  *
  * Errors: SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP, SP_ERR_TOO_BIG, SP_ERR_NO_POOL,
- * SP_ERR_NO_TOOL, SP_ERR_REFUSED, SP_ERR_INVAL before anything is sent;
- * SP_ERR_QUEUE_FULL, SP_ERR_QUEUE_TIMEOUT, SP_ERR_NO_WORKER, SP_ERR_START_FAILED,
+ * SP_ERR_NO_TOOL, SP_ERR_BAD_ARGS, SP_ERR_REFUSED, SP_ERR_INVAL, SP_ERR_NOMEM before
+ * anything is sent; SP_ERR_QUEUE_FULL, SP_ERR_QUEUE_TIMEOUT, SP_ERR_NO_WORKER,
+ * SP_ERR_BREAKER_OPEN, SP_ERR_START_FAILED, SP_ERR_START_TIMEOUT,
  * SP_ERR_SESSION_WORKER_LOST (with a strict affinity, once: the worker that had run the
- * session's calls has ended, with all that it kept for it) when no worker took it; SP_ERR_TIMEOUT, SP_ERR_REMOTE, SP_ERR_BAD_ARGS, SP_ERR_WORKER_DIED,
- * SP_ERR_PROTOCOL, SP_ERR_CLOSED afterwards. err->executed says whether user code ran.
+ * session's calls has ended, with all that it kept for it) when no worker took it;
+ * SP_ERR_TIMEOUT, SP_ERR_CANCELLED, SP_ERR_REMOTE, SP_ERR_BAD_ARGS, SP_ERR_WORKER_DIED,
+ * SP_ERR_POISON, SP_ERR_PROTOCOL, SP_ERR_CLOSED afterwards; from inside a host tool also
+ * SP_ERR_RECURSION and SP_ERR_DEADLOCK. err->executed says whether user code ran.
  * Thread: any but a callback. Since: 0.1
  */
 SP_API int sp_execute(sp_pit *pit, const char *tool, sp_bytes args_json,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pit: one runtime with its loop thread, its guard process and its pools.
+ * The pit: one runtime with its loop threads, its guard process and its pools.
  *
  * A program opens a pit, calls tools through it and closes it. Closing ends every
  * worker and their children; so does the death of the program, in whatever way.

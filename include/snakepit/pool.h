@@ -163,8 +163,8 @@ typedef struct sp_pool_options {
     /* When calls meet them. */
     uint32_t attempts_max; /* of one call, the first included, default 3 */
     uint32_t retry_budget; /* repetitions of begun calls in a burst, twice over; ten
-                                 calls that go well bring one back. Default 10 or 4 x the
-                                 calls the pool runs at once */
+                                 calls that go well bring one back. Default 4 x the calls
+                                 the pool runs at once, at least 10 */
     uint32_t
         poison_deaths; /* a call that ended as many workers is given up, default 2 */
     uint64_t poison_block_ms; /* and others with the same tool and arguments are refused

@@ -2,14 +2,16 @@
 /*
  * Serving a pit to other programs: gRPC on a unix socket.
  *
- * What is served is snakepit.bridge.BridgeService (Ping, ExecuteTool and
- * ExecuteStreamingTool) and grpc.health.v1.Health, so that any gRPC library is a client.
+ * What is served is snakepit.bridge.BridgeService (Ping, ExecuteTool, ExecuteStreamingTool,
+ * and what is about sessions, variables, programs and tools of the program, see
+ * snakepit-wire(7)) and grpc.health.v1.Health, so that any gRPC library is a client.
  * A call of a client is a call like one of the program: the same queues, limits and
  * errors. Its deadline is the call's; when the client cancels or goes away, the call is
  * cancelled.
  *
  * Metadata of a call: snakepit-pool, snakepit-request-id, snakepit-dedupe-key,
- * snakepit-idempotent (true), snakepit-queue-timeout-ms. A failure is a gRPC status with
+ * snakepit-idempotent (true), snakepit-queue-timeout-ms, snakepit-affinity, traceparent.
+ * An answer in a session has the trailer snakepit-placed. A failure is a gRPC status with
  * google.rpc details and the trailers snakepit-executed (no, unknown, yes),
  * snakepit-reason (SP-QUEUE-FULL ...) and grpc-retry-pushback-ms.
  *

@@ -5,9 +5,9 @@
  *
  * A set of sessions is a handle of its own. A pit has one, sp_pit_sessions(), which its
  * workers can ask; a program opens others with or without a pit, and those of a daemon by
- * its address. Each session has a time to live that starts again
- * whenever it is used; when it is over, the session is gone, also before the cleanup
- * has come to it. Inside are metadata, variables (variable.h) and programs (program.h).
+ * its address. Each session has a time to live that starts again whenever it is used; when
+ * it is over, the session is gone, also before the cleanup has come to it. Inside are
+ * metadata, variables (variable.h) and programs (program.h).
  *
  * Ids are any UTF-8 text of 1 to 255 bytes. A change happens wholly or not at all, and
  * whoever reads meanwhile sees what was before.
@@ -143,8 +143,8 @@ typedef struct sp_sessions_stats {
 SP_API int sp_sessions_open(const sp_sessions_options *options,
                             sp_sessions **ret_sessions, sp_error *err);
 
-/* Close the set and everything in it; what is stored stays stored. Not while another thread uses it. NULL is fine.
- * Since: 0.1 */
+/* Close the set and everything in it; what is stored stays stored. Not while another
+ * thread uses it. NULL is fine. Since: 0.1 */
 SP_API void sp_sessions_close(sp_sessions *sessions);
 
 /*
