@@ -5,6 +5,7 @@
  * Help, completion and "did you mean" read this table, so a command is described once.
  */
 #include "state.h"
+#include "view.h"
 
 #include <string.h>
 
@@ -68,6 +69,7 @@ static const struct option_spec bench_options[] = {
 };
 
 static const struct option_spec status_options[] = {
+    VIEW_OPTIONS,
     {"deaths", 0, NULL, OPTION_DEATHS, "list how the last workers ended"},
     {"workers", 'w', NULL, OPTION_WORKERS, "list the workers too, as -o wide"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
@@ -245,8 +247,11 @@ const struct command commands[] = {
      "  snakepit session create alice --ttl 2h\n"
      "  snakepit session list\n",
      state_options, NULL, "", session_verbs},
-    {"status", "", "start the pools and show how they are",
-     "Exit code 0 when every worker is ready, 1 when some are, 2 when none is.\n"
+    {"status", "", "show how the pools are",
+     "Those of the daemon that runs; without one a pit of its own is started, looked "
+     "at\n"
+     "and closed. Exit code 0 when every worker is ready, 1 when some are, 2 when none "
+     "is.\n"
      "\n"
      "Examples:\n"
      "  snakepit status\n"

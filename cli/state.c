@@ -9,6 +9,7 @@
  * is taken without looking for a daemon.
  */
 #include "state.h"
+#include "view.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -22,13 +23,6 @@ const struct option_spec state_options[] = {
 };
 
 /* --- Opening ------------------------------------------------------------------------- */
-
-/* "" counts as nothing. */
-static const char *environment(const char *name)
-{
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
 
 /* A folder that another command has is free again in a moment. */
 static int open_folder(const struct cli *cli, const sp_sessions_options *options,
@@ -50,28 +44,15 @@ static int open_folder(const struct cli *cli, const sp_sessions_options *options
 static int open_running(sp_config *config, const char *instance,
                         sp_sessions **ret_sessions, sp_error *err)
 {
-    const sp_pit_options *pit = sp_config_options(config);
-    const char *socket = sp_config_service(config)->socket;
     sp_sessions_options options = {.size = sizeof options};
     struct text address = {0};
-    char folder[600];
-    int rc = SP_OK;
-    if (socket != NULL) {
-        text_printf(&address, "unix:%s", socket);
-    } else if ((rc = sp_instance_folder(SP_FOLDER_RUNTIME, pit->runtime_dir, instance,
-                                        folder, sizeof folder, err)) == SP_OK) {
-        text_printf(&address, "unix:%s/snakepit.sock", folder);
-    }
+    int rc = daemon_address(config, instance, &address, err);
     if (rc == SP_OK) {
         options.address = text_c(&address);
         rc = sp_sessions_open(&options, ret_sessions, err);
     }
     text_free(&address);
-    if (rc == SP_ERR_SYSTEM || rc == SP_ERR_CONFIG) {
-        sp_error_clear(err); /* nobody listens; or nobody could, on such a path */
-        return 0;
-    }
-    return rc < 0 ? rc : 1;
+    return is_nobody(rc, err) ? 0 : rc < 0 ? rc : 1;
 }
 
 /* In the folder that was named, that of the configuration, or that of the instance. */
@@ -119,8 +100,8 @@ int state_open(const struct cli *cli, struct state *ret, sp_error *err)
     const char *folder = cli->state_dir;
     *ret = (struct state){0};
     if (address == NULL && folder == NULL) {
-        address = environment("SNAKEPIT_ADDRESS");
-        folder = environment("SNAKEPIT_STATE_DIR");
+        address = environment_text("SNAKEPIT_ADDRESS");
+        folder = environment_text("SNAKEPIT_STATE_DIR");
     }
     if (address == NULL) {
         return open_configured(cli, folder, ret, err);

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first. A file may include its own layer and those before it.
 LAYERS = ("base", "wire", "io", "store", "guard", "worker", "pool", "session", "pit",
-          "serve", "api")
+          "telemetry", "serve", "api")
 
 # The worker half is a second tower on the same two foundations.
 RUNTIME_MAY = ("base", "wire", "runtime")
@@ -40,7 +40,7 @@ OUTSIDE = (
     (re.compile(r"sqlite3\.h$"), {"store"}),
     (re.compile(r"yaml\.h$"), {"pit"}),
     (re.compile(r"pcre2\.h$"), {"session"}),
-    (re.compile(r"jansson\.h$"), {"cli", "examples", "bridges"}),
+    (re.compile(r"jansson\.h$"), {"telemetry", "cli", "examples", "bridges"}),
     (re.compile(r"Python\.h$"), {"bridges"}),
     (re.compile(r"node_api\.h$"), {"bridges"}),
     (re.compile(r"ruby\.h$|ruby/"), {"bridges"}),

@@ -20,6 +20,7 @@
 #include "pit.h"
 #include "pool.h"
 #include "program.h"
+#include "report.h"
 #include "serve.h"
 #include "session.h"
 #include "stream.h"

@@ -253,6 +253,8 @@ static void take_gone(void *user, struct host_tool *tool)
 
 static void set_options(struct sp_pit *pit, const sp_pit_options *options)
 {
+    (void)snprintf(pit->instance_name, sizeof pit->instance_name, "%s",
+                   options->instance != NULL ? options->instance : "");
     pit->on_event = options->on_event;
     pit->event_data = options->event_data;
     pit->guard_level = options->guard_level;
@@ -332,6 +334,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     sp__latch_init(&pit->drained);
     sp__latch_init(&pit->closed);
     pit->service = service;
+    pit->opened_ms = sp__now_ms();
     set_options(pit, options);
     int rc = sp__dispatch_init(&pit->dispatch, err);
     if (rc < 0) {

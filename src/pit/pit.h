@@ -69,7 +69,9 @@ struct sp_pit {
     char guard_path[4096];
     int guard_level; /* SP_SAFETY_, as wished */
     int guard_require;
-    struct instance *instance;          /* or NULL */
+    struct instance *instance;           /* or NULL */
+    char instance_name[SP_NAME_MAX + 1]; /* "": it has none */
+    uint64_t opened_ms;
     const struct host_service *service; /* who answers what workers ask */
     struct sp_sessions *sessions;       /* any thread, by its own locks */
     struct visits visits;               /* likewise: of these sessions */

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "serve/server.h"
 #include "serve/state.h"
+#include "wire/proto_control.h"
 
 enum { PING_TEXT_MAX = 4096, DETAILS_MAX = 6 * 1024 /* what stock clients take */ };
 
@@ -79,6 +80,9 @@ static const struct method methods[] = {
     CHANGE(SP__PATH_STORE_PROGRAM, sp__answer_program_store),
     CHANGE(SP__PATH_DELETE_PROGRAM, sp__answer_program_delete),
     CHANGE(SP__PATH_LIST_PROGRAMS, sp__answer_program_list),
+    /* A clerk makes them: they ask the loops, and wait. */
+    {SP__PATH_GET_REPORT, METHOD_CHANGE, FOR_CLIENTS, 0, sp__answer_report,
+     sp__answer_message, sp__answer_gone, NULL},
     READ(SP__PATH_GET_EXPOSED_ELIXIR_TOOLS, sp__answer_tools_list),
     CHANGE(SP__PATH_REGISTER_TOOLS, sp__answer_tools_register),
     {SP__PATH_EXECUTE_ELIXIR_TOOL, METHOD_CALL, FOR_ALL, 0, NULL, sp__tool_message,

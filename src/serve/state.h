@@ -123,6 +123,9 @@ int sp__answer_program_delete(const struct asking *asking, sp_bytes question,
 int sp__answer_program_list(const struct asking *asking, sp_bytes question,
                             struct sp_buffer *reply, sp_error *err);
 
+int sp__answer_report(const struct asking *asking, sp_bytes question,
+                      struct sp_buffer *reply, sp_error *err);
+
 /* WatchVariables */
 void sp__watching_message(struct rpc *rpc, const uint8_t *data, size_t size);
 void sp__watching_drained(struct rpc *rpc);

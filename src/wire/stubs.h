@@ -132,6 +132,11 @@ int sp__stub_program_delete(const struct caller *caller, const char *session,
 int sp__stub_programs_list(const struct caller *caller, const char *session,
                            sp_program_cb cb, void *user_data, sp_error *err);
 
+/* ---- reports ---- */
+
+int sp__stub_report(const struct caller *caller, const char *name, const char *options,
+                    sp_json_cb cb, void *user_data, sp_error *err);
+
 /* ---- what the stubs share ---- */
 
 /* One call: encode, carry, and keep the reply. Zero it before, fini it after. */

@@ -396,7 +396,7 @@ def test_the_holder_of_a_state_is_named(tmp_path):
 
 def test_status_goes_on_without_a_state_that_another_has(tmp_path):
     with daemons.running(tmp_path) as daemon:
-        done = snakepit("status", "--config", tmp_path / "snakepit.yaml",
+        done = snakepit("status", "--config", tmp_path / "snakepit.yaml", "--size", "1",
                         env={"SNAKEPIT_STATE_DIR": str(tmp_path / "state")})
         assert done.code == 0, done.err
         assert f"in use by process {daemon.process.pid}" in done.err

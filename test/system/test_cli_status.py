@@ -3,8 +3,12 @@
 
 import json
 
+import daemons
+import peers
 import pytest
 from cli_tool import on_terminal, snakepit
+
+grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
 ADAPTER = '''
 from snakepit_bridge import BaseAdapter, tool
@@ -197,3 +201,46 @@ def test_colours_need_a_terminal_and_consent():
         _, shown, _ = on_terminal("status", "--size", "1", *words, env=env)
         assert "\x1b[1m" not in shown
     assert "\x1b" not in snakepit("status", "--size", "1").out
+
+
+# --- of a daemon -----------------------------------------------------------------------
+
+
+def test_status_is_that_of_the_daemon_that_runs(tmp_path, tmp_path_factory):
+    peers.make_stubs(tmp_path_factory.mktemp("stubs"))
+    with daemons.running(tmp_path) as daemon:
+        config = ["--config", tmp_path / "snakepit.yaml"]
+        status = json.loads(snakepit("status", "-o", "json", *config).out)
+        assert status["pid"] == daemon.process.pid
+        assert status["instance"].startswith("test-")
+        assert status["uptime_ms"] > 0
+        [worker] = status["pools"][0]["worker_list"]
+        assert snakepit("status", "-o", "json", "--connect", daemon.address).code == 0
+        # The same worker, called meanwhile: nothing was started to be looked at.
+        with grpc.insecure_channel(daemon.address) as channel:
+            assert peers.Client(channel).execute("add", {"a": 1, "b": 2}) == 3
+        address = {"SNAKEPIT_ADDRESS": daemon.address}
+        again = json.loads(snakepit("status", "-o", "json", env=address).out)
+        [same] = again["pools"][0]["worker_list"]
+        assert (same["pid"], same["calls_total"]) == (worker["pid"], worker["calls_total"] + 1)
+        wide = snakepit("status", "-o", "wide", *config)
+        assert str(worker["pid"]) in wide.out and wide.code == 0
+        # What describes a pit asks for one of its own.
+        own = json.loads(snakepit("status", "-o", "json", "--size", "2", *config).out)
+        assert own["pid"] != daemon.process.pid and own["pools"][0]["workers"] == 2
+
+
+def test_status_of_a_daemon_may_be_of_one_pool(tmp_path):
+    more = [{"name": "other", "adapter": "showcase", "size": 2}]
+    with daemons.running(tmp_path, more=more) as daemon:
+        where = ["--connect", daemon.address]
+        other = json.loads(snakepit("status", "-o", "json", "-p", "other", *where).out)
+        assert [pool["name"] for pool in other["pools"]] == ["other"]
+        none = snakepit("status", "-p", "nobody", *where)
+        assert (none.code, none.out) == (4, "")
+        assert 'no pool "nobody"' in none.err
+
+
+def test_a_daemon_that_is_named_must_be_there(tmp_path):
+    done = snakepit("status", "--connect", f"unix:{tmp_path}/nobody")
+    assert (done.code, done.out) == (3, "")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables of messages against the code that protobuf-c generates from bridge.proto:
- * the same fields, and for random messages the same bytes. Then bytes that nobody wrote
+ * The tables of messages against the code that protobuf-c generates from bridge.proto
+ * and control.proto: the same fields, and for random messages the same bytes. Then bytes that nobody wrote
  * on purpose, and no memory.
  */
 #include <stdio.h>
@@ -12,6 +12,8 @@
 #include "no_leak.h"
 #include "proto_bytes.h"
 #include "snakepit/bridge.pb-c.h"
+#include "snakepit/control.pb-c.h"
+#include "wire/proto_control.h"
 #include "wire/proto_state.h"
 
 struct pair {
@@ -24,6 +26,8 @@ struct pair {
     }
 
 static const struct pair pairs[] = {
+    TABLE(report_get, snakepit__control__v1__get_report_request),
+    TABLE(report_get_reply, snakepit__control__v1__get_report_response),
     TABLE(session_begin, snakepit__bridge__initialize_session_request),
     TABLE(session_begin_reply, snakepit__bridge__initialize_session_response),
     TABLE(session_end, snakepit__bridge__cleanup_session_request),

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What a command looks at: a daemon that runs, or else a pit of its own. */
+#ifndef SNAKEPIT_CLI_VIEW_H
+#define SNAKEPIT_CLI_VIEW_H
+
+#include "cli.h"
+
+struct view {
+    sp_daemon *daemon; /* NULL: it is the pit */
+    struct opened own; /* when there is no daemon */
+};
+
+/* --connect and --instance, which choose the daemon. */
+#define VIEW_OPTIONS                                                                  \
+    {"connect", 0, "ADDRESS", OPTION_CONNECT,                                         \
+     "look at this daemon, such as unix:/path"},                                      \
+    {                                                                                 \
+        "instance", 0, "NAME", OPTION_INSTANCE, "look at the daemon of this instance" \
+    }
+
+/* The daemon of --connect, of $SNAKEPIT_ADDRESS, or whoever listens on the instance's
+ * socket; else a pit of the configuration, started and, unless it is in vain, ready. 0 or
+ * an exit code, explained. CODE_INTERRUPTED: the user does not want to wait. */
+int view_open(const struct cli *cli, struct view *ret);
+/* Only a daemon: 0, CODE_UNREACHABLE when there is none, or another exit code. */
+int view_open_daemon(const struct cli *cli, struct view *ret);
+void view_close(struct view *view);
+
+/* A report as JSON, which the caller releases; NULL, explained, with the exit code in
+ * *ret_code. options  a JSON object that is taken, or NULL. */
+json_t *view_report(struct view *view, const char *name, json_t *options,
+                    int *ret_code);
+
+/* The same as text, for reports that are not JSON: 0 or an exit code, explained. */
+int view_text(struct view *view, const char *name, json_t *options,
+              struct text *ret_text);
+
+/* ---- where a daemon is, for state.c too ---- */
+
+/* NULL when the variable is not set, or "". */
+const char *environment_text(const char *name);
+/* "unix:" and the socket on which the daemon of an instance would listen. */
+int daemon_address(sp_config *config, const char *instance, struct text *ret_address,
+                   sp_error *err);
+/* Nobody listens there; or nobody could, on such a path. Clears the error then. */
+int is_nobody(int rc, sp_error *err);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports: what a pit says of itself, as text that programs read; of the program's own
+ * pit, or of a daemon's by its address.
+ *
+ * "status"  JSON: `version` 1, `instance`, `pid`, `uptime_ms`, `state` (running, degraded, failed),
+ *           `orphan_safety`, `health`, `sessions`, and `pools`, each with its figures,
+ *           its workers (`worker_list`) and the last deaths among them. No options.
+ *
+ * Members are only ever added; one that changes its meaning raises `version`. Sizes are
+ * bytes and end in _bytes, times end in their unit.
+ */
+#ifndef SNAKEPIT_REPORT_H
+#define SNAKEPIT_REPORT_H
+
+#include "base.h"
+#include "error.h"
+#include "pit.h"
+#include "variable.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Have a report made and see it through a callback, which runs once before this returns,
+ * on this thread; its text is borrowed until it returns.
+ *
+ * name     one of those above
+ * options  a JSON object, or NULL for none
+ *
+ * Errors: SP_ERR_NOT_FOUND (no report of that name; near ones in the message),
+ * SP_ERR_BAD_JSON, SP_ERR_INVAL (an option: which one, and what it may be), SP_ERR_NOMEM.
+ * Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pit_report(sp_pit *pit, const char *name, const char *options,
+                         sp_json_cb cb, void *user_data, sp_error *err);
+
+/* A daemon that this program looks at. */
+typedef struct sp_daemon sp_daemon;
+
+/*
+ * Connect to a daemon; again by itself when the connection has ended. Close it with
+ * sp_daemon_close().
+ *
+ * address     "unix:/path", the daemon's socket
+ * timeout_ms  the longest any question may take, 0: 30 000, at most a day
+ *
+ * Errors: SP_ERR_UNSUPPORTED, SP_ERR_CONFIG (the address), SP_ERR_SYSTEM (nobody
+ * listens there), SP_ERR_TIMEOUT, SP_ERR_NOMEM, SP_ERR_INVAL. Since: 0.1
+ */
+SP_API int sp_daemon_connect(const char *address, uint64_t timeout_ms,
+                             sp_daemon **ret_daemon, sp_error *err);
+
+/* Not while a thread asks it. NULL is fine. Since: 0.1 */
+SP_API void sp_daemon_close(sp_daemon *daemon);
+
+/*
+ * As sp_pit_report(), of the daemon's pit. Errors: also SP_ERR_SYSTEM, SP_ERR_CLOSED (it
+ * has gone, or ends), SP_ERR_TIMEOUT, SP_ERR_UNSUPPORTED (it is of a version without
+ * reports), SP_ERR_PROTOCOL. Thread: any. Since: 0.1
+ */
+SP_API int sp_daemon_report(sp_daemon *daemon, const char *name, const char *options,
+                            sp_json_cb cb, void *user_data, sp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

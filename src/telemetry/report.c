@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of reports, and what is the same for all of them: the name is known and the
+ * options are an object, before a report is made.
+ */
+#include "telemetry/report.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/near.h"
+#include "wire/json.h"
+
+static const struct {
+    const char *name;
+    report_fn make;
+} reports[] = {
+    {"status", sp__report_status},
+};
+
+enum { REPORTS = sizeof reports / sizeof reports[0] };
+
+static report_fn find(const char *name, sp_error *err)
+{
+    struct near near;
+    char text[128];
+    sp__near_init(&near, name);
+    for (size_t i = 0; i < REPORTS; i++) {
+        if (strcmp(reports[i].name, name) == 0) {
+            return reports[i].make;
+        }
+        sp__near_offer(&near, reports[i].name);
+    }
+    sp__fail(err, SP_ERR_NOT_FOUND, "there is no report \"%.64s\"%s", name,
+             sp__near_text(&near, text, sizeof text));
+    return NULL;
+}
+
+static int check_options(sp_bytes options, sp_error *err)
+{
+    const char *text = options.data;
+    int rc = sp__json_read(text, options.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
+    if (rc < 0) {
+        return rc;
+    }
+    size_t at = strspn(text, " \t\r\n");
+    return text[at] == '{' ? SP_OK
+                           : sp__fail(err, SP_ERR_INVAL,
+                                      "the options of a report are a JSON object, not "
+                                      "%.16s",
+                                      text + at);
+}
+
+int sp__report(sp_pit *pit, const char *name, sp_bytes options, struct sp_buffer *out,
+               sp_error *err)
+{
+    struct report_question question = {.pit = pit, .options = options};
+    report_fn make = find(name, err);
+    if (make == NULL) {
+        return SP_ERR_NOT_FOUND;
+    }
+    if (options.size == 0) {
+        question.options = sp_text("{}");
+    }
+    int rc = check_options(question.options, err);
+    return rc < 0 ? rc : make(&question, out, err);
+}

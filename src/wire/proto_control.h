@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages of those who look after a daemon, as control.proto has them; see
+ * proto_table.h.
+ */
+#ifndef SP_WIRE_PROTO_CONTROL_H
+#define SP_WIRE_PROTO_CONTROL_H
+
+#include "wire/proto_table.h"
+
+#define SP__CONTROL "/snakepit.control.v1.Control/"
+#define SP__PATH_GET_REPORT SP__CONTROL "GetReport"
+
+/* GetReportRequest. */
+struct proto_report_get {
+    const char *name;
+    const char *options_json;
+};
+PROTO_MESSAGE_OF(report_get)
+
+/* GetReportResponse. */
+struct proto_report_get_reply {
+    sp_bytes text;
+};
+PROTO_MESSAGE_OF(report_get_reply)
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports: of the program's own pit and, over its socket, of a daemon's; one that does
+ * not exist, options that are none, and a pit that ends while it is asked. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pits.h"
+
+static char text[64 * 1024];
+static int seen;
+
+static void take(sp_bytes json, void *user_data)
+{
+    assert_true(json.size < sizeof text);
+    memcpy(text, json.data, json.size);
+    text[json.size] = '\0';
+    seen += *(int *)user_data;
+}
+
+static sp_daemon *serve(sp_pit *pit)
+{
+    char address[512];
+    sp_daemon *daemon;
+    (void)snprintf(address, sizeof address, "unix:%s", leak_path("serve/pit.sock"));
+    assert_int_equal(sp_pit_listen(pit, address, NULL, last_error()), 0);
+    assert_int_equal(sp_daemon_connect(address, 0, &daemon, last_error()), 0);
+    return daemon;
+}
+
+static void a_pit_says_how_it_is(void **state)
+{
+    int one = 1;
+    sp_pit *pit = pit_of_probes(2);
+    call_gives(pit, "add", "{\"a\":1,\"b\":2}", "3");
+    assert_int_equal(sp_pit_report(pit, "status", NULL, take, &one, last_error()), 0);
+    assert_int_equal(seen, 1);
+    assert_has(text, "{\"version\":1,");
+    assert_has(text, "\"state\":\"running\"");
+    assert_has(text, "\"name\":\"default\"");
+    assert_int_equal(json_number(text, "workers"), 2);
+    assert_int_equal(json_number(text, "requests"), 1);
+}
+
+static void a_daemon_says_the_same(void **state)
+{
+    int one = 1;
+    sp_pit *pit = pit_of_probes(1);
+    sp_daemon *daemon = serve(pit);
+    call_gives(pit, "add", "{\"a\":1,\"b\":2}", "3");
+    for (int i = 1; i <= 3; i++) {
+        seen = 0;
+        assert_int_equal(
+            sp_daemon_report(daemon, "status", " {} ", take, &one, last_error()), 0);
+        assert_int_equal(seen, 1);
+        assert_int_equal(json_number(text, "requests"), 1);
+    }
+    sp_daemon_close(daemon);
+}
+
+static void what_is_no_report_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *options;
+        int code;
+        const char *message;
+    } rows[] = {
+        {"statue", NULL, SP_ERR_NOT_FOUND,
+         "no report \"statue\"; near matches: status"},
+        {"", NULL, SP_ERR_NOT_FOUND, "no report \"\""},
+        {"status", "[1]", SP_ERR_INVAL, "a JSON object, not [1]"},
+        {"status", "{", SP_ERR_BAD_JSON, "line 1, column 2"},
+        {"status", "{\"a\":1} x", SP_ERR_BAD_JSON, "line 1, column 9"},
+    };
+    sp_pit *pit = pit_of_probes(1);
+    sp_daemon *daemon = serve(pit);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(
+            sp_pit_report(pit, rows[i].name, rows[i].options, take, NULL, last_error()),
+            rows[i].code);
+        assert_has(last_error()->message, rows[i].message);
+        assert_int_equal(sp_daemon_report(daemon, rows[i].name, rows[i].options, take,
+                                          NULL, last_error()),
+                         rows[i].code);
+        assert_has(last_error()->message, rows[i].message);
+    }
+    assert_int_equal(sp_pit_report(pit, NULL, NULL, take, NULL, last_error()),
+                     SP_ERR_INVAL);
+    assert_int_equal(sp_daemon_report(NULL, "status", NULL, take, NULL, last_error()),
+                     SP_ERR_INVAL);
+    sp_daemon_close(daemon);
+}
+
+static void nobody_listens(void **state)
+{
+    char address[512];
+    sp_daemon *daemon = NULL;
+    (void)snprintf(address, sizeof address, "unix:%s", leak_path("nobody"));
+    assert_int_equal(sp_daemon_connect(address, 0, &daemon, last_error()),
+                     SP_ERR_SYSTEM);
+    assert_int_equal(sp_daemon_connect("tcp:1", 0, &daemon, last_error()),
+                     SP_ERR_UNSUPPORTED);
+    assert_null(daemon);
+    sp_daemon_close(NULL);
+}
+
+static atomic_int asked;
+
+static void *ask_on(void *daemon)
+{
+    int none = 0;
+    int rc;
+    do {
+        sp_error err = {0};
+        rc = sp_daemon_report(daemon, "status", NULL, take, &none, &err);
+        sp_error_clear(&err);
+        atomic_fetch_add(&asked, rc == 0);
+    } while (rc == 0);
+    return NULL;
+}
+
+static void a_pit_may_end_while_it_is_asked(void **state)
+{
+    pthread_t thread;
+    sp_pit *pit = pit_of_probes(1);
+    sp_daemon *daemon = serve(pit);
+    atomic_store(&asked, 0);
+    assert_int_equal(pthread_create(&thread, NULL, ask_on, daemon), 0);
+    UNTIL(atomic_load(&asked) >= 20);
+    pit_close(pit);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    sp_daemon_close(daemon);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_pit_says_how_it_is),
+        TEST(a_daemon_says_the_same),
+        TEST(what_is_no_report_is_refused),
+        TEST(nobody_listens),
+        TEST(a_pit_may_end_while_it_is_asked),
+    };
+    return RUN_SYSTEM_TESTS("reports", tests);
+}
