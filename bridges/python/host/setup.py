@@ -16,7 +16,14 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 BRIDGE = HERE.parent / "src"
-CODEC = ("decode.c", "encode.c", "part_read.c", "part_write.c")
+CODEC = (
+    "decode.c",
+    "encode.c",
+    "extension.c",
+    "memory.c",
+    "part_read.c",
+    "part_write.c",
+)
 WIRE = ("json.c", "tensor.c")
 SHARED = ("_arrays.py", "_bigint.py", "_values.py")
 FLAGS = ["-std=c11", "-fvisibility=hidden"]

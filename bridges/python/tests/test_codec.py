@@ -16,6 +16,7 @@ import uuid
 
 import pytest
 
+from snakepit_bridge import _worker
 from snakepit_bridge._values import substitute
 from snakepit_bridge._worker import DEPTH_MAX, decode, encode
 
@@ -435,3 +436,12 @@ def test_threads_may_use_the_codec_at_once():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize("name", ["Call", "Memory", "Pending", "Source"])
+def test_what_the_worker_makes_is_not_made_by_hand(name):
+    kind = getattr(_worker, name)
+    with pytest.raises(TypeError):
+        kind()
+    with pytest.raises(TypeError):
+        object.__new__(kind)

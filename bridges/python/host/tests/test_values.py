@@ -189,3 +189,12 @@ def test_functions_are_let_go_of(pit):
     pit.remove_tool("held")
     # Whoever waits for something is given this, too.
     wait_for(lambda: pit.call("add", 1) == 2 and gone() is None, "the function's end")
+
+
+@pytest.mark.parametrize("name", ["Map", "Memory", "Stream", "ToolCall"])
+def test_what_the_pit_makes_is_not_made_by_hand(name):
+    kind = getattr(snakepit._snakepit, name)
+    with pytest.raises(TypeError):
+        kind()
+    with pytest.raises(TypeError):
+        object.__new__(kind)

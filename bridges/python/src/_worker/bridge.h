@@ -13,6 +13,7 @@
 #define SP_PYTHON_BRIDGE_H
 
 #include "codec.h"
+#include "extension.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -99,7 +100,6 @@ struct server {
 struct bridge {
     PyTypeObject *worker_type;
     PyTypeObject *call_type;
-    PyTypeObject *memory_type;
     PyTypeObject *pending_type;
     PyObject *cancelled;    /* Cancelled(BaseException) */
     PyObject *bad_args;     /* BadArguments(TypeError) */

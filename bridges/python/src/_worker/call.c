@@ -192,11 +192,7 @@ static PyType_Slot call_slots[] = {
 static PyType_Spec call_spec = {
     .name = "snakepit_bridge._worker.Call",
     .basicsize = sizeof(call_object),
-    .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-    ,
+    .flags = Py_TPFLAGS_DEFAULT,
     .slots = call_slots,
 };
 
@@ -229,14 +225,6 @@ static int add_asking(PyTypeObject *type)
 
 int sp__py_call_type(PyObject *module)
 {
-    if (sp__py_bridge.call_type == NULL) {
-        sp__py_bridge.call_type = (PyTypeObject *)PyType_FromSpec(&call_spec);
-    }
-    if (sp__py_bridge.call_type == NULL || add_asking(sp__py_bridge.call_type) < 0) {
-        return -1;
-    }
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    sp__py_bridge.call_type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Call", (PyObject *)sp__py_bridge.call_type);
+    PyTypeObject **type = &sp__py_bridge.call_type;
+    return sp__py_add_type(module, &call_spec, type) < 0 ? -1 : add_asking(*type);
 }

@@ -63,6 +63,12 @@ PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n);
 PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
                         const char *text, size_t n, sp_error *err);
 
+/* The same, and what is wrong with the text is an exception too: ValueError, or
+ * MemoryError. */
+PyObject *sp__py_decode_or_raise(struct key_cache *keys,
+                                 const struct part_source *parts, const char *text,
+                                 size_t n);
+
 /* What the writing of one value needs; keep it, its buffer is reused. */
 struct encoder {
     struct sp_buffer out;

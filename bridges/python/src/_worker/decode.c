@@ -259,6 +259,21 @@ PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
     return NULL;
 }
 
+PyObject *sp__py_decode_or_raise(struct key_cache *keys,
+                                 const struct part_source *parts, const char *text,
+                                 size_t n)
+{
+    sp_error err = {0};
+    PyObject *value = sp__py_decode(keys, parts, text, n, &err);
+    if (value == NULL && err.code == SP_ERR_NOMEM) {
+        (void)PyErr_NoMemory();
+    } else if (value == NULL && err.code < 0) {
+        PyErr_SetString(PyExc_ValueError, err.message);
+    }
+    sp_error_clear(&err);
+    return value;
+}
+
 /* ---- the key cache ---- */
 
 static struct key_slot *slot_of(struct key_cache *cache, const char *text, size_t n)

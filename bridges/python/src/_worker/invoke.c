@@ -28,6 +28,11 @@ static int note_spoken(struct call_parts *parts, const char *name)
     return rc;
 }
 
+static void drop_kept(void *kept)
+{
+    sp_kept_drop(kept);
+}
+
 static PyObject *slice_binary(void *user, const char *part, uint64_t at, uint64_t size)
 {
     struct call_parts *parts = user;
@@ -48,8 +53,10 @@ static PyObject *slice_binary(void *user, const char *part, uint64_t at, uint64_
             return NULL;
         }
         const char *data = value.data;
-        return sp__py_memory_new(sp_job_keep(parts->job),
-                                 (sp_bytes){data + at, (size_t)size});
+        sp_kept *kept = sp_job_keep(parts->job);
+        return kept == NULL ? PyErr_NoMemory()
+                            : sp__py_memory_new((sp_bytes){data + at, (size_t)size},
+                                                kept, drop_kept);
     }
     PyErr_Format(sp__py_bridge.bad_args, "the call has no part '%s'", part);
     return NULL;

@@ -1,39 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `_worker.Memory`: received bytes where they lie, for whoever speaks the buffer
- * protocol. An array made over it holds it, and it holds the request's memory, however
- * long the call has been over. It is read-only: other arrays may be over the same bytes.
+ * `Memory`: received bytes where they lie, for whoever speaks the buffer protocol. An
+ * array made over it holds it, and it holds what they came in, however long the call has
+ * been over. It is read-only: other arrays may be over the same bytes.
  */
-#include "bridge.h"
-#include "parts.h"
+#include "extension.h"
 
 typedef struct {
     PyObject ob_base;
-    sp_kept *kept;
     sp_bytes bytes;
+    void *owner;
+    void (*drop)(void *owner);
 } memory_object;
 
-PyObject *sp__py_memory_new(sp_kept *kept, sp_bytes bytes)
+static PyTypeObject *memory_type;
+
+PyObject *sp__py_memory_new(sp_bytes bytes, void *owner, void (*drop)(void *owner))
 {
-    memory_object *self = NULL;
-    if (kept == NULL) {
-        (void)PyErr_NoMemory();
-    } else {
-        self = PyObject_New(memory_object, sp__py_bridge.memory_type);
-    }
+    memory_object *self = PyObject_New(memory_object, memory_type);
     if (self == NULL) {
-        sp_kept_drop(kept);
+        drop(owner);
         return NULL;
     }
-    self->kept = kept;
     self->bytes = bytes;
+    self->owner = owner;
+    self->drop = drop;
     return (PyObject *)self;
 }
 
 static void memory_dealloc(PyObject *object)
 {
+    memory_object *self = (memory_object *)object;
     PyTypeObject *type = Py_TYPE(object);
-    sp_kept_drop(((memory_object *)object)->kept);
+    self->drop(self->owner);
     PyObject_Free(object);
     Py_DECREF(type);
 }
@@ -48,40 +47,25 @@ static int memory_get_buffer(PyObject *object, Py_buffer *view, int flags)
                              flags);
 }
 
-static PyType_Slot memory_slots[] = {
-    {Py_tp_dealloc, memory_dealloc},
-#if PY_VERSION_HEX >= 0x03090000
-    {Py_bf_getbuffer, memory_get_buffer},
-#endif
-    {Py_tp_doc, "Received bytes, for the buffer protocol. Made by the worker."},
-    {0, NULL},
-};
-
-static PyType_Spec memory_spec = {
-    .name = "snakepit_bridge._worker.Memory",
-    .basicsize = sizeof(memory_object),
-    .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-    ,
-    .slots = memory_slots,
-};
-
-int sp__py_memory_type(PyObject *module)
+int sp__py_memory_type(PyObject *module, const char *name)
 {
-    if (sp__py_bridge.memory_type == NULL) {
-        sp__py_bridge.memory_type = (PyTypeObject *)PyType_FromSpec(&memory_spec);
-    }
-    PyTypeObject *type = sp__py_bridge.memory_type;
-    if (type == NULL) {
-        return -1;
-    }
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, memory_dealloc},
+#if PY_VERSION_HEX >= 0x03090000
+        {Py_bf_getbuffer, memory_get_buffer},
+#endif
+        {Py_tp_doc, "Received bytes, for the buffer protocol."},
+        {0, NULL},
+    };
+    PyType_Spec spec = {.name = name,
+                        .basicsize = sizeof(memory_object),
+                        .flags = Py_TPFLAGS_DEFAULT,
+                        .slots = slots};
+    int rc = sp__py_add_type(module, &spec, &memory_type);
 #if PY_VERSION_HEX < 0x03090000
-    type->tp_as_buffer->bf_getbuffer = memory_get_buffer;
+    if (rc == 0) {
+        memory_type->tp_as_buffer->bf_getbuffer = memory_get_buffer;
+    }
 #endif
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Memory", (PyObject *)type);
+    return rc;
 }

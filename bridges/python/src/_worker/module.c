@@ -3,10 +3,8 @@
  * The module `snakepit_bridge._worker`: types, exceptions, and the codec as two
  * functions.
  *
- * Initialised in several phases, so that the free-threaded interpreter can be told that
- * the module does without the global lock. Its state is the process's, not the module's
- * (see bridge.h), so only the main interpreter may import it; importing it a second
- * time gives the same types.
+ * Its state is the process's, not the module's (see bridge.h): importing it a second time
+ * gives the same types.
  */
 #define PY_SSIZE_T_CLEAN
 #include "ask.h"
@@ -14,27 +12,6 @@
 #include "base/mem.h"
 
 struct bridge sp__py_bridge;
-
-/* A part that Python code holds, as a memoryview: the slice [at:at + size]. */
-PyObject *sp__py_slice_held(void *user, const char *part, uint64_t at, uint64_t size)
-{
-    PyObject *held = PyMapping_GetItemString(user, part);
-    PyObject *whole = held != NULL ? PyMemoryView_FromObject(held) : NULL;
-    PyObject *slice = NULL;
-    Py_XDECREF(held);
-    if (whole == NULL) {
-        return NULL;
-    }
-    uint64_t all = (uint64_t)PyMemoryView_GET_BUFFER(whole)->len;
-    if (at > all || size > all - at) {
-        PyErr_Format(sp__py_bridge.bad_args, "part '%s' has only %llu bytes", part,
-                     (unsigned long long)all);
-    } else {
-        slice = PySequence_GetSlice(whole, (Py_ssize_t)at, (Py_ssize_t)(at + size));
-    }
-    Py_DECREF(whole);
-    return slice;
-}
 
 static PyObject *module_decode(PyObject *module, PyObject *args)
 {
@@ -60,16 +37,11 @@ static PyObject *module_decode(PyObject *module, PyObject *args)
         text = bytes.buf;
         size = bytes.len;
     }
-    sp_error err = {0};
     PyObject *value =
-        sp__py_decode(NULL, held != NULL ? &source : NULL, text, (size_t)size, &err);
+        sp__py_decode_or_raise(NULL, held != NULL ? &source : NULL, text, (size_t)size);
     if (!is_str) {
         PyBuffer_Release(&bytes);
     }
-    if (value == NULL && err.code < 0) {
-        PyErr_SetString(PyExc_ValueError, err.message);
-    }
-    sp_error_clear(&err);
     return value;
 }
 
@@ -213,11 +185,6 @@ static int add_constants(PyObject *module)
 
 static int module_exec(PyObject *module)
 {
-    if (PyThreadState_Get()->interp != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError,
-                        "snakepit_bridge works in the main interpreter only");
-        return -1;
-    }
     if (sp__py_bridge.call_var == NULL) {
         sp__py_bridge.call_var = PyContextVar_New("snakepit_call", NULL);
     }
@@ -229,36 +196,21 @@ static int module_exec(PyObject *module)
     sp__py_codec = (struct codec_home){.package = "snakepit_bridge",
                                        .malformed = sp__py_bridge.bad_args};
     if (sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
-        sp__py_memory_type(module) < 0 || sp__py_pending_type(module) < 0 ||
-        sp__py_worker_type(module) < 0 || sp__py_zygote_functions(module) < 0) {
+        sp__py_memory_type(module, "snakepit_bridge._worker.Memory") < 0 ||
+        sp__py_pending_type(module) < 0 || sp__py_worker_type(module) < 0 ||
+        sp__py_zygote_functions(module) < 0) {
         return -1;
     }
     return 0;
 }
-
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, module_exec},
-#if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
-#endif
-#if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "snakepit_bridge._worker",
-    .m_doc = "The worker runtime for Python: connection, serve loop and JSON codec.",
-    .m_methods = functions,
-    .m_slots = slots,
-};
 
 /* 3.8's PyMODINIT_FUNC says nothing of visibility, and this build hides by default. */
 __attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__worker(void);
 
 PyMODINIT_FUNC PyInit__worker(void)
 {
-    return PyModuleDef_Init(&definition);
+    return sp__py_extension(
+        "snakepit_bridge._worker",
+        "The worker runtime for Python: connection, serve loop and JSON codec.",
+        functions, module_exec);
 }

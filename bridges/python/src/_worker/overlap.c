@@ -237,27 +237,13 @@ static PyType_Slot pending_slots[] = {
 static PyType_Spec pending_spec = {
     .name = "snakepit_bridge._worker.Pending",
     .basicsize = sizeof(pending_object),
-    .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-    ,
+    .flags = Py_TPFLAGS_DEFAULT,
     .slots = pending_slots,
 };
 
 int sp__py_pending_type(PyObject *module)
 {
-    if (sp__py_bridge.pending_type == NULL) {
-        sp__py_bridge.pending_type = (PyTypeObject *)PyType_FromSpec(&pending_spec);
-    }
-    if (sp__py_bridge.pending_type == NULL) {
-        return -1;
-    }
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    sp__py_bridge.pending_type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Pending",
-                                 (PyObject *)sp__py_bridge.pending_type);
+    return sp__py_add_type(module, &pending_spec, &sp__py_bridge.pending_type);
 }
 
 /* ---- the loop's side ---- */

@@ -173,6 +173,32 @@ static PyObject *make_array(const sp_tensor *tensor, PyObject *memory)
     return result;
 }
 
+PyObject *sp__py_slice_of(PyObject *whole, const char *part, uint64_t at, uint64_t size)
+{
+    PyObject *view = PyMemoryView_FromObject(whole);
+    PyObject *slice = NULL;
+    if (view == NULL) {
+        return NULL;
+    }
+    uint64_t all = (uint64_t)PyMemoryView_GET_BUFFER(view)->len;
+    if (at > all || size > all - at) {
+        PyErr_Format(sp__py_codec.malformed, "part '%s' has only %llu bytes", part,
+                     (unsigned long long)all);
+    } else {
+        slice = PySequence_GetSlice(view, (Py_ssize_t)at, (Py_ssize_t)(at + size));
+    }
+    Py_DECREF(view);
+    return slice;
+}
+
+PyObject *sp__py_slice_held(void *held, const char *part, uint64_t at, uint64_t size)
+{
+    PyObject *whole = PyMapping_GetItemString(held, part);
+    PyObject *slice = whole != NULL ? sp__py_slice_of(whole, part, at, size) : NULL;
+    Py_XDECREF(whole);
+    return slice;
+}
+
 PyObject *sp__py_part_read(const struct part_source *source, PyObject *dict)
 {
     struct part_ref ref = {0};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arrays and bytes that travel beside the JSON: what stands for them in the text, and
- * the memory that holds them. part_write.c gathers what leaves, part_read.c finds what
- * came, memory.c lends received bytes to Python without copying them.
+ * Arrays and bytes that travel beside the JSON: what stands for them in the text.
+ * part_write.c gathers what leaves, part_read.c finds what came.
  */
 #ifndef SP_PYTHON_PARTS_H
 #define SP_PYTHON_PARTS_H
@@ -28,6 +27,10 @@ int sp__py_is_part_key(const char *key, size_t n);
 /* What an object with such a member stands for: a new reference, or NULL with an
  * exception, BadArguments when it is malformed. */
 PyObject *sp__py_part_read(const struct part_source *source, PyObject *dict);
+
+/* The slice of an object that has the whole part. */
+PyObject *sp__py_slice_of(PyObject *whole, const char *part, uint64_t at,
+                          uint64_t size);
 
 /* A slice() for a dict of buffers by name. */
 PyObject *sp__py_slice_held(void *held, const char *part, uint64_t at, uint64_t size);
@@ -60,12 +63,5 @@ int sp__py_part_write(struct parts *parts, struct sp_buffer *json, PyObject *val
 /* All of them as one run of bytes, valid until they are cleared: a single one's own
  * memory. 0, or -1 with an exception. */
 int sp__py_parts_join(struct parts *parts, sp_bytes *ret);
-
-/* ---- memory ---- */
-
-int sp__py_memory_type(PyObject *module);
-
-/* Read-only bytes of a request; takes `kept`, also when it fails. */
-PyObject *sp__py_memory_new(sp_kept *kept, sp_bytes bytes);
 
 #endif

@@ -141,9 +141,8 @@ static struct running *run_new(struct server *server, sp_job *job)
 
 void sp__py_run_free(struct server *server, struct running *run)
 {
-    worker_object *worker = server->worker;
     if (run->link.on != NULL) {
-        Py_BEGIN_CRITICAL_SECTION(worker);
+        Py_BEGIN_CRITICAL_SECTION(server->worker);
         sp__list_remove(&run->link);
         Py_END_CRITICAL_SECTION();
     }

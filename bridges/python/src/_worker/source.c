@@ -366,24 +366,11 @@ static PyType_Slot source_slots[] = {
 static PyType_Spec source_spec = {
     .name = "snakepit_bridge._worker.Source",
     .basicsize = sizeof(source_object),
-    .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-    ,
+    .flags = Py_TPFLAGS_DEFAULT,
     .slots = source_slots,
 };
 
 int sp__py_source_type(PyObject *module)
 {
-    if (source_type == NULL) {
-        source_type = (PyTypeObject *)PyType_FromSpec(&source_spec);
-    }
-    if (source_type == NULL) {
-        return -1;
-    }
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    source_type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Source", (PyObject *)source_type);
+    return sp__py_add_type(module, &source_spec, &source_type);
 }

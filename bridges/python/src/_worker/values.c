@@ -16,21 +16,10 @@
 PyObject *sp__py_from_json(const char *text, size_t size, PyObject *held)
 {
     const struct part_source source = {.slice = sp__py_slice_held, .user = held};
-    sp_error err = {0};
     if (size == 0) {
         Py_RETURN_NONE;
     }
-    PyObject *value =
-        sp__py_decode(NULL, held != NULL ? &source : NULL, text, size, &err);
-    if (value == NULL && err.code != 0) {
-        if (err.code == SP_ERR_NOMEM) {
-            (void)PyErr_NoMemory();
-        } else {
-            PyErr_SetString(PyExc_ValueError, err.message);
-        }
-    }
-    sp_error_clear(&err);
-    return value;
+    return sp__py_decode_or_raise(NULL, held != NULL ? &source : NULL, text, size);
 }
 
 static PyObject *from_text(const char *json)

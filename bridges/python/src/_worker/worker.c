@@ -489,12 +489,5 @@ static PyType_Spec worker_spec = {
 
 int sp__py_worker_type(PyObject *module)
 {
-    if (sp__py_bridge.worker_type == NULL) {
-        sp__py_bridge.worker_type = (PyTypeObject *)PyType_FromSpec(&worker_spec);
-    }
-    if (sp__py_bridge.worker_type == NULL) {
-        return -1;
-    }
-    return PyModule_AddObjectRef(module, "Worker",
-                                 (PyObject *)sp__py_bridge.worker_type);
+    return sp__py_add_type(module, &worker_spec, &sp__py_bridge.worker_type);
 }

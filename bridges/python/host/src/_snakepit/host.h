@@ -10,6 +10,7 @@
 #define SP_PYTHON_HOST_H
 
 #include "../../../src/_worker/codec.h"
+#include "../../../src/_worker/extension.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,7 +27,6 @@ struct host {
     PyTypeObject *pit_type;
     PyTypeObject *map_type;
     PyTypeObject *stream_type;
-    PyTypeObject *memory_type;
     PyTypeObject *tool_call_type;
     PyObject *make_error;      /* make_error(facts) -> exception */
     PyObject *plain;           /* plain(value) -> what JSON can hold, or TypeError */
@@ -113,7 +113,6 @@ void sp__pyhost_write_end(struct writer *writer);
 
 /* ---- value.c: what comes back ---- */
 
-int sp__pyhost_memory_type(PyObject *module);
 /* The value of a result, which is taken. */
 PyObject *sp__pyhost_value_take(pit_object *pit, sp_result *result);
 /* The value of JSON with bytes beside it, both borrowed. */

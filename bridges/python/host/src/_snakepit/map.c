@@ -314,20 +314,7 @@ int sp__pyhost_map_type(PyObject *module)
     };
     PyType_Spec spec = {.name = "snakepit.Map",
                         .basicsize = sizeof(map_object),
-                        .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-                                 | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-                        ,
+                        .flags = Py_TPFLAGS_DEFAULT,
                         .slots = slots};
-    if (sp__pyhost.map_type == NULL) {
-        sp__pyhost.map_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    }
-    if (sp__pyhost.map_type == NULL) {
-        return -1;
-    }
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    sp__pyhost.map_type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Map", (PyObject *)sp__pyhost.map_type);
+    return sp__py_add_type(module, &spec, &sp__pyhost.map_type);
 }

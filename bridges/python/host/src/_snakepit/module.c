@@ -2,8 +2,7 @@
 /*
  * The module `snakepit._snakepit`: its types, and what the package gives it.
  *
- * Its state is the process's (host.h), so only the main interpreter may import it;
- * importing it a second time gives the same types.
+ * Its state is the process's (host.h): importing it a second time gives the same types.
  */
 #include "host.h"
 
@@ -60,11 +59,6 @@ static PyMethodDef functions[] = {
 static int module_exec(PyObject *module)
 {
     static int is_listening;
-    if (PyThreadState_Get()->interp != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError,
-                        "snakepit works in the main interpreter only");
-        return -1;
-    }
     if (!is_listening && pthread_atfork(NULL, NULL, on_fork) != 0) {
         (void)PyErr_NoMemory();
         return -1;
@@ -72,7 +66,8 @@ static int module_exec(PyObject *module)
     is_listening = 1;
     sp__py_codec =
         (struct codec_home){.package = "snakepit", .malformed = PyExc_ValueError};
-    if (sp__pyhost_ask_init() < 0 || sp__pyhost_memory_type(module) < 0 ||
+    if (sp__pyhost_ask_init() < 0 ||
+        sp__py_memory_type(module, "snakepit._snakepit.Memory") < 0 ||
         sp__pyhost_pit_type(module) < 0 || sp__pyhost_map_type(module) < 0 ||
         sp__pyhost_stream_type(module) < 0 || sp__pyhost_tool_type(module) < 0) {
         return -1;
@@ -80,29 +75,12 @@ static int module_exec(PyObject *module)
     return PyModule_AddStringConstant(module, "VERSION", sp_version());
 }
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, module_exec},
-#if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
-#endif
-#if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "snakepit._snakepit",
-    .m_doc = "A pit of workers, for the package around it.",
-    .m_methods = functions,
-    .m_slots = slots,
-};
-
 /* 3.8's PyMODINIT_FUNC says nothing of visibility, and this build hides by default. */
 __attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__snakepit(void);
 
 PyMODINIT_FUNC PyInit__snakepit(void)
 {
-    return PyModuleDef_Init(&definition);
+    return sp__py_extension("snakepit._snakepit",
+                            "A pit of workers, for the package around it.", functions,
+                            module_exec);
 }

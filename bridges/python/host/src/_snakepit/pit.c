@@ -528,10 +528,5 @@ int sp__pyhost_pit_type(PyObject *module)
                         .basicsize = sizeof(pit_object),
                         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                         .slots = slots};
-    if (sp__pyhost.pit_type == NULL) {
-        sp__pyhost.pit_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    }
-    return sp__pyhost.pit_type == NULL
-               ? -1
-               : PyModule_AddObjectRef(module, "Pit", (PyObject *)sp__pyhost.pit_type);
+    return sp__py_add_type(module, &spec, &sp__pyhost.pit_type);
 }

@@ -193,20 +193,7 @@ int sp__pyhost_stream_type(PyObject *module)
     };
     PyType_Spec spec = {.name = "snakepit.Stream",
                         .basicsize = sizeof(stream_object),
-                        .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-                                 | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-                        ,
+                        .flags = Py_TPFLAGS_DEFAULT,
                         .slots = slots};
-    if (sp__pyhost.stream_type == NULL) {
-        sp__pyhost.stream_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    }
-    if (sp__pyhost.stream_type == NULL) {
-        return -1;
-    }
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    sp__pyhost.stream_type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Stream", (PyObject *)sp__pyhost.stream_type);
+    return sp__py_add_type(module, &spec, &sp__pyhost.stream_type);
 }

@@ -44,12 +44,8 @@ static PyObject *slice(void *user, const char *part, uint64_t at, uint64_t size)
 static PyObject *arguments_of(sp_tool_call *call, sp_bytes args_json)
 {
     const struct part_source source = {.slice = slice, .user = call};
-    sp_error err = {0};
-    PyObject *args = sp__py_decode(NULL, &source, args_json.data, args_json.size, &err);
-    if (args == NULL && err.code < 0) {
-        PyErr_SetString(PyExc_ValueError, err.message);
-    }
-    sp_error_clear(&err);
+    PyObject *args =
+        sp__py_decode_or_raise(NULL, &source, args_json.data, args_json.size);
     if (args != NULL && !PyDict_Check(args)) {
         PyErr_SetString(PyExc_TypeError, "arguments of a host tool come by name");
         Py_CLEAR(args);
@@ -383,21 +379,7 @@ int sp__pyhost_tool_type(PyObject *module)
     };
     PyType_Spec spec = {.name = "snakepit.ToolCall",
                         .basicsize = sizeof(tool_call_object),
-                        .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-                                 | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-                        ,
+                        .flags = Py_TPFLAGS_DEFAULT,
                         .slots = slots};
-    if (sp__pyhost.tool_call_type == NULL) {
-        sp__pyhost.tool_call_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    }
-    if (sp__pyhost.tool_call_type == NULL) {
-        return -1;
-    }
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    sp__pyhost.tool_call_type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "ToolCall",
-                                 (PyObject *)sp__pyhost.tool_call_type);
+    return sp__py_add_type(module, &spec, &sp__pyhost.tool_call_type);
 }

@@ -10,114 +10,49 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct {
-    PyObject ob_base;
-    sp_result result; /* owns the bytes, or empty */
-    PyObject *copy;   /* or this does */
-    sp_bytes bytes;
-} memory_object;
-
-static void memory_dealloc(PyObject *object)
-{
-    memory_object *self = (memory_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
-    sp_result_clear(&self->result);
-    Py_XDECREF(self->copy);
-    PyObject_Free(object);
-    Py_DECREF(type);
-}
-
-static int memory_get_buffer(PyObject *object, Py_buffer *view, int flags)
-{
-    memory_object *self = (memory_object *)object;
-    return PyBuffer_FillInfo(view, object, (void *)(uintptr_t)self->bytes.data,
-                             (Py_ssize_t)self->bytes.size, 1, flags);
-}
-
-static PyType_Slot memory_slots[] = {
-    {Py_tp_dealloc, memory_dealloc},
-#if PY_VERSION_HEX >= 0x03090000
-    {Py_bf_getbuffer, memory_get_buffer},
-#endif
-    {Py_tp_doc, "The bytes of a result, for the buffer protocol."},
-    {0, NULL},
-};
-
-static PyType_Spec memory_spec = {
-    .name = "snakepit._snakepit.Memory",
-    .basicsize = sizeof(memory_object),
-    .flags = Py_TPFLAGS_DEFAULT
-#ifdef Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION
-#endif
-    ,
-    .slots = memory_slots,
-};
-
-int sp__pyhost_memory_type(PyObject *module)
-{
-    if (sp__pyhost.memory_type == NULL) {
-        sp__pyhost.memory_type = (PyTypeObject *)PyType_FromSpec(&memory_spec);
-    }
-    PyTypeObject *type = sp__pyhost.memory_type;
-    if (type == NULL) {
-        return -1;
-    }
-#if PY_VERSION_HEX < 0x03090000
-    type->tp_as_buffer->bf_getbuffer = memory_get_buffer;
-#endif
-#ifndef Py_TPFLAGS_DISALLOW_INSTANTIATION
-    type->tp_new = NULL;
-#endif
-    return PyModule_AddObjectRef(module, "Memory", (PyObject *)type);
-}
-
-static memory_object *memory_new(void)
-{
-    memory_object *self = PyObject_New(memory_object, sp__pyhost.memory_type);
-    if (self != NULL) {
-        self->result = (sp_result){0};
-        self->copy = NULL;
-        self->bytes = (sp_bytes){0};
-    }
-    return self;
-}
+#include "base/mem.h"
 
 /* ---- values ---- */
 
-/* A part_source over one Memory, or over nothing. */
+/* A part_source over one object with the buffer protocol, or over nothing. */
 static PyObject *slice(void *user, const char *part, uint64_t at, uint64_t size)
 {
-    memory_object *memory = user;
-    uint64_t all = memory != NULL ? memory->bytes.size : 0;
-    if (memory == NULL || at > all || size > all - at) {
-        PyErr_Format(sp__py_codec.malformed, "part '%s' has only %llu bytes", part,
-                     (unsigned long long)all);
+    if (user == NULL) {
+        PyErr_Format(sp__py_codec.malformed, "part '%s' has only 0 bytes", part);
         return NULL;
     }
-    PyObject *whole = PyMemoryView_FromObject((PyObject *)memory);
-    PyObject *result = whole != NULL ? PySequence_GetSlice(whole, (Py_ssize_t)at,
-                                                           (Py_ssize_t)(at + size))
-                                     : NULL;
-    Py_XDECREF(whole);
-    return result;
+    return sp__py_slice_of(user, part, at, size);
 }
 
-static PyObject *decode(pit_object *pit, sp_bytes json, memory_object *memory)
+static PyObject *decode(pit_object *pit, sp_bytes json, PyObject *binary)
 {
-    const struct part_source source = {.slice = slice, .user = memory};
+    const struct part_source source = {.slice = slice, .user = binary};
     int has_keys = !atomic_flag_test_and_set(&pit->keys_taken);
-    sp_error err = {0};
-    PyObject *value = sp__py_decode(has_keys ? &pit->keys : NULL, &source, json.data,
-                                    json.size, &err);
+    PyObject *value = sp__py_decode_or_raise(has_keys ? &pit->keys : NULL, &source,
+                                             json.data, json.size);
     if (has_keys) {
         atomic_flag_clear(&pit->keys_taken);
     }
-    if (value == NULL && err.code < 0) {
-        PyErr_SetString(PyExc_ValueError, err.message);
-    }
-    sp_error_clear(&err);
     return value;
+}
+
+static void drop_result(void *owner)
+{
+    sp_result_clear(owner);
+    sp__free(owner);
+}
+
+/* The bytes of a result, which is taken. */
+static PyObject *memory_of(sp_result *result)
+{
+    sp_bytes binary = {result->binary, result->binary_bytes};
+    sp_result *owner = sp__malloc(sizeof *owner);
+    if (owner == NULL) {
+        return PyErr_NoMemory();
+    }
+    *owner = *result;
+    *result = (sp_result){0};
+    return sp__py_memory_new(binary, owner, drop_result);
 }
 
 static int is_null(sp_bytes json)
@@ -135,14 +70,9 @@ PyObject *sp__pyhost_value_take(pit_object *pit, sp_result *result)
         value =
             PyBytes_FromStringAndSize(result->binary, (Py_ssize_t)result->binary_bytes);
     } else {
-        memory_object *memory = memory_new();
-        if (memory != NULL) {
-            memory->result = *result;
-            memory->bytes = (sp_bytes){result->binary, result->binary_bytes};
-            *result = (sp_result){0};
-            value = decode(pit, json, memory);
-            Py_DECREF(memory);
-        }
+        PyObject *memory = memory_of(result);
+        value = memory != NULL ? decode(pit, json, memory) : NULL;
+        Py_XDECREF(memory);
     }
     sp_result_clear(result);
     return value;
@@ -157,15 +87,8 @@ PyObject *sp__pyhost_value_copy(pit_object *pit, sp_bytes json, sp_bytes binary)
     if (copy == NULL || is_null(json)) {
         return copy;
     }
-    memory_object *memory = memory_new();
-    if (memory == NULL) {
-        Py_DECREF(copy);
-        return NULL;
-    }
-    memory->copy = copy;
-    memory->bytes = (sp_bytes){PyBytes_AS_STRING(copy), binary.size};
-    PyObject *value = decode(pit, json, memory);
-    Py_DECREF(memory);
+    PyObject *value = decode(pit, json, copy);
+    Py_DECREF(copy);
     return value;
 }
 
