@@ -49,6 +49,26 @@ class BadArguments extends TypeError {
   }
 }
 
+// What adapters know of: names of the package.
+const classes = {
+  HostError,
+  NotFound,
+  AlreadyExists,
+  BadValue,
+  VersionConflict,
+  VariableLocked,
+  DependencyCycle,
+  QuotaExceeded,
+  WatchTooSlow,
+  ToolNotFound,
+  ToolArgumentsError,
+  ToolError,
+  ToolRecursion,
+  HostTimeout,
+  Cancelled,
+  BadArguments,
+};
+
 const BY_CODE = {
   'SP-NOT-FOUND': NotFound,
   'SP-EXISTS': AlreadyExists,
@@ -146,24 +166,4 @@ function describe(thrown) {
   }
 }
 
-module.exports = {
-  HostError,
-  NotFound,
-  AlreadyExists,
-  BadValue,
-  VersionConflict,
-  VariableLocked,
-  DependencyCycle,
-  QuotaExceeded,
-  WatchTooSlow,
-  ToolNotFound,
-  ToolArgumentsError,
-  ToolError,
-  ToolRecursion,
-  HostTimeout,
-  Cancelled,
-  BadArguments,
-  hostError,
-  describe,
-  className,
-};
+module.exports = { ...classes, classes, hostError, describe, className };
