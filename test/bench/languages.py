@@ -12,6 +12,7 @@ from calls import rates_table
 from harness import HERE, ROOT, ratio
 
 IN_FLIGHT = (1, 64)
+ADDRESS = "{address}"
 EXAMPLES = ROOT / "examples"
 TITLES = {
     "node": "our worker in Node.js",
@@ -20,25 +21,39 @@ TITLES = {
     "ruby_grpc": "ruby-grpc, 200 threads",
     "r": "our worker in R",
 }
+# name: the interpreter, its script of the bridge and its adapter, and what it needs
+WORKERS = {
+    "node": ("node", "snakepit_worker.js", "bench_adapter.js", "node and its headers"),
+    "ruby": ("ruby", "snakepit_worker.rb", "bench_adapter.rb", "ruby-dev"),
+    "r": ("Rscript", "snakepit_worker.R", "bench_adapter.R", "r-base-core"),
+}
 
 
-def measure(bench, name, path):
-    for k in IN_FLIGHT:
-        bench.add("languages", name, k,
-                  bench.run("grpc-client", "calls", "--socket", path, "--in-flight", k,
-                            *bench.plan.window))
-
-
-def node(bench):
-    worker = bench.build / "bridges" / "node" / "snakepit_worker.js"
-    if not worker.exists():
-        bench.missing["node"] = "the bridge is not built: no node, or no headers of it"
-        return
-    path = bench.folder / "node.sock"
+def measure(bench, name, *command, **environment):
+    """The server is told where to listen by the ADDRESS in its command."""
+    path = bench.folder / f"{name}.sock"
     path.unlink(missing_ok=True)
-    with bench.started("node", worker, "--adapter", HERE / "bench_adapter.js", "--listen",
-                       f"unix:{path}"):
-        measure(bench, "node", path)
+    words = [f"unix:{path}" if word == ADDRESS else word for word in command]
+    with bench.started(*words, **environment):
+        for k in IN_FLIGHT:
+            bench.add("languages", name, k,
+                      bench.run("grpc-client", "calls", "--socket", path, "--in-flight", k,
+                                *bench.plan.window))
+
+
+def worker(name):
+    interpreter, script, adapter, needs = WORKERS[name]
+
+    def part(bench):
+        path = bench.build / "bridges" / name / script
+        if path.exists():
+            measure(bench, name, interpreter, path, "--adapter", HERE / adapter,
+                    "--listen", ADDRESS)
+        else:
+            bench.missing[name] = f"the bridge is not built: it needs {needs}"
+
+    part.__name__ = name
+    return part
 
 
 def node_grpc(bench):
@@ -46,23 +61,8 @@ def node_grpc(bench):
     if not (modules / "@grpc" / "grpc-js").is_dir():
         bench.missing["node_grpc"] = "no @grpc/grpc-js: tools/setup installs it"
         return
-    path = bench.folder / "node_grpc.sock"
-    path.unlink(missing_ok=True)
-    with bench.started("node", EXAMPLES / "node" / "grpc_worker.js", f"unix:{path}",
-                       NODE_PATH=str(modules)):
-        measure(bench, "node_grpc", path)
-
-
-def ruby(bench):
-    worker = bench.build / "bridges" / "ruby" / "snakepit_worker.rb"
-    if not worker.exists():
-        bench.missing["ruby"] = "the bridge is not built: no ruby-dev"
-        return
-    path = bench.folder / "ruby.sock"
-    path.unlink(missing_ok=True)
-    with bench.started("ruby", worker, "--adapter", HERE / "bench_adapter.rb", "--listen",
-                       f"unix:{path}"):
-        measure(bench, "ruby", path)
+    measure(bench, "node_grpc", "node", EXAMPLES / "node" / "grpc_worker.js", ADDRESS,
+            NODE_PATH=str(modules))
 
 
 def ruby_grpc(bench):
@@ -76,27 +76,12 @@ def ruby_grpc(bench):
     subprocess.run(["protoc", f"--proto_path={ROOT / 'proto'}", f"--ruby_out={stubs}",
                     f"--grpc_out={stubs}", f"--plugin=protoc-gen-grpc={plugin}",
                     "snakepit/bridge.proto"], check=True)  # fmt: skip
-    path = bench.folder / "ruby_grpc.sock"
-    path.unlink(missing_ok=True)
     # It refuses what finds no thread waiting: far more threads than calls are needed.
-    with bench.started("ruby", "-I", stubs, EXAMPLES / "ruby" / "grpc_worker.rb",
-                       f"unix:{path}", THREADS="200"):
-        measure(bench, "ruby_grpc", path)
+    measure(bench, "ruby_grpc", "ruby", "-I", stubs, EXAMPLES / "ruby" / "grpc_worker.rb",
+            ADDRESS, THREADS="200")
 
 
-def r(bench):
-    worker = bench.build / "bridges" / "r" / "snakepit_worker.R"
-    if not worker.exists():
-        bench.missing["r"] = "the bridge is not built: no r-base-core"
-        return
-    path = bench.folder / "r.sock"
-    path.unlink(missing_ok=True)
-    with bench.started("Rscript", worker, "--adapter", HERE / "bench_adapter.R", "--listen",
-                       f"unix:{path}"):
-        measure(bench, "r", path)
-
-
-PARTS = [node, node_grpc, ruby, ruby_grpc, r]
+PARTS = [worker("node"), node_grpc, worker("ruby"), ruby_grpc, worker("r")]
 
 
 def ratios(bench):
