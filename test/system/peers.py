@@ -354,6 +354,27 @@ class Client:
         )
 
 
+@contextlib.contextmanager
+def connected(address):
+    """A Client of what serves there."""
+    import grpc
+
+    with grpc.insecure_channel(address, options=UNLIMITED) as channel:
+        yield Client(channel)
+
+
+def failure(call):
+    """The RpcError of a call that must fail, its trailers, and what its details say."""
+    import grpc
+
+    try:
+        call()
+    except grpc.RpcError as error:
+        trailers = dict(error.trailing_metadata() or ())
+        return error, trailers, error_info(trailers)
+    raise AssertionError("the call has succeeded")
+
+
 def error_info(trailers):
     """What the details of a failed call say: the ErrorInfo's pairs, and `trace`."""
     import error_details_pb2

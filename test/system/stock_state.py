@@ -14,11 +14,6 @@ JSON_URL = "type.googleapis.com/google.protobuf.StringValue"
 
 
 @pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
-
-
-@pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     top = ["sessions:", "  history_max: 4", "  value_max: 1MiB", "  variables_max: 600"]
     with daemons.running(tmp_path_factory.mktemp("d"), top=top) as found:
@@ -126,16 +121,13 @@ def state(channel, request):
     found.call("CleanupSession", "CleanupSessionRequest")
 
 
-# What a file of tests calls them: stubs, daemon, channel, state.
-FIXTURES = (stubs, daemon, channel, state)
+# What a file of tests calls them: daemon, channel, state.
+FIXTURES = (daemon, channel, state)
 
 
 def refused(call, code, reason, text=""):
     """The call fails with this status and stable name; its details have the text."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    error = caught.value
-    trailers = dict(error.trailing_metadata() or ())
+    error, trailers, _ = peers.failure(call)
     assert (error.code().name, trailers.get("snakepit-reason")) == (code, reason), error
     assert text in error.details()
     assert trailers["snakepit-executed"] == "no"

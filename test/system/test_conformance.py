@@ -60,11 +60,6 @@ def language(request):
 
 
 @pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
-
-
-@pytest.fixture(scope="module")
 def daemon(language, tmp_path_factory):
     """One worker of the language, and one in Python that it may call."""
     helper = {"name": "helper", "adapter": f"{daemons.PROBE}:Probe", "size": 1}
@@ -83,26 +78,12 @@ def client(stubs, daemon, language, request):
     row = request.node.originalname.removeprefix("test_").replace("_", " ")
     if (language, row) in UNSUPPORTED:
         pytest.skip(f"{language}: {UNSUPPORTED[language, row]}")
-    with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-        yield peers.Client(channel)
-
-
-@pytest.fixture
-def notes(tmp_path):
-    with peers.Notes(tmp_path / "notes") as found:
+    with peers.connected(daemon.address) as found:
         yield found
 
 
 def echo(client, value):
     return client.execute("echo", {"value": value})
-
-
-def failure(call):
-    """The RpcError of a call that must fail, its trailers, and its ErrorInfo."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    trailers = dict(caught.value.trailing_metadata() or ())
-    return caught.value, trailers, peers.error_info(trailers)
 
 
 def started(client, tool, notes, **arguments):
@@ -219,7 +200,7 @@ def test_arrays_go_out(client):
 
 
 def test_an_error_has_class_message_and_trace(client):
-    error, trailers, info = failure(lambda: client.execute("fail", {"message": "no möre"}))
+    error, trailers, info = peers.failure(lambda: client.execute("fail", {"message": "no möre"}))
     assert "no möre" in error.details()
     assert trailers["snakepit-executed"] == "yes"
     assert trailers["snakepit-reason"] == "SP-REMOTE"
@@ -228,25 +209,25 @@ def test_an_error_has_class_message_and_trace(client):
 
 
 def test_an_error_names_its_cause(client):
-    _, _, info = failure(lambda: client.execute("fail", {"message": "x"}))
+    _, _, info = peers.failure(lambda: client.execute("fail", {"message": "x"}))
     assert "the cause" in info["trace"]
 
 
 def test_the_worker_outlives_an_error(client):
     before = client.execute("pid")
-    failure(lambda: client.execute("fail", {"message": "x"}))
+    peers.failure(lambda: client.execute("fail", {"message": "x"}))
     assert client.execute("pid") == before
 
 
 def test_an_unknown_tool_is_refused_with_a_near_one(client):
-    error, trailers, _ = failure(lambda: client.execute("ecko", {"value": 1}))
+    error, trailers, _ = peers.failure(lambda: client.execute("ecko", {"value": 1}))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert trailers["snakepit-executed"] == "no"
     assert "echo" in error.details()
 
 
 def test_a_missing_argument_is_a_bad_argument(client):
-    error, trailers, _ = failure(lambda: client.execute("add", {"a": 1}))
+    error, trailers, _ = peers.failure(lambda: client.execute("add", {"a": 1}))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert trailers["snakepit-reason"] == "SP-BAD-ARGS"
     assert '"b"' in error.details() or "'b'" in error.details()
@@ -267,7 +248,7 @@ def test_a_stream_comes_whole_and_in_order(client, n):
 def test_a_stream_may_fail_in_the_middle(client):
     stream = client.open_stream("fail_after", {"n": 3})
     found = []
-    error, trailers, info = failure(lambda: found.extend(json.loads(c.data) for c in stream))
+    error, trailers, info = peers.failure(lambda: found.extend(json.loads(c.data) for c in stream))
     assert [c["i"] for c in found] == [0, 1, 2]
     assert "after 3" in error.details()
     assert info["type"].endswith("ConformanceError")
@@ -319,7 +300,7 @@ def test_a_cancelled_call_hears_of_it(client, notes):
 
 
 def test_a_deadline_ends_a_call(client, notes):
-    error, _, _ = failure(
+    error, _, _ = peers.failure(
         lambda: client.execute("sleep", {"path": str(notes.path), "seconds": 600}, timeout=0.5)
     )
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -375,7 +356,7 @@ def test_variables_of_the_session(client):
 
 def test_a_variable_that_is_not_there(client):
     client.execute("set_variable", {"name": "v", "value": 0.5}, session_id="s-3")
-    error, trailers, info = failure(
+    error, trailers, info = peers.failure(
         lambda: client.execute("get_variable", {"name": "none"}, session_id="s-3")
     )
     assert trailers["snakepit-reason"] == "SP-REMOTE"
@@ -393,7 +374,7 @@ def test_a_tool_calls_another_worker(client):
 
 
 def test_a_failure_of_the_other_worker_arrives(client):
-    error, trailers, _ = failure(lambda: call_worker(client, None))
+    error, trailers, _ = peers.failure(lambda: call_worker(client, None))
     assert trailers["snakepit-reason"] in ("SP-REMOTE", "SP-BAD-ARGS")
     assert "text" in error.details() or "NoneType" in error.details()
     assert client.execute("add", {"a": 2, "b": 3}) == 5
@@ -430,7 +411,7 @@ def test_a_flood_of_output_harms_nothing(client):
 @pytest.mark.parametrize("tool", ["crash", "leave"])
 def test_a_death_in_the_middle_of_a_call_is_told(client, tool):
     arguments = {"code": 3} if tool == "leave" else {}
-    error, trailers, _ = failure(lambda: client.execute(tool, arguments))
+    error, trailers, _ = peers.failure(lambda: client.execute(tool, arguments))
     assert error.code() == grpc.StatusCode.ABORTED
     assert trailers["snakepit-executed"] == "unknown"
     assert trailers["snakepit-reason"] == "SP-WORKER-DIED"
@@ -452,7 +433,7 @@ def test_what_a_worker_has_started_dies_with_it(client):
     seconds = f"600.{os.getpid()}{time.monotonic_ns()}"
     client.execute("child", {"seconds": seconds})
     cli_tool.wait_until(lambda: running(["sleep", seconds]), "the grandchild")
-    failure(lambda: client.execute("leave", {"code": 0}))
+    peers.failure(lambda: client.execute("leave", {"code": 0}))
     cli_tool.wait_until(lambda: not running(["sleep", seconds]), "its end")
     assert client.execute("add", {"a": 2, "b": 3}) == 5
 

@@ -17,12 +17,9 @@ import peers
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
+pytestmark = pytest.mark.usefixtures("stubs")
+
 CUT, USAGE, FAILED, WRONG_CONFIG = 1, 2, 3, 78
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
 
 
 def is_gone(pid):

@@ -21,10 +21,6 @@ LARGE_BYTES = 4 << 20
 CANCELLED = -8  # SP_ERR_CANCELLED
 TIMEOUT = -7  # SP_ERR_TIMEOUT
 
-@pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
-
 
 # ---- a grpcio server as a worker of our host ----
 
@@ -197,21 +193,8 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def client(stubs, address):
-    with grpc.insecure_channel(address, options=peers.UNLIMITED) as channel:
-        yield peers.Client(channel)
-
-
-@pytest.fixture
-def notes(tmp_path):
-    with peers.Notes(tmp_path / "notes") as found:
+    with peers.connected(address) as found:
         yield found
-
-
-def failure(call):
-    """The RpcError of a call that must fail."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    return caught.value
 
 
 def rich_status(error):
@@ -349,7 +332,7 @@ def test_large_messages_of_a_client(client):
 
 
 def test_a_deadline_ends_the_call_and_frees_the_worker(client, notes):
-    error = failure(lambda: client.execute("wait", {"path": str(notes.path)}, timeout=1.5))
+    error, *_ = peers.failure(lambda: client.execute("wait", {"path": str(notes.path)}, timeout=1.5))
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert notes.next() == "waiting"
     assert notes.next() == "interrupted"
@@ -411,7 +394,7 @@ def test_an_exception_is_told_in_the_answer(client):
 def test_an_exception_in_a_stream_is_a_rich_status(client):
     stream = client.open_stream("break_off")
     chunks = []
-    error = failure(lambda: chunks.extend(stream))
+    error, *_ = peers.failure(lambda: chunks.extend(stream))
     assert [json.loads(chunk.data) for chunk in chunks] == [{"i": 0}]
     details = rich_status(error)
     assert details["ErrorInfo"].reason == "SP-REMOTE"
@@ -422,7 +405,7 @@ def test_an_exception_in_a_stream_is_a_rich_status(client):
 
 
 def test_an_unknown_tool_is_unimplemented_and_names_the_nearest(client):
-    error = failure(lambda: client.execute("ad", {"a": 1, "b": 1}))
+    error, *_ = peers.failure(lambda: client.execute("ad", {"a": 1, "b": 1}))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert "add" in error.details()
     details = rich_status(error)
@@ -431,7 +414,7 @@ def test_an_unknown_tool_is_unimplemented_and_names_the_nearest(client):
 
 
 def test_wrong_arguments_are_an_invalid_argument(client):
-    error = failure(lambda: client.execute("add", {"a": 1, "c": 1}))
+    error, *_ = peers.failure(lambda: client.execute("add", {"a": 1, "c": 1}))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert rich_status(error)["ErrorInfo"].reason == "SP-BAD-ARGS"
 
@@ -439,7 +422,7 @@ def test_wrong_arguments_are_an_invalid_argument(client):
 def test_arguments_that_are_no_json_are_an_invalid_argument(client):
     request = client.request("add", {"b": 1})
     request.parameters["a"].value = b"{1"
-    error = failure(lambda: client.bridge.ExecuteTool(request, timeout=10))
+    error, *_ = peers.failure(lambda: client.bridge.ExecuteTool(request, timeout=10))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "'a'" in error.details()
 
@@ -448,13 +431,13 @@ def test_arguments_that_are_no_json_are_an_invalid_argument(client):
     "path", ["/snakepit.bridge.BridgeService/NoSuchMethod", "/other.Service/Method"]
 )
 def test_an_unknown_method_is_unimplemented(client, path):
-    error = failure(lambda: client.channel.unary_unary(path)(b"", timeout=10))
+    error, *_ = peers.failure(lambda: client.channel.unary_unary(path)(b"", timeout=10))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_request_that_is_no_message_is_refused(client):
     path = "/snakepit.bridge.BridgeService/ExecuteTool"
-    error = failure(lambda: client.channel.unary_unary(path)(b"\xff\xff", timeout=10))
+    error, *_ = peers.failure(lambda: client.channel.unary_unary(path)(b"\xff\xff", timeout=10))
     assert error.code() in (
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.INTERNAL,
@@ -463,7 +446,7 @@ def test_a_request_that_is_no_message_is_refused(client):
 
 
 def test_compressed_requests_are_refused_as_the_protocol_says(client):
-    error = failure(
+    error, *_ = peers.failure(
         lambda: client.bridge.ExecuteTool(
             client.request("repeat", {"text": "x" * 10000}),
             timeout=10,
@@ -490,7 +473,7 @@ def test_sessions_of_a_client(client):
     assert closed.success and closed.resources_cleaned == 1
     alive = bridge.Heartbeat(pb.HeartbeatRequest(session_id="bob"), timeout=10)
     assert not alive.session_valid
-    error = failure(
+    error, *_ = peers.failure(
         lambda: bridge.GetSession(pb.GetSessionRequest(session_id="bob"), timeout=10)
     )
     assert error.code() == grpc.StatusCode.NOT_FOUND
@@ -512,7 +495,7 @@ def test_health_of_a_known_service_is_serving(client, service):
 
 def test_health_of_an_unknown_service_is_not_found(client):
     pb, health = health_stub(client)
-    error = failure(lambda: health.Check(pb.HealthCheckRequest(service="x"), timeout=10))
+    error, *_ = peers.failure(lambda: health.Check(pb.HealthCheckRequest(service="x"), timeout=10))
     assert error.code() == grpc.StatusCode.NOT_FOUND
 
 

@@ -188,12 +188,6 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def notes(tmp_path):
-    with peers.Notes(tmp_path / "notes") as found:
-        yield found
-
-
-@pytest.fixture
 def ask(address, notes):
     """Run one of the client's scenarios; gives what it saw."""
 

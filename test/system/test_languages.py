@@ -22,19 +22,11 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def daemon(tmp_path_factory):
     folder = tmp_path_factory.mktemp("languages")
     more = [{"name": name, "adapter": adapter, "size": 1} for name, adapter in ADAPTERS.items()]
     python = f"{WORKERS / 'worker.py'}:Conformance"
-    with daemons.running(folder / "d", adapter=python, python=peers.PYTHON, more=more) as daemon:
-        peers.make_stubs(folder)
-        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-            yield peers.Client(channel)
-
-
-@pytest.fixture
-def notes(tmp_path):
-    with peers.Notes(tmp_path / "notes") as found:
+    with daemons.running(folder / "d", adapter=python, python=peers.PYTHON, more=more) as found:
         yield found
 
 

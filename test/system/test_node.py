@@ -320,36 +320,12 @@ def adapter(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
-
-
-@pytest.fixture(scope="module")
 def daemon(adapter, tmp_path_factory):
     with daemons.running(
         tmp_path_factory.mktemp("node"), adapter=str(adapter), cancel_grace="60s",
         max_concurrency=100,
     ) as found:
         yield found
-
-
-@pytest.fixture
-def client(stubs, daemon):
-    with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-        yield peers.Client(channel)
-
-
-@pytest.fixture
-def notes(tmp_path):
-    with peers.Notes(tmp_path / "notes") as found:
-        yield found
-
-
-def refused(call):
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    trailers = dict(caught.value.trailing_metadata() or ())
-    return caught.value, trailers, peers.error_info(trailers)
 
 
 def begun(client, tool, arguments, session=""):
@@ -373,7 +349,7 @@ def test_units():
 
 def test_the_methods_of_a_class_are_tools(client):
     assert client.execute("greet", {"name": "ada"}) == "hello ada"
-    error, _, _ = refused(lambda: client.execute("_hidden"))
+    error, _, _ = peers.failure(lambda: client.execute("_hidden"))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -470,7 +446,7 @@ def test_other_values(client):
 
 
 def test_a_circle_is_an_error(client):
-    error, _, info = refused(lambda: client.execute("circle"))
+    error, _, info = peers.failure(lambda: client.execute("circle"))
     assert "circle" in error.details() and info["type"] == "RangeError"
 
 
@@ -483,7 +459,7 @@ def test_a_circle_is_an_error(client):
      ("aggregate", "AggregateError", "several")],
 )  # fmt: skip
 def test_whatever_is_thrown_is_told(client, what, kind, text):
-    error, trailers, info = refused(lambda: client.execute("thrown", {"what": what}))
+    error, trailers, info = peers.failure(lambda: client.execute("thrown", {"what": what}))
     assert trailers["snakepit-reason"] == "SP-REMOTE"
     assert info["type"] == kind and text in error.details()
     if what == "aggregate":
@@ -491,19 +467,19 @@ def test_whatever_is_thrown_is_told(client, what, kind, text):
 
 
 def test_bad_arguments_are_the_callers(client):
-    error, trailers, _ = refused(lambda: client.execute("thrown", {"what": "x"}))
+    error, trailers, _ = peers.failure(lambda: client.execute("thrown", {"what": "x"}))
     assert trailers["snakepit-reason"] == "SP-BAD-ARGS"
     assert "not x" in error.details()
 
 
 def test_a_promise_that_is_rejected(client):
-    _, _, info = refused(lambda: client.execute("rejects"))
+    _, _, info = peers.failure(lambda: client.execute("rejects"))
     assert info["type"] == "TypeError" and "rejects" in info["trace"]
 
 
 def test_an_exception_outside_of_every_call_ends_the_worker(client, tmp_path):
     before = client.execute("pid")
-    error, _, _ = refused(lambda: client.execute("unheard", {"path": ""}))
+    error, _, _ = peers.failure(lambda: client.execute("unheard", {"path": ""}))
     assert "outside of every call" in error.details()
     assert client.execute("pid") != before
 
@@ -511,13 +487,13 @@ def test_an_exception_outside_of_every_call_ends_the_worker(client, tmp_path):
 def test_an_exception_while_a_question_is_open_ends_the_worker(client):
     """The question waits for a tool of this same worker: nobody will answer it."""
     before = client.execute("pid")
-    _, trailers, _ = refused(lambda: client.execute("unheard_with_a_question"))
+    _, trailers, _ = peers.failure(lambda: client.execute("unheard_with_a_question"))
     assert trailers["snakepit-reason"] == "SP-WORKER-DIED"
     assert client.execute("pid") != before
 
 
 def test_a_stream_called_as_a_call(client):
-    _, trailers, _ = refused(lambda: client.execute("numbers", {"to": 3}))
+    _, trailers, _ = peers.failure(lambda: client.execute("numbers", {"to": 3}))
     assert trailers["snakepit-reason"] == "SP-BAD-ARGS"
 
 
@@ -546,8 +522,7 @@ def test_the_adapters_own_limit(stubs, tmp_path):
         encoding="utf-8",
     )
     with daemons.running(tmp_path / "d", adapter=str(adapter), max_concurrency=50) as daemon:
-        with grpc.insecure_channel(daemon.address) as channel:
-            client = peers.Client(channel)
+        with peers.connected(daemon.address) as client:
             calls = [begun(client, "work", {}) for _ in range(20)]
             assert max(json.loads(call.result().result.value) for call in calls) <= 2
 
@@ -580,8 +555,7 @@ def test_a_loop_sees_that_it_is_cancelled(client, notes):
 def test_a_loop_after_an_await_is_stuck(adapter, stubs, tmp_path, notes):
     """The job is aside then, but its thread cannot hear that it is cancelled."""
     with daemons.running(tmp_path, adapter=str(adapter), cancel_grace="200ms") as daemon:
-        with grpc.insecure_channel(daemon.address) as channel:
-            client = peers.Client(channel)
+        with peers.connected(daemon.address) as client:
             before = client.execute("pid")
             call = begun(client, "late_hang", {"path": str(notes.path)})
             notes.wait_for("started")
@@ -592,8 +566,7 @@ def test_a_loop_after_an_await_is_stuck(adapter, stubs, tmp_path, notes):
 def test_a_promise_that_never_ends_holds_nothing(adapter, stubs, tmp_path, notes):
     """Its place is free once its caller has gone, though it pays no heed."""
     with daemons.running(tmp_path, adapter=str(adapter), max_concurrency=2) as daemon:
-        with grpc.insecure_channel(daemon.address) as channel:
-            client = peers.Client(channel)
+        with peers.connected(daemon.address) as client:
             for _ in range(5):
                 call = begun(client, "never", {"path": str(notes.path)})
                 notes.wait_for("started")
@@ -604,8 +577,7 @@ def test_a_promise_that_never_ends_holds_nothing(adapter, stubs, tmp_path, notes
 def test_a_blocked_event_loop_is_not_taken_for_dead(adapter, stubs, tmp_path, notes):
     health = {"health_interval": "100ms", "health_misses": 5}
     with daemons.running(tmp_path, adapter=str(adapter), **health) as daemon:
-        with grpc.insecure_channel(daemon.address) as channel:
-            client = peers.Client(channel)
+        with peers.connected(daemon.address) as client:
             before = client.execute("pid")
             client.execute("late_blocker", {"path": str(notes.path), "seconds": 3})
             notes.wait_for("blocked")
@@ -615,8 +587,7 @@ def test_a_blocked_event_loop_is_not_taken_for_dead(adapter, stubs, tmp_path, no
 def test_a_stopped_worker_ends_its_calls_first(adapter, stubs, tmp_path, notes):
     settings = {"max_concurrency": 2, "shutdown_grace": "1m"}
     with daemons.running(tmp_path, adapter=str(adapter), **settings) as daemon:
-        with grpc.insecure_channel(daemon.address) as channel:
-            client = peers.Client(channel)
+        with peers.connected(daemon.address) as client:
             call = begun(client, "until", {"path": str(notes.path), "file": str(tmp_path / "go")})
             notes.wait_for("started")
             pid = re.search(r"event=worker.ready .*pid=(\d+)", daemon.log()).group(1)

@@ -19,11 +19,6 @@ SCRIPT = peers.HERE / "workers" / "original" / "grpc_server.py"
 COMMAND = [peers.PYTHON, str(SCRIPT), "--adapter", "original_adapter.OriginalAdapter"]
 
 
-@pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
-
-
 @pytest.fixture(scope="module", params=["0.6", "0.13"])
 def version(request):
     return request.param
@@ -44,19 +39,6 @@ def daemon(stubs, version, tmp_path_factory):
         **settings(stubs, version)
     ) as found:
         yield found
-
-
-@pytest.fixture
-def client(daemon):
-    with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-        yield peers.Client(channel)
-
-
-def failure(call):
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    trailers = dict(caught.value.trailing_metadata() or ())
-    return caught.value, trailers, peers.error_info(trailers)
 
 
 def test_a_call_comes_back(client):
@@ -98,7 +80,7 @@ def test_the_session_of_the_caller_reaches_it_and_is_begun(client):
 
 
 def test_a_failure_as_it_says_it(client, version):
-    error, trailers, info = failure(lambda: client.execute("fail"))
+    error, trailers, info = peers.failure(lambda: client.execute("fail"))
     assert "cannot do fail" in error.details()
     assert trailers["snakepit-reason"] == "SP-REMOTE"
     assert trailers["snakepit-executed"] == "yes"
@@ -117,7 +99,7 @@ def test_a_stream_without_its_empty_end(client, n):
 def test_a_stream_that_fails(client, version):
     stream = client.open_stream("stream_fail")
     found = []
-    error, _, info = failure(lambda: found.extend(c.data for c in stream))
+    error, _, info = peers.failure(lambda: found.extend(c.data for c in stream))
     assert [json.loads(data) for data in found] == [1]
     assert "later" in error.details()
     if version == "0.13":

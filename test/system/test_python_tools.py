@@ -7,8 +7,8 @@ import threading
 import pytest
 
 import peers
+import python_code
 import states
-from test_python_state import TOOLS, Session
 
 OTHERS = '''
 import os, time
@@ -67,7 +67,7 @@ def breaks():
 @pytest.fixture(scope="module")
 def pit(tmp_path_factory):
     place = tmp_path_factory.mktemp("tools")
-    (place / "tools.py").write_text(TOOLS)
+    (place / "tools.py").write_text(python_code.TOOLS)
     (place / "others.py").write_text(OTHERS)
     config = states.write_config(
         place,
@@ -81,14 +81,6 @@ def pit(tmp_path_factory):
         opened.tool(about)
         opened.tool(breaks)
         yield opened
-
-
-@pytest.fixture
-def session(pit, request):
-    name = request.node.name[:200]
-    pit.create_session(name)
-    yield Session(pit, name)
-    pit.end_session(name)
 
 
 def test_a_function_of_the_host_is_called(session):
@@ -228,7 +220,7 @@ def test_tools_of_a_session_are_seen_by_it_alone(session, pit):
 
     pit.tool(secret, session=session.name)
     pit.create_session("stranger")
-    stranger = Session(pit, "stranger")
+    stranger = python_code.Session(pit, "stranger")
     assert session.run('return [ctx.host_tools.secret(), "secret" in ctx.host_tools]') == [
         7, True,
     ]  # fmt: skip

@@ -7,7 +7,6 @@ import os
 import subprocess
 
 import daemons
-import peers
 import pytest
 from cli_tool import BUILD, DEADLINE, ROOT, snakepit
 
@@ -154,16 +153,14 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    """A client of a daemon with a pool of the probe, and another one beside it."""
+def daemon(tmp_path_factory):
+    """A daemon with a pool of the probe, and another one beside it."""
     folder = tmp_path_factory.mktemp("pair")
     (folder / "probe.R").write_text(ADAPTER)
     (folder / "other.R").write_text(OTHER)
     other = {"name": "other", "adapter": str(folder / "other.R"), "size": 1}
-    with daemons.running(folder / "d", adapter=str(folder / "probe.R"), more=[other]) as daemon:
-        peers.make_stubs(folder)
-        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-            yield peers.Client(channel)
+    with daemons.running(folder / "d", adapter=str(folder / "probe.R"), more=[other]) as found:
+        yield found
 
 
 def call(place, *words, **more):

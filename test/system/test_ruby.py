@@ -7,7 +7,6 @@ import re
 import subprocess
 
 import daemons
-import peers
 import pytest
 from cli_tool import BUILD, DEADLINE, ROOT, snakepit
 
@@ -244,17 +243,15 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    """A client of a daemon with a pool of Probe, and one of Other beside it."""
+def daemon(tmp_path_factory):
+    """A daemon with a pool of Probe, and one of Other beside it."""
     folder = tmp_path_factory.mktemp("pair")
     (folder / "probe.rb").write_text(ADAPTER)
     (folder / "other.rb").write_text(OTHER)
     other = {"name": "other", "adapter": str(folder / "other.rb"), "size": 2}
     adapter = str(folder / "probe.rb")
-    with daemons.running(folder / "d", adapter=adapter, more=[other]) as daemon:
-        peers.make_stubs(folder)
-        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-            yield peers.Client(channel)
+    with daemons.running(folder / "d", adapter=adapter, more=[other]) as found:
+        yield found
 
 
 def configure(folder, *pools, **more):

@@ -14,29 +14,11 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
 
 @pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
-
-
-@pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     with daemons.running(
         tmp_path_factory.mktemp("d"), size=2, listen={"message_max": "64MiB"}
     ) as found:
         yield found
-
-
-@pytest.fixture
-def client(stubs, daemon):
-    with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-        yield peers.Client(channel)
-
-
-def failure(call):
-    """The RpcError of a call that must fail, and its trailers."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    return caught.value, dict(caught.value.trailing_metadata() or ())
 
 
 def test_the_daemon_answers_a_ping(client):
@@ -100,7 +82,7 @@ def test_an_exception_is_a_rich_status(client):
     import error_details_pb2
     import status_pb2
 
-    error, trailers = failure(lambda: client.execute("fail", {"message": "no more"}))
+    error, trailers, _ = peers.failure(lambda: client.execute("fail", {"message": "no more"}))
     assert error.code() == grpc.StatusCode.UNKNOWN
     assert error.details() == "ValueError: no more"
     assert trailers["snakepit-executed"] == "yes"
@@ -117,7 +99,7 @@ def test_an_exception_is_a_rich_status(client):
 
 
 def test_an_unknown_tool_is_unimplemented(client):
-    error, trailers = failure(lambda: client.execute("ecko"))
+    error, trailers, _ = peers.failure(lambda: client.execute("ecko"))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert trailers["snakepit-executed"] == "no"
     assert "echo" in error.details()
@@ -126,14 +108,14 @@ def test_an_unknown_tool_is_unimplemented(client):
 def test_arguments_that_are_no_json_are_an_invalid_argument(client):
     request = client.request("echo")
     request.parameters["value"].value = b"1.2.3"
-    error, trailers = failure(lambda: client.bridge.ExecuteTool(request, timeout=10))
+    error, trailers, _ = peers.failure(lambda: client.bridge.ExecuteTool(request, timeout=10))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "parameter 'value'" in error.details()
     assert trailers["snakepit-executed"] == "no"
 
 
 def test_a_death_is_aborted(client):
-    error, trailers = failure(lambda: client.execute("crash"))
+    error, trailers, _ = peers.failure(lambda: client.execute("crash"))
     assert error.code() == grpc.StatusCode.ABORTED
     assert trailers["snakepit-executed"] == "unknown"
     assert trailers["snakepit-reason"] == "SP-WORKER-DIED"
@@ -141,7 +123,7 @@ def test_a_death_is_aborted(client):
 
 
 def test_an_unknown_pool_is_not_found(client):
-    error, _ = failure(
+    error, *_ = peers.failure(
         lambda: client.execute("echo", headers=[("snakepit-pool", "nobody")])
     )
     assert error.code() == grpc.StatusCode.NOT_FOUND
@@ -149,7 +131,7 @@ def test_an_unknown_pool_is_not_found(client):
 
 def test_a_deadline_frees_the_worker(client, tmp_path):
     hold = str(tmp_path / "hold")
-    error, _ = failure(lambda: client.execute("hold", {"path": hold}, timeout=0.2))
+    error, *_ = peers.failure(lambda: client.execute("hold", {"path": hold}, timeout=0.2))
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert client.execute("echo", {"value": 1}) == 1
 
@@ -212,7 +194,7 @@ def test_health_of_a_ready_daemon(client, service):
 
 def test_health_of_an_unknown_service(client):
     pb, health = health_stub(client)
-    error, _ = failure(lambda: health.Check(pb.HealthCheckRequest(service="x"), timeout=10))
+    error, *_ = peers.failure(lambda: health.Check(pb.HealthCheckRequest(service="x"), timeout=10))
     assert error.code() == grpc.StatusCode.NOT_FOUND
     watch = health.Watch(pb.HealthCheckRequest(service="x"), timeout=peers.DEADLINE_S)
     assert next(watch).status == pb.HealthCheckResponse.SERVICE_UNKNOWN
@@ -239,7 +221,7 @@ def test_an_answer_says_where_its_session_was_placed(client):
 
 
 def test_an_affinity_that_is_none_is_refused(client):
-    error, _ = failure(lambda: placed(client, "where", affinity="glue"))
+    error, *_ = peers.failure(lambda: placed(client, "where", affinity="glue"))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -295,7 +277,7 @@ def test_ending_a_session_that_is_not_there_is_success(client):
 
 
 def test_a_session_that_is_not_there_is_not_found(client):
-    error, trailers = failure(lambda: get_session(client, "nobody"))
+    error, trailers, _ = peers.failure(lambda: get_session(client, "nobody"))
     assert error.code() == grpc.StatusCode.NOT_FOUND
     assert '"nobody"' in error.details()
     assert trailers["snakepit-reason"] == "SP-NOT-FOUND"
@@ -303,15 +285,14 @@ def test_a_session_that_is_not_there_is_not_found(client):
 
 @pytest.mark.parametrize("session", ["", "x" * 256])
 def test_a_bad_id_is_refused(client, session):
-    error, _ = failure(lambda: begin(client, session))
+    error, *_ = peers.failure(lambda: begin(client, session))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "session id" in error.details()
 
 
 def test_many_clients_change_sessions_at_once(stubs, daemon):
     def live(number):
-        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-            mine = peers.Client(channel)
+        with peers.connected(daemon.address) as mine:
             for i in range(25):
                 assert begin(mine, f"many {number} {i}").success
                 assert heartbeat(mine, f"many {number} {i}").session_valid
@@ -344,8 +325,7 @@ def test_a_stock_worker_begins_the_session_while_its_call_is_under_way(stubs, tm
     daemon = daemons.Daemon(tmp_path, config)
     try:
         daemon.await_ready()
-        with grpc.insecure_channel(daemon.address, options=peers.UNLIMITED) as channel:
-            client = peers.Client(channel)
+        with peers.connected(daemon.address) as client:
             answer = client.execute("any", session_id="called")
             assert answer == {"begun": True, "valid": True}
             assert get_session(client, "called").session_id == "called"

@@ -12,7 +12,7 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 import peers
 from stock_state import FIXTURES, refused
 
-stubs, daemon, channel, state = FIXTURES
+daemon, channel, state = FIXTURES
 
 
 def test_a_session_has_a_time_to_live_metadata_and_counts(state):

@@ -15,7 +15,7 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 import peers
 from stock_state import FIXTURES, State, refused
 
-stubs, daemon, channel, state = FIXTURES
+daemon, channel, state = FIXTURES
 TABLE = peers.ROOT / "test" / "data" / "variables.tsv"
 
 

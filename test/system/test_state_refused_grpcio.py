@@ -14,7 +14,7 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 import peers
 from stock_state import FIXTURES, refused
 
-stubs, daemon, channel, state = FIXTURES
+daemon, channel, state = FIXTURES
 EXPLODING = {"pattern": "^(a+)+$"}
 BAD_REGISTERS = [
     ({"kind": "complex"}, "INVALID_ARGUMENT", "SP-INVAL", "unknown type"),

@@ -10,12 +10,9 @@ import peers
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
+pytestmark = pytest.mark.usefixtures("stubs")
+
 DEADLINE_S = peers.DEADLINE_S
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stubs(tmp_path_factory):
-    return peers.make_stubs(tmp_path_factory.mktemp("stubs"))
 
 
 class Kept:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What SessionContext does by itself: its cache, the looks of the host's tools, errors.
-What it does with a host is tested with one, in test/system/test_python_state.py."""
+What it does with a host is tested with one, in test/system/test_python_*.py."""
 
 import datetime
 import inspect
