@@ -78,6 +78,7 @@ void sp__home_assigned(void *owner, struct request *request, uint64_t worker_id)
     request->result.placed = before == 0           ? SP_PLACED_NEW
                              : before == worker_id ? SP_PLACED_SAME
                                                    : SP_PLACED_MOVED;
+    request->pool->meter.counts.homes[request->result.placed]++;
     if (before != 0 && before != worker_id && !is_open(request->pool, before)) {
         tell_moved(pit, request, before);
     }

@@ -126,12 +126,22 @@ static void errand_done(struct errand *errand, int has_run)
 
 /* ---- the loop's side ---- */
 
+static void count_ending(const struct sp_tool_call *call, int code)
+{
+    struct tool_meter *meter =
+        sp__meter_tool(&call->lane->callbacks, call->tool->facts.name);
+    meter->counts.endings[sp__meter_code(code)]++;
+}
+
 static void news(struct sp_tool_call *call)
 {
     (void)pthread_mutex_lock(&call->lock);
     int ended = call->state == HOST_CALL_ANSWERED;
     (void)pthread_mutex_unlock(&call->lock);
     if (call->on_news != NULL) {
+        if (ended) {
+            count_ending(call, call->error.code);
+        }
         call->on_news(call, ended);
     }
 }
@@ -159,6 +169,9 @@ static void time_over(struct timer *timer, uint64_t now_ms)
         call->error.executed = SP_EXECUTED_UNKNOWN;
     }
     (void)pthread_mutex_unlock(&call->lock);
+    if (is_open) {
+        count_ending(call, SP_ERR_TIMEOUT);
+    }
     if (is_open && call->on_news != NULL) {
         call->on_news(call, 1);
     }
@@ -264,6 +277,7 @@ void sp__host_call_leave(struct sp_tool_call *call)
     (void)pthread_mutex_lock(&call->lock);
     if (call->state == HOST_CALL_OPEN) {
         call->state = HOST_CALL_OVER;
+        count_ending(call, SP_ERR_CANCELLED);
     }
     int is_over = call->state == HOST_CALL_OVER;
     (void)pthread_mutex_unlock(&call->lock);

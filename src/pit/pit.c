@@ -82,6 +82,8 @@ static int make_lanes(struct sp_pit *pit, uint32_t wished, sp_error *err)
     for (uint32_t i = 0; i < count; i++) {
         pit->lanes[i].pit = pit;
         pit->lanes[i].number = i;
+        sp__meter_init(&pit->lanes[i].callbacks);
+        sp__meter_join(&pit->lanes[i].callbacks, &pit->lanes[0].callbacks);
     }
     return SP_OK;
 }
@@ -146,6 +148,7 @@ static void close_lanes(struct sp_pit *pit)
     }
     for (uint32_t i = 0; i < pit->lanes_count; i++) {
         sp__reports_close(&pit->lanes[i]);
+        sp__meter_fini(&pit->lanes[i].callbacks);
     }
 }
 

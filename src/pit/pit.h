@@ -41,7 +41,8 @@ struct lane {
     struct clerks clerks;
     struct clerks runners; /* of host tools for any thread: those may take long */
     struct census census;
-    struct map requests;   /* by id: those that have not ended */
+    struct meter callbacks; /* of host tools; labels are those of the first lane */
+    struct map requests;    /* by id: those that have not ended */
     struct list to_submit; /* calls that go in the place of others; at the turn's end */
     struct list to_wake;   /* requests whose taker sleeps; likewise */
     struct list to_tell;   /* requests whose taker is on a loop; likewise, before */

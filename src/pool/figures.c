@@ -1,8 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/* What a pool says of itself when asked: its figures, and what each worker does. */
+/*
+ * What a pool counts of its calls, and what it says of itself when asked: its figures, and
+ * what each worker does. Nothing fails.
+ */
 #include <stdio.h>
 
-#include "pool/pool.h"
+#include "pool/flow.h"
+
+/* ---- counting ---- */
+
+static void count_ending(struct pool *pool, const struct request *request)
+{
+    switch (request->error.code) {
+    case 0:
+        pool->stats.succeeded++;
+        return;
+    case SP_ERR_QUEUE_TIMEOUT:
+        pool->stats.queue_timeouts++;
+        break;
+    case SP_ERR_TIMEOUT:
+        pool->stats.call_timeouts++;
+        break;
+    case SP_ERR_CANCELLED:
+        pool->stats.cancelled++;
+        break;
+    default:
+        break;
+    }
+    pool->stats.errors++;
+}
+
+/* A name that a worker has announced, or that has done well once, is worth a line of its
+ * own in the metrics; what is only asked for may be any number of names. */
+static struct tool_meter *meter_of(struct pool *pool, const struct request *request)
+{
+    struct tool *tool = request->tool;
+    if (tool == NULL) {
+        return &pool->meter.other;
+    }
+    if (tool->meter == NULL) {
+        if (!tool->announced && !tool->declared && request->error.code != 0) {
+            return &pool->meter.other;
+        }
+        tool->meter = sp__meter_tool(&pool->meter, tool->name);
+    }
+    return tool->meter;
+}
+
+static void meter_ending(struct pool *pool, const struct request *request)
+{
+    struct pool_counts *counts = &pool->meter.counts;
+    struct tool_meter *tool = meter_of(pool, request);
+    uint64_t now_us = sp__loop_now_us(pool->shop->loop);
+    uint32_t code = sp__meter_code(request->error.code);
+    tool->counts.endings[code]++;
+    if (request->state == REQUEST_SENT) {
+        sp__meter_ran(tool, now_us > request->sent_us ? now_us - request->sent_us : 0,
+                      request->trace);
+    } else if (request->state == REQUEST_QUEUED && request->result.attempts == 0) {
+        (void)sp__histogram_add(&counts->wait, now_us > request->created_us
+                                                   ? now_us - request->created_us
+                                                   : 0);
+    } else if (request->state == REQUEST_NEW) {
+        counts->rejected[code]++;
+    }
+    if (code == METER_CODE_CANCELLED) {
+        counts->cancelled[request->error.stage]++;
+    }
+}
+
+void sp__pool_count_ending(struct pool *pool, const struct request *request)
+{
+    count_ending(pool, request);
+    meter_ending(pool, request);
+}
+
+/* ---- when asked ---- */
 
 static void describe_zygote(const struct pool *pool, sp_pool_stats *ret)
 {

@@ -26,27 +26,6 @@ enum { FULL_RETRY_MS = 100 }; /* time for a queue that is full to move */
 
 /* ---- ending ---- */
 
-static void count_ending(struct pool *pool, const struct request *request)
-{
-    switch (request->error.code) {
-    case 0:
-        pool->stats.succeeded++;
-        return;
-    case SP_ERR_QUEUE_TIMEOUT:
-        pool->stats.queue_timeouts++;
-        break;
-    case SP_ERR_TIMEOUT:
-        pool->stats.call_timeouts++;
-        break;
-    case SP_ERR_CANCELLED:
-        pool->stats.cancelled++;
-        break;
-    default:
-        break;
-    }
-    pool->stats.errors++;
-}
-
 /* May the caller send it again, as it stands? */
 static int is_retryable(const struct request *request)
 {
@@ -78,11 +57,11 @@ static void end_request(struct request *request)
         request->error.worker = request->result.worker;
         request->error.retryable = is_retryable(request);
     }
+    sp__pool_count_ending(pool, request);
     request->state = REQUEST_ENDED;
     if (request->timer.fire != NULL) {
         sp__timer_fini(pool->shop->loop, &request->timer);
     }
-    count_ending(pool, request);
     pool->events->on_ended(pool->owner, request);
 }
 
@@ -292,6 +271,8 @@ void sp__flow_end(struct pool *pool, const struct core_action *action)
         request->tool->average_us =
             sp__sched_learn(request->tool->average_us, request->call.service_us);
     }
+    pool->meter.counts.homes_refused +=
+        action->what == ENDING_WORKER_BUSY || action->what == ENDING_WORKER_GONE;
     if (action->what == ENDING_WORKER_GONE) {
         pool->events->on_assigned(pool->owner, request, 0);
     }
@@ -360,6 +341,9 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
     request->result.queued_us = request->sent_us > request->created_us
                                     ? request->sent_us - request->created_us
                                     : 0;
+    if (request->result.attempts == 1) {
+        (void)sp__histogram_add(&pool->meter.counts.wait, request->result.queued_us);
+    }
     if (action->due_ms != CORE_NEVER) {
         sp__timer_set(loop, &request->timer, action->due_ms);
     } else {

@@ -34,6 +34,11 @@ void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
 /* CORE_DO_TELL. */
 void sp__pool_tell_news(struct pool *pool, const struct core_action *action);
 
+/* figures.c */
+
+/* Before its state says that it has ended. */
+void sp__pool_count_ending(struct pool *pool, const struct request *request);
+
 /* flow.c */
 extern const struct worker_events *const sp__flow_worker_events;
 void sp__flow_send(struct pool *pool, const struct core_action *action);

@@ -186,6 +186,9 @@ void sp__pool_tell_news(struct pool *pool, const struct core_action *action)
     if (figure != 0) {
         ++*(uint64_t *)(void *)((char *)&pool->stats + figure);
     }
+    if (action->what == NEWS_RECYCLED) {
+        pool->meter.counts.recycled[action->due_ms]++;
+    }
     put_text(pool, action, text);
     sp__pool_tell(pool, kinds[action->what].kind, worker, duration_of(pool, action),
                   text);

@@ -201,6 +201,8 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
         sp__pool_tell(pool, SP_EVENT_WARNING, worker, 0, failure.message);
         sp_error_clear(&failure);
     }
+    (void)sp__histogram_add(&pool->meter.counts.start,
+                            (worker->ready_ms - worker->spawned_ms) * 1000);
     sp__pool_tell(pool, SP_EVENT_WORKER_READY, worker,
                   worker->ready_ms - worker->spawned_ms, worker->runtime);
     struct core_event event = {
@@ -327,6 +329,10 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
         .suspect = !asked && sp__pool_died_of_itself(worker, &death->error),
     };
     pool->stats.workers_died += !asked;
+    pool->meter.counts
+        .deaths[death->certificate != NULL
+                    ? sp__meter_death(sp__death_facts(death->certificate)->why)
+                    : METER_DEATH_UNKNOWN]++;
     pool->stats.unkillable += worker->unkillable != 0;
     if (!asked && !death->was_ready) {
         note_start_failure(pool, &death->error);
@@ -378,6 +384,7 @@ int sp__pool_init(struct pool *pool, const sp_pool_options *options,
     }
     (void)snprintf(pool->name, sizeof pool->name, "%s", pool->options.name);
     sp__tools_init(&pool->tools);
+    sp__meter_init(&pool->meter);
     pool->tools.learn = learn_tool;
     pool->tools.forget = events->on_forget;
     pool->tools.user = pool;
@@ -466,6 +473,7 @@ void sp__pool_fini(struct pool *pool)
     }
     sp__spec_fini(&pool->spec);
     sp__tools_fini(&pool->tools);
+    sp__meter_fini(&pool->meter);
     sp_error_clear(&pool->last_failure);
     *pool = (struct pool){0};
 }

@@ -5,6 +5,7 @@
 #define SP_POOL_POOL_H
 
 #include "pool/core.h"
+#include "pool/meter.h"
 #include "pool/request.h"
 #include "pool/tools.h"
 #include "snakepit/event.h"
@@ -75,6 +76,7 @@ struct pool {
     uint32_t unstarted;    /* seats whose process could not be started, this step */
     sp_error last_failure; /* of a start; code 0: none */
     sp_pool_stats stats;   /* the counters of it */
+    struct meter meter;    /* and those for metrics */
     struct death *deaths[POOL_DEATHS_MAX]; /* a ring */
     uint64_t deaths_count;                 /* ever */
 

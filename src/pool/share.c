@@ -118,6 +118,7 @@ int sp__share_join(struct pool *front, struct pool *part, uint32_t number,
     part->front = front;
     part->part = number;
     share->parts[number] = part;
+    sp__meter_join(&part->meter, &front->meter);
     view->seats = sp__share_of(part->options.workers, number, share->parts_count) +
                   part->options.recycle_surge;
     view->workers = sp__calloc(view->seats, sizeof *view->workers);

@@ -12,13 +12,16 @@
 
 enum { TOOLS_LEARNED_MAX = 4096 }; /* names remembered beyond those announced */
 
+struct tool_meter;
+
 struct tool {
     char *name;
     uint32_t average_us; /* 0: never ran */
     int declared;        /* it is on the configured list */
     int announced;
-    struct proto_tool spec; /* owned when announced */
-    void *rules;            /* what it takes, as its owner knows; or NULL */
+    struct proto_tool spec;   /* owned when announced */
+    void *rules;              /* what it takes, as its owner knows; or NULL */
+    struct tool_meter *meter; /* what counts its calls; NULL: none has ended */
 };
 
 struct tools {

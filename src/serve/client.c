@@ -56,6 +56,7 @@ int sp__client_open(struct server *server, int fd, uid_t user, sp_error *err)
         sp__free(client);
         return rc;
     }
+    client->channel.peer = PEER_CLIENT;
     client->since_ms = client->idle_since_ms = now_of(client);
     sp__list_append(&server->clients, &client->on_server);
     server->stats.clients++;

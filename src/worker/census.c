@@ -175,9 +175,9 @@ static void end_round(struct census *census)
     census->found_count = 0;
     census->ids_count = 0;
     census->spent_us = 0;
-    sp__timer_set(
-        census->shop->loop, &census->timer,
-        now_ms + (pause_ms > census->interval_ms ? pause_ms : census->interval_ms));
+    census->due_ms =
+        now_ms + (pause_ms > census->interval_ms ? pause_ms : census->interval_ms);
+    sp__timer_set(census->shop->loop, &census->timer, census->due_ms);
 }
 
 static int make_room(struct census *census)
@@ -264,6 +264,9 @@ static void due(struct timer *timer, uint64_t now_ms)
     struct census *census = ITEM(timer, struct census, timer);
     uint64_t begin_us = sp__now_us();
     int begins = census->proc == NULL && census->ids_count == 0;
+    if (begins) {
+        (void)sp__histogram_add(&census->lag, (now_ms - census->due_ms) * 1000);
+    }
     if (begins && census->shop->by_id.length > 0) {
         census->proc = opendir("/proc");
     }
@@ -286,8 +289,8 @@ int sp__census_start(struct census *census, struct workshop *shop, uint64_t inte
     if (sp__timer_init(shop->loop, &census->timer, due) < 0) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a timer");
     }
-    sp__timer_set(shop->loop, &census->timer,
-                  sp__loop_now_ms(shop->loop) + interval_ms);
+    census->due_ms = sp__loop_now_ms(shop->loop) + interval_ms;
+    sp__timer_set(shop->loop, &census->timer, census->due_ms);
     return SP_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "io/loop.h"
 #include "worker/vitals.h"
 
@@ -32,7 +33,10 @@ struct census {
     struct workshop *shop;
     struct timer timer;
     uint64_t interval_ms;
-    DIR *proc; /* open during a walk */
+    uint64_t due_ms;      /* of the next round */
+    struct histogram lag; /* how late the loop came to each round, by its clock of
+                             whole milliseconds */
+    DIR *proc;            /* open during a walk */
     struct vitals *found;
     size_t found_count;
     size_t found_max;

@@ -63,6 +63,7 @@ static int send_out(struct channel *channel, sp_error *err)
         if (n >= 0) {
             channel->out_at += (size_t)n;
             channel->written += (uint64_t)n;
+            channel->shared->bytes_out[channel->peer] += (uint64_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return 0;
         } else if (errno != EINTR) {
@@ -143,6 +144,7 @@ static int read_once(struct channel *channel, sp_error *err)
     ssize_t n = recv(channel->fd, channel->shared->read_buffer, CHANNEL_READ_BYTES,
                      MSG_DONTWAIT);
     if (n > 0) {
+        channel->shared->bytes_in[channel->peer] += (uint64_t)n;
         int rc =
             sp__h2_receive(channel->h2, channel->shared->read_buffer, (size_t)n, err);
         return rc < 0 ? rc : n == CHANNEL_READ_BYTES;

@@ -9,11 +9,16 @@
 
 enum { CHANNEL_READ_BYTES = 256 * 1024 };
 
+enum channel_peer { PEER_WORKER, PEER_CLIENT, CHANNEL_PEERS };
+
 /* What the channels of one pit share. */
 struct channels {
     struct loop *loop;
     struct list dirty;    /* channels with something to write at the end of the turn */
     uint8_t *read_buffer; /* CHANNEL_READ_BYTES */
+    uint64_t
+        bytes_in[CHANNEL_PEERS]; /* since the start, over all channels there were */
+    uint64_t bytes_out[CHANNEL_PEERS];
 };
 
 struct channel {
@@ -22,8 +27,9 @@ struct channel {
     struct watch *watch;
     struct h2 *h2;
     int fd;
-    int blocked; /* the socket took no more: waiting until it does */
-    int broken;  /* told so already */
+    enum channel_peer peer; /* a worker, unless its owner says otherwise */
+    int blocked;            /* the socket took no more: waiting until it does */
+    int broken;             /* told so already */
     struct sp_buffer out;
     size_t out_at;    /* bytes of `out` that are on their way */
     uint64_t written; /* bytes the socket ever took */
