@@ -226,6 +226,26 @@ SP_API const char *sp_pool_name_at(const sp_pit *pit, size_t index);
 SP_API int sp_pool_workers_get(sp_pit *pit, const char *pool,
                                sp_worker_info *ret_workers, size_t max, sp_error *err);
 
+/* Room for the stacks of one worker, the end of the text included. */
+#define SP_STACK_MAX (16 * 1024 + 1)
+
+/*
+ * Ask a worker for the stacks of its threads, whatever it does: it goes on with it.
+ *
+ * slot  of sp_worker_info
+ * text  room for `max` bytes; SP_STACK_MAX hold every answer
+ *
+ * Python, Node.js, R and Ruby write them in the manner of their language. Python and Ruby
+ * do so also while code in C runs, Node.js and R when they are back in their own code.
+ *
+ * Returns the length of the text. Errors: SP_ERR_NO_POOL, SP_ERR_NOT_FOUND (the pool has
+ * no such slot), SP_ERR_NO_WORKER (it has no process now, or lost it meanwhile),
+ * SP_ERR_UNSUPPORTED (its kind shows no stacks), SP_ERR_TIMEOUT (it wrote nothing within
+ * 2 s), SP_ERR_NOMEM, SP_ERR_INVAL. Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pool_stack_get(sp_pit *pit, const char *pool, uint32_t slot, char *text,
+                             size_t max, sp_error *err);
+
 /*
  * Read the certificates of a pool's last deaths, 32 at most, the oldest first, through a
  * callback that runs before this returns, on this thread.

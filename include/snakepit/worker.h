@@ -138,6 +138,13 @@ SP_API int sp_worker_set_capacity(sp_worker *worker, uint32_t capacity, sp_error
  * host that takes no stacks). Since: 0.1 */
 SP_API int sp_worker_offer_stacks(sp_worker *worker, int signal_number, sp_error *err);
 
+/* The handler of the signal offered is installed: let the host ask for stacks again and
+ * again (sp_pool_stack_get()). A handler of the library's goes before it, with the same
+ * flags, which moves the descriptor back to where the text begins.
+ * Errors: SP_ERR_INVAL (nothing was offered, or there is no handler), SP_ERR_SYSTEM.
+ * Since: 0.1 */
+SP_API int sp_worker_repeat_stacks(sp_worker *worker, sp_error *err);
+
 /* Tell the host that the worker is ready, with its tools. Blocks until the host has
  * taken note, for a minute at most and without on_idle. A listening worker becomes
  * SERVING. Errors: SP_ERR_PROTOCOL (the host refused), SP_ERR_CLOSED (the host is gone,

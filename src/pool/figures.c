@@ -176,3 +176,13 @@ size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max
     }
     return count;
 }
+
+int sp__pool_seat(const struct pool *pool, uint32_t slot)
+{
+    for (uint32_t i = 0; i < pool->core.seats_count; i++) {
+        if (pool->core.seats[i].state != SEAT_EMPTY && sp__pool_slot(pool, i) == slot) {
+            return (int)i;
+        }
+    }
+    return -1;
+}

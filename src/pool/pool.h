@@ -143,6 +143,9 @@ static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
+/* The seat of a number as others know it, of this part; -1: it is none of them. Its worker
+ * is NULL while it has no process. */
+int sp__pool_seat(const struct pool *pool, uint32_t slot);
 /* The number of a seat as others know it: over all parts, spare ones last. */
 uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat);
 /* What became of a worker that calls no longer go to, in one line. */

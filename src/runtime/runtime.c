@@ -285,6 +285,7 @@ static void release(struct sp_worker *w)
     if (w->page_mapped) {
         (void)munmap(w->page, WORKER_PAGE_BYTES);
         if (w->is_open && w->options.page_fd >= 0) {
+            sp__stacks_end(w);
             (void)close(w->options.page_fd);
         }
     } else {
@@ -342,21 +343,6 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
     w->is_open = 1;
     *ret_worker = w;
     return SP_OK;
-}
-
-SP_API int sp_worker_offer_stacks(sp_worker *w, int signal_number, sp_error *err)
-{
-    int fd = w->options.page_fd;
-    if (signal_number <= 0 || signal_number >= NSIG) {
-        return sp__fail(err, SP_ERR_INVAL, "%d is no signal, they go from 1 to %d",
-                        signal_number, NSIG - 1);
-    }
-    if (!w->page_mapped || fd < 0 || lseek(fd, WORKER_PAGE_BYTES, SEEK_SET) < 0) {
-        return sp__fail(err, SP_ERR_UNSUPPORTED, "the host takes no stacks");
-    }
-    atomic_store_explicit(&w->page->stack_signal, (uint32_t)signal_number,
-                          memory_order_release);
-    return fd;
 }
 
 /* ---- the end ---- */

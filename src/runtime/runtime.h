@@ -575,6 +575,10 @@ void sp__helper_wake(struct sp_worker *w);
 int sp__futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us);
 void sp__futex_wake(_Atomic uint32_t *word);
 
+/* ---- stacks.c ---- */
+/* Its descriptor is about to be closed: no signal touches it any more. */
+void sp__stacks_end(const struct sp_worker *w);
+
 /* ---- fork.c ---- */
 void sp__fork_register(struct sp_worker *w);
 void sp__fork_unregister(struct sp_worker *w);

@@ -90,19 +90,6 @@ static void say_how(const struct worker *worker, const struct guard_exit *exit,
              worker->was_ready ? "" : " before it was ready", more);
 }
 
-/* From memory that the worker may still be writing. */
-static char *copy_stack(const struct worker *worker)
-{
-    const char *stack = sp__worker_stack(worker);
-    size_t bytes = worker->page == NULL ? 0 : strnlen(stack, WORKER_STACK_BYTES);
-    char *text = bytes > 0 ? sp__strndup(stack, bytes) : NULL;
-    for (char *c = text; c != NULL && *c != '\0'; c++) {
-        /* Control bytes could reach a terminal. */
-        *c = *c == '\n' || *c == '\t' || (unsigned char)*c >= ' ' ? *c : '?';
-    }
-    return text;
-}
-
 /* What to say of a death, by why it came to it. */
 static void describe(struct worker *worker, const struct guard_exit *exit,
                      sp_error *out)
@@ -176,7 +163,7 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
         sp__free(out->worker_stderr);
         out->worker_stderr = tail;
     }
-    out->worker_stack = copy_stack(worker);
+    out->worker_stack = sp__worker_copy_stack(worker);
     if (worker->unkillable) {
         size_t used = strlen(out->message);
         (void)snprintf(out->message + used, sizeof out->message - used,

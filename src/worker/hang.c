@@ -50,16 +50,11 @@ static void climb_at(struct worker *worker, enum worker_rung rung, uint64_t paus
     sp__timer_set(loop, &worker->deadline, sp__loop_now_ms(loop) + pause_ms);
 }
 
-static size_t stack_bytes(const struct worker *worker)
-{
-    return strnlen(sp__worker_stack(worker), WORKER_STACK_BYTES);
-}
-
 /* 1 while it is still being written, or expected. */
 static int awaits_stack(struct worker *worker)
 {
     uint64_t now_ms = sp__loop_now_ms(worker->shop->loop);
-    size_t bytes = stack_bytes(worker);
+    size_t bytes = sp__worker_stack_bytes(worker);
     int settled = bytes > 0 && bytes == worker->stack_seen;
     worker->stack_seen = bytes;
     return !settled && now_ms - worker->decided_ms < STACK_MAX_MS;
@@ -119,17 +114,10 @@ static enum worker_rung first_rung(struct worker *worker, char state)
     if (state != 'R' && state != 'S') {
         return RUNG_KILL;
     }
-    int number = worker->page == NULL
-                     ? 0
-                     : (int)atomic_load_explicit(&worker->page->stack_signal,
-                                                 memory_order_acquire);
-    /* The page is the worker's: only numbers that are signals, and not ones that end
-     * what they are meant to question. */
-    if (number <= 0 || number >= NSIG || number == SIGKILL || number == SIGSTOP) {
+    if (!sp__worker_ask_stack(worker)) {
         return RUNG_TERM;
     }
     note_step(worker, "stack");
-    sp__worker_signal(worker, number, 0);
     return RUNG_STACK;
 }
 
@@ -161,11 +149,6 @@ void sp__worker_give_up(struct worker *worker, enum worker_why why)
         worker->rung = rung;
         sp__worker_climb(worker);
     }
-}
-
-const char *sp__worker_stack(const struct worker *worker)
-{
-    return worker->page == NULL ? "" : (const char *)worker->page + WORKER_PAGE_BYTES;
 }
 
 /* ---- health ---- */

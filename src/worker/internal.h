@@ -43,8 +43,6 @@ void sp__worker_climb(struct worker *worker);
 /* hang.c: timers. */
 void sp__worker_health_due(struct timer *timer, uint64_t now_ms);
 void sp__worker_stuck_due(struct timer *timer, uint64_t now_ms);
-/* hang.c: what it has written of its stacks; terminated unless it is full. */
-const char *sp__worker_stack(const struct worker *worker);
 /* worker.c: to the process, or to its group. */
 void sp__worker_signal(struct worker *worker, int signal_number, int group);
 /* worker.c: STOPPING from here on; SIGKILL follows after grace_ms. */

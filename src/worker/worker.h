@@ -212,6 +212,7 @@ struct worker {
     sp_death_step steps[WORKER_STEPS_MAX]; /* what was done to that end */
     size_t steps_count;
     size_t stack_seen;  /* bytes of its stack at the last look */
+    int stack_is_asked; /* somebody has asked for it and not taken it */
     int unkillable;     /* even SIGKILL did not end it */
     int cpu_known;      /* cpu_ms is; */
     uint64_t cpu_ms;    /* its processor time when it was first found silent */
@@ -288,5 +289,16 @@ int sp__worker_is_stuck(struct worker *worker);
 /* Its connection can carry no more calls: it ends, and is replaced, when the last one
  * has ended. */
 int sp__worker_is_spent(const struct worker *worker);
+
+/* ---- stack.c: what its process writes of its stacks, on the signal it offers ---- */
+
+/* 1: it has been asked, and what it wrote before is gone; 0: it has no process, or shows
+ * none. */
+int sp__worker_ask_stack(struct worker *worker);
+/* How much it has written by now. */
+size_t sp__worker_stack_bytes(const struct worker *worker);
+/* That, from sp__malloc(); NULL when it is nothing, or without memory. */
+char *sp__worker_copy_stack(const struct worker *worker);
+void sp__worker_forget_stack(struct worker *worker);
 
 #endif

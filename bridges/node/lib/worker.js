@@ -8,6 +8,7 @@
 // that cannot load its adapter tells the host why before it ends with status 1.
 'use strict';
 
+const { signals } = require('node:os').constants;
 const native = require('./native.js');
 const serve = require('./serve.js');
 const { describe } = require('./errors.js');
@@ -72,8 +73,25 @@ function refuse(failure, isPermanent) {
   process.exit(1);
 }
 
+// The signal on which the process writes its stack; 0: none.
+function stackSignal() {
+  const name = process.env.SNAKEPIT_STACK_SIGNAL ?? 'SIGQUIT';
+  if (['', '0', 'none'].includes(name)) return 0;
+  const number = /^\d+$/.test(name)
+    ? Number(name)
+    : signals[name.startsWith('SIG') ? name : `SIG${name}`];
+  if (number === undefined)
+    throw new RangeError(`SNAKEPIT_STACK_SIGNAL: no signal named "${name}"`);
+  return number;
+}
+
 function openWorker(options, listen) {
-  native.open({ runtime: `node ${process.versions.node}`, listen, ...options });
+  native.open({
+    runtime: `node ${process.versions.node}`,
+    listen,
+    stackSignal: stackSignal(),
+    ...options,
+  });
   for (const name of INHERITED) delete process.env[name]; // no child's
 }
 

@@ -56,7 +56,7 @@ static int take_callbacks(napi_env env, napi_value options)
            napi_async_init(env, options, name, &sp__node.context) == napi_ok;
 }
 
-/* open({runtime, listen, jobsMax, on...}) */
+/* open({runtime, listen, jobsMax, stackSignal, on...}) */
 static napi_value open_worker(napi_env env, napi_callback_info info)
 {
     napi_value args[1];
@@ -79,6 +79,10 @@ static napi_value open_worker(napi_env env, napi_callback_info info)
                  : sp_error_set(&err, SP_ERR_INVAL, "the callbacks must be functions");
     free(runtime);
     free(listen);
+    if (rc == SP_OK) {
+        sp__stacks_start(
+            env, (int)sp__integer(env, member(env, args[0], "stackSignal"), 0));
+    }
     return rc < 0 ? sp__throw(env, &err) : sp__undefined(env);
 }
 
@@ -191,6 +195,7 @@ static napi_value stop(napi_env env, napi_callback_info info)
 static void leave_worker(struct bridge *b)
 {
     sp_job *job;
+    sp__stacks_stop();
     sp_worker_stop(b->worker); /* no new call is taken */
     (void)sp_worker_try_next(b->worker, &job, NULL); /* writes what was answered */
     b->worker = NULL;
@@ -205,6 +210,7 @@ static napi_value close_worker(napi_env env, napi_callback_info info)
             leave_worker(b);
             return NULL;
         }
+        sp__stacks_stop();
         sp_worker_close(b->worker);
         b->worker = NULL;
         for (int i = 0; i < CALLBACKS; i++) {

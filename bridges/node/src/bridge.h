@@ -101,6 +101,11 @@ void sp__tell(enum callback which, size_t count, const napi_value *args);
 /* The same in a scope of its own, at whose end promises go on. NULL: no argument. */
 void sp__tell_alone(enum callback which, const char *text);
 
+/* ---- stacks.c: the stack of JavaScript, when the host asks by this signal ---- */
+/* Nothing where the interpreter has no way to. */
+void sp__stacks_start(napi_env env, int signal_number);
+void sp__stacks_stop(void);
+
 /* ---- asker.c, questions.c, state.c: what jobs ask of their host ---- */
 
 /* One question, from the call that asks to the promise's end. */

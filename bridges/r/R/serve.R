@@ -47,6 +47,12 @@ describe_calls <- function(calls) {
   lines[!grepl("^(\\.handleSimpleError|h\\(simpleError|stop\\(|doTryCatch|tryCatch)", lines)]
 }
 
+# What R is in now, as the host is told; the caller of this is in C.
+stack_lines <- function() {
+  calls <- sys.calls()
+  vapply(describe_calls(calls[-length(calls)]), as_text, "", USE.NAMES = FALSE)
+}
+
 # One text in UTF-8, whatever it was: an answer takes no other.
 as_text <- function(value) {
   text <- paste(as.character(value), collapse = "\n")

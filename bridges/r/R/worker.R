@@ -6,6 +6,7 @@
 
 INHERITED <- c("SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD", "SNAKEPIT_PAGE_FD", "SNAKEPIT_MEMORY_FD")
 SIGURG <- 23L
+SIGQUIT <- 3L
 
 parse_arguments <- function(arguments) {
   known <- list(adapter = "showcase", listen = NULL)
@@ -28,13 +29,19 @@ parse_arguments <- function(arguments) {
   c(known, list(rest = rest))
 }
 
+# The signal an environment variable names: the usual one, a number or none (0).
+signal_number <- function(variable, usual, number) {
+  signal <- Sys.getenv(variable, usual)
+  if (signal %in% c("", "0", "none")) 0L
+  else if (grepl("^[0-9]+$", signal)) as.integer(signal)
+  else if (signal %in% c(usual, paste0("SIG", usual))) number
+  else stop(variable, ": SIG", usual, ", a number or none, not ", signal, call. = FALSE)
+}
+
 open_worker <- function(listen) {
-  signal <- Sys.getenv("SNAKEPIT_CANCEL_SIGNAL", "URG")
-  number <- if (signal %in% c("", "0", "none")) 0L
-    else if (grepl("^[0-9]+$", signal)) as.integer(signal)
-    else if (signal %in% c("URG", "SIGURG")) SIGURG
-    else stop("SNAKEPIT_CANCEL_SIGNAL: SIGURG, a number or none, not ", signal, call. = FALSE)
-  .Call(C_open, paste0("r ", getRversion()), listen, number)
+  .Call(C_open, paste0("r ", getRversion()), listen,
+        signal_number("SNAKEPIT_CANCEL_SIGNAL", "URG", SIGURG),
+        signal_number("SNAKEPIT_STACK_SIGNAL", "QUIT", SIGQUIT))
   Sys.unsetenv(INHERITED) # a child must not take them for its own
 }
 

@@ -27,7 +27,7 @@ extern struct bridge sp__r_bridge;
 /* worker.c */
 /* Raise R's error with the text of this one; clears it. */
 void sp__r_raise(sp_error *err);
-SEXP sp__r_open(SEXP runtime, SEXP listen, SEXP cancel_signal);
+SEXP sp__r_open(SEXP runtime, SEXP listen, SEXP cancel_signal, SEXP stack_signal);
 SEXP sp__r_add_tool(SEXP name, SEXP description, SEXP streaming, SEXP params,
                     SEXP idempotent);
 SEXP sp__r_announce(void);
@@ -70,6 +70,12 @@ SEXP sp__r_session_begin(void);
 SEXP sp__r_program_store(SEXP global, SEXP id, SEXP data, SEXP ttl_ms);
 SEXP sp__r_program_get(SEXP global, SEXP id);
 SEXP sp__r_program_delete(SEXP global, SEXP id);
+
+/* stacks.c */
+/* On this signal; 0: not. */
+void sp__r_stacks_start(int stack_signal);
+/* Write them if the host has asked. R's thread. */
+void sp__r_stacks_look(void);
 
 /* interrupt.c */
 void sp__r_on_cancel(void *user_data, sp_job *job);

@@ -68,9 +68,10 @@ void sp__r_interrupt_start(int number)
     }
 }
 
-/* A signal came while a tool waits for its host's answer. */
+/* A signal came while the thread waits: for a call, or for its host's answer. */
 int sp__r_on_signal(void *user_data)
 {
     (void)user_data;
+    sp__r_stacks_look();
     return R_interrupts_pending != 0;
 }

@@ -82,6 +82,7 @@ SEXP sp__r_next(void)
         rc = sp__r_bridge.worker != NULL
                  ? sp_worker_next(sp__r_bridge.worker, &job, &err)
                  : 0;
+        sp__r_stacks_look();
     } while (rc == SP_ERR_STOPPED_BY_CALLBACK);
     if (rc < 0) {
         sp__r_raise(&err);

@@ -57,7 +57,7 @@ static void on_session_end(void *user_data, const char *session)
     UNPROTECT(2);
 }
 
-SEXP sp__r_open(SEXP runtime, SEXP listen, SEXP cancel_signal)
+SEXP sp__r_open(SEXP runtime, SEXP listen, SEXP cancel_signal, SEXP stack_signal)
 {
     if (sp__r_bridge.worker != NULL) {
         Rf_error("this process has an open worker already");
@@ -76,6 +76,7 @@ SEXP sp__r_open(SEXP runtime, SEXP listen, SEXP cancel_signal)
     }
     sp__r_encoder_init(&sp__r_bridge.encoder);
     sp__r_interrupt_start(Rf_asInteger(cancel_signal));
+    sp__r_stacks_start(Rf_asInteger(stack_signal));
     return R_NilValue;
 }
 
@@ -206,7 +207,7 @@ static SEXP set_namespace(SEXP environment)
     }
 
 static const R_CallMethodDef entries[] = {
-    ENTRY("C_open", sp__r_open, 3),
+    ENTRY("C_open", sp__r_open, 4),
     ENTRY("C_add_tool", sp__r_add_tool, 5),
     ENTRY("C_announce", sp__r_announce, 0),
     ENTRY("C_refuse", sp__r_refuse, 4),

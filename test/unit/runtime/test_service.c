@@ -378,6 +378,32 @@ static void the_table_of_sessions_is_bounded(void **state)
 
 /* ---- stacks ---- */
 
+static int stacks_fd;
+
+static void write_one_stack(int number)
+{
+    (void)number;
+    assert_int_equal(write(stacks_fd, "there", 5), 5);
+}
+
+/* Each time from the beginning, with what the handler was installed with. */
+static void shows_again_and_again(struct rig *rig, int fd)
+{
+    struct sigaction before;
+    struct sigaction ours = {.sa_handler = write_one_stack, .sa_flags = SA_RESTART};
+    struct sigaction there;
+    stacks_fd = fd;
+    assert_int_equal(sigaction(SIGQUIT, &ours, &before), 0);
+    assert_int_equal(sp_worker_repeat_stacks(rig->worker, NULL), 0);
+    assert_int_equal(sp_worker_repeat_stacks(rig->worker, NULL), 0); /* no loop */
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(raise(SIGQUIT), 0);
+    }
+    assert_string_equal((const char *)rig->page + WORKER_PAGE_BYTES, "there");
+    assert_int_equal(sigaction(SIGQUIT, &before, &there), 0);
+    assert_true((there.sa_flags & SA_RESTART) != 0);
+}
+
 static void stacks_are_written_behind_the_page(void **state)
 {
     struct rig *rig = rig_new(NULL);
@@ -392,6 +418,9 @@ static void stacks_are_written_behind_the_page(void **state)
     assert_string_equal((const char *)rig->page + WORKER_PAGE_BYTES, "here");
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     sp_error_clear(&err);
+    assert_int_equal(sp_worker_repeat_stacks(rig->worker, &err), SP_ERR_INVAL);
+    sp_error_clear(&err);
+    shows_again_and_again(rig, fd);
     rig_start(rig);
     rig_close(rig);
     assert_int_equal(fcntl(fd, F_GETFD), -1);

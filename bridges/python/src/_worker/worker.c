@@ -12,6 +12,8 @@
  */
 #include "bridge.h"
 
+#include <signal.h>
+
 #include "base/mem.h"
 
 /* Threads that share the interpreter's lock are worth waking only for jobs that wait. */
@@ -246,6 +248,27 @@ static PyObject *worker_offer_stacks(PyObject *object, PyObject *args)
     return fd < 0 ? sp__py_raise(&err) : PyLong_FromLong(fd);
 }
 
+/* A handler that faulthandler has installed; calls that it meets in code which expects no
+ * signals go on. */
+static PyObject *worker_repeat_stacks(PyObject *object, PyObject *args)
+{
+    worker_object *self = (worker_object *)object;
+    struct sigaction action;
+    sp_error err = {0};
+    int number;
+    if (!PyArg_ParseTuple(args, "i:repeat_stacks", &number) || !is_open(self)) {
+        return NULL;
+    }
+    if (sigaction(number, NULL, &action) == 0) {
+        action.sa_flags |= SA_RESTART;
+        (void)sigaction(number, &action, NULL);
+    }
+    if (sp_worker_repeat_stacks(self->worker, &err) < 0) {
+        return sp__py_raise(&err);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *worker_announce(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -436,6 +459,9 @@ static PyMethodDef worker_methods[] = {
     {"offer_stacks", worker_offer_stacks, METH_VARARGS,
      "offer_stacks(signal): the descriptor to write stacks to on it, or None when the "
      "host takes none."},
+    {"repeat_stacks", worker_repeat_stacks, METH_VARARGS,
+     "repeat_stacks(signal): its handler is installed; each text replaces the one "
+     "before."},
     {"announce", worker_announce, METH_NOARGS,
      "Tell the host that the worker is ready."},
     {"refuse", worker_refuse, METH_VARARGS,

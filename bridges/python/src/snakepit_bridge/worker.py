@@ -92,6 +92,7 @@ def offer_stacks(worker):
         descriptor = worker.offer_stacks(number)
         if descriptor is not None:
             faulthandler.register(number, file=descriptor, all_threads=True)
+            worker.repeat_stacks(number)
     except (ImportError, AttributeError, ValueError, OSError):
         pass  # an interpreter without it hangs without a word
 

@@ -202,7 +202,13 @@ static VALUE worker_offer_stacks(VALUE self, VALUE number)
     if (fd < 0) {
         sp__rb_raise(&err);
     }
-    return sp__rb_stacks_offer(NUM2INT(number), fd) == 0 ? Qtrue : Qfalse;
+    if (sp__rb_stacks_offer(NUM2INT(number), fd) < 0) {
+        return Qfalse;
+    }
+    if (sp_worker_repeat_stacks(open_worker(self)->worker, &err) < 0) {
+        sp__rb_raise(&err);
+    }
+    return Qtrue;
 }
 
 struct announcing {
