@@ -50,6 +50,7 @@ enum option_id {
     OPTION_CONSTRAINTS,
     OPTION_COUNT,
     OPTION_DEATHS,
+    OPTION_DELAY,
     OPTION_DEDUPE,
     OPTION_DRY_RUN,
     OPTION_DURATION,
@@ -71,6 +72,7 @@ enum option_id {
     OPTION_NAMES,
     OPTION_NO_COLOR,
     OPTION_NO_EMPTY,
+    OPTION_ONCE,
     OPTION_OR_GET,
     OPTION_OUTPUT,
     OPTION_OWNER,
@@ -84,6 +86,7 @@ enum option_id {
     OPTION_SESSION,
     OPTION_SET,
     OPTION_SIZE,
+    OPTION_SORT,
     OPTION_STATE_DIR,
     OPTION_THREADS,
     OPTION_TIMEOUT,
@@ -150,13 +153,15 @@ struct cli {
     const char *by;
     const char *pattern;
     const char *kind;
+    const char *sort;
     struct setting sets[SETS_MAX];
     int sets_count;
     struct setting tools[TOOLS_MAX]; /* names and commands */
     int tools_count;
     uint64_t timeout_ms;
     uint64_t count;
-    uint64_t ttl_ms; /* 0: none was named */
+    uint64_t delay_ms; /* 0: none was named */
+    uint64_t ttl_ms;   /* 0: none was named */
     uint64_t expected_version;
     uint32_t parallel;
     uint32_t in_flight, threads, rate, repeat; /* of `bench`; 0: not named */
@@ -166,8 +171,8 @@ struct cli {
     int durability;                            /* SP_DURABILITY_ */
     enum output output;
     int binary, changed, check_version, dry_run, force, global, has_warm_up, help,
-        idempotent, initial, keep_going, names, no_color, no_empty, no_wait, or_get,
-        show_deaths, show_workers, unordered, version;
+        idempotent, initial, keep_going, names, no_color, no_empty, no_wait, once,
+        or_get, show_deaths, show_workers, unordered, version;
 
     int quiet;
     int verbose;
@@ -425,6 +430,7 @@ int cmd_run(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);
 int cmd_tools(struct cli *cli);
+int cmd_top(struct cli *cli);
 
 void help_command(const struct command *command);
 void help_verb(const struct command *command, const struct verb *verb);

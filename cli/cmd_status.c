@@ -8,32 +8,22 @@
 
 #include "view.h"
 
-static const char *words_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 static void number_cell(struct table *table, const json_t *object, const char *key)
 {
-    table_cell(table, "%lld", number_of(object, key));
+    table_cell(table, "%lld", report_number(object, key));
 }
 
 static void words_cell(struct table *table, const json_t *object, const char *key)
 {
-    table_cell(table, "%s", words_of(object, key));
+    table_cell(table, "%s", report_words(object, key));
 }
 
 static void duration_cell(struct table *table, const json_t *object, const char *key)
 {
     char text[32];
-    table_cell(table, "%s",
-               format_duration((uint64_t)number_of(object, key), text, sizeof text));
+    table_cell(
+        table, "%s",
+        format_duration((uint64_t)report_number(object, key), text, sizeof text));
 }
 
 /* --- Tables --------------------------------------------------------------------------- */
@@ -72,18 +62,19 @@ static void print_zygotes(const json_t *pools)
     json_array_foreach(pools, i, pool)
     {
         const json_t *zygote = json_object_get(pool, "zygote");
-        if (strcmp(words_of(zygote, "mode"), "off") != 0) {
+        if (strcmp(report_words(zygote, "mode"), "off") != 0) {
             (void)printf("zygote of %s: %s, pid %lld, %lld workers forked\n",
-                         words_of(pool, "name"), words_of(zygote, "state"),
-                         number_of(zygote, "pid"), number_of(zygote, "forked"));
+                         report_words(pool, "name"), report_words(zygote, "state"),
+                         report_number(zygote, "pid"), report_number(zygote, "forked"));
         }
     }
 }
 
 static void worker_row(struct table *table, const json_t *pool, const json_t *worker)
 {
-    double bytes = (double)number_of(worker, "tree_bytes");
-    table_cell(table, "%s/%lld", words_of(pool, "name"), number_of(worker, "slot"));
+    double bytes = (double)report_number(worker, "tree_bytes");
+    table_cell(table, "%s/%lld", report_words(pool, "name"),
+               report_number(worker, "slot"));
     words_cell(table, worker, "state");
     number_cell(table, worker, "pid");
     number_cell(table, worker, "calls_total");
@@ -123,14 +114,15 @@ table_free(table);
 static void death_row(struct table *table, const json_t *pool, const json_t *death)
 {
     size_t running = json_array_size(json_object_get(death, "calls"));
-    table_cell(table, "%s/%lld", words_of(pool, "name"), number_of(death, "slot"));
+    table_cell(table, "%s/%lld", report_words(pool, "name"),
+               report_number(death, "slot"));
     number_cell(table, death, "pid");
     words_cell(table, death, "why");
     number_cell(table, death, "exit_status");
     number_cell(table, death, "signal");
     duration_cell(table, death, "age_ms");
     number_cell(table, death, "calls_total");
-    table_cell(table, "%lld", (long long)running + number_of(death, "calls_more"));
+    table_cell(table, "%lld", (long long)running + report_number(death, "calls_more"));
     words_cell(table, death, "message");
 }
 
@@ -155,13 +147,13 @@ table_free(table);
 
 static void print_sessions(const json_t *sessions)
 {
-    long long max = number_of(sessions, "max");
-    (void)printf("sessions: %lld", number_of(sessions, "count"));
+    long long max = report_number(sessions, "max");
+    (void)printf("sessions: %lld", report_number(sessions, "count"));
     if (max >= 0) { /* else SP_UNLIMITED */
         (void)printf(" of at most %lld", max);
     }
-    (void)printf(", durability %s, store %s\n", words_of(sessions, "durability"),
-                 words_of(sessions, "store"));
+    (void)printf(", durability %s, store %s\n", report_words(sessions, "durability"),
+                 report_words(sessions, "store"));
 }
 
 /* --- The command ---------------------------------------------------------------------- */
@@ -176,14 +168,14 @@ static void print_tables(const struct cli *cli, const json_t *status)
     if (cli->show_deaths) {
         print_deaths(pools);
     }
-    (void)printf("\norphan-safety: %s\n", words_of(status, "orphan_safety"));
+    (void)printf("\norphan-safety: %s\n", report_words(status, "orphan_safety"));
     print_zygotes(pools);
     print_sessions(json_object_get(status, "sessions"));
 }
 
 static int code_of(const json_t *status)
 {
-    const char *state = words_of(status, "state");
+    const char *state = report_words(status, "state");
     return strcmp(state, "running") == 0    ? CODE_OK
            : strcmp(state, "degraded") == 0 ? CODE_FINDING
                                             : CODE_USAGE;
@@ -194,7 +186,7 @@ static void keep_pool(json_t *status, const char *name)
 {
     json_t *pools = json_object_get(status, "pools");
     for (size_t i = json_array_size(pools); i > 0; i--) {
-        if (strcmp(words_of(json_array_get(pools, i - 1), "name"), name) != 0) {
+        if (strcmp(report_words(json_array_get(pools, i - 1), "name"), name) != 0) {
             (void)json_array_remove(pools, i - 1);
         }
     }

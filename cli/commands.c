@@ -75,6 +75,15 @@ static const struct option_spec status_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec top_options[] = {
+    VIEW_OPTIONS,
+    {"delay", 'd', "TIME", OPTION_DELAY, "between two samples, default 1s"},
+    {"once", 0, NULL, OPTION_ONCE, "print two tables and end"},
+    {"sort", 0, "COLUMN", OPTION_SORT,
+     "workers by worker, calls, running, cpu, memory, age or restarts"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec tools_options[] = {
     {"names", 0, NULL, OPTION_NAMES, "names only, one on a line"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
@@ -274,6 +283,17 @@ const struct command commands[] = {
      "  snakepit tools add\n"
      "  snakepit tools -a adapter.py -o json\n",
      tools_options, cmd_tools, "tools", NULL},
+    {"top", "", "watch the pools and workers of a daemon",
+     "On a terminal a screen with keys: q ends it, ? explains the others. Elsewhere, "
+     "and\n"
+     "with --once, two tables; what is a rate is measured over the delay.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit top\n"
+     "  snakepit top --sort memory --delay 5s\n"
+     "  snakepit top --once\n"
+     "  snakepit top -o json | jq '.pools[].calls_per_second'\n",
+     top_options, cmd_top, "", NULL},
     {"var", "VERB", "register, read, change and watch variables of a session",
      "A variable has a type and constraints, which every new value must fit, and "
      "keeps its\n"

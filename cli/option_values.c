@@ -32,6 +32,7 @@ static const struct {
     {OPTION_POOL, offsetof(struct cli, pool)},
     {OPTION_PYTHON, offsetof(struct cli, python)},
     {OPTION_SESSION, offsetof(struct cli, session)},
+    {OPTION_SORT, offsetof(struct cli, sort)},
     {OPTION_STATE_DIR, offsetof(struct cli, state_dir)},
 };
 
@@ -52,6 +53,7 @@ static const struct {
     {OPTION_NAMES, offsetof(struct cli, names)},
     {OPTION_NO_COLOR, offsetof(struct cli, no_color)},
     {OPTION_NO_EMPTY, offsetof(struct cli, no_empty)},
+    {OPTION_ONCE, offsetof(struct cli, once)},
     {OPTION_OR_GET, offsetof(struct cli, or_get)},
     {OPTION_QUIET, offsetof(struct cli, quiet)},
     {OPTION_UNORDERED, offsetof(struct cli, unordered)},
@@ -235,11 +237,13 @@ static int parse_span(const char *text, const char *what, uint64_t *ret_ms)
     return code;
 }
 
-/* What `bench` alone takes. */
-static int store_bench(struct cli *cli, const struct option_spec *spec,
-                       const char *value)
+/* What `bench` and `top` alone take. */
+static int store_numbers(struct cli *cli, const struct option_spec *spec,
+                         const char *value)
 {
     switch ((int)spec->id) {
+    case OPTION_DELAY:
+        return parse_span(value, "--delay", &cli->delay_ms);
     case OPTION_DURATION:
         return parse_span(value, "--duration", &cli->duration_ms);
     case OPTION_IN_FLIGHT:
@@ -301,6 +305,6 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
     case OPTION_TTL:
         return parse_lifetime(value, "--ttl", &cli->ttl_ms);
     default:
-        return store_bench(cli, spec, value);
+        return store_numbers(cli, spec, value);
     }
 }

@@ -176,3 +176,14 @@ json_t *view_report(struct view *view, const char *name, json_t *options, int *r
     text_free(&text);
     return value;
 }
+
+const char *report_words(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+long long report_number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}

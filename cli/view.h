@@ -35,6 +35,10 @@ json_t *view_report(struct view *view, const char *name, json_t *options,
 int view_text(struct view *view, const char *name, json_t *options,
               struct text *ret_text);
 
+/* A member of a report: "" and 0 for one that is not there or of another kind. */
+const char *report_words(const json_t *object, const char *key);
+long long report_number(const json_t *object, const char *key);
+
 /* ---- where a daemon is, for state.c too ---- */
 
 /* NULL when the variable is not set, or "". */

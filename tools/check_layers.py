@@ -41,6 +41,7 @@ OUTSIDE = (
     (re.compile(r"yaml\.h$"), {"pit"}),
     (re.compile(r"pcre2\.h$"), {"session"}),
     (re.compile(r"jansson\.h$"), {"telemetry", "cli", "examples", "bridges"}),
+    (re.compile(r"curses\.h$|term\.h$"), {"cli"}),
     (re.compile(r"Python\.h$"), {"bridges"}),
     (re.compile(r"node_api\.h$"), {"bridges"}),
     (re.compile(r"ruby\.h$|ruby/"), {"bridges"}),

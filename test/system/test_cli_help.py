@@ -10,7 +10,7 @@ import pytest
 from cli_tool import BUILD, ROOT, SNAKEPIT, environment, snakepit
 
 COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
-            "init", "map", "program", "run", "session", "status", "stream", "tools", "var"]
+            "init", "map", "program", "run", "session", "status", "stream", "tools", "top", "var"]
 
 VERBS = {
     "config": ["check", "explain", "show"],

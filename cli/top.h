@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* What `snakepit top` shows of two samples of the report "status". */
+#ifndef SNAKEPIT_CLI_TOP_H
+#define SNAKEPIT_CLI_TOP_H
+
+#include "grid.h"
+
+struct top_sample {
+    json_t *status;
+    double at_s; /* of a clock that only goes on */
+};
+
+/* Columns of workers, by which they may be sorted. */
+enum {
+    TOP_WORKER,
+    TOP_PID,
+    TOP_STATE,
+    TOP_AGE,
+    TOP_CALLS,
+    TOP_RATE,
+    TOP_RUNNING,
+    TOP_CPU,
+    TOP_MEMORY,
+    TOP_RESTARTS,
+    TOP_RUNTIME,
+    TOP_WORKER_COLUMNS
+};
+
+/* The column of a word of --sort, or -1; and the words, NULL past the last. */
+int top_sort_by_name(const char *name);
+const char *top_sort_name(int column);
+int top_sort_next(int column);
+
+/* One line about all of it; `before` may be without a status. */
+void top_head(const struct top_sample *now, const struct top_sample *before,
+              struct text *out);
+
+/* A row for each pool. */
+void top_pools(const struct top_sample *now, const struct top_sample *before,
+               struct grid *ret_grid);
+
+/* A row for each worker whose row holds `filter` ("": all), sorted. */
+void top_workers(const struct top_sample *now, const struct top_sample *before,
+                 const char *filter, int sort, struct grid *ret_grid);
+
+/* The same as JSON: the status, and in pools and workers what there is a second. */
+json_t *top_json(const struct top_sample *now, const struct top_sample *before);
+
+/* Everything about one worker, a line each, and how those before it in its slot ended. */
+void top_describe(const json_t *pool, const json_t *worker, struct text *out);
+
+#endif
