@@ -1,56 +1,80 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happened: workers that came and went, warnings, output of workers.
+ * What happened: workers that came and went, calls, sessions, warnings, output of workers.
  *
- * Events wait in a bounded ring (1 024; the oldest goes first and the loss is counted)
- * and reach the pit's event callback inside sp_pit_dispatch(), on the thread that calls
- * it. A slow handler therefore slows nobody else.
+ * event_table.h has them all. A program hears of them in two ways:
+ *
+ * sp_pit_options.on_event is told the few that matter to whoever runs a pit (TOLD in the
+ * table). They wait in a bounded ring (1 024; the oldest goes first and the loss is
+ * counted) and come inside sp_pit_dispatch(), on the thread that calls it.
+ *
+ * sp_events_attach() hands any events to a handler, on a thread of the library's. A slow
+ * handler loses events, which are counted; it never slows a call or another handler.
  */
 #ifndef SNAKEPIT_EVENT_H
 #define SNAKEPIT_EVENT_H
 
 #include "base.h"
 #include "death.h"
+#include "error.h"
+#include "event_table.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+struct sp_pit; /* pit.h */
+
+/* SP_EVENT_WORKER_DIED and so on: the numbers of the table. */
 enum {
-    SP_EVENT_WARNING = 1,     /* message says what and what to do */
-    SP_EVENT_WORKER_SPAWNED,  /* pid is known, the worker is not ready yet */
-    SP_EVENT_WORKER_READY,    /* duration_ms: from spawn to ready */
-    SP_EVENT_WORKER_STOPPED,  /* ended after being asked */
-    SP_EVENT_WORKER_DIED,     /* ended by itself; message has the cause */
-    SP_EVENT_WORKER_OUTPUT,   /* message is one line the worker printed */
-    SP_EVENT_POOL_READY,      /* every worker of the pool is ready */
-    SP_EVENT_POOL_SATURATED,  /* a call was refused: the queue is full */
-    SP_EVENT_HEALTH_FAILED,   /* a worker did not answer a PING in time */
-    SP_EVENT_RECYCLE_STARTED, /* a relief for this worker starts; message has why */
-    SP_EVENT_WORKER_RECYCLED, /* the old worker is gone, its relief works */
-    SP_EVENT_RECYCLE_FAILED,  /* the relief did not start: the old worker stays */
-    SP_EVENT_RECYCLE_LOOP,    /* a fresh worker is over the memory limit: it stays */
-    SP_EVENT_BREAKER_OPENED,  /* too many deaths: no more starts for a while */
-    SP_EVENT_BREAKER_PROBED,  /* one start, to see whether it works again */
-    SP_EVENT_BREAKER_CLOSED,  /* it does */
-    SP_EVENT_CALL_RETRIED,    /* an idempotent call is run again after duration_ms */
-    SP_EVENT_CALL_POISONED,   /* a call ended too many workers; it is given up */
-    SP_EVENT_GUARD_READY, /* message is the orphan-safety reached, as sp_pit_safety()
-                                 gives it */
-    SP_EVENT_SESSION_EXPIRED, /* a session's time to live is over; it is gone */
-    SP_EVENT_SESSIONS_HIGH,   /* nearly as many sessions as may be */
-    SP_EVENT_ORPHAN_KILLED,   /* pid is what a dead run of the instance left behind */
-    SP_EVENT_SESSION_DELETED, /* a session was ended before its time was over */
-    SP_EVENT_STORE_FULL,   /* no room for changes of stored sessions; deletions work */
-    SP_EVENT_STORE_FAILED, /* the disk lost something: nothing is stored any more */
-    SP_EVENT_STORE_RECOVERED, /* there is room again */
-    SP_EVENT_SESSION_MOVED, /* the worker that ran the session's calls has ended, so its
-                                 next one goes elsewhere; message says what became of it */
-    SP_EVENT_CAPACITY_REACHED, /* a worker that runs several calls at once has no room for
-                                 another; told again once half of it has been free */
-    SP_EVENT_TELEMETRY /* a stock worker reports an event of its own; message is its name
-                                 and its measurements, "tool.called duration=1.5" */
+#define X(constant, number, name, flow, about, aliases, measurements, metadata, since, \
+          meaning)                                                                     \
+    SP_EVENT_##constant = number,
+    SP_EVENT_TABLE(X)
+#undef X
 };
+
+enum { SP_EVENT_FLOW_TOLD = 1, SP_EVENT_FLOW_FEW, SP_EVENT_FLOW_MANY };
+
+enum {
+    SP_EVENT_ABOUT_PIT,
+    SP_EVENT_ABOUT_POOL,
+    SP_EVENT_ABOUT_WORKER,
+    SP_EVENT_ABOUT_CALL,
+    SP_EVENT_ABOUT_SESSION
+};
+
+enum {
+    SP_EVENT_ALIASES_MAX = 5,
+    SP_EVENT_MEASUREMENTS_MAX = 6,
+    SP_EVENT_METADATA_MAX = 5
+};
+
+/* A row of the table. Constant, for ever. */
+typedef struct sp_event_info {
+    int kind;  /* SP_EVENT_ */
+    int flow;  /* SP_EVENT_FLOW_ */
+    int about; /* SP_EVENT_ABOUT_ */
+    const char *name;
+    const char
+        *aliases[SP_EVENT_ALIASES_MAX + 1]; /* to the first NULL, as the others */
+    const char
+        *measurements[SP_EVENT_MEASUREMENTS_MAX * 3 + 1]; /* name, type, unit ... */
+    const char
+        *metadata[SP_EVENT_METADATA_MAX + 1]; /* beside those that `about` says */
+    const char *since;
+    const char *meaning;
+} sp_event_info;
+
+typedef struct sp_event_measurement {
+    const char *name;
+    double value;
+} sp_event_measurement;
+
+typedef struct sp_event_metadata {
+    const char *name;
+    const char *text;
+} sp_event_metadata;
 
 typedef struct sp_event {
     int kind; /* SP_EVENT_ */
@@ -65,13 +89,67 @@ typedef struct sp_event {
     const char *session;   /* SESSION_EXPIRED, _DELETED, _MOVED: its id; else "" */
     const char *message;   /* one line; borrowed until the callback returns */
     const sp_death *death; /* WORKER_DIED, WORKER_STOPPED: the certificate, borrowed;
-                              NULL for other events, or without memory for one */
+                              NULL for other events, without memory for one, and in
+                              handlers */
+    const char *name;      /* of the kind, "worker.died" */
+    const sp_event_measurement *measurements;
+    size_t measurements_count;
+    const sp_event_metadata *metadata; /* pool, worker, pid, session, message too */
+    size_t metadata_count;
+    uint64_t time_unix_ns;
 } sp_event;
 
 typedef void (*sp_event_cb)(const sp_event *event, void *user_data);
 
-/* "worker.died" for SP_EVENT_WORKER_DIED and so on; "unknown" for other numbers. */
+/* "worker.died" for SP_EVENT_WORKER_DIED and so on; "unknown" for other numbers. Any
+ * thread. Since 0.1. */
 SP_API const char *sp_event_name(int kind);
+
+/* Rows of the table: the index-th from 0 on, NULL behind the last; or the one of a name or
+ * an alias, with "snakepit." in front or without, NULL when there is none. Any thread.
+ * Since 0.1. */
+SP_API const sp_event_info *sp_event_info_at(size_t index);
+SP_API const sp_event_info *sp_event_info_find(const char *name);
+
+/*
+ * Have a handler called for each event of a pit that fits the pattern: names and prefixes
+ * that end in a dot, with commas between them ("worker., pool.saturated"); "" is every
+ * event. What happened before is not told.
+ *
+ * The handler runs on a thread of the library's that it has for itself, so it may take its
+ * time, attach and detach handlers (itself too), and call anything but sp_pit_close() and
+ * sp_pit_shutdown() of this pit. The event and all it points at are borrowed until it
+ * returns. Events come in their order; when the handler is slower than they are, the oldest
+ * are dropped and counted, and events.dropped says so once.
+ *
+ * The pit's end detaches: it gives the handler what there is, for two seconds at most, and
+ * waits until it has returned.
+ *
+ * Errors: INVAL (the pit or handler is NULL, or the pattern fits no event), QUOTA (64
+ * handlers are attached), NOMEM, SYSTEM (no thread). Any thread. Since 0.1.
+ */
+SP_API int sp_events_attach(struct sp_pit *pit, const char *pattern,
+                            sp_event_cb handler, void *user_data, uint64_t *ret_id,
+                            sp_error *err);
+
+/*
+ * End that. The handler is not called any more once this has returned; called inside a
+ * handler, this does not wait, so another handler that it ends may run to its end.
+ *
+ * Errors: INVAL, NOT_FOUND. Any thread. Since 0.1.
+ */
+SP_API int sp_events_detach(struct sp_pit *pit, uint64_t id, sp_error *err);
+
+typedef struct sp_events_stats {
+    size_t size;        /* sizeof the struct, set by the caller */
+    uint64_t delivered; /* the handler has returned so often, or is in its last one */
+    uint64_t dropped;
+} sp_events_stats;
+
+/* How a handler fares; all of them together for id 0, those that were detached too.
+ * Errors: INVAL, NOT_FOUND. Any thread. Since 0.1. */
+SP_API int sp_events_stats_get(struct sp_pit *pit, uint64_t id,
+                               sp_events_stats *ret_stats, sp_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,71 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of events.
+ * Events in public: the table, and handlers.
  */
 #include "snakepit/event.h"
 
+#include <string.h>
+
+#include "base/error.h"
+#include "event/handler.h"
+#include "event/table.h"
+#include "pit/pit.h"
+
 SP_API const char *sp_event_name(int kind)
 {
-    switch (kind) {
-    case SP_EVENT_WARNING:
-        return "warning";
-    case SP_EVENT_WORKER_SPAWNED:
-        return "worker.spawned";
-    case SP_EVENT_WORKER_READY:
-        return "worker.ready";
-    case SP_EVENT_WORKER_STOPPED:
-        return "worker.stopped";
-    case SP_EVENT_WORKER_DIED:
-        return "worker.died";
-    case SP_EVENT_WORKER_OUTPUT:
-        return "worker.output";
-    case SP_EVENT_POOL_READY:
-        return "pool.ready";
-    case SP_EVENT_POOL_SATURATED:
-        return "pool.saturated";
-    case SP_EVENT_HEALTH_FAILED:
-        return "worker.health_failed";
-    case SP_EVENT_RECYCLE_STARTED:
-        return "worker.recycle_started";
-    case SP_EVENT_WORKER_RECYCLED:
-        return "worker.recycled";
-    case SP_EVENT_RECYCLE_FAILED:
-        return "worker.recycle_failed";
-    case SP_EVENT_RECYCLE_LOOP:
-        return "worker.recycle_loop";
-    case SP_EVENT_BREAKER_OPENED:
-        return "breaker.opened";
-    case SP_EVENT_BREAKER_PROBED:
-        return "breaker.probed";
-    case SP_EVENT_BREAKER_CLOSED:
-        return "breaker.closed";
-    case SP_EVENT_CALL_RETRIED:
-        return "call.retried";
-    case SP_EVENT_SESSION_EXPIRED:
-        return "session.expired";
-    case SP_EVENT_SESSION_DELETED:
-        return "session.deleted";
-    case SP_EVENT_SESSION_MOVED:
-        return "session.moved";
-    case SP_EVENT_CAPACITY_REACHED:
-        return "pool.capacity_reached";
-    case SP_EVENT_TELEMETRY:
-        return "worker.telemetry";
-    case SP_EVENT_SESSIONS_HIGH:
-        return "sessions.high";
-    case SP_EVENT_CALL_POISONED:
-        return "call.poisoned";
-    case SP_EVENT_GUARD_READY:
-        return "guard.ready";
-    case SP_EVENT_ORPHAN_KILLED:
-        return "orphan.killed";
-    case SP_EVENT_STORE_FULL:
-        return "store.full";
-    case SP_EVENT_STORE_FAILED:
-        return "store.failed";
-    case SP_EVENT_STORE_RECOVERED:
-        return "store.recovered";
-    default:
-        return "unknown";
+    const sp_event_info *row = sp__event_row(kind);
+    return row == NULL ? "unknown" : row->name;
+}
+
+SP_API const sp_event_info *sp_event_info_at(size_t index)
+{
+    return sp__event_row_at(index);
+}
+
+SP_API const sp_event_info *sp_event_info_find(const char *name)
+{
+    return name == NULL ? NULL : sp__event_named(name);
+}
+
+SP_API int sp_events_attach(sp_pit *pit, const char *pattern, sp_event_cb handler,
+                            void *user_data, uint64_t *ret_id, sp_error *err)
+{
+    if (pit == NULL || handler == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit and a handler are needed");
     }
+    return sp__handler_attach(&pit->herald, pattern == NULL ? "" : pattern, handler,
+                              user_data, ret_id, err);
+}
+
+SP_API int sp_events_detach(sp_pit *pit, uint64_t id, sp_error *err)
+{
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    return sp__handler_detach(&pit->herald, id, err);
+}
+
+SP_API int sp_events_stats_get(sp_pit *pit, uint64_t id, sp_events_stats *ret_stats,
+                               sp_error *err)
+{
+    if (pit == NULL || ret_stats == NULL) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "a pit and a place for the figures are needed");
+    }
+    if (ret_stats->size < sizeof ret_stats->size) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "sp_events_stats.size is %zu; set it to sizeof the struct",
+                        ret_stats->size);
+    }
+    sp_events_stats full = {.size = ret_stats->size};
+    int rc = sp__handler_stats(&pit->herald, id, &full.delivered, &full.dropped, err);
+    if (rc == SP_OK) {
+        memcpy(ret_stats, &full, full.size < sizeof full ? full.size : sizeof full);
+    }
+    return rc;
 }

@@ -14,19 +14,18 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "event/record.h"
 
 struct event_node {
     struct link on_events;
-    sp_event event;
-    struct death *certificate; /* or NULL */
-    char text[];               /* pool, message, session */
+    struct death *certificate;  /* or NULL */
+    struct event_record record; /* the whole of it lies behind */
 };
 
 static void free_event(struct event_node *node)
@@ -133,25 +132,14 @@ void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn)
 void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
                         struct death *certificate)
 {
-    size_t pool_bytes = strlen(event->pool) + 1;
-    size_t message_bytes = strlen(event->message) + 1;
-    const char *session = event->session == NULL ? "" : event->session;
-    size_t session_bytes = strlen(session) + 1;
-    struct event_node *node =
-        sp__malloc(sizeof *node + pool_bytes + message_bytes + session_bytes);
+    size_t bytes = sp__record_bytes(event);
+    struct event_node *node = sp__malloc(offsetof(struct event_node, record) + bytes);
     if (node == NULL) {
         return; /* an event is not worth failing for */
     }
     node->on_events = (struct link){0};
-    node->event = *event;
-    memcpy(node->text, event->pool, pool_bytes);
-    memcpy(node->text + pool_bytes, event->message, message_bytes);
-    memcpy(node->text + pool_bytes + message_bytes, session, session_bytes);
-    node->event.pool = node->text;
-    node->event.message = node->text + pool_bytes;
-    node->event.session = node->text + pool_bytes + message_bytes;
     node->certificate = sp__death_hold(certificate);
-    node->event.death = certificate != NULL ? sp__death_facts(certificate) : NULL;
+    sp__record_write(&node->record, bytes, event, 0);
 
     struct link *oldest = NULL;
     pthread_mutex_lock(&dispatch->lock);
@@ -277,6 +265,17 @@ static void run_reply(struct request *request)
     sp__request_drop(request);
 }
 
+static void run_event(const struct event_node *node, sp_event_cb on_event,
+                      void *event_data)
+{
+    struct read_event read;
+    sp__record_read(&node->record, &read);
+    if (node->certificate != NULL) {
+        read.event.death = sp__death_facts(node->certificate);
+    }
+    on_event(&read.event, event_data);
+}
+
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,
                      void (*grant)(void *user, struct request *request,
                                    size_t wire_bytes),
@@ -299,7 +298,7 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
         struct event_node *node = ITEM(events.first, struct event_node, on_events);
         events.first = node->on_events.next;
         if (on_event != NULL) {
-            on_event(&node->event, event_data);
+            run_event(node, on_event, event_data);
             ran++;
         }
         free_event(node);

@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "guard/protocol.h"
 #include "pit/reports.h"
 
@@ -53,14 +52,11 @@ static void left_found(const struct left *left, void *user)
                          "%s",
                    kind_word(left), (int)left->process.pid, left->name, left->why);
     sp_event event = {.kind = ended ? SP_EVENT_ORPHAN_KILLED : SP_EVENT_WARNING,
-                      .time_unix_ms = sp__unix_ns() / 1000000u,
                       .pool = "",
                       .pid = left->process.pid,
                       .exit_status = -1,
                       .message = message};
-    if (pit->on_event != NULL) {
-        sp__dispatch_event(&pit->dispatch, &event, NULL);
-    }
+    sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
 }
 
 int sp__pit_take_instance(struct sp_pit *pit, const sp_pit_options *options,

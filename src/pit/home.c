@@ -15,7 +15,6 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "pool/share.h"
 
 static uint64_t key_of(const struct request *request)
@@ -50,16 +49,13 @@ static void tell_moved(struct sp_pit *pit, const struct request *request,
     char fate[256];
     sp_event event = {
         .kind = SP_EVENT_SESSION_MOVED,
-        .time_unix_ms = sp__unix_ns() / 1000000u,
         .pool = pool->name,
         .worker = worker_id,
         .exit_status = -1,
         .session = request->session,
         .message = sp__pool_fate(pool, worker_id, fate, sizeof fate),
     };
-    if (pit->on_event != NULL) {
-        sp__dispatch_event(&pit->dispatch, &event, NULL);
-    }
+    sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
 }
 
 void sp__home_assigned(void *owner, struct request *request, uint64_t worker_id)

@@ -5,11 +5,11 @@
 
 #include <pthread.h>
 
+#include "event/handler.h"
 #include "pit/clerks.h"
 #include "pit/dispatch.h"
 #include "pit/outcome.h"
 #include "pool/pool.h"
-#include "pool/spans.h"
 #include "session/affinity.h"
 #include "session/sessions.h"
 #include "session/visits.h"
@@ -79,10 +79,10 @@ struct sp_pit {
     struct visits visits;               /* likewise: of these sessions */
     uint32_t nesting_max;               /* calls that wait for each other */
     uint64_t sample_interval_ms;
-    struct spans *spans; /* has a lock of its own */
-    uint32_t spin_us;    /* before a loop or a native worker sleeps */
+    uint32_t spin_us; /* before a loop or a native worker sleeps */
 
     /* Any thread. */
+    struct herald herald; /* has a lock of its own */
     atomic_uint_least64_t next_call;
     atomic_uint_least64_t moves; /* of calls to other lanes */
     atomic_int hurried;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/near.h"
@@ -18,17 +17,6 @@
 #include "pool/share.h"
 
 enum { WORKERS_MAX = 1000 };
-
-/* ---- what they tell ---- */
-
-static void event_happened(void *owner, const sp_event *event,
-                           struct death *certificate)
-{
-    const struct lane *lane = owner;
-    if (lane->pit->on_event != NULL) {
-        sp__dispatch_event(&lane->pit->dispatch, event, certificate);
-    }
-}
 
 /* ---- readiness ---- */
 
@@ -137,14 +125,8 @@ void sp__pit_warn(struct sp_pit *pit, const char *message)
 
 void sp__pit_tell(struct sp_pit *pit, int kind, const char *message)
 {
-    sp_event event = {.kind = kind,
-                      .time_unix_ms = sp__unix_ns() / 1000000u,
-                      .pool = "",
-                      .exit_status = -1,
-                      .message = message};
-    if (pit->on_event != NULL) {
-        sp__dispatch_event(&pit->dispatch, &event, NULL);
-    }
+    sp_event event = {.kind = kind, .pool = "", .exit_status = -1, .message = message};
+    sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
 }
 
 static const struct pool_events pool_events = {
@@ -158,7 +140,6 @@ static const struct pool_events pool_events = {
     .on_assigned = sp__home_assigned,
     .on_readiness = readiness_changed,
     .on_closed = pool_closed,
-    .on_event = event_happened,
 };
 
 /* ---- making them ---- */

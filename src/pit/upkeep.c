@@ -75,9 +75,7 @@ static void session_event(const sp_event *event, void *user_data)
         entry->ended.run = tell_workers;
         sp__loop_post(pit->loop, &entry->ended);
     }
-    if (pit->on_event != NULL) {
-        sp__dispatch_event(&pit->dispatch, event, NULL);
-    }
+    sp__herald_tell(&pit->herald, &(struct tidings){.event = *event});
 }
 
 /* ---- opening ---- */

@@ -29,6 +29,9 @@ int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure
 /* An event, of a worker where one is concerned. */
 void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
                    uint64_t duration_ms, const char *message);
+void sp__pool_tell_started(struct pool *pool);
+void sp__pool_tell_ready(struct pool *pool, const struct worker *worker);
+void sp__pool_tell_hung(struct pool *pool, const struct worker *worker);
 void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
                          const struct worker_death *death, int asked);
 /* CORE_DO_TELL. */

@@ -9,50 +9,99 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "pool/flow.h"
 #include "pool/share.h"
 
 enum { NEWS_TEXT_MAX = 256 };
 
-static void tell(struct pool *pool, const struct worker *worker, sp_event *event,
-                 struct death *certificate)
+static void tell(struct pool *pool, const struct worker *worker,
+                 struct tidings *tidings)
 {
-    event->time_unix_ms = sp__unix_ns() / 1000000u;
+    sp_event *event = &tidings->event;
     event->pool = pool->name;
     if (worker != NULL) {
         event->worker = worker->id;
         event->slot = sp__pool_slot(pool, worker->slot);
         event->pid = worker->pid;
     }
-    pool->events->on_event(pool->owner, event, certificate);
+    sp__herald_tell(pool->shop->herald, tidings);
 }
 
 void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
                    uint64_t duration_ms, const char *message)
 {
-    sp_event event = {.kind = kind,
-                      .exit_status = -1,
-                      .duration_ms = duration_ms,
-                      .message = message};
-    tell(pool, worker, &event, NULL);
+    struct tidings tidings = {.event = {.kind = kind,
+                                        .exit_status = -1,
+                                        .duration_ms = duration_ms,
+                                        .message = message}};
+    tell(pool, worker, &tidings);
+}
+
+void sp__pool_tell_started(struct pool *pool)
+{
+    tell(pool, NULL,
+         &(struct tidings){
+             .event = {.kind = SP_EVENT_POOL_INIT_STARTED, .exit_status = -1},
+             EVENT_NUMBERS(pool->options.workers, 1)});
+}
+
+void sp__pool_tell_ready(struct pool *pool, const struct worker *worker)
+{
+    uint64_t duration_ms = worker->ready_ms - worker->spawned_ms;
+    tell(
+        pool, worker,
+        &(struct tidings){.event = {.kind = SP_EVENT_WORKER_READY,
+                                    .exit_status = -1,
+                                    .duration_ms = duration_ms,
+                                    .message = worker->runtime},
+                          EVENT_NUMBERS((double)duration_ms, (double)duration_ms / 1000,
+                                        pool->core.states[SEAT_READY] + 1),
+                          EVENT_TEXTS(worker->forked_by != 0 ? "forked" : "executed")});
+}
+
+void sp__pool_tell_hung(struct pool *pool, const struct worker *worker)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "no sign of life in %u health check%s: %s",
+                   worker->missed, worker->missed == 1 ? "" : "s", worker->evidence);
+    tell(pool, worker,
+         &(struct tidings){
+             .event = {.kind = SP_EVENT_HEALTH_FAILED,
+                       .exit_status = -1,
+                       .duration_ms = worker->spec->health_interval_ms * worker->missed,
+                       .message = text},
+             EVENT_NUMBERS(worker->missed),
+             EVENT_TEXTS("hung")});
 }
 
 void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
                          const struct worker_death *death, int asked)
 {
-    sp_event event = {
-        .kind = asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED,
-        .exit_status = -1,
-        .duration_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms,
-        .message = death->error.message,
-    };
+    uint64_t lifetime_ms = sp__loop_now_ms(pool->shop->loop) - worker->spawned_ms;
+    char code[16] = "";
+    struct tidings tidings = {
+        .event = {.kind = asked ? SP_EVENT_WORKER_STOPPED : SP_EVENT_WORKER_DIED,
+                  .exit_status = -1,
+                  .duration_ms = lifetime_ms,
+                  .message = death->error.message},
+        .with = death->certificate};
+    const char *reason = asked ? "asked" : "unknown";
     if (death->certificate != NULL) {
         const sp_death *facts = sp__death_facts(death->certificate);
-        event.exit_status = facts->exit_status;
-        event.signal = facts->signal;
+        tidings.event.exit_status = facts->exit_status;
+        tidings.event.signal = facts->signal;
+        reason = sp_death_name(facts->why);
+        if (facts->exit_status >= 0) {
+            (void)snprintf(code, sizeof code, "%d", facts->exit_status);
+        }
     }
-    tell(pool, worker, &event, death->certificate);
+    const double numbers[] = {(double)lifetime_ms, (double)worker->calls_total};
+    const char *const texts[] = {reason, asked ? "true" : "false", code};
+    tidings.numbers = numbers;
+    tidings.numbers_count = sizeof numbers / sizeof numbers[0];
+    tidings.texts = texts;
+    tidings.texts_count = sizeof texts / sizeof texts[0];
+    tell(pool, worker, &tidings);
 }
 
 /* ---- news of the core ---- */
@@ -64,6 +113,7 @@ void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
 static const struct {
     int kind;
     size_t figure;
+    int names_call; /* its tool is the last of the texts */
 } kinds[] = {
     [NEWS_READY] = {SP_EVENT_POOL_READY, 0},
     [NEWS_SATURATED] = {SP_EVENT_POOL_SATURATED, COUNTED(pool_saturated)},
@@ -75,8 +125,8 @@ static const struct {
     [NEWS_BREAKER_OPENED] = {SP_EVENT_BREAKER_OPENED, 0},
     [NEWS_BREAKER_PROBED] = {SP_EVENT_BREAKER_PROBED, 0},
     [NEWS_BREAKER_CLOSED] = {SP_EVENT_BREAKER_CLOSED, 0},
-    [NEWS_RETRY] = {SP_EVENT_CALL_RETRIED, 0},
-    [NEWS_POISON] = {SP_EVENT_CALL_POISONED, COUNTED(poisoned)},
+    [NEWS_RETRY] = {SP_EVENT_CALL_RETRIED, 0, 1},
+    [NEWS_POISON] = {SP_EVENT_CALL_POISONED, COUNTED(poisoned), 1},
 };
 _Static_assert(offsetof(sp_pool_stats, workers) == 0, "0 is no figure that is counted");
 
@@ -99,6 +149,17 @@ static const char *reason_text(uint64_t reason)
         break;
     }
     return "no reason";
+}
+
+/* The word for it. */
+static const char *reason_word(uint64_t reason)
+{
+    static const char *const words[] = {
+        [REASON_NONE] = "none",       [REASON_AGE] = "ttl",
+        [REASON_CALLS] = "max_calls", [REASON_MEMORY] = "memory",
+        [REASON_ASKED] = "operator",  [REASON_SPENT] = "spent",
+        [REASON_CLOSING] = "closing"};
+    return words[reason];
 }
 
 static void put_text(const struct pool *pool, const struct core_action *action,
@@ -173,9 +234,102 @@ static uint64_t duration_of(const struct pool *pool, const struct core_action *a
                                                  : 0;
 }
 
+/* Numbers and texts of an event, as its row has them. */
+struct details {
+    double numbers[SP_EVENT_MEASUREMENTS_MAX];
+    size_t numbers_count;
+    const char *texts[SP_EVENT_METADATA_MAX];
+    size_t texts_count;
+    char first[24]; /* texts that are numbers */
+    char second[24];
+};
+
+static void add_number(struct details *details, double number)
+{
+    details->numbers[details->numbers_count++] = number;
+}
+
+static void add_text(struct details *details, const char *text)
+{
+    details->texts[details->texts_count++] = text;
+}
+
+static void put_saturated(const struct pool *pool, struct details *details)
+{
+    uint32_t busy = pool->share != NULL ? sp__share_busy(pool) : pool->core.busy.length;
+    uint32_t queued =
+        pool->share != NULL ? sp__share_queued(pool) : pool->core.queue.length;
+    add_number(details, queued);
+    add_number(details, pool->options.queue_max);
+    (void)snprintf(details->first, sizeof details->first, "%u", pool->core.idle.length);
+    (void)snprintf(details->second, sizeof details->second, "%u", busy);
+    add_text(details, details->first);
+    add_text(details, details->second);
+}
+
+static void put_recycled(const struct pool *pool, const struct worker *worker,
+                         struct details *details)
+{
+    uint64_t now_ms = sp__loop_now_ms(pool->shop->loop);
+    if (worker != NULL) {
+        (void)snprintf(details->first, sizeof details->first, "%llu",
+                       (unsigned long long)(now_ms - worker->spawned_ms) / 1000);
+        (void)snprintf(details->second, sizeof details->second, "%llu",
+                       (unsigned long long)worker->calls_total);
+    }
+    add_number(details, 1);
+    add_text(details, details->first);
+    add_text(details, details->second);
+}
+
+static void put_details(const struct pool *pool, const struct core_action *action,
+                        const struct worker *worker, struct details *details)
+{
+    double value = (double)action->due_ms;
+    switch ((enum core_news)action->what) {
+    case NEWS_READY:
+        add_number(details,
+                   (double)(sp__loop_now_ms(pool->shop->loop) - pool->started_ms));
+        add_number(details, pool->options.workers);
+        add_number(details, 1);
+        break;
+    case NEWS_SATURATED:
+        put_saturated(pool, details);
+        break;
+    case NEWS_CAPACITY:
+        add_number(details, value);
+        add_number(details, value);
+        add_text(details,
+                 pool->options.profile == SP_PROFILE_THREAD ? "thread" : "process");
+        add_text(details, "false"); /* it waits, as long as the queue has room */
+        break;
+    case NEWS_RECYCLED:
+        add_text(details, reason_word(action->due_ms));
+        put_recycled(pool, worker, details);
+        break;
+    case NEWS_RECYCLE_BEGUN:
+    case NEWS_RECYCLE_FAILED:
+        add_text(details, reason_word(action->due_ms));
+        break;
+    case NEWS_BREAKER_OPENED:
+    case NEWS_RETRY:
+        add_number(details, value);
+        break;
+    case NEWS_RECYCLE_LOOP:
+    case NEWS_BREAKER_PROBED:
+    case NEWS_BREAKER_CLOSED:
+    case NEWS_POISON:
+        break;
+    }
+    if (action->call != CORE_NONE && kinds[action->what].names_call) {
+        add_text(details, pool->requests[action->call]->tool_name);
+    }
+}
+
 void sp__pool_tell_news(struct pool *pool, const struct core_action *action)
 {
     char text[NEWS_TEXT_MAX] = "";
+    struct details details = {0};
     const struct worker *worker =
         action->seat != CORE_NONE ? pool->workers[action->seat] : NULL;
     size_t figure = kinds[action->what].figure;
@@ -190,6 +344,14 @@ void sp__pool_tell_news(struct pool *pool, const struct core_action *action)
         pool->meter.counts.recycled[action->due_ms]++;
     }
     put_text(pool, action, text);
-    sp__pool_tell(pool, kinds[action->what].kind, worker, duration_of(pool, action),
-                  text);
+    put_details(pool, action, worker, &details);
+    tell(pool, worker,
+         &(struct tidings){.event = {.kind = kinds[action->what].kind,
+                                     .exit_status = -1,
+                                     .duration_ms = duration_of(pool, action),
+                                     .message = text},
+                           .numbers = details.numbers,
+                           .numbers_count = details.numbers_count,
+                           .texts = details.texts,
+                           .texts_count = details.texts_count});
 }

@@ -22,7 +22,6 @@
 #include "pool/flow.h"
 #include "pool/options.h"
 #include "pool/share.h"
-#include "pool/spans.h"
 
 uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat)
 {
@@ -204,11 +203,7 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
     }
     (void)sp__histogram_add(&pool->meter.counts.start,
                             (worker->ready_ms - worker->spawned_ms) * 1000);
-    if (pool->spans != NULL) {
-        sp__spans_put_start(pool->spans, worker, pool->name, announce);
-    }
-    sp__pool_tell(pool, SP_EVENT_WORKER_READY, worker,
-                  worker->ready_ms - worker->spawned_ms, worker->runtime);
+    sp__pool_tell_ready(pool, worker);
     struct core_event event = {
         .kind = CORE_READY, .seat = worker->slot, .value = worker->capacity};
     sp__pool_step(pool, &event, NULL);
@@ -243,11 +238,7 @@ void sp__pool_worker_telemetry(struct worker *worker, const char *line)
 
 void sp__pool_worker_hung(struct worker *worker)
 {
-    char text[256];
-    (void)snprintf(text, sizeof text, "no sign of life in %u health check%s: %s",
-                   worker->missed, worker->missed == 1 ? "" : "s", worker->evidence);
-    sp__pool_tell(worker->owner, SP_EVENT_HEALTH_FAILED, worker,
-                  worker->spec->health_interval_ms * worker->missed, text);
+    sp__pool_tell_hung(worker->owner, worker);
 }
 
 void sp__pool_worker_sampled(struct worker *worker)
@@ -537,6 +528,7 @@ int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err)
         fill_part_options(pool, &options);
     }
     pool->shop = shop;
+    pool->started_ms = sp__loop_now_ms(shop->loop);
     int rc = sp__timer_init(shop->loop, &pool->tick, tick_due);
     if (rc == SP_OK) {
         rc = sp__core_init(&pool->core, &options);
@@ -551,6 +543,9 @@ int sp__pool_start(struct pool *pool, struct workshop *shop, sp_error *err)
     rc = open_zygote(pool, err);
     if (rc < 0) {
         return rc;
+    }
+    if (pool == pool->front) {
+        sp__pool_tell_started(pool);
     }
     struct core_event event = {.kind = CORE_START};
     sp__pool_step(pool, &event, NULL);

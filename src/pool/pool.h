@@ -39,8 +39,6 @@ struct pool_events {
     /* What a tool takes, for sp__tools_rules(); NULL: nothing is known. */
     void *(*on_tool)(const struct pool *pool, const struct proto_tool *spec);
     void (*on_forget)(void *rules);
-    /* Something worth telling; strings are borrowed. certificate: of a death, or NULL. */
-    void (*on_event)(void *owner, const sp_event *event, struct death *certificate);
 };
 
 /*
@@ -58,7 +56,6 @@ struct pool {
     size_t command_timeouts_count;
     const struct pool_events *events;
     void *owner;
-    struct spans *spans; /* where starts of workers are recorded, or NULL */
 
     /* Has a lock of its own. */
     struct tools tools;
@@ -71,6 +68,7 @@ struct pool {
     uint32_t requests_max;
     struct timer tick; /* the core's next_due_ms */
     uint64_t tick_ms;
+    uint64_t started_ms;
     uint32_t stuck;        /* seats that the core takes for stuck */
     sp_error *failure;     /* of the event being stepped, for what ends by it */
     struct list unsent;    /* requests whose worker would not take them */

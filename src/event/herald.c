@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Telling, and taps.
+ *
+ * There are two rings of records: one of events that are few, one of those that are many,
+ * so that a burst of calls pushes no death out of the history. A tap is a place in each,
+ * and what it wants; it is read in the order of the events' numbers. So an event is
+ * written once, however many listen.
+ *
+ * Whoever tells takes one lock for the time of a copy and waits for nobody. When a ring is
+ * full the oldest record goes; each tap that had yet to read it counts a loss. The first
+ * loss is told by an event of its own, and the next one when the tap has caught up in
+ * between: by the reader, since the teller is busy tidings.
+ *
+ * Rings are made when somebody first wants their kind: telling takes no memory.
+ */
+#include "event/herald.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+void sp__herald_init(struct herald *herald)
+{
+    *herald = (struct herald){.history_bytes = HISTORY_DEFAULT};
+    (void)pthread_mutex_init(&herald->lock, NULL);
+}
+
+void sp__herald_fini(struct herald *herald)
+{
+    assert(herald->taps.length == 0);
+    sp__ring_fini(&herald->rings[0]);
+    sp__ring_fini(&herald->rings[1]);
+    (void)pthread_mutex_destroy(&herald->lock);
+}
+
+static int ring_of(const sp_event_info *row)
+{
+    return row->flow == SP_EVENT_FLOW_MANY;
+}
+
+static void want(struct herald *herald, const struct event_set *set, int more)
+{
+    for (int kind = 1; kind < EVENT_KINDS; kind++) {
+        if (sp__event_in(set, kind)) {
+            atomic_fetch_add_explicit(&herald->wanted[kind], (unsigned)more,
+                                      memory_order_relaxed);
+        }
+    }
+}
+
+int sp__herald_keep(struct herald *herald, size_t bytes)
+{
+    struct event_set few = {0};
+    const sp_event_info *row;
+    herald->history_bytes = bytes / RECORD_ALIGN * RECORD_ALIGN;
+    int rc = sp__ring_init(&herald->rings[0], herald->history_bytes);
+    for (size_t i = 0; rc == SP_OK && (row = sp__event_row_at(i)) != NULL; i++) {
+        if (!ring_of(row)) {
+            sp__event_add(&few, row->kind);
+        }
+    }
+    want(herald, &few, 1);
+    return rc;
+}
+
+/* ---- making an event whole ---- */
+
+struct whole {
+    sp_event event;
+    sp_event_measurement measurements[EVENT_MEASUREMENTS];
+    sp_event_metadata metadata[EVENT_METADATA];
+    char slot[16];
+    char pid[16];
+};
+
+static void add_text(struct whole *whole, const char *name, const char *text)
+{
+    if (text != NULL && text[0] != '\0' &&
+        whole->event.metadata_count < EVENT_METADATA) {
+        whole->metadata[whole->event.metadata_count++] =
+            (sp_event_metadata){.name = name, .text = text};
+    }
+}
+
+/* What it is about: as far as it is about anything. */
+static void add_common(struct whole *whole)
+{
+    const sp_event *event = &whole->event;
+    add_text(whole, "pool", event->pool);
+    if (event->worker != 0) {
+        (void)snprintf(whole->slot, sizeof whole->slot, "%u", event->slot);
+        add_text(whole, "worker", whole->slot);
+    }
+    if (event->pid > 0) {
+        (void)snprintf(whole->pid, sizeof whole->pid, "%d", event->pid);
+        add_text(whole, "pid", whole->pid);
+    }
+    add_text(whole, "session", event->session);
+}
+
+static void add_own(struct whole *whole, const struct tidings *tidings,
+                    const sp_event_info *row)
+{
+    for (size_t i = 0; i < tidings->numbers_count; i++) {
+        assert(i < SP_EVENT_MEASUREMENTS_MAX && row->measurements[3 * i] != NULL);
+        whole->measurements[i] = (sp_event_measurement){
+            .name = row->measurements[3 * i], .value = tidings->numbers[i]};
+    }
+    whole->event.measurements_count = tidings->numbers_count;
+    for (size_t i = 0; i < tidings->texts_count; i++) {
+        assert(i < SP_EVENT_METADATA_MAX && row->metadata[i] != NULL);
+        add_text(whole, row->metadata[i], tidings->texts[i]);
+    }
+}
+
+static void add_given(struct whole *whole, const sp_event *given)
+{
+    size_t count = given->measurements_count < EVENT_MEASUREMENTS
+                       ? given->measurements_count
+                       : EVENT_MEASUREMENTS;
+    if (count > 0) {
+        memcpy(whole->measurements, given->measurements,
+               count * sizeof *given->measurements);
+    }
+    whole->event.measurements_count = count;
+    for (size_t i = 0; i < given->metadata_count; i++) {
+        add_text(whole, given->metadata[i].name, given->metadata[i].text);
+    }
+}
+
+static void make_whole(struct whole *whole, const struct tidings *tidings,
+                       const sp_event_info *row)
+{
+    const sp_event *given = &tidings->event;
+    whole->event = *given;
+    sp_event *event = &whole->event;
+    event->name = row->name;
+    event->pool = event->pool == NULL ? "" : event->pool;
+    event->session = event->session == NULL ? "" : event->session;
+    event->message = event->message == NULL ? "" : event->message;
+    if (event->time_unix_ns == 0) {
+        event->time_unix_ns = sp__unix_ns();
+    }
+    event->time_unix_ms = event->time_unix_ns / 1000000u;
+    event->measurements = whole->measurements;
+    event->metadata = whole->metadata;
+    event->metadata_count = 0;
+    add_common(whole);
+    if (given->measurements_count + given->metadata_count > 0) {
+        add_given(whole, given);
+    } else {
+        add_own(whole, tidings, row);
+    }
+    add_text(whole, "message", event->message);
+}
+
+/* ---- telling ---- */
+
+/* A record is pushed out: whoever had yet to read it goes on behind it. */
+static void on_leave(void *user, uint64_t at, const struct event_record *record)
+{
+    struct herald *herald = user;
+    int ring = record->kind == 0 ? -1 : ring_of(sp__event_row(record->kind));
+    for (struct link *link = herald->taps.first; link != NULL; link = link->next) {
+        struct tap *tap = ITEM(link, struct tap, on_herald);
+        if (ring < 0 || tap->at[ring] > at || !sp__event_in(&tap->set, record->kind)) {
+            continue;
+        }
+        tap->dropped++;
+        tap->untold++;
+    }
+}
+
+/* No tap points at what is gone. */
+static void follow(struct herald *herald, int ring)
+{
+    for (struct link *link = herald->taps.first; link != NULL; link = link->next) {
+        struct tap *tap = ITEM(link, struct tap, on_herald);
+        if (tap->at[ring] < herald->rings[ring].start) {
+            tap->at[ring] = herald->rings[ring].start;
+        }
+    }
+}
+
+/* There is time to gather more of them. */
+static int may_wait(const struct herald *herald, const struct tap *tap, int ring)
+{
+    return ring == 1 && tap->is_patient &&
+           herald->rings[1].end - tap->at[1] < herald->rings[1].size / 2;
+}
+
+static void wake(struct herald *herald, int kind, int ring)
+{
+    for (struct link *link = herald->taps.first; link != NULL; link = link->next) {
+        struct tap *tap = ITEM(link, struct tap, on_herald);
+        if (tap->is_awaited && sp__event_in(&tap->set, kind) &&
+            !may_wait(herald, tap, ring)) {
+            tap->is_awaited = 0;
+            tap->on_more(tap);
+        }
+    }
+}
+
+static void write_record(struct herald *herald, const sp_event *event, int ring)
+{
+    size_t bytes = sp__record_bytes(event);
+    (void)pthread_mutex_lock(&herald->lock);
+    if (herald->rings[ring].data != NULL) {
+        void *place = sp__ring_push(&herald->rings[ring], bytes, on_leave, herald);
+        sp__record_write(place, bytes, event, ++herald->number);
+        follow(herald, ring);
+        wake(herald, event->kind, ring);
+    }
+    (void)pthread_mutex_unlock(&herald->lock);
+}
+
+void sp__herald_tell(struct herald *herald, const struct tidings *tidings)
+{
+    const sp_event_info *row = sp__event_row(tidings->event.kind);
+    int wanted = sp__herald_wants(herald, row->kind);
+    int told =
+        herald != NULL && row->flow == SP_EVENT_FLOW_TOLD && herald->on_told != NULL;
+    if (!wanted && !told) {
+        return;
+    }
+    struct whole whole;
+    make_whole(&whole, tidings, row);
+    if (wanted) {
+        write_record(herald, &whole.event, ring_of(row));
+    }
+    if (told) {
+        herald->on_told(herald->user, &whole.event, tidings->with);
+    }
+}
+
+/* ---- taps ---- */
+
+static int make_rings(struct herald *herald, const struct event_set *set)
+{
+    const sp_event_info *row;
+    for (size_t i = 0; (row = sp__event_row_at(i)) != NULL; i++) {
+        int ring = ring_of(row);
+        if (sp__event_in(set, row->kind) && herald->rings[ring].data == NULL &&
+            sp__ring_init(&herald->rings[ring],
+                          ring == 0 ? herald->history_bytes : RECENT_BYTES) < 0) {
+            return SP_ERR_NOMEM;
+        }
+    }
+    return SP_OK;
+}
+
+int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
+                 int history, sp_error *err)
+{
+    int rc = sp__event_pattern(pattern, &tap->set, err);
+    if (rc < 0) {
+        return rc;
+    }
+    (void)snprintf(tap->pattern, sizeof tap->pattern, "%s", pattern);
+    (void)pthread_mutex_lock(&herald->lock);
+    if (herald->is_closing) {
+        rc = SP_ERR_CLOSED;
+    } else if (herald->taps.length >= TAPS_MAX) {
+        rc = SP_ERR_QUOTA;
+    } else {
+        rc = make_rings(herald, &tap->set);
+    }
+    if (rc == SP_OK) {
+        tap->at[0] = history ? herald->rings[0].start : herald->rings[0].end;
+        tap->at[1] = herald->rings[1].end;
+        sp__list_append(&herald->taps, &tap->on_herald);
+    }
+    (void)pthread_mutex_unlock(&herald->lock);
+    if (rc == SP_ERR_QUOTA) {
+        return sp__fail(
+            err, rc, "%d handlers of events are attached, as many as may be", TAPS_MAX);
+    }
+    if (rc < 0) {
+        return sp__fail(err, rc,
+                        rc == SP_ERR_CLOSED ? "the pit is closing"
+                                            : "no memory for events");
+    }
+    want(herald, &tap->set, 1);
+    return SP_OK;
+}
+
+void sp__tap_close(struct herald *herald, struct tap *tap)
+{
+    want(herald, &tap->set, -1);
+    (void)pthread_mutex_lock(&herald->lock);
+    sp__list_remove(&tap->on_herald);
+    herald->delivered += tap->delivered;
+    herald->dropped += tap->dropped;
+    (void)pthread_mutex_unlock(&herald->lock);
+}
+
+/* The next one that it wants, in a ring. */
+static const struct event_record *next_in(struct herald *herald, struct tap *tap,
+                                          int ring)
+{
+    const struct event_record *record;
+    while ((record = sp__ring_at(&herald->rings[ring], &tap->at[ring])) != NULL &&
+           !sp__event_in(&tap->set, record->kind)) {
+        tap->at[ring] += record->bytes;
+    }
+    return record;
+}
+
+static const struct event_record *next_of(struct herald *herald, struct tap *tap)
+{
+    const struct event_record *few = next_in(herald, tap, 0);
+    const struct event_record *many = next_in(herald, tap, 1);
+    return few == NULL || (many != NULL && many->number < few->number) ? many : few;
+}
+
+int sp__tap_is_due(struct herald *herald, struct tap *tap)
+{
+    return next_of(herald, tap) != NULL;
+}
+
+static void tell_loss(struct herald *herald, const char *pattern, uint64_t lost)
+{
+    sp__herald_tell(herald,
+                    &(struct tidings){.event = {.kind = SP_EVENT_EVENTS_DROPPED},
+                                      EVENT_NUMBERS((double)lost),
+                                      EVENT_TEXTS(pattern)});
+}
+
+int sp__tap_next(struct herald *herald, struct tap *tap, void *copy,
+                 struct read_event *ret)
+{
+    uint64_t lost = 0;
+    (void)pthread_mutex_lock(&herald->lock);
+    const struct event_record *record = next_of(herald, tap);
+    if (record == NULL) {
+        tap->is_awaited = 1;
+        tap->is_behind = 0;
+    } else {
+        memcpy(copy, record, record->bytes);
+        tap->at[ring_of(sp__event_row(record->kind))] += record->bytes;
+        tap->delivered++;
+        if (tap->untold > 0 && !tap->is_behind) {
+            lost = tap->untold;
+            tap->untold = 0;
+            tap->is_behind = 1;
+        }
+    }
+    (void)pthread_mutex_unlock(&herald->lock);
+    if (lost > 0) {
+        tell_loss(herald, tap->pattern, lost);
+    }
+    if (record == NULL) {
+        return 0;
+    }
+    sp__record_read(copy, ret);
+    return 1;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who tells what happened. Every layer above base may have one tell an event; whoever
+ * listens has a tap, at which events wait for it.
+ *
+ * While nobody listens, an event costs the test of sp__herald_wants().
+ */
+#ifndef SP_EVENT_HERALD_H
+#define SP_EVENT_HERALD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "event/record.h"
+#include "event/table.h"
+
+enum {
+    TAPS_MAX = 64,
+    HISTORY_DEFAULT = 256 * 1024, /* bytes of events that are few */
+    RECENT_BYTES = 512 * 1024     /* of those that are many */
+};
+
+struct tap {
+    struct link on_herald;
+    struct event_set set;
+    char pattern[128];  /* what the set was made of, cut */
+    uint64_t at[2];     /* in either ring */
+    uint64_t delivered; /* under the herald's lock, as all from here on */
+    uint64_t dropped;
+    uint64_t untold; /* of these: since events.dropped said so last */
+    int is_behind;   /* it was said, and the tap has not caught up yet */
+    /* Somebody is to hear when there is something: called once, under the lock, and not
+     * again until the tap was found empty. `many`: nothing else has come. */
+    int is_awaited;
+    int is_patient; /* what is many may wait until a ring is half full of it */
+    void (*on_more)(struct tap *tap);
+};
+
+struct herald {
+    atomic_uint wanted[EVENT_KINDS]; /* by how many */
+    /* Set before start, then constant. The events whose flow is TOLD; `with` is the
+     * teller's. */
+    void (*on_told)(void *user, const sp_event *event, void *with);
+    void *user;
+
+    pthread_mutex_t lock;
+    /* Under it. */
+    struct event_ring
+        rings[2]; /* those that are few, and many; made when first wanted */
+    size_t history_bytes;
+    uint64_t number;
+    struct list taps;
+    uint64_t delivered; /* by taps that are gone */
+    uint64_t dropped;
+    uint64_t next_id; /* of handlers; the last of them */
+    struct list handlers;
+    int is_closing;
+};
+
+void sp__herald_init(struct herald *herald);
+void sp__herald_fini(struct herald *herald); /* no tap is left */
+
+/* Before start: keep as many bytes of events that are few, for taps to begin with. NOMEM. */
+int sp__herald_keep(struct herald *herald, size_t bytes) SP_MUST_CHECK;
+
+/* Any thread. NULL: nobody is there to be told. */
+static inline int sp__herald_wants(const struct herald *herald, int kind)
+{
+    return herald != NULL &&
+           atomic_load_explicit(&herald->wanted[kind], memory_order_relaxed) != 0;
+}
+
+/*
+ * What is told: the event, whose name, lists and (when 0) time are filled in. Numbers and
+ * texts are those of its row, in that order, and as many. An event that a worker made has
+ * measurements and metadata of its own instead, whose names stay.
+ */
+struct tidings {
+    sp_event event;
+    const double *numbers;
+    size_t numbers_count;
+    const char *const *texts;
+    size_t texts_count;
+    void *with; /* for on_told */
+};
+#define EVENT_NUMBERS(...)                    \
+    .numbers = (const double[]){__VA_ARGS__}, \
+    .numbers_count = sizeof((const double[]){__VA_ARGS__}) / sizeof(double)
+#define EVENT_TEXTS(...)                         \
+    .texts = (const char *const[]){__VA_ARGS__}, \
+    .texts_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
+
+/* Any thread, under any lock of upper layers: this takes no other one. */
+void sp__herald_tell(struct herald *herald, const struct tidings *tidings);
+
+/* ---- taps ---- */
+
+/* `history`: begin with what is kept. QUOTA, NOMEM. The tap is the caller's; on_more may
+ * come from now on. */
+int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
+                 int history, sp_error *err) SP_MUST_CHECK;
+void sp__tap_close(struct herald *herald, struct tap *tap);
+
+/* The next event, copied to `copy` of RECORD_MAX bytes. 0: there is none, and on_more will
+ * tell of the next one. */
+int sp__tap_next(struct herald *herald, struct tap *tap, void *copy,
+                 struct read_event *ret);
+
+/* The lock is the caller's: 1 when something is there to be taken. */
+int sp__tap_is_due(struct herald *herald, struct tap *tap);
+
+#endif

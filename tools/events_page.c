@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes snakepit-events(7), as scdoc reads it, from the table of events; run by the build.
+ */
+#include <stdio.h>
+
+#include "snakepit/event_table.h"
+
+enum { WORDS_MAX = 24 };
+
+static void put_escaped(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '_' || *text == '*' || *text == '\\') {
+            (void)putchar('\\');
+        }
+        (void)putchar(*text);
+    }
+}
+
+static void put_words(const char *title, const char *const *words)
+{
+    if (words[0] == NULL) {
+        return;
+    }
+    (void)printf("\t%s: ", title);
+    for (int i = 0; words[i] != NULL; i++) {
+        (void)fputs(i > 0 ? ", " : "", stdout);
+        put_escaped(words[i]);
+    }
+    (void)puts(".\n");
+}
+
+static void put_measurements(const char *const *words)
+{
+    if (words[0] == NULL) {
+        return;
+    }
+    (void)printf("\tMeasurements: ");
+    for (int i = 0; words[i] != NULL; i += 3) {
+        (void)fputs(i > 0 ? ", " : "", stdout);
+        put_escaped(words[i]);
+        (void)printf(" (%s, ", words[i + 1]);
+        put_escaped(words[i + 2]);
+        (void)fputs(")", stdout);
+    }
+    (void)puts(".\n");
+}
+
+#define LIST(...) __VA_ARGS__
+#define ROW(constant, number, name, flow, about, aliases, measurements, metadata, since, \
+            meaning)                                                                    \
+    {                                                                                   \
+        static const char *const also[WORDS_MAX] = {LIST aliases};                      \
+        static const char *const measured[WORDS_MAX] = {LIST measurements};             \
+        static const char *const texts[WORDS_MAX] = {LIST metadata};                    \
+        (void)fputs("*", stdout);                                                       \
+        put_escaped(name);                                                              \
+        (void)fputs("* (" #flow ", " #about ")\n\t", stdout);                            \
+        put_escaped(meaning);                                                           \
+        (void)puts(".\n");                                                              \
+        put_measurements(measured);                                                     \
+        put_words("Metadata", texts);                                                   \
+        put_words("Also called", also);                                                 \
+    }
+
+int main(void)
+{
+    (void)puts(
+        "snakepit-events(7)\n\n"
+        "# NAME\n\nsnakepit-events - what happens in a pit, and how it is told\n\n"
+        "# DESCRIPTION\n\n"
+        "A program attaches handlers to events by name or prefix with\n"
+        "_sp_events_attach_(), or gets the few that matter by the callback of its pit\n"
+        "(_snakepit/event.h_). *snakepit events* shows those of a daemon.\n\n"
+        "Each has a name, the time, measurements (numbers) and metadata (texts). Where\n"
+        "it concerns them, the metadata also have _pool_, _worker_ (its slot), _pid_,\n"
+        "_session_ and _message_, one line for people. The names below each event that\n"
+        "it is also called are those of other versions; they are taken wherever a name\n"
+        "is, as is _snakepit._ in front of any.\n\n"
+        "In brackets: how many there are, and what they are about. TOLD are few, and\n"
+        "also come to the callback and the log of *snakepitd*(8). FEW are kept in the\n"
+        "history of a daemon, as those are. MANY come up to several times for each\n"
+        "call, are told to those who ask for them, and are in no history. Those that\n"
+        "begin with worker: are told by the worker itself.\n\n"
+        "# EVENTS\n");
+    SP_EVENT_TABLE(ROW)
+    (void)puts("# SEE ALSO\n\n*snakepit*(1), *snakepit*(7), *snakepitd*(8)");
+    return 0;
+}
