@@ -254,6 +254,11 @@ json_t *error_to_json(const sp_error *err)
     set_text(error, "remote_type", err->remote_type);
     set_text(error, "remote_message", err->remote_message);
     set_text(error, "remote_trace", err->remote_trace);
+    json_t *details =
+        err->remote_details != NULL ? json_loads(err->remote_details, 0, NULL) : NULL;
+    if (details != NULL) {
+        (void)json_object_set_new(error, "remote_details", details);
+    }
     if (err->worker_pid > 0) {
         (void)json_object_set_new(error, "worker_pid", json_integer(err->worker_pid));
     }

@@ -256,6 +256,28 @@ export interface Adapter {
 /** The adapter as it is: for editors, which then know what stands in it. */
 export function defineAdapter<T extends Adapter>(adapter: T): T;
 
+/** What led to an exception, nearest first. */
+export interface RemoteCause {
+    link: 'cause' | 'context' | 'member';
+    type: string;
+    message: string;
+    traceback?: string;
+}
+
+/** What else is known of an exception in another process. */
+export interface RemoteDetails {
+    causes?: RemoteCause[];
+    kind?: 'shape_mismatch' | 'dtype_mismatch' | 'device_mismatch' | 'out_of_memory';
+    library?: string;
+    operation?: string;
+    dimension?: number;
+    device?: string;
+    expected?: string | number[];
+    got?: string | number[];
+    requested_bytes?: number;
+    available_bytes?: number;
+}
+
 /** The host refused, failed or is gone. */
 export class HostError extends Error {
     constructor(
@@ -263,11 +285,13 @@ export class HostError extends Error {
         code?: string,
         remoteType?: string,
         remoteTrace?: string,
+        remoteDetails?: RemoteDetails,
     );
     /** Such as "SP-NOT-FOUND". */
     readonly code: string;
     readonly remoteType?: string;
     readonly remoteTrace?: string;
+    readonly remoteDetails?: RemoteDetails;
 }
 export class NotFound extends HostError {}
 export class AlreadyExists extends HostError {}

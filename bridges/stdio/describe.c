@@ -15,6 +15,13 @@ static char *text_of(const json_t *object, const char *key)
     return text != NULL ? sp__strdup(text) : NULL;
 }
 
+/* The JSON of a member that is an object, NULL when it is none. */
+static char *json_of(const json_t *object, const char *key)
+{
+    const json_t *found = json_object_get(object, key);
+    return json_is_object(found) ? json_dumps(found, JSON_COMPACT) : NULL;
+}
+
 void message_failure(sp_bytes value, struct failure *ret)
 {
     json_error_t error;
@@ -24,6 +31,7 @@ void message_failure(sp_bytes value, struct failure *ret)
         ret->type = text_of(read, "type");
         ret->message = text_of(read, "message");
         ret->trace = text_of(read, "trace");
+        ret->details = json_of(read, "details");
     } else if (json_is_string(read)) {
         ret->message = sp__strdup(json_string_value(read));
     }

@@ -160,11 +160,17 @@ static int error_came(struct bridge *bridge, struct open_call *call, sp_bytes va
     sp_job *job = call->job;
     forget(bridge, call);
     message_failure(value, &failure);
-    int rc = sp_job_fail(job, SP_ERR_REMOTE, failure.type, failure.message,
-                         failure.trace, err);
+    const sp_failure told = {.size = sizeof told,
+                             .code = SP_ERR_REMOTE,
+                             .type = failure.type,
+                             .message = failure.message,
+                             .trace = failure.trace,
+                             .details = sp_text(failure.details)};
+    int rc = sp_job_fail_with(job, &told, err);
     sp__free(failure.type);
     sp__free(failure.message);
     sp__free(failure.trace);
+    free(failure.details);
     return rc;
 }
 

@@ -28,11 +28,12 @@ int message_put_call(struct sp_buffer *out, uint64_t id, const sp_job *job,
 /* What a line is. Never fails: what is no message is REPLY_NONE. */
 struct reply message_read(sp_bytes line);
 
-/* The type, message and trace of an error's value; texts are the caller's to free. */
+/* What an error's value says; texts are the caller's to free. */
 struct failure {
     char *type;
     char *message;
     char *trace;
+    char *details; /* JSON */
 };
 void message_failure(sp_bytes value, struct failure *ret);
 

@@ -158,10 +158,26 @@ typedef struct sp_error {
     char *remote_type;       /* class of the remote exception, or NULL; owned */
     char *remote_message;    /* its message, or NULL; owned */
     char *remote_trace;      /* its traceback, or NULL; owned */
+    char *remote_details;    /* what else is known of it, see below, or NULL; owned */
     char *worker_stderr;     /* the dead worker's last lines, or NULL; owned */
     char *worker_stack;      /* where it hung, or NULL; owned */
     char message[SP_ERROR_MESSAGE_MAX]; /* one line, no full stop */
 } sp_error;
+
+/*
+ * remote_details is the text of a JSON object. Members that a reader does not know are to
+ * be passed over; all are optional.
+ *
+ *   causes   an array, the nearest first, of what led to the exception: objects with
+ *            "link" ("cause": it was named as the reason; "context": it was being handled),
+ *            "type", "message" and, when known, "traceback"
+ *   kind     "shape_mismatch", "dtype_mismatch", "device_mismatch" or "out_of_memory":
+ *            what an array library's exception is about, recognised by the bridge
+ *   library  which one: "numpy", "torch"
+ *   expected, got         of a mismatch: shapes as arrays of integers, or texts
+ *   operation, dimension, device
+ *   requested_bytes, available_bytes    of out_of_memory: integers
+ */
 
 /* Release what the error owns and make it empty. NULL is fine. */
 SP_API void sp_error_clear(sp_error *err);

@@ -144,8 +144,8 @@ SP_API int sp_tool_call_is_over(const sp_tool_call *call);
 SP_API int sp_tool_call_reply(sp_tool_call *call, sp_bytes json, sp_bytes binary,
                               sp_error *err);
 
-/* The same with an error: its code, message, remote_type and remote_trace travel. NULL
- * and code 0: SP_ERR_REMOTE. Thread: any. Since: 0.1 */
+/* The same with an error: its code, message and what begins with remote_ travel. NULL and
+ * code 0: SP_ERR_REMOTE. Thread: any. Since: 0.1 */
 SP_API void sp_tool_call_fail(sp_tool_call *call, const sp_error *failure);
 
 /*

@@ -278,6 +278,21 @@ SP_API int sp_job_reply(sp_job *job, sp_bytes result_json, const char *type,
 SP_API int sp_job_fail(sp_job *job, int code, const char *type, const char *message,
                        const char *trace, sp_error *err);
 
+typedef struct sp_failure {
+    size_t size;
+    int code;         /* as above; 0: SP_ERR_REMOTE */
+    const char *type; /* of the exception, or NULL, like the rest */
+    const char *message;
+    const char *trace;
+    sp_bytes
+        details; /* a JSON object, as sp_error.remote_details (error.h); or nothing.
+                         What is none is left out */
+} sp_failure;
+
+/* End the job with a failure of which more is known. Errors: as sp_job_fail(), and
+ * SP_ERR_INVAL (the struct's size). Since: 0.1 */
+SP_API int sp_job_fail_with(sp_job *job, const sp_failure *failure, sp_error *err);
+
 /* Add a chunk to a stream. Returns 1 when the stream may go on at once, 0 when it must
  * wait (the chunk is taken, the caller does not read, or others want the thread): leave
  * the job alone until sp_worker_next() returns it again; SP_ERR_CANCELLED when nobody

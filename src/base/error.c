@@ -125,6 +125,7 @@ void sp__error_copy(sp_error *to, const sp_error *from)
     to->remote_type = sp__strdup(from->remote_type);
     to->remote_message = sp__strdup(from->remote_message);
     to->remote_trace = sp__strdup(from->remote_trace);
+    to->remote_details = sp__strdup(from->remote_details);
     to->worker_stderr = sp__strdup(from->worker_stderr);
     to->worker_stack = sp__strdup(from->worker_stack);
 }
@@ -144,6 +145,7 @@ SP_API void sp_error_clear(sp_error *err)
     sp__free(err->remote_type);
     sp__free(err->remote_message);
     sp__free(err->remote_trace);
+    sp__free(err->remote_details);
     sp__free(err->worker_stderr);
     sp__free(err->worker_stack);
     forget(err);

@@ -414,21 +414,46 @@ static int was_executed(int code)
     }
 }
 
+static void make_failure(const sp_failure *told, sp_error *ret)
+{
+    int code = told->code != 0 ? told->code : SP_ERR_REMOTE;
+    const char *message = told->message;
+    (void)sp__fail(ret, code, "%s", message != NULL ? message : sp_strerror(code));
+    ret->executed = was_executed(code);
+    if (code == SP_ERR_REMOTE) {
+        ret->remote_type = sp__strdup(told->type != NULL ? told->type : "Exception");
+        ret->remote_message = sp__strdup(message != NULL ? message : "");
+        ret->remote_trace = sp__strdup(told->trace);
+        if (told->details.size > 0) {
+            ret->remote_details = sp__strndup(told->details.data, told->details.size);
+        }
+    }
+}
+
 SP_API int sp_job_fail(sp_job *job, int code, const char *type, const char *message,
                        const char *trace, sp_error *err)
+{
+    return sp_job_fail_with(job,
+                            &(sp_failure){.size = sizeof(sp_failure),
+                                          .code = code,
+                                          .type = type,
+                                          .message = message,
+                                          .trace = trace},
+                            err);
+}
+
+SP_API int sp_job_fail_with(sp_job *job, const sp_failure *told, sp_error *err)
 {
     struct sp_worker *w = job->worker;
     if (atomic_load_explicit(&w->forgotten, memory_order_relaxed)) {
         return SP_OK;
     }
-    sp_error failure = {0};
-    (void)sp__fail(&failure, code, "%s", message != NULL ? message : sp_strerror(code));
-    failure.executed = was_executed(code);
-    if (code == SP_ERR_REMOTE) {
-        failure.remote_type = sp__strdup(type != NULL ? type : "Exception");
-        failure.remote_message = sp__strdup(message != NULL ? message : "");
-        failure.remote_trace = sp__strdup(trace);
+    if (told == NULL || told->size < sizeof *told) {
+        return sp__fail(err, SP_ERR_INVAL, "a failure's size is not set");
     }
+    sp_error failure = {0};
+    make_failure(told, &failure);
+    int code = failure.code;
     int rc = SP_OK;
     if (code == SP_ERR_REMOTE && job->rpc.method == RPC_EXECUTE) {
         rc = reply_exception(job, &failure, err);

@@ -153,8 +153,10 @@ void sp__rpc_finish_placed(struct rpc *rpc, int placed)
 static void redact(sp_error *failure)
 {
     sp__free(failure->remote_trace);
+    sp__free(failure->remote_details);
     sp__free(failure->worker_stderr);
     failure->remote_trace = NULL;
+    failure->remote_details = NULL;
     failure->worker_stderr = NULL;
 }
 

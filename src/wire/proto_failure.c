@@ -4,14 +4,14 @@
  *
  * Rich: a google.rpc.Status in the trailer grpc-status-details-bin. Its ErrorInfo
  * carries the stable name of our code as the reason and the facts of the sp_error as
- * metadata; its DebugInfo the remote traceback, a line each, and the remote message.
- * Stock peers find what they look for and we find everything again. Headers are dear,
- * so long texts are cut: what fits the output buffer's limit goes, tracebacks and
- * stderr keep their ends.
+ * metadata, one of which is the JSON of what else is known of an exception; its DebugInfo
+ * the remote traceback, a line each, and the remote message. Stock peers find what they
+ * look for and we find everything again. Headers are dear, so long texts are cut: what fits the output buffer's limit goes, tracebacks and
+ * stderr keep their ends. JSON cannot be cut: it goes whole or not at all.
  *
  * Original: ExecuteToolResponse.error_message, which is either plain text (0.6) or a
- * JSON object with type, message and traceback (0.7.4). Whatever it is, reading it
- * never fails: text that is not such an object is the message.
+ * JSON object with type, message and traceback (0.7.4), to which we add code and details.
+ * Whatever it is, reading it never fails: text that is not such an object is the message.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +69,14 @@ static char *clean_copy(const char *text, size_t max, int keep_end)
     return made;
 }
 
+/* Programs give it, and peers. */
+static int is_object(const char *json)
+{
+    size_t n = json == NULL ? 0 : strlen(json);
+    return sp__json_kind(json, n) == '{' &&
+           sp__json_read(json, n, SP__JSON_DEPTH_MAX, NULL, NULL, NULL) == SP_OK;
+}
+
 static char *as_text(const char *text)
 {
     return (char *)(uintptr_t)text; /* protobuf-c only reads it */
@@ -79,7 +87,7 @@ static char *as_text(const char *text)
 typedef Google__Rpc__ErrorInfo Info;
 typedef Google__Rpc__ErrorInfo__MetadataEntry Fact;
 
-enum { FACTS_MAX = 10 };
+enum { FACTS_MAX = 11 };
 
 struct facts {
     Fact entries[FACTS_MAX];
@@ -116,6 +124,7 @@ struct texts {
     char *remote_message;
     char *trace;
     char *last_lines;
+    const char *details; /* the failure's own, when it is short enough; or NULL */
 };
 
 static void free_texts(struct texts *texts)
@@ -135,11 +144,18 @@ static int make_texts(const sp_error *failure, size_t room, struct texts *ret)
         .remote_message = clean_copy(failure->remote_message, room / 4, 0),
         .trace = clean_copy(failure->remote_trace, room / 3, 1),
         .last_lines = clean_copy(failure->worker_stderr, room / 8, 1),
+        .details = failure->remote_details,
     };
     if (ret->message == NULL || ret->remote_type == NULL ||
         ret->remote_message == NULL || ret->trace == NULL || ret->last_lines == NULL) {
         free_texts(ret);
         return 0;
+    }
+    size_t used = strlen(ret->message) + strlen(ret->remote_type) +
+                  strlen(ret->remote_message) + strlen(ret->trace) +
+                  strlen(ret->last_lines);
+    if (!is_object(ret->details) || strlen(ret->details) + used > room) {
+        ret->details = NULL;
     }
     return 1;
 }
@@ -162,6 +178,7 @@ static int put_info(struct sp_buffer *out, const sp_error *failure,
     add_number(&facts, "status", failure->grpc_status, 0);
     add_text(&facts, "type", texts->remote_type);
     add_text(&facts, "stderr", texts->last_lines);
+    add_text(&facts, "details", texts->details);
     Info info = GOOGLE__RPC__ERROR_INFO__INIT;
     info.reason = as_text(sp_error_name(failure->code));
     info.domain = as_text(DOMAIN);
@@ -295,6 +312,10 @@ static void get_facts(const Info *info, sp_error *ret)
     ret->grpc_status = find_number(info, "status", 0);
     ret->remote_type = sp__strdup(find_fact(info, "type"));
     ret->worker_stderr = sp__strdup(find_fact(info, "stderr"));
+    const char *details = find_fact(info, "details");
+    if (is_object(details)) {
+        ret->remote_details = sp__strdup(details);
+    }
 }
 
 /* The entries, a line each. */
@@ -416,6 +437,15 @@ static void keep_text(char **place, const struct json_member *member)
     }
 }
 
+/* A second one of the same name replaces the first. */
+static void keep_object(char **place, const struct json_member *member)
+{
+    if (sp__json_kind(member->value, member->value_size) == '{') {
+        sp__free(*place);
+        *place = sp__strndup(member->value, member->value_size);
+    }
+}
+
 static void get_members(sp_bytes text, sp_error *ret)
 {
     size_t at = 0;
@@ -427,6 +457,8 @@ static void get_members(sp_bytes text, sp_error *ret)
             keep_text(&ret->remote_message, &member);
         } else if (is_key(&member, "traceback")) {
             keep_text(&ret->remote_trace, &member);
+        } else if (is_key(&member, "details")) {
+            keep_object(&ret->remote_details, &member);
         } else if (is_key(&member, "code")) {
             char *name = member_text(&member);
             int code = sp_error_by_name(name);
@@ -467,6 +499,7 @@ void sp__proto_get_error_text(sp_bytes text, sp_error *ret)
     ret->remote_type = read.remote_type;
     ret->remote_message = read.remote_message;
     ret->remote_trace = read.remote_trace;
+    ret->remote_details = read.remote_details;
 }
 
 static int put_member(struct sp_buffer *out, const char *key, const char *value,
@@ -499,6 +532,9 @@ int sp__proto_put_error_text(struct sp_buffer *out, const sp_error *failure,
     }
     if (rc == SP_OK && failure->remote_trace != NULL) {
         rc = put_member(out, "traceback", failure->remote_trace, err);
+    }
+    if (rc == SP_OK && is_object(failure->remote_details)) {
+        rc = sp__buf_printf(out, err, ", \"details\": %s", failure->remote_details);
     }
     if (rc == SP_OK && failure->code != SP_ERR_REMOTE) {
         rc = put_member(out, "code", sp_error_name(failure->code), err);

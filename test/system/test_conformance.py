@@ -213,6 +213,13 @@ def test_an_error_names_its_cause(client):
     assert "the cause" in info["trace"]
 
 
+def test_the_causes_of_an_error_are_data(client):
+    _, _, info = peers.failure(lambda: client.execute("fail", {"message": "x"}))
+    (cause,) = json.loads(info["details"])["causes"]
+    assert (cause["link"], cause["message"]) == ("cause", "the cause")
+    assert cause["type"] not in ("", "ConformanceError")
+
+
 def test_the_worker_outlives_an_error(client):
     before = client.execute("pid")
     peers.failure(lambda: client.execute("fail", {"message": "x"}))

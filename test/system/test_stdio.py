@@ -58,7 +58,8 @@ for line in sys.stdin:
     elif tool == "plain_error":
         say(id=id, error="it failed")
     elif tool == "rich_error":
-        say(id=id, error={"type": "MyError", "message": "it failed", "trace": "line 1"})
+        say(id=id, error={"type": "MyError", "message": "it failed", "trace": "line 1",
+                          "details": {"kind": "odd", "causes": []}})
     elif tool == "die":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif tool == "leave":
@@ -174,6 +175,7 @@ def test_errors_keep_what_the_program_says(here):
     done = call(here, "rich_error", "-o", "json")
     assert done.error["remote_type"] == "MyError"
     assert done.error["remote_trace"] == "line 1"
+    assert done.error["remote_details"] == {"kind": "odd", "causes": []}
 
 
 @pytest.mark.parametrize("tool", ["nothing", "wrong"])

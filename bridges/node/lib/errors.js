@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What the host answers when it will not do what a call asked of it, and how an exception
-// of a tool is told.
+// What the host answers when it will not do what a call asked of it.
 'use strict';
 
 class HostError extends Error {
@@ -10,12 +9,14 @@ class HostError extends Error {
     code = 'SP-CLOSED',
     remoteType = undefined,
     remoteTrace = undefined,
+    remoteDetails = undefined,
   ) {
     super(message);
     this.name = new.target.name;
     this.code = code;
     if (remoteType !== undefined) this.remoteType = remoteType;
     if (remoteTrace !== undefined) this.remoteTrace = remoteTrace;
+    if (remoteDetails !== undefined) this.remoteDetails = remoteDetails;
   }
 }
 
@@ -86,84 +87,11 @@ const BY_CODE = {
   'SP-TIMEOUT': HostTimeout,
 };
 
-function hostError(code, message, remoteType, remoteTrace) {
+// details: JSON, or undefined
+function hostError(code, message, remoteType, remoteTrace, details) {
   if (code === 'SP-CANCELLED') return new Cancelled(message);
-  return new (BY_CODE[code] ?? HostError)(message, code, remoteType, remoteTrace);
+  const known = details === undefined ? undefined : JSON.parse(details);
+  return new (BY_CODE[code] ?? HostError)(message, code, remoteType, remoteTrace, known);
 }
 
-// ---- telling of an exception ----
-
-const BUILT_IN = new Set([
-  'Error',
-  'TypeError',
-  'RangeError',
-  'SyntaxError',
-  'ReferenceError',
-  'EvalError',
-  'URIError',
-  'AggregateError',
-]);
-const CAUSES_MAX = 10;
-
-function className(error) {
-  const own = error.constructor?.name;
-  return BUILT_IN.has(error.name) && own ? own : String(error.name ?? own ?? 'Error');
-}
-
-function stackOf(error) {
-  if (!(error instanceof Error)) return String(error);
-  return typeof error.stack === 'string'
-    ? error.stack
-    : `${className(error)}: ${error.message}`;
-}
-
-// The stack with those of the causes behind it.
-function trace(error) {
-  const parts = [stackOf(error)];
-  for (const inner of error instanceof AggregateError
-    ? error.errors.slice(0, CAUSES_MAX)
-    : []) {
-    parts.push(`One of: ${stackOf(inner)}`);
-  }
-  let cause = error.cause;
-  while (cause !== undefined && cause !== null && parts.length < CAUSES_MAX) {
-    parts.push(`Caused by: ${stackOf(cause)}`);
-    cause = cause.cause;
-  }
-  return parts.join('\n');
-}
-
-// {code, type, message, trace} of whatever a tool has thrown.
-function describe(thrown) {
-  try {
-    if (thrown instanceof BadArguments) {
-      return {
-        code: 'SP-BAD-ARGS',
-        type: 'BadArguments',
-        message: thrown.message,
-        trace: null,
-      };
-    }
-    if (thrown instanceof Error) {
-      const message = String(thrown.message);
-      return {
-        code: 'SP-REMOTE',
-        type: className(thrown),
-        message,
-        trace: trace(thrown),
-      };
-    }
-    const type = thrown === null ? 'null' : typeof thrown;
-    return { code: 'SP-REMOTE', type, message: String(thrown), trace: null };
-  } catch (failure) {
-    // An object whose own properties throw.
-    return {
-      code: 'SP-REMOTE',
-      type: 'Error',
-      message: 'it cannot be told',
-      trace: null,
-    };
-  }
-}
-
-module.exports = { ...classes, classes, hostError, describe, className };
+module.exports = { ...classes, classes, hostError };

@@ -12,7 +12,8 @@ const native = require('./native.js');
 const { encode, decode } = require('./json.js');
 const { asBytes } = require('./tensor.js');
 const { Context, onAnswer } = require('./context.js');
-const { BadArguments, describe } = require('./errors.js');
+const { BadArguments } = require('./errors.js');
+const { describe } = require('./failures.js');
 const { iteratorOf, pump, close } = require('./streams.js');
 const { argumentsFor } = require('./tools.js');
 
@@ -45,8 +46,10 @@ function endWith(context, end) {
 
 function fail(context, thrown) {
   if (context._isOver) return;
-  const { code, type, message, trace } = describe(thrown);
-  endWith(context, (handle) => native.fail(handle, code, type, message, trace));
+  const { code, type, message, trace, details } = describe(thrown);
+  endWith(context, (handle) =>
+    native.fail(handle, code, type, message, trace, details),
+  );
 }
 
 function cancel(context) {

@@ -11,7 +11,7 @@
 const { signals } = require('node:os').constants;
 const native = require('./native.js');
 const serve = require('./serve.js');
-const { describe } = require('./errors.js');
+const { describe } = require('./failures.js');
 const { load, collect } = require('./tools.js');
 const resolve = require('./resolve.js');
 

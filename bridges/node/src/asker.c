@@ -149,13 +149,14 @@ void sp__question_free(struct question *question)
     free(question);
 }
 
-/* (question, code, message, type or undefined, trace or undefined) */
+/* (question, code, message, type or undefined, trace or undefined,
+ * details or undefined) */
 static void tell_failure(napi_env env, const struct question *question)
 {
     const sp_error *err = &question->err;
     const char *message =
         err->remote_message != NULL ? err->remote_message : err->message;
-    napi_value args[5];
+    napi_value args[6];
     args[0] = sp__number(env, question->id);
     args[1] = sp__text(env, sp_error_name(question->code));
     args[2] = sp__text(env, *message != '\0' ? message : sp_strerror(question->code));
@@ -163,7 +164,9 @@ static void tell_failure(napi_env env, const struct question *question)
                                        : sp__undefined(env);
     args[4] = err->remote_trace != NULL ? sp__text(env, err->remote_trace)
                                         : sp__undefined(env);
-    sp__tell(ON_ANSWER, 5, args);
+    args[5] = err->remote_details != NULL ? sp__text(env, err->remote_details)
+                                          : sp__undefined(env);
+    sp__tell(ON_ANSWER, 6, args);
 }
 
 /* (question, undefined, json or undefined, marks, binary or undefined, what was opened,

@@ -226,12 +226,12 @@ static napi_value reply(napi_env env, napi_callback_info info)
     return ended(env, args[0], rc, &err);
 }
 
-/* fail(handle, code, type, message, trace): the code by its name. */
+/* fail(handle, code, type, message, trace, details): the code by its name. */
 static napi_value fail(napi_env env, napi_callback_info info)
 {
-    napi_value args[5];
+    napi_value args[6];
     sp_error err = {0};
-    (void)sp__args(env, info, args, 5);
+    (void)sp__args(env, info, args, 6);
     sp_job *job = sp__call_job(env, args[0]);
     if (job == NULL) {
         return NULL;
@@ -240,12 +240,19 @@ static napi_value fail(napi_env env, napi_callback_info info)
     char *type = sp__copy_text(env, args[2]);
     char *message = sp__copy_text(env, args[3]);
     char *trace = sp__copy_text(env, args[4]);
-    int code = name != NULL ? sp_error_by_name(name) : 0;
-    int rc = sp_job_fail(job, code < 0 ? code : SP_ERR_REMOTE, type, message, trace, &err);
+    char *details = sp__copy_text(env, args[5]);
+    const sp_failure failure = {.size = sizeof failure,
+                                .code = name != NULL ? sp_error_by_name(name) : 0,
+                                .type = type,
+                                .message = message,
+                                .trace = trace,
+                                .details = sp_text(details)};
+    int rc = sp_job_fail_with(job, &failure, &err);
     free(name);
     free(type);
     free(message);
     free(trace);
+    free(details);
     return ended(env, args[0], rc, &err);
 }
 

@@ -5,13 +5,8 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { collect, argumentsFor, split } = require('../lib/tools.js');
-const {
-  describe,
-  BadArguments,
-  hostError,
-  NotFound,
-  HostError,
-} = require('../lib/errors.js');
+const { BadArguments, hostError, NotFound, HostError } = require('../lib/errors.js');
+const { describe } = require('../lib/failures.js');
 const { iteratorOf } = require('../lib/streams.js');
 
 const names = (adapter) => collect(adapter).map((tool) => tool.name);
@@ -114,6 +109,12 @@ test('what is told of an exception', () => {
   assert.equal(told.code, 'SP-REMOTE');
   assert.equal(told.type, 'Own');
   assert.match(told.trace, /no[^]*Caused by: RangeError: because/);
+  const { causes } = JSON.parse(told.details);
+  assert.equal(causes.length, 1);
+  assert.equal(causes[0].link, 'cause');
+  assert.equal(causes[0].type, 'RangeError');
+  assert.equal(causes[0].message, 'because');
+  assert.match(causes[0].traceback, /RangeError: because\n +at/);
   const named = new Error('x');
   named.name = 'Special';
   assert.equal(describe(named).type, 'Special');
@@ -122,11 +123,29 @@ test('what is told of an exception', () => {
     type: 'undefined',
     message: 'undefined',
     trace: null,
+    details: null,
   });
   assert.equal(describe(new BadArguments('b')).code, 'SP-BAD-ARGS');
   const circle = new Error('a');
   circle.cause = circle;
   assert.ok(describe(circle).trace.length > 0);
+  const many = describe(new AggregateError([new Error('m1'), 'm2'], 'both'));
+  assert.deepEqual(
+    JSON.parse(many.details).causes.map((each) => [each.link, each.type, each.message]),
+    [
+      ['member', 'Error', 'm1'],
+      ['member', 'string', 'm2'],
+    ],
+  );
+  const known = { causes: [{ link: 'cause', type: 'KeyError', message: 'k' }] };
+  const there = hostError('SP-REMOTE', 'm', 'ValueError', 'trace', JSON.stringify(known));
+  assert.deepEqual(there.remoteDetails, known);
+  assert.deepEqual(
+    JSON.parse(describe(new Error('here', { cause: there })).details).causes.map(
+      (each) => each.type,
+    ),
+    ['ToolError', 'ValueError', 'KeyError'],
+  );
   const awkward = new Error('x');
   Object.defineProperty(awkward, 'message', {
     get() {

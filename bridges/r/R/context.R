@@ -18,12 +18,12 @@ host_classes <- c(
   "SP-BAD-ARGS" = "tool_arguments_error", "SP-REMOTE" = "tool_error"
 )
 
-raise_host <- function(code, message, remote_type, remote_trace) {
+raise_host <- function(code, message, remote_type, remote_trace, remote_details) {
   own <- host_classes[code]
   classes <- c(if (!is.na(own)) unname(own), "snakepit_host_error", "error", "condition")
   stop(structure(class = classes,
                  list(message = message, call = NULL, code = code, remote_type = remote_type,
-                      remote_trace = remote_trace)))
+                      remote_trace = remote_trace, remote_details = remote_details)))
 }
 
 raise_interrupt <- function() {

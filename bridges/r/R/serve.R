@@ -77,6 +77,28 @@ describe <- function(condition, calls) {
   as_text(lines)
 }
 
+MAX_CAUSES <- 10
+
+# What led to it, in the form of sp_error.remote_details in snakepit/error.h; NULL: nothing.
+details_of <- function(condition) {
+  causes <- elsewhere(condition)
+  parent <- condition$parent
+  while (inherits(parent, "condition") && length(causes) < MAX_CAUSES) {
+    told <- list(link = "cause", type = as_text(class(parent)[1]), message = message_of(parent))
+    causes <- c(causes, list(told), elsewhere(parent))
+    parent <- parent$parent
+  }
+  if (length(causes) > 0) list(causes = utils::head(causes, MAX_CAUSES))
+}
+
+# What was raised in another process, when this condition stands for it.
+elsewhere <- function(condition) {
+  if (!inherits(condition, "snakepit_host_error") || is.null(condition$remote_type)) return(list())
+  told <- list(link = "cause", type = condition$remote_type, message = message_of(condition))
+  if (!is.null(condition$remote_trace)) told$traceback <- condition$remote_trace
+  c(list(told), condition$remote_details$causes)
+}
+
 # What a tool gave: list(value =), or list(failed =, calls =), or list(interrupted = TRUE).
 run_guarded <- function(code) {
   calls <- NULL
@@ -92,21 +114,22 @@ run_guarded <- function(code) {
 run_tool <- function(code) code()
 
 answer_failure <- function(outcome) {
-  if (!is.null(outcome$interrupted)) return(.Call(C_fail, "cancelled", NULL, NULL, NULL))
+  if (!is.null(outcome$interrupted)) return(.Call(C_fail, "cancelled", NULL, NULL, NULL, NULL))
   tryCatch(answer_condition(outcome$failed, outcome$calls), error = function(failure) {
-    .Call(C_fail, "remote", class(failure)[1], NULL, NULL)
+    .Call(C_fail, "remote", class(failure)[1], NULL, NULL, NULL)
   })
 }
 
 answer_condition <- function(condition, calls) {
   message <- message_of(condition)
   if (inherits(condition, "bad_arguments")) {
-    .Call(C_fail, "bad arguments", "bad_arguments", message, NULL)
+    .Call(C_fail, "bad arguments", "bad_arguments", message, NULL, NULL)
   } else if (inherits(condition, "no_such_tool")) {
-    .Call(C_fail, "no tool", "no_such_tool", message, NULL)
+    .Call(C_fail, "no tool", "no_such_tool", message, NULL, NULL)
   } else {
     trace <- tryCatch(describe(condition, calls), error = function(failure) NULL)
-    .Call(C_fail, "remote", as_text(class(condition)[1]), message, trace)
+    details <- tryCatch(details_of(condition), error = function(failure) NULL)
+    .Call(C_fail, "remote", as_text(class(condition)[1]), message, trace, details)
   }
 }
 
@@ -176,10 +199,10 @@ start_call <- function() {
     if (is.null(call$code)) run_call(call)
   })
   if (is.null(call) && !is.null(outcome$failed)) {
-    return(.Call(C_fail, "no memory", NULL, message_of(outcome$failed), NULL))
+    return(.Call(C_fail, "no memory", NULL, message_of(outcome$failed), NULL, NULL))
   }
   if (!is.null(outcome$failed) || !is.null(outcome$interrupted)) return(answer_failure(outcome))
-  if (!is.null(call$code)) return(.Call(C_fail, call$code, NULL, call$why, NULL))
+  if (!is.null(call$code)) return(.Call(C_fail, call$code, NULL, call$why, NULL, NULL))
   if (call$stream) {
     state$last_stream <- state$last_stream + 1
     return(go_on(state$last_stream, outcome$value))

@@ -28,6 +28,16 @@ static SEXP text_of(const char *text)
     return text != NULL ? Rf_ScalarString(Rf_mkCharCE(text, CE_UTF8)) : R_NilValue;
 }
 
+/* What else is known of an exception, as a list. */
+static SEXP details_of(const sp_error *err)
+{
+    SEXP found = NULL;
+    if (err->remote_details != NULL) {
+        found = sp__r_decode(NULL, sp_text(err->remote_details), NULL);
+    }
+    return found != NULL ? found : R_NilValue;
+}
+
 static void raise_host(sp_error *err)
 {
     const char *message = err->code == SP_ERR_REMOTE && err->remote_message != NULL
@@ -38,10 +48,12 @@ static void raise_host(sp_error *err)
     SEXP told = PROTECT(text_of(message));
     SEXP type = PROTECT(text_of(err->remote_type));
     SEXP trace = PROTECT(text_of(err->remote_trace));
+    SEXP details = PROTECT(details_of(err));
     sp_error_clear(err);
-    SEXP call = PROTECT(Rf_lang5(Rf_install("raise_host"), code, told, type, trace));
+    SEXP call =
+        PROTECT(Rf_lang6(Rf_install("raise_host"), code, told, type, trace, details));
     (void)Rf_eval(call, sp__r_namespace);
-    UNPROTECT(5); /* not reached */
+    UNPROTECT(6); /* not reached */
 }
 
 void sp__r_asked(sp_job *job, int rc, sp_error *err)

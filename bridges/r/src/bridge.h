@@ -38,7 +38,7 @@ SEXP sp__r_close(void);
 SEXP sp__r_next(void);
 SEXP sp__r_call(void);
 SEXP sp__r_reply(SEXP value);
-SEXP sp__r_fail(SEXP code, SEXP type, SEXP message, SEXP trace);
+SEXP sp__r_fail(SEXP code, SEXP type, SEXP message, SEXP trace, SEXP details);
 SEXP sp__r_chunk(SEXP value);
 SEXP sp__r_park(SEXP id);
 SEXP sp__r_end(void);

@@ -181,13 +181,20 @@ static int code_of(SEXP code)
     return SP_ERR_REMOTE;
 }
 
-SEXP sp__r_fail(SEXP code, SEXP type, SEXP message, SEXP trace)
+/* details: a list, or NULL */
+SEXP sp__r_fail(SEXP code, SEXP type, SEXP message, SEXP trace, SEXP details)
 {
-    int number = code_of(code);
-    const char *type_text = sp__r_text_or_null(type);
-    const char *message_text = sp__r_text_or_null(message);
-    const char *trace_text = sp__r_text_or_null(trace);
-    (void)sp_job_fail(leave(), number, type_text, message_text, trace_text, NULL);
+    struct encoder *encoder = &sp__r_bridge.encoder;
+    sp_failure failure = {.size = sizeof failure};
+    if (details != R_NilValue) {
+        sp__r_encode(encoder, details, NULL);
+        failure.details = (sp_bytes){encoder->out.data, encoder->out.size};
+    }
+    failure.code = code_of(code);
+    failure.type = sp__r_text_or_null(type);
+    failure.message = sp__r_text_or_null(message);
+    failure.trace = sp__r_text_or_null(trace);
+    (void)sp_job_fail_with(leave(), &failure, NULL);
     return R_NilValue;
 }
 

@@ -215,7 +215,7 @@ static const R_CallMethodDef entries[] = {
     ENTRY("C_next", sp__r_next, 0),
     ENTRY("C_call", sp__r_call, 0),
     ENTRY("C_reply", sp__r_reply, 1),
-    ENTRY("C_fail", sp__r_fail, 4),
+    ENTRY("C_fail", sp__r_fail, 5),
     ENTRY("C_chunk", sp__r_chunk, 1),
     ENTRY("C_park", sp__r_park, 1),
     ENTRY("C_end", sp__r_end, 0),

@@ -152,5 +152,10 @@ while (call := calls.get()) is not None:
         else:
             say(id=call["id"], result=result)
     except Exception as failure:
+        cause = failure.__cause__
+        causes = [] if cause is None else [
+            {"link": "cause", "type": type(cause).__name__, "message": str(cause)}
+        ]
         say(id=call["id"], error={"type": type(failure).__name__, "message": str(failure),
-                                  "trace": traceback.format_exc()})
+                                  "trace": traceback.format_exc(),
+                                  "details": {"causes": causes}})

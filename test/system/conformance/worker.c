@@ -141,8 +141,15 @@ static void reply_number(sp_job *job, long long number)
 /* In C an error is what the worker says of it. */
 static void fail(sp_job *job, const char *message)
 {
-    (void)sp_job_fail(job, SP_ERR_REMOTE, "ConformanceError", message,
-                      "fail() in worker.c\ncaused by: the cause", NULL);
+    const sp_failure failure = {
+        .size = sizeof failure,
+        .type = "ConformanceError",
+        .message = message,
+        .trace = "fail() in worker.c\ncaused by: the cause",
+        .details = sp_text("{\"causes\":[{\"link\":\"cause\",\"type\":\"Error\","
+                           "\"message\":\"the cause\"}]}"),
+    };
+    (void)sp_job_fail_with(job, &failure, NULL);
 }
 
 /* A failed question to the host, as the failure of the tool that asked. */

@@ -31,6 +31,7 @@ static sp_error a_failure(void)
     failure.remote_message = sp__strdup("b\xc3\xa4"
                                         "d");
     failure.remote_trace = sp__strdup("Traceback:\n  line 1\n\n  line 2\n");
+    failure.remote_details = sp__strdup("{\"causes\": [{\"type\": \"KeyError\"}]}");
     failure.worker_stderr = sp__strdup("last words");
     return failure;
 }
@@ -56,6 +57,7 @@ static void failures_go_there_and_back_whole(void **state)
     assert_string_equal(got.remote_type, "ValueError");
     assert_string_equal(got.remote_message, failure.remote_message);
     assert_string_equal(got.remote_trace, failure.remote_trace);
+    assert_string_equal(got.remote_details, failure.remote_details);
     assert_string_equal(got.worker_stderr, "last words");
     sp_error_clear(&got);
     sp_error_clear(&failure);
@@ -76,6 +78,7 @@ static void bare_failures_stay_bare(void **state)
     assert_null(got.remote_type);
     assert_null(got.remote_message);
     assert_null(got.remote_trace);
+    assert_null(got.remote_details);
     assert_null(got.worker_stderr);
     sp_error_clear(&got);
     sp__buf_fini(&out);
@@ -138,6 +141,50 @@ static void long_failures_are_cut_to_the_buffer(void **state)
         sp__buf_fini(&out);
     }
     free(text);
+}
+
+/* JSON is not cut: what is none, and what has no room, is left out. */
+static void details_go_whole_or_not_at_all(void **state)
+{
+    static const char *const none[] = {"", "[1]", "\"text\"", "{\"a\":", "{} x"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        sp_error failure = a_failure();
+        sp_error got = {0};
+        struct sp_buffer out = buffer();
+        sp__free(failure.remote_details);
+        failure.remote_details = sp__strdup(none[i]);
+        assert_int_equal(sp__proto_put_failure(&out, &failure, NULL), SP_OK);
+        assert_int_equal(sp__proto_get_failure(out.data, out.size, &got), 1);
+        assert_null(got.remote_details);
+        out.size = 0;
+        assert_int_equal(sp__proto_put_error_text(&out, &failure, NULL), SP_OK);
+        sp__proto_get_error_text((sp_bytes){out.data, out.size}, &got);
+        assert_string_equal(got.remote_type, "ValueError");
+        assert_null(got.remote_details);
+        sp_error_clear(&got);
+        sp_error_clear(&failure);
+        sp__buf_fini(&out);
+    }
+    enum { LENGTH = 3000 };
+    static char details[LENGTH + 1];
+    memset(details, ' ', LENGTH);
+    details[0] = '{';
+    details[LENGTH - 1] = '}';
+    for (size_t max = 2048; max <= 8192; max *= 2) {
+        sp_error failure = a_failure();
+        sp_error got = {0};
+        struct sp_buffer out;
+        sp__buf_init(&out, max);
+        sp__free(failure.remote_details);
+        failure.remote_details = sp__strdup(details);
+        assert_int_equal(sp__proto_put_failure(&out, &failure, NULL), SP_OK);
+        assert_int_equal(sp__proto_get_failure(out.data, out.size, &got), 1);
+        assert_int_equal(got.remote_details != NULL, max > LENGTH + 1024);
+        assert_string_equal(got.remote_trace, failure.remote_trace);
+        sp_error_clear(&got);
+        sp_error_clear(&failure);
+        sp__buf_fini(&out);
+    }
 }
 
 static void failures_survive_lack_of_memory(void **state)
@@ -253,6 +300,7 @@ static void error_texts_go_there_and_back(void **state)
     assert_string_equal(got.remote_type, failure.remote_type);
     assert_string_equal(got.remote_message, failure.remote_message);
     assert_string_equal(got.remote_trace, failure.remote_trace);
+    assert_string_equal(got.remote_details, failure.remote_details);
     sp_error_clear(&got);
     sp_error_clear(&failure);
 
@@ -273,6 +321,7 @@ int main(void)
         TEST(bare_failures_stay_bare),
         TEST(stock_peers_can_read_a_failure),
         TEST(long_failures_are_cut_to_the_buffer),
+        TEST(details_go_whole_or_not_at_all),
         TEST(failures_survive_lack_of_memory),
         TEST(foreign_details_are_left_alone),
         TEST(error_texts_of_every_age_are_read),

@@ -89,6 +89,31 @@ def test_a_failure_in_the_worker_is_told_whole(pit):
     assert (again.code, again.remote_trace) == (error.code, error.remote_trace)
 
 
+def test_the_causes_of_a_failure_are_told_as_data(pit):
+    with pytest.raises(snakepit.RemoteError) as caught:
+        pit.call("fail_because")
+    (cause,) = caught.value.remote_details["causes"]
+    assert (cause["link"], cause["type"]) == ("cause", "KeyError")
+    assert cause["message"] == "'because'" and "fail_because" in cause["traceback"]
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.remote_details == caught.value.remote_details
+    with pytest.raises(snakepit.RemoteError) as caught:
+        pit.call("fail")
+    assert caught.value.remote_details is None
+
+
+def test_a_mismatch_of_shapes_keeps_its_structure(pit):
+    with pytest.raises(snakepit.RemoteError) as caught:
+        pit.call("fail_to_add", rows=2)
+    assert caught.value.remote_details == {
+        "kind": "shape_mismatch",
+        "library": "numpy",
+        "operation": "broadcast",
+        "expected": [2, 3],
+        "got": [2, 4],
+    }
+
+
 def test_kinds_of_failures(pit):
     with pytest.raises(snakepit.NotFoundError):
         pit.call("no_such_tool")

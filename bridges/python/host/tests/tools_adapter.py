@@ -47,6 +47,19 @@ class Adapter(BaseAdapter):
         raise ValueError(message)
 
     @tool
+    def fail_because(self):
+        try:
+            {}["because"]
+        except KeyError as reason:
+            raise ValueError("it failed") from reason
+
+    @tool
+    def fail_to_add(self, rows):
+        import numpy
+
+        return numpy.ones((rows, 3)) + numpy.ones((2, 4))
+
+    @tool
     def fail_if_odd(self, value):
         if value % 2:
             raise ValueError(f"{value} is odd")

@@ -3,7 +3,7 @@
  * Ending a call: with a result, or with what went wrong.
  *
  * A result is encoded and handed over; bytes travel raw, beside JSON null. An exception
- * becomes a failure with its type, message and traceback, told by Python code that is
+ * becomes a failure with its type, message, traceback and causes, told by Python code that is
  * loaded then. Which code it gets depends on where it came from: the encoder's limits,
  * the package's own exceptions, a TypeError before any frame of the tool ran (the
  * arguments did not fit), or else the tool itself.
@@ -48,6 +48,36 @@ void sp__py_fail(struct server *server, struct running *run, int code, const cha
     (void)sp_job_fail(run->job, code, type, message, trace, NULL);
 }
 
+/* A text of the story told of an exception; NULL when it is none. */
+static const char *text_or_null(PyObject *value)
+{
+    if (!PyUnicode_Check(value)) {
+        return NULL;
+    }
+    const char *text = PyUnicode_AsUTF8(value);
+    if (text == NULL) {
+        PyErr_Clear();
+    }
+    return text;
+}
+
+/* (type, message, traceback or None, JSON or None) */
+static void fail_as_told(struct server *server, struct running *run, int code,
+                         PyObject *story)
+{
+    const sp_failure failure = {
+        .size = sizeof failure,
+        .code = code,
+        .type = text_or_null(PyTuple_GET_ITEM(story, 0)),
+        .message = text_or_null(PyTuple_GET_ITEM(story, 1)),
+        .trace = text_or_null(PyTuple_GET_ITEM(story, 2)),
+        .details = sp_text(text_or_null(PyTuple_GET_ITEM(story, 3))),
+    };
+    sp__py_calm(server);
+    sp__py_detach_view(server, run);
+    (void)sp_job_fail_with(run->job, &failure, NULL);
+}
+
 /* bytes, bytearray and memoryviews of bytes as a whole result travel raw, beside JSON
  * null. */
 int sp__py_is_raw(PyObject *value)
@@ -84,18 +114,6 @@ enum outcome sp__py_reply(struct server *server, struct running *run, PyObject *
     (void)sp_job_reply(run->job, sp__py_encoded(server), NULL, binary, NULL);
     sp__py_parts_clear(&server->parts);
     return OVER;
-}
-
-static const char *text_or_null(PyObject *value)
-{
-    if (!PyUnicode_Check(value)) {
-        return NULL;
-    }
-    const char *text = PyUnicode_AsUTF8(value);
-    if (text == NULL) {
-        PyErr_Clear();
-    }
-    return text;
 }
 
 /* An exception that happened before any frame of user code ran: the arguments did not
@@ -148,10 +166,8 @@ void sp__py_fail_raised(struct server *server, struct running *run, int at_bound
         story = PyObject_CallMethod(server->worker->helpers, "describe", "Oi",
                                     exception, code == SP_ERR_REMOTE);
     }
-    if (story != NULL && PyTuple_Check(story) && PyTuple_GET_SIZE(story) == 3) {
-        sp__py_fail(server, run, code, text_or_null(PyTuple_GET_ITEM(story, 0)),
-                    text_or_null(PyTuple_GET_ITEM(story, 1)),
-                    text_or_null(PyTuple_GET_ITEM(story, 2)));
+    if (story != NULL && PyTuple_Check(story) && PyTuple_GET_SIZE(story) == 4) {
+        fail_as_told(server, run, code, story);
     } else {
         PyErr_Clear();
         sp__py_fail(server, run, code, Py_TYPE(exception)->tp_name, NULL, NULL);

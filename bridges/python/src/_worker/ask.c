@@ -87,9 +87,9 @@ int sp__py_raise_host(sp_error *err)
     PyObject *module = PyImport_ImportModule("snakepit_bridge.errors");
     PyObject *exception = NULL;
     if (module != NULL) {
-        exception =
-            PyObject_CallMethod(module, "of_code", "sszz", sp_error_name(err->code),
-                                message, err->remote_type, err->remote_trace);
+        exception = PyObject_CallMethod(
+            module, "of_code", "sszzz", sp_error_name(err->code), message,
+            err->remote_type, err->remote_trace, err->remote_details);
     }
     if (exception != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);

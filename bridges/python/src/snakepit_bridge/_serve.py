@@ -95,35 +95,11 @@ def unwrap(item):
     return data
 
 
-def _clean(text):
-    """Text that survives as a C string in UTF-8."""
-    text = text.replace("\0", "\\0")
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _name(cls):
-    if cls.__module__ == "builtins":
-        return cls.__qualname__
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
 def describe(exception, with_trace):
-    """(type, message, traceback or None) of an exception, as text."""
-    cls = type(exception)
-    try:
-        message = str(exception)
-    except Exception as failure:
-        message = f"<str() of the exception raised {type(failure).__name__}>"
-    trace = None
-    if with_trace:
-        import traceback
+    """(type, message, traceback or None, JSON or None) of an exception, as texts."""
+    from . import _failures
 
-        try:
-            lines = traceback.format_exception(cls, exception, exception.__traceback__)
-            trace = _clean("".join(lines))
-        except Exception as failure:
-            trace = f"<no traceback: {type(failure).__name__}: {failure}>"
-    return _name(cls), _clean(message), trace
+    return _failures.describe(exception, with_trace)
 
 
 def finish():

@@ -10,19 +10,31 @@ KeyError for a variable that is not there, a ValueError for a value that does no
 class HostError(RuntimeError):
     """The host refused, failed or is gone. ``str()`` is its message."""
 
-    def __init__(self, message="", code="", remote_type=None, remote_traceback=None):
+    def __init__(
+        self, message="", code="", remote_type=None, remote_traceback=None, details=None
+    ):
         super().__init__(message)
         self.message = message
         self.code = code
         self.remote_type = remote_type
         self.remote_traceback = remote_traceback
+        self._details = details
+
+    @property
+    def remote_details(self):
+        """What else is known of the exception: a dict with its causes, or None."""
+        if self._details is None:
+            return None
+        import json
+
+        return json.loads(self._details)
 
     def __str__(self):
         return str(self.message)
 
     def __reduce__(self):
         facts = (self.message, self.code, self.remote_type, self.remote_traceback)
-        return type(self), facts
+        return type(self), (*facts, self._details)
 
 
 class NotFound(HostError, KeyError):
@@ -108,9 +120,9 @@ _BY_CODE = {
 }
 
 
-def of_code(code, message, remote_type=None, remote_traceback=None):
+def of_code(code, message, remote_type=None, remote_traceback=None, details=None):
     """The exception of an error's stable name."""
     cls = _BY_CODE.get(code, HostError)
     if cls is NotFound and message.startswith("no variable"):
         cls = VariableNotFoundError
-    return cls(message, code, remote_type, remote_traceback)
+    return cls(message, code, remote_type, remote_traceback, details)

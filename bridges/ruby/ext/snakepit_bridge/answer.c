@@ -67,7 +67,7 @@ struct telling {
     VALUE exception;
 };
 
-/* [class, message, trace or nil, whether the arguments were at fault] */
+/* [class, message, trace or nil, whether the arguments were at fault, JSON or nil] */
 static VALUE describe(VALUE pointer)
 {
     const struct telling *telling = (const struct telling *)pointer;
@@ -119,9 +119,14 @@ void sp__rb_fail_raised(struct worker *worker, struct running *run, int state)
         rb_set_errinfo(Qnil);
         sp__rb_fail(run, SP_ERR_REMOTE, rb_obj_classname(exception), NULL, NULL);
     } else {
-        int code = code_of(run, exception, story);
-        sp__rb_fail(run, code, text_or_null(story, 0), text_or_null(story, 1),
-                    code == SP_ERR_REMOTE ? text_or_null(story, 2) : NULL);
+        const sp_failure failure = {.size = sizeof failure,
+                                    .code = code_of(run, exception, story),
+                                    .type = text_or_null(story, 0),
+                                    .message = text_or_null(story, 1),
+                                    .trace = text_or_null(story, 2),
+                                    .details = sp_text(text_or_null(story, 4))};
+        sp__rb_detach(run);
+        (void)sp_job_fail_with(run->job, &failure, NULL);
     }
     RB_GC_GUARD(story);
     RB_GC_GUARD(exception);

@@ -176,18 +176,19 @@ void sp__rb_raise_host(sp_error *err)
                               ? err->remote_message
                           : err->message[0] != '\0' ? err->message
                                                     : sp_strerror(code);
-    VALUE facts[4] = {
+    VALUE facts[5] = {
         sp__rb_text(sp_error_name(code)),
         sp__rb_text(message),
         err->remote_type != NULL ? sp__rb_text(err->remote_type) : Qnil,
         err->remote_trace != NULL ? sp__rb_text(err->remote_trace) : Qnil,
+        err->remote_details != NULL ? sp__rb_text(err->remote_details) : Qnil,
     };
     sp_error_clear(err);
     if (code == SP_ERR_NOMEM) {
         rb_memerror();
     }
     VALUE class = rb_const_get(sp__rb_bridge.module, rb_intern("HostError"));
-    rb_exc_raise(rb_funcallv(class, rb_intern("of_code"), 4, facts));
+    rb_exc_raise(rb_funcallv(class, rb_intern("of_code"), 5, facts));
 }
 
 /* ---- values ---- */

@@ -20,17 +20,26 @@ module Snakepit
   class HostError < StandardError
     attr_reader :code, :remote_type, :remote_trace
 
-    def initialize(message = "", code: "", remote_type: nil, remote_trace: nil)
+    def initialize(message = "", code: "", remote_type: nil, remote_trace: nil, details: nil)
       super(message)
       @code = code
       @remote_type = remote_type
       @remote_trace = remote_trace
+      @details = details
+    end
+
+    # What else is known of the exception: a Hash with its "causes", or nil.
+    def remote_details
+      return nil unless @details
+
+      require "json"
+      JSON.parse(@details)
     end
 
     # The exception of an error's stable name.
-    def self.of_code(code, message, remote_type, remote_trace)
+    def self.of_code(code, message, remote_type, remote_trace, details)
       (BY_CODE[code] || HostError).new(message, code: code, remote_type: remote_type,
-                                                remote_trace: remote_trace)
+                                                remote_trace: remote_trace, details: details)
     end
   end
 

@@ -6,7 +6,9 @@ module Snakepit
   module Serving
     # Frames of this package, which tell a tool's author nothing.
     OURS = %r{\A\s+from .*(#{Regexp.escape(__dir__)}/|/snakepit_worker\.rb:\d+:in `<main>')}.freeze
-    private_constant :OURS
+    CAUSES_MAX = 10
+    TEXT_MAX = 4096 # of a cause's message and of its trace
+    private_constant :OURS, :CAUSES_MAX, :TEXT_MAX
 
     class << self
       attr_accessor :tools
@@ -50,10 +52,11 @@ module Snakepit
         warn("session_ended: #{e.full_message(highlight: false)}")
       end
 
-      # [class, message, trace, whether the arguments did not fit].
+      # [class, message, trace, whether the arguments did not fit, JSON or nil].
       def describe(exception, entry)
         [exception.class.name || exception.class.to_s, clean(message_of(exception)),
-         clean(trace_of(exception)), entry ? at_fault?(exception, entry) : false]
+         clean(trace_of(exception)), entry ? at_fault?(exception, entry) : false,
+         details_of(exception)]
       end
 
       private
@@ -84,6 +87,44 @@ module Snakepit
         text.b.lines.grep_v(OURS).join
       rescue StandardError => e
         "<no backtrace: #{e.class}>"
+      end
+
+      # What led to it, in the form of sp_error.remote_details in snakepit/error.h.
+      def details_of(exception)
+        causes = elsewhere(exception) + causes_of(exception)
+        return nil if causes.empty?
+
+        require "json"
+        JSON.generate({ "causes" => causes.first(CAUSES_MAX) })
+      rescue StandardError
+        nil # an exception whose own methods raise: the texts must do
+      end
+
+      def causes_of(exception)
+        found = []
+        cause = exception.cause
+        while cause && found.size < CAUSES_MAX
+          found << as_cause(cause.class.name || cause.class.to_s, message_of(cause),
+                            (cause.backtrace || []).join("\n"))
+          found.concat(elsewhere(cause))
+          cause = cause.cause
+        end
+        found
+      end
+
+      # What was raised in another process, when this exception stands for it.
+      def elsewhere(exception)
+        return [] unless exception.is_a?(HostError) && exception.remote_type
+
+        further = exception.remote_details&.fetch("causes", nil) || []
+        [as_cause(exception.remote_type, message_of(exception), exception.remote_trace.to_s),
+         *further]
+      end
+
+      def as_cause(type, message, trace)
+        told = { "link" => "cause", "type" => clean(type), "message" => clean(message[0, TEXT_MAX]) }
+        told["traceback"] = clean(trace[0, TEXT_MAX]) unless trace.empty?
+        told
       end
 
       # Text that survives as a C string in UTF-8.

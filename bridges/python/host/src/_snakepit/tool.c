@@ -75,12 +75,13 @@ static void fail(sp_tool_call *call)
                           : NULL;
     sp_error failure = {.code = SP_ERR_REMOTE};
     const char *message = "the tool failed, and so did the telling of it";
-    if (story != NULL && PyTuple_Check(story) && PyTuple_GET_SIZE(story) == 4) {
+    if (story != NULL && PyTuple_Check(story) && PyTuple_GET_SIZE(story) == 5) {
         int code = sp_error_by_name(utf8_or(PyTuple_GET_ITEM(story, 0), ""));
         failure.code = code != 0 ? code : SP_ERR_REMOTE;
         /* Borrowed from the story: the library copies them. */
         failure.remote_type = (char *)utf8_or(PyTuple_GET_ITEM(story, 1), "Exception");
         failure.remote_trace = (char *)utf8_or(PyTuple_GET_ITEM(story, 3), NULL);
+        failure.remote_details = (char *)utf8_or(PyTuple_GET_ITEM(story, 4), NULL);
         message = utf8_or(PyTuple_GET_ITEM(story, 2), "");
     }
     PyErr_Clear();

@@ -105,7 +105,7 @@ PyObject *sp__pyhost_text(const char *text)
 PyObject *sp__pyhost_error(const sp_error *err)
 {
     PyObject *facts = Py_BuildValue(
-        "{si ss sN si si si si sI sK sK sK si si si si sN sN sN sN sN ss}", "number",
+        "{si ss sN si si si si sI sK sK sK si si si si sN sN sN sN sN sN ss}", "number",
         err->code, "code", sp_error_name(err->code), "message",
         sp__pyhost_text(err->message), "category", sp_error_category(err->code),
         "executed", err->executed, "retryable", err->retryable, "stage", err->stage,
@@ -115,7 +115,8 @@ PyObject *sp__pyhost_error(const sp_error *err)
         err->worker_exit, "worker_signal", err->worker_signal, "os_errno",
         err->os_errno, "remote_type", sp__pyhost_text(err->remote_type),
         "remote_message", sp__pyhost_text(err->remote_message), "remote_trace",
-        sp__pyhost_text(err->remote_trace), "worker_stderr",
+        sp__pyhost_text(err->remote_trace), "remote_details",
+        sp__pyhost_text(err->remote_details), "worker_stderr",
         sp__pyhost_text(err->worker_stderr), "worker_stack",
         sp__pyhost_text(err->worker_stack), "hint", sp_error_hint(err->code));
     if (facts == NULL) {

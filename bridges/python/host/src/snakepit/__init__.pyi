@@ -74,6 +74,7 @@ class SnakepitError(Exception):
     remote_type: Optional[str]
     remote_message: Optional[str]
     remote_trace: Optional[str]
+    remote_details: Optional[Dict[str, Any]]
     def __init__(
         self, message: str = "", facts: Optional[Dict[str, Any]] = None
     ) -> None: ...

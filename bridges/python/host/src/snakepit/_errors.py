@@ -21,6 +21,9 @@ class SnakepitError(Exception):
                 of the worker concerned: 0, -1, 0, None, None when there is none
     remote_type, remote_message, remote_trace
                 of the exception in the worker, or None
+    remote_details
+                a dict of what else is known of it, or None: its "causes", and of an
+                array library's exception what it is about (snakepit/error.h)
     """
 
     def __init__(self, message="", facts=None):
@@ -46,6 +49,7 @@ class SnakepitError(Exception):
         self.remote_type = facts.get("remote_type")
         self.remote_message = facts.get("remote_message")
         self.remote_trace = facts.get("remote_trace")
+        self.remote_details = _parsed(facts.get("remote_details"))
         self._facts = facts
 
     def __str__(self):
@@ -53,6 +57,14 @@ class SnakepitError(Exception):
 
     def __reduce__(self):
         return _of_pickle, (self._facts or {"message": self.message},)
+
+
+def _parsed(text):
+    if text is None:
+        return None
+    import json
+
+    return json.loads(text)
 
 
 class HostError(SnakepitError):
@@ -164,21 +176,9 @@ def closed():
     return of_facts({**facts, "message": "the pit is closed"})
 
 
-def _clean(text):
-    """Text that survives as a C string in UTF-8."""
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-
-
 def describe(exception):
-    """(code, type, message, traceback) of an exception that answers a worker."""
-    import traceback
+    """(code, type, message, traceback, JSON or None) of what answers a worker."""
+    from . import _failures
 
-    cls = type(exception)
-    name = cls.__qualname__
-    if cls.__module__ != "builtins":
-        name = f"{cls.__module__}.{name}"
     code = exception.code if isinstance(exception, SnakepitError) else "SP-REMOTE"
-    trace = "".join(
-        traceback.format_exception(cls, exception, exception.__traceback__)
-    )
-    return code, name, _clean(str(exception)), _clean(trace)
+    return (code, *_failures.describe(exception, True))
