@@ -60,7 +60,14 @@ typedef struct sp_call_options {
         *traceparent; /* the span that the call is made in (W3C Trace Context), or
                                 NULL. The worker sees a span of its own inside it as the
                                 metadata "traceparent", and so do tools it calls. A text
-                                that is none is passed over */
+                                that is none is passed over. With none, the pit may begin
+                                a trace: see sp_pit_options.trace_sample_permille */
+    const char
+        *tracestate;     /* what else is said of that trace, at most 512 bytes, and */
+    const char *baggage; /* what goes along with it (W3C Baggage), at most 8 192; or
+                               NULL. Both reach the worker, and the tools it calls, under
+                               their names in the metadata. Copied; what is longer, or not
+                               printable ASCII, is passed over */
 } sp_call_options;
 
 /* Which worker a call of a session went to. */

@@ -110,53 +110,124 @@ static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *ar
     return SP_OK;
 }
 
-static int is_traceparent(const struct proto_pair *pair)
+/* ---- the trace ---- */
+
+static int is_named(const struct proto_pair *pair, const char *name)
 {
-    static const char name[] = "traceparent";
-    return pair->key.size == sizeof name - 1 &&
-           memcmp(pair->key.data, name, sizeof name - 1) == 0;
+    return pair->key.size == strlen(name) &&
+           memcmp(pair->key.data, name, pair->key.size) == 0;
 }
 
-/* The span of a call that came with a trace, or that another one in a trace asks for. A
- * text that is none is passed over. */
-static void set_trace(struct request *request, const struct call_wish *wish,
-                      const sp_call_options *options, const struct lineage *lineage)
+/* What the metadata say under a name, or nothing. */
+static sp_bytes find_pair(const struct call_wish *wish, const char *name)
+{
+    for (size_t i = 0; i < wish->metadata_count; i++) {
+        if (is_named(&wish->metadata[i], name)) {
+            return wish->metadata[i].value;
+        }
+    }
+    return (sp_bytes){0};
+}
+
+/* The span that asks for a call: the one it came with, or that of another call which asks
+ * for it. A text that is none is passed over. */
+static sp_bytes find_parent(const struct call_wish *wish,
+                            const sp_call_options *options,
+                            const struct lineage *lineage)
 {
     sp_bytes parent = {0};
     if (options->traceparent != NULL) {
         parent = sp_text(options->traceparent);
     }
-    for (size_t i = 0; !sp__trace_is_valid(parent) && i < wish->metadata_count; i++) {
-        if (is_traceparent(&wish->metadata[i])) {
-            parent = wish->metadata[i].value;
-        }
+    if (!sp__trace_is_valid(parent)) {
+        parent = find_pair(wish, "traceparent");
     }
     if (!sp__trace_is_valid(parent) && lineage != NULL) {
         parent = sp_text(lineage->trace);
     }
-    if (sp__trace_is_valid(parent)) {
+    return sp__trace_is_valid(parent) ? parent : (sp_bytes){0};
+}
+
+static sp_bytes first_of(const char *option, sp_bytes pair, const char *inherited)
+{
+    if (option != NULL) {
+        return sp_text(option);
+    }
+    return pair.size == 0 && inherited != NULL ? sp_text(inherited) : pair;
+}
+
+/* Its span in the trace of who asks, or, if this one is picked, in one of its own; and
+ * what goes along. */
+static int set_trace(struct sp_pit *pit, struct request *request,
+                     const struct call_wish *wish, const sp_call_options *options,
+                     const struct lineage *lineage, sp_error *err)
+{
+    request->is_asked = wish->is_asked;
+    if (options->traceparent == NULL && options->baggage == NULL &&
+        wish->metadata_count == 0 && lineage == NULL && pit->spans->threshold == 0) {
+        return SP_OK; /* most calls of most pits */
+    }
+    sp_bytes parent = find_parent(wish, options, lineage);
+    if (parent.size > 0) {
+        uint8_t trace[TRACE_ID_BYTES];
         sp__trace_begin_span(request->trace, parent);
+        sp__trace_ids(parent.data, trace, request->parent_span);
+    } else if (lineage == NULL && sp__spans_picks(pit->spans)) {
+        sp__trace_begin(request->trace);
+    }
+    request->is_recorded =
+        pit->spans->records_calls && sp__trace_is_sampled(request->trace);
+    const struct carried *carried = lineage != NULL ? lineage->carried : NULL;
+    sp_bytes state =
+        first_of(options->tracestate, find_pair(wish, "tracestate"),
+                 carried != NULL && parent.size > 0 ? carried->tracestate : NULL);
+    sp_bytes baggage = first_of(options->baggage, find_pair(wish, "baggage"),
+                                carried != NULL ? carried->baggage : NULL);
+    state.size = parent.size > 0 ? state.size : 0; /* it is about the trace */
+    if (state.size + baggage.size == 0) {
+        return SP_OK;
+    }
+    return sp__carried_new(state, baggage, &request->carried, err);
+}
+
+static int is_of_trace(const struct proto_pair *pair)
+{
+    return is_named(pair, "traceparent") || is_named(pair, "tracestate") ||
+           is_named(pair, "baggage");
+}
+
+static void add_pair(struct proto_pair *pairs, size_t *count, const char *name,
+                     const char *value)
+{
+    if (value[0] != '\0') {
+        pairs[(*count)++] = (struct proto_pair){sp_text(name), sp_text(value)};
     }
 }
 
-/* The pairs with the call's own span among them. Result from sp__malloc(). */
+/* The pairs with what the call itself says of its trace. Result from sp__malloc(). */
 static struct proto_pair *with_trace(const struct request *request,
                                      const struct call_wish *wish, size_t *ret_count)
 {
-    struct proto_pair *pairs = sp__malloc((wish->metadata_count + 1) * sizeof *pairs);
+    struct proto_pair *pairs = sp__malloc((wish->metadata_count + 3) * sizeof *pairs);
     size_t count = 0;
-    for (size_t i = 0; pairs != NULL && i < wish->metadata_count; i++) {
-        if (!is_traceparent(&wish->metadata[i])) {
+    if (pairs == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < wish->metadata_count; i++) {
+        if (!is_of_trace(&wish->metadata[i])) {
             pairs[count++] = wish->metadata[i];
         }
     }
-    if (pairs != NULL) {
-        pairs[count++] =
-            (struct proto_pair){sp_text("traceparent"), sp_text(request->trace)};
+    add_pair(pairs, &count, "traceparent", request->trace);
+    if (request->carried != NULL) {
+        add_pair(pairs, &count, "tracestate", request->carried->tracestate);
+        add_pair(pairs, &count, "baggage", request->carried->baggage);
     }
     *ret_count = count;
     return pairs;
 }
+
+/* ---- the message ---- */
 
 static int put_message(struct request *request, const struct proto_request *message,
                        sp_error *err)
@@ -185,7 +256,7 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
         .metadata = wish->metadata,
         .metadata_count = wish->metadata_count,
     };
-    if (request->trace[0] == '\0') {
+    if (request->trace[0] == '\0' && request->carried == NULL) {
         return put_message(request, &message, err);
     }
     struct proto_pair *pairs = with_trace(request, wish, &message.metadata_count);
@@ -273,6 +344,7 @@ static int set_lineage(struct sp_pit *pit, struct request *request,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
     *request->lineage = *lineage;
+    request->lineage->carried = NULL; /* it has its own */
     if (request->deadline_ms > lineage->deadline_ms) {
         request->deadline_ms = lineage->deadline_ms;
     }
@@ -379,8 +451,10 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
     }
     const struct lineage *lineage =
         wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
-    set_trace(request, wish, &options, lineage);
-    rc = fill_request(request, pool, wish, &options, err);
+    rc = set_trace(pit, request, wish, &options, lineage, err);
+    if (rc == SP_OK) {
+        rc = fill_request(request, pool, wish, &options, err);
+    }
     if (rc == SP_OK) {
         rc = set_lineage(pit, request, wish, lineage, err);
     }

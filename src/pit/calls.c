@@ -50,6 +50,9 @@ static void end_taker(struct lane *lane, struct request *request)
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }
+    if (request->is_recorded) {
+        sp__spans_put_call(lane->pit->spans, request);
+    }
     tell_taker(lane, request);
 }
 

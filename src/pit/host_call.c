@@ -47,6 +47,7 @@ static void drop(struct sp_tool_call *call)
     sp_error_clear(&call->error);
     sp__host_tool_unref(call->tool);
     sp__free(call->binary);
+    sp__free(call->carried);
     sp__free(call);
 }
 
@@ -103,6 +104,11 @@ void sp__host_call_run(struct sp_tool_call *call)
 {
     const struct sp_tool_call *before = here;
     hold(call); /* it may be answered in there */
+    if (call->is_recorded) {
+        (void)pthread_mutex_lock(&call->lock);
+        call->begun_us = sp__now_us();
+        (void)pthread_mutex_unlock(&call->lock);
+    }
     here = call;
     call->tool->facts.fn(call, call->args, call->tool->facts.user_data);
     here = before;
@@ -122,6 +128,62 @@ static void run_errand(struct errand *errand)
 static void errand_done(struct errand *errand, int has_run)
 {
     drop(ITEM(errand, struct sp_tool_call, errand));
+}
+
+/* ---- its span ---- */
+
+/* Locked, on its way to ANSWERED or OVER, so that there is a pit. */
+static void record(const struct sp_tool_call *call, int error)
+{
+    if (!call->is_recorded) {
+        return;
+    }
+    struct span_record record = {
+        .kind = SPAN_HOST,
+        .error = error,
+        .begin_us = call->created_us,
+        .sent_us = call->begun_us,
+        .end_us = sp__now_us(),
+        .call = call->id,
+        .worker = call->worker,
+    };
+    sp__trace_ids(call->lineage.trace, record.trace, record.span);
+    memcpy(record.parent, call->parent_span, sizeof record.parent);
+    sp__span_put_name(record.session, sizeof record.session, call->session);
+    sp__span_put_name(record.tool, sizeof record.tool, call->tool->facts.name);
+    sp__spans_put(call->pit->spans, &record);
+}
+
+/* A span inside that of who asks; the first of a trace where a client came with none and
+ * this one is picked. */
+static int set_trace(struct sp_tool_call *call, const struct host_call_wish *wish,
+                     sp_error *err)
+{
+    struct spans *spans = call->pit->spans;
+    sp_bytes parent = sp_text(call->lineage.trace);
+    if (wish->lineage == NULL && wish->trace != NULL) {
+        parent = sp_text(wish->trace);
+    }
+    if (sp__trace_is_valid(parent)) {
+        char own[TRACE_BYTES];
+        uint8_t trace[TRACE_ID_BYTES];
+        sp__trace_ids(parent.data, trace, call->parent_span);
+        sp__trace_begin_span(own, parent);
+        memcpy(call->lineage.trace, own, sizeof own);
+    } else if (wish->lineage == NULL && sp__spans_picks(spans)) {
+        sp__trace_begin(call->lineage.trace);
+    }
+    call->is_recorded =
+        spans->records_calls && sp__trace_is_sampled(call->lineage.trace);
+    const struct carried *carried =
+        wish->lineage != NULL ? wish->lineage->carried : NULL;
+    int rc =
+        carried != NULL
+            ? sp__carried_new(sp_text(carried->tracestate), sp_text(carried->baggage),
+                              &call->carried, err)
+            : sp__carried_new(wish->tracestate, wish->baggage, &call->carried, err);
+    call->lineage.carried = call->carried;
+    return rc;
 }
 
 /* ---- the loop's side ---- */
@@ -167,6 +229,7 @@ static void time_over(struct timer *timer, uint64_t now_ms)
                  "host tool %s did not answer within %llu ms", call->tool->facts.name,
                  (unsigned long long)(now_ms - call->created_us / 1000));
         call->error.executed = SP_EXECUTED_UNKNOWN;
+        record(call, SP_ERR_TIMEOUT);
     }
     (void)pthread_mutex_unlock(&call->lock);
     if (is_open) {
@@ -255,8 +318,15 @@ int sp__host_call_start(struct lane *lane, const struct host_call_wish *wish,
     call->tool = wish->tool;
     call->deadline_ms = wish->deadline_ms;
     call->worker = wish->worker;
-    set_lineage(call, wish->lineage);
     call->created_us = sp__now_us();
+    set_lineage(call, wish->lineage);
+    int rc = set_trace(call, wish, err);
+    if (rc < 0) {
+        sp__timer_fini(lane->loop, &call->timer);
+        drop(call);
+        drop(call);
+        return rc;
+    }
     call->on_news = wish->on_news;
     call->user = wish->user;
     if (call->deadline_ms != SP_UNLIMITED) {
@@ -278,6 +348,7 @@ void sp__host_call_leave(struct sp_tool_call *call)
     if (call->state == HOST_CALL_OPEN) {
         call->state = HOST_CALL_OVER;
         count_ending(call, SP_ERR_CANCELLED);
+        record(call, SP_ERR_CANCELLED);
     }
     int is_over = call->state == HOST_CALL_OVER;
     (void)pthread_mutex_unlock(&call->lock);
@@ -376,6 +447,7 @@ static int answer(struct sp_tool_call *call, sp_result *result, sp_error *failur
     (void)pthread_mutex_lock(&call->lock);
     if (call->state == HOST_CALL_OPEN) {
         call->state = HOST_CALL_ANSWERED;
+        record(call, failure->code);
         call->result = *result;
         sp_error_move(&call->error, failure);
         sp__mailbox_end(&call->mailbox);

@@ -43,7 +43,10 @@ struct sp_tool_call {
     uint64_t deadline_ms;
     sp_id worker;
     sp_id id;
-    struct lineage lineage; /* of what it asks for */
+    struct lineage lineage;  /* of what it asks for */
+    struct carried *carried; /* what goes along, or NULL */
+    int is_recorded;         /* in the pit's spans */
+    uint8_t parent_span[SPAN_ID_BYTES];
     uint64_t created_us;
     const char *session;
 
@@ -55,6 +58,7 @@ struct sp_tool_call {
     /* Under lock. */
     pthread_mutex_t lock;
     enum host_call_state state;
+    uint64_t begun_us; /* its function was called, 0: not yet */
 
     /* The program's until it is ANSWERED, then the loop's. */
     sp_result result;
@@ -77,6 +81,9 @@ struct host_call_wish {
     uint64_t deadline_ms;
     sp_id worker;
     const struct lineage *lineage; /* who asks, or NULL */
+    const char *trace;             /* without it: what the client's call came with, */
+    sp_bytes tracestate;           /* or NULL and nothing */
+    sp_bytes baggage;
     void (*on_news)(struct sp_tool_call *call, int ended);
     void *user;
 };

@@ -35,7 +35,8 @@ enum {
         3, /* a call comes to its lane, one that follows it ends on another, and
                          that one's taker is told on a third; each is sent in one turn */
     OUTCOME_KEEP_MS = 600000,
-    SAMPLE_INTERVAL_MS = 5000
+    SAMPLE_INTERVAL_MS = 5000,
+    TRACE_SAMPLE_DEFAULT = 1000 /* of a thousand */
 };
 
 /* ---- lanes ---- */
@@ -225,6 +226,7 @@ static void start_pools(void *user, void *arg)
     for (size_t i = 0; i < pit->pools_count; i++) {
         struct pool *part = sp__pools_part_on(lane, i);
         if (part != NULL) {
+            part->spans = pit->spans;
             if (sp__pool_start(part, &lane->shop, err) < 0) {
                 return;
             }
@@ -281,6 +283,17 @@ static void set_options(struct sp_pit *pit, const sp_pit_options *options)
     pit->sample_interval_ms = options->sample_interval_ms == 0
                                   ? SAMPLE_INTERVAL_MS
                                   : options->sample_interval_ms;
+}
+
+/* Calls are recorded when somebody wants to know of them: of how many, or where to. */
+static int open_spans(struct sp_pit *pit, const sp_pit_options *options, sp_error *err)
+{
+    uint32_t sample = options->trace_sample_permille;
+    int records = options->otlp_endpoint != NULL || (sample != 0 && sample != SP_NONE);
+    if (sample == 0) {
+        sample = TRACE_SAMPLE_DEFAULT;
+    }
+    return sp__spans_new(records, sample == SP_NONE ? 0 : sample, &pit->spans, err);
 }
 
 /* The guard, and the bridge: only pools of Python workers need that, and they complain
@@ -350,9 +363,13 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     pit->opened_ms = sp__now_ms();
     sp__herald_init(&pit->herald);
     set_options(pit, options);
-    int rc = sp__dispatch_init(&pit->dispatch, err);
+    int rc = open_spans(pit, options, err);
     if (rc < 0) {
         goto free_pit;
+    }
+    rc = sp__dispatch_init(&pit->dispatch, err);
+    if (rc < 0) {
+        goto drop_spans;
     }
     rc = open_parts(pit, options, err);
     if (rc == SP_OK) {
@@ -376,6 +393,8 @@ close_parts:
     close_lanes(pit);
     close_parts(pit);
     sp__dispatch_fini(&pit->dispatch);
+drop_spans:
+    sp__spans_drop(pit->spans);
 free_pit:
     sp__herald_fini(&pit->herald);
     sp__free(pit);
@@ -595,6 +614,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__handlers_close(&pit->herald);
     close_parts(pit);
     sp__dispatch_fini(dispatch);
+    sp__spans_drop(pit->spans);
     sp__herald_fini(&pit->herald);
     sp__free(pit);
 }

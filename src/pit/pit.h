@@ -10,6 +10,7 @@
 #include "pit/dispatch.h"
 #include "pit/outcome.h"
 #include "pool/pool.h"
+#include "pool/spans.h"
 #include "session/affinity.h"
 #include "session/sessions.h"
 #include "session/visits.h"
@@ -79,7 +80,8 @@ struct sp_pit {
     struct visits visits;               /* likewise: of these sessions */
     uint32_t nesting_max;               /* calls that wait for each other */
     uint64_t sample_interval_ms;
-    uint32_t spin_us; /* before a loop or a native worker sleeps */
+    struct spans *spans; /* has a lock of its own */
+    uint32_t spin_us;    /* before a loop or a native worker sleeps */
 
     /* Any thread. */
     struct herald herald; /* has a lock of its own */

@@ -330,6 +330,7 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
     request->result.attempts++;
     request->result.worker = worker->id;
     request->result.worker_pid = worker->pid;
+    request->slot = worker->public_slot;
     int rc = sp__worker_send(worker, &request->call,
                              (sp_bytes){request->message.data, request->message.size},
                              left_ms, &request->error);
@@ -338,6 +339,9 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
         return;
     }
     request->sent_us = request->call.sent_us;
+    if (request->first_sent_us == 0) {
+        request->first_sent_us = request->sent_us;
+    }
     request->result.queued_us = request->sent_us > request->created_us
                                     ? request->sent_us - request->created_us
                                     : 0;

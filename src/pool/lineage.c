@@ -3,7 +3,8 @@
  * Lineages: calls that ask for calls.
  *
  * A lineage is a copy, so that nothing in it can be gone: the ids find nothing when their
- * calls are over, and the names are for messages only.
+ * calls are over, and the names are for messages only. But for what goes along, which is
+ * copied at once by whoever keeps a lineage.
  */
 #include "pool/lineage.h"
 
@@ -49,6 +50,7 @@ void sp__lineage_after(struct lineage *ret, const struct request *parent)
         ret->deadline_ms = parent->deadline_ms;
     }
     memcpy(ret->trace, parent->trace, sizeof ret->trace);
+    ret->carried = parent->carried;
     sp__lineage_add_name(ret, parent->tool_name);
 }
 

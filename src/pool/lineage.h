@@ -16,10 +16,11 @@ struct request;
 struct lineage {
     uint32_t depth; /* calls in it */
     sp_id calls[CORE_ANCESTORS_MAX];
-    uint64_t deadline_ms;     /* the earliest of theirs */
-    uint64_t via;             /* of the host tool that asks, 0: a worker does */
-    char chain[LINEAGE_TEXT]; /* their tools, "a > b"; cut in front */
-    char trace[TRACE_BYTES];  /* the span that asks; "": it is in no trace */
+    uint64_t deadline_ms;          /* the earliest of theirs */
+    uint64_t via;                  /* of the host tool that asks, 0: a worker does */
+    char chain[LINEAGE_TEXT];      /* their tools, "a > b"; cut in front */
+    char trace[TRACE_BYTES];       /* the span that asks; "": it is in no trace */
+    const struct carried *carried; /* by what asks, which still has it; or NULL */
 };
 
 /* That of what `parent` asks for. */

@@ -22,6 +22,7 @@
 #include "pool/flow.h"
 #include "pool/options.h"
 #include "pool/share.h"
+#include "pool/spans.h"
 
 uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat)
 {
@@ -203,6 +204,9 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
     }
     (void)sp__histogram_add(&pool->meter.counts.start,
                             (worker->ready_ms - worker->spawned_ms) * 1000);
+    if (pool->spans != NULL) {
+        sp__spans_put_start(pool->spans, worker, pool->name, announce);
+    }
     sp__pool_tell_ready(pool, worker);
     struct core_event event = {
         .kind = CORE_READY, .seat = worker->slot, .value = worker->capacity};

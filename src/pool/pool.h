@@ -56,6 +56,7 @@ struct pool {
     size_t command_timeouts_count;
     const struct pool_events *events;
     void *owner;
+    struct spans *spans; /* where starts of workers are recorded, or NULL */
 
     /* Has a lock of its own. */
     struct tools tools;

@@ -75,6 +75,7 @@ void sp__request_drop(struct request *request)
     sp_result_clear(&request->result);
     sp_error_clear(&request->error);
     sp__free(request->lineage);
+    sp__free(request->carried);
     if (request->streaming) {
         sp__mailbox_fini(&request->mailbox);
     }

@@ -81,6 +81,10 @@ struct request {
     uint64_t session_hash;
     char
         trace[TRACE_BYTES]; /* its span, as the worker sees it; "": it is in no trace */
+    uint8_t parent_span[SPAN_ID_BYTES]; /* the span that asks for it; all 0: none */
+    int is_asked;                       /* over a connection */
+    int is_recorded;                    /* in the pit's spans, once it has ended */
+    struct carried *carried;            /* what goes along, or NULL */
     struct lineage *lineage;   /* of a call that another one asks for, or NULL */
     const sp_adapter *adapter; /* for `process`, or NULL */
     struct sp_buffer message;  /* the encoded ExecuteToolRequest */
@@ -96,6 +100,8 @@ struct request {
     struct tool *tool;  /* what is known of it, or NULL */
     uint64_t preferred; /* the session's worker id, 0: none */
     uint64_t sent_us;
+    uint64_t first_sent_us; /* of its first attempt */
+    uint32_t slot;          /* of the worker it was sent to */
     uint64_t chunks;        /* of its stream that came */
     struct outcome *by_key; /* what is to be known of it afterwards, or NULL */
     struct outcome *by_id;

@@ -31,6 +31,8 @@ static int encode(struct sp_worker *w, const struct proto_announce *head,
                         : w->options.jobs_max > 0 ? w->options.jobs_max
                                                   : w->options.threads;
     announce.accepts_any = w->accept_any;
+    announce.opened_us = w->opened_us;
+    announce.announced_us = sp__now_us();
     if (w->tools_count > 0 && !announce.failed) {
         announce.tools = sp__calloc(w->tools_count, sizeof *announce.tools);
         if (announce.tools == NULL) {

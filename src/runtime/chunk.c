@@ -326,8 +326,7 @@ int sp__chunk_finish(struct sp_job *job, const sp_bytes *last, sp_bytes binary,
     }
     if (job->stream != NULL) {
         int status = rc < 0 ? GRPC_INTERNAL : GRPC_OK;
-        if (sp__h2_finish(job->stream, status, NULL, (sp_bytes){0}, NULL, 0, NULL) <
-            0) {
+        if (sp__job_finish(job, status, NULL, (sp_bytes){0}, NULL) < 0) {
             sp__h2_reset(job->stream, RST_INTERNAL);
         }
     }

@@ -12,6 +12,7 @@
  */
 #include "runtime/runtime.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -185,6 +186,21 @@ SP_API void *sp_job_data(const sp_job *job)
 
 /* ---- ending; under smu ---- */
 
+int sp__job_finish(struct sp_job *job, int grpc_status, const char *message,
+                   sp_bytes details, sp_error *err)
+{
+    static const char name[] = SP__TRAILER_RAN;
+    if (!job->is_traced) {
+        return sp__h2_finish(job->stream, grpc_status, message, details, NULL, 0, err);
+    }
+    char times[44];
+    int size =
+        snprintf(times, sizeof times, "%llu %llu", (unsigned long long)job->started_us,
+                 (unsigned long long)sp__now_us());
+    struct h2_header ran = {name, sizeof name - 1, times, (size_t)size};
+    return sp__h2_finish(job->stream, grpc_status, message, details, &ran, 1, err);
+}
+
 void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *failure)
 {
     struct sp_buffer details;
@@ -195,8 +211,8 @@ void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *fai
     }
     const char *text =
         failure->remote_message != NULL ? failure->remote_message : failure->message;
-    if (sp__h2_finish(job->stream, grpc_status, text,
-                      (sp_bytes){details.data, details.size}, NULL, 0, NULL) < 0) {
+    if (sp__job_finish(job, grpc_status, text, (sp_bytes){details.data, details.size},
+                       NULL) < 0) {
         sp__h2_reset(job->stream, RST_INTERNAL);
     }
     job->conn->dirty = 1;
@@ -315,7 +331,7 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
             is_written = rc == SP_OK;
         }
         if (rc == SP_OK) {
-            rc = sp__h2_finish(job->stream, GRPC_OK, NULL, (sp_bytes){0}, NULL, 0, err);
+            rc = sp__job_finish(job, GRPC_OK, NULL, (sp_bytes){0}, err);
         }
         if (rc == SP_ERR_CLOSED) {
             rc = SP_OK; /* reset by the peer, its end is on the way */

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "wire/json.h"
@@ -76,6 +77,23 @@ static int has_nul(sp_bytes text)
     return text.size > 0 && memchr(text.data, 0, text.size) != NULL;
 }
 
+/* By our host, in a trace that is recorded: the last flag of the traceparent is set. */
+static int is_traced(const struct proto_request *request)
+{
+    static const char name[] = "traceparent";
+    enum { LAST_FLAG = 54 };
+    for (size_t i = 0; i < request->metadata_count; i++) {
+        const struct proto_pair *pair = &request->metadata[i];
+        if (pair->key.size == sizeof name - 1 &&
+            memcmp(pair->key.data, name, sizeof name - 1) == 0) {
+            const char *digits = pair->value.data;
+            return pair->value.size > LAST_FLAG &&
+                   strchr("13579bdf", digits[LAST_FLAG]) != NULL;
+        }
+    }
+    return 0;
+}
+
 int sp__job_prepare(struct sp_job *job, sp_error *err)
 {
     struct proto_request *request = &job->request;
@@ -84,6 +102,10 @@ int sp__job_prepare(struct sp_job *job, sp_error *err)
                                    request, err);
     if (rc < 0) {
         return sp__wrap(err, rc, "the request cannot be read");
+    }
+    if (request->metadata_count > 0 && job->trusted && is_traced(request)) {
+        job->is_traced = 1;
+        job->started_us = sp__now_us();
     }
     if (request->tool_name.size == 0 || request->tool_name.size > TOOL_NAME_MAX ||
         has_nul(request->tool_name)) {

@@ -313,6 +313,7 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
     w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;
     w->poller.fd = w->poller.timer_fd = -1;
     w->leader = LEADER_NONE;
+    w->opened_us = sp__now_us();
     w->next_deadline_ms = SP_UNLIMITED;
     w->serial = atomic_fetch_add(&serials, 1) + 1;
     int rc = take_options(w, options, err);

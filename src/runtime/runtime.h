@@ -189,6 +189,7 @@ struct sp_job {
     int is_aside;         /* as its thread last knew: ASIDE, or a turn since */
     _Atomic(void *) data; /* the binding's; on_cancel may read it on another thread */
     uint64_t started_us;  /* 0 when nobody wants to know */
+    int is_traced;        /* the host wants to know when it began and ended */
     uint8_t *pend;        /* PEND_BYTES, from the first chunk on */
     uint64_t chunks;
     uint64_t publish_us; /* when it last published */
@@ -308,9 +309,10 @@ struct sp_worker {
     sp_worker_options options; /* its strings are not kept: see below */
     char *runtime;
     char *name;
-    char *address;     /* what listen_fd is bound to, or NULL */
-    char *unlink_path; /* removed by close, or NULL */
-    int is_open;       /* its descriptors are its own */
+    char *address;      /* what listen_fd is bound to, or NULL */
+    char *unlink_path;  /* removed by close, or NULL */
+    int is_open;        /* its descriptors are its own */
+    uint64_t opened_us; /* when it was made */
     struct worker_page *page;
     int page_mapped;
     struct spin spin;      /* whoever leads */
@@ -500,6 +502,10 @@ int sp__job_prepare(struct sp_job *job, sp_error *err) SP_MUST_CHECK;
 /* ---- job.c, chunk.c: answers ---- */
 /* End a stream of any job with a failure's status; under smu. */
 void sp__job_put_status(struct sp_job *job, int grpc_status, const sp_error *failure);
+/* End the stream of a job, of which more than a status is said when it is traced; under
+ * smu. */
+int sp__job_finish(struct sp_job *job, int grpc_status, const char *message,
+                   sp_bytes details, sp_error *err) SP_MUST_CHECK;
 /* A job of the calling thread that failed before user code began. */
 void sp__job_refuse(struct sp_job *job, const sp_error *failure);
 /* The job is over: forget it and write as the policy has it. Under smu. */

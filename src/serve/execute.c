@@ -31,14 +31,18 @@ enum {
 
 /* ---- what the metadata says ---- */
 
-static int keep(char **place, const struct h2_header *header)
+static int keep_some(char **place, const struct h2_header *header, size_t max)
 {
     sp__free(*place);
-    *place = header->value_size > HEAD_VALUE_MAX
-                 ? NULL
-                 : sp__strndup(header->value, header->value_size);
+    *place = header->value_size > max ? NULL
+                                      : sp__strndup(header->value, header->value_size);
     return *place != NULL && strlen(*place) == header->value_size ? SP_OK
                                                                   : SP_ERR_INVAL;
+}
+
+static int keep(char **place, const struct h2_header *header)
+{
+    return keep_some(place, header, HEAD_VALUE_MAX);
 }
 
 static int is_true(const struct h2_header *header)
@@ -98,6 +102,10 @@ int sp__rpc_head_read(struct rpc *rpc, const struct h2_request *request)
             rc = keep(&head->dedupe_key, header);
         } else if (has_name(header, "traceparent") && head->trace == NULL) {
             (void)keep(&head->trace, header); /* one that is none is passed over */
+        } else if (has_name(header, "tracestate")) {
+            (void)keep_some(&head->tracestate, header, TRACESTATE_MAX); /* likewise */
+        } else if (has_name(header, "baggage")) {
+            (void)keep_some(&head->baggage, header, BAGGAGE_MAX);
         } else if (has_name(header, "snakepit-queue-timeout-ms")) {
             rc = sp__rpc_read_number(header, &head->queue_timeout_ms);
         } else if (has_name(header, "snakepit-affinity")) {
@@ -117,6 +125,8 @@ void sp__rpc_head_free(struct rpc *rpc)
     sp__free(head->request_id);
     sp__free(head->dedupe_key);
     sp__free(head->trace);
+    sp__free(head->tracestate);
+    sp__free(head->baggage);
     *head = (struct rpc_head){0};
 }
 
@@ -355,6 +365,8 @@ static int submit(struct rpc *rpc, const struct proto_request *message,
         .dedupe_key = rpc->head.dedupe_key,
         .affinity = rpc->head.affinity,
         .traceparent = rpc->head.trace,
+        .tracestate = rpc->head.tracestate,
+        .baggage = rpc->head.baggage,
     };
     struct call_wish wish = {
         .tool = wanted->tool,

@@ -110,6 +110,8 @@ struct rpc_head {
     char *request_id;
     char *dedupe_key;
     char *trace; /* a traceparent */
+    char *tracestate;
+    char *baggage;
     uint64_t queue_timeout_ms;
     uint32_t flags;
     int affinity; /* SP_AFFINITY_ */

@@ -292,6 +292,9 @@ int sp__tool_start(struct rpc *rpc, const struct tool_wish *wish, sp_error *err)
             .deadline_ms = deadline_of(rpc, &asking),
             .worker = asking.worker,
             .lineage = wish->lineage,
+            .trace = rpc->head.trace,
+            .tracestate = sp_text(rpc->head.tracestate),
+            .baggage = sp_text(rpc->head.baggage),
             .on_news = on_news,
             .user = rpc,
         };

@@ -36,6 +36,10 @@
 #define SP__HEADER_PARENT "snakepit-parent"
 #define SP__HEADER_POOL "snakepit-pool"
 
+/* Trailer of the answer to a call that is traced: when user code began and when it ended,
+ * two numbers of microseconds of the machine's monotonic clock. */
+#define SP__TRAILER_RAN "snakepit-ran"
+
 enum { SP__PROTOCOL_VERSION = 1 };
 
 struct proto_pair {
@@ -142,6 +146,8 @@ struct proto_announce { /* reading: owns everything; sp__proto_announce_fini() *
     int failed;        /* it cannot start ... */
     int permanent;     /* ... and never will */
     char *error_type, *error_message, *error_trace; /* or NULL */
+    uint64_t opened_us; /* of the monotonic clock: its runtime was there, 0: unknown, */
+    uint64_t announced_us; /* and it said this */
     struct proto_tool *tools;
     size_t tools_count;
 };

@@ -183,6 +183,8 @@ int sp__proto_put_announce(struct sp_buffer *out, const struct proto_announce *a
     message.error_type = text_of(announce->error_type);
     message.error_message = text_of(announce->error_message);
     message.error_trace = text_of(announce->error_trace);
+    message.opened_us = announce->opened_us;
+    message.announced_us = announce->announced_us;
     message.n_tools = announce->tools_count;
     message.tools = room.tools;
     int rc = sp__proto_pack(out, &message.base, err);
@@ -263,6 +265,8 @@ int sp__proto_get_announce(const uint8_t *data, size_t size, struct proto_announ
         .error_type = copy_or_null(message->error_type, &failed),
         .error_message = copy_or_null(message->error_message, &failed),
         .error_trace = copy_or_null(message->error_trace, &failed),
+        .opened_us = message->opened_us,
+        .announced_us = message->announced_us,
     };
     if (message->n_tools > 0) {
         announce.tools = sp__calloc(message->n_tools, sizeof announce.tools[0]);

@@ -11,6 +11,7 @@
  * our details, and a bare gRPC status from a stranger.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -241,6 +242,25 @@ static void failure_of_status(const struct h2_status *status, sp_error *ret)
     ret->executed = status->refused ? SP_EXECUTED_NO : SP_EXECUTED_UNKNOWN;
 }
 
+/* What our worker says of a call that is traced. It is asked for nothing else, so a
+ * number that is none is 0. */
+static void read_times(struct worker_call *call, const struct h2_status *status)
+{
+    static const char name[] = SP__TRAILER_RAN;
+    for (size_t i = 0; i < status->trailers_count; i++) {
+        const struct h2_header *header = &status->trailers[i];
+        char text[48];
+        if (header->name_size == sizeof name - 1 && header->value_size < sizeof text &&
+            memcmp(header->name, name, sizeof name - 1) == 0) {
+            char *end;
+            memcpy(text, header->value, header->value_size);
+            text[header->value_size] = '\0';
+            call->entered_us = strtoull(text, &end, 10);
+            call->left_us = strtoull(end, NULL, 10);
+        }
+    }
+}
+
 static void call_end(void *user, struct h2_stream *stream,
                      const struct h2_status *status)
 {
@@ -264,6 +284,9 @@ static void call_end(void *user, struct h2_stream *stream,
         return; /* the connection is gone; its death will tell this call */
     }
     call->stream = NULL;
+    if (status->trailers_count > 0 && worker->page != NULL) {
+        read_times(call, status);
+    }
     if (status->grpc_status == 0 && (call->streaming || call->replied)) {
         call_ended(call, NULL);
         return;

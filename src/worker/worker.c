@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "worker/internal.h"
@@ -424,6 +425,7 @@ int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
     worker->output.fd = -1;
     (void)snprintf(worker->name, sizeof worker->name, "%s", name);
     worker->spawned_ms = sp__loop_now_ms(shop->loop);
+    worker->asked_us = sp__now_us();
 
     int rc = init_timers(worker);
     if (rc < 0) {
@@ -500,6 +502,7 @@ void sp__workshop_on_spawned(struct workshop *shop, uint64_t id, int pid,
     }
     worker->pid = pid;
     worker->is_spawned = 1;
+    worker->spawned_us = sp__now_us();
     if (failure != NULL) {
         sp__error_copy(&worker->refusal, failure);
         worker->refusal.code = SP_ERR_START_FAILED;

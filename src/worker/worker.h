@@ -96,6 +96,9 @@ struct worker_call {
         shared_slots;     /* a bit for each place its arguments have in shared memory */
     uint64_t estimate_us; /* the owner's guess of its run time */
     uint64_t sent_us;
+    uint64_t entered_us; /* of a call that is traced, as the worker says: user code
+                            began, and ended; 0: it did not say */
+    uint64_t left_us;
     uint64_t service_us; /* once it ended: what the worker took for it, the time
                                  behind earlier calls left out */
 };
@@ -185,6 +188,8 @@ struct worker {
     uint64_t killed_ms; /* when, first */
     int pid;            /* 0 until the guard said */
     uint64_t spawned_ms;
+    uint64_t asked_us;    /* when it was wished for */
+    uint64_t spawned_us;  /* when the guard said so, 0: not yet */
     uint64_t ready_ms;    /* when, 0: not yet */
     struct channel calls; /* we are the client */
     struct channel host;  /* we are the server; native workers only */

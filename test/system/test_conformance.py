@@ -42,6 +42,7 @@ UNSUPPORTED = {
     ("stdio", "arrays go out"): LINES_OF_TEXT,
     ("stdio", "a tool sees the metadata of its call"): NO_METADATA,
     ("stdio", "a tool sees its span of the callers trace"): NO_METADATA,
+    ("stdio", "tracestate and baggage go along"): NO_METADATA,
     ("stdio", "variables of the session"): NO_WAY_BACK,
     ("stdio", "a variable that is not there"): NO_WAY_BACK,
     ("stdio", "a tool calls another worker"): NO_WAY_BACK,
@@ -350,6 +351,19 @@ def test_a_tool_sees_its_span_of_the_callers_trace(client):
     assert (version, trace, flags) == ("00", TRACE, "01")
     assert span != "00f067aa0ba902b7"
     assert client.execute("metadata", headers=[("traceparent", "nonsense")]) == {}
+
+
+def test_tracestate_and_baggage_go_along(client):
+    parent = f"00-{TRACE}-00f067aa0ba902b7-01"
+    headers = [("traceparent", parent), ("tracestate", "vendor=1"), ("baggage", "user=7,a=b;c=d")]
+    found = client.execute("metadata", headers=headers)
+    assert sorted(found) == ["baggage", "traceparent", "tracestate"]
+    assert found["tracestate"] == "vendor=1"
+    assert found["baggage"] == "user=7,a=b;c=d"
+    # Without a trace there is nothing for its state to be about.
+    assert client.execute("metadata", headers=headers[1:]) == {"baggage": "user=7,a=b;c=d"}
+    too_long = "x=" + "y" * 8191
+    assert client.execute("metadata", headers=[("baggage", too_long)]) == {}
 
 
 def test_variables_of_the_session(client):
