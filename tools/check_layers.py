@@ -40,6 +40,7 @@ OUTSIDE = (
     (re.compile(r"sqlite3\.h$"), {"store"}),
     (re.compile(r"yaml\.h$"), {"pit"}),
     (re.compile(r"pcre2\.h$"), {"session"}),
+    (re.compile(r"curl/"), {"telemetry"}),
     (re.compile(r"jansson\.h$"), {"telemetry", "cli", "examples", "bridges"}),
     (re.compile(r"curses\.h$|term\.h$"), {"cli"}),
     (re.compile(r"Python\.h$"), {"bridges"}),

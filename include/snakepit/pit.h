@@ -73,7 +73,7 @@ typedef struct sp_pit_options {
                              SP_NONE: not at all. See LATENCY in snakepit(7) */
     const char *otlp_endpoint;      /* where spans go: "http://127.0.0.1:4318"; NULL:
                                        $OTEL_EXPORTER_OTLP_ENDPOINT where that is set, "" :
-                                       nowhere. See snakepit-telemetry(7) */
+                                       nowhere. See TRACES in snakepit(7) */
     uint32_t trace_sample_permille; /* how many of a thousand calls that come without a
                                        trace begin one; default all where spans go
                                        somewhere, else none. SP_NONE: none, and those

@@ -22,8 +22,12 @@
 #include "pool/share.h"
 #include "serve/rpc.h"
 #include "snakepit/config.h"
+#include "telemetry/exporter.h"
 #include "worker/language.h"
 #include "worker/python.h"
+
+/* For what is still to be exported when a pit closes. */
+enum { EXPORT_MIN_MS = 200, EXPORT_MAX_MS = 2000 };
 
 static int is_safety(int level)
 {
@@ -50,6 +54,20 @@ static int set_loops(sp_pit_options *options, sp_error *err)
                         PARTS_MAX);
     }
     return SP_OK;
+}
+
+/* Within the time, but for what telemetry is left then: that has a moment of its own. */
+static void close_pit(sp_pit *pit, uint64_t wait_ms)
+{
+    struct exporter *exporter = pit->exporter;
+    uint64_t begin_ms = sp__now_ms();
+    sp__exporter_leave_pit(exporter);
+    sp__pit_close(pit, wait_ms);
+    uint64_t used_ms = sp__now_ms() - begin_ms;
+    uint64_t left_ms = wait_ms > used_ms ? wait_ms - used_ms : 0;
+    sp__exporter_close(exporter, left_ms > EXPORT_MAX_MS   ? EXPORT_MAX_MS
+                                 : left_ms < EXPORT_MIN_MS ? EXPORT_MIN_MS
+                                                           : left_ms);
 }
 
 SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err)
@@ -90,7 +108,17 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
     if (rc < 0) {
         return rc;
     }
+    const char *otlp_endpoint = full.otlp_endpoint;
+    int exports = sp__otlp_is_wanted(otlp_endpoint);
+    if (!exports) {
+        full.otlp_endpoint = NULL;
+    } else if (otlp_endpoint == NULL) {
+        full.otlp_endpoint = ""; /* the environment says where */
+    }
     rc = sp__pit_new(&full, &sp__host_service, &pit, err);
+    if (rc == SP_OK && exports) {
+        rc = sp__exporter_open(pit, otlp_endpoint, &pit->exporter, err);
+    }
     if (rc == SP_OK && pit->lanes[0].shop.host_address[0] != '\0') {
         rc = sp__listen_for_workers(pit, err);
     }
@@ -129,7 +157,7 @@ SP_API int sp_pit_open_string(const char *yaml, sp_pit **ret_pit, sp_error *err)
 SP_API void sp_pit_close(sp_pit *pit)
 {
     if (pit != NULL) {
-        sp__pit_close(pit, SP_UNLIMITED);
+        close_pit(pit, SP_UNLIMITED);
     }
 }
 
@@ -304,7 +332,7 @@ SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
         pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - cut_ms, err);
     uint64_t used_ms = sp__now_ms() - begin_ms;
     uint64_t left_ms = timeout_ms > used_ms ? timeout_ms - used_ms : 0;
-    sp__pit_close(pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : left_ms);
+    close_pit(pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : left_ms);
     return rc;
 }
 

@@ -50,6 +50,7 @@ enum config_kind {
     KIND_SIZE_ANY,
     KIND_SIZE,
     KIND_NAME,     /* letters, digits, '.', '_', '-' */
+    KIND_TEXT,     /* any */
     KIND_CHOICE,   /* one of `words` */
     KIND_CONSTANT, /* one of `words`, held as the number it stands for too */
     KIND_PATH,     /* a file or folder */

@@ -120,6 +120,7 @@ static const char *kind_name(enum config_kind kind)
     case KIND_PATH:
     case KIND_PROGRAM:
         return "path";
+    case KIND_TEXT:
     case KIND_ADAPTER:
         return "text";
     case KIND_LIST:

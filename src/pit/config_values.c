@@ -471,6 +471,7 @@ static const char *wanted(enum config_kind kind)
     case KIND_PATH:
     case KIND_PROGRAM:
         return "a path";
+    case KIND_TEXT:
     case KIND_ADAPTER:
         return "text";
     case KIND_LIST:
@@ -508,6 +509,7 @@ static enum node_kind kind_of_node(enum config_kind kind)
     case KIND_SIZE_ANY:
     case KIND_SIZE:
     case KIND_NAME:
+    case KIND_TEXT:
     case KIND_CHOICE:
     case KIND_CONSTANT:
     case KIND_PATH:

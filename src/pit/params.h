@@ -76,6 +76,16 @@
       pit, nesting_max,                                                                \
       "Most calls that may wait for each other: a tool that calls a tool that calls "  \
       "a tool. One more is refused, so that a tool that asks for itself ends.")        \
+    X(TELEMETRY_OTLP, TOP, "telemetry.otlp", TEXT, 0, 2047, "", "",                    \
+      "SNAKEPIT_TELEMETRY_OTLP", pit, otlp_endpoint,                                   \
+      "Address of a collector that takes spans as OTLP over HTTP, such as "            \
+      "http://127.0.0.1:4318; an empty one is none. Without it "                       \
+      "OTEL_EXPORTER_OTLP_ENDPOINT and its kin say it, see snakepit(7).")              \
+    X(TELEMETRY_SAMPLE, TOP, "telemetry.sample", SHARE, 0, 1000, "", "",               \
+      "SNAKEPIT_TELEMETRY_SAMPLE", pit, trace_sample_permille,                         \
+      "Share of the calls that come without a trace and begin one. A call that "       \
+      "comes with one is recorded when whoever began it wants that. Without it all "   \
+      "where spans go somewhere, else none.")                                          \
     X(LOOPS, TOP, "loops", COUNT, 1, 64, "", "", "SNAKEPIT_LOOPS", pit, loops,         \
       "Threads that the workers are divided over, and with them the work of the "      \
       "program; never more than there are workers. Without it one for up to four "     \

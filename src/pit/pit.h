@@ -17,6 +17,8 @@
 #include "snakepit/pit.h"
 #include "worker/worker.h"
 
+struct exporter;
+
 /* Who serves the pit's pools to others: told on the loop thread. */
 struct pit_server {
     struct link on_pit;
@@ -80,8 +82,9 @@ struct sp_pit {
     struct visits visits;               /* likewise: of these sessions */
     uint32_t nesting_max;               /* calls that wait for each other */
     uint64_t sample_interval_ms;
-    struct spans *spans; /* has a lock of its own */
-    uint32_t spin_us;    /* before a loop or a native worker sleeps */
+    struct exporter *exporter; /* of the layer above, which gave it; or NULL */
+    struct spans *spans;       /* has a lock of its own */
+    uint32_t spin_us;          /* before a loop or a native worker sleeps */
 
     /* Any thread. */
     struct herald herald; /* has a lock of its own */

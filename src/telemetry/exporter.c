@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending batches: one thread, one connection.
+ *
+ * Normal course: the thread sleeps until a batch has come together or a second is over,
+ * reads the pit's records behind its cursor, makes their spans, and posts them.
+ *
+ * Failure: an answer that asks for it (429, 502, 503, 504), or none, has the batch sent
+ * again, after a pause that doubles or that the answer names, for a minute at most; then it
+ * is dropped. Meanwhile the ring of records goes on, and what is overwritten there is
+ * dropped too. Both are counted, and the pit warns once for each outage. Calls never wait
+ * for any of it.
+ */
+#include "telemetry/exporter.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/latch.h"
+#include "base/mem.h"
+#include "telemetry/http.h"
+#include "telemetry/span_tree.h"
+
+enum {
+    BATCH = 512, /* records */
+    DELAY_MS = 1000,
+    RETRY_FIRST_MS = 500,
+    RETRY_PAUSE_MAX_MS = 10 * 1000,
+    RETRY_MAX_MS = 60 * 1000,
+    BODY_MAX = 16 << 20,
+    OK_STATUS = 200,
+    OK_STATUS_END = 300
+};
+
+struct exporter {
+    /* Set before start, then constant. */
+    struct spans *spans;
+    struct otlp_settings settings;
+    struct http *traces;
+    pthread_t thread;
+
+    struct latch stopped; /* opened when nothing is to be waited for */
+
+    /* Under lock. */
+    pthread_mutex_t lock;
+    struct sp_pit *pit; /* NULL: it closes */
+
+    /* The thread's. */
+    struct span_cursor cursor;
+    struct span_record *records; /* BATCH */
+    struct sp_buffer body;
+    int is_out; /* the last batch did not arrive, and that was told */
+
+    atomic_uint_least64_t exported;
+    atomic_uint_least64_t dropped;
+    atomic_uint_least64_t batches;
+    atomic_uint_least64_t failures;
+};
+
+static void count(atomic_uint_least64_t *counter, uint64_t more)
+{
+    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+/* ---- sending ---- */
+
+static void warn(struct exporter *exporter, const char *url, const char *why)
+{
+    char text[512];
+    if (exporter->is_out) {
+        return;
+    }
+    exporter->is_out = 1;
+    (void)snprintf(text, sizeof text, "telemetry does not reach %.200s: %.200s", url,
+                   why);
+    (void)pthread_mutex_lock(&exporter->lock);
+    if (exporter->pit != NULL) {
+        sp__pit_warn(exporter->pit, text);
+    }
+    (void)pthread_mutex_unlock(&exporter->lock);
+}
+
+/* Statuses after which the same may go well a little later, as the OTLP has them. */
+static int is_worth_another_try(long status)
+{
+    return status == 429 || status == 502 || status == 503 || status == 504;
+}
+
+enum sent { SENT, SENT_AGAIN, SENT_NEVER };
+
+static enum sent read_reply(struct exporter *exporter, const char *url,
+                            const struct http_reply *reply, uint64_t records)
+{
+    char why[200];
+    if (reply->status >= OK_STATUS && reply->status < OK_STATUS_END) {
+        uint64_t refused = 0;
+        sp_bytes message = {0};
+        exporter->is_out = 0;
+        if (sp__otlp_get_reply(reply->body, &refused, &message, NULL) == SP_OK &&
+            refused > 0) {
+            (void)snprintf(why, sizeof why, "%llu records were refused: %.*s",
+                           (unsigned long long)refused,
+                           message.size > 100 ? 100 : (int)message.size,
+                           (const char *)message.data);
+            warn(exporter, url, why);
+        }
+        count(&exporter->exported, records);
+        return SENT;
+    }
+    (void)snprintf(why, sizeof why, "HTTP status %ld", reply->status);
+    warn(exporter, url, why);
+    return is_worth_another_try(reply->status) ? SENT_AGAIN : SENT_NEVER;
+}
+
+static enum sent post_once(struct exporter *exporter, struct http *http,
+                           const char *url, uint64_t records, uint64_t *ret_pause_ms)
+{
+    struct http_reply reply;
+    sp_error failure = {0};
+    enum sent sent = SENT_AGAIN;
+    count(&exporter->batches, 1);
+    if (sp__http_post(http, (sp_bytes){exporter->body.data, exporter->body.size},
+                      exporter->settings.timeout_ms, &reply, &failure) < 0) {
+        warn(exporter, url, failure.message);
+    } else {
+        sent = read_reply(exporter, url, &reply, records);
+        if (reply.retry_after_s > 0) {
+            *ret_pause_ms = reply.retry_after_s * 1000;
+        }
+    }
+    count(&exporter->failures, sent != SENT);
+    sp_error_clear(&failure);
+    return sent;
+}
+
+/* A pause that is a quarter shorter or longer, so that many programs do not come back at
+ * the same moment. */
+static uint64_t jittered(uint64_t pause_ms)
+{
+    uint64_t half = pause_ms / 2;
+    return half == 0 ? pause_ms : pause_ms - half / 2 + sp__trace_random() % half;
+}
+
+static void post(struct exporter *exporter, struct http *http, const char *url,
+                 uint64_t records)
+{
+    uint64_t end_ms = sp__now_ms() + RETRY_MAX_MS;
+    uint64_t pause_ms = RETRY_FIRST_MS;
+    for (;;) {
+        uint64_t wait_ms = jittered(pause_ms);
+        enum sent sent = post_once(exporter, http, url, records, &wait_ms);
+        if (sent == SENT) {
+            return;
+        }
+        if (sent == SENT_NEVER || sp__now_ms() + wait_ms > end_ms ||
+            sp__latch_wait(&exporter->stopped, wait_ms)) {
+            count(&exporter->dropped, records);
+            return;
+        }
+        pause_ms =
+            2 * pause_ms < RETRY_PAUSE_MAX_MS ? 2 * pause_ms : RETRY_PAUSE_MAX_MS;
+    }
+}
+
+/* ---- spans ---- */
+
+static uint64_t encode_spans(struct exporter *exporter, size_t records)
+{
+    struct otlp_writer writer;
+    struct otlp_list resource = {exporter->settings.resource,
+                                 exporter->settings.resource_count};
+    uint64_t offset_ns = sp__unix_ns() - sp__now_us() * 1000;
+    uint64_t calls = 0;
+    exporter->body.size = 0;
+    sp__otlp_begin(&writer, &exporter->body, OTLP_SPANS, resource, SP_VERSION_STRING);
+    for (size_t i = 0; i < records; i++) {
+        struct span_tree tree;
+        sp__span_tree(&exporter->records[i], offset_ns, &tree);
+        for (size_t k = 0; k < tree.count; k++) {
+            sp__otlp_put_span(&writer, &tree.spans[k]);
+        }
+        calls += tree.count > 0;
+    }
+    if (sp__otlp_end(&writer, NULL) < 0) {
+        count(&exporter->dropped, calls);
+        return 0;
+    }
+    return calls;
+}
+
+static void send_spans(struct exporter *exporter)
+{
+    size_t records;
+    do {
+        uint64_t lost = 0;
+        records = sp__spans_read(exporter->spans, &exporter->cursor, exporter->records,
+                                 BATCH, &lost);
+        count(&exporter->dropped, lost);
+        uint64_t calls = records > 0 ? encode_spans(exporter, records) : 0;
+        if (calls > 0) {
+            post(exporter, exporter->traces, exporter->settings.traces_url, calls);
+        }
+    } while (records > 0);
+    sp__buf_shrink(&exporter->body, 0);
+}
+
+static void *run(void *user)
+{
+    struct exporter *exporter = user;
+    int goes_on;
+    do {
+        goes_on = sp__spans_wait(exporter->spans, &exporter->cursor, BATCH, DELAY_MS);
+        if (exporter->traces != NULL) {
+            send_spans(exporter);
+        }
+    } while (goes_on);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void free_exporter(struct exporter *exporter)
+{
+    sp__http_close(exporter->traces);
+    sp__otlp_settings_fini(&exporter->settings);
+    sp__spans_drop(exporter->spans);
+    sp__buf_fini(&exporter->body);
+    sp__free(exporter->records);
+    (void)pthread_mutex_destroy(&exporter->lock);
+    sp__free(exporter);
+}
+
+static int connect(struct exporter *exporter, sp_error *err)
+{
+    exporter->records = sp__malloc(BATCH * sizeof *exporter->records);
+    if (exporter->records == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for an exporter");
+    }
+    return exporter->settings.traces_url != NULL
+               ? sp__http_open(exporter->settings.traces_url,
+                               (const char *const *)exporter->settings.headers,
+                               &exporter->traces, err)
+               : SP_OK;
+}
+
+/* The program's signals are no business of its. */
+static int start_thread(struct exporter *exporter, sp_error *err)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&exporter->thread, NULL, run, exporter);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc != 0 ? sp__fail_errno(err, rc, "start an exporter's thread") : SP_OK;
+}
+
+int sp__exporter_open(struct sp_pit *pit, const char *option,
+                      struct exporter **ret_exporter, sp_error *err)
+{
+    struct exporter *exporter = sp__calloc(1, sizeof *exporter);
+    if (exporter == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for an exporter");
+    }
+    (void)pthread_mutex_init(&exporter->lock, NULL);
+    sp__latch_init(&exporter->stopped);
+    sp__buf_init(&exporter->body, BODY_MAX);
+    exporter->pit = pit;
+    exporter->spans = pit->spans;
+    sp__spans_hold(exporter->spans);
+    int rc =
+        sp__otlp_settings_read(&exporter->settings, option, pit->instance_name, err);
+    if (rc == SP_OK) {
+        rc = connect(exporter, err);
+    }
+    if (rc == SP_OK) {
+        rc = start_thread(exporter, err);
+    }
+    if (rc < 0) {
+        free_exporter(exporter);
+        return rc;
+    }
+    *ret_exporter = exporter;
+    return SP_OK;
+}
+
+void sp__exporter_leave_pit(struct exporter *exporter)
+{
+    if (exporter != NULL) {
+        (void)pthread_mutex_lock(&exporter->lock);
+        exporter->pit = NULL;
+        (void)pthread_mutex_unlock(&exporter->lock);
+    }
+}
+
+void sp__exporter_close(struct exporter *exporter, uint64_t timeout_ms)
+{
+    if (exporter == NULL) {
+        return;
+    }
+    if (exporter->traces != NULL) {
+        sp__http_give_up_at(exporter->traces, sp__now_ms() + timeout_ms);
+    }
+    sp__latch_open(&exporter->stopped);
+    sp__spans_hurry(exporter->spans);
+    (void)pthread_join(exporter->thread, NULL);
+    free_exporter(exporter);
+}
+
+void sp__exporter_stats(const struct exporter *exporter, struct exporter_stats *ret)
+{
+    *ret = (struct exporter_stats){
+        .exported = atomic_load_explicit(&exporter->exported, memory_order_relaxed),
+        .dropped = atomic_load_explicit(&exporter->dropped, memory_order_relaxed),
+        .batches = atomic_load_explicit(&exporter->batches, memory_order_relaxed),
+        .failures = atomic_load_explicit(&exporter->failures, memory_order_relaxed)};
+}

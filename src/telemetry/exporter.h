@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exporter: a thread that sends what a pit records to a collector, as OTLP over HTTP.
+ *
+ * It outlives the pit for as long as it takes to send what is left.
+ */
+#ifndef SP_TELEMETRY_EXPORTER_H
+#define SP_TELEMETRY_EXPORTER_H
+
+#include "pit/pit.h"
+#include "telemetry/otlp_settings.h"
+
+struct exporter;
+
+struct exporter_stats {
+    uint64_t exported; /* records that a collector took */
+    uint64_t dropped;  /* that it did not, or that were too many */
+    uint64_t batches;  /* that were sent, repeated ones too */
+    uint64_t failures; /* of these, without success */
+};
+
+/* option  sp_pit_options.otlp_endpoint. Errors: SP_ERR_CONFIG, SP_ERR_UNSUPPORTED,
+ * SP_ERR_NOMEM, SP_ERR_SYSTEM (no thread). */
+int sp__exporter_open(struct sp_pit *pit, const char *option,
+                      struct exporter **ret_exporter, sp_error *err) SP_MUST_CHECK;
+
+/* Before the pit closes: nothing is asked of it any more. NULL is fine, as below. */
+void sp__exporter_leave_pit(struct exporter *exporter);
+/* After that: send what is left within the time, and free. */
+void sp__exporter_close(struct exporter *exporter, uint64_t timeout_ms);
+
+/* Any thread. */
+void sp__exporter_stats(const struct exporter *exporter, struct exporter_stats *ret);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing OTLP. Hand-written, because a batch of spans is thousands of small messages and
+ * the code that protobuf-c generates wants each of them allocated first.
+ *
+ * A message in a message is opened with its field's number and closed when its end is
+ * known. Nothing here fails but for want of memory, which the writer remembers.
+ */
+#include "wire/otlp.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "wire/proto_internal.h"
+
+enum { LENGTH_BYTES = 4, LENGTH_MAX = (1 << 28) - 1, TEXT_KEPT = 256 };
+
+/* Field numbers, by message. */
+enum {
+    REQUEST_RESOURCES = 1,
+    RESOURCES_RESOURCE = 1,
+    RESOURCES_SCOPES = 2,
+    RESOURCE_ATTRIBUTES = 1,
+    SCOPES_SCOPE = 1,
+    SCOPES_RECORDS = 2,
+    SCOPE_NAME = 1,
+    SCOPE_VERSION = 2,
+    PAIR_KEY = 1,
+    PAIR_VALUE = 2,
+    VALUE_TEXT = 1,
+    VALUE_INT = 3
+};
+enum {
+    SPAN_TRACE = 1,
+    SPAN_ID = 2,
+    SPAN_PARENT = 4,
+    SPAN_NAME = 5,
+    SPAN_KIND = 6,
+    SPAN_BEGIN = 7,
+    SPAN_END = 8,
+    SPAN_ATTRIBUTES = 9,
+    SPAN_STATUS = 15,
+    SPAN_FLAGS = 16,
+    STATUS_MESSAGE = 2,
+    STATUS_CODE = 3,
+    STATUS_CODE_ERROR = 2,
+    FLAG_SAMPLED = 1
+};
+enum {
+    METRIC_NAME = 1,
+    METRIC_TEXT = 2,
+    METRIC_UNIT = 3,
+    METRIC_GAUGE = 5,
+    METRIC_SUM = 7,
+    METRIC_HISTOGRAM = 9,
+    DATA_POINTS = 1,
+    DATA_TEMPORALITY = 2,
+    DATA_MONOTONIC = 3,
+    CUMULATIVE = 2,
+    POINT_BEGIN = 2,
+    POINT_TIME = 3,
+    NUMBER_DOUBLE = 4,
+    NUMBER_ATTRIBUTES = 7,
+    HISTOGRAM_COUNT = 4,
+    HISTOGRAM_SUM = 5,
+    HISTOGRAM_COUNTS = 6,
+    HISTOGRAM_BOUNDS = 7,
+    HISTOGRAM_ATTRIBUTES = 9
+};
+enum { REPLY_PARTIAL = 1, PARTIAL_REFUSED = 1, PARTIAL_MESSAGE = 2 };
+enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+/* ---- bytes ---- */
+
+static void put(struct otlp_writer *writer, const void *data, size_t size)
+{
+    if (!writer->failed && size > 0) {
+        writer->failed = sp__buf_append(writer->out, data, size, NULL) < 0;
+    }
+}
+
+static void put_varint(struct otlp_writer *writer, uint64_t number)
+{
+    uint8_t bytes[10];
+    put(writer, bytes, (size_t)(sp__proto_put_varint(bytes, number) - bytes));
+}
+
+static void put_tag(struct otlp_writer *writer, unsigned field, unsigned type)
+{
+    put_varint(writer, (uint64_t)field << 3 | type);
+}
+
+static void put_number(struct otlp_writer *writer, unsigned field, uint64_t number)
+{
+    put_tag(writer, field, WIRE_VARINT);
+    put_varint(writer, number);
+}
+
+static void put_little_endian(struct otlp_writer *writer, uint64_t number, size_t size)
+{
+    uint8_t bytes[8];
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (uint8_t)(number >> (8 * i));
+    }
+    put(writer, bytes, size);
+}
+
+static void put_fixed64(struct otlp_writer *writer, unsigned field, uint64_t number)
+{
+    put_tag(writer, field, WIRE_FIXED64);
+    put_little_endian(writer, number, 8);
+}
+
+static uint64_t bits_of(double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+static void put_bytes(struct otlp_writer *writer, unsigned field, const void *data,
+                      size_t size)
+{
+    put_tag(writer, field, WIRE_BYTES);
+    put_varint(writer, size);
+    put(writer, data, size);
+}
+
+/* Cut between characters; "" is what an absent field means anyway. */
+static void put_text(struct otlp_writer *writer, unsigned field, const char *text)
+{
+    size_t size = text != NULL ? strnlen(text, TEXT_KEPT) : 0;
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    if (size > 0) {
+        put_bytes(writer, field, text, size);
+    }
+}
+
+/* ---- messages in messages ---- */
+
+static size_t begin(struct otlp_writer *writer, unsigned field)
+{
+    put_tag(writer, field, WIRE_BYTES);
+    size_t at = writer->out->size;
+    put(writer, "\0\0\0\0", LENGTH_BYTES);
+    return at;
+}
+
+/* A varint of four bytes, whatever the number needs. */
+static void end(struct otlp_writer *writer, size_t at)
+{
+    if (writer->failed) {
+        return;
+    }
+    size_t size = writer->out->size - at - LENGTH_BYTES;
+    if (size > LENGTH_MAX) {
+        writer->failed = 1;
+        return;
+    }
+    uint8_t *to = writer->out->data + at;
+    for (int i = 0; i < LENGTH_BYTES; i++) {
+        to[i] = (uint8_t)((size >> (7 * i) & 0x7f) | (i < LENGTH_BYTES - 1 ? 0x80 : 0));
+    }
+}
+
+static void put_attribute(struct otlp_writer *writer, unsigned field,
+                          const struct otlp_attribute *attribute)
+{
+    size_t pair = begin(writer, field);
+    put_text(writer, PAIR_KEY, attribute->key);
+    size_t value = begin(writer, PAIR_VALUE);
+    if (attribute->text != NULL) {
+        put_text(writer, VALUE_TEXT, attribute->text);
+    } else {
+        put_number(writer, VALUE_INT, (uint64_t)attribute->number);
+    }
+    end(writer, value);
+    end(writer, pair);
+}
+
+static void put_attributes(struct otlp_writer *writer, unsigned field,
+                           struct otlp_list list)
+{
+    for (size_t i = 0; i < list.count; i++) {
+        put_attribute(writer, field, &list.items[i]);
+    }
+}
+
+/* ---- the request ---- */
+
+void sp__otlp_begin(struct otlp_writer *writer, struct sp_buffer *out,
+                    enum otlp_signal signal, struct otlp_list resource,
+                    const char *scope_version)
+{
+    *writer = (struct otlp_writer){.out = out, .signal = signal};
+    writer->resource_at = begin(writer, REQUEST_RESOURCES);
+    size_t at = begin(writer, RESOURCES_RESOURCE);
+    put_attributes(writer, RESOURCE_ATTRIBUTES, resource);
+    end(writer, at);
+    writer->scope_at = begin(writer, RESOURCES_SCOPES);
+    at = begin(writer, SCOPES_SCOPE);
+    put_text(writer, SCOPE_NAME, "snakepit");
+    put_text(writer, SCOPE_VERSION, scope_version);
+    end(writer, at);
+}
+
+int sp__otlp_end(struct otlp_writer *writer, sp_error *err)
+{
+    end(writer, writer->scope_at);
+    end(writer, writer->resource_at);
+    return writer->failed
+               ? sp__fail(err, SP_ERR_NOMEM, "no memory for %zu records of telemetry",
+                          writer->records)
+               : SP_OK;
+}
+
+/* ---- spans ---- */
+
+static int is_zero(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+void sp__otlp_put_span(struct otlp_writer *writer, const struct otlp_span *span)
+{
+    size_t at = begin(writer, SCOPES_RECORDS);
+    put_bytes(writer, SPAN_TRACE, span->trace, sizeof span->trace);
+    put_bytes(writer, SPAN_ID, span->span, sizeof span->span);
+    if (!is_zero(span->parent, sizeof span->parent)) {
+        put_bytes(writer, SPAN_PARENT, span->parent, sizeof span->parent);
+    }
+    put_text(writer, SPAN_NAME, span->name);
+    put_number(writer, SPAN_KIND, (uint64_t)span->kind);
+    put_fixed64(writer, SPAN_BEGIN, span->begin_unix_ns);
+    put_fixed64(writer, SPAN_END, span->end_unix_ns);
+    put_attributes(writer, SPAN_ATTRIBUTES, span->attributes);
+    if (span->failed) {
+        size_t status = begin(writer, SPAN_STATUS);
+        put_text(writer, STATUS_MESSAGE, span->message);
+        put_number(writer, STATUS_CODE, STATUS_CODE_ERROR);
+        end(writer, status);
+    }
+    put_tag(writer, SPAN_FLAGS, WIRE_FIXED32);
+    put_little_endian(writer, FLAG_SAMPLED, 4);
+    end(writer, at);
+    writer->records++;
+}
+
+/* ---- metrics ---- */
+
+void sp__otlp_begin_metric(struct otlp_writer *writer, const struct otlp_metric *metric,
+                           struct otlp_open_metric *ret)
+{
+    static const unsigned fields[] = {[OTLP_GAUGE] = METRIC_GAUGE,
+                                      [OTLP_COUNTER] = METRIC_SUM,
+                                      [OTLP_HISTOGRAM] = METRIC_HISTOGRAM};
+    ret->shape = metric->shape;
+    ret->metric_at = begin(writer, SCOPES_RECORDS);
+    put_text(writer, METRIC_NAME, metric->name);
+    put_text(writer, METRIC_TEXT, metric->text);
+    put_text(writer, METRIC_UNIT, metric->unit);
+    ret->data_at = begin(writer, fields[metric->shape]);
+}
+
+static void put_histogram(struct otlp_writer *writer, const struct otlp_point *point)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i <= point->bounds_count; i++) {
+        count += point->counts[i];
+    }
+    put_fixed64(writer, HISTOGRAM_COUNT, count);
+    put_fixed64(writer, HISTOGRAM_SUM, bits_of(point->value));
+    size_t at = begin(writer, HISTOGRAM_COUNTS);
+    for (size_t i = 0; i <= point->bounds_count; i++) {
+        put_little_endian(writer, point->counts[i], 8);
+    }
+    end(writer, at);
+    at = begin(writer, HISTOGRAM_BOUNDS);
+    for (size_t i = 0; i < point->bounds_count; i++) {
+        put_little_endian(writer, bits_of(point->bounds[i]), 8);
+    }
+    end(writer, at);
+    put_attributes(writer, HISTOGRAM_ATTRIBUTES, point->attributes);
+}
+
+void sp__otlp_put_point(struct otlp_writer *writer,
+                        const struct otlp_open_metric *metric,
+                        const struct otlp_point *point)
+{
+    size_t at = begin(writer, DATA_POINTS);
+    if (point->begin_unix_ns != 0) {
+        put_fixed64(writer, POINT_BEGIN, point->begin_unix_ns);
+    }
+    put_fixed64(writer, POINT_TIME, point->time_unix_ns);
+    if (metric->shape == OTLP_HISTOGRAM) {
+        put_histogram(writer, point);
+    } else {
+        put_fixed64(writer, NUMBER_DOUBLE, bits_of(point->value));
+        put_attributes(writer, NUMBER_ATTRIBUTES, point->attributes);
+    }
+    end(writer, at);
+    writer->records++;
+}
+
+void sp__otlp_end_metric(struct otlp_writer *writer,
+                         const struct otlp_open_metric *metric)
+{
+    if (metric->shape != OTLP_GAUGE) {
+        put_number(writer, DATA_TEMPORALITY, CUMULATIVE);
+    }
+    if (metric->shape == OTLP_COUNTER) {
+        put_number(writer, DATA_MONOTONIC, 1);
+    }
+    end(writer, metric->data_at);
+    end(writer, metric->metric_at);
+}
+
+/* ---- the answer ---- */
+
+int sp__otlp_get_reply(sp_bytes reply, uint64_t *ret_refused, sp_bytes *ret_message,
+                       sp_error *err)
+{
+    struct proto_reader reader = sp__proto_reader(reply.data, reply.size);
+    struct proto_field field;
+    sp_bytes partial = {0};
+    int rc;
+    *ret_refused = 0;
+    *ret_message = (sp_bytes){0};
+    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_BYTES && field.number == REPLY_PARTIAL) {
+            partial = field.bytes;
+        }
+    }
+    if (rc == 0) {
+        reader = sp__proto_reader(partial.data, partial.size);
+        while ((rc = sp__proto_next(&reader, &field)) > 0) {
+            if (field.type == PROTO_VARINT && field.number == PARTIAL_REFUSED) {
+                *ret_refused = field.varint;
+            } else if (field.type == PROTO_BYTES && field.number == PARTIAL_MESSAGE) {
+                *ret_message = field.bytes;
+            }
+        }
+    }
+    return rc < 0 ? sp__proto_malformed(err, "a collector's answer") : SP_OK;
+}
