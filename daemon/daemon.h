@@ -37,18 +37,17 @@ struct settings {
 /* CODE_OK, or CODE_USAGE with the mistake told. */
 int options_parse(struct settings *settings, int argc, char **argv);
 
-/* ---- the log: logfmt on standard error ---- */
-enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_INFO = 6, LOG_DEBUG = 7 };
+/* ---- the log: see snakepit/log.h ---- */
 
-/* 0, or -1 when it is no level's name. */
-int log_set_level(const char *name);
-/* One line. `format` makes the message; more fields come from log_field() before. */
-void log_line(enum log_level level, const char *event, const char *format, ...)
-    SP_PRINTF(3, 4);
+/* Until log_open(), and after log_close(), lines are logfmt on standard error. */
+int log_open(const sp_log_options *options, sp_error *err);
+void log_close(void);
+/* What the pit is given; NULL while there is none. */
+sp_log *log_of_daemon(void);
+/* One line. `format` makes the message. */
+void log_line(int level, const char *event, const char *format, ...) SP_PRINTF(3, 4);
 /* The message and the facts of an error. */
 void log_error(const char *event, const sp_error *err);
-/* What the pit tells. */
-void log_event(const sp_event *event, void *user_data);
 
 /* ---- the service manager: sd_notify(3) without its library ---- */
 

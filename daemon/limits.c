@@ -38,7 +38,7 @@ void limits_raise(const sp_pit_options *pit, const sp_service_options *service)
     rlim_t before = limit.rlim_cur;
     limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
     if (limit.rlim_cur > before && setrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        log_line(LOG_DEBUG, "limits.raised", "descriptors from %llu to %llu",
+        log_line(SP_LOG_DEBUG, "limits.raised", "descriptors from %llu to %llu",
                  (unsigned long long)before, (unsigned long long)limit.rlim_cur);
     }
 }
@@ -55,7 +55,7 @@ static int resolve(const char *name, uint32_t *ret_user)
     }
     const struct passwd *entry = getpwnam(name);
     if (entry == NULL) {
-        log_line(LOG_ERROR, "config.wrong", "listen.users: there is no user \"%s\"",
+        log_line(SP_LOG_ERROR, "config.wrong", "listen.users: there is no user \"%s\"",
                  name);
         return -1;
     }
@@ -71,7 +71,7 @@ uint32_t *users_resolve(const char *const *names, size_t *ret_count)
     }
     uint32_t *users = calloc(count + 1, sizeof *users);
     if (users == NULL) {
-        log_line(LOG_ERROR, "config.wrong", "no memory for a list of users");
+        log_line(SP_LOG_ERROR, "config.wrong", "no memory for a list of users");
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {

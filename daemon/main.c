@@ -63,7 +63,9 @@ static int load(const struct settings *settings, sp_config **ret_config)
         rc = sp_config_set(config, settings->keys[i], settings->values[i], &err);
     }
     if (rc == 0) {
-        (void)log_set_level(sp_config_service(config)->log_level);
+        rc = log_open(&sp_config_service(config)->log, &err);
+    }
+    if (rc == 0) {
         *ret_config = config;
         return CODE_OK;
     }
@@ -84,11 +86,11 @@ static int check(sp_config *config)
         workers += pit->pools[i].workers;
     }
     if (!find_place(pit, sp_config_service(config), &place)) {
-        log_line(LOG_ERROR, "config.wrong", "the path of the socket is too long");
+        log_line(SP_LOG_ERROR, "config.wrong", "the path of the socket is too long");
         return CODE_CONFIG;
     }
     if (sp_config_warning(config, warning, sizeof warning)) {
-        log_line(LOG_WARN, "config.warning", "%s", warning);
+        log_line(SP_LOG_WARN, "config.warning", "%s", warning);
     }
     (void)printf("%s is valid: %zu pool%s, %u workers, served at %s\n",
                  path != NULL ? path : "the default configuration", pit->pools_count,
@@ -129,7 +131,8 @@ static void set_manners(sp_pit_options *options, sp_pool_options *pools,
         }
     }
     options->pools = pools;
-    options->on_event = log_event;
+    options->on_event = sp_log_event;
+    options->event_data = log_of_daemon();
     if (options->instance == NULL) {
         options->instance = "default"; /* a daemon always has a name */
     }
@@ -149,7 +152,7 @@ static void set_state(sp_sessions_options *sessions, const char *instance, char 
     if (sp_instance_folder(SP_FOLDER_STATE, NULL, instance, path, max, &err) == 0) {
         sessions->path = path;
     } else {
-        log_line(LOG_WARN, "state.none", "sessions will end with the daemon: %s",
+        log_line(SP_LOG_WARN, "state.none", "sessions will end with the daemon: %s",
                  err.message);
     }
     sp_error_clear(&err);
@@ -198,7 +201,7 @@ static int open_all(sp_config *config, struct running *running)
         sp_error_clear(&err);
         return rc == SP_ERR_CONFIG ? CODE_CONFIG : CODE_FAILED;
     }
-    log_line(LOG_INFO, "daemon.listening", "%s", place.address);
+    log_line(SP_LOG_INFO, "daemon.listening", "%s", place.address);
     return CODE_OK;
 }
 
@@ -218,7 +221,7 @@ int main(int argc, char **argv)
     } else if (code == CODE_OK) {
         running.signal_fd = signals_init();
         if (running.signal_fd < 0) {
-            log_line(LOG_ERROR, "daemon.failed", "signals: %s", strerror(errno));
+            log_line(SP_LOG_ERROR, "daemon.failed", "signals: %s", strerror(errno));
             code = CODE_FAILED;
         } else {
             code = open_all(config, &running);
@@ -227,6 +230,7 @@ int main(int argc, char **argv)
             code = run(&running);
         }
     }
+    log_close();
     sp_config_free(config);
     return code;
 }

@@ -19,6 +19,7 @@ static const struct {
     {"--instance", "NAME", "instance", "name of this daemon among others"},
     {"--socket", "PATH", "listen.socket", "where to listen"},
     {"--log-level", "LEVEL", "log.level", "error, warn, info or debug"},
+    {"--log-format", "FORMAT", "log.format", "logfmt, json, journal or text"},
     {"--check", NULL, NULL, "read the configuration, say what it means, end"},
     {"--help", NULL, NULL, "this text"},
     {"--version", NULL, NULL, "print the version"},
@@ -30,7 +31,7 @@ static void help(void)
     (void)printf("snakepitd - serve pools of workers to other programs\n\n"
                  "usage: snakepitd [options]\n\n");
     for (size_t i = 0; i < OPTIONS; i++) {
-        (void)printf("  %-12s %-10s %s\n", options[i].name,
+        (void)printf("  %-13s %-10s %s\n", options[i].name,
                      options[i].value != NULL ? options[i].value : "", options[i].text);
     }
     (void)printf(

@@ -94,7 +94,7 @@ static int start(const struct running *running)
         int rc = sp_pit_await_ready(running->pit, 1, &err);
         uint64_t waited_ms = now_ms() - begun_ms;
         if (rc == 0) {
-            log_line(LOG_INFO, "daemon.ready", "every worker is ready after %llu ms",
+            log_line(SP_LOG_INFO, "daemon.ready", "every worker is ready after %llu ms",
                      (unsigned long long)waited_ms);
             return CODE_OK;
         }
@@ -122,7 +122,7 @@ static int is_live(const struct running *running, uint64_t time_ms)
     if (sp_pit_health(running->pit, time_ms, &health, NULL) == 0 && health.live) {
         return 1;
     }
-    log_line(LOG_ERROR, "daemon.silent", "%s", health.why);
+    log_line(SP_LOG_ERROR, "daemon.silent", "%s", health.why);
     return 0;
 }
 
@@ -141,6 +141,7 @@ static int serve(const struct running *running)
                     (void)notify("WATCHDOG=1");
                 }
                 tell_status(running->pit, "serving");
+                sp_log_flush(log_of_daemon());
             } else if (at_ms - live_at_ms > HUNG_MS) {
                 return CODE_LOST;
             }
@@ -163,14 +164,14 @@ static int end(const struct running *running)
         return CODE_LOST; /* a loop that hangs cannot be closed; the guard ends the rest */
     }
     tell_status(running->pit, "ending");
-    log_line(LOG_INFO, "daemon.ending", "no more calls; %llu ms for those there are",
+    log_line(SP_LOG_INFO, "daemon.ending", "no more calls; %llu ms for those there are",
              (unsigned long long)limit_ms);
     signals_hurry(running->pit);
     uint64_t cut_ms = limit_ms / 4 < CUT_MS ? limit_ms / 4 : CUT_MS;
     int rc = sp_pit_drain(running->pit, limit_ms - cut_ms, &err);
     signals_last();
     if (rc < 0) {
-        log_line(LOG_WARN, "daemon.cut", "%s", err.message);
+        log_line(SP_LOG_WARN, "daemon.cut", "%s", err.message);
         sp_error_clear(&err);
     }
     uint64_t used_ms = now_ms() - begun_ms;
@@ -179,7 +180,7 @@ static int end(const struct running *running)
         left_ms = 0;
     }
     (void)sp_pit_shutdown(running->pit, left_ms, NULL); /* drained, or cut off */
-    log_line(LOG_INFO, "daemon.ended", "after %llu ms",
+    log_line(SP_LOG_INFO, "daemon.ended", "after %llu ms",
              (unsigned long long)(now_ms() - begun_ms));
     return rc == 0 ? CODE_OK : CODE_CUT;
 }

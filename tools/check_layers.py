@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first. A file may include its own layer and those before it.
-LAYERS = ("base", "event", "wire", "io", "store", "guard", "worker", "pool", "session",
+LAYERS = ("base", "event", "log", "wire", "io", "store", "guard", "worker", "pool", "session",
           "pit", "telemetry", "serve", "api")
 
 # The worker half is a second tower on the same two foundations.

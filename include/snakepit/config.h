@@ -12,6 +12,7 @@
 
 #include "base.h"
 #include "error.h"
+#include "log.h"
 #include "pit.h"
 #include "serve.h"
 
@@ -61,7 +62,7 @@ typedef struct sp_service_options {
     const char *const *users; /* names or numbers, NULL-terminated, or NULL; for
                                  listen.users to be looked up */
     uint64_t shutdown_timeout_ms;
-    const char *log_level; /* "error", "warn", "info" or "debug" */
+    sp_log_options log;
 } sp_service_options;
 
 /* The part of the configuration that concerns a daemon. Borrowed from the config. */

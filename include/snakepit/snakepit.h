@@ -16,6 +16,7 @@
 #include "error.h"
 #include "event.h"
 #include "instance.h"
+#include "log.h"
 #include "map.h"
 #include "pit.h"
 #include "pool.h"

@@ -177,7 +177,8 @@ static void fill_options(sp_config *config)
     config->sessions = (sp_sessions_options){.size = sizeof config->sessions};
     config->service =
         (sp_service_options){.size = sizeof config->service,
-                             .listen = {.size = sizeof config->service.listen}};
+                             .listen = {.size = sizeof config->service.listen},
+                             .log = {.size = sizeof config->service.log}};
     for (int id = 0; id < PARAMS; id++) {
         const struct param *param = sp__config_param((enum param_id)id);
         if (param->scope == SCOPE_TOP) {

@@ -161,9 +161,28 @@
       "SNAKEPIT_SHUTDOWN_TIMEOUT", service, shutdown_timeout_ms,                       \
       "Time that snakepitd takes to end, from the signal to the last process: calls "  \
       "may end in it, and what does not is cut off.")                                  \
-    X(LOG_LEVEL, TOP, "log.level", CHOICE, 1, 64, "error|warn|info|debug", "info",     \
-      "SNAKEPIT_LOG_LEVEL", service, log_level,                                        \
+    X(LOG_LEVEL, TOP, "log.level", CONSTANT, SP_LOG_ERROR, SP_LOG_DEBUG,               \
+      "error|warn|info|debug", "info", "SNAKEPIT_LOG_LEVEL", service, log.level,       \
       "The least that snakepitd writes to its log: error, warn, info or debug.")       \
+    X(LOG_FORMAT, TOP, "log.format", CONSTANT, SP_LOG_AUTO, SP_LOG_TEXT,               \
+      "auto|logfmt|json|journal|text", "auto", "SNAKEPIT_LOG_FORMAT", service,         \
+      log.format,                                                                      \
+      "How snakepitd writes its log: logfmt is key=value, json one object for each "   \
+      "line, journal the fields of systemd's journal, text for people. auto is "       \
+      "journal where standard error is the journal's, else logfmt.")                   \
+    X(LOG_RATE, TOP, "log.rate", COUNT, 1, 10000000, "", "1000", "SNAKEPIT_LOG_RATE",  \
+      service, log.rate_lines,                                                         \
+      "Lines of one event, and of one worker's output, in `log.rate_interval`. Then "  \
+      "one line says how many were left out.")                                         \
+    X(LOG_RATE_INTERVAL, TOP, "log.rate_interval", DURATION, 1, HOUR, "", "10s",       \
+      "SNAKEPIT_LOG_RATE_INTERVAL", service, log.rate_interval_ms,                     \
+      "The time that `log.rate` is about.")                                            \
+    X(LOG_REDACT, TOP, "log.redact", LIST, 1, 1000, "", "", "", service, log.redact,   \
+      "POSIX extended regular expressions of what must not be logged, 32 at most. "    \
+      "Passwords, tokens and keys are found without it.")                              \
+    X(LOG_KEEP, TOP, "log.keep", SIZE, 4u * KIB, 256u * MIB, "", "1MiB",               \
+      "SNAKEPIT_LOG_KEEP", service, log.keep_bytes,                                    \
+      "Lines that snakepitd keeps for `snakepit logs`, in bytes.")                     \
     X(NAME, POOL, "name", NAME, 1, 64, "", "default", "", pool, name,                  \
       "Name of the pool. Calls that name no pool go to the first one, or to the "      \
       "first that "                                                                    \

@@ -3,6 +3,7 @@
 
 import configparser
 import ctypes
+import json
 import os
 import resource
 import shutil
@@ -305,6 +306,65 @@ def test_a_line_of_the_log_is_a_line(tmp_path):
     assert line.startswith("ts=20") and "level=info" in line
     assert "\x1b" not in daemon.log()
     assert all(x.startswith("ts=") for x in daemon.log().splitlines())
+
+
+def lines_of(daemon, event):
+    lines = [json.loads(line) for line in daemon.log().splitlines()]
+    return [line for line in lines if line.get("event") == event]
+
+
+def test_json_has_the_fields_in_their_order(tmp_path):
+    order = ["ts", "level", "msg", "event", "pool", "worker", "pid", "gen", "session", "call",
+             "tool", "dur_ms", "code", "err", "node", "trace_id"]
+    with daemons.running(tmp_path, "--log-format", "json") as daemon:
+        daemon.terminate()
+        assert daemon.wait() == 0
+    for line in (json.loads(x) for x in daemon.log().splitlines()):
+        fixed = [key for key in line if key in order]
+        assert fixed == sorted(fixed, key=order.index)
+        assert list(line)[: len(fixed)] == fixed
+    ready = lines_of(daemon, "worker.ready")[0]
+    assert (ready["pool"], ready["worker"], ready["level"]) == ("default", 0, "info")
+    assert ready["pid"] > 0 and ready["dur_ms"] > 0
+
+
+def test_secrets_that_workers_print_are_taken_out(tmp_path):
+    top = ['log: {redact: ["card [0-9]+"]}']
+    with daemons.running(tmp_path, top=top) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = peers.Client(channel)
+        client.execute("say", {"line": "password=hunter2 card 1234 https://u:pw9@h/ fine"})
+        client.execute("say", {"line": '{"api_key": "abcd"}'})
+        daemon.await_event("worker.output", 2)
+    for secret in ("hunter2", "1234", "pw9", "abcd"):
+        assert secret not in daemon.log()
+    assert daemon.log().count("[redacted]") == 4
+    assert "fine" in daemon.log()
+
+
+def test_a_flood_of_lines_is_cut_and_counted(tmp_path):
+    top = ["log: {rate: 5, rate_interval: 1h}"]
+    with daemons.running(tmp_path, top=top) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = peers.Client(channel)
+        client.execute("say", {"line": "\n".join(["x"] * 199 + ["last"])})
+        daemon.terminate()
+        daemon.wait()
+    assert daemon.events().count("worker.output") == 5
+    dropped = next(x for x in daemon.log().splitlines() if "event=log.dropped" in x)
+    assert 'of="worker.output default/0" dropped=195' in dropped
+
+
+def test_a_wrong_expression_of_the_log_is_told(tmp_path):
+    config = daemons.write_config(tmp_path, top=['log: {redact: ["[0-9"]}'])
+    daemon = daemons.Daemon(tmp_path, config)
+    try:
+        assert daemon.wait() == 78
+    finally:
+        daemon.end()
+    assert "log.redact" in daemon.log() and "code=SP-CONFIG" in daemon.log()
 
 
 def test_a_warning_has_the_level_of_one(tmp_path):

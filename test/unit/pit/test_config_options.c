@@ -342,14 +342,16 @@ static void relative_paths_start_at_the_working_directory(void **state)
 
 static void a_daemon_has_options_of_its_own(void **state)
 {
-    sp_config *config = parse("listen:\n"
-                              "  socket: /run/x/y.sock\n"
-                              "  clients: 7\n"
-                              "  message_max: 2MiB\n"
-                              "  idle: never\n"
-                              "  users: [web, \"1000\"]\n"
-                              "shutdown: {timeout: 1500ms}\n"
-                              "log: {level: warn}\n");
+    sp_config *config =
+        parse("listen:\n"
+              "  socket: /run/x/y.sock\n"
+              "  clients: 7\n"
+              "  message_max: 2MiB\n"
+              "  idle: never\n"
+              "  users: [web, \"1000\"]\n"
+              "shutdown: {timeout: 1500ms}\n"
+              "log: {level: warn, format: json, rate: 7, rate_interval: 2s,\n"
+              "      redact: [\"card [0-9]+\"], keep: 64KiB}\n");
     const sp_service_options *service = sp_config_service(config);
     assert_string_equal(service->socket, "/run/x/y.sock");
     assert_int_equal(service->listen.size, sizeof service->listen);
@@ -362,7 +364,14 @@ static void a_daemon_has_options_of_its_own(void **state)
     assert_string_equal(service->users[1], "1000");
     assert_null(service->users[2]);
     assert_true(service->shutdown_timeout_ms == 1500);
-    assert_string_equal(service->log_level, "warn");
+    assert_int_equal(service->log.size, sizeof service->log);
+    assert_int_equal(service->log.level, SP_LOG_WARN);
+    assert_int_equal(service->log.format, SP_LOG_JSON);
+    assert_int_equal(service->log.rate_lines, 7);
+    assert_true(service->log.rate_interval_ms == 2000);
+    assert_string_equal(service->log.redact[0], "card [0-9]+");
+    assert_null(service->log.redact[1]);
+    assert_true(service->log.keep_bytes == 64u << 10);
     sp_config_free(config);
     assert_null(sp_config_service(NULL));
 }
@@ -377,7 +386,9 @@ static void without_a_word_of_it_a_daemon_has_the_defaults(void **state)
     assert_true(service->listen.message_max_bytes == 16u << 20);
     assert_true(service->listen.idle_timeout_ms == 300000);
     assert_true(service->shutdown_timeout_ms == 10000);
-    assert_string_equal(service->log_level, "info");
+    assert_int_equal(service->log.level, SP_LOG_INFO);
+    assert_int_equal(service->log.format, SP_LOG_AUTO);
+    assert_null(service->log.redact);
     sp_config_free(config);
 }
 
