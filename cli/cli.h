@@ -34,7 +34,9 @@ enum output {
     OUTPUT_WIDE,
     OUTPUT_JSON,
     OUTPUT_JSONL,
-    OUTPUT_TEXT
+    OUTPUT_TEXT,
+    OUTPUT_PROMETHEUS, /* of `metrics` only, as the next */
+    OUTPUT_OPENMETRICS
 };
 
 /* Every option there is; the tables in options.c and in the commands name them. */
@@ -426,6 +428,7 @@ int cmd_gen(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_init(struct cli *cli);
 int cmd_map(struct cli *cli);
+int cmd_metrics(struct cli *cli);
 int cmd_run(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);

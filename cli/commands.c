@@ -84,6 +84,11 @@ static const struct option_spec top_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec metrics_options[] = {
+    VIEW_OPTIONS,
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec tools_options[] = {
     {"names", 0, NULL, OPTION_NAMES, "names only, one on a line"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
@@ -222,6 +227,16 @@ const struct command commands[] = {
      "  ls *.txt | snakepit map -a words.py count --each path --size 4 -u -o jsonl\n"
      "  snakepit map process_text operation=upper --each text <README.md\n",
      map_options, cmd_map, "tools", NULL},
+    {"metrics", "", "print the metrics",
+     "Those of the daemon that runs; without one a pit of its own is started, looked "
+     "at\n"
+     "and closed. The format is -o prometheus (default), openmetrics, json or table.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit metrics\n"
+     "  snakepit metrics -o openmetrics >metrics.txt\n"
+     "  snakepit metrics -o table | grep queue\n",
+     metrics_options, cmd_metrics, "", NULL},
     {"program", "VERB", "store and read programs of a session, or of all",
      "A program is JSON that is kept under a name. It outlives the command.\n"
      "\n"

@@ -150,23 +150,28 @@ int parse_version(const char *text, const char *what, uint64_t *ret_version)
     return CODE_OK;
 }
 
-static int parse_output(const char *text, enum output *ret_output)
+/* The formats of metrics are not offered to those who make a slip: one command has them. */
+static int parse_output(const char *text, const struct command *command,
+                        enum output *ret_output)
 {
-    static const char *const names[] = {"table", "wide", "json", "jsonl", "text"};
+    static const char *const names[] = {"table", "wide",       "json",       "jsonl",
+                                        "text",  "prometheus", "openmetrics"};
+    int is_metrics = command != NULL && strcmp(command->name, "metrics") == 0;
+    int count = is_metrics ? 7 : 5;
     struct nearest nearest;
     nearest_init(&nearest, text);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < count; i++) {
         if (strcmp(names[i], text) == 0) {
             *ret_output = (enum output)(OUTPUT_TABLE + i);
             return CODE_OK;
         }
         nearest_offer(&nearest, names[i]);
     }
-    return complain(
-        CODE_USAGE,
-        "--output: expected table, wide, json, jsonl or text, not \"%s\"%s%s", text,
-        nearest.name != NULL ? "; did you mean " : "",
-        nearest.name != NULL ? nearest.name : "");
+    return complain(CODE_USAGE, "--output: expected %s, not \"%s\"%s%s",
+                    is_metrics ? "prometheus, openmetrics, table or json"
+                               : "table, wide, json, jsonl or text",
+                    text, nearest.name != NULL ? "; did you mean " : "",
+                    nearest.name != NULL ? nearest.name : "");
 }
 
 /* KEY=VALUE, cut in place: argv is the program's to change. */
@@ -288,7 +293,7 @@ int option_store(struct cli *cli, const struct option_spec *spec, char *value)
                               "\"%s\"",
                               value);
     case OPTION_OUTPUT:
-        return parse_output(value, &cli->output);
+        return parse_output(value, cli->command, &cli->output);
     case OPTION_PARALLEL:
         code = parse_number(value, "--parallel", WATCH_SLOTS, &number);
         cli->parallel = (uint32_t)number;

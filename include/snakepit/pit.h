@@ -78,6 +78,8 @@ typedef struct sp_pit_options {
                                        trace begin one; default all where spans go
                                        somewhere, else none. SP_NONE: none, and those
                                        in a trace are recorded all the same */
+    uint32_t metrics_tools_max; /* tools of a pool that metrics tell apart, 1 to 1 000,
+                                   default 100; SP_NONE: none */
 } sp_pit_options;
 
 /*

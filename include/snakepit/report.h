@@ -7,6 +7,11 @@
  *           `orphan_safety`, `health`, `sessions`, and `pools`, each with its figures,
  *           its workers (`worker_list`) and the last deaths among them. No options.
  *
+ * "metrics" the figures of snakepit/metric.h: in Prometheus' text format 0.0.4, with the option
+ *           `format` "openmetrics" in OpenMetrics 1.0, with "json" as JSON: `version` 1,
+ *           `created_unix` and `metrics`, each with `name`, `kind`, `unit`, `help` and
+ *           `samples`: `labels` and a `value`, or `count`, `sum_seconds` and `steps`.
+ *
  * Members are only ever added; one that changes its meaning raises `version`. Sizes are
  * bytes and end in _bytes, times end in their unit.
  */

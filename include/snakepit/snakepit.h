@@ -18,6 +18,7 @@
 #include "instance.h"
 #include "log.h"
 #include "map.h"
+#include "metric.h"
 #include "pit.h"
 #include "pool.h"
 #include "program.h"

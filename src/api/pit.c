@@ -26,6 +26,8 @@
 #include "worker/language.h"
 #include "worker/python.h"
 
+enum { METRICS_TOOLS_MAX = 1000 };
+
 /* For what is still to be exported when a pit closes. */
 enum { EXPORT_MIN_MS = 200, EXPORT_MAX_MS = 2000 };
 
@@ -92,6 +94,11 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
     if (full.spin_us > SPIN_MAX_US && full.spin_us != SP_NONE) {
         return sp__fail(err, SP_ERR_CONFIG, "spin_us is %u: at most %d", full.spin_us,
                         SPIN_MAX_US);
+    }
+    if (full.metrics_tools_max > METRICS_TOOLS_MAX &&
+        full.metrics_tools_max != SP_NONE) {
+        return sp__fail(err, SP_ERR_CONFIG, "metrics_tools_max is %u: at most %d",
+                        full.metrics_tools_max, METRICS_TOOLS_MAX);
     }
     if (full.nesting_max > CORE_ANCESTORS_MAX) {
         return sp__fail(err, SP_ERR_CONFIG, "nesting_max is %u: 1 to %d",

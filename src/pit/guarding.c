@@ -51,6 +51,10 @@ static void left_found(const struct left *left, void *user)
                        : "%s %d (%s) may be of a run that is dead and was left alone: "
                          "%s",
                    kind_word(left), (int)left->process.pid, left->name, left->why);
+    if (ended) {
+        atomic_fetch_add(
+            pit->loop == NULL ? &pit->orphans_at_start : &pit->orphans_later, 1);
+    }
     sp_event event = {.kind = ended ? SP_EVENT_ORPHAN_KILLED : SP_EVENT_WARNING,
                       .pool = "",
                       .pid = left->process.pid,

@@ -161,6 +161,10 @@
       "SNAKEPIT_SHUTDOWN_TIMEOUT", service, shutdown_timeout_ms,                       \
       "Time that snakepitd takes to end, from the signal to the last process: calls "  \
       "may end in it, and what does not is cut off.")                                  \
+    X(TELEMETRY_TOOLS, TOP, "telemetry.tools_max", COUNT, 0, 1000, "", "100",          \
+      "SNAKEPIT_TELEMETRY_TOOLS_MAX", pit, metrics_tools_max,                          \
+      "Tools of a pool that metrics tell apart: the first ones that are announced or " \
+      "do well. All others are counted together.")                                     \
     X(LOG_LEVEL, TOP, "log.level", CONSTANT, SP_LOG_ERROR, SP_LOG_DEBUG,               \
       "error|warn|info|debug", "info", "SNAKEPIT_LOG_LEVEL", service, log.level,       \
       "The least that snakepitd writes to its log: error, warn, info or debug.")       \

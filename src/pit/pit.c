@@ -361,6 +361,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     sp__latch_init(&pit->closed);
     pit->service = service;
     pit->opened_ms = sp__now_ms();
+    pit->opened_unix_ms = sp__unix_ns() / 1000000u;
     sp__herald_init(&pit->herald);
     set_options(pit, options);
     int rc = open_spans(pit, options, err);

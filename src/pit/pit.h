@@ -77,6 +77,7 @@ struct sp_pit {
     struct instance *instance;           /* or NULL */
     char instance_name[SP_NAME_MAX + 1]; /* "": it has none */
     uint64_t opened_ms;
+    uint64_t opened_unix_ms;
     const struct host_service *service; /* who answers what workers ask */
     struct sp_sessions *sessions;       /* any thread, by its own locks */
     struct visits visits;               /* likewise: of these sessions */
@@ -91,12 +92,14 @@ struct sp_pit {
     atomic_uint_least64_t next_call;
     atomic_uint_least64_t moves; /* of calls to other lanes */
     atomic_int hurried;
-    atomic_size_t pools_open; /* parts counted each */
-    struct dispatch dispatch; /* has a lock of its own */
-    struct outcomes outcomes; /* likewise */
-    struct affinity affinity; /* likewise */
-    struct latch drained;     /* no call is left; or there is no more patience */
-    struct latch closed;      /* every pool is; likewise */
+    atomic_uint orphans_at_start; /* processes of dead runs that were ended, */
+    atomic_uint orphans_later;    /* and those that a dead guard left */
+    atomic_size_t pools_open;     /* parts counted each */
+    struct dispatch dispatch;     /* has a lock of its own */
+    struct outcomes outcomes;     /* likewise */
+    struct affinity affinity;     /* likewise */
+    struct latch drained;         /* no call is left; or there is no more patience */
+    struct latch closed;          /* every pool is; likewise */
 
     /* Loop thread of the first lane. */
     struct timer cleanup;      /* of the sessions */

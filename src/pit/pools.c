@@ -174,6 +174,10 @@ int sp__pools_init(struct sp_pit *pit, const sp_pit_options *options,
             return rc;
         }
         pit->pools_count++;
+        if (options->metrics_tools_max > 0) {
+            pit->pools[i].meter.own.max =
+                options->metrics_tools_max == SP_NONE ? 0 : options->metrics_tools_max;
+        }
         /* An array of a caller's older, smaller structs steps by its own size. */
         at = at == NULL ? NULL : at + given->size;
     }

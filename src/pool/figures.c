@@ -162,17 +162,26 @@ static void describe_worker(const struct pool *pool, uint32_t seat, sp_worker_in
     (void)snprintf(ret->runtime, sizeof ret->runtime, "%s", worker->runtime);
 }
 
+int sp__pool_worker_at(const struct pool *pool, uint32_t seat, sp_worker_info *ret)
+{
+    if (pool->core.seats[seat].state == SEAT_EMPTY) {
+        return 0;
+    }
+    describe_worker(pool, seat, ret);
+    return 1;
+}
+
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < pool->core.seats_count; i++) {
-        if (pool->core.seats[i].state == SEAT_EMPTY) {
-            continue; /* a spare place */
+        sp_worker_info info;
+        if (sp__pool_worker_at(pool, i, &info)) {
+            if (count < max) {
+                ret[count] = info;
+            }
+            count++;
         }
-        if (count < max) {
-            describe_worker(pool, i, &ret[count]);
-        }
-        count++;
     }
     return count;
 }

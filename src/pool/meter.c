@@ -63,6 +63,9 @@ void sp__meter_fini(struct meter *meter)
 static uint32_t find_label(struct meter_labels *labels, const char *name)
 {
     uint32_t at = 0;
+    if (strcmp(name, METER_OTHER) == 0) {
+        return labels->max; /* it would be the same line */
+    }
     (void)pthread_mutex_lock(&labels->lock);
     while (at < labels->count && strcmp(labels->names[at], name) != 0) {
         at++;

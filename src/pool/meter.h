@@ -38,6 +38,9 @@ enum {
     METER_TOOLS = 100  /* told apart, where nothing else is said */
 };
 
+/* The name of the tools that are not told apart. */
+#define METER_OTHER "_OTHER"
+
 /* The last call of a trace in one step of a histogram. */
 struct exemplar {
     char trace_id[33]; /* "": there was none */

@@ -143,6 +143,8 @@ static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
+/* The one in a seat; 0 when that is a spare place. */
+int sp__pool_worker_at(const struct pool *pool, uint32_t seat, sp_worker_info *ret);
 /* The seat of a number as others know it, of this part; -1: it is none of them. Its worker
  * is NULL while it has no process. */
 int sp__pool_seat(const struct pool *pool, uint32_t slot);

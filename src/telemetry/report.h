@@ -22,6 +22,8 @@ typedef int (*report_fn)(const struct report_question *question, struct sp_buffe
 
 int sp__report_status(const struct report_question *question, struct sp_buffer *out,
                       sp_error *err);
+int sp__report_metrics(const struct report_question *question, struct sp_buffer *out,
+                       sp_error *err);
 
 /* The report of a name. options  a JSON object, or none: size 0. Errors: those of
  * sp_pit_report(). */

@@ -164,6 +164,7 @@ static void remember_cpu(struct worker *worker)
 void sp__worker_beat(struct worker *worker)
 {
     worker->has_beaten = 1;
+    worker->beaten_ms = sp__loop_now_ms(worker->shop->loop);
     worker->ping_out = 0;
     worker->missed = 0;
 }
@@ -198,6 +199,7 @@ void sp__worker_health_due(struct timer *timer, uint64_t now_ms)
 
 void sp__worker_watch_health(struct worker *worker, uint64_t now_ms)
 {
+    worker->beaten_ms = now_ms;
     if (worker->spec->health_interval_ms != SP_UNLIMITED) {
         sp__timer_set(worker->shop->loop, &worker->health,
                       now_ms + worker->spec->health_interval_ms);

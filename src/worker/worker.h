@@ -210,6 +210,7 @@ struct worker {
     uint64_t calls_total;
     struct sample sample; /* of its memory, the last */
     int has_beaten;       /* since the last health check */
+    uint64_t beaten_ms;   /* its last sign of life, or when it became ready */
     int ping_out;         /* a PING waits for its answer */
     uint32_t missed;      /* checks in a row without a sign of life */
     struct abandoned abandoned[WORKER_ABANDONED_MAX];

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics: the figures of the daemon that runs or, without one, of a pit that is started to
+ * be looked at, in a format that machines scrape, or as a table.
+ */
+#include <string.h>
+
+#include "view.h"
+
+static const char *words_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+/* "pool=default tool=ping". */
+static void labels_cell(struct table *table, const json_t *sample)
+{
+    struct text text = {0};
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(sample, "labels"), name, value)
+    {
+        text_printf(&text, "%s%s=%s", text.size > 0 ? " " : "", name,
+                    json_string_value(value));
+    }
+    table_cell(table, "%s", text_c(&text));
+    text_free(&text);
+}
+
+/* The time that so many of a thousand do not exceed, as far as the steps tell. */
+static double quantile(const json_t *sample, int permille)
+{
+    json_int_t count = json_integer_value(json_object_get(sample, "count"));
+    json_int_t seen = 0;
+    double last = 0;
+    const json_t *step;
+    size_t i;
+    json_array_foreach(json_object_get(sample, "steps"), i, step)
+    {
+        const json_t *bound = json_object_get(step, "up_to_seconds");
+        seen += json_integer_value(json_object_get(step, "count"));
+        last = json_is_null(bound) ? last : json_number_value(bound);
+        if (seen * 1000 >= count * permille) {
+            break;
+        }
+    }
+    return last;
+}
+
+static void value_cell(struct table *table, const json_t *sample)
+{
+    const json_t *count = json_object_get(sample, "count");
+    if (count == NULL) {
+        table_cell(table, "%.15g", json_number_value(json_object_get(sample, "value")));
+    } else if (json_integer_value(count) == 0) {
+        table_cell(table, "0");
+    } else {
+        table_cell(table, "%lld, p50 <= %g s, p99 <= %g s",
+                   (long long)json_integer_value(count), quantile(sample, 500),
+                   quantile(sample, 990));
+    }
+}
+
+static void print_metrics(const json_t *metrics)
+{
+    static const char *const headings[] = {"METRIC", "VALUE", "LABELS", NULL};
+    struct table *table = table_new(headings);
+    for (size_t i = 0; i < json_array_size(metrics); i++) {
+        const json_t *metric = json_array_get(metrics, i);
+        const json_t *samples = json_object_get(metric, "samples");
+        for (size_t k = 0; k < json_array_size(samples); k++) {
+            const json_t *sample = json_array_get(samples, k);
+            table_cell(table, "%s", words_of(metric, "name"));
+            value_cell(table, sample);
+            labels_cell(table, sample);
+        }
+    }
+    table_print(table, "");
+    table_free(table);
+}
+
+/* A format of the report as it is. */
+static int show_text(struct view *view, const char *format)
+{
+    struct text text = {0};
+    int code =
+        view_text(view, "metrics", need(json_pack("{s:s}", "format", format)), &text);
+    if (code == CODE_OK && fwrite(text.data, 1, text.size, stdout) < text.size) {
+        code = CODE_PIPE;
+    }
+    text_free(&text);
+    return code;
+}
+
+static int show_table(const struct cli *cli, struct view *view)
+{
+    int code;
+    json_t *report =
+        view_report(view, "metrics", need(json_pack("{s:s}", "format", "json")), &code);
+    if (report == NULL) {
+        return code;
+    }
+    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+        print_json(report);
+    } else {
+        print_metrics(json_object_get(report, "metrics"));
+    }
+    json_decref(report);
+    return CODE_OK;
+}
+
+int cmd_metrics(struct cli *cli)
+{
+    struct view view;
+    if (cli->words_count > 0) {
+        return complain(CODE_USAGE, "metrics takes no \"%s\"", cli->words[0]);
+    }
+    int code = view_open(cli, &view);
+    if (code != CODE_OK) {
+        return code;
+    }
+    switch (cli->output) {
+    case OUTPUT_UNSET:
+    case OUTPUT_TEXT:
+    case OUTPUT_PROMETHEUS:
+        code = show_text(&view, "prometheus");
+        break;
+    case OUTPUT_OPENMETRICS:
+        code = show_text(&view, "openmetrics");
+        break;
+    case OUTPUT_TABLE:
+    case OUTPUT_WIDE:
+    case OUTPUT_JSON:
+    case OUTPUT_JSONL:
+        code = show_table(cli, &view);
+        break;
+    }
+    view_close(&view);
+    return code;
+}

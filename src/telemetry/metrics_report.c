@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report "metrics": the figures in the format that is asked for. Options that are wrong
+ * are told with what they may be.
+ */
+#include <string.h>
+
+#include "base/error.h"
+#include "telemetry/json_report.h"
+#include "telemetry/metrics.h"
+
+static const char *const kinds[] = {[METRIC_COUNTER] = "counter",
+                                    [METRIC_GAUGE] = "gauge",
+                                    [METRIC_HISTOGRAM] = "histogram",
+                                    [METRIC_INFO] = "info"};
+
+/* ---- JSON ---- */
+
+static json_t *labels_json(const struct metric_sample *sample)
+{
+    char names[METRIC_LABELS_MAX][16];
+    size_t count = sp__metric_labels(sample->id, names);
+    json_t *labels = json_object();
+    for (size_t i = 0; i < count; i++) {
+        sp__report_set_words(labels, names[i], sample->values[i]);
+    }
+    return labels;
+}
+
+static json_t *exemplar_json(const struct exemplar *exemplar)
+{
+    return json_pack("{s:s, s:f, s:I}", "trace_id", exemplar->trace_id, "seconds",
+                     (double)exemplar->us / 1e6, "time_unix_ms",
+                     (json_int_t)exemplar->unix_ms);
+}
+
+/* Steps as they are counted, each alone; the last has no bound. */
+static json_t *steps_json(const struct metric_sample *sample)
+{
+    json_t *steps = json_array();
+    for (int i = 0; i < HISTOGRAM_STEPS; i++) {
+        json_t *step = json_pack(
+            "{s:o, s:I}", "up_to_seconds",
+            i < HISTOGRAM_BOUNDS ? json_real((double)sp__histogram_bounds_us[i] / 1e6)
+                                 : json_null(),
+            "count", (json_int_t)sample->histogram->counts[i]);
+        if (sample->exemplars != NULL && sample->exemplars[i].trace_id[0] != '\0') {
+            (void)json_object_set_new(step, "exemplar",
+                                      exemplar_json(&sample->exemplars[i]));
+        }
+        (void)json_array_append_new(steps, step);
+    }
+    return steps;
+}
+
+static json_t *sample_json(const struct metric_sample *sample)
+{
+    json_t *object = json_pack("{s:o}", "labels", labels_json(sample));
+    if (sample->histogram == NULL) {
+        double value = sample->value;
+        int is_whole = value < 1e15 && value == (double)(int64_t)value;
+        (void)json_object_set_new(object, "value",
+                                  is_whole ? json_integer((json_int_t)value)
+                                           : json_real(value));
+        return object;
+    }
+    uint64_t count = sp__histogram_count(sample->histogram);
+    (void)json_object_set_new(object, "count", json_integer((json_int_t)count));
+    (void)json_object_set_new(object, "sum_seconds",
+                              json_real((double)sample->histogram->sum_us / 1e6));
+    (void)json_object_set_new(object, "steps", steps_json(sample));
+    return object;
+}
+
+static json_t *metrics_json(const struct metrics *metrics)
+{
+    json_t *list = json_array();
+    json_t *samples = NULL;
+    for (size_t i = 0; i < metrics->count; i++) {
+        const struct metric_sample *sample = &metrics->samples[i];
+        if (i == 0 || metrics->samples[i - 1].id != sample->id) {
+            const struct metric *metric = sp__metric(sample->id);
+            samples = json_array();
+            (void)json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s, s:s, s:O}", "name", metric->name,
+                                "kind", kinds[metric->kind], "unit", metric->unit,
+                                "help", metric->help, "samples", samples));
+            json_decref(samples); /* the list's now */
+        }
+        (void)json_array_append_new(samples, sample_json(sample));
+    }
+    return json_pack("{s:i, s:f, s:o}", "version", 1, "created_unix",
+                     metrics->created_s, "metrics", list);
+}
+
+/* ---- the report ---- */
+
+enum format { FORMAT_PROMETHEUS, FORMAT_OPENMETRICS, FORMAT_JSON };
+
+static int read_options(const struct report_question *question, enum format *ret,
+                        sp_error *err)
+{
+    static const char *const words[] = {"prometheus", "openmetrics", "json"};
+    json_t *options = sp__report_options(question);
+    const char *key;
+    json_t *value;
+    int rc = options != NULL ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory");
+    *ret = FORMAT_PROMETHEUS;
+    json_object_foreach(options, key, value)
+    {
+        const char *word = json_string_value(value);
+        size_t i = 0;
+        while (i < 3 && (word == NULL || strcmp(words[i], word) != 0)) {
+            i++;
+        }
+        if (strcmp(key, "format") != 0) {
+            rc =
+                sp__fail(err, SP_ERR_INVAL,
+                         "the report \"metrics\" has no option \"%.64s\": format", key);
+        } else if (i == 3) {
+            rc = sp__fail(err, SP_ERR_INVAL,
+                          "format is %s%.64s: prometheus, openmetrics or json",
+                          word != NULL ? "" : "no text", word != NULL ? word : "");
+        }
+        *ret = (enum format)i;
+    }
+    json_decref(options);
+    return rc;
+}
+
+int sp__report_metrics(const struct report_question *question, struct sp_buffer *out,
+                       sp_error *err)
+{
+    struct metrics metrics;
+    enum format format;
+    int rc = read_options(question, &format, err);
+    if (rc == SP_OK) {
+        rc = sp__metrics_gather(question->pit, &metrics, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    switch (format) {
+    case FORMAT_PROMETHEUS:
+        rc = sp__metrics_expose(&metrics, EXPOSITION_PROMETHEUS, out, err);
+        break;
+    case FORMAT_OPENMETRICS:
+        rc = sp__metrics_expose(&metrics, EXPOSITION_OPENMETRICS, out, err);
+        break;
+    case FORMAT_JSON:
+        rc = sp__report_put_json(out, metrics_json(&metrics), err);
+        break;
+    }
+    sp__metrics_fini(&metrics);
+    return rc;
+}
