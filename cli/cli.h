@@ -59,6 +59,7 @@ enum option_id {
     OPTION_EACH,
     OPTION_DURABILITY,
     OPTION_EXPECT_VERSION,
+    OPTION_FOLLOW,
     OPTION_FORCE,
     OPTION_FUNCTION,
     OPTION_GLOBAL,
@@ -70,6 +71,7 @@ enum option_id {
     OPTION_KEEP_GOING,
     OPTION_KIND,
     OPTION_LANG,
+    OPTION_LEVEL,
     OPTION_METADATA,
     OPTION_NAMES,
     OPTION_NO_COLOR,
@@ -98,6 +100,7 @@ enum option_id {
     OPTION_VERBOSE,
     OPTION_VERSION,
     OPTION_WARM_UP,
+    OPTION_WORKER,
     OPTION_WORKERS
 };
 
@@ -156,6 +159,8 @@ struct cli {
     const char *pattern;
     const char *kind;
     const char *sort;
+    const char *level;
+    const char *worker; /* "POOL/SLOT" */
     struct setting sets[SETS_MAX];
     int sets_count;
     struct setting tools[TOOLS_MAX]; /* names and commands */
@@ -172,8 +177,8 @@ struct cli {
     int affinity;                              /* SP_AFFINITY_ */
     int durability;                            /* SP_DURABILITY_ */
     enum output output;
-    int binary, changed, check_version, dry_run, force, global, has_warm_up, help,
-        idempotent, initial, keep_going, names, no_color, no_empty, no_wait, once,
+    int binary, changed, check_version, dry_run, follow, force, global, has_warm_up,
+        help, idempotent, initial, keep_going, names, no_color, no_empty, no_wait, once,
         or_get, show_deaths, show_workers, unordered, version;
 
     int quiet;
@@ -433,6 +438,7 @@ int cmd_run(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);
 int cmd_tools(struct cli *cli);
+int cmd_logs(struct cli *cli);
 int cmd_top(struct cli *cli);
 
 void help_command(const struct command *command);

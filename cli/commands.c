@@ -107,6 +107,18 @@ static const struct option_spec cleanup_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec logs_options[] = {
+    VIEW_OPTIONS,
+    {"follow", 'f', NULL, OPTION_FOLLOW, "go on with lines as they come"},
+    {"count", 'n', "N", OPTION_COUNT, "begin with the last N lines"},
+    {"level", 0, "LEVEL", OPTION_LEVEL,
+     "lines that matter as much or more: error, warn, info or debug"},
+    {"kind", 0, "EVENT", OPTION_KIND, "lines whose event begins with this"},
+    {"worker", 0, "POOL/SLOT", OPTION_WORKER,
+     "lines of this worker, such as default/0"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 const struct command commands[] = {
     {"bench", "TOOL [ARGUMENTS]",
      "measure how fast a tool answers, and what is ours of it",
@@ -212,6 +224,16 @@ const struct command commands[] = {
      "Example:\n"
      "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
      write_options, cmd_init, "folders", NULL},
+    {"logs", "", "show what a daemon has logged",
+     "A daemon keeps the last lines of its log, log.keep bytes of them: what happened, "
+     "failed\n"
+     "and slow calls, and what workers printed. With -o json each line is an object.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit logs -n 20\n"
+     "  snakepit logs -f --worker default/0\n"
+     "  snakepit logs --level warn -o json | jq -r .msg\n",
+     logs_options, cmd_logs, "", NULL},
     {"map", "TOOL [ARGUMENTS]", "call a tool for every line of standard input",
      "Starts the pool and calls the tool once for each line, which is the JSON of its\n"
      "arguments, or the text of one of them (--each); an empty line is none. "

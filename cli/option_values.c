@@ -25,6 +25,7 @@ static const struct {
     {OPTION_FUNCTION, offsetof(struct cli, function)},
     {OPTION_INSTANCE, offsetof(struct cli, instance)},
     {OPTION_KIND, offsetof(struct cli, kind)},
+    {OPTION_LEVEL, offsetof(struct cli, level)},
     {OPTION_LANG, offsetof(struct cli, lang)},
     {OPTION_METADATA, offsetof(struct cli, metadata)},
     {OPTION_OWNER, offsetof(struct cli, owner)},
@@ -33,6 +34,7 @@ static const struct {
     {OPTION_PYTHON, offsetof(struct cli, python)},
     {OPTION_SESSION, offsetof(struct cli, session)},
     {OPTION_SORT, offsetof(struct cli, sort)},
+    {OPTION_WORKER, offsetof(struct cli, worker)},
     {OPTION_STATE_DIR, offsetof(struct cli, state_dir)},
 };
 
@@ -54,6 +56,7 @@ static const struct {
     {OPTION_NO_COLOR, offsetof(struct cli, no_color)},
     {OPTION_NO_EMPTY, offsetof(struct cli, no_empty)},
     {OPTION_ONCE, offsetof(struct cli, once)},
+    {OPTION_FOLLOW, offsetof(struct cli, follow)},
     {OPTION_OR_GET, offsetof(struct cli, or_get)},
     {OPTION_QUIET, offsetof(struct cli, quiet)},
     {OPTION_UNORDERED, offsetof(struct cli, unordered)},

@@ -133,6 +133,7 @@ static void set_manners(sp_pit_options *options, sp_pool_options *pools,
     options->pools = pools;
     options->on_event = sp_log_event;
     options->event_data = log_of_daemon();
+    options->log = log_of_daemon();
     if (options->instance == NULL) {
         options->instance = "default"; /* a daemon always has a name */
     }

@@ -51,8 +51,10 @@
       ("lifetime", "integer", "ms", "total_commands", "integer", "calls"),             \
       ("reason", "planned", "exit_code"), "0.1",                                       \
       "a worker has ended and nobody had asked; message has the cause")                \
-    X(WORKER_OUTPUT, 6, "worker.output", TOLD, WORKER, (SP_EVENT_NO), (SP_EVENT_NO),   \
-      (SP_EVENT_NO), "0.1", "message is one line that a worker printed")               \
+    X(WORKER_OUTPUT, 6, "worker.output", TOLD, CALL, (SP_EVENT_NO), (SP_EVENT_NO),     \
+      ("stream", "generation", "command", "call"), "0.1",                              \
+      "message is one line that a worker printed, on its stdout or stderr; session, "  \
+      "command and call are what it ran then, when that is certain")                   \
     X(POOL_READY, 7, "pool.ready", TOLD, POOL,                                         \
       ("pool.init_complete", "pool.initialized"),                                      \
       ("duration_ms", "integer", "ms", "total_workers", "integer", "workers",          \
@@ -430,7 +432,15 @@
     X(DEPRECATED_USED, 122, "deprecated.used", MANY, PIT,                              \
       ("deprecated.module_used"), ("count", "integer", "uses"),                        \
       ("module", "replacement"), "0.1",                                                \
-      "a peer uses a method of an old version of the protocol that has a successor")
+      "a peer uses a method of an old version of the protocol that has a successor")   \
+    X(CALL_FAILED, 123, "call.failed", TOLD, CALL, (SP_EVENT_NO),                      \
+      ("duration_ms", "integer", "ms"),                                                \
+      ("command", "call", "code", "generation", "trace_id"), "0.1",                    \
+      "a call has ended with an error, which message has; measured from its making")   \
+    X(CALL_SLOW, 124, "call.slow", TOLD, CALL, (SP_EVENT_NO),                          \
+      ("duration_ms", "integer", "ms", "queued_ms", "integer", "ms"),                  \
+      ("command", "call", "generation", "trace_id"), "0.1",                            \
+      "a call went well and took longer than sp_pit_options.slow_call_ms")
 /* clang-format on */
 
 #endif

@@ -116,9 +116,9 @@ SP_API void sp_log_close(sp_log *log);
 SP_API void sp_log_write(sp_log *log, const sp_log_record *record);
 
 /* Write an event of a pit; fits sp_pit_options.on_event, with the log as event_data.
- * Output of workers is level info, or warn for what they print on standard error; calls
- * that failed are warn when the program could do something about it (SP_CATEGORY_USAGE is
- * debug), slow ones info. Since: 0.1 */
+ * Output of workers and slow calls are level info. A failed call is error when its code is
+ * of the category SYSTEM, WIRE or STORE, info for USAGE and STATE, debug when it was
+ * cancelled, else warn. Since: 0.1 */
 SP_API void sp_log_event(const sp_event *event, void *log);
 
 /* Say now how many lines were left out of the kinds whose time is over. A log does it with

@@ -64,11 +64,16 @@ typedef struct sp_pit_options {
     const sp_sessions_options *sessions; /* of sp_pit_sessions(); NULL: defaults */
     uint32_t nesting_max; /* calls that wait for each other, 1 to 16, default 8: a tool
                              that calls a tool that calls a tool ... */
-    uint32_t loops;   /* threads that the workers of the pit are divided over, 1 to 64;
+    uint32_t loops; /* threads that the workers of the pit are divided over, 1 to 64;
                        default $SNAKEPIT_LOOPS, else one for up to four processors, then
                        one for each four, at most 16. Never more than there are
                        workers */
-    uint32_t spin_us; /* the loop and idle native workers look for news for so long
+    uint64_t slow_call_ms; /* calls that took longer are told, call.slow; 0: none */
+    struct sp_log *log;    /* what the report "logs" reads, or NULL; stays the
+                              program's, and open for longer than the pit. For events to
+                              be written to it: on_event = sp_log_event, and event_data
+                              the log */
+    uint32_t spin_us;      /* the loop and idle native workers look for news for so long
                              before they sleep, while that pays, at most 1 000; 0 or
                              SP_NONE: not at all. See LATENCY in snakepit(7) */
     const char *otlp_endpoint;      /* where spans go: "http://127.0.0.1:4318"; NULL:

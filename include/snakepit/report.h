@@ -12,6 +12,13 @@
  *           `created_unix` and `metrics`, each with `name`, `kind`, `unit`, `help` and
  *           `samples`: `labels` and a `value`, or `count`, `sum_seconds` and `steps`.
  *
+ * "logs"    JSON: `version` 1, `cursor` (for the next question), `lost` (lines behind the
+ *           cursor of the question that are no longer kept) and `lines`, objects with the
+ *           fields of snakepit/log.h. Options: `cursor` (0: from the oldest on), `max`
+ *           (lines, 1 000), `pool`, `worker` (a slot), `level` (those that matter as much
+ *           or more), `event` (those whose name begins with it). SP_ERR_UNSUPPORTED
+ *           without sp_pit_options.log.
+ *
  * Members are only ever added; one that changes its meaning raises `version`. Sizes are
  * bytes and end in _bytes, times end in their unit.
  */

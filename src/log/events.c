@@ -1,14 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events of a pit as records: how much each matters, and which of its facts are told.
+ * Events of a pit as records: how much each matters, and where its facts go. Those that
+ * have a place of their own in a record are found by their names; the others follow, as
+ * many as there is room for.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "log/facts.h"
 #include "snakepit/log.h"
 
-static int level_of(const sp_event *event)
+/* ---- how much it matters ---- */
+
+/* Of an error's name; SP_OK for what is none. */
+static int code_of(const char *name)
 {
-    switch (event->kind) {
+    static const int codes[] = {
+#define X(word, number, ...) number,
+        SP_ERROR_TABLE(X)
+#undef X
+    };
+    for (size_t i = 0; name != NULL && i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(sp_error_name(codes[i]), name) == 0) {
+            return codes[i];
+        }
+    }
+    return SP_OK;
+}
+
+static int level_of_code(int code)
+{
+    switch (sp_error_category(code)) {
+    case SP_CATEGORY_SYSTEM:
+    case SP_CATEGORY_WIRE:
+    case SP_CATEGORY_STORE:
+        return SP_LOG_ERROR;
+    case SP_CATEGORY_USAGE:
+    case SP_CATEGORY_STATE:
+        return SP_LOG_INFO; /* the caller's mistake, and the caller was told */
+    default:
+        return code == SP_ERR_CANCELLED ? SP_LOG_DEBUG : SP_LOG_WARN;
+    }
+}
+
+static int level_of_kind(int kind)
+{
+    switch (kind) {
     case SP_EVENT_WORKER_SPAWNED:
     case SP_EVENT_CALL_RETRIED:
     case SP_EVENT_CAPACITY_REACHED:
@@ -32,33 +70,84 @@ static int level_of(const sp_event *event)
     }
 }
 
-enum { NUMBER_MAX = 24 };
+/* ---- its facts ---- */
 
-/* What the kernel said of an ended process. */
-static size_t add_end(const sp_event *event, char texts[2][NUMBER_MAX],
-                      sp_log_field fields[2])
+enum { NUMBER_MAX = 32, MESSAGE_MAX = 160 };
+
+struct draft {
+    sp_log_record record;
+    sp_log_field fields[FIELDS_MAX];
+    char numbers[FIELDS_MAX][NUMBER_MAX]; /* the texts of some of them */
+    char message[MESSAGE_MAX];
+};
+
+static void add_field(struct draft *draft, const char *name, const char *text)
 {
-    size_t count = 0;
-    if (event->exit_status >= 0) {
-        (void)snprintf(texts[count], NUMBER_MAX, "%d", event->exit_status);
-        fields[count] = (sp_log_field){"exit", texts[count]};
-        count++;
+    if (draft->record.fields_count < FIELDS_MAX && text[0] != '\0') {
+        draft->fields[draft->record.fields_count++] = (sp_log_field){name, text};
     }
-    if (event->signal != 0) {
-        (void)snprintf(texts[count], NUMBER_MAX, "%d", event->signal);
-        fields[count] = (sp_log_field){"signal", texts[count]};
-        count++;
-    }
-    return count;
 }
 
-SP_API void sp_log_event(const sp_event *event, void *log)
+static void add_number(struct draft *draft, const char *name, double number)
 {
-    char texts[2][NUMBER_MAX];
-    sp_log_field fields[2];
-    sp_log_record record = {
-        .size = sizeof record,
-        .level = level_of(event),
+    size_t at = draft->record.fields_count;
+    if (at < FIELDS_MAX) {
+        (void)snprintf(draft->numbers[at], NUMBER_MAX, "%.15g", number);
+        add_field(draft, name, draft->numbers[at]);
+    }
+}
+
+/* Members of sp_event themselves, or told better by another one. */
+static int is_told(const char *name)
+{
+    static const char *const told[] = {"pool",    "worker",     "pid",
+                                       "session", "message",    "exit_code",
+                                       "planned", "duration_ms"};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        if (strcmp(told[i], name) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void take_metadata(struct draft *draft, const char *name, const char *text)
+{
+    sp_log_record *record = &draft->record;
+    if (is_told(name)) {
+        return;
+    }
+    if (strcmp(name, "command") == 0) {
+        record->tool = text;
+    } else if (strcmp(name, "call") == 0) {
+        record->call = strtoull(text, NULL, 10);
+    } else if (strcmp(name, "generation") == 0) {
+        record->generation = (uint32_t)strtoul(text, NULL, 10);
+    } else if (strcmp(name, "code") == 0) {
+        record->code = text;
+    } else if (strcmp(name, "trace_id") == 0) {
+        record->trace_id = text;
+    } else {
+        add_field(draft, name, text);
+    }
+}
+
+/* What a failed call says is the error's; the line says which call it was. */
+static void take_failure(struct draft *draft)
+{
+    sp_log_record *record = &draft->record;
+    record->level = level_of_code(code_of(record->code));
+    record->error = record->message;
+    (void)snprintf(draft->message, sizeof draft->message, "\"%.100s\" failed",
+                   record->tool != NULL ? record->tool : "");
+    record->message = draft->message;
+}
+
+static void take(struct draft *draft, const sp_event *event)
+{
+    draft->record = (sp_log_record){
+        .size = sizeof draft->record,
+        .level = level_of_kind(event->kind),
         .event = sp_event_name(event->kind),
         .message = event->message,
         .time_unix_ms = event->time_unix_ms,
@@ -69,8 +158,31 @@ SP_API void sp_log_event(const sp_event *event, void *log)
         .generation = event->death != NULL ? event->death->generation : 0,
         .session = event->session,
         .duration_ms = event->duration_ms,
-        .fields = fields,
+        .fields = draft->fields,
     };
-    record.fields_count = add_end(event, texts, fields);
-    sp_log_write(log, &record);
+    if (event->exit_status >= 0) {
+        add_number(draft, "exit", event->exit_status);
+    }
+    if (event->signal != 0) {
+        add_number(draft, "signal", event->signal);
+    }
+    for (size_t i = 0; i < event->metadata_count; i++) {
+        take_metadata(draft, event->metadata[i].name, event->metadata[i].text);
+    }
+    for (size_t i = 0; i < event->measurements_count; i++) {
+        if (!is_told(event->measurements[i].name)) {
+            add_number(draft, event->measurements[i].name,
+                       event->measurements[i].value);
+        }
+    }
+}
+
+SP_API void sp_log_event(const sp_event *event, void *log)
+{
+    struct draft draft;
+    take(&draft, event);
+    if (event->kind == SP_EVENT_CALL_FAILED) {
+        take_failure(&draft);
+    }
+    sp_log_write(log, &draft.record);
 }

@@ -174,6 +174,9 @@
       "How snakepitd writes its log: logfmt is key=value, json one object for each "   \
       "line, journal the fields of systemd's journal, text for people. auto is "       \
       "journal where standard error is the journal's, else logfmt.")                   \
+    X(LOG_SLOW_CALL, TOP, "log.slow_call", DURATION_ANY, 1, 24u * HOUR, "", "5s",      \
+      "SNAKEPIT_LOG_SLOW_CALL", pit, slow_call_ms,                                     \
+      "Calls that took longer, from their making to their end, are told and logged.")  \
     X(LOG_RATE, TOP, "log.rate", COUNT, 1, 10000000, "", "1000", "SNAKEPIT_LOG_RATE",  \
       service, log.rate_lines,                                                         \
       "Lines of one event, and of one worker's output, in `log.rate_interval`. Then "  \

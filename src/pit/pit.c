@@ -189,6 +189,7 @@ static void start_shop(void *user, void *arg)
     }
     lane->shop.instance = pit->instance;
     lane->shop.herald = &pit->herald;
+    lane->shop.slow_call_us = pit->slow_call_us;
     lane->shop.service = pit->service;
     lane->shop.service_user = lane;
     lane->shop.spin_us = pit->spin_us;
@@ -270,6 +271,9 @@ static void set_options(struct sp_pit *pit, const sp_pit_options *options)
                    options->instance != NULL ? options->instance : "");
     pit->on_event = options->on_event;
     pit->event_data = options->event_data;
+    pit->log = options->log;
+    pit->slow_call_us =
+        options->slow_call_ms < UINT64_MAX / 1000 ? options->slow_call_ms * 1000 : 0;
     pit->herald.on_told = options->on_event != NULL ? event_told : NULL;
     pit->herald.user = pit;
     pit->guard_level = options->guard_level;

@@ -66,7 +66,9 @@ struct sp_pit {
     /* Set before start, then constant. */
     sp_event_cb on_event;
     void *event_data;
-    struct pool *pools; /* of each its first part, or the whole */
+    struct sp_log *log;    /* the program's, or NULL */
+    uint64_t slow_call_us; /* 0: none is */
+    struct pool *pools;    /* of each its first part, or the whole */
     size_t pools_count;
     struct lane *lanes;
     uint32_t lanes_count;

@@ -62,6 +62,9 @@ static void end_request(struct request *request)
     if (request->timer.fire != NULL) {
         sp__timer_fini(pool->shop->loop, &request->timer);
     }
+    if (request->error.code != 0 || pool->shop->slow_call_us != 0) {
+        sp__pool_tell_ending(pool, request);
+    }
     pool->events->on_ended(pool->owner, request);
 }
 

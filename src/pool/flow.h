@@ -16,7 +16,7 @@ void sp__pool_worker_ready(struct worker *worker,
                            const struct proto_announce *announce);
 void sp__pool_worker_stopping(struct worker *worker);
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death);
-void sp__pool_worker_line(struct worker *worker, const char *line);
+void sp__pool_worker_line(struct worker *worker, int stream, const char *line);
 void sp__pool_worker_telemetry(struct worker *worker, const char *line);
 void sp__pool_worker_hung(struct worker *worker);
 void sp__pool_worker_sampled(struct worker *worker);
@@ -34,6 +34,11 @@ void sp__pool_tell_ready(struct pool *pool, const struct worker *worker);
 void sp__pool_tell_hung(struct pool *pool, const struct worker *worker);
 void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
                          const struct worker_death *death, int asked);
+/* A line that a worker printed, or the pool's zygote when `worker` is NULL. */
+void sp__pool_tell_line(struct pool *pool, const struct worker *worker, int stream,
+                        const char *line);
+/* What there is to tell of a call that has ended, if there is anything. */
+void sp__pool_tell_ending(struct pool *pool, const struct request *request);
 /* CORE_DO_TELL. */
 void sp__pool_tell_news(struct pool *pool, const struct core_action *action);
 

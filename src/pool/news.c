@@ -8,9 +8,11 @@
  */
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pool/flow.h"
 #include "pool/share.h"
+#include "snakepit/error.h"
 
 enum { NEWS_TEXT_MAX = 256 };
 
@@ -102,6 +104,125 @@ void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
     tidings.texts = texts;
     tidings.texts_count = sizeof texts / sizeof texts[0];
     tell(pool, worker, &tidings);
+}
+
+/* ---- lines and calls ---- */
+
+enum { ID_TEXT = 24, TRACE_ID_AT = 3, TRACE_ID_TEXT = 33 };
+
+/* What a line that was read now was printed in: the worker's only call, unless it has been
+ * sent in this very turn, when the line may be of the one before. */
+static const struct request *only_call(const struct worker *worker)
+{
+    if (worker == NULL || worker->in_flight.length != 1) {
+        return NULL;
+    }
+    const struct worker_call *call =
+        ITEM(worker->in_flight.first, struct worker_call, on_worker);
+    return call->sent_us < sp__loop_now_us(worker->shop->loop)
+               ? ITEM(call, struct request, call)
+               : NULL;
+}
+
+void sp__pool_tell_line(struct pool *pool, const struct worker *worker, int stream,
+                        const char *line)
+{
+    const struct request *request = only_call(worker);
+    char generation[ID_TEXT] = "";
+    char id[ID_TEXT] = "";
+    if (worker != NULL) {
+        (void)snprintf(generation, sizeof generation, "%u", worker->generation);
+    }
+    if (request != NULL) {
+        (void)snprintf(id, sizeof id, "%llu", (unsigned long long)request->id);
+    }
+    const char *name = stream == 1 ? "stdout" : stream == 2 ? "stderr" : "";
+    tell(pool, worker,
+         &(struct tidings){
+             .event = {.kind = SP_EVENT_WORKER_OUTPUT,
+                       .exit_status = -1,
+                       .session = request != NULL ? request->session : NULL,
+                       .message = line},
+             EVENT_TEXTS(name, generation, request != NULL ? request->tool_name : "",
+                         id)});
+}
+
+/* Of a call: texts that are numbers, and the middle of its traceparent. */
+struct call_texts {
+    char id[ID_TEXT];
+    char generation[ID_TEXT];
+    char trace_id[TRACE_ID_TEXT];
+};
+
+static const struct worker *describe(struct pool *pool, const struct request *request,
+                                     struct call_texts *texts)
+{
+    const struct worker *worker =
+        request->result.worker != 0
+            ? sp__map_find(&pool->shop->by_id, request->result.worker)
+            : NULL;
+    memset(texts, 0, sizeof *texts);
+    (void)snprintf(texts->id, sizeof texts->id, "%llu",
+                   (unsigned long long)request->id);
+    if (worker != NULL) {
+        (void)snprintf(texts->generation, sizeof texts->generation, "%u",
+                       worker->generation);
+    }
+    if (request->trace[0] != '\0') {
+        (void)snprintf(texts->trace_id, sizeof texts->trace_id, "%.32s",
+                       request->trace + TRACE_ID_AT);
+    }
+    return worker;
+}
+
+static void tell_failed(struct pool *pool, const struct request *request,
+                        uint64_t lasted_ms)
+{
+    struct call_texts texts;
+    const struct worker *worker = describe(pool, request, &texts);
+    tell(pool, worker,
+         &(struct tidings){.event = {.kind = SP_EVENT_CALL_FAILED,
+                                     .exit_status = -1,
+                                     .duration_ms = lasted_ms,
+                                     .session = request->session,
+                                     .message = request->error.message},
+                           EVENT_NUMBERS((double)lasted_ms),
+                           EVENT_TEXTS(request->tool_name, texts.id,
+                                       sp_error_name(request->error.code),
+                                       texts.generation, texts.trace_id)});
+}
+
+static void tell_slow(struct pool *pool, const struct request *request,
+                      uint64_t lasted_ms)
+{
+    struct call_texts texts;
+    char text[NEWS_TEXT_MAX];
+    const struct worker *worker = describe(pool, request, &texts);
+    uint64_t queued_ms = request->result.queued_us / 1000;
+    (void)snprintf(text, sizeof text,
+                   "\"%.100s\" took %llu ms, %llu of them in the queue",
+                   request->tool_name, (unsigned long long)lasted_ms,
+                   (unsigned long long)queued_ms);
+    tell(pool, worker,
+         &(struct tidings){.event = {.kind = SP_EVENT_CALL_SLOW,
+                                     .exit_status = -1,
+                                     .duration_ms = lasted_ms,
+                                     .session = request->session,
+                                     .message = text},
+                           EVENT_NUMBERS((double)lasted_ms, (double)queued_ms),
+                           EVENT_TEXTS(request->tool_name, texts.id, texts.generation,
+                                       texts.trace_id)});
+}
+
+void sp__pool_tell_ending(struct pool *pool, const struct request *request)
+{
+    uint64_t slow_us = pool->shop->slow_call_us;
+    uint64_t lasted_us = sp__loop_now_us(pool->shop->loop) - request->created_us;
+    if (request->error.code != 0) {
+        tell_failed(pool, request, lasted_us / 1000);
+    } else if (slow_us != 0 && lasted_us >= slow_us) {
+        tell_slow(pool, request, lasted_us / 1000);
+    }
 }
 
 /* ---- news of the core ---- */

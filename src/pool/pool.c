@@ -230,9 +230,9 @@ void sp__pool_worker_free(struct worker *worker)
     sp__pool_step(pool, &event, NULL);
 }
 
-void sp__pool_worker_line(struct worker *worker, const char *line)
+void sp__pool_worker_line(struct worker *worker, int stream, const char *line)
 {
-    sp__pool_tell(worker->owner, SP_EVENT_WORKER_OUTPUT, worker, 0, line);
+    sp__pool_tell_line(worker->owner, worker, stream, line);
 }
 
 void sp__pool_worker_telemetry(struct worker *worker, const char *line)
@@ -414,9 +414,9 @@ fini:
     return rc;
 }
 
-static void zygote_line(void *user, const char *line)
+static void zygote_line(void *user, int stream, const char *line)
 {
-    sp__pool_tell(user, SP_EVENT_WORKER_OUTPUT, NULL, 0, line);
+    sp__pool_tell_line(user, NULL, stream, line);
 }
 
 static void zygote_told(void *user, const char *text)

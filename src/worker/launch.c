@@ -35,7 +35,8 @@ enum {
 /* The descriptors of one launch: ours and the worker's. -1 where there is none. */
 struct ends {
     int null;
-    int output[2];
+    int output[2];  /* of what it prints: the ends that are read, */
+    int printed[2]; /* and those that are written */
     int call[2];
     int host[2];
     int page;
@@ -55,6 +56,8 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->null);
     close_fd(&ends->output[0]);
     close_fd(&ends->output[1]);
+    close_fd(&ends->printed[0]);
+    close_fd(&ends->printed[1]);
     close_fd(&ends->call[0]);
     close_fd(&ends->call[1]);
     close_fd(&ends->host[0]);
@@ -92,8 +95,7 @@ static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
 {
     int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
     ends->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (ends->null < 0 || pipe2(ends->output, O_CLOEXEC) < 0 ||
-        fcntl(ends->output[0], F_SETFL, O_NONBLOCK) < 0) {
+    if (ends->null < 0 || sp__output_pipes(ends->output, ends->printed) < 0) {
         return sp__fail_errno(err, errno, "make the pipes of worker %s", worker->name);
     }
     if (!native) {
@@ -247,8 +249,8 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     if (rc < 0) {
         goto free_argv;
     }
-    int fds[WORKER_FDS_MAX] = {ends->null,    ends->output[1], ends->output[1],
-                               ends->call[1], ends->host[1],   ends->page,
+    int fds[WORKER_FDS_MAX] = {ends->null,    ends->printed[0], ends->printed[1],
+                               ends->call[1], ends->host[1],    ends->page,
                                ends->memory};
     int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
     size_t fds_count = native ? WORKER_FDS_MAX - (ends->memory < 0) : WORKER_STDIO;
@@ -271,11 +273,11 @@ free_argv:
     return rc;
 }
 
-static void line_printed(void *user, const char *line)
+static void line_printed(void *user, int stream, const char *line)
 {
     struct worker *worker = user;
     sp__stock_printed(worker, line);
-    worker->events->on_line(worker, line);
+    worker->events->on_line(worker, stream, line);
 }
 
 static int open_native_channels(struct worker *worker, struct ends *ends, sp_error *err)
@@ -298,7 +300,7 @@ static int open_native_channels(struct worker *worker, struct ends *ends, sp_err
 
 int sp__worker_launch(struct worker *worker, sp_error *err)
 {
-    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
+    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
     if (worker->shop->guard == NULL) {
         return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
     }
@@ -307,11 +309,11 @@ int sp__worker_launch(struct worker *worker, sp_error *err)
         rc = sp__stock_choose_address(worker, err);
     }
     if (rc == SP_OK) {
-        rc = sp__output_open(&worker->output, worker->shop->loop, ends.output[0],
+        rc = sp__output_open(&worker->output, worker->shop->loop, ends.output,
                              line_printed, worker, err);
     }
     if (rc == SP_OK) {
-        ends.output[0] = -1;
+        ends.output[0] = ends.output[1] = -1;
         if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
             rc = open_native_channels(worker, &ends, err);
         }

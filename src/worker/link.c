@@ -69,6 +69,9 @@ static void call_ended(struct worker_call *call, sp_error *failure)
 {
     struct worker *worker = call->worker;
     uint64_t now_us = sp__loop_now_us(worker->shop->loop);
+    if (sp__output_wants_to(&worker->output)) {
+        sp__output_catch_up(&worker->output);
+    }
     uint64_t begun_us =
         call->sent_us > worker->last_reply_us ? call->sent_us : worker->last_reply_us;
     call->service_us = now_us - begun_us;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker prints on stdout and stderr.
+ * What a worker prints on stdout and stderr, a pipe each, so that lines are told with
+ * where they were printed and do not mix in the middle.
  *
  * A pipe that nobody reads stops its writer after 64 KiB, so it is read always, whatever
  * becomes of the text: the last 16 KiB stay in a ring for the death record, and whole
@@ -14,6 +15,7 @@
 #include "worker/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,7 +86,7 @@ static void tell_dropped(struct output *output)
                        (unsigned long long)output->bytes_dropped);
         output->lines_dropped = 0;
         output->bytes_dropped = 0;
-        output->on_line(output->user, note);
+        output->on_line(output->user, 0, note);
     }
 }
 
@@ -94,11 +96,12 @@ static void drop_line(struct output *output, size_t size)
     output->bytes_dropped += size + 1;
 }
 
-static void tell(struct output *output)
+static void tell(struct output_stream *stream)
 {
-    size_t size = output->line.size;
-    char *text = (char *)output->line.data;
-    output->line.size = 0;
+    struct output *output = stream->output;
+    size_t size = stream->line.size;
+    char *text = (char *)stream->line.data;
+    stream->line.size = 0;
     if (!may_tell(output)) {
         drop_line(output, size);
         return;
@@ -109,13 +112,13 @@ static void tell(struct output *output)
         text[i] = harmless(text[i]);
     }
     text[size] = '\0';
-    output->on_line(output->user, text);
+    output->on_line(output->user, stream->number, text);
 }
 
 /* How much of `part` bytes finds room in the line; -1: there is no memory for any. */
-static ssize_t make_room(struct output *output, size_t part)
+static ssize_t make_room(struct output_stream *stream, size_t part)
 {
-    struct sp_buffer *line = &output->line;
+    struct sp_buffer *line = &stream->line;
     size_t room = line->max - 1 - line->size;
     size_t take = part < room ? part : room;
     if (sp__buf_reserve(line, take + 1, NULL) < 0) {
@@ -127,21 +130,21 @@ static ssize_t make_room(struct output *output, size_t part)
     return (ssize_t)take;
 }
 
-static void split(struct output *output, const char *data, size_t n)
+static void split(struct output_stream *stream, const char *data, size_t n)
 {
     while (n > 0) {
         const char *end = memchr(data, '\n', n);
         size_t part = end != NULL ? (size_t)(end - data) : n;
-        ssize_t room = make_room(output, part);
+        ssize_t room = make_room(stream, part);
         size_t take = room < 0 ? part : (size_t)room;
         int is_whole = end != NULL && take == part;
         if (room < 0) {
-            drop_line(output, part);
+            drop_line(stream->output, part);
         } else {
-            memcpy(output->line.data + output->line.size, data, take);
-            output->line.size += take;
-            if (is_whole || take < part || output->line.size == output->line.max - 1) {
-                tell(output);
+            memcpy(stream->line.data + stream->line.size, data, take);
+            stream->line.size += take;
+            if (is_whole || take < part || stream->line.size == stream->line.max - 1) {
+                tell(stream);
             }
         }
         take += (size_t)is_whole;
@@ -151,54 +154,98 @@ static void split(struct output *output, const char *data, size_t n)
 }
 
 /* 1: there was something; 0: nothing now; negative: the end. */
-static int read_once(struct output *output)
+static int read_once(struct output_stream *stream)
 {
     char data[READ_BYTES];
-    ssize_t n = read(output->fd, data, sizeof data);
+    ssize_t n = read(stream->fd, data, sizeof data);
     if (n > 0) {
-        keep(output, data, (size_t)n);
-        split(output, data, (size_t)n);
+        stream->output->talks = OUTPUT_TALKS_CALLS;
+        keep(stream->output, data, (size_t)n);
+        split(stream, data, (size_t)n);
         return 1;
     }
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-static void ready(void *user, int events)
+static int read_some(struct output_stream *stream)
 {
-    struct output *output = user;
     int rc = 1;
     for (int i = 0; i < READS_PER_TURN && rc > 0; i++) {
-        rc = read_once(output);
+        rc = read_once(stream);
     }
-    if (rc < 0) {
-        sp__watch_set(output->watch, 0);
+    return rc;
+}
+
+static void ready(void *user, int events)
+{
+    struct output_stream *stream = user;
+    if (read_some(stream) < 0) {
+        sp__watch_set(stream->watch, 0);
     }
 }
 
-int sp__output_open(struct output *output, struct loop *loop, int fd,
-                    void (*on_line)(void *user, const char *line), void *user,
-                    sp_error *err)
+int sp__output_pipes(int ret_read[2], int ret_written[2])
+{
+    int rc = 0;
+    for (int i = 0; i < 2; i++) {
+        int ends[2] = {-1, -1};
+        if (rc == 0 &&
+            (pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)) {
+            rc = -1;
+        }
+        ret_read[i] = ends[0];
+        ret_written[i] = ends[1];
+    }
+    return rc;
+}
+
+int sp__output_open(struct output *output, struct loop *loop, const int fds[2],
+                    void (*on_line)(void *user, int stream, const char *line),
+                    void *user, sp_error *err)
 {
     output->loop = loop;
     output->on_line = on_line;
     output->user = user;
     output->filled_ms = sp__loop_now_ms(loop);
     output->lines_left = OUTPUT_LINES_BURST;
+    output->talks = OUTPUT_TALKS_CALLS;
     sp__buf_init(&output->tail, OUTPUT_TAIL_BYTES);
-    sp__buf_init(&output->line, OUTPUT_LINE_BYTES + 1);
-    int rc = sp__watch_open(loop, fd, ready, output, &output->watch, err);
-    output->fd = rc < 0 ? -1 : fd;
+    int rc = SP_OK;
+    for (int i = 0; i < 2 && rc == SP_OK; i++) {
+        struct output_stream *stream = &output->streams[i];
+        *stream =
+            (struct output_stream){.output = output, .fd = fds[i], .number = i + 1};
+        sp__buf_init(&stream->line, OUTPUT_LINE_BYTES + 1);
+        rc = sp__watch_open(loop, fds[i], ready, stream, &stream->watch, err);
+    }
+    if (rc < 0 && output->streams[0].watch != NULL) {
+        sp__watch_close(output->streams[0].watch);
+        output->streams[0].watch = NULL;
+    }
     return rc;
+}
+
+void sp__output_catch_up(struct output *output)
+{
+    output->talks--;
+    for (int i = 0; i < 2; i++) {
+        struct output_stream *stream = &output->streams[i];
+        if (stream->watch != NULL) {
+            (void)read_once(stream); /* its end comes through the watch too */
+        }
+    }
 }
 
 void sp__output_drain(struct output *output)
 {
-    int rc = output->fd >= 0;
-    for (int i = 0; i < READS_PER_TURN && rc > 0; i++) {
-        rc = read_once(output);
-    }
-    if (output->line.size > 0) {
-        tell(output);
+    for (int i = 0; i < 2; i++) {
+        struct output_stream *stream = &output->streams[i];
+        if (stream->watch != NULL) {
+            (void)read_some(stream);
+        }
+        if (stream->line.size > 0) {
+            tell(stream);
+        }
     }
     tell_dropped(output);
 }
@@ -245,13 +292,15 @@ char *sp__output_tail(const struct output *output, unsigned lines_max)
 
 void sp__output_close(struct output *output)
 {
-    if (output->watch != NULL) {
-        sp__watch_close(output->watch);
-        (void)close(output->fd);
-        output->watch = NULL;
-        output->fd = -1;
+    for (int i = 0; i < 2; i++) {
+        struct output_stream *stream = &output->streams[i];
+        if (stream->watch != NULL) {
+            sp__watch_close(stream->watch);
+            (void)close(stream->fd);
+            stream->watch = NULL;
+        }
+        sp__buf_fini(&stream->line);
     }
     sp__buf_fini(&output->tail);
-    sp__buf_fini(&output->line);
     output->tail_at = 0;
 }

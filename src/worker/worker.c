@@ -422,7 +422,6 @@ int sp__worker_start(struct workshop *shop, const struct worker_spec *spec,
     worker->slot = slot;
     worker->id = sp__workshop_next_id(shop);
     worker->capacity = 1;
-    worker->output.fd = -1;
     (void)snprintf(worker->name, sizeof worker->name, "%s", name);
     worker->spawned_ms = sp__loop_now_ms(shop->loop);
     worker->asked_us = sp__now_us();

@@ -43,6 +43,7 @@ struct workshop {
     struct guard *guard;       /* NULL while it is lost */
     struct instance *instance; /* or NULL: the pit has none */
     struct herald *herald;     /* or NULL: nobody is told what happens */
+    uint64_t slow_call_us;     /* a call that took longer is told of; 0: none is */
     struct channels channels;
     struct map by_id;    /* workers by id, for the guard's messages */
     struct list zygotes; /* struct zygote.on_shop */
@@ -142,7 +143,8 @@ struct worker_events {
     void (*on_stopping)(struct worker *worker);
     /* It is reaped and its calls have ended; the owner frees it with sp__worker_free(). */
     void (*on_dead)(struct worker *worker, const struct worker_death *death);
-    void (*on_line)(struct worker *worker, const char *line);
+    /* A line it printed. stream: 1 or 2, as it knows them; 0: a note about others. */
+    void (*on_line)(struct worker *worker, int stream, const char *line);
     /* It reports an event of its own, as one line. */
     void (*on_telemetry)(struct worker *worker, const char *line);
     /* For a certificate: fill in what the owner knows of a call. Borrowed until the

@@ -253,13 +253,15 @@ static void socket_ready(void *user, int events)
 
 struct zygote_ends {
     int null;
-    int output[2];
+    int output[2];  /* of what it prints: the ends that are read, */
+    int printed[2]; /* and those that are written */
     int socket[2];
 };
 
 static void close_ends(struct zygote_ends *ends)
 {
-    const int fds[] = {ends->null, ends->output[0], ends->output[1], ends->socket[0],
+    const int fds[] = {ends->null,       ends->output[0],  ends->output[1],
+                       ends->printed[0], ends->printed[1], ends->socket[0],
                        ends->socket[1]};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0) {
@@ -271,16 +273,15 @@ static void close_ends(struct zygote_ends *ends)
 static int make_ends(struct zygote *z, struct zygote_ends *ends, sp_error *err)
 {
     ends->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (ends->null < 0 || pipe2(ends->output, O_CLOEXEC) < 0 ||
-        fcntl(ends->output[0], F_SETFL, O_NONBLOCK) < 0 ||
+    if (ends->null < 0 || sp__output_pipes(ends->output, ends->printed) < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->socket) < 0 ||
         fcntl(ends->socket[0], F_SETFL, O_NONBLOCK) < 0) {
         return sp__fail_errno(err, errno, "make the socket of a zygote");
     }
-    int rc = sp__output_open(&z->output, z->shop->loop, ends->output[0],
+    int rc = sp__output_open(&z->output, z->shop->loop, ends->output,
                              z->events->on_line, z->user, err);
     if (rc == SP_OK) {
-        ends->output[0] = -1;
+        ends->output[0] = ends->output[1] = -1;
         rc = sp__watch_open(z->shop->loop, ends->socket[0], socket_ready, z, &z->watch,
                             err);
     }
@@ -299,7 +300,7 @@ static int spawn(struct zygote *z, const struct zygote_ends *ends, sp_error *err
     (void)snprintf(id, sizeof id, "SNAKEPIT_WORKER_ID=%s", name);
     const char *const own[] = {id, "SNAKEPIT_ZYGOTE_HOST_FD=3", "SNAKEPIT_ZYGOTE_FD=4",
                                NULL};
-    const int fds[ZYGOTE_FDS] = {ends->null, ends->output[1], ends->output[1],
+    const int fds[ZYGOTE_FDS] = {ends->null, ends->printed[0], ends->printed[1],
                                  ends->socket[1]};
     const char **env = NULL;
     int rc = sp__worker_compose_env(z->shop, z->spec, own, 1, &env, err);
@@ -322,7 +323,7 @@ static int spawn(struct zygote *z, const struct zygote_ends *ends, sp_error *err
 
 static int start(struct zygote *z, sp_error *err)
 {
-    struct zygote_ends ends = {-1, {-1, -1}, {-1, -1}};
+    struct zygote_ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}};
     if (z->shop->guard == NULL) {
         return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
     }
@@ -522,7 +523,6 @@ int sp__zygote_init(struct zygote *z, struct workshop *shop,
 {
     *z = (struct zygote){
         .shop = shop, .spec = spec, .events = events, .user = user, .fd = -1};
-    z->output.fd = -1;
     if (sp__timer_init(shop->loop, &z->timer, timer_due) < 0) {
         *z = (struct zygote){0};
         return sp__fail(err, SP_ERR_NOMEM, "no memory for the zygote of pool %s",

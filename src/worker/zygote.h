@@ -40,7 +40,8 @@ enum zygote_state {
 };
 
 struct zygote_events {
-    void (*on_line)(void *user, const char *line); /* it printed one */
+    /* It printed one. stream: as of worker_events. */
+    void (*on_line)(void *user, int stream, const char *line);
     void (*on_told)(void *user, const char *text); /* something to warn of */
 };
 

@@ -10,7 +10,7 @@ import pytest
 from cli_tool import BUILD, ROOT, SNAKEPIT, environment, snakepit
 
 COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
-            "init", "map", "metrics", "program", "run", "session", "status", "stream", "tools", "top",
+            "init", "logs", "map", "metrics", "program", "run", "session", "status", "stream", "tools", "top",
             "var"]
 
 VERBS = {

@@ -357,6 +357,63 @@ def test_a_flood_of_lines_is_cut_and_counted(tmp_path):
     assert 'of="worker.output default/0" dropped=195' in dropped
 
 
+def test_output_says_where_it_was_printed_and_during_which_call(tmp_path):
+    with daemons.running(tmp_path, "--log-format", "json", size=2) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = peers.Client(channel)
+        for i in range(200):
+            client.execute("say", {"line": f"line {i}"}, session_id=f"s-{i}")
+            client.execute("warn", {"line": f"warning {i}"}, session_id=f"s-{i}")
+        daemon.terminate()
+        assert daemon.wait() == 0
+    lines = lines_of(daemon, "worker.output")
+    assert len(lines) == 400
+    for line in lines:
+        kind, number = line["msg"].split()
+        assert line["stream"] == ("stdout" if kind == "line" else "stderr")
+        assert (line["gen"], line["worker"] in (0, 1)) == (1, True)
+        assert line["session"] == f"s-{number}" and line["call"] > 0
+        assert line["tool"] == ("say" if kind == "line" else "warn")
+
+
+def test_of_several_calls_at_once_none_is_guessed(tmp_path):
+    adapter = str(Path(__file__).with_name("threaded_adapter.py"))
+    with daemons.running(
+        tmp_path, "--log-format", "json", adapter=adapter, profile="thread", threads=2
+    ) as daemon, grpc.insecure_channel(daemon.address) as channel:
+        client = peers.Client(channel)
+        held = client.open_stream("stay", {"name": "a"})
+        next(held)
+        client.execute("print_lines", {"name": "between", "count": 1})
+        held.cancel()
+        daemon.terminate()
+        daemon.wait()
+    (line,) = [x for x in lines_of(daemon, "worker.output") if x["stream"] == "stdout"]
+    assert line["msg"] == "between 0" and not {"call", "tool", "session"} & set(line)
+
+
+def test_failed_and_slow_calls_are_logged(tmp_path):
+    top = ["log: {slow_call: 50ms}"]
+    with daemons.running(tmp_path, "--log-format", "json", top=top) as daemon, grpc.insecure_channel(
+        daemon.address
+    ) as channel:
+        client = peers.Client(channel)
+        for tool in ("fail", "crash"):
+            with pytest.raises(grpc.RpcError):
+                client.execute(tool, session_id="s")
+        client.execute("pause", {"seconds": 0.1})
+        client.execute("where")
+        daemon.terminate()
+        daemon.wait()
+    failed, crashed = lines_of(daemon, "call.failed")
+    assert (failed["tool"], failed["code"], failed["level"]) == ("fail", "SP-REMOTE", "warn")
+    assert failed["session"] == "s" and failed["call"] > 0 and "err" in failed
+    assert (crashed["tool"], crashed["code"]) == ("crash", "SP-WORKER-DIED")
+    slow = [line for line in lines_of(daemon, "call.slow") if line["tool"] == "pause"]
+    assert len(slow) == 1 and slow[0]["dur_ms"] >= 100
+
+
 def test_a_wrong_expression_of_the_log_is_told(tmp_path):
     config = daemons.write_config(tmp_path, top=['log: {redact: ["[0-9"]}'])
     daemon = daemons.Daemon(tmp_path, config)

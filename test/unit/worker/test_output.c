@@ -20,7 +20,9 @@ struct rig {
     struct output output;
     int writer;
     pthread_mutex_t lock;
-    char *lines[LINES_MAX]; /* under lock */
+    int second;             /* the other pipe's writer */
+    char *lines[LINES_MAX]; /* under lock, as the next */
+    int streams[LINES_MAX];
     size_t count;
 };
 
@@ -28,37 +30,43 @@ static void turn_end(void *user)
 {
 }
 
-static void note_line(void *user, const char *line)
+static void note_line(void *user, int stream, const char *line)
 {
     struct rig *rig = user;
     pthread_mutex_lock(&rig->lock);
     if (rig->count < LINES_MAX) {
+        rig->streams[rig->count] = stream;
         rig->lines[rig->count++] = strdup(line);
     }
     pthread_mutex_unlock(&rig->lock);
 }
 
+struct opening {
+    int readers[2];
+    int rc;
+};
+
 static void open_on_loop(void *user, void *arg)
 {
     struct rig *rig = user;
-    int reader = *(int *)arg;
-    *(int *)arg =
-        sp__output_open(&rig->output, rig->loop, reader, note_line, rig, NULL);
+    struct opening *opening = arg;
+    opening->rc = sp__output_open(&rig->output, rig->loop, opening->readers, note_line,
+                                  rig, NULL);
 }
 
 static void begin(struct rig *rig)
 {
     static const struct loop_events events = {.on_turn_end = turn_end};
-    int ends[2];
-    *rig = (struct rig){.output = {.fd = -1}};
+    struct opening opening = {0};
+    int writers[2];
+    *rig = (struct rig){0};
     (void)pthread_mutex_init(&rig->lock, NULL);
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(sp__output_pipes(opening.readers, writers), 0);
     assert_int_equal(sp__loop_open(&events, rig, &rig->loop, NULL), 0);
-    rig->writer = ends[1];
-    int rc = ends[0];
-    sp__loop_call(rig->loop, open_on_loop, &rc);
-    assert_int_equal(rc, 0);
+    rig->writer = writers[0];
+    rig->second = writers[1];
+    sp__loop_call(rig->loop, open_on_loop, &opening);
+    assert_int_equal(opening.rc, 0);
 }
 
 /* libuv opens a pipe for itself the first time, and keeps it. */
@@ -84,6 +92,7 @@ static void end(struct rig *rig)
     if (rig->writer >= 0) {
         (void)close(rig->writer);
     }
+    (void)close(rig->second);
     sp__loop_call(rig->loop, close_on_loop, NULL);
     sp__loop_close(rig->loop);
     for (size_t i = 0; i < rig->count; i++) {
@@ -138,6 +147,61 @@ static void whole_lines_are_told_as_they_come(void **state)
     assert_string_equal(rig.lines[1], "second");
     assert_string_equal(rig.lines[2], "");
     assert_string_equal(rig.lines[3], "fourth");
+    end(&rig);
+}
+
+static void print_second(struct rig *rig, const char *text)
+{
+    assert_int_equal(write(rig->second, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void two_pipes_do_not_mix_and_are_told_apart(void **state)
+{
+    struct rig rig;
+    begin(&rig);
+    print(&rig, "ha");
+    print_second(&rig, "error\nha");
+    UNTIL(count_lines(&rig) == 1);
+    print(&rig, "lf\n");
+    UNTIL(count_lines(&rig) == 2);
+    print_second(&rig, "ste\n");
+    UNTIL(count_lines(&rig) == 3);
+    assert_string_equal(rig.lines[0], "error");
+    assert_int_equal(rig.streams[0], 2);
+    assert_string_equal(rig.lines[1], "half");
+    assert_int_equal(rig.streams[1], 1);
+    assert_string_equal(rig.lines[2], "haste");
+    assert_int_equal(rig.streams[2], 2);
+    char *text = tail_of(&rig, 12);
+    assert_non_null(strstr(text, "error\n"));
+    sp__free(text);
+    end(&rig);
+}
+
+static void catch_up_on_loop(void *user, void *arg)
+{
+    struct rig *rig = user;
+    unsigned *looks = arg;
+    print(rig, "printed\n"); /* and not yet seen: the loop is here */
+    print_second(rig, "too\n");
+    assert_true(sp__output_wants_to(&rig->output));
+    sp__output_catch_up(&rig->output);
+    assert_int_equal(count_lines(rig), 2);
+    while (sp__output_wants_to(&rig->output)) {
+        sp__output_catch_up(&rig->output);
+        ++*looks;
+    }
+}
+
+static void what_is_printed_is_caught_up_with_for_a_while(void **state)
+{
+    struct rig rig;
+    unsigned looks = 0;
+    begin(&rig);
+    sp__loop_call(rig.loop, catch_up_on_loop, &looks);
+    assert_int_equal(looks, OUTPUT_TALKS_CALLS);
+    print(&rig, "more\n");
+    UNTIL(count_lines(&rig) == 3);
     end(&rig);
 }
 
@@ -349,6 +413,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(whole_lines_are_told_as_they_come),
+        TEST(two_pipes_do_not_mix_and_are_told_apart),
+        TEST(what_is_printed_is_caught_up_with_for_a_while),
         TEST(an_unfinished_line_is_told_at_the_death),
         TEST(a_very_long_line_is_told_in_pieces),
         TEST(the_last_lines_are_kept),

@@ -121,6 +121,14 @@ class Probe(BaseAdapter):
         print(line)
 
     @tool
+    def warn(self, line):
+        print(line, file=sys.stderr)
+
+    @tool
+    def pause(self, seconds: float):
+        time.sleep(seconds)
+
+    @tool
     def hold(self, path):
         hold_until_released(path)
         return os.getpid()
