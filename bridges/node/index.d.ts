@@ -267,7 +267,12 @@ export interface RemoteCause {
 /** What else is known of an exception in another process. */
 export interface RemoteDetails {
     causes?: RemoteCause[];
-    kind?: 'shape_mismatch' | 'dtype_mismatch' | 'device_mismatch' | 'out_of_memory';
+    kind?:
+        | 'shape_mismatch'
+        | 'dimension_mismatch'
+        | 'dtype_mismatch'
+        | 'device_mismatch'
+        | 'out_of_memory';
     library?: string;
     operation?: string;
     dimension?: number;
@@ -277,6 +282,36 @@ export interface RemoteDetails {
     requested_bytes?: number;
     available_bytes?: number;
 }
+
+export interface ReportOptions {
+    /** Otherwise that of the span or call it is a part of. */
+    correlationId?: string;
+}
+
+/** Figures are numbers, booleans and texts; facts become texts. */
+export type Figures = Record<string, number | bigint | boolean | string>;
+export type Facts = Record<string, unknown>;
+
+/** What a tool reports of its work, to whoever listens to the worker. */
+export const telemetry: {
+    /** Report an event; true when somebody gets it. */
+    emit(
+        name: string,
+        measurements?: Figures,
+        metadata?: Facts,
+        options?: ReportOptions,
+    ): boolean;
+    /**
+     * Run a function as a span: `name.start` before it, and `name.stop` or `name.exception`
+     * with its duration in nanoseconds after it, or after the promise it gives.
+     */
+    span<T>(name: string, fn: () => T): T;
+    span<T>(name: string, metadata: Facts, fn: () => T, options?: ReportOptions): T;
+    /** Whether somebody listens. */
+    isEnabled(): boolean;
+    /** Events that listeners lost because they did not read. */
+    droppedCount(): number;
+};
 
 /** The host refused, failed or is gone. */
 export class HostError extends Error {

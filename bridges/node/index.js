@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// What an adapter may need of the package: arrays, and the errors it meets and throws.
+// What an adapter may need of the package: arrays, telemetry, and the errors it meets and
+// throws.
 'use strict';
 
 const { Tensor } = require('./lib/tensor.js');
+const { telemetry } = require('./lib/telemetry.js');
 const { classes } = require('./lib/errors.js');
 
 // An adapter as it is: for editors, which then know what stands in it.
@@ -11,4 +13,4 @@ function defineAdapter(adapter) {
   return adapter;
 }
 
-module.exports = { defineAdapter, Tensor, ...classes };
+module.exports = { defineAdapter, Tensor, telemetry, ...classes };

@@ -4,6 +4,7 @@ import bridge from './index.js';
 export const {
   defineAdapter,
   Tensor,
+  telemetry,
   HostError,
   NotFound,
   AlreadyExists,

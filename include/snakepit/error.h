@@ -171,10 +171,11 @@ typedef struct sp_error {
  *   causes   an array, the nearest first, of what led to the exception: objects with
  *            "link" ("cause": it was named as the reason; "context": it was being handled),
  *            "type", "message" and, when known, "traceback"
- *   kind     "shape_mismatch", "dtype_mismatch", "device_mismatch" or "out_of_memory":
- *            what an array library's exception is about, recognised by the bridge
+ *   kind     "shape_mismatch", "dimension_mismatch", "dtype_mismatch", "device_mismatch" or
+ *            "out_of_memory": what an array library's exception is about, recognised by the
+ *            bridge
  *   library  which one: "numpy", "torch"
- *   expected, got         of a mismatch: shapes as arrays of integers, or texts
+ *   expected, got         of a mismatch: shapes and lengths as arrays of integers, or texts
  *   operation, dimension, device
  *   requested_bytes, available_bytes    of out_of_memory: integers
  */

@@ -390,10 +390,9 @@ static int prepare(struct sp_job *job, struct slot *slot)
         sp_error_clear(&slot->failure);
         return 0;
     }
-    if (atomic_load_explicit(&w->telemetry_on, memory_order_relaxed) > 0) {
+    if (atomic_load_explicit(&w->telemetry_jobs, memory_order_relaxed) > 0) {
         sp__runtime_lock(w);
         sp__telemetry_start(job);
-        sp__conns_flush(w);
         sp__runtime_unlock(w);
     }
     return 1;

@@ -40,6 +40,9 @@ enum {
     POLLED_MAX = CONNS_MAX + 8,
     TELEMETRY_MAX = 8, /* telemetry streams at once; bits of sp_job.sampled */
     TELEMETRY_QUEUE_MAX = 256 * 1024,
+    TELEMETRY_CONTROL_MAX = 64 * 1024,
+    WISH_RATES_MAX = 8, /* of one listener, for events by name */
+    WISH_PATTERNS_MAX = 64,
     SESSIONS_MAX = 1024,
     SPARE_MAX = 256,         /* ended jobs kept for use again */
     SPARE_BYTES = 4096,      /* input such a job may keep */
@@ -231,14 +234,28 @@ struct watcher { /* a Health/Watch stream */
     int told;  /* the status it was last told */
 };
 
+/* How many of some events are told. */
+struct wish_rate {
+    struct proto_control of; /* its patterns name them */
+    double rate;
+    double credit; /* an event is told when the sum of rates reaches one */
+};
+
+/* What a listener wishes to hear. */
+struct wish {
+    struct proto_control filter;
+    struct wish_rate others; /* what no pattern names */
+    struct wish_rate rates[WISH_RATES_MAX];
+    size_t rates_count;
+};
+
 struct telemetry {
     struct rpc rpc;
     struct h2_stream *stream;
     uint32_t index;
     int enabled;
-    double rate;
-    double credit; /* a job is told when the sum of rates reaches one */
-    uint64_t dropped;
+    int wants_jobs; /* the filter lets through what jobs do */
+    struct wish wish;
 };
 
 struct session {
@@ -371,7 +388,9 @@ struct sp_worker {
     uint64_t exit_at_ms;  /* when the undertaker strikes, 0: never */
     struct list watchers;
     struct telemetry *telemetry[TELEMETRY_MAX];
-    _Atomic int telemetry_on; /* enabled streams */
+    _Atomic int telemetry_on;        /* enabled streams */
+    _Atomic int telemetry_jobs;      /* those that want to hear of jobs */
+    _Atomic uint64_t events_dropped; /* that they did not read */
     struct list sessions;
     uint32_t slots_taken;
 };
@@ -459,8 +478,19 @@ struct telemetry *sp__telemetry_new(struct sp_worker *w, struct h2_stream *strea
 void sp__telemetry_control(struct sp_worker *w, struct telemetry *t,
                            const uint8_t *data, size_t size);
 void sp__telemetry_free(struct sp_worker *w, struct telemetry *t);
+/* Tell an event; 1 when somebody gets it. span as sp_emission's. */
+int sp__telemetry_emit(struct sp_worker *w, const struct proto_telemetry *event,
+                       uint32_t *span);
 void sp__telemetry_start(struct sp_job *job);
-void sp__telemetry_stop(struct sp_job *job, int failed);
+void sp__telemetry_stop(struct sp_job *job, size_t bytes, int failed);
+
+/* telemetry_wish.c */
+void sp__wish_init(struct wish *wish);
+void sp__wish_fini(struct wish *wish);
+void sp__wish_take(struct wish *wish, struct proto_control *control); /* owns it now */
+int sp__wish_allows(const struct wish *wish, const char *event);
+/* Whether its rate picks this one; counts it. */
+int sp__wish_samples(struct wish *wish, const char *event);
 
 void sp__session_call(struct conn *c, struct h2_stream *stream, enum rpc_method method,
                       const uint8_t *data, size_t size);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * StreamTelemetry: what jobs do, told to whoever listens. Everything under smu.
+ * StreamTelemetry: what jobs do and what user code reports, told to whoever listens.
+ * Everything under smu.
  *
- * A listener gets "tool.execution.start" and then "tool.execution.stop" or
- * "tool.execution.exception" for each job that its sampling rate picks. Both events of
- * a job go to the same listeners: sp_job.sampled remembers them. A listener that does
- * not read loses events, which are counted, once its queue holds TELEMETRY_QUEUE_MAX
- * bytes; jobs never wait for it.
+ * A listener gets "tool.execution.start" and then "tool.result_size" and
+ * "tool.execution.stop", or "tool.execution.exception", for each job that its rate picks, and the events of emit.c
+ * that its filter and its rates let through. All events of one job, or of one span, go to
+ * the same listeners: sp_job.sampled and the span's number remember them. A listener that
+ * does not read loses events, which are counted, once its queue holds
+ * TELEMETRY_QUEUE_MAX bytes; jobs never wait for it.
  */
 #include "runtime/runtime.h"
 
@@ -15,6 +17,34 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+
+enum {
+    CHOSEN = 1 << TELEMETRY_MAX
+}; /* of a span's number: the others are its listeners */
+
+static const char job_start[] = "tool.execution.start";
+static const char job_stop[] = "tool.execution.stop";
+static const char job_exception[] = "tool.execution.exception";
+static const char job_result_size[] = "tool.result_size";
+
+/* ---- listeners ---- */
+
+static void count(struct sp_worker *w, const struct telemetry *t, int by)
+{
+    if (t->enabled) {
+        atomic_fetch_add_explicit(&w->telemetry_on, by, memory_order_relaxed);
+        if (t->wants_jobs) {
+            atomic_fetch_add_explicit(&w->telemetry_jobs, by, memory_order_relaxed);
+        }
+    }
+}
+
+static int wants_jobs(const struct wish *wish)
+{
+    return sp__wish_allows(wish, job_start) || sp__wish_allows(wish, job_stop) ||
+           sp__wish_allows(wish, job_exception) ||
+           sp__wish_allows(wish, job_result_size);
+}
 
 struct telemetry *sp__telemetry_new(struct sp_worker *w, struct h2_stream *stream)
 {
@@ -33,67 +63,127 @@ struct telemetry *sp__telemetry_new(struct sp_worker *w, struct h2_stream *strea
                             .stream = stream,
                             .index = index,
                             .enabled = 1,
-                            .rate = 1.0};
+                            .wants_jobs = 1};
+    sp__wish_init(&t->wish);
     if (sp__h2_accept(stream, NULL) < 0) { /* listeners wait for the headers */
         sp__free(t);
         return NULL;
     }
     w->telemetry[index] = t;
-    atomic_fetch_add_explicit(&w->telemetry_on, 1, memory_order_relaxed);
+    count(w, t, 1);
     return t;
-}
-
-static void enable(struct sp_worker *w, struct telemetry *t, int enabled)
-{
-    if (enabled != t->enabled) {
-        t->enabled = enabled;
-        atomic_fetch_add_explicit(&w->telemetry_on, enabled ? 1 : -1,
-                                  memory_order_relaxed);
-    }
 }
 
 void sp__telemetry_control(struct sp_worker *w, struct telemetry *t,
                            const uint8_t *data, size_t size)
 {
-    int enabled = -1;
-    double rate = -1;
-    if (sp__proto_get_telemetry_control(data, size, &enabled, &rate, NULL) < 0) {
+    struct proto_control control;
+    if (size > TELEMETRY_CONTROL_MAX ||
+        sp__proto_get_control(data, size, &control, NULL) < 0) {
         return; /* a control of a later version; the stream goes on */
     }
-    if (enabled >= 0) {
-        enable(w, t, enabled);
+    count(w, t, -1);
+    if (control.enabled >= 0) {
+        t->enabled = control.enabled;
     }
-    if (rate >= 0) {
-        t->rate = rate > 1 ? 1 : rate;
-    }
+    sp__wish_take(&t->wish, &control);
+    t->wants_jobs = wants_jobs(&t->wish);
+    count(w, t, 1);
 }
 
 void sp__telemetry_free(struct sp_worker *w, struct telemetry *t)
 {
-    enable(w, t, 0);
+    count(w, t, -1);
     w->telemetry[t->index] = NULL;
+    sp__wish_fini(&t->wish);
     sp__free(t);
 }
 
-static void emit(struct sp_worker *w, uint8_t to, const struct proto_telemetry *event)
+/* ---- events ---- */
+
+/* Whose rates pick it: a bit for each listener. */
+static uint32_t choose(struct sp_worker *w, const char *event)
 {
-    struct sp_buffer out;
-    sp__buf_init(&out, SIZE_MAX);
-    int rc = sp__proto_put_telemetry(&out, event, NULL);
+    uint32_t to = 0;
     for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
         struct telemetry *t = w->telemetry[i];
-        if (t == NULL || !t->enabled || !(to & (1u << i))) {
+        if (t != NULL && t->enabled && sp__wish_samples(&t->wish, event)) {
+            to |= 1u << i;
+        }
+    }
+    return to;
+}
+
+/* 1 when somebody gets it. */
+static int emit(struct sp_worker *w, uint32_t to, const struct proto_telemetry *event)
+{
+    int told = 0, rc = SP_OK;
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX);
+    for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
+        struct telemetry *t = w->telemetry[i];
+        if (t == NULL || !t->enabled || !(to & (1u << i)) ||
+            !sp__wish_allows(&t->wish, event->event)) {
             continue;
+        }
+        if (out.size == 0 && rc == SP_OK) {
+            rc = sp__proto_put_telemetry(&out, event, NULL);
         }
         if (rc < 0 || sp__h2_queued(t->stream) > TELEMETRY_QUEUE_MAX ||
             sp__h2_write(t->stream, (sp_bytes){out.data, out.size}, NULL) < 0) {
-            t->dropped++;
+            atomic_fetch_add_explicit(&w->events_dropped, 1, memory_order_relaxed);
+        } else {
+            told = 1;
         }
     }
-    sp__buf_fini(&out);
-    for (size_t i = 0; i < w->conns_count; i++) {
-        w->conns[i]->dirty = 1;
+    if (told) {
+        for (size_t i = 0; i < w->conns_count; i++) {
+            w->conns[i]->dirty = 1;
+        }
+        sp__job_answered(w, NULL, out.size);
     }
+    sp__buf_fini(&out);
+    return told;
+}
+
+int sp__telemetry_emit(struct sp_worker *w, const struct proto_telemetry *event,
+                       uint32_t *span)
+{
+    uint32_t to = span != NULL ? *span : 0;
+    if (!(to & CHOSEN)) {
+        to = choose(w, event->event) | CHOSEN;
+        if (span != NULL) {
+            *span = to;
+        }
+    }
+    return emit(w, to, event);
+}
+
+/* ---- of jobs ---- */
+
+/* Two figures, or one when the second has no name. */
+static void tell_job(struct sp_job *job, const char *event, struct proto_measure first,
+                     struct proto_measure second, const char *dropped)
+{
+    const struct proto_measure measures[] = {first, second};
+    const char *metadata[] = {"tool",
+                              job->tool,
+                              "session_id",
+                              job->session,
+                              dropped != NULL ? "events_dropped" : NULL,
+                              dropped,
+                              NULL};
+    (void)emit(job->worker, job->sampled,
+               &(struct proto_telemetry){.event = event,
+                                         .measures = measures,
+                                         .measures_count = second.name != NULL ? 2 : 1,
+                                         .metadata = metadata,
+                                         .unix_ns = (int64_t)sp__unix_ns()});
+}
+
+static struct proto_measure figure(const char *name, int64_t value)
+{
+    return (struct proto_measure){.name = name, .integer = value};
 }
 
 /* Once its request has been read, so that the tool has a name. */
@@ -102,12 +192,8 @@ void sp__telemetry_start(struct sp_job *job)
     struct sp_worker *w = job->worker;
     for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
         struct telemetry *t = w->telemetry[i];
-        if (t == NULL || !t->enabled) {
-            continue;
-        }
-        t->credit += t->rate;
-        if (t->credit >= 1) {
-            t->credit -= 1;
+        if (t != NULL && t->enabled && t->wants_jobs &&
+            sp__wish_samples(&t->wish, job_start)) {
             job->sampled |= (uint8_t)(1u << i);
         }
     }
@@ -117,36 +203,24 @@ void sp__telemetry_start(struct sp_job *job)
     if (job->started_us == 0) {
         job->started_us = sp__now_us();
     }
-    const char *metadata[] = {"tool", job->tool, "session_id", job->session, NULL};
-    int64_t now_ns = (int64_t)sp__unix_ns();
-    emit(w, job->sampled,
-         &(struct proto_telemetry){.event = "tool.execution.start",
-                                   .measurement = "system_time",
-                                   .value = now_ns,
-                                   .metadata = metadata,
-                                   .unix_ns = now_ns});
+    tell_job(job, job_start, figure("system_time", (int64_t)sp__unix_ns()),
+             figure("count", 1), NULL);
 }
 
-void sp__telemetry_stop(struct sp_job *job, int failed)
+void sp__telemetry_stop(struct sp_job *job, size_t bytes, int failed)
 {
-    struct sp_worker *w = job->worker;
     if (job->sampled == 0) {
         return;
     }
-    char dropped[24];
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
-        sum += w->telemetry[i] != NULL ? w->telemetry[i]->dropped : 0;
+    if (!failed) {
+        tell_job(job, job_result_size, figure("message_size", (int64_t)bytes),
+                 figure(NULL, 0), NULL);
     }
-    (void)snprintf(dropped, sizeof dropped, "%llu", (unsigned long long)sum);
-    const char *metadata[] = {"tool",       job->tool,        "session_id",
-                              job->session, "events_dropped", sum > 0 ? dropped : "0",
-                              NULL};
-    emit(w, job->sampled,
-         &(struct proto_telemetry){
-             .event = failed ? "tool.execution.exception" : "tool.execution.stop",
-             .measurement = "duration",
-             .value = (int64_t)(sp__now_us() - job->started_us) * 1000,
-             .metadata = metadata,
-             .unix_ns = (int64_t)sp__unix_ns()});
+    char dropped[24];
+    (void)snprintf(dropped, sizeof dropped, "%llu",
+                   (unsigned long long)atomic_load_explicit(
+                       &job->worker->events_dropped, memory_order_relaxed));
+    int64_t duration_ns = (int64_t)(sp__now_us() - job->started_us) * 1000;
+    tell_job(job, failed ? job_exception : job_stop, figure("duration", duration_ns),
+             figure("count", 1), dropped);
 }

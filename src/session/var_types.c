@@ -12,9 +12,7 @@
 #include "session/var_types.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +20,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/near.h"
+#include "base/real.h"
 #include "session/checks.h"
 #include "session/compact.h"
 #include "wire/json.h"
@@ -58,22 +57,6 @@ int sp__var_type_by_name(const char *name, enum var_type *ret_type, sp_error *er
 
 /* ---- numbers ---- */
 
-static locale_t plain_locale;
-static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
-
-static void make_locale(void)
-{
-    plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
-
-/* The program around us may have chosen a decimal comma. */
-static double read_double(const char *text)
-{
-    (void)pthread_once(&locale_once, make_locale);
-    return plain_locale != (locale_t)0 ? strtod_l(text, NULL, plain_locale)
-                                       : strtod(text, NULL);
-}
-
 /* Terminated; 0 when there is no room or no digit at its start. */
 static int copy_number(const char *text, size_t size, char *copy)
 {
@@ -105,7 +88,7 @@ int sp__var_number(const char *text, size_t size, var_number *ret_number)
         *ret_number = whole;
         return 0;
     }
-    double real = read_double(copy);
+    double real = sp__read_real(copy);
     *ret_number = real;
     return isfinite(real) ? 0 : -1;
 }

@@ -200,18 +200,41 @@ int sp__proto_get_telemetry_event(const uint8_t *data, size_t size, char *text,
                                   size_t max, sp_error *err) SP_MUST_CHECK;
 
 /* ---- StreamTelemetry ---- */
+enum proto_measure_kind { MEASURE_INTEGER, MEASURE_REAL, MEASURE_TEXT };
+struct proto_measure {
+    const char *name;
+    enum proto_measure_kind kind;
+    int64_t integer;
+    double real;
+    const char *text;
+};
 struct proto_telemetry {
-    const char *event;       /* "tool.execution.stop", split at the dots */
-    const char *measurement; /* name of one integer measurement, or NULL */
-    int64_t value;
+    const char *event; /* "tool.execution.stop", split at the dots */
+    const struct proto_measure *measures;
+    size_t measures_count;
     const char *const *metadata; /* key, value, key, value ..., NULL */
     int64_t unix_ns;
+    const char *correlation_id; /* or NULL */
 };
 int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry *event,
                             sp_error *err) SP_MUST_CHECK;
-/* TelemetryControl: *ret_enabled 0, 1, or -1 when it is not a toggle; *ret_sampling
- * < 0 when it is not a sampling update. */
-int sp__proto_get_telemetry_control(const uint8_t *data, size_t size, int *ret_enabled,
-                                    double *ret_sampling, sp_error *err) SP_MUST_CHECK;
+
+/* TelemetryControl, one of three: a toggle, a rate, or a filter. Owned. */
+struct proto_control {
+    int enabled;           /* 0 or 1; -1: it is no toggle */
+    double rate;           /* 0 to 1; -1: it is no rate ... */
+    char *const *patterns; /* ... of the events that one of these names; none: of all */
+    size_t patterns_count;
+    int is_filter; /* of what is let through: what no `deny` names, and an `allow` does */
+    char *const *allow; /* none: all */
+    size_t allow_count;
+    char *const *deny;
+    size_t deny_count;
+    void *memory; /* what the texts are in */
+};
+int sp__proto_get_control(const uint8_t *data, size_t size, struct proto_control *ret,
+                          sp_error *err) SP_MUST_CHECK;
+/* A zeroed one is fine. */
+void sp__proto_control_fini(struct proto_control *control);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The other messages, through the code that protobuf-c generates: announcing a worker,
- * pings, health, telemetry.
+ * pings, health.
  *
  * Writing fills protobuf-c's structs with borrowed pointers and packs them. Reading
  * unpacks, copies what the plain structs own, and frees. The smallest messages are read
@@ -11,8 +11,6 @@
  * unpack is limited in size, and all its memory comes from the library's allocator.
  */
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -423,168 +421,5 @@ int sp__proto_get_health_request(const uint8_t *data, size_t size,
         return sp__proto_malformed(err, "HealthCheckRequest");
     }
     *ret_service = service;
-    return SP_OK;
-}
-
-/* ---- telemetry ---- */
-
-typedef Snakepit__Bridge__TelemetryEvent Event;
-typedef Snakepit__Bridge__TelemetryEvent__MetadataEntry Metadata;
-typedef Snakepit__Bridge__TelemetryEvent__MeasurementsEntry Measurement;
-
-static size_t count_parts(const char *event)
-{
-    size_t parts = 1;
-    for (const char *c = event; *c != '\0'; c++) {
-        parts += *c == '.';
-    }
-    return parts;
-}
-
-/* Cut `text` at its dots, in place. */
-static void split_parts(char *text, char **parts)
-{
-    size_t n = 0;
-    parts[n++] = text;
-    for (char *c = text; *c != '\0'; c++) {
-        if (*c == '.') {
-            *c = '\0';
-            parts[n++] = c + 1;
-        }
-    }
-}
-
-int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry *event,
-                            sp_error *err)
-{
-    size_t pairs = 0;
-    while (event->metadata != NULL && event->metadata[2 * pairs] != NULL &&
-           event->metadata[2 * pairs + 1] != NULL) {
-        pairs++;
-    }
-    size_t parts = count_parts(event->event);
-    size_t text_size = strlen(event->event) + 1;
-    char *memory = sp__malloc(parts * sizeof(char *) + pairs * sizeof(Metadata *) +
-                              pairs * sizeof(Metadata) + text_size);
-    if (memory == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a telemetry event");
-    }
-    char **part = (char **)(void *)memory;
-    Metadata **entry = (Metadata **)(void *)(part + parts);
-    Metadata *entries = (Metadata *)(void *)(entry + pairs);
-    char *text = (char *)(entries + pairs);
-    memcpy(text, event->event, text_size);
-    split_parts(text, part);
-    for (size_t i = 0; i < pairs; i++) {
-        snakepit__bridge__telemetry_event__metadata_entry__init(&entries[i]);
-        entries[i].key = text_of(event->metadata[2 * i]);
-        entries[i].value = text_of(event->metadata[2 * i + 1]);
-        entry[i] = &entries[i];
-    }
-
-    Snakepit__Bridge__TelemetryValue value = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__INIT;
-    value.value_case = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE;
-    value.int_value = event->value;
-    Measurement measurement =
-        SNAKEPIT__BRIDGE__TELEMETRY_EVENT__MEASUREMENTS_ENTRY__INIT;
-    measurement.key = text_of(event->measurement);
-    measurement.value = &value;
-    Measurement *measurements = &measurement;
-
-    Event message = SNAKEPIT__BRIDGE__TELEMETRY_EVENT__INIT;
-    message.n_event_parts = parts;
-    message.event_parts = part;
-    message.n_metadata = pairs;
-    message.metadata = entry;
-    message.timestamp_ns = event->unix_ns;
-    if (event->measurement != NULL) {
-        message.n_measurements = 1;
-        message.measurements = &measurements;
-    }
-    int rc = sp__proto_pack(out, &message.base, err);
-    sp__free(memory);
-    return rc;
-}
-
-/* Append to a text of fixed size; what does not fit is left out. */
-static void SP_PRINTF(4, 5)
-    add_text(char *text, size_t max, size_t *used, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text + *used, max - *used, format, args);
-    va_end(args);
-    if (n > 0) {
-        *used += (size_t)n < max - *used ? (size_t)n : max - *used - 1;
-    }
-}
-
-static void add_measurement(char *text, size_t max, size_t *used, const Measurement *m)
-{
-    const Snakepit__Bridge__TelemetryValue *value = m->value;
-    if (value == NULL) {
-        return;
-    }
-    if (value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE) {
-        add_text(text, max, used, " %s=%lld", m->key, (long long)value->int_value);
-    } else if (value->value_case ==
-               SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_FLOAT_VALUE) {
-        add_text(text, max, used, " %s=%.15g", m->key, value->float_value);
-    } else if (value->value_case ==
-               SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE) {
-        add_text(text, max, used, " %s=%s", m->key, value->string_value);
-    }
-}
-
-int sp__proto_get_telemetry_event(const uint8_t *data, size_t size, char *text,
-                                  size_t max, sp_error *err)
-{
-    Event *event = (Event *)sp__proto_unpack(
-        &snakepit__bridge__telemetry_event__descriptor, data, size, err);
-    size_t used = 0;
-    if (event == NULL) {
-        return err != NULL ? err->code : SP_ERR_PROTOCOL;
-    }
-    text[0] = '\0';
-    for (size_t i = 0; i < event->n_event_parts; i++) {
-        add_text(text, max, &used, "%s%s", i == 0 ? "" : ".", event->event_parts[i]);
-    }
-    for (size_t i = 0; i < event->n_measurements; i++) {
-        add_measurement(text, max, &used, event->measurements[i]);
-    }
-    for (size_t i = 0; i < event->n_metadata; i++) {
-        add_text(text, max, &used, " %s=%s", event->metadata[i]->key,
-                 event->metadata[i]->value);
-    }
-    for (char *at = text; *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 0x7f) {
-            *at = '?'; /* it is a line, and may reach a terminal */
-        }
-    }
-    sp__proto_unpack_free(&event->base);
-    return SP_OK;
-}
-
-int sp__proto_get_telemetry_control(const uint8_t *data, size_t size, int *ret_enabled,
-                                    double *ret_sampling, sp_error *err)
-{
-    Snakepit__Bridge__TelemetryControl *control =
-        (Snakepit__Bridge__TelemetryControl *)sp__proto_unpack(
-            &snakepit__bridge__telemetry_control__descriptor, data, size, err);
-    if (control == NULL) {
-        return err != NULL ? err->code : SP_ERR_PROTOCOL;
-    }
-    *ret_enabled = -1;
-    *ret_sampling = -1;
-    if (control->control_case == SNAKEPIT__BRIDGE__TELEMETRY_CONTROL__CONTROL_TOGGLE &&
-        control->toggle != NULL) {
-        *ret_enabled = control->toggle->enabled ? 1 : 0;
-    } else if (control->control_case ==
-                   SNAKEPIT__BRIDGE__TELEMETRY_CONTROL__CONTROL_SAMPLING &&
-               control->sampling != NULL) {
-        double rate = control->sampling->sampling_rate;
-        *ret_sampling = rate > 1 ? 1 : rate >= 0 ? rate : 0; /* NaN is 0 too */
-    }
-    sp__proto_unpack_free(&control->base);
     return SP_OK;
 }

@@ -157,7 +157,6 @@ static void try_small(const uint8_t *data, size_t size)
 {
     sp_bytes text;
     int status;
-    double sampling;
     struct arena_ref ref;
     uint8_t packed[SP__PROTO_REF_MAX];
     (void)sp__proto_get_ping(data, size, &text, NULL);
@@ -172,9 +171,10 @@ static void try_small(const uint8_t *data, size_t size)
     if (sp__proto_get_health(data, size, &status, NULL) == SP_OK) {
         CHECK(status >= 0 && status <= 3);
     }
-    if (sp__proto_get_telemetry_control(data, size, &status, &sampling, NULL) ==
-        SP_OK) {
-        CHECK(sampling <= 1);
+    struct proto_control control;
+    if (sp__proto_get_control(data, size, &control, NULL) == SP_OK) {
+        CHECK(control.rate <= 1);
+        sp__proto_control_fini(&control);
     }
 }
 

@@ -561,6 +561,13 @@ def test_telemetry_tells_of_calls(client):
         assert event.metadata["session_id"] == "ann"
         assert event.timestamp_ns > 1_600_000_000 * 10**9
         name, event = telemetry.next()
+        assert name == "python.call.start"
+        name, event = telemetry.next()
+        assert name == "python.call.stop"
+        name, event = telemetry.next()
+        assert name == "tool.result_size"
+        assert event.measurements["message_size"].int_value > 0
+        name, event = telemetry.next()
         assert name == "tool.execution.stop"
         assert event.measurements["duration"].int_value > 0
 
@@ -584,9 +591,8 @@ def test_telemetry_is_controlled_while_it_runs(client):
             reader.join(0.01)
         assert seen[0][0] == "tool.execution.start"
         name, event = telemetry.next()
-        while name == "tool.execution.start":
+        while name != "tool.execution.exception":
             name, event = telemetry.next()
-        assert name == "tool.execution.exception"
         assert event.metadata["tool"] == "error_demo"
 
 

@@ -15,6 +15,7 @@ const { Context, onAnswer } = require('./context.js');
 const { BadArguments } = require('./errors.js');
 const { describe } = require('./failures.js');
 const { iteratorOf, pump, close } = require('./streams.js');
+const { inside, insideStream } = require('./telemetry.js');
 const { argumentsFor } = require('./tools.js');
 
 // Calls that are not over and may be told of a turn, by handle.
@@ -96,7 +97,8 @@ function answer(context, value, isStream) {
     return;
   }
   setAside(context);
-  if (!context._isOver) pump(context, iterator, { end: endStream, fail, cancel });
+  if (context._isOver) return;
+  pump(context, insideStream(context, iterator), { end: endStream, fail, cancel });
 }
 
 // The arguments, with the binaries that they speak of in their places; the others join
@@ -145,7 +147,9 @@ function run(context, tool, text, marks, isStream) {
 function onJob(handle, name, text, marks, session, isStream) {
   const context = new Context(handle, name, session);
   try {
-    run(context, table.get(name) ?? fallback, text, marks, isStream);
+    inside(context, () =>
+      run(context, table.get(name) ?? fallback, text, marks, isStream),
+    );
   } catch (failure) {
     fail(context, failure);
   }

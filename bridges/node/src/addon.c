@@ -243,5 +243,6 @@ NAPI_MODULE_INIT()
     };
     (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0],
                                  functions);
-    return sp__init_questions(env, sp__init_calls(env, exports));
+    return sp__init_telemetry(env,
+                              sp__init_questions(env, sp__init_calls(env, exports)));
 }

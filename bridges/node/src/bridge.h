@@ -146,6 +146,9 @@ int sp__askers_ask(struct question *question, sp_error *err);
 void sp__question_free(struct question *question);
 napi_value sp__init_questions(napi_env env, napi_value exports);
 
+/* ---- telemetry.c: what tools report ---- */
+napi_value sp__init_telemetry(napi_env env, napi_value exports);
+
 /* Appending to the answer; without memory the code becomes SP_ERR_NOMEM. */
 void sp__put(struct question *question, const void *bytes, size_t size);
 void sp__put_raw(struct question *question, const char *json); /* NULL: null */

@@ -133,12 +133,6 @@ NUMPY_SHAPES = [
         [3],
         [4],
     ),
-    (
-        lambda np: np.concatenate([np.ones((2, 3)), np.ones(4)]),
-        "concatenate",
-        [2],
-        [1],
-    ),
     (lambda np: np.stack([np.ones(2), np.ones(3)]), "stack", None, None),
 ]
 
@@ -148,6 +142,14 @@ def test_shapes_of_numpy(np, call, operation, expected, got):
     found = details(call, np)
     check(found, kind="shape_mismatch", library="numpy", operation=operation)
     check(found, expected=expected, got=got)
+
+
+def test_numbers_of_dimensions_of_numpy(np):
+    found = details(lambda: np.concatenate([np.ones((2, 3)), np.ones(4)]))
+    check(found, kind="dimension_mismatch", operation="concatenate")
+    check(found, expected=[2], got=[1])
+    found = details(lambda: np.ones((2, 3)).sum(axis=2))
+    check(found, kind="dimension_mismatch", expected=[2], got=[2])
 
 
 def test_dimensions_of_numpy(np):
@@ -216,6 +218,10 @@ TORCH = [
         "Given groups=1, weight of size [6, 3, 5, 5], expected input[1, 1, 28, 28] to have "
         "3 channels, but got 1 channels instead",
         {"kind": "shape_mismatch", "operation": "conv", "expected": [3], "got": [1]},
+    ),
+    (
+        "Dimension out of range (expected to be in range of [-2, 1], but got 2)",
+        {"kind": "dimension_mismatch", "expected": [-2, 1], "got": [2]},
     ),
     (
         "Expected all tensors to be on the same device, but found at least two devices, "

@@ -250,6 +250,18 @@ static void run_break(struct rig *rig, sp_job *job)
                       NULL);
 }
 
+static void run_report(struct rig *rig, sp_job *job)
+{
+    const sp_emission event = {.size = sizeof event,
+                               .name = "work.one",
+                               .metadata = sp_text("{\"span_id\":\"mine\"}"),
+                               .job = job};
+    if (sp_worker_emit(rig->worker, &event, NULL) < 0) {
+        atomic_fetch_add(&rig->bad, 1);
+    }
+    reply(rig, job, "null");
+}
+
 /* ---- serving ---- */
 
 static void run(struct rig *rig, sp_job *job)
@@ -274,6 +286,8 @@ static void run(struct rig *rig, sp_job *job)
     } else if (strcmp(tool, "raise") == 0) {
         (void)sp_job_fail(job, SP_ERR_REMOTE, "ValueError", "no \"good\"",
                           "Traceback:\n  line 1", NULL);
+    } else if (strcmp(tool, "report") == 0) {
+        run_report(rig, job);
     } else if (strcmp(tool, "mute") == 0) {
         (void)sp_job_end(job, NULL);
     } else if (strcmp(tool, "single") == 0) {
@@ -328,9 +342,9 @@ static void *announce_and_serve(void *arg)
 static void add_tools(struct rig *rig)
 {
     static const char *const names[] = {
-        "add",        "echo",  "wait",  "raise",   "mute", "count", "slow",
-        "single",     "break", "burst", "inspect", "ask",  "told",  "ask_for",
-        "ask_worker", "crowd", "leave", "pull",    "peek", "hold"};
+        "add",     "echo",       "wait",  "raise", "mute",    "report", "count",
+        "slow",    "single",     "break", "burst", "inspect", "ask",    "told",
+        "ask_for", "ask_worker", "crowd", "leave", "pull",    "peek",   "hold"};
     sp_tool_param params[] = {{.name = "a", .type = "int"},
                               {.name = "b", .default_json = "1"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

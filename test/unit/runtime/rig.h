@@ -9,6 +9,7 @@
  *   wait              tells `begun`, then waits for one `gate` or an interruption
  *   raise             fails like a Python exception
  *   mute              ends without a result
+ *   report            reports the event "work.one", with a span_id of its own
  *   count [n,size]    stream: n chunks of `size` bytes that begin with their number
  *   slow [n]          stream: tells `begun` after each chunk and waits for a `gate`
  *   single            stream whose tool returns one value
@@ -35,6 +36,7 @@
 #include "peer.h"
 #include "snakepit/worker.h"
 #include "snakepit/worker_host.h"
+#include "snakepit/worker_telemetry.h"
 #include "wire/page.h"
 
 enum { RIG_THREADS_MAX = 8 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker answers besides tool calls: health, telemetry, sessions. */
+/* What a worker answers besides tool calls: health, sessions. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -117,117 +117,6 @@ static void a_watcher_may_leave(void **state)
     sp__h2_reset(watch->stream, 8);
     call_add(rig);
     call_free(watch);
-    rig_close(rig);
-}
-
-/* ---- telemetry ---- */
-
-#define TOGGLE_OFF BYTES("\x0a\x00")
-#define TOGGLE_ON BYTES("\x0a\x02\x08\x01")
-#define SAMPLING_HALF BYTES("\x12\x09\x09\x00\x00\x00\x00\x00\x00\xe0\x3f")
-
-static struct peer_call *open_telemetry(struct rig *rig)
-{
-    struct peer_call *call = peer_open(rig->peer, SP__PATH_TELEMETRY, (sp_bytes){0}, 0);
-    PEER_UNTIL(rig->peer, call->headers); /* they come before any event */
-    return call;
-}
-
-static void telemetry_tells_the_start_and_the_end_of_each_job(void **state)
-{
-    struct rig *rig = rig_open(NULL);
-    struct peer_call *events = open_telemetry(rig);
-    struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
-    PEER_UNTIL(rig->peer, events->messages == 1); /* while it runs */
-    assert_true(last_has(events, "start"));
-    assert_true(last_has(events, "wait"));
-    assert_true(last_has(events, "s1"));
-    rig_allow(rig, 1);
-    peer_finish(rig->peer, busy);
-    PEER_UNTIL(rig->peer, events->messages == 2);
-    assert_true(last_has(events, "stop"));
-    assert_true(last_has(events, "duration"));
-    struct peer_call *raise = peer_execute(rig->peer, "raise", "{}");
-    peer_finish(rig->peer, raise);
-    PEER_UNTIL(rig->peer, events->messages == 4);
-    assert_true(last_has(events, "exception"));
-
-    assert_int_equal(sp__h2_half_close(events->stream, NULL), 0);
-    peer_finish(rig->peer, events);
-    assert_int_equal(events->status, 0);
-    call_add(rig);
-    call_free(busy);
-    call_free(raise);
-    call_free(events);
-    rig_close(rig);
-}
-
-static void telemetry_obeys_its_controls(void **state)
-{
-    struct rig *rig = rig_open(NULL);
-    struct peer_call *events = open_telemetry(rig);
-    assert_int_equal(sp__h2_write(events->stream, TOGGLE_OFF, NULL), 0);
-    call_add(rig);
-    assert_int_equal(events->messages, 0);
-    assert_int_equal(sp__h2_write(events->stream, TOGGLE_ON, NULL), 0);
-    assert_int_equal(sp__h2_write(events->stream, BYTES("\xff\xff"), NULL), 0);
-    call_add(rig);
-    PEER_UNTIL(rig->peer, events->messages == 2);
-    assert_int_equal(sp__h2_write(events->stream, SAMPLING_HALF, NULL), 0);
-    for (int i = 0; i < 10; i++) {
-        call_add(rig);
-    }
-    PEER_UNTIL(rig->peer, events->messages == 2 + 10);
-    sp__h2_reset(events->stream, 8);
-    call_add(rig);
-    call_free(events);
-    rig_close(rig);
-}
-
-static void telemetry_that_nobody_reads_is_dropped_and_counted(void **state)
-{
-    enum { BATCHES = 120, BATCH = 100 };
-    struct rig *rig = rig_open(NULL);
-    struct peer_call *events = open_telemetry(rig);
-    sp__h2_hold(events->stream);
-    for (int i = 0; i < BATCHES; i++) {
-        struct peer_call *calls[BATCH];
-        for (int j = 0; j < BATCH; j++) {
-            calls[j] = peer_execute(rig->peer, "add", "[1,1]");
-        }
-        for (int j = 0; j < BATCH; j++) {
-            peer_finish(rig->peer, calls[j]);
-            assert_int_equal(calls[j]->status, 0);
-            call_free(calls[j]);
-        }
-    }
-    assert_true(events->messages < 2u * BATCHES * BATCH);
-    uint64_t granted = 0;
-    do { /* until an event of after the drops comes */
-        sp__h2_grant(events->stream, events->bytes - granted);
-        granted = events->bytes;
-        call_add(rig);
-    } while (!last_has(events, "events_dropped") ||
-             last_has(events, "events_dropped\x12\x01"
-                              "0"));
-    call_free(events);
-    rig_close(rig);
-}
-
-static void only_so_many_may_listen_to_telemetry(void **state)
-{
-    struct rig *rig = rig_open(NULL);
-    struct peer_call *events[TELEMETRY_MAX];
-    for (int i = 0; i < TELEMETRY_MAX; i++) {
-        events[i] = open_telemetry(rig);
-    }
-    struct peer_call *late = peer_open(rig->peer, SP__PATH_TELEMETRY, (sp_bytes){0}, 0);
-    peer_finish(rig->peer, late);
-    assert_int_equal(late->status, 8);
-    call_free(late);
-    for (int i = 0; i < TELEMETRY_MAX; i++) {
-        call_free(events[i]);
-    }
     rig_close(rig);
 }
 
@@ -445,10 +334,6 @@ int main(void)
         CASE(health_check_follows_the_announcement),
         CASE(health_watch_tells_every_change),
         CASE(a_watcher_may_leave),
-        CASE(telemetry_tells_the_start_and_the_end_of_each_job),
-        CASE(telemetry_obeys_its_controls),
-        CASE(telemetry_that_nobody_reads_is_dropped_and_counted),
-        CASE(only_so_many_may_listen_to_telemetry),
         CASE(a_session_lives_from_initialize_to_cleanup),
         CASE(the_end_of_a_session_is_told_behind_the_calls_before_it),
         CASE(a_worker_that_stops_hears_of_ends_first),

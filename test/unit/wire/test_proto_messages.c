@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Announcements, pings, health and telemetry: there and back, and without memory. */
+/* Announcements, pings and health: there and back, and without memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,78 +180,6 @@ static void health_goes_there_and_back(void **state)
     assert_text(service, "x");
 }
 
-static void telemetry_is_packed(void **state)
-{
-    static const char *const metadata[] = {"tool", "add", "worker", "w1", NULL};
-    const struct proto_telemetry event = {.event = "tool.execution.stop",
-                                          .measurement = "duration_ms",
-                                          .value = 12,
-                                          .metadata = metadata,
-                                          .unix_ns = 99};
-    struct sp_buffer out = buffer();
-    assert_int_equal(sp__proto_put_telemetry(&out, &event, NULL), SP_OK);
-    Snakepit__Bridge__TelemetryEvent *got =
-        snakepit__bridge__telemetry_event__unpack(NULL, out.size, out.data);
-    assert_int_equal(got->n_event_parts, 3);
-    assert_string_equal(got->event_parts[0], "tool");
-    assert_string_equal(got->event_parts[2], "stop");
-    assert_int_equal(got->n_measurements, 1);
-    assert_string_equal(got->measurements[0]->key, "duration_ms");
-    assert_int_equal(got->measurements[0]->value->int_value, 12);
-    assert_int_equal(got->n_metadata, 2);
-    assert_string_equal(got->metadata[1]->key, "worker");
-    assert_string_equal(got->metadata[1]->value, "w1");
-    assert_int_equal(got->timestamp_ns, 99);
-    snakepit__bridge__telemetry_event__free_unpacked(got, NULL);
-
-    const struct proto_telemetry bare = {.event = "beat"};
-    out.size = 0;
-    assert_int_equal(sp__proto_put_telemetry(&out, &bare, NULL), SP_OK);
-    got = snakepit__bridge__telemetry_event__unpack(NULL, out.size, out.data);
-    assert_int_equal(got->n_event_parts, 1);
-    assert_int_equal(got->n_measurements, 0);
-    assert_int_equal(got->n_metadata, 0);
-    snakepit__bridge__telemetry_event__free_unpacked(got, NULL);
-    sp__buf_fini(&out);
-}
-
-static void telemetry_controls_are_read(void **state)
-{
-    int enabled;
-    double sampling;
-    static const uint8_t on[] = {0x0a, 0x02, 0x08, 0x01};
-    static const uint8_t off[] = {0x0a, 0x00};
-    static const uint8_t half[] = {0x12, 0x09, 0x09, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f};
-    static const uint8_t two[] = {0x12, 0x09, 0x09, 0, 0, 0, 0, 0, 0, 0, 0x40};
-    static const uint8_t filter[] = {0x1a, 0x00};
-    assert_int_equal(
-        sp__proto_get_telemetry_control(on, sizeof on, &enabled, &sampling, NULL),
-        SP_OK);
-    assert_int_equal(enabled, 1);
-    assert_true(sampling < 0);
-    assert_int_equal(
-        sp__proto_get_telemetry_control(off, sizeof off, &enabled, &sampling, NULL),
-        SP_OK);
-    assert_int_equal(enabled, 0);
-    assert_int_equal(
-        sp__proto_get_telemetry_control(half, sizeof half, &enabled, &sampling, NULL),
-        SP_OK);
-    assert_int_equal(enabled, -1);
-    assert_true(sampling == 0.5);
-    assert_int_equal(
-        sp__proto_get_telemetry_control(two, sizeof two, &enabled, &sampling, NULL),
-        SP_OK);
-    assert_true(sampling == 1);
-    assert_int_equal(sp__proto_get_telemetry_control(filter, sizeof filter, &enabled,
-                                                     &sampling, NULL),
-                     SP_OK);
-    assert_int_equal(enabled, -1);
-    assert_true(sampling < 0);
-    assert_int_equal(sp__proto_get_telemetry_control((const uint8_t *)"\x0a", 1,
-                                                     &enabled, &sampling, NULL),
-                     SP_ERR_PROTOCOL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,8 +189,6 @@ int main(void)
         TEST(an_announcement_is_answered),
         TEST(pings_go_there_and_back),
         TEST(health_goes_there_and_back),
-        TEST(telemetry_is_packed),
-        TEST(telemetry_controls_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,8 @@ struct running {
     int in_user_code;       /* an interruption may be raised now; server.c */
     int asked_politely;     /* the event loop was asked to cancel its task */
     uint64_t not_before_ms; /* no (further) interruption before */
+    uint32_t mark;          /* of the events about it, as sp_emission.span */
+    uint64_t began_us;      /* when it was told that it begins, 0: it was not */
 };
 
 typedef struct {
@@ -170,6 +172,17 @@ void sp__py_asks_wait(call_object *call);
 /* source.c: close what a call still receives; wait until no thread takes from any. */
 void sp__py_sources_end(call_object *call);
 void sp__py_sources_wait(void);
+
+/* The JSON of a value as bytes; fallback(value) stands in for what JSON cannot hold. */
+PyObject *sp__py_json(PyObject *value, PyObject *fallback);
+
+/* telemetry.c */
+int sp__py_telemetry_functions(PyObject *module);
+/* A call into the adapter begins, and has returned or raised: for who listens. */
+void sp__py_tell_begin(struct server *server, struct running *run);
+void sp__py_tell_end(struct server *server, struct running *run, int raised);
+/* The worker is about to be closed: no event is reported by it any more. */
+void sp__py_telemetry_end(worker_object *worker);
 
 /* zygote.c */
 int sp__py_zygote_functions(PyObject *module);

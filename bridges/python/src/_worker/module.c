@@ -72,6 +72,11 @@ static PyObject *encode(PyObject *value, PyObject *fallback, struct parts *parts
     return result;
 }
 
+PyObject *sp__py_json(PyObject *value, PyObject *fallback)
+{
+    return encode(value, fallback, NULL);
+}
+
 static PyObject *module_encode(PyObject *module, PyObject *args)
 {
     (void)module;
@@ -79,7 +84,7 @@ static PyObject *module_encode(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|O:encode", &value, &fallback)) {
         return NULL;
     }
-    return encode(value, fallback, NULL);
+    return sp__py_json(value, fallback);
 }
 
 static PyObject *module_encode_parts(PyObject *module, PyObject *args)
@@ -198,7 +203,7 @@ static int module_exec(PyObject *module)
     if (sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
         sp__py_memory_type(module, "snakepit_bridge._worker.Memory") < 0 ||
         sp__py_pending_type(module) < 0 || sp__py_worker_type(module) < 0 ||
-        sp__py_zygote_functions(module) < 0) {
+        sp__py_telemetry_functions(module) < 0 || sp__py_zygote_functions(module) < 0) {
         return -1;
     }
     return 0;

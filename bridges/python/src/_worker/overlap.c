@@ -130,6 +130,7 @@ static PyObject *pending_finish(PyObject *object, PyObject *value)
         Py_RETURN_NONE;
     }
     Py_INCREF(object); /* the run has the last reference, perhaps */
+    sp__py_tell_end(self->server, self->run, 0);
     if (sp__py_answer_with(self->server, self->run, value) == RAISED) {
         sp__py_fail_raised(self->server, self->run, 0);
     }
@@ -145,6 +146,7 @@ static PyObject *pending_fail(PyObject *object, PyObject *exception)
         Py_RETURN_NONE;
     }
     Py_INCREF(object);
+    sp__py_tell_end(self->server, self->run, 1);
     PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     sp__py_fail_raised(self->server, self->run, 0);
     over(self);
@@ -160,6 +162,7 @@ static PyObject *pending_end(PyObject *object, PyObject *unused)
         Py_RETURN_NONE;
     }
     Py_INCREF(object);
+    sp__py_tell_end(self->server, self->run, 0);
     sp__py_detach_view(self->server, self->run);
     (void)sp_job_end(self->run->job, NULL);
     over(self);

@@ -93,6 +93,7 @@ static enum outcome start_call(struct server *server, struct running *run,
     if (tool == NULL) {
         return RAISED;
     }
+    sp__py_tell_begin(server, run);
     PyObject *result = sp__py_invoke(server, run, tool, ret_at_boundary);
     Py_DECREF(tool);
     if (result != NULL) {
@@ -102,6 +103,7 @@ static enum outcome start_call(struct server *server, struct running *run,
         }
         result = settled(server, run, sp__py_awaited(server, result));
     }
+    sp__py_tell_end(server, run, result == NULL);
     if (server->worker->forgotten) {
         Py_XDECREF(result);
         return result == NULL ? RAISED : OVER;

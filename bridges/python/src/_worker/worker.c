@@ -363,10 +363,7 @@ static PyObject *worker_stop(PyObject *object, PyObject *unused)
 static void close_worker(worker_object *self)
 {
     sp_worker *worker = self->worker;
-    self->worker = NULL;
-    if (sp__py_bridge.worker == self) {
-        sp__py_bridge.worker = NULL;
-    }
+    sp__py_telemetry_end(self);
     if (worker != NULL && !self->forgotten) {
         sp__py_sources_wait();
         Py_BEGIN_ALLOW_THREADS sp_worker_close(worker);

@@ -9,6 +9,7 @@ row knows are left as they are.
 import re
 
 _SHAPE = "shape_mismatch"
+_DIMENSIONS = "dimension_mismatch"
 _DTYPE = "dtype_mismatch"
 _DEVICE = "device_mismatch"
 _MEMORY = "out_of_memory"
@@ -66,7 +67,7 @@ _ROWS = (
         r"size (?P<got>\d+)",
     ),
     (
-        _SHAPE,
+        _DIMENSIONS,
         "numpy",
         "concatenate",
         r"all the input arrays must have same number of dimensions, but the array at "
@@ -95,7 +96,20 @@ _ROWS = (
         r"ufunc '(?P<operation>\w+)' (?:did not contain a loop with signature matching "
         r"types|not supported for the input types)",
     ),
+    (
+        _DIMENSIONS,
+        "numpy",
+        None,
+        r"axis (?P<got>-?\d+) is out of bounds for array of dimension (?P<expected>\d+)",
+    ),
     # ---- PyTorch ----
+    (
+        _DIMENSIONS,
+        "torch",
+        None,
+        r"Dimension out of range \(expected to be in range of "
+        r"(?P<expected>\[-?\d+, -?\d+\]), but got (?P<got>-?\d+)\)",
+    ),
     (
         _SHAPE,
         "torch",
@@ -209,10 +223,13 @@ def _rows():
 
 def _dimensions(text):
     """"(2, 3)", "2,3" and "2x3" as [2, 3]; other texts as they are."""
-    numbers = re.split(r"[,x ]+", text.strip(", "))
-    if text.strip(", ") == "":
+    bare = text.strip("[], ")
+    if bare == "":
         return []
-    return [int(n) for n in numbers] if all(n.isdigit() for n in numbers) else text
+    try:
+        return [int(number) for number in re.split(r"[,x ]+", bare)]
+    except ValueError:
+        return text
 
 
 def _bytes(text):
@@ -246,7 +263,8 @@ def _mismatch_facts(kind, found):
     for name in ("expected", "got"):
         text = found.get(name)
         if text is not None:
-            facts[name] = _dimensions(text) if kind == _SHAPE else text
+            is_shape = kind in (_SHAPE, _DIMENSIONS)
+            facts[name] = _dimensions(text) if is_shape else text
     return facts
 
 

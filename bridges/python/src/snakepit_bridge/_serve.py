@@ -99,11 +99,19 @@ def describe(exception, with_trace):
     """(type, message, traceback or None, JSON or None) of an exception, as texts."""
     from . import _failures
 
-    return _failures.describe(exception, with_trace)
+    story = _failures.describe(exception, with_trace)
+    if with_trace and _worker.listens():
+        from .telemetry import failures
+
+        failures.report(exception, story[0], story[3])
+    return story
 
 
 def finish():
-    """Close the event loop, if there ever was one."""
+    """End the samplers and close the event loop, if there ever were any."""
+    samplers = sys.modules.get("snakepit_bridge.telemetry.samplers")
+    if samplers is not None:
+        samplers.stop_samplers()
     module = sys.modules.get("snakepit_bridge._async")
     if module is not None:
         module.close()

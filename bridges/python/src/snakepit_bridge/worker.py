@@ -187,6 +187,14 @@ def _substitute(value):
     return substitute(value)
 
 
+def _start_samplers():
+    interval_s = os.environ.pop("SNAKEPIT_WORKER_SAMPLE_S", "")
+    if interval_s:
+        from . import telemetry
+
+        telemetry.start_samplers(float(interval_s))
+
+
 def serve(worker, tools):
     """Announce and run calls until the worker shall end."""
     global _was_served
@@ -197,6 +205,7 @@ def serve(worker, tools):
     if worker.address:
         print(f"snakepit worker: listening on {worker.address}")
     _serve.tell_session_ends(tools.end_session)
+    _start_samplers()
     if overlap is not None:
         overlap.serve(worker, tools.table, tools.resolve, _serve, _substitute)
     else:

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Events that tools report: two functions, on the thread of the event loop as all is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge.h"
+#include "snakepit/worker_telemetry.h"
+
+/* listens(): whether anybody would hear of an event. */
+static napi_value listens(napi_env env, napi_callback_info info)
+{
+    napi_value value = NULL;
+    (void)info;
+    (void)napi_get_boolean(env, sp_worker_listens(sp__node.worker), &value);
+    return value;
+}
+
+/* emit(handle or undefined, name, measurements, metadata, correlation id, mark): both
+ * objects as JSON. Gives the mark for further events of the same span, see sp_emission. */
+static napi_value emit(napi_env env, napi_callback_info info)
+{
+    enum { HANDLE, NAME, MEASUREMENTS, METADATA, CORRELATION, MARK, ARGS };
+    napi_value args[ARGS];
+    napi_valuetype kind = napi_undefined;
+    sp_error err = {0};
+    sp_emission event = {.size = sizeof event};
+    (void)sp__args(env, info, args, ARGS);
+    (void)napi_typeof(env, args[HANDLE], &kind);
+    if (kind == napi_number) {
+        event.job = sp__call_job(env, args[HANDLE]);
+        if (event.job == NULL) {
+            return NULL;
+        }
+    }
+    uint32_t span = (uint32_t)sp__integer(env, args[MARK], 0);
+    char *name = sp__copy_text(env, args[NAME]);
+    char *measurements = sp__copy_text(env, args[MEASUREMENTS]);
+    char *metadata = sp__copy_text(env, args[METADATA]);
+    char *correlation = sp__copy_text(env, args[CORRELATION]);
+    event.name = name;
+    event.measurements = sp_text(measurements);
+    event.metadata = sp_text(metadata);
+    event.correlation_id = correlation;
+    event.span = &span;
+    int rc = sp__node.worker != NULL ? sp_worker_emit(sp__node.worker, &event, &err) : 0;
+    free(name);
+    free(measurements);
+    free(metadata);
+    free(correlation);
+    if (rc < 0) {
+        (void)sp__throw(env, &err);
+        sp_error_clear(&err);
+        return NULL;
+    }
+    return sp__number(env, span);
+}
+
+/* eventsDropped(): that listeners lost because they did not read. */
+static napi_value events_dropped(napi_env env, napi_callback_info info)
+{
+    (void)info;
+    return sp__number(env, (double)sp_worker_events_dropped(sp__node.worker));
+}
+
+napi_value sp__init_telemetry(napi_env env, napi_value exports)
+{
+    const napi_property_descriptor functions[] = {
+        {"listens", NULL, listens, NULL, NULL, NULL, napi_default, NULL},
+        {"emit", NULL, emit, NULL, NULL, NULL, napi_default, NULL},
+        {"eventsDropped", NULL, events_dropped, NULL, NULL, NULL, napi_default, NULL},
+    };
+    (void)napi_define_properties(env, exports, sizeof functions / sizeof functions[0],
+                                 functions);
+    return exports;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Telemetry: events there and back, the controls, and all of it without memory. */
+#include <string.h>
+
+#include "base/error.h"
+#include "no_leak.h"
+#include "proto_bytes.h"
+#include "snakepit/bridge.pb-c.h"
+
+static const char *const metadata[] = {"tool", "add", "worker", "w1", NULL};
+static const struct proto_measure measures[] = {
+    {.name = "duration_ms", .kind = MEASURE_INTEGER, .integer = 12},
+    {.name = "share", .kind = MEASURE_REAL, .real = 0.5},
+    {.name = "model", .kind = MEASURE_TEXT, .text = "small"}};
+static const struct proto_telemetry an_event = {.event = "tool.execution.stop",
+                                                .measures = measures,
+                                                .measures_count = 3,
+                                                .metadata = metadata,
+                                                .unix_ns = 99,
+                                                .correlation_id = "c"};
+
+static void events_are_packed(void **state)
+{
+    struct sp_buffer out = buffer();
+    assert_int_equal(sp__proto_put_telemetry(&out, &an_event, NULL), SP_OK);
+    Snakepit__Bridge__TelemetryEvent *got =
+        snakepit__bridge__telemetry_event__unpack(NULL, out.size, out.data);
+    assert_int_equal(got->n_event_parts, 3);
+    assert_string_equal(got->event_parts[0], "tool");
+    assert_string_equal(got->event_parts[2], "stop");
+    assert_int_equal(got->n_measurements, 3);
+    assert_string_equal(got->measurements[0]->key, "duration_ms");
+    assert_int_equal(got->measurements[0]->value->int_value, 12);
+    assert_true(got->measurements[1]->value->float_value == 0.5);
+    assert_string_equal(got->measurements[2]->value->string_value, "small");
+    assert_int_equal(got->n_metadata, 2);
+    assert_string_equal(got->metadata[1]->key, "worker");
+    assert_string_equal(got->metadata[1]->value, "w1");
+    assert_int_equal(got->timestamp_ns, 99);
+    assert_string_equal(got->correlation_id, "c");
+    snakepit__bridge__telemetry_event__free_unpacked(got, NULL);
+
+    const struct proto_telemetry bare = {.event = "beat"};
+    out.size = 0;
+    assert_int_equal(sp__proto_put_telemetry(&out, &bare, NULL), SP_OK);
+    got = snakepit__bridge__telemetry_event__unpack(NULL, out.size, out.data);
+    assert_int_equal(got->n_event_parts, 1);
+    assert_int_equal(got->n_measurements, 0);
+    assert_int_equal(got->n_metadata, 0);
+    snakepit__bridge__telemetry_event__free_unpacked(got, NULL);
+    sp__buf_fini(&out);
+}
+
+static void events_are_read_as_a_line(void **state)
+{
+    char line[256];
+    struct sp_buffer out = buffer();
+    assert_int_equal(sp__proto_put_telemetry(&out, &an_event, NULL), SP_OK);
+    assert_int_equal(
+        sp__proto_get_telemetry_event(out.data, out.size, line, sizeof line, NULL), 0);
+    assert_string_equal(line, "tool.execution.stop duration_ms=12 share=0.5 "
+                              "model=small tool=add worker=w1");
+    assert_int_equal(sp__proto_get_telemetry_event(out.data, out.size, line, 12, NULL),
+                     0);
+    assert_string_equal(line, "tool.execut");
+    sp__buf_fini(&out);
+}
+
+static struct proto_control read_control(const void *data, size_t size)
+{
+    struct proto_control control;
+    assert_int_equal(sp__proto_get_control(data, size, &control, NULL), SP_OK);
+    return control;
+}
+
+#define READ(bytes) read_control(bytes, sizeof(bytes) - 1)
+
+static void toggles_and_rates_are_read(void **state)
+{
+    struct proto_control control = READ("\x0a\x02\x08\x01");
+    assert_int_equal(control.enabled, 1);
+    assert_true(control.rate < 0 && !control.is_filter);
+    sp__proto_control_fini(&control);
+    control = READ("\x0a\x00");
+    assert_int_equal(control.enabled, 0);
+    sp__proto_control_fini(&control);
+    control = READ("\x12\x09\x09\x00\x00\x00\x00\x00\x00\xe0\x3f");
+    assert_int_equal(control.enabled, -1);
+    assert_true(control.rate == 0.5 && control.patterns_count == 0);
+    sp__proto_control_fini(&control);
+    control = READ("\x12\x0e\x09\x00\x00\x00\x00\x00\x00\x00\x40\x12\x03"
+                   "a.*");
+    assert_true(control.rate == 1);
+    assert_int_equal(control.patterns_count, 1);
+    assert_string_equal(control.patterns[0], "a.*");
+    sp__proto_control_fini(&control);
+    sp__proto_control_fini(&control); /* a second time is fine */
+}
+
+static void filters_are_read(void **state)
+{
+    struct proto_control control = READ("\x1a\x0b\x0a\x03"
+                                        "a.*\x12\x01"
+                                        "b\x12\x01"
+                                        "c");
+    assert_int_equal(control.is_filter, 1);
+    assert_int_equal(control.enabled, -1);
+    assert_true(control.rate < 0);
+    assert_int_equal(control.allow_count, 1);
+    assert_string_equal(control.allow[0], "a.*");
+    assert_int_equal(control.deny_count, 2);
+    assert_string_equal(control.deny[1], "c");
+    sp__proto_control_fini(&control);
+    control = READ(""); /* of a later version, perhaps */
+    assert_true(control.enabled < 0 && control.rate < 0 && !control.is_filter);
+    sp__proto_control_fini(&control);
+    assert_int_equal(sp__proto_get_control((const uint8_t *)"\x0a", 1, &control, NULL),
+                     SP_ERR_PROTOCOL);
+}
+
+static void both_survive_lack_of_memory(void **state)
+{
+    static const uint8_t filter[] = "\x1a\x05\x0a\x03"
+                                    "a.*";
+    sp_error err = {0};
+    for (uint64_t n = 1; n < 20; n++) {
+        struct sp_buffer out = buffer();
+        struct proto_control control = {.enabled = 0};
+        sp__mem_fail_at(n, 0);
+        int rc = sp__proto_put_telemetry(&out, &an_event, &err);
+        if (rc == SP_OK) {
+            rc = sp__proto_get_control(filter, sizeof filter - 1, &control, &err);
+        }
+        sp__mem_fail_at(0, 0);
+        assert_true(rc == SP_OK || rc == SP_ERR_NOMEM);
+        if (rc == SP_OK) {
+            assert_true(n > 3);
+        }
+        sp__proto_control_fini(&control);
+        sp__buf_fini(&out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(events_are_packed),           TEST(events_are_read_as_a_line),
+        TEST(toggles_and_rates_are_read),  TEST(filters_are_read),
+        TEST(both_survive_lack_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
