@@ -80,6 +80,7 @@ uint32_t *users_resolve(const char *const *names, size_t *ret_count);
 struct running {
     sp_pit *pit;
     const sp_service_options *service;
+    struct http *http;    /* or NULL */
     uint64_t startup_ms;  /* for all workers to be ready */
     uint64_t watchdog_ms; /* 0: nobody watches */
     int signal_fd;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "http.h"
 
 /* ---- where to listen ---- */
 
@@ -75,6 +76,24 @@ static int load(const struct settings *settings, sp_config **ret_config)
     return CODE_CONFIG;
 }
 
+/* 1, or 0 with the mistake told. */
+static int check_http(const sp_service_options *service)
+{
+    struct http_address address;
+    sp_error err = {0};
+    const char *where = service->http.listen;
+    int rc = where != NULL ? http_address_parse(where, &address, &err) : 0;
+    if (rc < 0) {
+        log_error("config.wrong", &err);
+    } else if (where != NULL && !address.is_loopback) {
+        log_line(SP_LOG_WARN, "config.warning",
+                 "http.listen is %s: everybody who reaches this machine sees the metrics",
+                 where);
+    }
+    sp_error_clear(&err);
+    return rc == 0;
+}
+
 static int check(sp_config *config)
 {
     struct place place;
@@ -87,6 +106,9 @@ static int check(sp_config *config)
     }
     if (!find_place(pit, sp_config_service(config), &place)) {
         log_line(SP_LOG_ERROR, "config.wrong", "the path of the socket is too long");
+        return CODE_CONFIG;
+    }
+    if (!check_http(sp_config_service(config))) {
         return CODE_CONFIG;
     }
     if (sp_config_warning(config, warning, sizeof warning)) {
@@ -195,6 +217,9 @@ static int open_all(sp_config *config, struct running *running)
     }
     if (rc == 0) {
         rc = listen_at(running->pit, running->service, place.address, &err);
+    }
+    if (rc == 0) {
+        rc = http_open(running->pit, &running->service->http, &running->http, &err);
     }
     if (rc < 0) {
         log_error("daemon.failed", &err);

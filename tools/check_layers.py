@@ -43,6 +43,7 @@ OUTSIDE = (
     (re.compile(r"curl/"), {"telemetry"}),
     (re.compile(r"jansson\.h$"), {"telemetry", "cli", "examples", "bridges"}),
     (re.compile(r"curses\.h$|term\.h$"), {"cli"}),
+    (re.compile(r"microhttpd\.h$"), {"daemon"}),
     (re.compile(r"Python\.h$"), {"bridges"}),
     (re.compile(r"node_api\.h$"), {"bridges"}),
     (re.compile(r"ruby\.h$|ruby/"), {"bridges"}),

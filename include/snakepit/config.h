@@ -54,6 +54,13 @@ SP_API int sp_config_set(sp_config *config, const char *key, const char *value,
 /* The options the configuration stands for, complete. Borrowed from the config. */
 SP_API const sp_pit_options *sp_config_options(sp_config *config);
 
+/* What a daemon serves to monitors over HTTP. */
+typedef struct sp_http_options {
+    const char *listen; /* "tcp:127.0.0.1:9190", "unix:/path"; NULL: nothing */
+    uint32_t clients_max;
+    uint64_t timeout_ms;
+} sp_http_options;
+
 /* What a daemon needs beside its pit. */
 typedef struct sp_service_options {
     size_t size;
@@ -63,6 +70,7 @@ typedef struct sp_service_options {
                                  listen.users to be looked up */
     uint64_t shutdown_timeout_ms;
     sp_log_options log;
+    sp_http_options http;
 } sp_service_options;
 
 /* The part of the configuration that concerns a daemon. Borrowed from the config. */

@@ -157,6 +157,17 @@
     X(LISTEN_USERS, TOP, "listen.users", LIST, 1, 255, "", "", "", service, users,     \
       "Users, by name or number, who may connect beside the daemon's own and root. "   \
       "The socket's folder must let them pass: mode 755, say.")                        \
+    X(HTTP_LISTEN, TOP, "http.listen", TEXT, 5, 200, "", "", "SNAKEPIT_HTTP_LISTEN",   \
+      service, http.listen,                                                            \
+      "Where snakepitd answers monitors over HTTP: tcp:127.0.0.1:9190, or unix:/path " \
+      "for this user alone. /metrics, /healthz, /readyz and /livez are there. An "     \
+      "address that others reach is warned of. Without it nowhere.")                   \
+    X(HTTP_CLIENTS, TOP, "http.clients", COUNT, 1, 1000, "", "32",                     \
+      "SNAKEPIT_HTTP_CLIENTS", service, http.clients_max,                              \
+      "HTTP connections at a time. More are not taken.")                               \
+    X(HTTP_TIMEOUT, TOP, "http.timeout", DURATION, SECOND, HOUR, "", "10s",            \
+      "SNAKEPIT_HTTP_TIMEOUT", service, http.timeout_ms,                               \
+      "Time without a byte after which an HTTP connection is closed.")                 \
     X(SHUTDOWN_TIMEOUT, TOP, "shutdown.timeout", DURATION, 1, 24u * HOUR, "", "10s",   \
       "SNAKEPIT_SHUTDOWN_TIMEOUT", service, shutdown_timeout_ms,                       \
       "Time that snakepitd takes to end, from the signal to the last process: calls "  \
