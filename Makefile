@@ -87,8 +87,8 @@ HAMMER ?= 100000
 hammer: build # HAMMER rounds of lies and scribbles of a worker about shared memory
 	@SNAKEPIT_HAMMER=$(HAMMER) $(BUILD)/test/unit/worker/test_worker_memory
 
-docs: build # the man pages are part of the build
-	@ls $(BUILD)/docs/*.[1-8]
+docs: build # the man pages, and the reference of everything public
+	@ls $(BUILD)/docs/*.[1-8] && tools/reference.py $(BUILD)
 
 install: build # PREFIX is chosen when the folder is made; DESTDIR is honoured
 	@meson install -C $(BUILD) --no-rebuild

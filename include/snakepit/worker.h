@@ -220,8 +220,11 @@ SP_API void sp_worker_close(sp_worker *worker);
 SP_API void sp_worker_forget(sp_worker *worker);
 
 /* ---- the job's request; borrowed until the job ends ---- */
+
+/* The name of the tool. Since: 0.1 */
 SP_API const char *sp_job_tool(const sp_job *job);
-SP_API const char *sp_job_session(const sp_job *job); /* "" when there is none */
+/* The session it was called in, "" when there is none. Since: 0.1 */
+SP_API const char *sp_job_session(const sp_job *job);
 /* The arguments: a JSON object or array. */
 SP_API sp_bytes sp_job_args(const sp_job *job);
 /* The index-th raw binary argument: 1 and *ret_name, *ret_value, or 0 past the last. */

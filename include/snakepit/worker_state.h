@@ -32,7 +32,7 @@ extern "C" {
 
 /* ---- the session ---- */
 
-/* Since: 0.1 */
+/* As sp_session_get(), in the job's session. Since: 0.1 */
 SP_API int sp_job_session_get(sp_job *job, sp_session_info *ret_info, sp_error *err);
 
 /* Begin the job's session, with the host's defaults, unless there is one: 1 when it was
@@ -46,14 +46,14 @@ SP_API int sp_job_session_update(sp_job *job, sp_session_edit_fn fn, void *user_
 
 /* ---- variables ---- */
 
-/* Since: 0.1 */
+/* As sp_variable_register(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_register(sp_job *job, const char *name, const char *type,
                                     const char *value, const sp_change_options *options,
                                     sp_variable *ret_variable, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_get(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_get(sp_job *job, const char *name, sp_variable *ret_variable,
                                sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_set(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_set(sp_job *job, const char *name, const char *value,
                                const sp_change_options *options, uint64_t *ret_version,
                                sp_error *err);
@@ -75,12 +75,12 @@ SP_API int sp_job_variable_register_array(sp_job *job, const char *name,
                                           const char *type, const sp_tensor *array,
                                           const sp_change_options *options,
                                           sp_variable *ret_variable, sp_error *err);
-/* Since: 0.1 */
+/* As sp_job_variable_set(), with an array. Since: 0.1 */
 SP_API int sp_job_variable_set_array(sp_job *job, const char *name,
                                      const sp_tensor *array,
                                      const sp_change_options *options,
                                      uint64_t *ret_version, sp_error *err);
-/* Since: 0.1 */
+/* As sp_job_variables_set(), with arrays. Since: 0.1 */
 SP_API int sp_job_variables_set_arrays(sp_job *job, sp_variable_update *updates,
                                        const sp_tensor *const *arrays, size_t count,
                                        int atomic, const sp_change_options *options,
@@ -104,46 +104,46 @@ SP_API int sp_job_variables_get_arrays(sp_job *job, const char *const *names,
                                        size_t count, sp_array_cb cb, void *user_data,
                                        sp_error *err);
 
-/* Since: 0.1 */
+/* As sp_variable_delete(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_delete(sp_job *job, const char *name,
                                   const sp_change_options *options, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variables_list(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variables_list(sp_job *job, const char *pattern, sp_variable_cb cb,
                                  void *user_data, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variables_get(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variables_get(sp_job *job, const char *const *names, size_t count,
                                 sp_variable *ret_variables, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variables_set(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variables_set(sp_job *job, sp_variable_update *updates, size_t count,
                                 int atomic, const sp_change_options *options,
                                 sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_history(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_history(sp_job *job, const char *name, size_t limit,
                                    sp_variable_cb cb, void *user_data, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_rollback(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_rollback(sp_job *job, const char *name, uint64_t version,
                                     const sp_change_options *options,
                                     uint64_t *ret_version, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_lock(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_lock(sp_job *job, const char *name, const char *owner,
                                 sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_unlock(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_unlock(sp_job *job, const char *name, const char *owner,
                                   sp_variable *ret_variable, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_depend(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_depend(sp_job *job, const char *from, const char *to,
                                   const char *kind, sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_undepend(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_undepend(sp_job *job, const char *from, const char *to,
                                     sp_error *err);
-/* Since: 0.1 */
+/* As sp_variable_dependencies(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variable_dependencies(sp_job *job, const char *name,
                                         sp_dependency_cb cb, void *user_data,
                                         sp_error *err);
-/* Since: 0.1 */
+/* As sp_variables_export(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variables_export(sp_job *job, sp_json_cb cb, void *user_data,
                                    sp_error *err);
-/* Since: 0.1 */
+/* As sp_variables_import(), in the job's session. Since: 0.1 */
 SP_API int sp_job_variables_import(sp_job *job, const char *json, sp_error *err);
 
 /* ---- watching ---- */
@@ -170,19 +170,19 @@ SP_API void sp_job_watch_close(sp_job_watch *watch);
 
 /* ---- programs. is_global 1: those that all sessions share ---- */
 
-/* Since: 0.1 */
+/* As sp_program_store(), in the job's session or outside of all. Since: 0.1 */
 SP_API int sp_job_program_store(sp_job *job, int is_global, const char *id,
                                 const char *data, uint64_t ttl_ms, sp_error *err);
-/* Since: 0.1 */
+/* As sp_program_update(), in the job's session or outside of all. Since: 0.1 */
 SP_API int sp_job_program_update(sp_job *job, int is_global, const char *id,
                                  const char *data, sp_error *err);
-/* Since: 0.1 */
+/* As sp_program_get(), in the job's session or outside of all. Since: 0.1 */
 SP_API int sp_job_program_get(sp_job *job, int is_global, const char *id,
                               sp_program *ret_program, sp_error *err);
-/* Since: 0.1 */
+/* As sp_program_delete(), in the job's session or outside of all. Since: 0.1 */
 SP_API int sp_job_program_delete(sp_job *job, int is_global, const char *id,
                                  sp_error *err);
-/* Since: 0.1 */
+/* As sp_programs_list(), in the job's session or outside of all. Since: 0.1 */
 SP_API int sp_job_programs_list(sp_job *job, int is_global, sp_program_cb cb,
                                 void *user_data, sp_error *err);
 

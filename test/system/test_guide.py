@@ -55,7 +55,8 @@ def test_the_page_about_the_configuration_has_every_key(tmp_path):
             for key, row in settings_in(tmp_path).items():
                 if row["source"] == "file":
                     found.setdefault(key, row)
-    keys = {key["key"]: key["default"] for key in snakepit("config", "explain", "-o", "json").json["keys"]}
+    rows = snakepit("config", "explain", "-o", "json").json["keys"]
+    keys = {row["key"]: row["default"] for row in rows}
     assert sorted(found) == sorted(keys)
     wrong = [key for key, row in found.items()
              if keys[key] and row["value"] != defaults[key]["value"]]

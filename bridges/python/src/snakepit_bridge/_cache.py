@@ -38,6 +38,7 @@ class CachedVariable:
         return time.monotonic() >= self.cached_at + self.ttl
 
     def refresh(self, variable):
+        """Keep this value, for a time to live that begins now."""
         self.variable = variable
         self.cached_at = time.monotonic()
 
