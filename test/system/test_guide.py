@@ -57,7 +57,7 @@ def test_the_page_about_the_configuration_has_every_key(tmp_path):
                     found.setdefault(key, row)
     rows = snakepit("config", "explain", "-o", "json").json["keys"]
     keys = {row["key"]: row["default"] for row in rows}
-    assert sorted(found) == sorted(keys)
+    assert keys.keys() - found.keys() == set()
     wrong = [key for key, row in found.items()
              if keys[key] and row["value"] != defaults[key]["value"]]
     assert not wrong
