@@ -22,20 +22,30 @@ enum { DELAY_MS = 1000, DELAY_MIN_MS = 100, WIDTH = 200 };
 
 static void parse(sp_bytes text, void *user_data)
 {
-    json_t **status = user_data;
-    *status = json_loadb(text.data, text.size, 0, NULL);
+    json_t **report = user_data;
+    *report = json_loadb(text.data, text.size, 0, NULL);
 }
 
 static int sample(void *view, struct top_sample *ret, sp_error *err)
 {
     struct timespec now;
-    int rc = sp_daemon_report(((struct view *)view)->daemon, "status", NULL, parse,
-                              &ret->status, err);
+    sp_daemon *daemon = ((struct view *)view)->daemon;
+    *ret = (struct top_sample){0};
+    int rc = sp_daemon_report(daemon, "status", NULL, parse, &ret->status, err);
+    if (rc == 0) {
+        rc = sp_daemon_report(daemon, "metrics", "{\"format\":\"json\"}", parse,
+                              &ret->metrics, err);
+    }
+    if (rc == 0 && (ret->status == NULL || ret->metrics == NULL)) {
+        rc = sp_error_set(err, SP_ERR_PROTOCOL, "a report of the daemon is no JSON");
+    }
+    if (rc < 0) {
+        top_sample_free(ret);
+        return rc;
+    }
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
     ret->at_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-    return rc == 0 && ret->status == NULL
-               ? sp_error_set(err, SP_ERR_PROTOCOL, "the status is no JSON")
-               : rc;
+    return 0;
 }
 
 /* ---- without a screen ---- */
@@ -107,12 +117,11 @@ static int print_on(const struct cli *cli, struct view *view, uint64_t delay_ms,
             (void)fputs(i == 0 ? "" : "\n", stdout);
             print_sample(cli, &now, &before, sort);
             code = print_flush();
-            json_decref(before.status);
+            top_sample_free(&before);
             before = now;
-            now.status = NULL;
         }
     }
-    json_decref(before.status);
+    top_sample_free(&before);
     code = rc < 0 ? report(&err) : watch_interrupted() ? CODE_INTERRUPTED : code;
     sp_error_clear(&err);
     return code;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `snakepit top` shows of two samples of the report "status". */
+/* What `snakepit top` shows of two samples of the reports "status" and "metrics". */
 #ifndef SNAKEPIT_CLI_TOP_H
 #define SNAKEPIT_CLI_TOP_H
 
@@ -7,6 +7,7 @@
 
 struct top_sample {
     json_t *status;
+    json_t *metrics;
     double at_s; /* of a clock that only goes on */
 };
 
@@ -30,6 +31,19 @@ enum {
 int top_sort_by_name(const char *name);
 const char *top_sort_name(int column);
 int top_sort_next(int column);
+
+void top_sample_free(struct top_sample *sample);
+
+/* The value of a gauge or counter of a pool or, unless `worker` is NULL, one of its
+ * workers by slot; -1: there is none. */
+double top_value(const struct top_sample *sample, const char *metric, const char *pool,
+                 const char *worker);
+
+/* The time that so many of 1 000 calls of a pool were over within, in seconds, of those
+ * that ended between two samples; -1: none did. Exact to the step of the histogram,
+ * even in between. */
+double top_quantile(const struct top_sample *now, const struct top_sample *before,
+                    const char *pool, double permille);
 
 /* One line about all of it; `before` may be without a status. */
 void top_head(const struct top_sample *now, const struct top_sample *before,

@@ -79,6 +79,20 @@ static void put_size(struct grid_row *row, size_t column, double bytes)
     }
 }
 
+/* "-" for -1. */
+static void put_seconds(struct grid_row *row, size_t column, double seconds)
+{
+    if (seconds < 0) {
+        grid_set(row, column, seconds, "-");
+    } else if (seconds < 0.01) {
+        grid_set(row, column, seconds, "%.1fms", seconds * 1e3);
+    } else if (seconds < 1) {
+        grid_set(row, column, seconds, "%.0fms", seconds * 1e3);
+    } else {
+        grid_set(row, column, seconds, "%.1fs", seconds);
+    }
+}
+
 static void put_duration(struct grid_row *row, size_t column, long long ms)
 {
     char text[32];
@@ -148,8 +162,11 @@ enum {
     POOL_STATE,
     POOL_READY,
     POOL_QUEUE,
+    POOL_OLDEST,
     POOL_RATE,
     POOL_ERRORS,
+    POOL_P50,
+    POOL_P99,
     POOL_RECYCLED,
     POOL_DIED,
     POOL_MEMORY,
@@ -161,10 +178,12 @@ enum {
 static const struct grid_column pool_columns[] = {
     [POOL_NAME] = {"POOL", 0, 1},         [POOL_STATE] = {"STATE", 0, 1},
     [POOL_READY] = {"RDY/BSY/STR", 0, 0}, [POOL_QUEUE] = {"QUEUE/PEAK/MAX", 1, 0},
-    [POOL_RATE] = {"CALLS/s", 0, 0},      [POOL_ERRORS] = {"ERR/s", 2, 0},
-    [POOL_RECYCLED] = {"RECYCLED", 5, 0}, [POOL_DIED] = {"DIED", 3, 0},
-    [POOL_MEMORY] = {"MEMORY", 4, 0},     [POOL_TOTAL] = {"CALLS", 6, 0},
-    [POOL_PROFILE] = {"PROFILE", 7, 1},   [POOL_ADAPTER] = {"ADAPTER", 8, 1},
+    [POOL_OLDEST] = {"OLDEST", 4, 0},     [POOL_RATE] = {"CALLS/s", 0, 0},
+    [POOL_ERRORS] = {"ERR/s", 2, 0},      [POOL_P50] = {"P50", 6, 0},
+    [POOL_P99] = {"P99", 3, 0},           [POOL_RECYCLED] = {"RECYCLED", 8, 0},
+    [POOL_DIED] = {"DIED", 5, 0},         [POOL_MEMORY] = {"MEMORY", 7, 0},
+    [POOL_TOTAL] = {"CALLS", 9, 0},       [POOL_PROFILE] = {"PROFILE", 10, 1},
+    [POOL_ADAPTER] = {"ADAPTER", 11, 1},
 };
 
 void top_pools(const struct top_sample *now, const struct top_sample *before,
@@ -176,9 +195,10 @@ void top_pools(const struct top_sample *now, const struct top_sample *before,
     grid_init(ret_grid, pool_columns, sizeof pool_columns / sizeof pool_columns[0]);
     json_array_foreach(json_object_get(now->status, "pools"), i, pool)
     {
-        const json_t *old = find_pool(before->status, report_words(pool, "name"));
+        const char *name = report_words(pool, "name");
+        const json_t *old = find_pool(before->status, name);
         struct grid_row *row = grid_add(ret_grid, pool);
-        grid_set(row, POOL_NAME, 0, "%s", report_words(pool, "name"));
+        grid_set(row, POOL_NAME, 0, "%s", name);
         grid_set(row, POOL_STATE, 0, "%s", report_words(pool, "state"));
         grid_set(row, POOL_READY, 0, "%lld/%lld/%lld", report_number(pool, "available"),
                  report_number(pool, "busy"), report_number(pool, "starting"));
@@ -186,6 +206,10 @@ void top_pools(const struct top_sample *now, const struct top_sample *before,
                  report_number(pool, "queued_peak"), report_number(pool, "queue_max"));
         put_rate(row, POOL_RATE, rate(pool, old, "requests", seconds));
         put_rate(row, POOL_ERRORS, rate(pool, old, "errors", seconds));
+        put_seconds(row, POOL_OLDEST,
+                    top_value(now, "snakepit_pool_queue_oldest_seconds", name, NULL));
+        put_seconds(row, POOL_P50, top_quantile(now, before, name, 500));
+        put_seconds(row, POOL_P99, top_quantile(now, before, name, 990));
         put_number(row, POOL_RECYCLED, report_number(pool, "recycled"));
         put_number(row, POOL_DIED, report_number(pool, "workers_died"));
         put_size(row, POOL_MEMORY, memory_of(pool));
@@ -246,16 +270,22 @@ int top_sort_next(int column)
     return sorts[(sort_at(column) + 1) % SORTS].column;
 }
 
-/* Processor time, in percent of one; -1 while it is not known. */
-static double cpu(const json_t *worker, const json_t *old, double seconds)
+/* Processor time over its life, in percent of one; -1 while it is not known. */
+static double cpu(const struct top_sample *now, const json_t *pool,
+                  const json_t *worker)
 {
-    return json_object_get(worker, "cpu_ms") != NULL
-               ? rate(worker, old, "cpu_ms", seconds) / 10
-               : -1;
+    char slot[24];
+    double age_ms = (double)report_number(worker, "age_ms") -
+                    (double)report_number(worker, "sample_age_ms");
+    (void)snprintf(slot, sizeof slot, "%lld", report_number(worker, "slot"));
+    double seconds =
+        top_value(now, "snakepit_worker_cpu_seconds", report_words(pool, "name"), slot);
+    return seconds < 0 || age_ms <= 0 ? -1 : 100 * seconds * 1000 / age_ms;
 }
 
-static void fill_worker(struct grid_row *row, const json_t *pool, const json_t *worker,
-                        const json_t *old, double seconds)
+static void fill_worker(struct grid_row *row, const struct top_sample *now,
+                        const json_t *pool, const json_t *worker, const json_t *old,
+                        double seconds)
 {
     grid_set(row, TOP_WORKER, 0, "%s/%lld", report_words(pool, "name"),
              report_number(worker, "slot"));
@@ -266,7 +296,7 @@ static void fill_worker(struct grid_row *row, const json_t *pool, const json_t *
     put_rate(row, TOP_RATE, rate(worker, old, "calls_total", seconds));
     grid_set(row, TOP_RUNNING, (double)report_number(worker, "in_flight"), "%lld/%lld",
              report_number(worker, "in_flight"), report_number(worker, "capacity"));
-    put_rate(row, TOP_CPU, cpu(worker, old, seconds));
+    put_rate(row, TOP_CPU, cpu(now, pool, worker));
     put_size(row, TOP_MEMORY, (double)report_number(worker, "tree_bytes"));
     put_number(row, TOP_RESTARTS, report_number(worker, "restarts"));
     grid_set(row, TOP_RUNTIME, 0, "%s", report_words(worker, "runtime"));
@@ -297,7 +327,7 @@ void top_workers(const struct top_sample *now, const struct top_sample *before,
         json_array_foreach(json_object_get(pool, "worker_list"), k, worker)
         {
             struct grid_row *row = grid_add(ret_grid, worker);
-            fill_worker(row, pool, worker, find_worker(old, worker), seconds);
+            fill_worker(row, now, pool, worker, find_worker(old, worker), seconds);
             if (!passes(row, filter)) {
                 ret_grid->count--;
             }
@@ -328,12 +358,16 @@ json_t *top_json(const struct top_sample *now, const struct top_sample *before)
         const json_t *old = find_pool(before->status, report_words(pool, "name"));
         set_rate(pool, "calls_per_second", rate(pool, old, "requests", seconds));
         set_rate(pool, "errors_per_second", rate(pool, old, "errors", seconds));
+        set_rate(pool, "p50_s",
+                 top_quantile(now, before, report_words(pool, "name"), 500));
+        set_rate(pool, "p99_s",
+                 top_quantile(now, before, report_words(pool, "name"), 990));
         json_array_foreach(json_object_get(pool, "worker_list"), k, worker)
         {
             const json_t *was = find_worker(old, worker);
             set_rate(worker, "calls_per_second",
                      rate(worker, was, "calls_total", seconds));
-            set_rate(worker, "cpu_percent", cpu(worker, was, seconds));
+            set_rate(worker, "cpu_percent", cpu(now, pool, worker));
         }
     }
     (void)json_object_set_new(copy, "interval_s", json_real(seconds));

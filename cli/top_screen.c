@@ -53,7 +53,7 @@ static void take_sample(struct screen *screen)
     sp_error_clear(&screen->error);
     if (screen->options->sampler(screen->options->user_data, &fresh, &screen->error) ==
         0) {
-        json_decref(screen->before.status);
+        top_sample_free(&screen->before);
         screen->before = screen->now;
         screen->now = fresh;
     }
@@ -363,8 +363,8 @@ int top_screen_run(const struct top_options *options)
         }
     }
     (void)endwin();
-    json_decref(screen.now.status);
-    json_decref(screen.before.status);
+    top_sample_free(&screen.now);
+    top_sample_free(&screen.before);
     sp_error_clear(&screen.error);
     return watch_interrupted() ? CODE_INTERRUPTED : CODE_OK;
 }

@@ -9,7 +9,7 @@ import uuid
 
 import daemons
 import pytest
-from cli_tool import SNAKEPIT, environment, snakepit, wait_until
+from cli_tool import SNAKEPIT, Started, environment, snakepit, wait_until
 
 POOLS = [{"name": "other", "adapter": "showcase", "size": 2}]
 
@@ -47,8 +47,21 @@ def test_as_json_with_what_there_is_a_second(daemon):
     status = json.loads(top(daemon, "-o", "json").out)
     assert status["interval_s"] >= 0.1
     assert [pool["calls_per_second"] for pool in status["pools"]] == [0, 0]
+    assert [pool["p99_s"] for pool in status["pools"]] == [None, None]
     [worker] = status["pools"][0]["worker_list"]
     assert worker["calls_per_second"] == 0 and worker["pid"] > 0
+
+
+def test_what_ends_between_two_samples_is_measured(daemon, tmp_path):
+    """A load for as long as it takes: the tables are about what happens meanwhile."""
+    with Started("bench", "echo", "value=1", "--connect", daemon.address, "--in-flight", "4",
+                 "--duration", "60s", cwd=tmp_path) as load:
+        def is_seen():
+            pool = json.loads(top(daemon, "-o", "json").out)["pools"][0]
+            assert load.process.poll() is None
+            return pool["calls_per_second"] > 0 and 0 < pool["p50_s"] <= pool["p99_s"]
+        wait_until(is_seen, "calls in the sample")
+        load.process.terminate()
 
 
 @pytest.mark.parametrize("args, code, words", [
