@@ -438,6 +438,7 @@ int cmd_run(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);
 int cmd_tools(struct cli *cli);
+int cmd_hardware(struct cli *cli);
 int cmd_logs(struct cli *cli);
 int cmd_top(struct cli *cli);
 

@@ -216,6 +216,17 @@ const struct command commands[] = {
      "  snakepit gen adapter weather\n"
      "  snakepit call -a weather.py hello name=Ada\n",
      write_options, cmd_gen, "adapter", NULL},
+    {"hardware", "[DEVICE...]",
+     "show what this machine can compute with, or choose of it",
+     "Processors, memory and their limits, and devices: CUDA, ROCm, MPS. With DEVICEs "
+     "only the\n"
+     "first of them that is there: auto, cpu, cuda, cuda:N, rocm, rocm:N or mps.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit hardware\n"
+     "  snakepit hardware cuda mps cpu\n"
+     "  snakepit hardware -o json | jq .capabilities\n",
+     NULL, cmd_hardware, "", NULL},
     {"help", "[COMMAND]", "explain a command", "Example:\n  snakepit help call\n", NULL,
      cmd_help, "commands", NULL},
     {"init", "[DIR]", "write a configuration and an adapter to start with",

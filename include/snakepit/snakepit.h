@@ -15,6 +15,7 @@
 #include "death.h"
 #include "error.h"
 #include "event.h"
+#include "hardware.h"
 #include "instance.h"
 #include "log.h"
 #include "map.h"

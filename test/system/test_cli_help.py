@@ -9,7 +9,8 @@ import subprocess
 import pytest
 from cli_tool import BUILD, ROOT, SNAKEPIT, environment, snakepit
 
-COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "help",
+COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "hardware",
+            "help",
             "init", "logs", "map", "metrics", "program", "run", "session", "status", "stream", "tools", "top",
             "var"]
 

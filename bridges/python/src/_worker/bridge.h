@@ -187,6 +187,9 @@ void sp__py_telemetry_end(worker_object *worker);
 /* zygote.c */
 int sp__py_zygote_functions(PyObject *module);
 
+/* hardware.c */
+int sp__py_hardware_functions(PyObject *module);
+
 /* worker.c */
 int sp__py_worker_type(PyObject *module);
 

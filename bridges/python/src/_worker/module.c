@@ -203,7 +203,8 @@ static int module_exec(PyObject *module)
     if (sp__py_call_type(module) < 0 || sp__py_source_type(module) < 0 ||
         sp__py_memory_type(module, "snakepit_bridge._worker.Memory") < 0 ||
         sp__py_pending_type(module) < 0 || sp__py_worker_type(module) < 0 ||
-        sp__py_telemetry_functions(module) < 0 || sp__py_zygote_functions(module) < 0) {
+        sp__py_telemetry_functions(module) < 0 || sp__py_zygote_functions(module) < 0 ||
+        sp__py_hardware_functions(module) < 0) {
         return -1;
     }
     return 0;

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * AMD's devices, as the kernel's compute driver lists them in /sys/class/kfd: a node with
+ * SIMD units is one. Their memory in use, and figures, are those of the graphics driver in
+ * /sys/class/drm, found by the render node's number; where it says nothing, rocm-smi is
+ * asked for memory.
+ *
+ * ROCR_VISIBLE_DEVICES, then HIP_VISIBLE_DEVICES, choose by numbers among them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hardware/hardware.h"
+
+enum {
+    KFD_NODES_MAX = 128,
+    BANKS_MAX = 16,
+    SENSORS_MAX = 16,
+    TEXT_BYTES = 4096,
+    SAID_BYTES = 16 * 1024
+};
+
+/* -1 when there is no such file. */
+static double number_in(const struct search *search, const char *path)
+{
+    char text[64];
+    return sp__hardware_read(search, path, text, sizeof text) == 0
+               ? strtod(text, NULL)
+               : SP_HARDWARE_UNKNOWN;
+}
+
+static uint64_t property(const char *text, const char *key)
+{
+    char value[64];
+    return sp__hardware_value(text, key, value, sizeof value) == 0
+               ? strtoull(value, NULL, 10)
+               : 0;
+}
+
+static uint64_t memory_of(const struct search *search, unsigned node)
+{
+    uint64_t bytes = 0;
+    for (unsigned bank = 0; bank < BANKS_MAX; bank++) {
+        char path[128];
+        char text[TEXT_BYTES];
+        (void)snprintf(path, sizeof path,
+                       "/sys/class/kfd/kfd/topology/nodes/%u/mem_banks/%u/properties",
+                       node, bank);
+        if (sp__hardware_read(search, path, text, sizeof text) < 0) {
+            break;
+        }
+        bytes += property(text, "size_in_bytes");
+    }
+    return bytes;
+}
+
+/* 90010 is gfx90a: major, minor and, in hexadecimal, the step. */
+static void put_target(uint64_t version, char *out, size_t max)
+{
+    if (version > 0) {
+        (void)snprintf(out, max, "gfx%u%u%x", (unsigned)(version / 10000 % 100),
+                       (unsigned)(version / 100 % 100), (unsigned)(version % 100));
+    }
+}
+
+static void take_sensors(const struct search *search, uint64_t render,
+                         sp_device *device)
+{
+    char path[160];
+    int n = snprintf(path, sizeof path, "/sys/class/drm/renderD%llu/device/",
+                     (unsigned long long)render);
+    char *name = path + n;
+    size_t room = sizeof path - (size_t)n;
+    (void)snprintf(name, room, "mem_info_vram_used");
+    double used = number_in(search, path);
+    if (used >= 0 && (uint64_t)used <= device->memory_total_bytes) {
+        device->memory_free_bytes = device->memory_total_bytes - (uint64_t)used;
+    }
+    (void)snprintf(name, room, "gpu_busy_percent");
+    device->busy_percent = number_in(search, path);
+    (void)snprintf(name, room, "mem_busy_percent");
+    device->memory_busy_percent = number_in(search, path);
+    for (unsigned i = 0; i < SENSORS_MAX; i++) {
+        (void)snprintf(name, room, "hwmon/hwmon%u/temp1_input", i);
+        double heat = number_in(search, path);
+        if (heat < 0) {
+            continue;
+        }
+        device->celsius = heat / 1000;
+        (void)snprintf(name, room, "hwmon/hwmon%u/power1_average", i);
+        double power = number_in(search, path);
+        device->watts = power < 0 ? SP_HARDWARE_UNKNOWN : power / 1000000;
+        (void)snprintf(name, room, "hwmon/hwmon%u/power1_cap", i);
+        power = number_in(search, path);
+        device->watts_limit = power < 0 ? SP_HARDWARE_UNKNOWN : power / 1000000;
+    }
+}
+
+static void take_node(const struct search *search, unsigned node,
+                      struct hardware *hardware)
+{
+    char path[128];
+    char text[TEXT_BYTES];
+    (void)snprintf(path, sizeof path, "/sys/class/kfd/kfd/topology/nodes/%u/properties",
+                   node);
+    if (sp__hardware_read(search, path, text, sizeof text) < 0 ||
+        property(text, "simd_count") == 0) {
+        return; /* a processor's */
+    }
+    sp_device *device = sp__hardware_add(hardware, SP_DEVICE_ROCM);
+    if (device == NULL) {
+        return;
+    }
+    uint64_t id = property(text, "unique_id");
+    if (id != 0) {
+        (void)snprintf(device->id, sizeof device->id, "%016llx",
+                       (unsigned long long)id);
+    }
+    put_target(property(text, "gfx_target_version"), device->capability,
+               sizeof device->capability);
+    device->memory_total_bytes = memory_of(search, node);
+    take_sensors(search, property(text, "drm_render_minor"), device);
+    (void)snprintf(path, sizeof path, "/sys/class/kfd/kfd/topology/nodes/%u/name",
+                   node);
+    (void)sp__hardware_read(search, path, device->name, sizeof device->name);
+}
+
+/* ---- rocm-smi ---- */
+
+/* "card0,17163091968,6275072", in the order of the devices. */
+static void take_memory(char *line, sp_device *device)
+{
+    char *at = line;
+    (void)sp__hardware_field(&at);
+    char *total = sp__hardware_field(&at);
+    char *used = sp__hardware_field(&at);
+    if (total != NULL && used != NULL) {
+        device->memory_total_bytes = strtoull(total, NULL, 10);
+        uint64_t in_use = strtoull(used, NULL, 10);
+        device->memory_free_bytes = in_use < device->memory_total_bytes
+                                        ? device->memory_total_bytes - in_use
+                                        : 0;
+    }
+}
+
+static void ask_tool(const struct search *search, size_t first,
+                     struct hardware *hardware)
+{
+    static const char *const argv[] = {"rocm-smi", "--showmeminfo", "vram", "--csv",
+                                       NULL};
+    char text[SAID_BYTES];
+    size_t at = first;
+    if (sp__hardware_run(search, argv, text, sizeof text, hardware) != 0) {
+        return;
+    }
+    for (char *line = text; line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n');
+        if (end != NULL) {
+            *end++ = '\0';
+        }
+        if (strncmp(line, "card", 4) == 0 && at < hardware->devices_count) {
+            take_memory(line, &hardware->devices[at++]);
+        }
+        line = end;
+    }
+}
+
+/* ---- what a program sees of them ---- */
+
+static void hide(struct hardware *hardware, size_t first, const char *name)
+{
+    const char *variable = getenv(name);
+    char words[TEXT_BYTES];
+    sp_device all[DEVICES_MAX];
+    size_t count = hardware->devices_count - first;
+    if (variable == NULL || count == 0) {
+        return;
+    }
+    memcpy(all, &hardware->devices[first], count * sizeof all[0]);
+    hardware->devices_count = first;
+    (void)snprintf(words, sizeof words, "%s", variable);
+    char *at = words;
+    for (char *word; (word = sp__hardware_field(&at)) != NULL;) {
+        char *end;
+        unsigned long number = strtoul(word, &end, 10);
+        if (end == word || *end != '\0' || number >= count) {
+            break;
+        }
+        sp_device *device = sp__hardware_add(hardware, SP_DEVICE_ROCM);
+        if (device == NULL) {
+            break;
+        }
+        sp__hardware_show(device, &all[number]);
+    }
+    sp__hardware_note(hardware, "%s shows %zu of %zu ROCm devices", name,
+                      hardware->devices_count - first, count);
+}
+
+void sp__hardware_find_rocm(const struct search *search, struct hardware *hardware)
+{
+    size_t first = hardware->devices_count;
+    int needs_tool = 0;
+    (void)sp__hardware_read(search, "/opt/rocm/.info/version", hardware->rocm_version,
+                            sizeof hardware->rocm_version);
+    for (unsigned node = 0; node < KFD_NODES_MAX; node++) {
+        take_node(search, node, hardware);
+    }
+    for (size_t i = first; i < hardware->devices_count; i++) {
+        needs_tool = needs_tool || hardware->devices[i].memory_free_bytes == 0;
+    }
+    if (needs_tool) {
+        ask_tool(search, first, hardware);
+    }
+    hide(hardware, first, "ROCR_VISIBLE_DEVICES");
+    hide(hardware, first, "HIP_VISIBLE_DEVICES");
+}
