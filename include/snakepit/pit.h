@@ -83,8 +83,12 @@ typedef struct sp_pit_options {
                                        trace begin one; default all where spans go
                                        somewhere, else none. SP_NONE: none, and those
                                        in a trace are recorded all the same */
-    uint32_t metrics_tools_max; /* tools of a pool that metrics tell apart, 1 to 1 000,
+    uint32_t metrics_tools_max;  /* tools of a pool that metrics tell apart, 1 to 1 000,
                                    default 100; SP_NONE: none */
+    const char *statsd;          /* where metrics go as StatsD: "127.0.0.1:8125"; NULL:
+                                   nowhere */
+    const char *statsd_prefix;   /* of their names, default "snakepit" */
+    uint64_t statsd_interval_ms; /* default 10 000 */
 } sp_pit_options;
 
 /*

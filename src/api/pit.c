@@ -23,10 +23,11 @@
 #include "serve/rpc.h"
 #include "snakepit/config.h"
 #include "telemetry/exporter.h"
+#include "telemetry/statsd.h"
 #include "worker/language.h"
 #include "worker/python.h"
 
-enum { METRICS_TOOLS_MAX = 1000 };
+enum { METRICS_TOOLS_MAX = 1000, STATSD_INTERVAL_MS = 10000 };
 
 /* For what is still to be exported when a pit closes. */
 enum { EXPORT_MIN_MS = 200, EXPORT_MAX_MS = 2000 };
@@ -63,6 +64,7 @@ static void close_pit(sp_pit *pit, uint64_t wait_ms)
 {
     struct exporter *exporter = pit->exporter;
     uint64_t begin_ms = sp__now_ms();
+    sp__statsd_close(pit->statsd); /* it asks the loops */
     sp__exporter_leave_pit(exporter);
     sp__pit_close(pit, wait_ms);
     uint64_t used_ms = sp__now_ms() - begin_ms;
@@ -125,6 +127,13 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
     rc = sp__pit_new(&full, &sp__host_service, &pit, err);
     if (rc == SP_OK && exports) {
         rc = sp__exporter_open(pit, otlp_endpoint, &pit->exporter, err);
+    }
+    if (rc == SP_OK && full.statsd != NULL) {
+        rc = sp__statsd_open(
+            pit, full.statsd,
+            full.statsd_prefix != NULL ? full.statsd_prefix : "snakepit",
+            full.statsd_interval_ms > 0 ? full.statsd_interval_ms : STATSD_INTERVAL_MS,
+            &pit->statsd, err);
     }
     if (rc == SP_OK && pit->lanes[0].shop.host_address[0] != '\0') {
         rc = sp__listen_for_workers(pit, err);

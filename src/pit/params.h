@@ -172,6 +172,16 @@
       "SNAKEPIT_SHUTDOWN_TIMEOUT", service, shutdown_timeout_ms,                       \
       "Time that snakepitd takes to end, from the signal to the last process: calls "  \
       "may end in it, and what does not is cut off.")                                  \
+    X(TELEMETRY_STATSD, TOP, "telemetry.statsd", TEXT, 3, 100, "", "",                 \
+      "SNAKEPIT_TELEMETRY_STATSD", pit, statsd,                                        \
+      "Where metrics go as lines of StatsD, by UDP: a number and a port, such as "     \
+      "127.0.0.1:8125. Without it nowhere.")                                           \
+    X(TELEMETRY_STATSD_PREFIX, TOP, "telemetry.statsd_prefix", NAME, 1, 64, "",        \
+      "snakepit", "SNAKEPIT_TELEMETRY_STATSD_PREFIX", pit, statsd_prefix,              \
+      "What their names begin with.")                                                  \
+    X(TELEMETRY_STATSD_INTERVAL, TOP, "telemetry.statsd_interval", DURATION, 100,      \
+      HOUR, "", "10s", "SNAKEPIT_TELEMETRY_STATSD_INTERVAL", pit, statsd_interval_ms,  \
+      "Time between two rounds of lines; counters are told as what came meanwhile.")   \
     X(TELEMETRY_TOOLS, TOP, "telemetry.tools_max", COUNT, 0, 1000, "", "100",          \
       "SNAKEPIT_TELEMETRY_TOOLS_MAX", pit, metrics_tools_max,                          \
       "Tools of a pool that metrics tell apart: the first ones that are announced or " \

@@ -18,6 +18,7 @@
 #include "worker/worker.h"
 
 struct exporter;
+struct statsd;
 
 /* Who serves the pit's pools to others: told on the loop thread. */
 struct pit_server {
@@ -86,6 +87,7 @@ struct sp_pit {
     uint32_t nesting_max;               /* calls that wait for each other */
     uint64_t sample_interval_ms;
     struct exporter *exporter; /* of the layer above, which gave it; or NULL */
+    struct statsd *statsd;     /* likewise */
     struct spans *spans;       /* has a lock of its own */
     uint32_t spin_us;          /* before a loop or a native worker sleeps */
 
