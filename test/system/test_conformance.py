@@ -8,7 +8,9 @@ import json
 import math
 import os
 import pathlib
+import queue
 import re
+import subprocess
 import time
 
 import pytest
@@ -31,9 +33,19 @@ LANGUAGES = {
     "stdio": {"runtime": "stdio", "command": [peers.PYTHON, str(WORKERS / "lines.py")]},
 }
 
+# The same as workers that listen, without a host.
+LISTENING = {
+    "Python": [peers.PYTHON, str(peers.WORKER)],
+    "Node.js": ["node", str(peers.BUILD / "bridges/node/snakepit_worker.js")],
+    "Ruby": ["ruby", str(peers.BUILD / "bridges/ruby/snakepit_worker.rb")],
+    "R": ["Rscript", "--vanilla", str(peers.BUILD / "bridges/r/snakepit_worker.R")],
+    "C": LANGUAGES["C"]["command"],
+}
+
 # (language, row): why there is no such thing in it. Said in the list too.
 LINES_OF_TEXT = "its lines are text; large numbers of bytes need a bridge"
 NO_WAY_BACK = "its lines go one way; calls to the host need a bridge"
+NO_EVENTS = "its lines answer calls and say nothing else"
 NO_METADATA = "its lines carry arguments, session and time, no metadata"
 UNSUPPORTED = {
     ("stdio", "bytes come in"): LINES_OF_TEXT,
@@ -43,6 +55,7 @@ UNSUPPORTED = {
     ("stdio", "a tool sees the metadata of its call"): NO_METADATA,
     ("stdio", "a tool sees its span of the callers trace"): NO_METADATA,
     ("stdio", "tracestate and baggage go along"): NO_METADATA,
+    ("stdio", "a tool reports an event"): NO_EVENTS,
     ("stdio", "variables of the session"): NO_WAY_BACK,
     ("stdio", "a variable that is not there"): NO_WAY_BACK,
     ("stdio", "a tool calls another worker"): NO_WAY_BACK,
@@ -195,6 +208,50 @@ def test_arrays_go_out(client):
     assert found.tolist() == list(range(6000))
     small = client.execute("matrix", {"rows": 2, "columns": 3})
     assert small == [[0, 1, 2], [3, 4, 5]]
+
+
+# ---- telemetry ----
+
+
+@contextlib.contextmanager
+def listening(language, stubs, place):
+    """A client of a worker of the language that has no host."""
+    words = list(LISTENING[language])
+    address = f"unix:{place}/worker.sock"
+    if "adapter" in LANGUAGES[language]:
+        words += ["--adapter", LANGUAGES[language]["adapter"], "--listen", address]
+    environment = {**os.environ, "SNAKEPIT_LISTEN": address}
+    with peers.running(*words, env=environment, stdout=subprocess.PIPE) as process:
+        assert peers.line_of(process).rstrip().endswith(address)
+        with grpc.insecure_channel(address) as channel:
+            yield peers.Client(channel)
+
+
+def test_a_tool_reports_an_event(language, stubs, tmp_path):
+    if (language, "a tool reports an event") in UNSUPPORTED:
+        pytest.skip(f"{language}: {NO_EVENTS}")
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with listening(language, stubs, tmp_path) as client:
+        wishes = queue.Queue()
+        events = client.bridge.StreamTelemetry(
+            iter(wishes.get, None), timeout=peers.DEADLINE_S
+        )
+        events.initial_metadata()  # from now on it listens
+        client.execute(
+            "report",
+            {"name": "cake.baked", "amount": 3, "note": "wärm"},
+            session_id="s-9",
+            metadata={"traceparent": f"00-{trace}-{span}-01"},
+        )
+        event = next(e for e in events if list(e.event_parts) == ["cake", "baked"])
+        wishes.put(None)
+        events.cancel()
+    amount = event.measurements["amount"]
+    assert getattr(amount, amount.WhichOneof("value")) == 3
+    assert event.metadata["note"] == "wärm"
+    assert event.metadata["tool"] == "report"
+    assert event.metadata["session_id"] == "s-9"
+    assert (event.metadata["trace_id"], event.metadata["span_id"]) == (trace, span)
 
 
 # ---- failures ----

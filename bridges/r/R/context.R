@@ -98,3 +98,10 @@ stream_host <- function(name, args = list(), each, pool = NULL, timeout = NULL) 
   while (!is.null(item <- .Call(C_stream_next, source))) each(item[[1]])
   invisible(NULL)
 }
+
+# Report an event to whoever listens to the worker; whether somebody gets it. Figures are
+# numbers, logicals and texts, facts become texts: named lists, or NULL.
+emit <- function(name, measurements = NULL, metadata = NULL, correlation_id = NULL) {
+  as_named <- function(values) if (!is.null(values)) as.list(values)
+  .Call(C_report, as_text(name), as_named(measurements), as_named(metadata), correlation_id)
+}

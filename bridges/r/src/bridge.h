@@ -44,6 +44,9 @@ SEXP sp__r_park(SEXP id);
 SEXP sp__r_end(void);
 SEXP sp__r_facts(void);
 
+/* report.c */
+SEXP sp__r_report(SEXP name, SEXP measurements, SEXP metadata, SEXP correlation);
+
 /* ask.c: streams that are open end with the call. */
 SEXP sp__r_call_tool(SEXP tool, SEXP args, SEXP pool, SEXP timeout_ms);
 SEXP sp__r_host_tools(void);

@@ -220,6 +220,7 @@ static const R_CallMethodDef entries[] = {
     ENTRY("C_park", sp__r_park, 1),
     ENTRY("C_end", sp__r_end, 0),
     ENTRY("C_facts", sp__r_facts, 0),
+    ENTRY("C_report", sp__r_report, 4),
     ENTRY("C_call_tool", sp__r_call_tool, 4),
     ENTRY("C_host_tools", sp__r_host_tools, 0),
     ENTRY("C_stream_open", sp__r_stream_open, 4),

@@ -30,6 +30,13 @@ tool("matrix", function(rows, columns) {
 })
 tool("total", function(matrix) list(dim(matrix), sum(matrix)))
 
+# ---- telemetry ----
+
+tool("report", function(name, amount, note) {
+  emit(name, list(amount = amount), list(note = note))
+  NULL
+}, params = list(name = "str", amount = "int", note = "str"))
+
 # ---- failures ----
 
 conformance_error <- function(message, parent = NULL) {

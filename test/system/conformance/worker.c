@@ -17,6 +17,7 @@
 #include <snakepit/worker.h>
 #include <snakepit/worker_host.h>
 #include <snakepit/worker_state.h>
+#include <snakepit/worker_telemetry.h>
 
 /* --- The arguments -------------------------------------------------------------------- */
 
@@ -316,6 +317,26 @@ static void total(sp_job *job)
     reply(job, answer);
 }
 
+/* --- Telemetry ------------------------------------------------------------------------ */
+
+static sp_worker *this_worker;
+
+static void report(sp_job *job)
+{
+    char name[64], note_text[64], figures[64], facts[96];
+    (void)snprintf(figures, sizeof figures, "{\"amount\":%lld}",
+                   integer(job, "amount"));
+    (void)snprintf(facts, sizeof facts, "{\"note\":\"%s\"}",
+                   text_of(job, "note", note_text, sizeof note_text));
+    const sp_emission event = {.size = sizeof event,
+                               .name = text_of(job, "name", name, sizeof name),
+                               .measurements = sp_text(figures),
+                               .metadata = sp_text(facts),
+                               .job = job};
+    (void)sp_worker_emit(this_worker, &event, NULL);
+    reply(job, "null");
+}
+
 /* --- Failures and streams ------------------------------------------------------------- */
 
 static void fail_as_told(sp_job *job)
@@ -597,6 +618,7 @@ static const struct {
     {"take_bytes", take_bytes, {"data"}, 0},
     {"matrix", matrix, {"rows", "columns"}, 0},
     {"total", total, {"matrix"}, 0},
+    {"report", report, {"name", "amount", "note"}, 0},
     {"fail", fail_as_told, {"message"}, 0},
     {"count", count, {"n"}, 1},
     {"fail_after", fail_after, {"n"}, 1},
@@ -660,13 +682,20 @@ int main(void)
     sp_job *job;
     sp_error err = {0};
     (void)signal(SIGCHLD, SIG_IGN); /* nobody waits for what `child` starts */
-    if (sp_worker_open(NULL, &worker, &err) < 0) {
+    const sp_worker_options options = {.size = sizeof options,
+                                       .listen = getenv("SNAKEPIT_LISTEN")};
+    if (sp_worker_open(&options, &worker, &err) < 0) {
         (void)fprintf(stderr, "worker: %s\n", err.message);
         return 1;
     }
+    this_worker = worker;
     int rc = add_tools(worker, &err);
     if (rc == 0) {
         rc = sp_worker_announce(worker, &err);
+    }
+    if (rc == 0 && sp_worker_address(worker) != NULL) {
+        (void)printf("listening on %s\n", sp_worker_address(worker));
+        (void)fflush(stdout);
     }
     while (rc >= 0 && (rc = sp_worker_next(worker, &job, &err)) > 0) {
         run(job);

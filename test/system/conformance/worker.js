@@ -7,7 +7,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const { setTimeout: pause } = require('node:timers/promises');
 
-const { Tensor } = require('snakepit-bridge');
+const { Tensor, telemetry } = require('snakepit-bridge');
 
 class ConformanceError extends Error {}
 
@@ -84,6 +84,15 @@ module.exports.tools = {
       ),
   },
   total: { params: { matrix: 'any' }, fn: total },
+
+  // ---- telemetry ----
+  report: {
+    params: { name: 'str', amount: 'int', note: 'str' },
+    fn: ({ name, amount, note }) => {
+      telemetry.emit(name, { amount }, { note });
+      return null;
+    },
+  },
 
   // ---- failures ----
   fail: { params: { message: 'str' }, fn: fail },

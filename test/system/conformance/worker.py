@@ -11,7 +11,7 @@ import time
 import numpy
 
 import snakepit_bridge
-from snakepit_bridge import BaseAdapter, tool
+from snakepit_bridge import BaseAdapter, telemetry, tool
 
 
 class ConformanceError(Exception):
@@ -65,6 +65,12 @@ class Conformance(BaseAdapter):
     @tool
     def total(self, matrix):
         return [list(numpy.shape(matrix)), float(numpy.sum(matrix))]
+
+    # ---- telemetry ----
+
+    @tool
+    def report(self, name: str, amount: int, note: str):
+        telemetry.emit(name, {"amount": amount}, {"note": note})
 
     # ---- failures ----
 

@@ -40,6 +40,13 @@ class Conformance < Snakepit::Adapter
     [matrix.shape, matrix.flat.sum]
   end
 
+  # ---- telemetry ----
+
+  tool :report, params: {name: :str, amount: :int, note: :str} do |name:, amount:, note:|
+    Snakepit::Telemetry.emit(name, {amount: amount}, {note: note})
+    nil
+  end
+
   # ---- failures ----
 
   tool(:fail, params: {message: :str})

@@ -159,9 +159,10 @@ void sp__rb_write_stack(int fd);
 /* crash.c: from now on a crash is told in a few lines. */
 void sp__rb_crash_start(void);
 
-/* ---- context.c, worker.c ---- */
+/* ---- context.c, report.c, worker.c ---- */
 
 void sp__rb_context_init(void);
+void sp__rb_report_init(void);
 void sp__rb_worker_init(void);
 
 VALUE sp__rb_context_new(struct running *run);

@@ -62,6 +62,7 @@ void Init__worker(void)
     sp__rb_bridge.no_tool = known("NoSuchTool");
     sp__rb_bridge.error = known("WorkerError");
     sp__rb_context_init();
+    sp__rb_report_init();
     sp__rb_worker_init();
     rb_define_singleton_method(sp__rb_bridge.module, "encode", module_encode, 1);
     rb_define_singleton_method(sp__rb_bridge.module, "decode", module_decode, 2);
