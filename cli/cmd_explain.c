@@ -71,9 +71,10 @@ static void print_code(const struct cli *cli, int code)
     const char *name = sp_error_name(code);
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
         json_t *root = need(json_pack(
-            "{s:i, s:{s:s, s:i, s:s, s:s, s:b, s:i, s:i}}", "version", 1, "error",
-            "name", name, "code", code, "text", sp_strerror(code), "hint",
-            sp_error_hint(code), "retryable", sp_error_is_retryable(code),
+            "{s:i, s:{s:s, s:i, s:s, s:s, s:s, s:b, s:i, s:i}}", "version", 1, "error",
+            "name", name, "code", code, "category",
+            sp_category_name(sp_error_category(code)), "text", sp_strerror(code),
+            "hint", sp_error_hint(code), "retryable", sp_error_is_retryable(code),
             "grpc_status", sp_error_grpc_status(code), "exit", exit_code_of(code)));
         print_json(root);
         json_decref(root);
@@ -81,6 +82,7 @@ static void print_code(const struct cli *cli, int code)
     }
     (void)printf("%s%s%s: %s\n\n", paint("bold"), name, paint(""), sp_strerror(code));
     (void)printf("  try        %s\n", sp_error_hint(code));
+    (void)printf("  category   %s\n", sp_category_name(sp_error_category(code)));
     (void)printf("  retryable  %s\n", sp_error_is_retryable(code)
                                           ? "yes: the same call may succeed later"
                                           : "no: the same call fails again");

@@ -212,14 +212,6 @@ static const char *stage_word(int stage)
     return words[stage];
 }
 
-static const char *category_word(int category)
-{
-    static const char *const words[] = {"none",   "system", "usage", "pool",  "time",
-                                        "worker", "remote", "wire",  "state", "store"};
-    _Static_assert(sizeof words / sizeof words[0] == SP_CATEGORY_STORE + 1, "all");
-    return words[category];
-}
-
 static void set_text(json_t *object, const char *key, const char *text)
 {
     if (text != NULL) {
@@ -234,7 +226,7 @@ json_t *error_to_json(const sp_error *err)
     (void)json_object_set_new(error, "code", json_integer(err->code));
     set_text(error, "name", sp_error_name(err->code));
     set_text(error, "message", err->message);
-    set_text(error, "category", category_word(sp_error_category(err->code)));
+    set_text(error, "category", sp_category_name(sp_error_category(err->code)));
     (void)json_object_set_new(error, "retryable",
                               json_boolean(err->stage != SP_STAGE_NONE
                                                ? err->retryable

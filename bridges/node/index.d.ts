@@ -256,6 +256,62 @@ export interface Adapter {
 /** The adapter as it is: for editors, which then know what stands in it. */
 export function defineAdapter<T extends Adapter>(adapter: T): T;
 
+// codes: tools/error_types.py --update
+export type ErrorCode =
+    | 'SP-BAD-ARGS'
+    | 'SP-BAD-JSON'
+    | 'SP-BAD-VALUE'
+    | 'SP-BREAKER-OPEN'
+    | 'SP-CANCELLED'
+    | 'SP-CLOSED'
+    | 'SP-CONFIG'
+    | 'SP-CONFLICT'
+    | 'SP-CYCLE'
+    | 'SP-DEADLOCK'
+    | 'SP-EXISTS'
+    | 'SP-GUARD'
+    | 'SP-IN-USE'
+    | 'SP-INVAL'
+    | 'SP-LOCKED'
+    | 'SP-NO-POOL'
+    | 'SP-NO-TOOL'
+    | 'SP-NO-WORKER'
+    | 'SP-NOMEM'
+    | 'SP-NOT-FOUND'
+    | 'SP-NOT-READY'
+    | 'SP-POISON'
+    | 'SP-PROTOCOL'
+    | 'SP-QUEUE-FULL'
+    | 'SP-QUEUE-TIMEOUT'
+    | 'SP-QUOTA'
+    | 'SP-RECURSION'
+    | 'SP-REFUSED'
+    | 'SP-REMOTE'
+    | 'SP-SESSION-WORKER-LOST'
+    | 'SP-START-FAILED'
+    | 'SP-START-TIMEOUT'
+    | 'SP-STOPPED-BY-CALLBACK'
+    | 'SP-STORE'
+    | 'SP-STORE-FULL'
+    | 'SP-SYSTEM'
+    | 'SP-TIMEOUT'
+    | 'SP-TOO-BIG'
+    | 'SP-TOO-DEEP'
+    | 'SP-TOO-SLOW'
+    | 'SP-UNSUPPORTED'
+    | 'SP-WORKER-DIED';
+export type ErrorCategory =
+    | 'pool'
+    | 'remote'
+    | 'state'
+    | 'store'
+    | 'system'
+    | 'time'
+    | 'usage'
+    | 'wire'
+    | 'worker';
+// end of codes
+
 /** What led to an exception, nearest first. */
 export interface RemoteCause {
     link: 'cause' | 'context' | 'member';
@@ -317,13 +373,19 @@ export const telemetry: {
 export class HostError extends Error {
     constructor(
         message: string,
-        code?: string,
+        code?: ErrorCode,
         remoteType?: string,
         remoteTrace?: string,
         remoteDetails?: RemoteDetails,
     );
-    /** Such as "SP-NOT-FOUND". */
-    readonly code: string;
+    readonly code: ErrorCode;
+    readonly category: ErrorCategory;
+    /** Whether the same call may succeed later. */
+    readonly retryable: boolean;
+    /** The gRPC status code that stands for the code. */
+    readonly grpcStatus: number;
+    /** What to do about it. */
+    readonly hint: string;
     readonly remoteType?: string;
     readonly remoteTrace?: string;
     readonly remoteDetails?: RemoteDetails;

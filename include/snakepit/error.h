@@ -109,17 +109,23 @@ enum {
 #undef X
 };
 
+/* X(name, word, meaning): numbers from 0 on are ABI, so append. */
+#define SP_CATEGORY_TABLE(X)                                                           \
+    X(NONE, "none", "No error.")                                                       \
+    X(SYSTEM, "system", "The system refused: memory, descriptors, processes.")         \
+    X(USAGE, "usage", "What was asked for is wrong.")                                  \
+    X(POOL, "pool", "The pool does not take the call.")                                \
+    X(TIME, "time", "Not in time, or not wanted any more.")                            \
+    X(WORKER, "worker", "The worker did not start, or did not live.")                  \
+    X(REMOTE, "remote", "The tool raised an exception.")                               \
+    X(WIRE, "wire", "A peer broke the protocol.")                                      \
+    X(STATE, "state", "A session, variable or program did not let itself be changed.") \
+    X(STORE, "store", "The file of the stored state.")
+
 enum {
-    SP_CATEGORY_NONE = 0,
-    SP_CATEGORY_SYSTEM,
-    SP_CATEGORY_USAGE,
-    SP_CATEGORY_POOL,
-    SP_CATEGORY_TIME,
-    SP_CATEGORY_WORKER,
-    SP_CATEGORY_REMOTE,
-    SP_CATEGORY_WIRE,
-    SP_CATEGORY_STATE, /* sessions, variables, programs */
-    SP_CATEGORY_STORE  /* their file */
+#define X(name, word, meaning) SP_CATEGORY_##name,
+    SP_CATEGORY_TABLE(X)
+#undef X
 };
 
 /* Whether user code in the worker ran for a call that failed. */
@@ -205,6 +211,9 @@ SP_API const char *sp_error_hint(int code);
 
 /* SP_CATEGORY_ of a code. */
 SP_API int sp_error_category(int code);
+
+/* The word for a category, "pool"; "none" for other numbers. Since: 0.1 */
+SP_API const char *sp_category_name(int category);
 
 /* 1 when the same call may succeed later, else 0. */
 SP_API int sp_error_is_retryable(int code);

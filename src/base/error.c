@@ -212,6 +212,18 @@ SP_API int sp_error_category(int code)
     return row != NULL ? row->category : SP_CATEGORY_NONE;
 }
 
+SP_API const char *sp_category_name(int category)
+{
+    static const char *const words[] = {
+#define X(name, word, meaning) [SP_CATEGORY_##name] = word,
+        SP_CATEGORY_TABLE(X)
+#undef X
+    };
+    return category > 0 && (size_t)category < sizeof words / sizeof words[0]
+               ? words[category]
+               : words[SP_CATEGORY_NONE];
+}
+
 SP_API int sp_error_is_retryable(int code)
 {
     const struct row *row = find(code);

@@ -122,6 +122,8 @@ def test_every_code_and_word_is_explained():
         assert name in done.out
         assert len(done.out) > len(name) + 20
     assert snakepit("explain", "queue-full").out == snakepit("explain", "5").out
+    found = snakepit("explain", "-o", "json", "queue-full").json["error"]
+    assert (found["category"], found["retryable"]) == ("pool", True)
     done = snakepit("explain", "call_timeout")
     assert (done.code, done.out) == (4, "")
     assert "snakepit config explain call_timeout" in done.err

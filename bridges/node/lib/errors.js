@@ -3,6 +3,16 @@
 // What the host answers when it will not do what a call asked of it.
 'use strict';
 
+const addon = require('./addon.js');
+
+// The library's table, by codes: {category, retryable, grpcStatus, text, hint}.
+let rows;
+
+function rowOf(code) {
+  rows ??= new Map(addon().errors().map((row) => [row.code, row]));
+  return rows.get(code);
+}
+
 class HostError extends Error {
   constructor(
     message,
@@ -17,6 +27,24 @@ class HostError extends Error {
     if (remoteType !== undefined) this.remoteType = remoteType;
     if (remoteTrace !== undefined) this.remoteTrace = remoteTrace;
     if (remoteDetails !== undefined) this.remoteDetails = remoteDetails;
+  }
+
+  get category() {
+    return rowOf(this.code)?.category ?? 'none';
+  }
+
+  // Whether the same call may succeed later.
+  get retryable() {
+    return rowOf(this.code)?.retryable ?? false;
+  }
+
+  get grpcStatus() {
+    return rowOf(this.code)?.grpcStatus ?? 2;
+  }
+
+  // What to do about it.
+  get hint() {
+    return rowOf(this.code)?.hint ?? '';
   }
 }
 
@@ -87,11 +115,34 @@ const BY_CODE = {
   'SP-TIMEOUT': HostTimeout,
 };
 
+const made = new Map();
+
+// "SP-QUEUE-FULL" as QueueFull.
+function nameOf(code) {
+  return code
+    .split('-')
+    .slice(1)
+    .map((word) => word[0] + word.slice(1).toLowerCase())
+    .join('');
+}
+
+// The class of a code: each code of the table has one.
+function classOf(code) {
+  if (BY_CODE[code] !== undefined) return BY_CODE[code];
+  if (rowOf(code) === undefined) return HostError;
+  if (!made.has(code)) {
+    const one = class extends HostError {};
+    Object.defineProperty(one, 'name', { value: nameOf(code) });
+    made.set(code, one);
+  }
+  return made.get(code);
+}
+
 // details: JSON, or undefined
 function hostError(code, message, remoteType, remoteTrace, details) {
   if (code === 'SP-CANCELLED') return new Cancelled(message);
   const known = details === undefined ? undefined : JSON.parse(details);
-  return new (BY_CODE[code] ?? HostError)(message, code, remoteType, remoteTrace, known);
+  return new (classOf(code))(message, code, remoteType, remoteTrace, known);
 }
 
-module.exports = { ...classes, classes, hostError };
+module.exports = { ...classes, classes, classOf, hostError };

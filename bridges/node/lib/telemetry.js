@@ -11,18 +11,7 @@
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { randomBytes } = require('node:crypto');
 
-// Outside of a worker there may be no addon, and nobody listens.
-const NOBODY = { listens: () => false, eventsDropped: () => 0 };
-let addon;
-
-function native() {
-  try {
-    addon ??= require('./native.js');
-  } catch (failure) {
-    addon = NOBODY;
-  }
-  return addon;
-}
+const native = require('./addon.js');
 
 const CORRELATION_HEADER = 'x-snakepit-correlation-id';
 const MESSAGE_MAX = 1024;

@@ -144,6 +144,34 @@ static napi_value accept_any(napi_env env, napi_callback_info info)
     return NULL;
 }
 
+static void set(napi_env env, napi_value object, const char *name, napi_value value)
+{
+    (void)napi_set_named_property(env, object, name, value);
+}
+
+/* errors(): the library's table, [{code, category, retryable, grpcStatus, text, hint}] */
+static napi_value errors(napi_env env, napi_callback_info info)
+{
+    napi_value list = NULL;
+    (void)info;
+    (void)napi_create_array(env, &list);
+    for (uint32_t i = 0; sp_error_at(i) != 0; i++) {
+        int code = sp_error_at(i);
+        napi_value row = NULL, retryable = NULL;
+        (void)napi_create_object(env, &row);
+        (void)napi_get_boolean(env, sp_error_is_retryable(code), &retryable);
+        set(env, row, "code", sp__text(env, sp_error_name(code)));
+        set(env, row, "category",
+            sp__text(env, sp_category_name(sp_error_category(code))));
+        set(env, row, "retryable", retryable);
+        set(env, row, "grpcStatus", sp__number(env, sp_error_grpc_status(code)));
+        set(env, row, "text", sp__text(env, sp_strerror(code)));
+        set(env, row, "hint", sp__text(env, sp_error_hint(code)));
+        (void)napi_set_element(env, list, i, row);
+    }
+    return list;
+}
+
 /* ---- life ---- */
 
 /* announce(): tell the host, and take calls from now on. */
@@ -238,6 +266,7 @@ NAPI_MODULE_INIT()
         {"announce", NULL, announce, NULL, NULL, NULL, napi_default, NULL},
         {"refuse", NULL, refuse, NULL, NULL, NULL, napi_default, NULL},
         {"address", NULL, address, NULL, NULL, NULL, napi_default, NULL},
+        {"errors", NULL, errors, NULL, NULL, NULL, napi_default, NULL},
         {"stop", NULL, stop, NULL, NULL, NULL, napi_default, NULL},
         {"close", NULL, close_worker, NULL, NULL, NULL, napi_default, NULL},
     };

@@ -159,7 +159,20 @@ test('errors of the host by their codes', () => {
   const error = hostError('SP-NOT-FOUND', 'no such');
   assert.ok(error instanceof NotFound && error instanceof HostError);
   assert.equal(error.name, 'NotFound');
-  assert.equal(hostError('SP-STORE', 'x').constructor, HostError);
+  assert.equal(hostError('SP-OF-TOMORROW', 'x').constructor, HostError);
+  const rows = require('../lib/native.js').errors();
+  assert.ok(rows.length > 40);
+  for (const { code, category, retryable, grpcStatus, hint } of rows) {
+    const one = hostError(code, 'm');
+    assert.ok(one instanceof HostError);
+    assert.deepEqual(
+      [one.code, one.category, one.retryable, one.grpcStatus, one.hint],
+      [code, category, retryable, grpcStatus, hint],
+    );
+    assert.notEqual(one.constructor, HostError);
+  }
+  assert.equal(hostError('SP-QUEUE-FULL', 'x').name, 'QueueFull');
+  assert.equal(hostError('SP-QUEUE-FULL', 'x').hint.includes('queue.max'), true);
 });
 
 test('what is a stream', () => {

@@ -19,13 +19,21 @@ BRIDGE = HERE.parent / "src"
 CODEC = (
     "decode.c",
     "encode.c",
+    "error_codes.c",
     "extension.c",
     "memory.c",
     "part_read.c",
     "part_write.c",
 )
 WIRE = ("json.c", "tensor.c")
-SHARED = ("_arrays.py", "_bigint.py", "_values.py")
+SHARED = (
+    "_array_errors.py",
+    "_arrays.py",
+    "_bigint.py",
+    "_error_classes.py",
+    "_failures.py",
+    "_values.py",
+)
 FLAGS = ["-std=c11", "-fvisibility=hidden"]
 
 

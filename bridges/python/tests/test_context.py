@@ -306,3 +306,24 @@ def test_types():
 def test_everything_that_is_exported_is_there():
     for name in snakepit_bridge.__all__:
         assert getattr(snakepit_bridge, name) is not None
+
+
+def test_every_code_has_a_class():
+    from snakepit_bridge import _worker, errors
+
+    rows = _worker.error_codes()
+    assert len(rows) > 40
+    for code, number, category, retryable, grpc_status, _, hint in rows:
+        error = errors.of_code(code, "m")
+        assert isinstance(error, errors.HostError)
+        assert type(error) is not errors.HostError
+        assert (error.code, error.number, error.category) == (code, number, category)
+        assert (error.grpc_status, error.hint) == (grpc_status, hint)
+        assert error.retryable is bool(retryable)
+        assert type(pickle.loads(pickle.dumps(error))) is type(error)
+    assert type(errors.of_code("SP-QUEUE-TIMEOUT", "m")) is errors.HostTimeout
+    assert type(errors.of_code("SP-QUEUE-FULL", "m")) is errors.QueueFull
+    assert errors.QueueFull("m").code == "SP-QUEUE-FULL"
+    assert errors.of_code("SP-EXISTS", "m").__class__ is errors.AlreadyExists
+    unknown = errors.of_code("SP-OF-TOMORROW", "m")
+    assert type(unknown) is errors.HostError and unknown.code == "SP-OF-TOMORROW"

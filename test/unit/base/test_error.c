@@ -34,6 +34,11 @@ static void unknown_codes_and_names_are_told_apart(void **state)
     assert_string_equal(sp_strerror(0), "no error");
     assert_string_equal(sp_error_hint(-1000), "");
     assert_int_equal(sp_error_category(-1000), SP_CATEGORY_NONE);
+    assert_string_equal(sp_category_name(SP_CATEGORY_NONE), "none");
+    assert_string_equal(sp_category_name(SP_CATEGORY_USAGE), "usage");
+    assert_string_equal(sp_category_name(SP_CATEGORY_STORE), "store");
+    assert_string_equal(sp_category_name(SP_CATEGORY_STORE + 1), "none");
+    assert_string_equal(sp_category_name(-1), "none");
     assert_int_equal(sp_error_is_retryable(-1000), 0);
     assert_int_equal(sp_error_grpc_status(0), 0);
     assert_int_equal(sp_error_grpc_status(-1000), 2);

@@ -131,16 +131,27 @@ def test_a_deadline_ends_a_call(pit, gate):
     assert caught.value.code == "SP-TIMEOUT"
 
 
-def test_every_code_has_a_class_of_its_category():
-    from snakepit import _errors, _snakepit
+def test_every_code_has_a_class_of_its_own():
+    from snakepit import _errors, _snakepit, errors
 
     rows = _snakepit.error_codes()
     assert len(rows) > 40
-    for number, code, category, text, hint in rows:
-        facts = {"number": number, "code": code, "category": category}
-        error = _errors.of_facts({**facts, "message": text, "hint": hint})
-        assert isinstance(error, _errors._BY_CATEGORY[category]) or code == "SP-CANCELLED"
-        assert error.code == code
+    classes = set()
+    for code, number, category, retryable, grpc_status, text, hint in rows:
+        error = _errors.of_facts({"code": code, "message": text})
+        if code != "SP-CANCELLED":  # nothing came too late
+            assert isinstance(error, _errors._BY_CATEGORY[category])
+        assert (error.code, error.number, error.category) == (code, number, category)
+        assert (error.grpc_status, error.hint) == (grpc_status, hint)
+        assert error.retryable is bool(retryable)
+        assert getattr(errors, type(error).__name__) is type(error)
+        assert type(error).__name__ in errors.__all__
+        assert type(pickle.loads(pickle.dumps(error))) is type(error)
+        classes.add(type(error))
+    assert len(classes) == len(rows)
+    assert issubclass(errors.TimeoutError, (snakepit.DeadlineError, TimeoutError))
+    assert issubclass(errors.NoToolError, snakepit.NotFoundError)
+    assert snakepit.SnakepitError().code == "SP-UNKNOWN"
 
 
 # ---- submitted calls ----

@@ -86,6 +86,9 @@ void sp__py_encoder_fini(struct encoder *encoder);
  * ValueError for circular references and what is too deep or too large. */
 int sp__py_encode(struct encoder *encoder, PyObject *value) SP_MUST_CHECK;
 
+/* error_codes() -> [(code, number, category, retryable, gRPC status, text, what to do)] */
+PyObject *sp__py_error_codes(PyObject *module, PyObject *unused);
+
 /* Call NAME(arg) of the package's _bigint: integers beyond CPython's own digit limit. */
 PyObject *sp__py_bigint(const char *name, PyObject *arg);
 

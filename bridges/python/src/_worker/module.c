@@ -133,6 +133,10 @@ static PyMethodDef functions[] = {
      "encode_parts(value, fallback=None, name=None): a pair of bytes, the JSON and "
      "what "
      "it speaks of as the part of that name, or ''."},
+    {"error_codes", sp__py_error_codes, METH_NOARGS,
+     "error_codes(): every error as (code, number, category, retryable, gRPC status, "
+     "text, "
+     "what to do)."},
     {"current", module_current, METH_NOARGS, "The Call that runs now, or None."},
     {"set_canceller", module_set_canceller, METH_O,
      "What to call when the running call is cancelled, with False and, when that did "

@@ -3,19 +3,36 @@
 
 All are HostErrors. Each is also what Python programs would expect for that failure: a
 KeyError for a variable that is not there, a ValueError for a value that does not fit.
-``code`` is the stable name, such as SP-NOT-FOUND.
+``code`` is the stable name, such as SP-NOT-FOUND. Codes that none of these is for have
+classes of their names: ``errors.QueueFull`` for SP-QUEUE-FULL.
 """
+
+from . import _error_classes, _worker
+
+_ROWS = {row[0]: row for row in _worker.error_codes()}
+_UNKNOWN = ("", 0, "none", 0, 2, "", "")
 
 
 class HostError(RuntimeError):
-    """The host refused, failed or is gone. ``str()`` is its message."""
+    """The host refused, failed or is gone. ``str()`` is its message.
+
+    ``code``, ``number``, ``category``, ``grpc_status``, ``retryable`` (the same call may
+    succeed later) and ``hint`` (what to do) are those of the library's table.
+    """
+
+    code = ""
+    number = property(lambda self: _ROWS.get(self.code, _UNKNOWN)[1])
+    category = property(lambda self: _ROWS.get(self.code, _UNKNOWN)[2])
+    retryable = property(lambda self: bool(_ROWS.get(self.code, _UNKNOWN)[3]))
+    grpc_status = property(lambda self: _ROWS.get(self.code, _UNKNOWN)[4])
+    hint = property(lambda self: _ROWS.get(self.code, _UNKNOWN)[6])
 
     def __init__(
         self, message="", code="", remote_type=None, remote_traceback=None, details=None
     ):
         super().__init__(message)
         self.message = message
-        self.code = code
+        self.code = code or self.code
         self.remote_type = remote_type
         self.remote_traceback = remote_traceback
         self._details = details
@@ -96,7 +113,7 @@ class ToolError(HostError):
 
 VariableNotFound = VariableNotFoundError
 
-_BY_CODE = {
+_GROUPS = {
     "SP-NOT-FOUND": NotFound,
     "SP-EXISTS": AlreadyExists,
     "SP-INVAL": BadValue,
@@ -118,6 +135,14 @@ _BY_CODE = {
     "SP-DEADLOCK": ToolRecursion,
     "SP-REMOTE": ToolError,
 }
+
+
+def _class_of(row):
+    return _GROUPS.get(row[0], HostError), row[0] in _GROUPS
+
+
+_BY_CODE = _error_classes.make(_ROWS.values(), _class_of, "", __name__)
+globals().update((cls.__name__, cls) for cls in _BY_CODE.values())
 
 
 def of_code(code, message, remote_type=None, remote_traceback=None, details=None):

@@ -30,29 +30,12 @@ static PyObject *begin(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* error_codes() -> [(number, code, category, text, what to do)] */
-static PyObject *error_codes(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && sp_error_at(i) != 0; i++) {
-        int code = sp_error_at(i);
-        PyObject *row =
-            Py_BuildValue("(isiss)", code, sp_error_name(code), sp_error_category(code),
-                          sp_strerror(code), sp_error_hint(code));
-        if (row == NULL || PyList_Append(list, row) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(row);
-    }
-    return list;
-}
-
 static PyMethodDef functions[] = {
     {"_begin", begin, METH_VARARGS, NULL},
-    {"error_codes", error_codes, METH_NOARGS,
-     "error_codes()\n--\n\nEvery error: (number, code, category, text, what to do)."},
+    {"error_codes", sp__py_error_codes, METH_NOARGS,
+     "error_codes()\n--\n\nEvery error: (code, number, category, retryable, gRPC "
+     "status, "
+     "text, what to do)."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -105,12 +105,11 @@ PyObject *sp__pyhost_text(const char *text)
 PyObject *sp__pyhost_error(const sp_error *err)
 {
     PyObject *facts = Py_BuildValue(
-        "{si ss sN si si si si sI sK sK sK si si si si sN sN sN sN sN sN ss}", "number",
-        err->code, "code", sp_error_name(err->code), "message",
-        sp__pyhost_text(err->message), "category", sp_error_category(err->code),
-        "executed", err->executed, "retryable", err->retryable, "stage", err->stage,
-        "attempts", err->attempts, "chunks", (unsigned long long)err->chunks,
-        "retry_after_ms", (unsigned long long)err->retry_after_ms, "worker",
+        "{ss sN si si si sI sK sK sK si si si si sN sN sN sN sN sN}", "code",
+        sp_error_name(err->code), "message", sp__pyhost_text(err->message), "executed",
+        err->executed, "retryable", err->retryable, "stage", err->stage, "attempts",
+        err->attempts, "chunks", (unsigned long long)err->chunks, "retry_after_ms",
+        (unsigned long long)err->retry_after_ms, "worker",
         (unsigned long long)err->worker, "worker_pid", err->worker_pid, "worker_exit",
         err->worker_exit, "worker_signal", err->worker_signal, "os_errno",
         err->os_errno, "remote_type", sp__pyhost_text(err->remote_type),
@@ -118,7 +117,7 @@ PyObject *sp__pyhost_error(const sp_error *err)
         sp__pyhost_text(err->remote_trace), "remote_details",
         sp__pyhost_text(err->remote_details), "worker_stderr",
         sp__pyhost_text(err->worker_stderr), "worker_stack",
-        sp__pyhost_text(err->worker_stack), "hint", sp_error_hint(err->code));
+        sp__pyhost_text(err->worker_stack));
     if (facts == NULL) {
         return NULL;
     }

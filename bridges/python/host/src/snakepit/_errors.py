@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What is raised: one class for each category of the library's errors, and a few more
-for what programs tell apart most often. ``code`` is the stable name, SP-QUEUE-FULL."""
+"""What is raised: one class for each category of the library's errors, a few more for what
+programs tell apart most often, and below them one for each code (snakepit.errors).
+``code`` is the stable name, SP-QUEUE-FULL."""
+
+from . import _error_classes, _snakepit
 
 _EXECUTED = ("no", "unknown", "yes")
 _STAGES = ("none", "queued", "sent", "started", "streaming")
@@ -10,6 +13,8 @@ class SnakepitError(Exception):
     """A call, or the pit, failed. ``str()`` is one sentence.
 
     code        stable name, such as "SP-TIMEOUT"; number is the C library's
+    category    "system", "usage", "pool", "time", "worker", "remote", "wire", "state" or
+                "store"; grpc_status is the gRPC status code that stands for the code
     hint        what to do about it
     executed    "no", "unknown" or "yes": whether user code in a worker ran
     retryable   the same call may be sent again, safely and with hope
@@ -26,15 +31,15 @@ class SnakepitError(Exception):
                 array library's exception what it is about (snakepit/error.h)
     """
 
+    code, number, category, grpc_status, hint = "SP-UNKNOWN", 0, "none", 2, ""
+    retryable = False
+
     def __init__(self, message="", facts=None):
         super().__init__(message)
         facts = facts or {}
         self.message = message
-        self.code = facts.get("code", "SP-UNKNOWN")
-        self.number = facts.get("number", 0)
-        self.hint = facts.get("hint", "")
         self.executed = _EXECUTED[facts.get("executed", 0)]
-        self.retryable = bool(facts.get("retryable", 0))
+        self.retryable = bool(facts.get("retryable", self.retryable))
         self.retry_after = facts.get("retry_after_ms", 0) / 1000
         self.stage = _STAGES[facts.get("stage", 0)]
         self.attempts = facts.get("attempts", 0)
@@ -134,33 +139,39 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
-_BY_CATEGORY = (
-    SnakepitError,
-    HostError,
-    UsageError,
-    PoolError,
-    DeadlineError,
-    WorkerError,
-    RemoteError,
-    WireError,
-    StateError,
-    StoreError,
-)
-_BY_CODE = {
-    "SP-QUEUE-FULL": QueueFullError,
-    "SP-CLOSED": ClosedError,
-    "SP-CANCELLED": CancelledError,
+_BY_CATEGORY = {
+    "system": HostError,
+    "usage": UsageError,
+    "pool": PoolError,
+    "time": DeadlineError,
+    "worker": WorkerError,
+    "remote": RemoteError,
+    "wire": WireError,
+    "state": StateError,
+    "store": StoreError,
+}
+_BASES = {  # of codes, where it is not their category's
     "SP-NO-POOL": NotFoundError,
     "SP-NO-TOOL": NotFoundError,
-    "SP-NOT-FOUND": NotFoundError,
-    "SP-WORKER-DIED": WorkerDiedError,
 }
+
+
+def _class_of(row):
+    own = globals().get(_error_classes.name_of(row[0], "Error"))
+    if own is not None:
+        _error_classes.mark(own, row)
+        return own, True
+    return _BASES.get(row[0]) or _BY_CATEGORY[row[2]], False
+
+
+BY_CODE = _error_classes.make(
+    _snakepit.error_codes(), _class_of, "Error", "snakepit.errors"
+)
 
 
 def of_facts(facts):
     """The exception that a dict of an error's facts describes."""
-    cls = _BY_CODE.get(facts["code"]) or _BY_CATEGORY[facts["category"]]
-    error = cls(facts["message"], facts)
+    error = BY_CODE.get(facts["code"], SnakepitError)(facts["message"], facts)
     if error.remote_trace:
         error.__cause__ = RemoteTraceback(error.remote_trace)
     return error
@@ -172,8 +183,7 @@ def _of_pickle(facts):
 
 def closed():
     """A ClosedError of the package's own."""
-    facts = {"code": "SP-CLOSED", "number": -15, "category": 3}
-    return of_facts({**facts, "message": "the pit is closed"})
+    return of_facts({"code": ClosedError.code, "message": "the pit is closed"})
 
 
 def describe(exception):

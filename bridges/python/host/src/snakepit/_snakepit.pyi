@@ -19,7 +19,7 @@ _Options = Optional[Dict[str, Any]]
 _Ending = Tuple[Any, Any, Optional[BaseException]]
 _Self = TypeVar("_Self")
 
-def error_codes() -> List[Tuple[int, str, int, str, str]]: ...
+def error_codes() -> List[Tuple[str, int, str, int, int, str, str]]: ...
 def _begin(
     make_error: Callable[[Dict[str, Any]], BaseException],
     plain: Callable[[Any], Any],

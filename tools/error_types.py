@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Keep what type checkers read of the errors as the table in include/snakepit/error.h has
+it: the classes of Python's `snakepit.errors`, and the codes in the declarations for
+TypeScript. At run time both come from the table itself.
+
+    tools/error_types.py [--update]
+
+Without --update: say what differs, and fail.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = ROOT / "include/snakepit/error.h"
+PYTHON = ROOT / "bridges/python/host/src/snakepit"
+STUB = PYTHON / "errors.pyi"
+TYPESCRIPT = ROOT / "bridges/node/index.d.ts"
+BEGIN, END = "// codes: tools/error_types.py --update\n", "// end of codes\n"
+
+sys.path.insert(0, str(ROOT / "bridges/python/src/snakepit_bridge"))
+import _error_classes  # noqa: E402
+
+
+def rows():
+    """(code, category) of each row, and the words of the categories by their names."""
+    text = HEADER.read_text(encoding="utf-8")
+    tables = text.split("#define SP_CATEGORY_TABLE(X)")[1]
+    words = dict(re.findall(r'X\((\w+), "(\w+)",', tables.split("\n\n")[0]))
+    errors = text.split("#define SP_ERROR_TABLE(X)")[1].split("\n\n")[0]
+    found = re.findall(r"X\((\w+),\s*-\d+,\s*(\w+),", errors)
+    return [("SP-" + name.replace("_", "-"), words[kind]) for name, kind in found]
+
+
+def stub():
+    """The text of errors.pyi."""
+    source = (PYTHON / "_errors.py").read_text(encoding="utf-8")
+    own = re.findall(r"^class (\w+Error)\(", source, re.M)
+    by_category = dict(re.findall(r'^    "(\w+)": (\w+Error),$', source, re.M))
+    by_code = dict(re.findall(r'^    "(SP-[\w-]+)": (\w+Error),$', source, re.M))
+    lines = ["# SPDX-License-Identifier: MIT", "from . import ("]
+    lines += [f"    {name} as {name}," for name in sorted(own)] + [")", ""]
+    for code, category in sorted(rows()):
+        name = _error_classes.name_of(code, "Error")
+        if name not in own:
+            base = by_code.get(code) or by_category[category]
+            lines.append(f"class {name}({base}): ...")
+    return "\n".join(lines) + "\n"
+
+
+def codes():
+    """The declarations for TypeScript."""
+    names = "".join(f"\n    | '{code}'" for code, _ in sorted(rows()))
+    kinds = "".join(f"\n    | '{word}'" for word in sorted({word for _, word in rows()}))
+    return (
+        f"{BEGIN}export type ErrorCode ={names};\n"
+        f"export type ErrorCategory ={kinds};\n{END}"
+    )
+
+
+def main(arguments):
+    declared = TYPESCRIPT.read_text(encoding="utf-8")
+    before, _, rest = declared.partition(BEGIN)
+    after = rest.partition(END)[2]
+    wanted = {STUB: stub(), TYPESCRIPT: before + codes() + after}
+    wrong = 0
+    for path, text in wanted.items():
+        found = path.read_text(encoding="utf-8") if path.exists() else ""
+        if found == text:
+            continue
+        if "--update" in arguments:
+            path.write_text(text, encoding="utf-8")
+        else:
+            print(f"{path.relative_to(ROOT)}: run tools/error_types.py --update")
+            wrong += 1
+    print(f"error types: {len(rows())} codes, {wrong} files that differ")
+    return wrong > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
