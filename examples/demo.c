@@ -550,7 +550,7 @@ static sp_pit *open_pit(const char *folder)
     char adapter[PATH_BYTES];
     sp_error err = {0};
     sp_pit *pit = NULL;
-    snprintf(adapter, sizeof adapter, "%s/examples/wordcount.py", folder);
+    snprintf(adapter, sizeof adapter, "%s/examples/adapters/wordcount.py", folder);
     sp_pool_options pools[] = {
         {.size = sizeof pools[0],
          .name = "words",

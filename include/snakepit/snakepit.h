@@ -3,7 +3,7 @@
  * snakepit: functions of other languages as if they were your own.
  *
  * This header includes all others, in the order in which they are best read. A first
- * program: examples/01_hello.c.
+ * program: examples/c/hello.c.
  */
 #ifndef SNAKEPIT_H
 #define SNAKEPIT_H

@@ -1,49 +1,47 @@
 # SPDX-License-Identifier: MIT
-"""Every example does what it says, and leaves no process behind."""
+"""Every example in C, and every adapter, does what it says and leaves no process behind."""
 
 import json
 import re
 import subprocess
-import uuid
 
 import pytest
 
-import cli_tool
 import peers
+from example_runs import ADAPTERS, EXAMPLES, PROGRAMS, check, run_example
 
-EXAMPLES = peers.ROOT / "examples"
-PROGRAMS = peers.BUILD / "examples"
 FIBONACCI = [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]
+STEMS = (
+    "adapter", "basic", "crash", "gil", "hybrid", "parallel", "profiles", "recycling",
+    "sessions", "streaming", "telemetry", "tools", "variables",
+)  # fmt: skip
 
 
-@pytest.fixture
-def mark():
-    """A word in the environment that everything an example starts inherits."""
-    return uuid.uuid4().hex
+def test_every_topic_is_shown_in_three_languages():
+    for folder, suffix in (("c", "c"), ("shell", "sh"), ("python", "py")):
+        there = {path.stem for path in (EXAMPLES / folder).glob(f"*.{suffix}")}
+        assert there >= set(STEMS), folder
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for path in sorted(EXAMPLES.rglob("*")):
+        name = str(path.relative_to(EXAMPLES))
+        if name.startswith(("c/", "shell/", "python/", "adapters/")):
+            if path.suffix in (".c", ".sh", ".py"):
+                assert f"({name})" in index, f"{name} is in no table"
 
 
-def run_example(mark, *command, **options):
-    """What an example prints."""
-    environment = cli_tool.environment(mark, SNAKEPIT=str(peers.CLI))
-    done = peers.run(*command, env=environment, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert cli_tool.marked(mark) == []
-    return done.stdout.splitlines()
+def test_hello_prints_the_sum():
+    assert run_example(PROGRAMS / "hello") == ['{"result":8}']
 
 
-def test_hello_prints_the_sum(mark):
-    assert run_example(mark, PROGRAMS / "01_hello") == ['{"result":8}']
-
-
-def test_stream_prints_ten_numbers_and_leaves_an_endless_stream(mark):
-    lines = run_example(mark, PROGRAMS / "02_stream")
+def test_stream_prints_ten_numbers_and_leaves_an_endless_stream():
+    lines = run_example(PROGRAMS / "streaming")
     chunks = [json.loads(line) for line in lines]
     assert [chunk["value"] for chunk in chunks[:10]] == FIBONACCI
     assert [chunk["index"] for chunk in chunks[10:]] == [1, 2, 3, 4, 5]
 
 
-def test_session_keeps_two_counters_apart(mark):
-    assert run_example(mark, PROGRAMS / "03_session") == [
+def test_session_keeps_two_counters_apart():
+    assert run_example(PROGRAMS / "sessions") == [
         'ann set_counter: {"value":41}',
         'bob set_counter: {"value":7}',
         'ann increment_counter: {"value":42}',
@@ -52,36 +50,36 @@ def test_session_keeps_two_counters_apart(mark):
     ]
 
 
-def test_async_adds_up_a_hundred_answers(mark):
-    lines = run_example(mark, PROGRAMS / "04_async")
+def test_async_adds_up_a_hundred_answers():
+    lines = run_example(PROGRAMS / "parallel")
     assert lines == ["100 calls, the sum of their results is 5050"]
 
 
-def test_tools_are_called_in_both_directions(mark):
-    assert run_example(mark, PROGRAMS / "08_tools_both_ways") == [
+def test_tools_are_called_in_both_directions():
+    assert run_example(PROGRAMS / "tools") == [
         "the worker asks for customer 1",
         '"Hello, Grace!"',
         "SP-BAD-ARGS: host tool customer_name: argument number must be at most 2, got 7",
     ]
 
 
-def test_script_sees_its_workers_gone(mark):
-    lines = run_example(mark, PROGRAMS / "05_script")
+def test_script_sees_its_workers_gone():
+    lines = run_example(PROGRAMS / "script")
     for number, line in enumerate(lines[:4]):
         assert line.startswith(f"worker {number}: python 3.")
     assert json.loads(lines[4])["result"] == pytest.approx(2**0.5)
     assert lines[5:] == ["0 of 4 worker processes are left"]
 
 
-def test_program_is_made_once_and_runs_twice(mark):
-    assert run_example(mark, PROGRAMS / "06_program", EXAMPLES / "programs.py") == [
+def test_program_is_made_once_and_runs_twice():
+    assert run_example(PROGRAMS / "programs", ADAPTERS / "programs.py") == [
         'to be or not to be: {"words":6,"letters":13}',
         '42: {"words":1,"letters":0}',
     ]
 
 
-def test_state_is_changed_by_a_worker_within_limits(mark):
-    lines = run_example(mark, PROGRAMS / "07_state", PROGRAMS / "c_worker_state")
+def test_state_is_changed_by_a_worker_within_limits():
+    lines = run_example(PROGRAMS / "variables", PROGRAMS / "c_worker_state")
     assert [float(line) for line in lines[:2]] == [2.0, 6.0]
     assert "12" in lines[2] and "10" in lines[2]
     assert lines[3:] == [
@@ -91,48 +89,107 @@ def test_state_is_changed_by_a_worker_within_limits(mark):
     ]
 
 
-def test_shell_example_prints_results_and_nothing_else(mark):
-    assert run_example(mark, EXAMPLES / "hello.sh") == [
-        '{"result":8}',
-        "2.5",
-        '{"words":6,"top":[["to",2],["be",2]]}',
-        '{"left":3}',
-        '{"left":2}',
-        '{"left":1}',
-        "error_demo ended with status 7",
+def test_basic_goes_on_after_every_failure():
+    lines = run_example(PROGRAMS / "basic")
+    assert lines[0] == "live 1, ready 1"
+    assert lines[-2].lstrip().startswith('{"original":"still here"')
+    assert lines[-1] == "4 of 8 calls failed, as they should"
+    text = "\n".join(lines)
+    for fact in (
+        'SP-NO-TOOL: pool default has no tool "adds"; near matches: add',
+        'SP-BAD-ARGS: tool add: argument a must be a number, got "five"',
+        "SP-REMOTE: ValueError: this is a demonstration of a ValueError",
+        "SP-TIMEOUT: ",
+    ):
+        assert text.count(fact) == 1, text
+    answers = [line.split("? ")[1] for line in lines if "did it run?" in line]
+    assert answers == ["no", "no", "yes", "perhaps"]
+
+
+def test_adapter_stands_between_program_and_worker():
+    check(run_example(PROGRAMS / "adapter", PROGRAMS / "c_worker"), [
+        '{"command": "add", "result": 8}',
+        '{"command": "echo", "result": {"asked_by": "adapter.c", "text": "hello"}}',
+        "SP-REFUSED: echo takes at most 64 bytes, got 72",
+        'SP-NO-TOOL: pool default has no tool "multiply"',
+    ])  # fmt: skip
+
+
+def test_crash_costs_one_call_or_none():
+    lines = run_example(PROGRAMS / "crash")
+    assert lines[:5] == [
+        "os.abort[]: SP-WORKER-DIED, signal 6, attempts 1",
+        "math.sqrt[2.25]: 1.5",
+        "time.sleep, its worker killed: null, attempts 2",
+        "os.abort[]: SP-POISON, signal 6, attempts 2",
+        "math.sqrt[6.25]: 2.5",
     ]
+    ends = [line.split()[1] for line in lines[5:]]
+    assert sorted(ends) == ["crashed", "crashed", "crashed", "killed"]
 
 
-def test_sessions_are_kept_from_one_command_to_the_next(mark, tmp_path):
-    env = cli_tool.environment(mark, SNAKEPIT=str(peers.CLI),
-                               SNAKEPIT_STATE_DIR=str(tmp_path / "state"))
-    done = peers.run(EXAMPLES / "sessions.sh", env=env)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines() == [
-        "3 is refused: 2", "0.9", "large", "somebody came first: 5", "4", "temperature",
-        "model", '{"text": "Answer in one word."}']
-    assert cli_tool.marked(mark) == []
+def test_gil_decides_the_profile():
+    check(run_example(PROGRAMS / "gil"), [
+        re.compile(r"python 3\.\S+, a global lock: processes"),
+        re.compile(r'\{"result":1\.85.*"cached":false.*\}'),
+        "4 worker(s), room for 4 calls at once",
+    ])  # fmt: skip
 
 
-def cli(mark, *words):
-    return [json.loads(line) for line in run_example(mark, peers.CLI, *words)]
+def test_hybrid_pools_work_side_by_side():
+    check(run_example(PROGRAMS / "hybrid"), [
+        'add in api: {"result":8}',
+        re.compile(r'compute_intensive in any pool: .*"thread":"snakepit-\d"\}'),
+        "api: 2 workers, room for 2 calls at once, 1 done",
+        "compute: 1 workers, room for 4 calls at once, 1 done",
+    ])  # fmt: skip
 
 
-def test_plain_functions_of_a_file_are_tools(mark, tmp_path):
+def test_profiles_differ_in_processes():
+    check(run_example(PROGRAMS / "profiles", ADAPTERS / "waiting.py"), [
+        re.compile(r"processes: 4 calls, processes: 4, memory: \d+ MiB"),
+        re.compile(r"threads: 4 calls, processes: 1, memory: \d+ MiB"),
+    ])  # fmt: skip
+
+
+def test_recycling_is_not_noticed_by_calls():
+    lines = run_example(PROGRAMS / "recycling")
+    assert [line for line in lines if line.startswith("replaced")] == [
+        "replaced: 1", "replaced: 2", "replaced: 3"]
+    assert "a relief starts: its age (recycle.after)" in lines
+    assert re.fullmatch(r"\d+ calls, all answered; workers died: 0", lines[-1])
+
+
+def test_telemetry_counts_what_happens():
+    lines = run_example(PROGRAMS / "telemetry")
+    check(lines[:2], [
+        re.compile(r"50 calls: \d+ us in the queue and \d+ us of running on average"),
+        re.compile(r"alert: worker default/\d \(pid \d+\) exited with status 3"),
+    ])  # fmt: skip
+    assert {"event worker.spawned: 3", "event worker.ready: 3", "event worker.died: 1",
+            "event pool.ready: 1"} <= set(lines)
+    assert lines[-1].startswith("requests 51, errors 1, workers died 1, queue peak ")
+
+
+def cli(*words):
+    return [json.loads(line) for line in run_example(peers.CLI, *words)]
+
+
+def test_plain_functions_of_a_file_are_tools(tmp_path):
     text = tmp_path / "text"
     text.write_text("one two two\n\nthree Three THREE\n", encoding="utf-8")
-    adapter = ("--adapter", EXAMPLES / "wordcount.py")
-    assert cli(mark, "call", *adapter, "count_file", f"path={text}", "least=4") == [
+    adapter = ("--adapter", ADAPTERS / "wordcount.py")
+    assert cli("call", *adapter, "count_file", f"path={text}", "least=4") == [
         {"words": 6, "different": 3, "counts": {"three": 3}}
     ]
-    assert cli(mark, "stream", *adapter, "lines", f"path={text}") == [
+    assert cli("stream", *adapter, "lines", f"path={text}") == [
         {"line": 1, "words": 3},
         {"line": 2, "words": 0},
         {"line": 3, "words": 3},
     ]
 
 
-def test_the_adapter_remembers_between_calls(mark):
+def test_the_adapter_remembers_between_calls():
     script = "\n".join(
         [
             'learn text="the cat sat on the mat"',
@@ -144,7 +201,7 @@ def test_the_adapter_remembers_between_calls(mark):
         ]
     )
     lines = run_example(
-        mark, peers.CLI, "run", "-", "--adapter", EXAMPLES / "adapter.py", "--size", "1",
+        peers.CLI, "run", "-", "--adapter", ADAPTERS / "adapter.py", "--size", "1",
         input=script,
     )  # fmt: skip
     assert [json.loads(line) for line in lines] == [
@@ -158,9 +215,9 @@ def test_the_adapter_remembers_between_calls(mark):
     ]
 
 
-def test_data_science_over_a_session(mark):
+def test_data_science_over_a_session():
     """The README's adapter: what one call finds out, the session keeps for the next."""
-    place = EXAMPLES / "python"
+    place = ADAPTERS
     rows = [line.split(",") for line in (place / "plants.csv").read_text().split()]
     data = [dict(zip(rows[0], map(float, row))) for row in rows[1:]]
     train = json.dumps({"data": data, "target": "height"})
@@ -174,7 +231,7 @@ def test_data_science_over_a_session(mark):
         "train_model --session bob model_type=random_forest",
     ]
     lines = run_example(
-        mark, peers.CLI, "run", "-", "--adapter", place / "data_science_adapter.py",
+        peers.CLI, "run", "-", "--adapter", place / "data_science_adapter.py",
         "--size", "1", input="\n".join(script) + "\n",
     )  # fmt: skip
     loaded, again, prepared, trained, predicted, forest = map(json.loads, lines)
@@ -192,7 +249,7 @@ def test_data_science_over_a_session(mark):
 
 def test_the_readme_shows_the_program_that_is_built():
     readme = (peers.ROOT / "README.md").read_text(encoding="utf-8")
-    program = (EXAMPLES / "01_hello.c").read_text(encoding="utf-8")
+    program = (EXAMPLES / "c" / "hello.c").read_text(encoding="utf-8")
     body = program[program.index("int main(void)") :]
     shown = readme[readme.index("int main(void)") :].partition("```")[0]
 
@@ -204,7 +261,7 @@ def test_the_readme_shows_the_program_that_is_built():
 
 
 def test_examples_compile_alone_against_the_public_headers(tmp_path):
-    for source in sorted(EXAMPLES.glob("0*.c")):
+    for source in sorted((EXAMPLES / "c").glob("*.c")):
         done = subprocess.run(
             ["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
              "-I", str(peers.ROOT / "include"), "-c", str(source),
@@ -212,12 +269,3 @@ def test_examples_compile_alone_against_the_public_headers(tmp_path):
             capture_output=True, text=True, timeout=peers.DEADLINE_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-
-
-def test_profiles_are_tried_side_by_side(mark):
-    assert run_example(mark, EXAMPLES / "profiles" / "run.sh") == [
-        "processes: 4 processes",
-        "threads: 4 threads in 1 process",
-        "this interpreter: profile process",
-        "short-lived: 10 calls, at most 3 for one worker",
-    ]

@@ -19,7 +19,7 @@ static void clear(void)
 static sp_pit *pit_of_programs(uint32_t workers)
 {
     sp_pool_options pool = pool_of_showcases(workers);
-    pool.adapter = TEST_SOURCE "/examples/programs.py";
+    pool.adapter = TEST_SOURCE "/examples/adapters/programs.py";
     pool.affinity = SP_AFFINITY_NONE;
     leak_at_end(clear);
     return pit_open_ready(&pool, 1);
@@ -152,7 +152,7 @@ static void an_answer_that_cannot_be_stored_says_that_it_was_executed(void **sta
                               .pools_count = 1,
                               .sessions = &sessions};
     sp_pit *pit = NULL;
-    pool.adapter = TEST_SOURCE "/examples/programs.py";
+    pool.adapter = TEST_SOURCE "/examples/adapters/programs.py";
     leak_at_end(clear);
     assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
     pit_adopt(pit);

@@ -12,16 +12,17 @@
 static PyObject *stats_dict(const sp_pool_stats *s)
 {
     return Py_BuildValue(
-        "{sN sN sI sI sI sI sI sI si sI sI sI sK sK sK sK sK sK sK sK sK sK sK sK sK}",
+        "{sN sN sI sI sI sI sI sI sI si sI sI sI sK sK sK sK sK sK sK sK sK sK sK sK "
+        "sK}",
         "name", sp__pyhost_text(s->name), "adapter", sp__pyhost_text(s->adapter),
-        "workers", s->workers, "starting", s->starting, "available", s->available,
-        "busy", s->busy, "draining", s->draining, "backoff", s->backoff, "breaker",
-        s->breaker, "queued", s->queued, "queued_peak", s->queued_peak, "queue_max",
-        s->queue_max, "requests", U64(s->requests), "succeeded", U64(s->succeeded),
-        "errors", U64(s->errors), "queue_timeouts", U64(s->queue_timeouts),
-        "call_timeouts", U64(s->call_timeouts), "cancelled", U64(s->cancelled),
-        "pool_saturated", U64(s->pool_saturated), "chunks", U64(s->chunks),
-        "workers_started", U64(s->workers_started), "workers_died",
+        "workers", s->workers, "capacity", s->capacity, "starting", s->starting,
+        "available", s->available, "busy", s->busy, "draining", s->draining, "backoff",
+        s->backoff, "breaker", s->breaker, "queued", s->queued, "queued_peak",
+        s->queued_peak, "queue_max", s->queue_max, "requests", U64(s->requests),
+        "succeeded", U64(s->succeeded), "errors", U64(s->errors), "queue_timeouts",
+        U64(s->queue_timeouts), "call_timeouts", U64(s->call_timeouts), "cancelled",
+        U64(s->cancelled), "pool_saturated", U64(s->pool_saturated), "chunks",
+        U64(s->chunks), "workers_started", U64(s->workers_started), "workers_died",
         U64(s->workers_died), "retried", U64(s->retried), "recycled", U64(s->recycled),
         "poisoned", U64(s->poisoned));
 }
@@ -52,12 +53,12 @@ static PyObject *worker_dict(const sp_worker_info *w)
         [SP_WORKER_BUSY] = "busy",         [SP_WORKER_STOPPING] = "stopping",
         [SP_WORKER_BACKOFF] = "backoff",   [SP_WORKER_DRAINING] = "draining"};
     return Py_BuildValue(
-        "{sK sI ss si sI sK sd sd sI sK sK sI sN}", "id", U64(w->id), "slot", w->slot,
-        "state", states[w->state], "pid", w->pid, "in_flight", w->in_flight,
-        "calls_total", U64(w->calls_total), "age", (double)w->age_ms / 1000.0, "ready",
-        (double)w->ready_ms / 1000.0, "restarts", w->restarts, "rss_bytes",
-        U64(w->rss_bytes), "pss_bytes", U64(w->pss_bytes), "processes", w->processes,
-        "runtime", sp__pyhost_text(w->runtime));
+        "{sK sI ss si sI sI sK sd sd sI sK sK sI sN}", "id", U64(w->id), "slot",
+        w->slot, "state", states[w->state], "pid", w->pid, "in_flight", w->in_flight,
+        "capacity", w->capacity, "calls_total", U64(w->calls_total), "age",
+        (double)w->age_ms / 1000.0, "ready", (double)w->ready_ms / 1000.0, "restarts",
+        w->restarts, "rss_bytes", U64(w->rss_bytes), "pss_bytes", U64(w->pss_bytes),
+        "processes", w->processes, "runtime", sp__pyhost_text(w->runtime));
 }
 
 static PyObject *worker_list(const sp_worker_info *workers, int count)

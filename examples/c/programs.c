@@ -2,7 +2,7 @@
 /*
  * Programs: a worker makes them, the host keeps them, any worker runs them.
  *
- *     06_program programs.py
+ *     programs programs.py
  */
 #include <snakepit/snakepit.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
              "    size: 2\n"
              "    affinity: none\n"
              "    adapter: %s\n",
-             argc > 1 ? argv[1] : "examples/programs.py");
+             argc > 1 ? argv[1] : "examples/adapters/programs.py");
     int rc = sp_pit_open_string(config, &pit, &err);
     if (rc == 0) {
         rc = run(pit, &err);

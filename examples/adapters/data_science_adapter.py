@@ -6,8 +6,8 @@
 
 What a call leaves for the next one of its session is kept in two places. Facts that
 others may want to read are variables of the session, which the host keeps: they survive
-this worker. The fitted objects themselves stay in this worker's memory, by session, until
-the session ends.
+this worker. The fitted objects themselves stay in this worker's memory, by session,
+until the session ends.
 
 Arguments come as one dict, because the methods are named execute_<command>.
 """

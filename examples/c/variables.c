@@ -4,7 +4,7 @@
  * step, the worker reads the session's variables, calls the program back to measure, and
  * writes the total, within the limits the program has set.
  *
- *     07_state PATH-OF-c_worker_state
+ *     variables PATH-OF-c_worker_state
  */
 #include <snakepit/snakepit.h>
 

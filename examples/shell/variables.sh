@@ -3,7 +3,7 @@
 # Sessions, variables and programs from a shell. No worker is started; what is set here is
 # there for the next command, in SNAKEPIT_STATE_DIR or a folder of the user's.
 #
-#   SNAKEPIT=build/snakepit examples/sessions.sh
+#   SNAKEPIT=build/snakepit examples/shell/variables.sh
 set -eu
 snakepit=${SNAKEPIT:-snakepit}
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker whose tool asks its host: `greet` passes its arguments on to the host's tool
- * `customer_name` and makes a sentence of what comes back. See 08_tools_both_ways.c.
+ * `customer_name` and makes a sentence of what comes back. See tools.c.
  */
 #include <snakepit/worker_host.h>
 

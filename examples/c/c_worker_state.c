@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker in C that asks its host: the tool `step` reads the variable "rate" of its
- * session, has the program measure something, and keeps a total. See 07_state.c.
+ * session, has the program measure something, and keeps a total. See variables.c.
  */
 #include <snakepit/worker.h>
 #include <snakepit/worker_host.h>

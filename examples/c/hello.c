@@ -2,7 +2,7 @@
 /*
  * The shortest program: open a pit, call a Python function, close.
  *
- *     cc 01_hello.c $(pkg-config --cflags --libs snakepit) -o hello && ./hello
+ *     cc hello.c $(pkg-config --cflags --libs snakepit) -o hello && ./hello
  *
  * Without options a pit has one pool of Python workers with the showcase adapter. What
  * goes wrong anywhere is in `err`; closing is fine in every case.

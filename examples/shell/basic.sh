@@ -3,9 +3,9 @@
 # The command line: standard output is the result, so it fits into pipes. The functions
 # called here are Python's own and this folder's; none was written for snakepit.
 #
-#   SNAKEPIT=build/snakepit examples/hello.sh
+#   SNAKEPIT=build/snakepit examples/shell/basic.sh
 set -eu
-cd "$(dirname "$0")"
+cd "$(dirname "$0")/../adapters"
 snakepit=${SNAKEPIT:-snakepit}
 
 # A tool of the showcase: {"result": 8}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Programs that outlive their worker: this adapter makes and runs them, the host keeps
-them. 06_program.c shows the host's side.
+them. c/programs.c shows the host's side.
 
-A program is a signature such as "text -> words, letters" and how to get from one side to
-the other. Where another adapter would compile a prompt or fit a model, this one looks up
-functions.
+A program is a signature such as "text -> words, letters" and how to get from one side
+to the other. Where another adapter would compile a prompt or fit a model, this one
+looks up functions.
 """
 
 import uuid
