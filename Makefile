@@ -18,6 +18,10 @@ build: # compile everything into build/
 demo: build # a pool of Python workers does real work, visibly
 	@tools/demo
 
+.PHONY: showcase
+showcase: build # demos that explain what they do while they do it (DEMO=name or all; a menu without)
+	@tools/setup showcase && BUILD=$(BUILD) tools/showcase $(DEMO)
+
 test: # unit, system and bridge tests; the last line is the sum
 	@tools/setup test && tools/build $(BUILD) && tools/run_tests.py $(BUILD)
 
