@@ -140,7 +140,7 @@ class Reference:
         (self.place / name).write_text(text.rstrip() + "\n", encoding="utf-8")
 
     def note(self, name, page, text):
-        if not re.sub(r"Since: \S+", "", text).strip():
+        if not re.sub(r"Since:? \S+", "", text).strip():
             self.missing.append(f"{page}: {name}")
         sentence = re.split(r"(?<=[.:]) |(?<=\.)$|\n\n", text.strip() + " ")[0]
         self.index.append((name, page, " ".join(sentence.split())))

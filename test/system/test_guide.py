@@ -11,12 +11,14 @@ from cli_tool import BUILD, snakepit
 PAGES = sorted(guide.GUIDE.rglob("*.md"))
 # What a page is about and a build, or a machine, may not have.
 NEEDS = {
-    "adapters/grpc.md": ("/usr/bin/grpc_python_plugin", "protobuf-compiler-grpc"),
-    "adapters/node.md": (BUILD / "bridges/node/snakepit_worker.js", "node with its headers"),
-    "adapters/r.md": (BUILD / "bridges/r/snakepit_worker.R", "r-base-core"),
-    "adapters/ruby.md": (BUILD / "bridges/ruby/snakepit_worker.rb", "ruby-dev"),
-    "systemd.md": ("/usr/bin/systemd-analyze", "systemd"),
-}
+    "adapters/grpc.md": {"protobuf-compiler-grpc": "/usr/bin/grpc_python_plugin"},
+    "adapters/node.md": {"node with its headers": BUILD / "bridges/node/snakepit_worker.js"},
+    "adapters/r.md": {"r-base-core": BUILD / "bridges/r/snakepit_worker.R"},
+    "adapters/ruby.md": {"ruby-dev": BUILD / "bridges/ruby/snakepit_worker.rb"},
+    "observability.md": {"curl": "/usr/bin/curl", "prometheus": "/usr/bin/promtool",
+                         "protobuf-compiler-grpc": "/usr/bin/grpc_python_plugin"},
+    "systemd.md": {"systemd": "/usr/bin/systemd-analyze"},
+}  # fmt: skip
 
 
 def name_of(page):
@@ -25,9 +27,9 @@ def name_of(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_what_the_page_says_happens(page, tmp_path):
-    file, what = NEEDS.get(name_of(page), ("/", ""))
-    if not Path(file).exists():
-        pytest.skip(f"needs {what}")
+    for what, file in NEEDS.get(name_of(page), {}).items():
+        if not Path(file).exists():
+            pytest.skip(f"needs {what}")
     guide.Reader(tmp_path).read(page)
 
 
