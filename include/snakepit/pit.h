@@ -68,12 +68,15 @@ typedef struct sp_pit_options {
                        default $SNAKEPIT_LOOPS, else one for up to four processors, then
                        one for each four, at most 16. Never more than there are
                        workers */
-    uint64_t slow_call_ms; /* calls that took longer are told, call.slow; 0: none */
-    struct sp_log *log;    /* what the report "logs" reads, or NULL; stays the
+    uint64_t slow_call_ms;    /* calls that took longer are told, call.slow; 0: none */
+    uint64_t gpu_interval_ms; /* between two looks at graphics processors, told as
+                                 gpu.memory.sampled and its kin while somebody listens; 0:
+                                 none, else at least 100 */
+    struct sp_log *log;       /* what the report "logs" reads, or NULL; stays the
                               program's, and open for longer than the pit. For events to
                               be written to it: on_event = sp_log_event, and event_data
                               the log */
-    uint32_t spin_us;      /* the loop and idle native workers look for news for so long
+    uint32_t spin_us; /* the loop and idle native workers look for news for so long
                              before they sleep, while that pays, at most 1 000; 0 or
                              SP_NONE: not at all. See LATENCY in snakepit(7) */
     const char *otlp_endpoint;      /* where spans go: "http://127.0.0.1:4318"; NULL:

@@ -12,6 +12,10 @@
  *           `created_unix` and `metrics`, each with `name`, `kind`, `unit`, `help` and
  *           `samples`: `labels` and a `value`, or `count`, `sum_seconds` and `steps`.
  *
+ * "hardware" JSON: what sp_hardware_json() gives, of the machine that the pit is on; or,
+ *           with the option `select` ("cuda,mps,cpu"), `version` 1, `device` and `name` of
+ *           the one that sp_hardware_select() chooses. Option `refresh`: look again.
+ *
  * "logs"    JSON: `version` 1, `cursor` (for the next question), `lost` (lines behind the
  *           cursor of the question that are no longer kept) and `lines`, objects with the
  *           fields of snakepit/log.h. Options: `cursor` (0: from the oldest on), `max`

@@ -23,6 +23,7 @@
 #include "serve/rpc.h"
 #include "snakepit/config.h"
 #include "telemetry/exporter.h"
+#include "telemetry/gpu.h"
 #include "telemetry/statsd.h"
 #include "worker/language.h"
 #include "worker/python.h"
@@ -30,7 +31,12 @@
 enum { METRICS_TOOLS_MAX = 1000, STATSD_INTERVAL_MS = 10000 };
 
 /* For what is still to be exported when a pit closes. */
-enum { EXPORT_MIN_MS = 200, EXPORT_MAX_MS = 2000 };
+enum {
+    GPU_INTERVAL_MIN_MS = 100,
+    GPU_INTERVAL_MAX_MS = 24 * 3600 * 1000,
+    EXPORT_MIN_MS = 200,
+    EXPORT_MAX_MS = 2000
+};
 
 static int is_safety(int level)
 {
@@ -66,12 +72,25 @@ static void close_pit(sp_pit *pit, uint64_t wait_ms)
     uint64_t begin_ms = sp__now_ms();
     sp__statsd_close(pit->statsd); /* it asks the loops */
     sp__exporter_leave_pit(exporter);
+    sp__gpu_close(pit->sampler);
+    pit->sampler = NULL;
     sp__pit_close(pit, wait_ms);
     uint64_t used_ms = sp__now_ms() - begin_ms;
     uint64_t left_ms = wait_ms > used_ms ? wait_ms - used_ms : 0;
     sp__exporter_close(exporter, left_ms > EXPORT_MAX_MS   ? EXPORT_MAX_MS
                                  : left_ms < EXPORT_MIN_MS ? EXPORT_MIN_MS
                                                            : left_ms);
+}
+
+static int open_sampler(sp_pit *pit, uint64_t interval_ms, sp_error *err)
+{
+    static const sp_hardware_options fresh = {.size = sizeof fresh, .refresh = 1};
+    if (interval_ms < GPU_INTERVAL_MIN_MS || interval_ms > GPU_INTERVAL_MAX_MS) {
+        return sp__fail(err, SP_ERR_CONFIG, "gpu_interval_ms is %llu: %d to %d",
+                        (unsigned long long)interval_ms, GPU_INTERVAL_MIN_MS,
+                        GPU_INTERVAL_MAX_MS);
+    }
+    return sp__gpu_open(&pit->herald, &fresh, interval_ms, &pit->sampler, err);
 }
 
 SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error *err)
@@ -134,6 +153,9 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
             full.statsd_prefix != NULL ? full.statsd_prefix : "snakepit",
             full.statsd_interval_ms > 0 ? full.statsd_interval_ms : STATSD_INTERVAL_MS,
             &pit->statsd, err);
+    }
+    if (rc == SP_OK && full.gpu_interval_ms != 0) {
+        rc = open_sampler(pit, full.gpu_interval_ms, err);
     }
     if (rc == SP_OK && pit->lanes[0].shop.host_address[0] != '\0') {
         rc = sp__listen_for_workers(pit, err);

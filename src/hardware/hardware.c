@@ -126,9 +126,16 @@ static int take_options(const sp_hardware_options *options, sp_hardware_options 
     return SP_OK;
 }
 
-/* A copy of what there is. */
-static int find(const sp_hardware_options *given, struct hardware **ret_hardware,
-                sp_error *err)
+int sp__hardware_is_known(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    int known_now = is_known;
+    (void)pthread_mutex_unlock(&lock);
+    return known_now;
+}
+
+int sp__hardware_look(const sp_hardware_options *given, struct hardware **ret_hardware,
+                      sp_error *err)
 {
     sp_hardware_options options;
     int rc = take_options(given, &options, err);
@@ -164,7 +171,7 @@ SP_API int sp_hardware_json(const sp_hardware_options *options, sp_hardware_cb c
     if (cb == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a callback is needed");
     }
-    int rc = find(options, &hardware, err);
+    int rc = sp__hardware_look(options, &hardware, err);
     if (rc < 0) {
         return rc;
     }
@@ -265,24 +272,31 @@ static int choose_first(struct choice *choice, char *words, sp_device *ret,
     return SP_OK;
 }
 
+int sp__hardware_choose(const struct hardware *hardware, const char *wanted,
+                        sp_device *ret_device, sp_error *err)
+{
+    char words[WANTED_BYTES];
+    struct choice choice = {.hardware = hardware};
+    if (strlen(wanted) >= sizeof words) {
+        return sp__fail(err, SP_ERR_INVAL, "devices in %zu bytes, at most %d",
+                        strlen(wanted), WANTED_BYTES - 1);
+    }
+    (void)snprintf(words, sizeof words, "%s", wanted);
+    return choose_first(&choice, words, ret_device, err);
+}
+
 SP_API int sp_hardware_select(const char *wanted, const sp_hardware_options *options,
                               sp_device *ret_device, sp_error *err)
 {
     struct hardware *hardware;
-    char words[WANTED_BYTES];
-    if (wanted == NULL || ret_device == NULL || strlen(wanted) >= sizeof words) {
-        return sp__fail(
-            err, SP_ERR_INVAL,
-            "devices, in fewer than %d bytes, and a place for one are needed",
-            WANTED_BYTES);
+    if (wanted == NULL || ret_device == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "devices and a place for one are needed");
     }
-    int rc = find(options, &hardware, err);
+    int rc = sp__hardware_look(options, &hardware, err);
     if (rc < 0) {
         return rc;
     }
-    struct choice choice = {.hardware = hardware};
-    (void)snprintf(words, sizeof words, "%s", wanted);
-    rc = choose_first(&choice, words, ret_device, err);
+    rc = sp__hardware_choose(hardware, wanted, ret_device, err);
     sp__free(hardware);
     return rc;
 }

@@ -47,6 +47,15 @@ struct search {
     uint64_t timeout_ms;
 };
 
+/* A copy of what there is, from sp__malloc(); as sp_hardware_json(), with its errors. */
+int sp__hardware_look(const sp_hardware_options *options,
+                      struct hardware **ret_hardware, sp_error *err) SP_MUST_CHECK;
+/* What sp_hardware_select() does with it. */
+int sp__hardware_choose(const struct hardware *hardware, const char *wanted,
+                        sp_device *ret_device, sp_error *err) SP_MUST_CHECK;
+/* 1 when it is remembered. */
+int sp__hardware_is_known(void);
+
 /* Each finds its part and adds its devices. Nothing fails: what is not there stays zero,
  * what could not be found out is a note. */
 void sp__hardware_find_cpu(const struct search *search, struct hardware *hardware);

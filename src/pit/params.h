@@ -182,6 +182,10 @@
     X(TELEMETRY_STATSD_INTERVAL, TOP, "telemetry.statsd_interval", DURATION, 100,      \
       HOUR, "", "10s", "SNAKEPIT_TELEMETRY_STATSD_INTERVAL", pit, statsd_interval_ms,  \
       "Time between two rounds of lines; counters are told as what came meanwhile.")   \
+    X(TELEMETRY_GPU, TOP, "telemetry.gpu_interval", DURATION, 100, 24u * HOUR, "", "", \
+      "SNAKEPIT_TELEMETRY_GPU_INTERVAL", pit, gpu_interval_ms,                         \
+      "Time between two looks at memory, load, temperature and power of graphics "     \
+      "processors, told as events while somebody listens. Without it none is taken.")  \
     X(TELEMETRY_TOOLS, TOP, "telemetry.tools_max", COUNT, 0, 1000, "", "100",          \
       "SNAKEPIT_TELEMETRY_TOOLS_MAX", pit, metrics_tools_max,                          \
       "Tools of a pool that metrics tell apart: the first ones that are announced or " \

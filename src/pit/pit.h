@@ -18,6 +18,7 @@
 #include "worker/worker.h"
 
 struct exporter;
+struct gpu_sampler;
 struct statsd;
 
 /* Who serves the pit's pools to others: told on the loop thread. */
@@ -86,10 +87,11 @@ struct sp_pit {
     struct visits visits;               /* likewise: of these sessions */
     uint32_t nesting_max;               /* calls that wait for each other */
     uint64_t sample_interval_ms;
-    struct exporter *exporter; /* of the layer above, which gave it; or NULL */
-    struct statsd *statsd;     /* likewise */
-    struct spans *spans;       /* has a lock of its own */
-    uint32_t spin_us;          /* before a loop or a native worker sleeps */
+    struct exporter *exporter;   /* of the layer above, which gave it; or NULL */
+    struct statsd *statsd;       /* likewise */
+    struct gpu_sampler *sampler; /* likewise */
+    struct spans *spans;         /* has a lock of its own */
+    uint32_t spin_us;            /* before a loop or a native worker sleeps */
 
     /* Any thread. */
     struct herald herald; /* has a lock of its own */

@@ -15,6 +15,7 @@ static const struct {
     const char *name;
     report_fn make;
 } reports[] = {
+    {"hardware", sp__report_hardware},
     {"logs", sp__report_logs},
     {"metrics", sp__report_metrics},
     {"status", sp__report_status},

@@ -20,6 +20,8 @@ struct report_question {
 typedef int (*report_fn)(const struct report_question *question, struct sp_buffer *out,
                          sp_error *err);
 
+int sp__report_hardware(const struct report_question *question, struct sp_buffer *out,
+                        sp_error *err);
 int sp__report_logs(const struct report_question *question, struct sp_buffer *out,
                     sp_error *err);
 int sp__report_status(const struct report_question *question, struct sp_buffer *out,

@@ -59,6 +59,56 @@ static void a_daemon_says_the_same(void **state)
     sp_daemon_close(daemon);
 }
 
+static unsigned hardware_kinds;
+static pthread_mutex_t hardware_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void note_hardware(const sp_event *event, void *user_data)
+{
+    (void)user_data;
+    pthread_mutex_lock(&hardware_lock);
+    hardware_kinds |= 1u << (event->kind - SP_EVENT_HARDWARE_DETECT_START);
+    pthread_mutex_unlock(&hardware_lock);
+}
+
+static unsigned kinds_so_far(void)
+{
+    pthread_mutex_lock(&hardware_lock);
+    unsigned kinds = hardware_kinds;
+    pthread_mutex_unlock(&hardware_lock);
+    return kinds;
+}
+
+#define HARDWARE_BIT(kind) \
+    (1u << (SP_EVENT_HARDWARE_##kind - SP_EVENT_HARDWARE_DETECT_START))
+
+static void the_hardware_is_found_and_chosen_from_and_told(void **state)
+{
+    int one = 1;
+    uint64_t id;
+    const unsigned all = HARDWARE_BIT(DETECT_START) | HARDWARE_BIT(DETECT_STOP) |
+                         HARDWARE_BIT(SELECT_START) | HARDWARE_BIT(SELECT_STOP) |
+                         HARDWARE_BIT(CACHE_HIT) | HARDWARE_BIT(CACHE_MISS);
+    sp_pit *pit = pit_of_probes(1);
+    assert_int_equal(
+        sp_events_attach(pit, "hardware.", note_hardware, NULL, &id, last_error()), 0);
+    assert_int_equal(
+        sp_pit_report(pit, "hardware", "{\"refresh\":true}", take, &one, last_error()),
+        0);
+    assert_has(text, "\"capabilities\":{\"cuda\":");
+    assert_has(text, "\"device\":\"cpu\"");
+    assert_int_equal(sp_pit_report(pit, "hardware", "{\"select\":\"cpu\"}", take, &one,
+                                   last_error()),
+                     0);
+    assert_has(text, "{\"version\":1,\"device\":\"cpu\"");
+    UNTIL(kinds_so_far() == all);
+    assert_int_equal(sp_pit_report(pit, "hardware", "{\"select\":\"tpu\"}", take, &one,
+                                   last_error()),
+                     SP_ERR_INVAL);
+    assert_int_equal(
+        sp_pit_report(pit, "hardware", "{\"select\":7}", take, &one, last_error()),
+        SP_ERR_INVAL);
+}
+
 static void what_is_no_report_is_refused(void **state)
 {
     static const struct {
@@ -139,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_pit_says_how_it_is),
         TEST(a_daemon_says_the_same),
+        TEST(the_hardware_is_found_and_chosen_from_and_told),
         TEST(what_is_no_report_is_refused),
         TEST(nobody_listens),
         TEST(a_pit_may_end_while_it_is_asked),

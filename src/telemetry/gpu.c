@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sampler of graphics processors: a thread that looks and sleeps.
+ *
+ * A look runs the vendors' tools, so it is taken only while somebody listens to one of the
+ * events, and never on a loop. What a device does not tell is not told; of two figures
+ * that go together the second may be SP_HARDWARE_UNKNOWN. Nothing fails but the start.
+ */
+#include "telemetry/gpu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "hardware/hardware.h"
+
+struct gpu_sampler {
+    struct herald *herald;
+    const sp_hardware_options *options;
+    uint64_t interval_ms;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int stops; /* under the lock */
+};
+
+static void tell_device(struct herald *herald, const sp_device *device)
+{
+    const char *name = device->text;
+    double total = (double)device->memory_total_bytes;
+    double left = (double)device->memory_free_bytes;
+    if (total > 0) {
+        sp__herald_tell(
+            herald,
+            &(struct tidings){.event = {.kind = SP_EVENT_GPU_MEMORY, .exit_status = -1},
+                              EVENT_NUMBERS(total - left, left, total),
+                              EVENT_TEXTS(name)});
+    }
+    if (device->busy_percent >= 0) {
+        sp__herald_tell(
+            herald,
+            &(struct tidings){
+                .event = {.kind = SP_EVENT_GPU_UTILIZATION, .exit_status = -1},
+                EVENT_NUMBERS(device->busy_percent, device->memory_busy_percent),
+                EVENT_TEXTS(name)});
+    }
+    if (device->celsius >= 0) {
+        sp__herald_tell(herald,
+                        &(struct tidings){.event = {.kind = SP_EVENT_GPU_TEMPERATURE,
+                                                    .exit_status = -1},
+                                          EVENT_NUMBERS(device->celsius),
+                                          EVENT_TEXTS(name)});
+    }
+    if (device->watts >= 0) {
+        sp__herald_tell(
+            herald,
+            &(struct tidings){.event = {.kind = SP_EVENT_GPU_POWER, .exit_status = -1},
+                              EVENT_NUMBERS(device->watts, device->watts_limit),
+                              EVENT_TEXTS(name)});
+    }
+}
+
+static int is_wanted(const struct herald *herald)
+{
+    return sp__herald_wants(herald, SP_EVENT_GPU_MEMORY) ||
+           sp__herald_wants(herald, SP_EVENT_GPU_UTILIZATION) ||
+           sp__herald_wants(herald, SP_EVENT_GPU_TEMPERATURE) ||
+           sp__herald_wants(herald, SP_EVENT_GPU_POWER);
+}
+
+size_t sp__gpu_sample(struct herald *herald, const sp_hardware_options *options)
+{
+    struct hardware *hardware;
+    size_t count = 0;
+    if (!is_wanted(herald) || sp__hardware_look(options, &hardware, NULL) < 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < hardware->devices_count; i++) {
+        if (hardware->devices[i].kind != SP_DEVICE_CPU) {
+            tell_device(herald, &hardware->devices[i]);
+            count++;
+        }
+    }
+    sp__free(hardware);
+    return count;
+}
+
+/* ---- the thread ---- */
+
+/* 0 when it is to stop. Locked. */
+static int sleep_on(struct gpu_sampler *sampler)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail with this clock */
+    until.tv_sec += (time_t)(sampler->interval_ms / 1000);
+    until.tv_nsec += (long)(sampler->interval_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int rc = 0;
+    while (!sampler->stops && rc != ETIMEDOUT) {
+        rc = pthread_cond_timedwait(&sampler->changed, &sampler->lock, &until);
+    }
+    return !sampler->stops;
+}
+
+static void *run(void *arg)
+{
+    struct gpu_sampler *sampler = arg;
+    (void)pthread_mutex_lock(&sampler->lock);
+    while (!sampler->stops) {
+        (void)pthread_mutex_unlock(&sampler->lock);
+        (void)sp__gpu_sample(sampler->herald, sampler->options);
+        (void)pthread_mutex_lock(&sampler->lock);
+        if (!sleep_on(sampler)) {
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&sampler->lock);
+    return NULL;
+}
+
+int sp__gpu_open(struct herald *herald, const sp_hardware_options *options,
+                 uint64_t interval_ms, struct gpu_sampler **ret_sampler, sp_error *err)
+{
+    pthread_condattr_t attributes;
+    struct gpu_sampler *sampler = sp__calloc(1, sizeof *sampler);
+    if (sampler == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a sampler");
+    }
+    sampler->herald = herald;
+    sampler->options = options;
+    sampler->interval_ms = interval_ms;
+    (void)pthread_mutex_init(&sampler->lock, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&sampler->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    int wrong = pthread_create(&sampler->thread, NULL, run, sampler);
+    if (wrong != 0) {
+        (void)pthread_cond_destroy(&sampler->changed);
+        (void)pthread_mutex_destroy(&sampler->lock);
+        sp__free(sampler);
+        return sp__fail_errno(err, wrong, "start a thread for a sampler");
+    }
+    *ret_sampler = sampler;
+    return SP_OK;
+}
+
+void sp__gpu_close(struct gpu_sampler *sampler)
+{
+    if (sampler == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&sampler->lock);
+    sampler->stops = 1;
+    (void)pthread_cond_signal(&sampler->changed);
+    (void)pthread_mutex_unlock(&sampler->lock);
+    (void)pthread_join(sampler->thread, NULL);
+    (void)pthread_cond_destroy(&sampler->changed);
+    (void)pthread_mutex_destroy(&sampler->lock);
+    sp__free(sampler);
+}

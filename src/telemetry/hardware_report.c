@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report "hardware": what the machine of the pit has, or the device that would be
+ * chosen, with the events that tell of the search and the choice.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "hardware/hardware.h"
+#include "hardware/json.h"
+#include "pit/pit.h"
+#include "telemetry/json_report.h"
+
+static void tell(struct herald *herald, int kind)
+{
+    sp__herald_tell(herald,
+                    &(struct tidings){.event = {.kind = kind, .exit_status = -1}});
+}
+
+static double ms_since(uint64_t begun_us)
+{
+    return (double)(sp__now_us() - begun_us) / 1000;
+}
+
+static int look(struct herald *herald, int refresh, struct hardware **ret,
+                sp_error *err)
+{
+    sp_hardware_options options = {.size = sizeof options, .refresh = refresh};
+    uint64_t begun_us = sp__now_us();
+    int is_new = refresh || !sp__hardware_is_known();
+    tell(herald, is_new ? SP_EVENT_HARDWARE_CACHE_MISS : SP_EVENT_HARDWARE_CACHE_HIT);
+    if (is_new) {
+        sp__herald_tell(
+            herald, &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_DETECT_START,
+                                                .exit_status = -1},
+                                      EVENT_NUMBERS((double)sp__unix_ns())});
+    }
+    int rc = sp__hardware_look(&options, ret, err);
+    if (rc == SP_OK && is_new) {
+        sp__herald_tell(
+            herald,
+            &(struct tidings){
+                .event = {.kind = SP_EVENT_HARDWARE_DETECT_STOP, .exit_status = -1},
+                EVENT_NUMBERS(ms_since(begun_us)),
+                EVENT_TEXTS(sp__hardware_kind((*ret)->devices[0].kind))});
+    }
+    return rc;
+}
+
+static int choose(struct herald *herald, const struct hardware *hardware,
+                  const char *wanted, struct sp_buffer *out, sp_error *err)
+{
+    uint64_t begun_us = sp__now_us();
+    sp_device device = {0};
+    sp__herald_tell(herald,
+                    &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_SELECT_START,
+                                                .exit_status = -1},
+                                      EVENT_NUMBERS((double)sp__unix_ns()),
+                                      EVENT_TEXTS(wanted)});
+    int rc = sp__hardware_choose(hardware, wanted, &device, err);
+    sp__herald_tell(herald,
+                    &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_SELECT_STOP,
+                                                .exit_status = -1},
+                                      EVENT_NUMBERS(ms_since(begun_us)),
+                                      EVENT_TEXTS(wanted, device.text)});
+    return rc < 0 ? rc
+                  : sp__report_put_json(out,
+                                        json_pack("{s:i, s:s, s:s}", "version", 1,
+                                                  "device", device.text, "name",
+                                                  device.name),
+                                        err);
+}
+
+int sp__report_hardware(const struct report_question *question, struct sp_buffer *out,
+                        sp_error *err)
+{
+    struct herald *herald = &question->pit->herald;
+    struct hardware *hardware = NULL;
+    json_t *options = sp__report_options(question);
+    if (options == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the options of a report");
+    }
+    const json_t *select = json_object_get(options, "select");
+    const char *wanted = json_string_value(select);
+    int rc =
+        select != NULL && wanted == NULL
+            ? sp__fail(err, SP_ERR_INVAL, "\"select\" is a text such as \"cuda,cpu\"")
+            : look(herald, json_is_true(json_object_get(options, "refresh")), &hardware,
+                   err);
+    if (rc == SP_OK) {
+        rc = wanted != NULL ? choose(herald, hardware, wanted, out, err)
+                            : sp__hardware_put_json(hardware, out, err);
+    }
+    sp__free(hardware);
+    json_decref(options);
+    return rc;
+}
