@@ -125,7 +125,7 @@
       ("profile", "rejected"), "0.1",                                                  \
       "a worker that runs several calls at once has no room for another; told again "  \
       "once half of it has been free")                                                 \
-    X(TELEMETRY, 29, "worker.telemetry", MANY, WORKER, (SP_EVENT_NO), (SP_EVENT_NO),   \
+    X(TELEMETRY, 29, "worker.telemetry", TOLD, WORKER, (SP_EVENT_NO), (SP_EVENT_NO),   \
       ("event"), "0.1",                                                                \
       "a worker reports an event that this table does not have, with measurements and " \
       "metadata of its own")                                                           \

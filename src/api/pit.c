@@ -359,16 +359,24 @@ SP_API int sp_pit_drain(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
                     (unsigned long long)timeout_ms);
 }
 
+static void begin_shutdown(sp_pit *pit, uint64_t begin_ms)
+{
+    pit->shutdown_ms = begin_ms;
+    sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_START, 0, NULL);
+}
+
 SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
 {
     if (pit == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
     }
     uint64_t begin_ms = sp__now_ms();
+    begin_shutdown(pit, begin_ms);
     uint64_t cut_ms = timeout_ms / 4 < CUT_MS ? timeout_ms / 4 : CUT_MS;
     int rc = sp_pit_drain(
         pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - cut_ms, err);
     uint64_t used_ms = sp__now_ms() - begin_ms;
+    sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_STOP, rc == SP_OK ? 0 : 1, NULL);
     uint64_t left_ms = timeout_ms > used_ms ? timeout_ms - used_ms : 0;
     close_pit(pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : left_ms);
     return rc;
@@ -686,6 +694,8 @@ SP_API int sp_run_as_script(const sp_pit_options *options, uint64_t timeout_ms,
     if (rc == SP_OK) {
         rc = fn(pit, user_data);
     }
+    begin_shutdown(pit, sp__now_ms());
+    sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_STOP, 0, NULL);
     sp_pit_close(pit);
     return rc;
 }

@@ -45,12 +45,17 @@ static int ring_of(const sp_event_info *row)
 
 static void want(struct herald *herald, const struct event_set *set, int more)
 {
-    for (int kind = 1; kind < EVENT_KINDS; kind++) {
-        if (sp__event_in(set, kind)) {
-            atomic_fetch_add_explicit(&herald->wanted[kind], (unsigned)more,
+    unsigned many = 0;
+    const sp_event_info *row;
+    for (size_t i = 0; (row = sp__event_row_at(i)) != NULL; i++) {
+        if (sp__event_in(set, row->kind)) {
+            atomic_fetch_add_explicit(&herald->wanted[row->kind], (unsigned)more,
                                       memory_order_relaxed);
+            many |= row->flow == SP_EVENT_FLOW_MANY;
         }
     }
+    atomic_fetch_add_explicit(&herald->many, many * (unsigned)more,
+                              memory_order_relaxed);
 }
 
 int sp__herald_keep(struct herald *herald, size_t bytes)

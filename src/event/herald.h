@@ -39,6 +39,7 @@ struct tap {
 
 struct herald {
     atomic_uint wanted[EVENT_KINDS]; /* by how many */
+    atomic_uint many;                /* how many want something that is many */
     /* Set before start, then constant. The events whose flow is TOLD; `with` is the
      * teller's. */
     void (*on_told)(void *user, const sp_event *event, void *with);
@@ -69,6 +70,14 @@ static inline int sp__herald_wants(const struct herald *herald, int kind)
 {
     return herald != NULL &&
            atomic_load_explicit(&herald->wanted[kind], memory_order_relaxed) != 0;
+}
+
+/* Any thread. 1 when any of the events that are many is wanted: the one test on the way of a
+ * call. */
+static inline int sp__herald_listens(const struct herald *herald)
+{
+    return herald != NULL &&
+           atomic_load_explicit(&herald->many, memory_order_relaxed) != 0;
 }
 
 /*

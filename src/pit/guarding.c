@@ -61,6 +61,9 @@ static void left_found(const struct left *left, void *user)
                       .exit_status = -1,
                       .message = message};
     sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
+    if (ended) {
+        sp__pit_tell_end(pit, SP_EVENT_CLEANUP_ORPHANS, 1, 0, NULL);
+    }
 }
 
 int sp__pit_take_instance(struct sp_pit *pit, const sp_pit_options *options,
@@ -354,6 +357,8 @@ static void guard_lost(void *user, const sp_error *err)
 {
     struct sp_pit *pit = user;
     sp__pit_warn(pit, err->message);
+    sp__pit_tell_end(pit, SP_EVENT_CLEANUP_EMERGENCY,
+                     (double)pit->lanes[0].shop.by_id.length, 0, "the guard is lost");
     sp__watch_close(pit->guard_watch);
     pit->guard_watch = NULL;
     assert(pit->dead_guard == NULL);

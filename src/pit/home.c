@@ -78,6 +78,16 @@ void sp__home_assigned(void *owner, struct request *request, uint64_t worker_id)
     if (before != 0 && before != worker_id && !is_open(request->pool, before)) {
         tell_moved(pit, request, before);
     }
+    if (before != worker_id && worker_id != 0 &&
+        sp__herald_wants(&pit->herald, SP_EVENT_SESSION_ASSIGNED)) {
+        sp__herald_tell(&pit->herald,
+                        &(struct tidings){.event = {.kind = SP_EVENT_SESSION_ASSIGNED,
+                                                    .pool = request->pool->name,
+                                                    .worker = worker_id,
+                                                    .slot = request->slot,
+                                                    .pid = request->result.worker_pid,
+                                                    .session = request->session}});
+    }
     sp__affinity_set(&pit->affinity, key, worker_id, now_ms);
     if (request->pool->share != NULL) {
         sp__affinity_move(&pit->affinity, key, request->pool->part);

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -215,6 +216,21 @@ static void start_guard(void *user, void *arg)
     (void)!sp__pit_open_guard(pit, err); /* it is in err */
 }
 
+/* How its parts of the pools are, for who listens. */
+static void tell_status(void *user)
+{
+    struct lane *lane = user;
+    struct sp_pit *pit = lane->pit;
+    for (size_t i = 0;
+         i < pit->pools_count && sp__herald_wants(&pit->herald, SP_EVENT_POOL_STATUS);
+         i++) {
+        const struct pool *part = sp__pools_part_on(lane, i);
+        if (part != NULL && part->is_open) {
+            sp__pool_tell_status(part);
+        }
+    }
+}
+
 static void start_pools(void *user, void *arg)
 {
     struct lane *lane = user;
@@ -224,6 +240,8 @@ static void start_pools(void *user, void *arg)
         0) {
         return;
     }
+    lane->census.on_round = tell_status;
+    lane->census.user = lane;
     for (size_t i = 0; i < pit->pools_count; i++) {
         struct pool *part = sp__pools_part_on(lane, i);
         if (part != NULL) {
@@ -367,6 +385,8 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     pit->opened_ms = sp__now_ms();
     pit->opened_unix_ms = sp__unix_ns() / 1000000u;
     sp__herald_init(&pit->herald);
+    (void)snprintf(pit->run_id, sizeof pit->run_id, "%d-%llu", (int)getpid(),
+                   (unsigned long long)pit->opened_ms);
     set_options(pit, options);
     int rc = open_spans(pit, options, err);
     if (rc < 0) {
@@ -404,6 +424,46 @@ free_pit:
     sp__herald_fini(&pit->herald);
     sp__free(pit);
     return rc;
+}
+
+/* ---- what is told of an end ---- */
+
+void sp__pit_tell_end(struct sp_pit *pit, int kind, double count, uint64_t begin_ms,
+                      const char *last)
+{
+    double duration_ms = (double)(sp__now_ms() - begin_ms);
+    double numbers[] = {count, duration_ms};
+    const char *const texts[] = {pit->run_id, last};
+    if (kind == SP_EVENT_CLEANUP_START) {
+        numbers[0] = (double)sp__unix_ns();
+    }
+    int has_duration =
+        kind == SP_EVENT_CLEANUP_SUCCESS || kind == SP_EVENT_CLEANUP_TIMEOUT;
+    sp__herald_tell(&pit->herald,
+                    &(struct tidings){.event = {.kind = kind, .exit_status = -1},
+                                      .numbers = numbers,
+                                      .numbers_count = has_duration ? 2 : 1,
+                                      .texts = texts,
+                                      .texts_count = last != NULL ? 2 : 1});
+}
+
+void sp__pit_tell_shutdown(struct sp_pit *pit, int kind, size_t left,
+                           const char *result)
+{
+    double numbers[] = {(double)(sp__now_ms() - pit->shutdown_ms), (double)left};
+    const char *const mode = atomic_load(&pit->hurried) ? "hurried" : "drained";
+    const char *const texts[] = {"stop", mode, result != NULL ? result : pit->run_id,
+                                 pit->run_id};
+    if (kind == SP_EVENT_SHUTDOWN_START) {
+        numbers[0] = (double)sp__unix_ns();
+    }
+    sp__herald_tell(
+        &pit->herald,
+        &(struct tidings){.event = {.kind = kind, .exit_status = -1},
+                          .numbers = numbers,
+                          .numbers_count = kind == SP_EVENT_SHUTDOWN_STOP ? 2 : 1,
+                          .texts = texts,
+                          .texts_count = result != NULL ? 4 : 3});
 }
 
 /* ---- draining ---- */
@@ -595,9 +655,17 @@ static uint64_t grace_of(const struct sp_pit *pit)
 void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
 {
     uint64_t usual_ms = grace_of(pit) + CLOSE_MARGIN_MS;
+    uint64_t begin_ms = sp__now_ms();
+    sp__pit_tell_end(pit, SP_EVENT_CLEANUP_START, 0, begin_ms, NULL);
     call_all(pit, begin_close, NULL);
     if (atomic_load(&pit->pools_open) > 0) {
         (void)sp__latch_wait(&pit->closed, wait_ms < usual_ms ? wait_ms : usual_ms);
+    }
+    size_t open = atomic_load(&pit->pools_open);
+    if (open > 0) {
+        sp__pit_tell_end(pit, SP_EVENT_CLEANUP_TIMEOUT, (double)open, begin_ms, NULL);
+        sp__pit_tell_end(pit, SP_EVENT_CLEANUP_EMERGENCY, (double)open, begin_ms,
+                         "the grace is over");
     }
     struct guard *guard = NULL;
     for (int round = 0; round < CLOSE_ROUNDS && pit->lanes_count > 1; round++) {
@@ -610,6 +678,15 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__undertaker_set(pit->sessions->undertaker, NULL, NULL);
     sp__pit_leave_instance(pit);
     sp__upkeep_close(pit);
+    if (open == 0) {
+        sp__pit_tell_end(pit, SP_EVENT_CLEANUP_SUCCESS, (double)pit->pools_count,
+                         begin_ms, NULL);
+    }
+    if (pit->shutdown_ms != 0) {
+        sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_CLEANUP, 0,
+                              open == 0 ? "ok" : "timeout");
+        sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_EXIT, 0, NULL);
+    }
 
     struct dispatch *dispatch = &pit->dispatch;
     while (sp__dispatch_wait(dispatch, 0)) {

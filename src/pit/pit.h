@@ -95,6 +95,8 @@ struct sp_pit {
 
     /* Any thread. */
     struct herald herald; /* has a lock of its own */
+    uint64_t shutdown_ms; /* the closing thread's: when that began, 0: it has not */
+    char run_id[32];      /* constant: of this pit among all that ever were */
     atomic_uint_least64_t next_call;
     atomic_uint_least64_t moves; /* of calls to other lanes */
     atomic_int hurried;
@@ -142,6 +144,14 @@ int sp__pit_drain(struct sp_pit *pit, uint64_t timeout_ms, size_t *ret_left);
 /* A signal handler too. */
 void sp__pit_hurry(struct sp_pit *pit);
 
+/* Any thread: an event of the pit's end, or of an end that it sees to: measured from
+ * begin_ms. `last`: the text behind the run's id, or NULL. */
+void sp__pit_tell_end(struct sp_pit *pit, int kind, double count, uint64_t begin_ms,
+                      const char *last);
+/* An event of sp_pit_shutdown(), which began at shutdown_ms. result  of SHUTDOWN_CLEANUP,
+ * or NULL. */
+void sp__pit_tell_shutdown(struct sp_pit *pit, int kind, size_t left,
+                           const char *result);
 /* Any thread: an event that concerns no pool. */
 void sp__pit_tell(struct sp_pit *pit, int kind, const char *message);
 /* The same of kind SP_EVENT_WARNING. */

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "pool/share.h"
 
@@ -120,6 +121,8 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
     int rc = sp__sessions_new(&full, &pit->sessions, err);
     if (rc < 0) {
         sp__visits_fini(&pit->visits);
+    } else {
+        pit->sessions->herald = &pit->herald;
     }
     return rc;
 }
@@ -140,6 +143,14 @@ static void clean_up(struct timer *timer, uint64_t now_ms)
     struct sp_pit *pit = ITEM(timer, struct sp_pit, cleanup);
     size_t expired = 0;
     int more = sp__sessions_cleanup(pit->sessions, SLICE_US, &expired);
+    if (expired > 0) {
+        double left = (double)atomic_load(&pit->sessions->count);
+        sp__herald_tell(&pit->herald,
+                        &(struct tidings){
+                            .event = {.kind = SP_EVENT_SESSIONS_PRUNED},
+                            EVENT_NUMBERS((double)expired, left, (double)sp__unix_ns()),
+                            EVENT_TEXTS("expired")});
+    }
     if (!more) {
         (void)atomic_fetch_add(&pit->sessions->cleanup_runs, 1);
     }

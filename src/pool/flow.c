@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pool/heard.h"
 #include "pool/lineage.h"
 #include "pool/schedule.h"
 #include "pool/share.h"
@@ -58,6 +59,9 @@ static void end_request(struct request *request)
         request->error.retryable = is_retryable(request);
     }
     sp__pool_count_ending(pool, request);
+    if (sp__herald_listens(pool->shop->herald)) {
+        sp__heard_ended(request);
+    }
     request->state = REQUEST_ENDED;
     if (request->timer.fire != NULL) {
         sp__timer_fini(pool->shop->loop, &request->timer);
@@ -325,6 +329,7 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
         request->flags |= SP_CALL_IDEMPOTENT;
         pool->core.calls[action->call].idempotent = 1;
     }
+    int waited = request->state == REQUEST_QUEUED;
     request->state = REQUEST_SENT;
     if (request->result.attempts > 0) {
         pool->stats.retried++;
@@ -358,6 +363,9 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
     }
     if (request->session_hash != 0) {
         pool->events->on_assigned(pool->owner, request, worker->id);
+    }
+    if (sp__herald_listens(pool->shop->herald)) {
+        sp__heard_sent(request, waited);
     }
 }
 
@@ -393,6 +401,9 @@ void sp__flow_wait(struct pool *pool, const struct core_action *action)
         pool->share != NULL ? sp__share_queued(pool) : pool->core.queue.length;
     if (queued > pool->stats.queued_peak) {
         pool->stats.queued_peak = queued;
+    }
+    if (sp__herald_listens(pool->shop->herald)) {
+        sp__heard_queued(request);
     }
 }
 
@@ -652,6 +663,9 @@ static void chunk_came(struct worker_call *call, const struct proto_chunk *chunk
     pool->stats.chunks++;
     request->chunks++;
     pool->core.calls[request->number].touched = 1;
+    if (sp__herald_listens(pool->shop->herald)) {
+        sp__heard_chunk(request, chunk->data.size + chunk->binary.size);
+    }
     sp_error failure = {0};
     int rc = sp__mailbox_put(&request->mailbox, chunk->data, chunk->binary, wire_bytes,
                              &failure);
@@ -718,7 +732,6 @@ static const struct worker_events worker_events = {
     .on_stopping = sp__pool_worker_stopping,
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
-    .on_telemetry = sp__pool_worker_telemetry,
     .on_describe = describe_call,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,

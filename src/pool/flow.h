@@ -17,7 +17,6 @@ void sp__pool_worker_ready(struct worker *worker,
 void sp__pool_worker_stopping(struct worker *worker);
 void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death);
 void sp__pool_worker_line(struct worker *worker, int stream, const char *line);
-void sp__pool_worker_telemetry(struct worker *worker, const char *line);
 void sp__pool_worker_hung(struct worker *worker);
 void sp__pool_worker_sampled(struct worker *worker);
 void sp__pool_worker_free(struct worker *worker);
@@ -30,6 +29,14 @@ int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure
 void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
                    uint64_t duration_ms, const char *message);
 void sp__pool_tell_started(struct pool *pool);
+/* A start that came to nothing; worker NULL: not even a process. */
+void sp__pool_tell_unstarted(struct pool *pool, const struct worker *worker,
+                             const char *why);
+/* It died of itself, and its place is avoided for a while. */
+void sp__pool_tell_tainted(struct pool *pool, const struct worker *worker,
+                           const struct worker_death *death);
+/* The one before it in its place died. */
+void sp__pool_tell_restarted(struct pool *pool, const struct worker *worker);
 void sp__pool_tell_ready(struct pool *pool, const struct worker *worker);
 void sp__pool_tell_hung(struct pool *pool, const struct worker *worker);
 void sp__pool_tell_death(struct pool *pool, const struct worker *worker,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "pool/flow.h"
 #include "pool/share.h"
 #include "snakepit/error.h"
@@ -39,12 +40,80 @@ void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
     tell(pool, worker, &tidings);
 }
 
+void sp__pool_tell_status(const struct pool *pool)
+{
+    const struct core *core = &pool->core;
+    uint32_t workers = core->seats_count - core->states[SEAT_EMPTY];
+    sp__herald_tell(pool->shop->herald,
+                    &(struct tidings){
+                        .event = {.kind = SP_EVENT_POOL_STATUS,
+                                  .pool = pool->name,
+                                  .exit_status = -1},
+                        EVENT_NUMBERS(workers, core->idle.length, core->busy.length,
+                                      core->queue.length, (double)pool->stats.requests,
+                                      (double)pool->stats.errors)});
+}
+
 void sp__pool_tell_started(struct pool *pool)
 {
     tell(pool, NULL,
          &(struct tidings){
              .event = {.kind = SP_EVENT_POOL_INIT_STARTED, .exit_status = -1},
              EVENT_NUMBERS(pool->options.workers, 1)});
+}
+
+void sp__pool_tell_unstarted(struct pool *pool, const struct worker *worker,
+                             const char *why)
+{
+    tell(pool, worker,
+         &(struct tidings){
+             .event = {.kind = SP_EVENT_WORKER_SPAWN_FAILED, .exit_status = -1},
+             EVENT_NUMBERS(1),
+             EVENT_TEXTS(why)});
+}
+
+/* An exit status in words, "" for none. */
+static const char *status_text(char text[16], const struct death *certificate)
+{
+    int status = certificate == NULL ? -1 : sp__death_facts(certificate)->exit_status;
+    text[0] = '\0';
+    if (status >= 0) {
+        (void)snprintf(text, 16, "%d", status);
+    }
+    return text;
+}
+
+void sp__pool_tell_tainted(struct pool *pool, const struct worker *worker,
+                           const struct worker_death *death)
+{
+    char status[16];
+    tell(
+        pool, worker,
+        &(struct tidings){.event = {.kind = SP_EVENT_WORKER_TAINTED, .exit_status = -1},
+                          EVENT_NUMBERS((double)pool->core.options.suspect_ms),
+                          EVENT_TEXTS(death->error.message,
+                                      status_text(status, death->certificate))});
+}
+
+void sp__pool_tell_restarted(struct pool *pool, const struct worker *worker)
+{
+    char status[16];
+    for (size_t i = 0; i < POOL_DEATHS_MAX && pool->deaths[i] != NULL; i++) {
+        const sp_death *facts = sp__death_facts(pool->deaths[i]);
+        if (facts->slot != worker->public_slot ||
+            facts->generation + 1 != worker->generation ||
+            facts->why == SP_DEATH_RECYCLED || facts->why == SP_DEATH_STOPPED) {
+            continue;
+        }
+        tell(pool, worker,
+             &(struct tidings){
+                 .event = {.kind = SP_EVENT_WORKER_RESTARTED, .exit_status = -1},
+                 EVENT_NUMBERS(1,
+                               (double)(sp__unix_ns() / 1000000u - facts->time_unix_ms),
+                               worker->generation - 1),
+                 EVENT_TEXTS(sp_death_name(facts->why),
+                             status_text(status, pool->deaths[i]))});
+    }
 }
 
 void sp__pool_tell_ready(struct pool *pool, const struct worker *worker)

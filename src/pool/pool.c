@@ -62,6 +62,7 @@ static void start_worker(struct pool *pool, uint32_t seat)
         pool->unstarted++;
         note_start_failure(pool, &failure);
         sp__pool_tell(pool, SP_EVENT_WARNING, NULL, 0, failure.message);
+        sp__pool_tell_unstarted(pool, NULL, failure.message);
         sp_error_clear(&failure);
         return;
     }
@@ -208,6 +209,7 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
         sp__spans_put_start(pool->spans, worker, pool->name, announce);
     }
     sp__pool_tell_ready(pool, worker);
+    sp__pool_tell_restarted(pool, worker);
     struct core_event event = {
         .kind = CORE_READY, .seat = worker->slot, .value = worker->capacity};
     sp__pool_step(pool, &event, NULL);
@@ -233,11 +235,6 @@ void sp__pool_worker_free(struct worker *worker)
 void sp__pool_worker_line(struct worker *worker, int stream, const char *line)
 {
     sp__pool_tell_line(worker->owner, worker, stream, line);
-}
-
-void sp__pool_worker_telemetry(struct worker *worker, const char *line)
-{
-    sp__pool_tell(worker->owner, SP_EVENT_TELEMETRY, worker, 0, line);
 }
 
 void sp__pool_worker_hung(struct worker *worker)
@@ -335,6 +332,10 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
     pool->stats.unkillable += worker->unkillable != 0;
     if (!asked && !death->was_ready) {
         note_start_failure(pool, &death->error);
+        sp__pool_tell_unstarted(pool, worker, death->error.message);
+    }
+    if (dead.suspect && pool->core.options.suspect_ms > 0) {
+        sp__pool_tell_tainted(pool, worker, death);
     }
     pool->workers[worker->slot] = NULL;
     if (pool->share != NULL) {

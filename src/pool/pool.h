@@ -141,6 +141,8 @@ static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is 
     return sp__core_is_ready(&pool->core);
 }
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
+/* Tell how it is, by an event. */
+void sp__pool_tell_status(const struct pool *pool);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);
 /* The one in a seat; 0 when that is a spare place. */

@@ -316,6 +316,26 @@ static void answer_ping(struct rpc *rpc, const uint8_t *data, size_t size)
     sp__buf_fini(&out);
 }
 
+/* Methods of the original that stand for what has another one since. */
+static void tell_deprecated(const struct rpc *rpc)
+{
+    static const struct {
+        const char *path;
+        const char *successor;
+    } old[] = {{SP__PATH_EXECUTE_ELIXIR_TOOL, SP__PATH_EXECUTE},
+               {SP__PATH_START_OPTIMIZATION, "sp_variable_lock()"},
+               {SP__PATH_STOP_OPTIMIZATION, "sp_variable_unlock()"}};
+    for (size_t i = 0; i < sizeof old / sizeof old[0]; i++) {
+        if (strcmp(rpc->method->path, old[i].path) == 0) {
+            sp__herald_tell(
+                &rpc->peer->pit->herald,
+                &(struct tidings){.event = {.kind = SP_EVENT_DEPRECATED_USED},
+                                  EVENT_NUMBERS(1),
+                                  EVENT_TEXTS(old[i].path, old[i].successor)});
+        }
+    }
+}
+
 static void on_message(void *user, struct h2_stream *stream, const uint8_t *data,
                        size_t size)
 {
@@ -328,6 +348,9 @@ static void on_message(void *user, struct h2_stream *stream, const uint8_t *data
         return;
     }
     rpc->has_message = 1;
+    if (sp__herald_wants(&rpc->peer->pit->herald, SP_EVENT_DEPRECATED_USED)) {
+        tell_deprecated(rpc);
+    }
     rpc->method->on_message(rpc, data, size);
 }
 

@@ -7,10 +7,33 @@
  * INVALID_ARGUMENT, and ours for what it did not have; success and error_message only
  * ever say that it went well.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "serve/state.h"
 #include "session/variable.h"
+
+/* Its start, or, when it began at begin_us, its end. */
+static void note_registration(const struct asking *asking,
+                              const struct question *question,
+                              const struct proto_variable_register *request,
+                              uint64_t begin_us, int rc)
+{
+    int kind = begin_us == 0 ? SP_EVENT_REGISTER_VARIABLE_START
+                             : SP_EVENT_REGISTER_VARIABLE_STOP;
+    if (!sp__herald_wants(&asking->pit->herald, kind)) {
+        return;
+    }
+    double number = begin_us == 0 ? (double)sp__unix_ns()
+                                  : (double)(sp__now_us() - begin_us) / 1000;
+    const char *const texts[] = {request->name, request->type,
+                                 rc == SP_OK ? "true" : "false"};
+    sp__sessions_note(asking->sessions, question->session,
+                      (struct tidings){.event = {.kind = kind},
+                                       EVENT_NUMBERS(number),
+                                       .texts = texts,
+                                       .texts_count = begin_us == 0 ? 1 : 3});
+}
 
 int sp__answer_variable_register(const struct asking *asking, sp_bytes bytes,
                                  struct sp_buffer *reply, sp_error *err)
@@ -21,8 +44,13 @@ int sp__answer_variable_register(const struct asking *asking, sp_bytes bytes,
     sp_variable variable = {0};
     const char *value;
     sp_change_options options = {.size = sizeof options};
+    uint64_t begin_us = sp__now_us();
     int rc = sp__question_read(&question, asking, &sp__proto_variable_register_table,
                                bytes, &request, err);
+    int is_read = rc == SP_OK;
+    if (is_read) {
+        note_registration(asking, &question, &request, 0, rc);
+    }
     if (rc == SP_OK) {
         const struct question_value came = {.name = request.name,
                                             .type = request.type,
@@ -51,6 +79,9 @@ int sp__answer_variable_register(const struct asking *asking, sp_bytes bytes,
     }
     sp__variable_message_fini(&message);
     sp__free(variable.memory);
+    if (is_read) {
+        note_registration(asking, &question, &request, begin_us, rc);
+    }
     sp__question_fini(&question);
     return rc;
 }

@@ -238,6 +238,16 @@ static int is_there(const struct place *place, const struct program *like,
 
 /* ---- operations ---- */
 
+/* It went well: tell who listens. */
+static void note(struct sp_sessions *sessions, const char *session_id, int kind,
+                 const char *id, int rc)
+{
+    if (rc == SP_OK && sp__herald_wants(sessions->herald, kind)) {
+        sp__sessions_note(sessions, session_id,
+                          (struct tidings){.event = {.kind = kind}, EVENT_TEXTS(id)});
+    }
+}
+
 int sp__program_store(struct sp_sessions *sessions, const char *session_id,
                       const char *id, const char *data, uint64_t ttl_ms, sp_error *err)
 {
@@ -264,6 +274,7 @@ int sp__program_store(struct sp_sessions *sessions, const char *session_id,
         }
     }
     sp__program_free(rc < 0 ? fresh : old);
+    note(sessions, session_id, SP_EVENT_PROGRAM_STORED, id, rc);
     return rc;
 }
 
@@ -290,6 +301,7 @@ int sp__program_update(struct sp_sessions *sessions, const char *session_id,
         }
     }
     sp__program_free(rc < 0 ? fresh : old);
+    note(sessions, session_id, SP_EVENT_PROGRAM_STORED, id, rc);
     return rc;
 }
 
@@ -333,6 +345,7 @@ int sp__program_get(struct sp_sessions *sessions, const char *session_id,
     rc = program == NULL ? not_found(id, session_id, err)
                          : copy(program, now_ms, ret_program, err);
     leave(sessions, &place, 0);
+    note(sessions, session_id, SP_EVENT_PROGRAM_RETRIEVED, id, rc);
     return rc;
 }
 
@@ -364,6 +377,7 @@ int sp__program_delete(struct sp_sessions *sessions, const char *session_id,
     if (rc == SP_OK) {
         sp__program_free(program);
     }
+    note(sessions, session_id, SP_EVENT_PROGRAM_DELETED, id, rc);
     return rc;
 }
 

@@ -46,12 +46,21 @@ void sp__sessions_tell(struct sp_sessions *sessions, int kind, const char *sessi
     if (sessions->options.on_event != NULL) {
         sp_event event = {.kind = kind,
                           .time_unix_ms = sp__unix_ns() / 1000000u,
+                          .name = sp__event_row(kind)->name,
                           .pool = "",
                           .session = session,
                           .exit_status = -1,
                           .message = message};
         sessions->options.on_event(&event, sessions->options.event_data);
     }
+}
+
+void sp__sessions_note(struct sp_sessions *sessions, const char *session,
+                       struct tidings tidings)
+{
+    tidings.event.session = session;
+    tidings.event.exit_status = -1;
+    sp__herald_tell(sessions->herald, &tidings);
 }
 
 /* ---- finding ---- */
@@ -100,6 +109,11 @@ int sp__session_lock(struct sp_sessions *sessions, const char *id,
         return not_found(id, err);
     }
     use(sessions, session, now_ms);
+    if (sp__herald_wants(sessions->herald, SP_EVENT_SESSION_ACCESSED)) {
+        sp__sessions_note(
+            sessions, id,
+            (struct tidings){.event = {.kind = SP_EVENT_SESSION_ACCESSED}});
+    }
     *ret_session = session;
     return SP_OK;
 }
@@ -185,6 +199,34 @@ static uint64_t high_mark(const struct sp_sessions *sessions)
            options->sessions_max % 1000 * options->warn_permille / 1000;
 }
 
+static void tell_high(struct sp_sessions *sessions, uint64_t count, const char *text)
+{
+    const sp_sessions_options *options = &sessions->options;
+    if (options->on_event == NULL) {
+        return;
+    }
+    double max = (double)options->sessions_max;
+    uint64_t now_ns = sp__unix_ns();
+    const sp_event_measurement measurements[] = {{"current_sessions", (double)count},
+                                                 {"max_sessions", max},
+                                                 {"utilization", (double)count / max},
+                                                 {"system_time", (double)now_ns}};
+    const sp_event_metadata metadata[] = {{"reason", "sessions_max"}};
+    sp_event event = {.kind = SP_EVENT_SESSIONS_HIGH,
+                      .time_unix_ms = now_ns / 1000000u,
+                      .pool = "",
+                      .session = "",
+                      .exit_status = -1,
+                      .message = text,
+                      .name = sp__event_row(SP_EVENT_SESSIONS_HIGH)->name,
+                      .measurements = measurements,
+                      .measurements_count = 4,
+                      .metadata = metadata,
+                      .metadata_count = 1,
+                      .time_unix_ns = now_ns};
+    options->on_event(&event, options->event_data);
+}
+
 /* Once, until there are fewer again. */
 static void tell_when_high(struct sp_sessions *sessions, uint64_t count)
 {
@@ -193,7 +235,7 @@ static void tell_when_high(struct sp_sessions *sessions, uint64_t count)
         (void)snprintf(text, sizeof text, "%llu sessions of at most %llu",
                        (unsigned long long)count,
                        (unsigned long long)sessions->options.sessions_max);
-        sp__sessions_tell(sessions, SP_EVENT_SESSIONS_HIGH, "", text);
+        tell_high(sessions, count, text);
     }
 }
 
@@ -440,6 +482,12 @@ int sp__session_create(struct sp_sessions *sessions, const char *id,
                : options->or_get ? 0
                                  : sp__fail(err, SP_ERR_EXISTS,
                                             "there is a session \"%s\" already", id);
+    }
+    if (sp__herald_wants(sessions->herald, SP_EVENT_SESSION_CREATED)) {
+        sp__sessions_note(
+            sessions, id,
+            (struct tidings){.event = {.kind = SP_EVENT_SESSION_CREATED},
+                             EVENT_NUMBERS((double)atomic_load(&sessions->count))});
     }
     return 1;
 }

@@ -15,6 +15,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/names.h"
+#include "event/herald.h"
 #include "snakepit/session.h"
 #include "store/store.h"
 
@@ -68,6 +69,7 @@ struct sp_sessions {
     /* Set before start, then constant. */
     struct remote *remote; /* of serve/: a daemon keeps them, and nothing is in here */
     sp_sessions_options options;
+    struct herald *herald;     /* of the pit they belong to, or NULL */
     uint64_t (*now_ms)(void);  /* since boot, time of suspension included */
     uint64_t (*unix_ms)(void); /* for the expiries that are stored */
     struct store *store;       /* NULL: everything is in memory only */
@@ -165,6 +167,9 @@ static inline int sp__session_is_there(const struct session *session, uint64_t n
 /* Locked: out of the table and the heap; the caller frees or buries it. */
 void sp__session_unlink(struct sp_sessions *sessions, struct session *session);
 
+/* An event of those that are many: of a session ("" or NULL: none), while one listens. */
+void sp__sessions_note(struct sp_sessions *sessions, const char *session,
+                       struct tidings tidings);
 void sp__sessions_tell(struct sp_sessions *sessions, int kind, const char *session,
                        const char *message);
 

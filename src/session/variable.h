@@ -209,6 +209,16 @@ int sp__variables_import(struct sp_sessions *sessions, const char *session_id,
 struct watcher;
 
 /* Locked: tell the session's watchers, in this order. */
+/* Events of variables (var_note.c), while one listens. */
+void sp__variable_note(struct sp_sessions *sessions, const char *session, int kind,
+                       const char *name, const char *second);
+void sp__variable_note_version(struct sp_sessions *sessions, const char *session,
+                               const char *name, const char *type, uint64_t version);
+/* A value that was refused, for what `code` says. */
+void sp__variable_note_refusal(struct sp_sessions *sessions, const char *session,
+                               const char *name, const char *type, const char *value,
+                               int code, const sp_error *err);
+
 void sp__watches_tell(struct session *session, const struct variable *variable,
                       int kind);
 /* Locked: the session is going; they find out. */

@@ -289,6 +289,7 @@ int sp__variable_register(struct sp_sessions *sessions, const char *session_id,
     int rc = sp__variable_build(sessions, name, type, value, strlen(value), options,
                                 &variable, err);
     if (rc < 0) {
+        sp__variable_note_refusal(sessions, session_id, name, type, value, rc, err);
         return rc;
     }
     rc = sp__session_change(sessions, session_id, &session, err);
@@ -306,6 +307,12 @@ int sp__variable_register(struct sp_sessions *sessions, const char *session_id,
     sp__keep_news(sessions);
     sp__view_fini(&view);
     sp__variable_free(variable);
+    if (rc == SP_OK) {
+        sp__variable_note(sessions, session_id, SP_EVENT_VARIABLE_REGISTERED, name,
+                          type);
+    } else {
+        sp__variable_note_refusal(sessions, session_id, name, type, value, rc, err);
+    }
     return rc;
 }
 
@@ -327,6 +334,9 @@ int sp__variable_get(struct sp_sessions *sessions, const char *session_id,
     if (rc == SP_OK) {
         rc = sp__view_copy(&view, ret_variable, err);
         sp__view_fini(&view);
+    }
+    if (rc == SP_OK) {
+        sp__variable_note(sessions, session_id, SP_EVENT_VARIABLE_GET, name, "false");
     }
     return rc;
 }
@@ -424,6 +434,8 @@ int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
     struct session *session;
     struct variable *variable;
     struct var_change change = {0};
+    const char *type = "";
+    uint64_t version = 0;
     int rc = sp__session_change(sessions, session_id, &session, err);
     if (rc < 0) {
         return rc;
@@ -433,6 +445,7 @@ int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
         rc = sp__variable_admit(variable, options, err);
     }
     if (rc == SP_OK) {
+        type = sp__var_type_name(variable->rules->type);
         sp__session_pause(session);
         rc = sp__change_prepare(sessions, variable, value, options, &change, err);
         sp__session_resume(session);
@@ -441,7 +454,7 @@ int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
         rc = sp__change_keep(sessions, session, &change, err);
     }
     if (rc == SP_OK) {
-        uint64_t version = sp__change_make(sessions, session, &change);
+        version = sp__change_make(sessions, session, &change);
         if (ret_version != NULL) {
             *ret_version = version;
         }
@@ -449,6 +462,11 @@ int sp__variable_set(struct sp_sessions *sessions, const char *session_id,
     sp__session_changed(session);
     sp__keep_news(sessions);
     sp__version_unref(change.version);
+    if (rc == SP_OK) {
+        sp__variable_note_version(sessions, session_id, name, type, version);
+    } else {
+        sp__variable_note_refusal(sessions, session_id, name, type, value, rc, err);
+    }
     return rc;
 }
 
@@ -480,6 +498,7 @@ int sp__variable_delete(struct sp_sessions *sessions, const char *session_id,
     sp__keep_news(sessions);
     if (rc == SP_OK) {
         sp__variable_free(variable);
+        sp__variable_note(sessions, session_id, SP_EVENT_VARIABLE_DELETED, name, NULL);
     }
     return rc;
 }

@@ -194,10 +194,28 @@ int sp__proto_get_health(const uint8_t *data, size_t size, int *ret_status,
 int sp__proto_get_health_request(const uint8_t *data, size_t size,
                                  sp_bytes *ret_service, sp_error *err) SP_MUST_CHECK;
 
-/* An event that a worker reports, as one line: its name, then each measurement and each
- * pair of its metadata as key=value. Cut where it does not fit. */
-int sp__proto_get_telemetry_event(const uint8_t *data, size_t size, char *text,
-                                  size_t max, sp_error *err) SP_MUST_CHECK;
+/* An event that a worker reports: as much of it as there is room for. Names and texts have
+ * no control characters: they may reach a terminal. */
+enum { TELEMETRY_NUMBERS = 16, TELEMETRY_TEXTS = 16, TELEMETRY_NAME = 128 };
+struct proto_telemetry_event {
+    char name[TELEMETRY_NAME]; /* "tool.execution.stop" */
+    uint64_t unix_ns;
+    struct {
+        const char *name;
+        double value;
+    } numbers[TELEMETRY_NUMBERS];
+    size_t numbers_count;
+    struct {
+        const char *name;
+        const char *text;
+    } texts[TELEMETRY_TEXTS];
+    size_t texts_count;
+    void *message; /* what they point into, until sp__proto_telemetry_event_fini() */
+};
+int sp__proto_get_telemetry_event(const uint8_t *data, size_t size,
+                                  struct proto_telemetry_event *ret,
+                                  sp_error *err) SP_MUST_CHECK;
+void sp__proto_telemetry_event_fini(struct proto_telemetry_event *event);
 
 /* ---- StreamTelemetry ---- */
 enum proto_measure_kind { MEASURE_INTEGER, MEASURE_REAL, MEASURE_TEXT };

@@ -2,10 +2,9 @@
 /*
  * Telemetry: the events that workers report, and what their host wishes to hear.
  *
- * Writing fills protobuf-c's structs with borrowed pointers and packs them. Reading an
- * event makes a line of it; reading a wish keeps the message, in which its texts are.
+ * Writing fills protobuf-c's structs with borrowed pointers and packs them. Reading keeps
+ * the message, in which the texts are.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -157,63 +156,85 @@ int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry 
 
 /* ---- reading an event ---- */
 
-/* Append to a text of fixed size; what does not fit is left out. */
-static void SP_PRINTF(4, 5)
-    add_text(char *text, size_t max, size_t *used, const char *format, ...)
+static char *plain(char *text)
 {
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text + *used, max - *used, format, args);
-    va_end(args);
-    if (n > 0) {
-        *used += (size_t)n < max - *used ? (size_t)n : max - *used - 1;
+    for (char *at = text; at != NULL && *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            *at = '?';
+        }
+    }
+    return text;
+}
+
+static void add_text(struct proto_telemetry_event *ret, char *name, char *text)
+{
+    if (ret->texts_count < TELEMETRY_TEXTS && name != NULL && text != NULL) {
+        ret->texts[ret->texts_count].name = plain(name);
+        ret->texts[ret->texts_count++].text = plain(text);
     }
 }
 
-static void add_measurement(char *text, size_t max, size_t *used, const Measurement *m)
+/* One that is a text is metadata. */
+static void add_measurement(struct proto_telemetry_event *ret, Measurement *m)
 {
     const Value *value = m->value;
-    if (value == NULL) {
+    if (value == NULL || m->key == NULL) {
         return;
     }
-    if (value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE) {
-        add_text(text, max, used, " %s=%lld", m->key, (long long)value->int_value);
-    } else if (value->value_case ==
-               SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_FLOAT_VALUE) {
-        add_text(text, max, used, " %s=%.15g", m->key, value->float_value);
-    } else if (value->value_case ==
-               SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE) {
-        add_text(text, max, used, " %s=%s", m->key, value->string_value);
+    if (value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE) {
+        add_text(ret, m->key, value->string_value);
+    } else if (ret->numbers_count < TELEMETRY_NUMBERS) {
+        ret->numbers[ret->numbers_count].name = m->key;
+        ret->numbers[ret->numbers_count++].value =
+            value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE
+                ? (double)value->int_value
+                : value->float_value;
     }
 }
 
-int sp__proto_get_telemetry_event(const uint8_t *data, size_t size, char *text,
-                                  size_t max, sp_error *err)
+static void join_parts(char name[TELEMETRY_NAME], const Event *event)
+{
+    size_t used = 0;
+    name[0] = '\0';
+    for (size_t i = 0; i < event->n_event_parts && used < TELEMETRY_NAME - 1; i++) {
+        int n = snprintf(name + used, TELEMETRY_NAME - used, "%s%s", i == 0 ? "" : ".",
+                         event->event_parts[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    (void)plain(name);
+}
+
+static char correlation_key[] = "correlation_id";
+
+int sp__proto_get_telemetry_event(const uint8_t *data, size_t size,
+                                  struct proto_telemetry_event *ret, sp_error *err)
 {
     Event *event = (Event *)sp__proto_unpack(
         &snakepit__bridge__telemetry_event__descriptor, data, size, err);
-    size_t used = 0;
     if (event == NULL) {
         return err != NULL ? err->code : SP_ERR_PROTOCOL;
     }
-    text[0] = '\0';
-    for (size_t i = 0; i < event->n_event_parts; i++) {
-        add_text(text, max, &used, "%s%s", i == 0 ? "" : ".", event->event_parts[i]);
-    }
+    *ret = (struct proto_telemetry_event){
+        .message = event,
+        .unix_ns = event->timestamp_ns > 0 ? (uint64_t)event->timestamp_ns : 0};
+    join_parts(ret->name, event);
     for (size_t i = 0; i < event->n_measurements; i++) {
-        add_measurement(text, max, &used, event->measurements[i]);
+        add_measurement(ret, event->measurements[i]);
     }
     for (size_t i = 0; i < event->n_metadata; i++) {
-        add_text(text, max, &used, " %s=%s", event->metadata[i]->key,
-                 event->metadata[i]->value);
+        add_text(ret, event->metadata[i]->key, event->metadata[i]->value);
     }
-    for (char *at = text; *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 0x7f) {
-            *at = '?'; /* it is a line, and may reach a terminal */
-        }
+    if (event->correlation_id != NULL && event->correlation_id[0] != '\0') {
+        add_text(ret, correlation_key, event->correlation_id);
     }
-    sp__proto_unpack_free(&event->base);
     return SP_OK;
+}
+
+void sp__proto_telemetry_event_fini(struct proto_telemetry_event *event)
+{
+    Event *message = event->message;
+    sp__proto_unpack_free(&message->base);
+    event->message = NULL;
 }
 
 /* ---- reading a wish ---- */

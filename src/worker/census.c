@@ -178,6 +178,9 @@ static void end_round(struct census *census)
     census->due_ms =
         now_ms + (pause_ms > census->interval_ms ? pause_ms : census->interval_ms);
     sp__timer_set(census->shop->loop, &census->timer, census->due_ms);
+    if (census->on_round != NULL) {
+        census->on_round(census->user);
+    }
 }
 
 static int make_room(struct census *census)

@@ -32,6 +32,8 @@ struct sample {
 struct census {
     struct workshop *shop;
     struct timer timer;
+    void (*on_round)(void *user); /* one is over; or NULL */
+    void *user;
     uint64_t interval_ms;
     uint64_t due_ms;      /* of the next round */
     struct histogram lag; /* how late the loop came to each round, by its clock of

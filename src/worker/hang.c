@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "worker/internal.h"
@@ -161,8 +162,31 @@ static void remember_cpu(struct worker *worker)
     worker->cpu_ms = vitals.cpu_ms;
 }
 
+static void tell_pong(const struct worker *worker)
+{
+    double latency_ms = (double)(sp__now_us() - worker->ping_us) / 1000;
+    sp__worker_tell(worker, (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_PONG},
+                                             EVENT_NUMBERS(latency_ms, 1)});
+}
+
+static void tell_missed(const struct worker *worker)
+{
+    sp__worker_tell(worker,
+                    (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_TIMEOUT},
+                                     EVENT_NUMBERS(worker->missed)});
+    if (worker->missed >= worker->spec->health_misses) {
+        sp__worker_tell(worker,
+                        (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_FAILURE},
+                                         EVENT_NUMBERS(worker->missed),
+                                         EVENT_TEXTS("no answer to a ping")});
+    }
+}
+
 void sp__worker_beat(struct worker *worker)
 {
+    if (worker->ping_out) {
+        tell_pong(worker);
+    }
     worker->has_beaten = 1;
     worker->beaten_ms = sp__loop_now_ms(worker->shop->loop);
     worker->ping_out = 0;
@@ -172,6 +196,10 @@ void sp__worker_beat(struct worker *worker)
 static void send_ping(struct worker *worker, uint64_t now_ms)
 {
     worker->ping_out = 1;
+    worker->ping_us = sp__now_us();
+    worker->pings++;
+    sp__worker_tell(worker, (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_PING},
+                                             EVENT_NUMBERS(1)});
     if (sp__h2_ping(worker->calls.h2, now_ms, NULL) == SP_OK) {
         sp__channel_touch(&worker->calls);
     }
@@ -183,9 +211,13 @@ void sp__worker_health_due(struct timer *timer, uint64_t now_ms)
     if (worker->state != WORKER_READY) {
         return;
     }
-    if (worker->ping_out && ++worker->missed >= worker->spec->health_misses) {
-        sp__worker_give_up(worker, WHY_HUNG);
-        return;
+    if (worker->ping_out) {
+        worker->missed++;
+        tell_missed(worker);
+        if (worker->missed >= worker->spec->health_misses) {
+            sp__worker_give_up(worker, WHY_HUNG);
+            return;
+        }
     }
     if (worker->missed == 1) {
         remember_cpu(worker);

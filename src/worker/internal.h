@@ -33,6 +33,16 @@ void sp__worker_close_telemetry(struct worker *worker);
 /* link.c: ask a stock worker whether it is there. */
 int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 
+/* tell.c: an event of it, whose kind, numbers and texts are given. */
+void sp__worker_tell(const struct worker *worker, struct tidings tidings);
+void sp__worker_tell_connected(const struct worker *worker);
+/* Nobody had asked for the end of its connection. */
+void sp__worker_tell_lost(const struct worker *worker, const char *why);
+void sp__worker_tell_watch_over(const struct worker *worker);
+/* It has reported this. */
+void sp__worker_tell_own(const struct worker *worker,
+                         const struct proto_telemetry_event *reported);
+
 /* hang.c: a sign of life. */
 void sp__worker_beat(struct worker *worker);
 void sp__worker_watch_health(struct worker *worker, uint64_t now_ms);

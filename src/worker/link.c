@@ -139,14 +139,13 @@ static void chunk_came(struct worker_call *call, const uint8_t *data, size_t siz
 
 /* ---- what stock workers report ---- */
 
-enum { TELEMETRY_LINE = 2048 };
-
 static void telemetry_came(struct worker *worker, const uint8_t *data, size_t size)
 {
-    char line[TELEMETRY_LINE];
-    if (worker->state == WORKER_READY && worker->events->on_telemetry != NULL &&
-        sp__proto_get_telemetry_event(data, size, line, sizeof line, NULL) == SP_OK) {
-        worker->events->on_telemetry(worker, line);
+    struct proto_telemetry_event reported;
+    if (worker->state == WORKER_READY &&
+        sp__proto_get_telemetry_event(data, size, &reported, NULL) == SP_OK) {
+        sp__worker_tell_own(worker, &reported);
+        sp__proto_telemetry_event_fini(&reported);
     }
 }
 

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "worker/internal.h"
@@ -122,6 +123,31 @@ static size_t place_binaries(struct worker *worker, struct worker_call *call,
     return moved;
 }
 
+/* Of those from pairs[at] to before `end` that shared memory is for. */
+static size_t large_bytes(const struct worker *worker, const struct proto_pair *pairs,
+                          size_t at, size_t end)
+{
+    size_t bytes = 0;
+    for (; at < end; at++) {
+        if (pairs[at].value.size >= worker->spec->shared_min_bytes) {
+            bytes += pairs[at].value.size;
+        }
+    }
+    return bytes;
+}
+
+static void tell_copied(const struct worker *worker, int kind, uint64_t begin_us,
+                        size_t bytes, const char *what)
+{
+    if (sp__herald_wants(worker->shop->herald, kind)) {
+        double duration_ms = (double)(sp__now_us() - begin_us) / 1000;
+        sp__worker_tell(worker,
+                        (struct tidings){.event = {.kind = kind},
+                                         EVENT_NUMBERS(duration_ms, (double)bytes),
+                                         EVENT_TEXTS(what)});
+    }
+}
+
 int sp__worker_share_call(struct worker *worker, struct worker_call *call,
                           sp_bytes message, struct sp_buffer *out)
 {
@@ -136,7 +162,17 @@ int sp__worker_share_call(struct worker *worker, struct worker_call *call,
         return 0;
     }
     struct proto_pair *pairs = scratch->pairs + request.parameters_count;
+    uint64_t begin_us = sp__now_us();
+    size_t large = large_bytes(worker, pairs, 0, request.binary_count);
     size_t moved = place_binaries(worker, call, pairs, request.binary_count, texts);
+    size_t left = large_bytes(worker, pairs, 0, request.binary_count - moved);
+    if (large > left) {
+        tell_copied(worker, SP_EVENT_ZERO_COPY_EXPORT, begin_us, large - left,
+                    "arguments");
+    }
+    if (left > 0) {
+        tell_copied(worker, SP_EVENT_ZERO_COPY_FALLBACK, begin_us, left, "arguments");
+    }
     if (moved == 0) {
         return 0;
     }
@@ -190,11 +226,16 @@ int sp__worker_fetch_result(struct worker *worker, struct proto_response *respon
                       there.size, (unsigned long long)worker->spec->response_max_bytes);
     }
     memory->size = 0;
+    uint64_t begin_us = sp__now_us();
     if (rc == SP_OK) {
         rc = sp__buf_append(memory, there.data, there.size, err);
     }
     sp__arena_release(&worker->memory->up, ref.slot);
     response->binary_result = (sp_bytes){memory->data, memory->size};
+    if (rc == SP_OK) {
+        tell_copied(worker, SP_EVENT_ZERO_COPY_IMPORT, begin_us, memory->size,
+                    "result");
+    }
     return rc;
 }
 

@@ -64,6 +64,9 @@ void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
 {
     worker->why = why;
     worker->rung = RUNG_KILL;
+    if (worker->state == WORKER_READY) {
+        sp__worker_tell_watch_over(worker);
+    }
     if (worker->decided_ms == 0) {
         worker->decided_ms = sp__loop_now_ms(worker->shop->loop);
     }
@@ -187,6 +190,7 @@ static void become_ready(struct worker *worker, struct proto_announce *announce)
     worker->ready_ms = sp__loop_now_ms(loop);
     sp__timer_stop(loop, &worker->deadline);
     sp__worker_watch_health(worker, worker->ready_ms);
+    sp__worker_tell_connected(worker);
     worker->events->on_ready(worker, announce);
 }
 
@@ -255,6 +259,9 @@ void sp__worker_on_broken(void *user, const sp_error *why)
         }
         /* fall through */
     case WORKER_READY:
+        if (worker->state == WORKER_READY) {
+            sp__worker_tell_lost(worker, why->message);
+        }
         sp__worker_begin_stopping(
             worker, why->code == SP_ERR_PROTOCOL ? WHY_PROTOCOL : WHY_LOST,
             why->code == SP_ERR_PROTOCOL ? 0 : LOST_GRACE_MS);

@@ -145,8 +145,6 @@ struct worker_events {
     void (*on_dead)(struct worker *worker, const struct worker_death *death);
     /* A line it printed. stream: 1 or 2, as it knows them; 0: a note about others. */
     void (*on_line)(struct worker *worker, int stream, const char *line);
-    /* It reports an event of its own, as one line. */
-    void (*on_telemetry)(struct worker *worker, const char *line);
     /* For a certificate: fill in what the owner knows of a call. Borrowed until the
      * end of the death. */
     void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
@@ -214,6 +212,8 @@ struct worker {
     int has_beaten;       /* since the last health check */
     uint64_t beaten_ms;   /* its last sign of life, or when it became ready */
     int ping_out;         /* a PING waits for its answer */
+    uint64_t ping_us;     /* when it was sent */
+    uint64_t pings;       /* that were */
     uint32_t missed;      /* checks in a row without a sign of life */
     struct abandoned abandoned[WORKER_ABANDONED_MAX];
     size_t abandoned_count;

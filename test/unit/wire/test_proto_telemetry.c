@@ -51,18 +51,41 @@ static void events_are_packed(void **state)
     sp__buf_fini(&out);
 }
 
-static void events_are_read_as_a_line(void **state)
+static void events_are_read(void **state)
 {
-    char line[256];
+    struct proto_telemetry_event read;
     struct sp_buffer out = buffer();
     assert_int_equal(sp__proto_put_telemetry(&out, &an_event, NULL), SP_OK);
-    assert_int_equal(
-        sp__proto_get_telemetry_event(out.data, out.size, line, sizeof line, NULL), 0);
-    assert_string_equal(line, "tool.execution.stop duration_ms=12 share=0.5 "
-                              "model=small tool=add worker=w1");
-    assert_int_equal(sp__proto_get_telemetry_event(out.data, out.size, line, 12, NULL),
-                     0);
-    assert_string_equal(line, "tool.execut");
+    assert_int_equal(sp__proto_get_telemetry_event(out.data, out.size, &read, NULL), 0);
+    assert_string_equal(read.name, "tool.execution.stop");
+    assert_int_equal(read.unix_ns, 99);
+    assert_int_equal(read.numbers_count, 2);
+    assert_string_equal(read.numbers[0].name, "duration_ms");
+    assert_true(read.numbers[0].value == 12);
+    assert_true(read.numbers[1].value == 0.5);
+    assert_int_equal(read.texts_count, 4); /* with a measurement that is a text */
+    assert_string_equal(read.texts[0].name, "model");
+    assert_string_equal(read.texts[0].text, "small");
+    assert_string_equal(read.texts[2].text, "w1");
+    assert_string_equal(read.texts[3].name, "correlation_id");
+    sp__proto_telemetry_event_fini(&read);
+    assert_int_equal(sp__proto_get_telemetry_event(out.data, 3, &read, NULL),
+                     SP_ERR_PROTOCOL);
+    sp__buf_fini(&out);
+}
+
+static void control_characters_are_not_passed_on(void **state)
+{
+    struct proto_telemetry_event read;
+    struct sp_buffer out = buffer();
+    const char *const pairs[] = {"k\x1b[2J", "line\nbreak", NULL};
+    const struct proto_telemetry evil = {.event = "a\tb", .metadata = pairs};
+    assert_int_equal(sp__proto_put_telemetry(&out, &evil, NULL), SP_OK);
+    assert_int_equal(sp__proto_get_telemetry_event(out.data, out.size, &read, NULL), 0);
+    assert_string_equal(read.name, "a?b");
+    assert_string_equal(read.texts[0].name, "k?[2J");
+    assert_string_equal(read.texts[0].text, "line?break");
+    sp__proto_telemetry_event_fini(&read);
     sp__buf_fini(&out);
 }
 
@@ -144,8 +167,11 @@ static void both_survive_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(events_are_packed),           TEST(events_are_read_as_a_line),
-        TEST(toggles_and_rates_are_read),  TEST(filters_are_read),
+        TEST(events_are_packed),
+        TEST(events_are_read),
+        TEST(control_characters_are_not_passed_on),
+        TEST(toggles_and_rates_are_read),
+        TEST(filters_are_read),
         TEST(both_survive_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a worker's life, connection and health have told, and what it tells itself.
+ *
+ * An event that a worker reports is one of the table, by any of its names, or else the
+ * event worker.telemetry with its name as metadata. Measurements have names of a fixed
+ * set, others are left out, so that nothing that counts by name can grow without end,
+ * whatever user code thinks of.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/internal.h"
+
+void sp__worker_tell(const struct worker *worker, struct tidings tidings)
+{
+    sp_event *event = &tidings.event;
+    event->pool = worker->spec->pool;
+    event->worker = worker->id;
+    event->slot = worker->public_slot;
+    event->pid = worker->pid;
+    event->exit_status = -1;
+    sp__herald_tell(worker->shop->herald, &tidings);
+}
+
+static const char *transport_name(const struct worker *worker)
+{
+    return worker->spec->transport == SP_TRANSPORT_INHERITED ? "inherited"
+           : worker->spec->transport == SP_TRANSPORT_PORT    ? "port"
+                                                             : "unix";
+}
+
+void sp__worker_tell_connected(const struct worker *worker)
+{
+    sp__worker_tell(worker,
+                    (struct tidings){.event = {.kind = SP_EVENT_CONNECTION_ESTABLISHED},
+                                     EVENT_TEXTS(transport_name(worker))});
+    if (worker->spec->health_interval_ms != SP_UNLIMITED) {
+        sp__worker_tell(
+            worker,
+            (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_STARTED},
+                             EVENT_NUMBERS((double)worker->spec->health_interval_ms)});
+    }
+}
+
+void sp__worker_tell_lost(const struct worker *worker, const char *why)
+{
+    uint64_t now_ms = sp__loop_now_ms(worker->shop->loop);
+    sp__worker_tell(worker,
+                    (struct tidings){.event = {.kind = SP_EVENT_CONNECTION_LOST},
+                                     EVENT_NUMBERS((double)(now_ms - worker->ready_ms)),
+                                     EVENT_TEXTS(why)});
+}
+
+void sp__worker_tell_watch_over(const struct worker *worker)
+{
+    static const char *const reasons[] = {
+        [WHY_NONE] = "died",         [WHY_ASKED] = "asked",
+        [WHY_RECYCLED] = "recycled", [WHY_REFUSED] = "refused",
+        [WHY_TOO_SLOW] = "too_slow", [WHY_LOST] = "lost",
+        [WHY_PROTOCOL] = "protocol", [WHY_HUNG] = "hung",
+        [WHY_STUCK] = "stuck",       [WHY_CANCELLED] = "cancelled",
+        [WHY_GUARD] = "guard",       [WHY_SPENT] = "spent"};
+    if (worker->spec->health_interval_ms != SP_UNLIMITED) {
+        sp__worker_tell(worker,
+                        (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_STOPPED},
+                                         EVENT_NUMBERS((double)worker->pings),
+                                         EVENT_TEXTS(reasons[worker->why])});
+    }
+}
+
+/* ---- what it reports ---- */
+
+/* An event of its own as a line: "tool.called duration=1.5". Cut where it does not fit. */
+static void put_line(char *line, size_t max,
+                     const struct proto_telemetry_event *reported)
+{
+    int n = snprintf(line, max, "%s", reported->name);
+    size_t used = n > 0 ? (size_t)n : 0;
+    for (size_t i = 0; i < reported->numbers_count && used < max; i++) {
+        n = snprintf(line + used, max - used, " %s=%.15g", reported->numbers[i].name,
+                     reported->numbers[i].value);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    for (size_t i = 0; i < reported->texts_count && used < max; i++) {
+        n = snprintf(line + used, max - used, " %s=%s", reported->texts[i].name,
+                     reported->texts[i].text);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void sp__worker_tell_own(const struct worker *worker,
+                         const struct proto_telemetry_event *reported)
+{
+    struct herald *herald = worker->shop->herald;
+    const sp_event_info *row = sp__event_named(reported->name);
+    sp_event_measurement measurements[EVENT_MEASUREMENTS];
+    sp_event_metadata metadata[EVENT_METADATA + 1];
+    size_t measured = 0;
+    size_t texts = 0;
+    int kind = row == NULL ? SP_EVENT_TELEMETRY : row->kind;
+    char line[512] = "";
+    if (kind == SP_EVENT_TELEMETRY) {
+        put_line(line, sizeof line, reported);
+    } else if (!sp__herald_wants(herald, kind)) {
+        return;
+    }
+    for (size_t i = 0; i < reported->numbers_count; i++) {
+        const char *name = sp__event_measurement(reported->numbers[i].name);
+        if (name != NULL) {
+            measurements[measured++] = (sp_event_measurement){
+                .name = name, .value = reported->numbers[i].value};
+        }
+    }
+    metadata[texts++] = (sp_event_metadata){.name = "event", .text = reported->name};
+    for (size_t i = 0; i < reported->texts_count; i++) {
+        metadata[texts++] = (sp_event_metadata){.name = reported->texts[i].name,
+                                                .text = reported->texts[i].text};
+    }
+    sp__worker_tell(worker,
+                    (struct tidings){.event = {.kind = kind,
+                                               .message = line,
+                                               .measurements = measurements,
+                                               .measurements_count = measured,
+                                               .metadata = metadata,
+                                               .metadata_count = texts,
+                                               .time_unix_ns = reported->unix_ns}});
+}
