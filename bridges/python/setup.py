@@ -20,7 +20,7 @@ MESSAGES = (
     "grpc/health/v1/health.proto",
     "snakepit/bridge.proto",
 )
-RUNTIME = ("src/base", "src/wire", "src/runtime")
+RUNTIME = ("src/base", "src/hardware", "src/wire", "src/runtime")
 FLAGS = ["-std=c11", "-fvisibility=hidden"]
 
 

@@ -25,7 +25,7 @@ CODEC = (
     "part_read.c",
     "part_write.c",
 )
-WIRE = ("json.c", "tensor.c")
+WIRE = ("json.c", "json_text.c", "json_walk.c", "tensor.c")
 SHARED = (
     "_array_errors.py",
     "_arrays.py",
