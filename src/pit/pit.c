@@ -167,10 +167,10 @@ static int choose_host_address(struct lane *lane, sp_error *err)
         if (pit->pools[i].spec.transport != SP_TRANSPORT_PORT) {
             continue;
         }
-        rc = sp__stock_make_folder(&lane->shop, err);
+        rc = sp__socket_folder_make(&lane->shop.sockets, err);
         if (lane->number == 0) {
             (void)snprintf(first->host_address, sizeof first->host_address,
-                           "unix:%s/host", first->run_dir);
+                           "unix:%s/host", first->sockets.path);
         } else {
             memcpy(lane->shop.host_address, first->host_address,
                    sizeof first->host_address);

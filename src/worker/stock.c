@@ -40,31 +40,13 @@ static int has_port(const struct worker *worker)
 
 /* ---- places ---- */
 
-int sp__stock_make_folder(struct workshop *shop, sp_error *err)
-{
-    if (shop->run_dir[0] != '\0') {
-        return SP_OK;
-    }
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    if (base == NULL || strlen(base) > 40 || access(base, W_OK) < 0) {
-        base = "/tmp";
-    }
-    char path[sizeof shop->run_dir];
-    (void)snprintf(path, sizeof path, "%s/snakepit-XXXXXX", base);
-    if (mkdtemp(path) == NULL) {
-        return sp__fail_errno(err, errno, "make a folder for sockets, %s", path);
-    }
-    memcpy(shop->run_dir, path, sizeof path);
-    return SP_OK;
-}
-
 int sp__stock_choose_address(struct worker *worker, sp_error *err)
 {
-    int rc = sp__stock_make_folder(worker->shop, err);
+    int rc = sp__socket_folder_make(&worker->shop->sockets, err);
     if (rc == SP_OK) {
         (void)snprintf(worker->address, sizeof worker->address,
                        has_port(worker) ? "%s/%llu.ready" : "%s/%llu",
-                       worker->shop->run_dir, (unsigned long long)worker->id);
+                       worker->shop->sockets.path, (unsigned long long)worker->id);
     }
     return rc;
 }

@@ -8,9 +8,6 @@
 
 #include "worker/worker.h"
 
-/* A folder for the sockets of stock workers, that only this user may enter. Fine twice. */
-int sp__stock_make_folder(struct workshop *shop, sp_error *err) SP_MUST_CHECK;
-
 /* Decide where the worker will be found; before it is started. */
 int sp__stock_choose_address(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 

@@ -470,9 +470,7 @@ void sp__workshop_fini(struct workshop *shop)
     sp__channels_fini(&shop->channels);
     sp__proto_scratch_fini(&shop->scratch);
     sp__map_fini(&shop->by_id);
-    if (shop->run_dir[0] != '\0') {
-        (void)rmdir(shop->run_dir);
-    }
+    sp__socket_folder_remove(&shop->sockets);
 }
 
 int sp__worker_is_hopeless(int os_errno)

@@ -20,6 +20,7 @@
 #include "worker/channel.h"
 #include "worker/death.h"
 #include "worker/output.h"
+#include "worker/socket_folder.h"
 #include "worker/spec.h"
 #include "worker/zygote.h"
 
@@ -54,7 +55,7 @@ struct workshop {
     void *service_user;
     struct proto_scratch scratch; /* for reading messages */
     uint32_t spin_us;             /* of native workers, before they sleep */
-    char run_dir[80];      /* 0700, for the sockets of stock workers; "" : not made */
+    struct socket_folder sockets; /* of stock workers */
     char host_address[96]; /* where workers with a port of their own find their host */
 };
 
