@@ -435,6 +435,7 @@ int cmd_init(struct cli *cli);
 int cmd_map(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_run(struct cli *cli);
+int cmd_stack(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);
 int cmd_tools(struct cli *cli);

@@ -6,25 +6,8 @@
  */
 #include <string.h>
 
+#include "fields.h"
 #include "view.h"
-
-static void number_cell(struct table *table, const json_t *object, const char *key)
-{
-    table_cell(table, "%lld", report_number(object, key));
-}
-
-static void words_cell(struct table *table, const json_t *object, const char *key)
-{
-    table_cell(table, "%s", report_words(object, key));
-}
-
-static void duration_cell(struct table *table, const json_t *object, const char *key)
-{
-    char text[32];
-    table_cell(
-        table, "%s",
-        format_duration((uint64_t)report_number(object, key), text, sizeof text));
-}
 
 /* --- Tables --------------------------------------------------------------------------- */
 
@@ -72,7 +55,7 @@ static void print_zygotes(const json_t *pools)
 
 static void worker_row(struct table *table, const json_t *pool, const json_t *worker)
 {
-    double bytes = (double)report_number(worker, "tree_bytes");
+    char size[32];
     table_cell(table, "%s/%lld", report_words(pool, "name"),
                report_number(worker, "slot"));
     words_cell(table, worker, "state");
@@ -82,11 +65,9 @@ static void worker_row(struct table *table, const json_t *pool, const json_t *wo
     number_cell(table, worker, "capacity");
     duration_cell(table, worker, "ready_ms");
     duration_cell(table, worker, "age_ms");
-    if (bytes > 0) {
-        table_cell(table, "%.1fMiB", bytes / (1 << 20));
-    } else {
-        table_cell(table, "-"); /* it has not been looked at */
-    }
+    table_cell(
+        table, "%s",
+        format_bytes((uint64_t)report_number(worker, "tree_bytes"), size, sizeof size));
     number_cell(table, worker, "restarts");
     words_cell(table, worker, "runtime");
 }

@@ -68,6 +68,11 @@ static const struct option_spec bench_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec stack_options[] = {
+    VIEW_OPTIONS,
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec status_options[] = {
     VIEW_OPTIONS,
     {"deaths", 0, NULL, OPTION_DEATHS, "list how the last workers ended"},
@@ -304,6 +309,23 @@ const struct command commands[] = {
      "  snakepit session create alice --ttl 2h\n"
      "  snakepit session list\n",
      state_options, NULL, "", session_verbs},
+    {"stack", "[WORKER]", "show what a daemon's workers do this moment",
+     "Asks the worker POOL/SLOT, or that of a pid, or all, for their stacks; they go "
+     "on "
+     "with\n"
+     "their calls. Python shows every thread, also while code in C holds its lock, "
+     "Ruby "
+     "its\n"
+     "methods, Node.js and R theirs when they are back in their own code. Of others, "
+     "and "
+     "with\n"
+     "-o wide, the threads are shown as the kernel sees them.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit stack api/3\n"
+     "  snakepit stack 4121 -o json | jq -r '.workers[].stack'\n"
+     "  snakepit stack --instance prod-a\n",
+     stack_options, cmd_stack, "", NULL},
     {"status", "", "show how the pools are",
      "Those of the daemon that runs; without one a pit of its own is started, looked "
      "at\n"

@@ -6,6 +6,10 @@
  * "status"  JSON: `version` 1, `instance`, `pid`, `uptime_ms`, `state` (running, degraded, failed),
  *           `orphan_safety`, `health`, `sessions`, and `pools`, each with its figures,
  *           its workers (`worker_list`) and the last deaths among them. No options.
+ * "stack"   JSON: `version` 1, `workers`, each with `worker` ("pool/3"), `pid`, `state`,
+ *           `runtime`, its `stack` as its language writes it, or "" and `why_none`, and
+ *           its `threads` as the kernel sees them; `left_out`, for which there was no
+ *           time. Option: `worker`, "pool/3" or a pid; without it all.
  *
  * "metrics" the figures of snakepit/metric.h: in Prometheus' text format 0.0.4, with the option
  *           `format` "openmetrics" in OpenMetrics 1.0, with "json" as JSON: `version` 1,

@@ -18,6 +18,7 @@ static const struct {
     {"hardware", sp__report_hardware},
     {"logs", sp__report_logs},
     {"metrics", sp__report_metrics},
+    {"stack", sp__report_stack},
     {"status", sp__report_status},
 };
 

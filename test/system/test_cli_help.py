@@ -9,10 +9,22 @@ import subprocess
 import pytest
 from cli_tool import BUILD, ROOT, SNAKEPIT, environment, snakepit
 
-COMMANDS = ["bench", "call", "cleanup", "completion", "config", "doctor", "explain", "gen", "hardware",
-            "help",
-            "init", "logs", "map", "metrics", "program", "run", "session", "status", "stream", "tools", "top",
-            "var"]
+COMMANDS = """
+    bench
+    call cleanup completion config
+    doctor
+    explain
+    gen
+    hardware help
+    init
+    logs
+    map metrics
+    program
+    run
+    session stack status stream
+    tools top
+    var
+""".split()
 
 VERBS = {
     "config": ["check", "explain", "show"],
@@ -175,7 +187,7 @@ def complete(*words):
 
 
 def test_completion_offers_what_can_follow(tmp_path):
-    assert complete("st") == ["status", "stream"]
+    assert complete("st") == ["stack", "status", "stream"]
     assert complete("call", "--ti") == ["--timeout="]
     assert complete("call", "add_no", "") == []
     assert "add" in complete("call", "")
@@ -221,7 +233,7 @@ def test_bash_completes_with_the_script():
                           capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["status", "stream"]
+    assert lines[0].split() == ["stack", "status", "stream"]
     assert lines[1].split() == ["ping", "ping_stream"]
     assert lines[2].split() == ["--timeout="]
     assert lines[3].split() == ["table"]
