@@ -54,6 +54,7 @@ enum option_id {
     OPTION_DEATHS,
     OPTION_DELAY,
     OPTION_DEDUPE,
+    OPTION_DETAILED,
     OPTION_DRY_RUN,
     OPTION_DURATION,
     OPTION_EACH,
@@ -86,6 +87,7 @@ enum option_id {
     OPTION_PYTHON,
     OPTION_QUIET,
     OPTION_RATE,
+    OPTION_RECOMMENDATIONS,
     OPTION_REPEAT,
     OPTION_SESSION,
     OPTION_SET,
@@ -181,6 +183,7 @@ struct cli {
         help, idempotent, initial, keep_going, names, no_color, no_empty, no_wait, once,
         or_get, show_deaths, show_workers, unordered, version;
 
+    int is_detailed, wants_advice; /* of `inspect` */
     int quiet;
     int verbose;
     int has_color; /* on standard error and output alike */
@@ -431,6 +434,8 @@ int cmd_doctor(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_gen(struct cli *cli);
 int cmd_help(struct cli *cli);
+int cmd_advise(struct cli *cli);
+int cmd_inspect(struct cli *cli);
 int cmd_init(struct cli *cli);
 int cmd_map(struct cli *cli);
 int cmd_metrics(struct cli *cli);

@@ -68,6 +68,13 @@ static const struct option_spec bench_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec inspect_options[] = {
+    {"detailed", 0, NULL, OPTION_DETAILED, "each worker too"},
+    {"recommendations", 0, NULL, OPTION_RECOMMENDATIONS, "what to change, and why"},
+    VIEW_OPTIONS,
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec stack_options[] = {
     VIEW_OPTIONS,
     {NULL, 0, NULL, OPTION_NONE, NULL},
@@ -125,6 +132,17 @@ static const struct option_spec logs_options[] = {
 };
 
 const struct command commands[] = {
+    {"advise", "[POOL]", "say what to change in the configuration, and why",
+     "Each advice has the figure that is its cause, the key to set and to what. "
+     "Nothing "
+     "is\n"
+     "advised without one: exit code 0 when there is nothing to change, 1 when there "
+     "is.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit advise\n"
+     "  snakepit advise api -o json | jq '.recommendations[].figure'\n",
+     stack_options, cmd_advise, "", NULL},
     {"bench", "TOOL [ARGUMENTS]",
      "measure how fast a tool answers, and what is ours of it",
      "Starts the pool, warms it up and calls the tool over and over with the same "
@@ -240,6 +258,16 @@ const struct command commands[] = {
      "Example:\n"
      "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
      write_options, cmd_init, "folders", NULL},
+    {"inspect", "[POOL]", "show the profile, capacity and memory of pools",
+     "Of the daemon that runs, or of a pit of its own. Utilization is CRITICAL from 90 "
+     "%,\n"
+     "HIGH from 80 %, GOOD from 60 %, else LOW.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit inspect\n"
+     "  snakepit inspect api --detailed --recommendations\n"
+     "  snakepit inspect -o json | jq '.pools[].utilization_percent'\n",
+     inspect_options, cmd_inspect, "", NULL},
     {"logs", "", "show what a daemon has logged",
      "A daemon keeps the last lines of its log, log.keep bytes of them: what happened, "
      "failed\n"

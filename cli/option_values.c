@@ -45,6 +45,8 @@ static const struct {
     {OPTION_BINARY, offsetof(struct cli, binary)},
     {OPTION_CHANGED, offsetof(struct cli, changed)},
     {OPTION_DEATHS, offsetof(struct cli, show_deaths)},
+    {OPTION_DETAILED, offsetof(struct cli, is_detailed)},
+    {OPTION_RECOMMENDATIONS, offsetof(struct cli, wants_advice)},
     {OPTION_DRY_RUN, offsetof(struct cli, dry_run)},
     {OPTION_FORCE, offsetof(struct cli, force)},
     {OPTION_GLOBAL, offsetof(struct cli, global)},

@@ -6,6 +6,10 @@
  * "status"  JSON: `version` 1, `instance`, `pid`, `uptime_ms`, `state` (running, degraded, failed),
  *           `orphan_safety`, `health`, `sessions`, and `pools`, each with its figures,
  *           its workers (`worker_list`) and the last deaths among them. No options.
+ * "inspect" JSON: `version` 1, `processors`, `memory_mb`, and `pools`, each with its
+ *           profile, capacity, utilization, statistics, memory, `workers`, and
+ *           `recommendations` with the `figure` that is the cause, the `key` and `value`
+ *           to set, and `why`. Option: `pool`, a name; without it all.
  * "stack"   JSON: `version` 1, `workers`, each with `worker` ("pool/3"), `pid`, `state`,
  *           `runtime`, its `stack` as its language writes it, or "" and `why_none`, and
  *           its `threads` as the kernel sees them; `left_out`, for which there was no

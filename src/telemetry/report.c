@@ -15,11 +15,9 @@ static const struct {
     const char *name;
     report_fn make;
 } reports[] = {
-    {"hardware", sp__report_hardware},
-    {"logs", sp__report_logs},
-    {"metrics", sp__report_metrics},
-    {"stack", sp__report_stack},
-    {"status", sp__report_status},
+    {"hardware", sp__report_hardware}, {"inspect", sp__report_inspect},
+    {"logs", sp__report_logs},         {"metrics", sp__report_metrics},
+    {"stack", sp__report_stack},       {"status", sp__report_status},
 };
 
 enum { REPORTS = sizeof reports / sizeof reports[0] };

@@ -10,13 +10,14 @@ import pytest
 from cli_tool import BUILD, ROOT, SNAKEPIT, environment, snakepit
 
 COMMANDS = """
+    advise
     bench
     call cleanup completion config
     doctor
     explain
     gen
     hardware help
-    init
+    init inspect
     logs
     map metrics
     program
