@@ -372,6 +372,7 @@ void take_options(struct opened *opened, const sp_pit_options *options);
 enum {
     OPEN_ONE_POOL = 1,   /* the pool of -p, or the first */
     OPEN_ONE_WORKER = 2, /* in it, unless the command line asked for more */
+    OPEN_FORKED = 8,     /* by a zygote, or not at all */
     OPEN_STATE = 4, /* with the state of the configuration, unless another has it */
 };
 
@@ -440,6 +441,7 @@ int cmd_init(struct cli *cli);
 int cmd_map(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_run(struct cli *cli);
+int cmd_scaling(struct cli *cli);
 int cmd_stack(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);

@@ -75,6 +75,11 @@ static const struct option_spec inspect_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec scaling_options[] = {
+    {"max", 0, "N", OPTION_COUNT, "start N workers at most, default 16"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec stack_options[] = {
     VIEW_OPTIONS,
     {NULL, 0, NULL, OPTION_NONE, NULL},
@@ -328,6 +333,19 @@ const struct command commands[] = {
      "  snakepit run work.pit\n"
      "  snakepit run - --parallel 8 --size 4 <work.pit\n",
      run_options, cmd_run, "files", NULL},
+    {"scaling", "", "find how many workers this machine can have",
+     "Starts 1, 2, 4 ... workers of the pool, 16 at most unless --max says more, "
+     "closes "
+     "them\n"
+     "again, and reads the limits of processes, descriptors and memory: which is met "
+     "first,\n"
+     "at how many workers, and what to set. Exit code 1 when a step failed.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit scaling\n"
+     "  snakepit scaling -a adapter.py --max 64\n"
+     "  snakepit scaling -o json | jq .first\n",
+     scaling_options, cmd_scaling, "", NULL},
     {"session", "VERB", "create, show, change and end sessions",
      "A session keeps variables, programs and metadata until it is not used for its "
      "time to\n"

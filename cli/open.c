@@ -195,6 +195,9 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     if ((flags & OPEN_ONE_WORKER) != 0 && !has_size(cli)) {
         ret->pools[index].workers = 1;
     }
+    if ((flags & OPEN_FORKED) != 0) {
+        ret->pools[index].zygote = SP_ZYGOTE_ON;
+    }
     if ((flags & OPEN_STATE) != 0) {
         ret->options.sessions = options->sessions;
     }

@@ -22,7 +22,7 @@ COMMANDS = """
     map metrics
     program
     run
-    session stack status stream
+    scaling session stack status stream
     tools top
     var
 """.split()
