@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explain: error codes, worker and pool states, and the other words that output uses.
+ * explain: error codes, causes of death, events, metrics, keys of the configuration,
+ * worker and pool states, and the other words that output uses.
  *
- * The codes come from the library's table; what this file adds is the words and, for
- * each code, the exit code it becomes.
+ * Whatever has a table in the library comes from there; what this file adds is the words
+ * that have none and, for each code, the exit code it becomes.
  */
 #include "cli.h"
 
 #include <string.h>
+
+#include "snakepit/metric.h"
 
 struct word {
     const char *word;
@@ -32,6 +35,13 @@ static const struct word words[] = {
     {"degraded", "state of a pool",
      "Some workers are ready and some are not: starting, stopping or in back-off."},
     {"failed", "state of a pool", "No worker is ready."},
+    {"ttl", "reason of a recycling", "The worker had lived for recycle.after."},
+    {"max_calls", "reason of a recycling", "It had run recycle.calls calls."},
+    {"memory", "reason of a recycling",
+     "It and what it started used more than recycle.memory."},
+    {"operator", "reason of a recycling", "Somebody asked for it: sp_pool_recycle()."},
+    {"spent", "reason of a recycling",
+     "Its connection had used up its numbers for calls."},
     {"pit", "word",
      "One runtime: a loop thread, a guard process and pools. A program "
      "opens it, calls through it and closes it."},
@@ -105,32 +115,130 @@ static void print_word(const struct cli *cli, const struct word *word)
                  word->kind, word->text);
 }
 
+/* ---- what has a table in the library ---- */
+
+/* The names of deaths as sp_death_name() has them. */
+static const struct {
+    int why;
+    const char *text;
+} deaths[] = {
+#define X(name, number, text) {number, text},
+    SP_DEATH_TABLE(X)
+#undef X
+};
+
+static const struct word metrics[] = {
+#define X(id, kind, unit, name, labels, help) {name, "metric", help},
+    SP_METRIC_TABLE(X)
+#undef X
+};
+
+enum {
+    DEATHS = sizeof deaths / sizeof deaths[0],
+    METRICS = sizeof metrics / sizeof metrics[0]
+};
+
+typedef void (*word_fn)(const struct word *word, void *user);
+
+/* Every word, whatever it comes from; keys of the configuration last. */
+static void each_word(word_fn see, void *user)
+{
+    const sp_event_info *event;
+    sp_config_key key;
+    for (size_t i = 0; i < WORDS; i++) {
+        see(&words[i], user);
+    }
+    for (size_t i = 0; i < DEATHS; i++) {
+        const struct word word = {sp_death_name(deaths[i].why), "cause of death",
+                                  deaths[i].text};
+        see(&word, user);
+    }
+    for (size_t i = 0; (event = sp_event_info_at(i)) != NULL; i++) {
+        const struct word word = {event->name, "event", event->meaning};
+        see(&word, user);
+    }
+    for (size_t i = 0; i < METRICS; i++) {
+        see(&metrics[i], user);
+    }
+    for (size_t i = 0; sp_config_key_at(i, &key); i++) {
+        const struct word word = {key.key, "setting", key.text};
+        see(&word, user);
+    }
+}
+
+struct listing {
+    struct table *table;
+    json_t *names;
+};
+
+static void list_word(const struct word *word, void *user)
+{
+    struct listing *listing = user;
+    table_cell(listing->table, "%s", word->word);
+    table_cell(listing->table, "%s", word->kind);
+    (void)json_array_append_new(listing->names, json_string(word->word));
+}
+
 static int list_all(const struct cli *cli)
 {
     static const char *const headings[] = {"NAME", "WHAT", NULL};
-    struct table *table = table_new(headings);
-    json_t *names = need(json_array());
+    struct listing listing = {table_new(headings), need(json_array())};
     for (size_t i = 0; sp_error_at(i) != 0; i++) {
         int code = sp_error_at(i);
-        table_cell(table, "%s", sp_error_name(code));
-        table_cell(table, "%s", sp_strerror(code));
-        (void)json_array_append_new(names, json_string(sp_error_name(code)));
+        table_cell(listing.table, "%s", sp_error_name(code));
+        table_cell(listing.table, "%s", sp_strerror(code));
+        (void)json_array_append_new(listing.names, json_string(sp_error_name(code)));
     }
-    for (size_t i = 0; i < WORDS; i++) {
-        table_cell(table, "%s", words[i].word);
-        table_cell(table, "%s", words[i].kind);
-        (void)json_array_append_new(names, json_string(words[i].word));
-    }
+    each_word(list_word, &listing);
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
-        json_t *root = need(json_pack("{s:i, s:O}", "version", 1, "names", names));
+        json_t *root =
+            need(json_pack("{s:i, s:O}", "version", 1, "names", listing.names));
         print_json(root);
         json_decref(root);
     } else {
-        table_print(table, "");
+        table_print(listing.table, "");
     }
-    table_free(table);
-    json_decref(names);
+    table_free(listing.table);
+    json_decref(listing.names);
     return CODE_OK;
+}
+
+/* One word may mean several things, such as a cause of death and a state. */
+struct wanted {
+    const struct cli *cli;
+    const char *name;
+    struct nearest *nearest;
+    int found;
+};
+
+static void print_if_wanted(const struct word *word, void *user)
+{
+    struct wanted *wanted = user;
+    nearest_offer(wanted->nearest, word->word);
+    if (strcasecmp(word->word, wanted->name) == 0) {
+        /* As JSON the first meaning only: one document. */
+        if (wanted->found++ == 0 || wanted->cli->output == OUTPUT_UNSET) {
+            print_word(wanted->cli, word);
+        }
+    }
+}
+
+/* "size" and "pools.default.size" mean "pools[].size", and event names have aliases. */
+static int print_other_name(const struct cli *cli, const char *name)
+{
+    const sp_event_info *event = sp_event_info_find(name);
+    sp_config_key key;
+    if (event != NULL) {
+        const struct word word = {event->name, "event", event->meaning};
+        print_word(cli, &word);
+        return 1;
+    }
+    if (sp_config_explain(name, &key, NULL) == SP_OK) {
+        const struct word word = {key.key, "setting", key.text};
+        print_word(cli, &word);
+        return 1;
+    }
+    return 0;
 }
 
 /* The code of "SP-QUEUE-FULL", "queue-full" or "5"; 0 when it is none. */
@@ -161,21 +269,14 @@ int cmd_explain(struct cli *cli)
         return CODE_OK;
     }
     struct nearest nearest;
+    struct wanted wanted = {.cli = cli, .name = name, .nearest = &nearest};
     nearest_init(&nearest, name);
-    for (size_t i = 0; i < WORDS; i++) {
-        if (strcasecmp(words[i].word, name) == 0) {
-            print_word(cli, &words[i]);
-            return CODE_OK;
-        }
-        nearest_offer(&nearest, words[i].word);
+    each_word(print_if_wanted, &wanted);
+    if (wanted.found > 0 || print_other_name(cli, name)) {
+        return CODE_OK;
     }
     for (size_t i = 0; sp_error_at(i) != 0; i++) {
         nearest_offer(&nearest, sp_error_name(sp_error_at(i)));
-    }
-    sp_config_key key;
-    if (sp_config_explain(name, &key, NULL) == 0) {
-        return complain(CODE_NOT_FOUND,
-                        "\"%s\" is a setting: snakepit config explain %s", name, name);
     }
     return complain(CODE_NOT_FOUND, "nothing to explain under \"%s\"%s%s%s", name,
                     nearest.name != NULL ? "; did you mean \"" : "",
