@@ -51,11 +51,14 @@ static void print_steps(const struct scaling_trial *trial)
     }
 }
 
-static void print_limits(const struct scaling_limit *limits, size_t count)
+/* What raises each is long: of the first one it is said below. */
+static void print_limits(const struct scaling_limit *limits, size_t count, int is_wide)
 {
-    static const char *const headings[] = {"LIMIT",   "VALUE",    "USED", "EACH",
-                                           "WORKERS", "TO RAISE", NULL};
-    struct table *table = table_new(headings);
+    static const char *const headings[] = {"LIMIT", "VALUE",   "USED",
+                                           "EACH",  "WORKERS", NULL};
+    static const char *const wide_headings[] = {"LIMIT",   "VALUE",    "USED", "EACH",
+                                                "WORKERS", "TO RAISE", NULL};
+    struct table *table = table_new(is_wide ? wide_headings : headings);
     for (size_t i = 0; i < count; i++) {
         char text[32];
         table_cell(table, "%s", limits[i].name);
@@ -69,7 +72,9 @@ static void print_limits(const struct scaling_limit *limits, size_t count)
         } else {
             table_cell(table, "%llu", (unsigned long long)limits[i].workers);
         }
-        table_cell(table, "%s", limits[i].raise);
+        if (is_wide) {
+            table_cell(table, "%s", limits[i].raise);
+        }
     }
     (void)puts("");
     table_print(table, "");
@@ -169,7 +174,7 @@ int cmd_scaling(struct cli *cli)
         print_as_json(&trial, limits, count, (unsigned)max);
     } else {
         print_steps(&trial);
-        print_limits(limits, count);
+        print_limits(limits, count, cli->output == OUTPUT_WIDE);
         print_verdict(&trial, scaling_first(limits, count), (unsigned)max);
     }
     return trial.broke_at > 0 ? CODE_FINDING : CODE_OK;

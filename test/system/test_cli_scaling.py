@@ -30,6 +30,8 @@ def test_the_table_says_what_is_met_first():
     assert "workers started: 1, without a failure; --max 2 goes on" in done.out
     assert "first limit: " in done.out and "to raise it: " in done.out
     assert "starting up to 1 workers" in done.err
+    assert max(len(line) for line in done.lines[:-1]) <= 80
+    assert "sysctl" in snakepit("scaling", "--max", "1", "-a", "showcase", "-o", "wide").out
 
 
 def test_a_limit_that_is_met_is_the_breaking_point(tmp_path):
