@@ -118,9 +118,12 @@ static void check_limits(struct doctor *doctor, unsigned workers)
     int few_files = files.rlim_cur < files_needed;
     int few_processes = processes.rlim_cur < 2 * (rlim_t)workers;
     if (few_files || few_processes) {
-        note(doctor, LEVEL_WARN, "limits",
-             few_files ? "raise `ulimit -n` or lower the pools' size"
-                       : "raise `ulimit -u` or lower the pools' size",
+        char hint[120];
+        (void)snprintf(
+            hint, sizeof hint, "ulimit -%c %llu; or fewer workers in the pools",
+            few_files ? 'n' : 'u',
+            (unsigned long long)(few_files ? files_needed : 2 * (rlim_t)workers));
+        note(doctor, LEVEL_WARN, "limits", hint,
              "%s open files, %s processes; %u workers want %llu files", files_text,
              processes_text, workers, (unsigned long long)files_needed);
     } else {

@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 
 from cli_tool import PYTHON, snakepit
 
@@ -34,6 +35,21 @@ def test_a_shim_is_resolved(tmp_path):
     os.symlink(PYTHON, shim)
     _, found = checks("--python", shim)
     assert f"{shim} -> {os.path.realpath(PYTHON)}" in found["python"]["facts"]
+
+
+def test_the_hint_about_descriptors_mends_it():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    config = ["--set", "pools.default.size=100"]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        _, found = checks(*config)
+        limits = found["limits"]
+        assert limits["level"] == "warn"
+        wanted = int(re.match(r"ulimit -n (\d+);", limits["hint"]).group(1))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, before[1]))
+        assert checks(*config)[1]["limits"]["level"] == "ok"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_an_interpreter_that_does_not_run(tmp_path):
