@@ -59,6 +59,27 @@ static void a_daemon_says_the_same(void **state)
     sp_daemon_close(daemon);
 }
 
+/* With several loops too, each of which counts what its own workers have done. */
+static void metrics_are_those_of_all_loops(void **state)
+{
+    int one = 1;
+    sp_pit *pit = pit_of_probes(3);
+    for (int i = 0; i < 30; i++) {
+        call_gives(pit, "add", "{\"a\":1,\"b\":2}", "3");
+    }
+    assert_int_equal(sp_pit_report(pit, "metrics", NULL, take, &one, last_error()), 0);
+    assert_has(
+        text,
+        "snakepit_calls_total{pool=\"default\",tool=\"add\",code=\"SP-OK\"} 30\n");
+    assert_has(text, "snakepit_queue_wait_seconds_count{pool=\"default\"} 30\n");
+    assert_has(text, "snakepit_worker_start_seconds_count{pool=\"default\"} 3\n");
+    assert_has(text, "snakepit_pool_workers{pool=\"default\",state=\"ready\"} 3\n");
+    assert_int_equal(sp_pit_report(pit, "metrics", "{\"format\":\"text\"}", take, &one,
+                                   last_error()),
+                     SP_ERR_INVAL);
+    assert_has(last_error()->message, "prometheus, openmetrics or json");
+}
+
 static unsigned hardware_kinds;
 static pthread_mutex_t hardware_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -189,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_pit_says_how_it_is),
         TEST(a_daemon_says_the_same),
+        TEST(metrics_are_those_of_all_loops),
         TEST(the_hardware_is_found_and_chosen_from_and_told),
         TEST(what_is_no_report_is_refused),
         TEST(nobody_listens),

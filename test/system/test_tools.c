@@ -159,6 +159,31 @@ static void a_client_calls_a_host_tool(void **state)
     assert_int_equal(atomic_load(&runs), 1);
 }
 
+static void find_callbacks(sp_bytes text, void *user_data)
+{
+    static const char *const lines[] = {
+        "\nsnakepit_tool_callbacks_total{tool=\"back\",code=\"SP-OK\"} 2\n",
+        "\nsnakepit_tool_callbacks_total{tool=\"no\",code=\"SP-CONFLICT\"} 1\n"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *line = lines[i];
+        *(int *)user_data += memmem(text.data, text.size, line, strlen(line)) != NULL;
+    }
+}
+
+static void calls_of_host_tools_are_counted(void **state)
+{
+    int found = 0;
+    open_pit();
+    add((sp_host_tool){.name = "back", .fn = give_back});
+    add((sp_host_tool){.name = "no", .fn = refuse});
+    (void)done("back", NULL, "{}");
+    (void)done("back", NULL, "{}");
+    assert_int_equal(done("no", NULL, "{}")->code, SP_ERR_CONFLICT);
+    assert_int_equal(
+        sp_pit_report(pit, "metrics", NULL, find_callbacks, &found, last_error()), 0);
+    assert_int_equal(found, 2);
+}
+
 static void a_session_has_tools_of_its_own(void **state)
 {
     open_pit();
@@ -684,6 +709,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_client_calls_a_host_tool),
+        TEST(calls_of_host_tools_are_counted),
         TEST(a_session_has_tools_of_its_own),
         TEST(arguments_are_checked_before_the_function),
         TEST(the_originals_call_answers_as_the_original),
