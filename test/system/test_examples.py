@@ -161,14 +161,12 @@ def test_recycling_is_not_noticed_by_calls():
 
 
 def test_telemetry_counts_what_happens():
-    lines = run_example(PROGRAMS / "telemetry")
-    check(lines[:2], [
-        re.compile(r"50 calls: \d+ us in the queue and \d+ us of running on average"),
+    check(run_example(PROGRAMS / "telemetry"), [
+        re.compile(r"50 calls, \d+ us each on average"),
         re.compile(r"alert: worker default/\d \(pid \d+\) exited with status 3"),
+        re.compile(r"requests 51, errors 1, workers died 1, queue peak \d+ of 1000"),
+        "events dropped: 0",
     ])  # fmt: skip
-    assert {"event worker.spawned: 3", "event worker.ready: 3", "event worker.died: 1",
-            "event pool.ready: 1"} <= set(lines)
-    assert lines[-1].startswith("requests 51, errors 1, workers died 1, queue peak ")
 
 
 def cli(*words):
