@@ -63,8 +63,7 @@ struct request {
     sp_reply_cb reply_cb;
     sp_chunk_cb chunk_cb;
     void *user_data;
-    int drives;                             /* of TAKER_WAITER: the loop, when nudged */
-    int (*interrupt)(void *interrupt_data); /* likewise, or NULL */
+    int (*interrupt)(void *interrupt_data); /* of TAKER_WAITER, or NULL */
     void *interrupt_data;
     void (*loop_cb)(struct request *request, int ended); /* of TAKER_LOOP; on its end
                                                              the taker drops the request */
@@ -73,7 +72,10 @@ struct request {
     uint64_t queue_deadline_ms;
     int affinity;   /* SP_AFFINITY_, never the default */
     uint32_t flags; /* SP_CALL_; the loop adds what the tool says of itself */
-    int streaming;
+    uint8_t streaming;
+    uint8_t drives;        /* of TAKER_WAITER: the loop, when nudged */
+    uint8_t is_asked;      /* over a connection */
+    uint8_t is_recorded;   /* in the pit's spans, once it has ended */
     const char *tool_name; /* these four point behind the struct */
     const char *session;   /* "" : none, as for the next two */
     const char *request_id;
@@ -82,8 +84,6 @@ struct request {
     char
         trace[TRACE_BYTES]; /* its span, as the worker sees it; "": it is in no trace */
     uint8_t parent_span[SPAN_ID_BYTES]; /* the span that asks for it; all 0: none */
-    int is_asked;                       /* over a connection */
-    int is_recorded;                    /* in the pit's spans, once it has ended */
     struct carried *carried;            /* what goes along, or NULL */
     struct lineage *lineage;   /* of a call that another one asks for, or NULL */
     const sp_adapter *adapter; /* for `process`, or NULL */
@@ -93,21 +93,21 @@ struct request {
     struct link on_queue;  /* the pool's list of those no worker would take */
     struct link on_takers; /* the pit's of those that a thread waits for */
     enum request_state state;
-    int is_awaited;  /* it counts as one whose taker sleeps */
-    uint32_t number; /* the core's, CORE_NONE when it has none */
+    uint32_t number;    /* the core's, CORE_NONE when it has none */
+    uint32_t slot;      /* of the worker it was sent to */
+    uint8_t is_awaited; /* it counts as one whose taker sleeps */
+    uint8_t executed;   /* SP_EXECUTED_, and: what came of it in other parts of */
+    uint8_t deaths;     /* its pool; workers it has ended there */
     struct worker_call call;
     struct timer timer;
     struct tool *tool;  /* what is known of it, or NULL */
     uint64_t preferred; /* the session's worker id, 0: none */
     uint64_t sent_us;
     uint64_t first_sent_us; /* of its first attempt */
-    uint32_t slot;          /* of the worker it was sent to */
     uint64_t chunks;        /* of its stream that came */
     struct outcome *by_key; /* what is to be known of it afterwards, or NULL */
     struct outcome *by_id;
     struct link on_follow; /* it waits for another with the same key */
-    int executed;          /* SP_EXECUTED_, and: what came of it in other parts of */
-    uint8_t deaths;        /* its pool; workers it has ended there */
 
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;
