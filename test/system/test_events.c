@@ -92,11 +92,54 @@ static void what_cannot_be_attached_is_told(void **state)
     pit_close(pit);
 }
 
+static void check_executed(const sp_event *event, void *user_data)
+{
+    int well = strcmp(text_of(event, "success"), "true") == 0;
+    int fits = number_of(event, "duration_us") > 0 &&
+               strcmp(text_of(event, "command"), well ? "echo" : "fail") == 0 &&
+               strcmp(text_of(event, "result"), well ? "ok" : "remote") == 0 &&
+               event->pid > 0;
+    atomic_fetch_add((atomic_uint *)user_data, fits ? 1 : 1000);
+}
+
+/* What each call tells, in its order, while somebody wants to hear it. */
+static void a_call_is_heard(void **state)
+{
+    atomic_uint executed = 0;
+    uint64_t id;
+    sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    memset(heard, 0, sizeof heard);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    assert_int_equal(
+        sp_events_attach(pit, "request.executed", check_executed, &executed, &id, NULL),
+        SP_OK);
+    assert_int_equal(sp_events_attach(pit, "", note, NULL, &id, NULL), SP_OK);
+    for (int i = 0; i < 10; i++) {
+        sp_result result = {0};
+        assert_int_equal(
+            sp_execute(pit, "echo", sp_text("{}"), NULL, &result, last_error()), SP_OK);
+        sp_result_clear(&result);
+    }
+    UNTIL(heard[SP_EVENT_REQUEST_EXECUTED] == 10);
+    assert_int_equal(executed % 1000, 10);
+    assert_true(executed < 1000);
+    assert_int_equal(heard[SP_EVENT_CALL_DISPATCHED], 10);
+    assert_int_equal(heard[SP_EVENT_EXECUTE_START], 10);
+    assert_int_equal(heard[SP_EVENT_EXECUTE_STOP], 10);
+    assert_int_equal(heard[SP_EVENT_BREAKER_ALLOWED], 10);
+    assert_int_equal(heard[SP_EVENT_BREAKER_SUCCESS], 10);
+    assert_int_equal(heard[SP_EVENT_EXECUTE_EXCEPTION], 0);
+    pit_close(pit);
+    assert_int_equal(heard[SP_EVENT_CLEANUP_SUCCESS], 1);
+    assert_int_equal(heard[SP_EVENT_HEARTBEAT_STOPPED], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_handler_hears_what_it_asked_for),
         TEST(what_cannot_be_attached_is_told),
+        TEST(a_call_is_heard),
     };
     return RUN_SYSTEM_TESTS("events", tests);
 }
