@@ -3,7 +3,9 @@
  * Asking a live worker for its stacks.
  *
  * The thread that asks waits, the loop does not: it sends the signal and is asked every
- * few milliseconds how much there is, until nothing has been added for a while. Of several
+ * few milliseconds how much there is, until nothing has been added for a while. A handler
+ * that only notes the signal may run just before its thread goes to sleep, which then
+ * hears nothing: who has written nothing is asked again. Of several
  * who ask the same worker each has its turn. What the worker does when it is ended anyway
  * is the ladder's (worker/hang.c), which asks for itself.
  */
@@ -20,9 +22,10 @@
 #include "pool/share.h"
 
 enum {
-    STACK_MS = 2000,     /* for the text, and for one's turn */
-    STACK_LOOK_MS = 5,   /* between two looks */
-    STACK_SETTLE_MS = 30 /* as long without another byte: it is all there is */
+    STACK_MS = 2000,      /* for the text, and for one's turn */
+    STACK_AGAIN_MS = 250, /* nothing yet: the signal came as it went to sleep */
+    STACK_LOOK_MS = 5,    /* between two looks */
+    STACK_SETTLE_MS = 30  /* as long without another byte: it is all there is */
 };
 
 enum progress { PROGRESS_NONE = 0, PROGRESS_TAKEN, PROGRESS_ASKED, PROGRESS_SILENT };
@@ -32,6 +35,7 @@ struct stack_question {
     struct pool *part;
     uint32_t slot;
     int is_last;     /* take what there is */
+    int again;       /* ask once more if there is nothing */
     int found;       /* the slot is of this part */
     uint64_t worker; /* 0: it has no process */
     enum progress progress;
@@ -73,6 +77,9 @@ static void look(void *user, void *arg)
     }
     question->bytes = sp__worker_stack_bytes(worker);
     if (!question->is_last) {
+        if (question->again && question->bytes == 0 && worker->state <= WORKER_READY) {
+            (void)sp__worker_ask_stack(worker);
+        }
         return;
     }
     question->text = sp__worker_copy_stack(worker);
@@ -98,12 +105,15 @@ static void await_text(struct stack_question *question)
 {
     uint64_t begin_ms = sp__now_ms();
     uint64_t grown_ms = begin_ms;
+    uint64_t asked_ms = begin_ms;
     size_t seen = 0;
     while (question->worker != 0) {
         rest();
         uint64_t now_ms = sp__now_ms();
         question->is_last = now_ms - begin_ms >= STACK_MS ||
                             (seen > 0 && now_ms - grown_ms >= STACK_SETTLE_MS);
+        question->again = now_ms - asked_ms >= STACK_AGAIN_MS;
+        asked_ms = question->again ? now_ms : asked_ms;
         ask_part(question, look);
         if (question->is_last) {
             return;
