@@ -79,6 +79,7 @@ enum option_id {
     OPTION_NO_EMPTY,
     OPTION_ONCE,
     OPTION_OR_GET,
+    OPTION_OUT,
     OPTION_OUTPUT,
     OPTION_OWNER,
     OPTION_PARALLEL,
@@ -95,6 +96,7 @@ enum option_id {
     OPTION_SORT,
     OPTION_STATE_DIR,
     OPTION_THREADS,
+    OPTION_TIMELINE,
     OPTION_TIMEOUT,
     OPTION_TOOL,
     OPTION_UNORDERED,
@@ -154,6 +156,8 @@ struct cli {
     const char *lang;
     const char *state_dir;
     const char *address;
+    const char *out;      /* a file to write to */
+    const char *timeline; /* likewise, when the pit closes */
     const char *metadata;
     const char *constraints;
     const char *owner;
@@ -359,6 +363,8 @@ struct opened {
     sp_sessions_options sessions;
     sp_pool_options pools[64];
     sp_pit *pit;
+    FILE *timeline; /* what it did goes there when it closes, or NULL */
+    const char *timeline_path;
 };
 
 /* Configuration with the flags laid over it; 0 or an exit code, explained. */
@@ -448,6 +454,7 @@ int cmd_stream(struct cli *cli);
 int cmd_tools(struct cli *cli);
 int cmd_hardware(struct cli *cli);
 int cmd_logs(struct cli *cli);
+int cmd_timeline(struct cli *cli);
 int cmd_top(struct cli *cli);
 
 void help_command(const struct command *command);

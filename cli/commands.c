@@ -17,6 +17,8 @@
          "a command of the shell that workers may call"},                         \
         {"idempotent", 0, NULL, OPTION_IDEMPOTENT,                                \
          "it may be run again when its worker dies"},                             \
+        {"timeline", 0, "FILE", OPTION_TIMELINE,                                  \
+         "write when what happened, for Perfetto and Chrome"},                    \
     {                                                                             \
         "timeout", 't', "TIME", OPTION_TIMEOUT, "longest time, such as 30s or 2h" \
     }
@@ -103,6 +105,13 @@ static const struct option_spec top_options[] = {
 
 static const struct option_spec metrics_options[] = {
     VIEW_OPTIONS,
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
+static const struct option_spec timeline_options[] = {
+    VIEW_OPTIONS,
+    {"count", 'n', "N", OPTION_COUNT, "the last N calls, default 1000, at most 4096"},
+    {"out", 0, "FILE", OPTION_OUT, "write it there, not to standard output"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
@@ -393,6 +402,19 @@ const struct command commands[] = {
      "  snakepit stream tail_and_analyze file_path=/var/log/syslog --count 10\n"
      "  snakepit stream process_large_dataset file_path=data.csv -o jsonl | tail -1\n",
      stream_options, cmd_stream, "tools", NULL},
+    {"timeline", "", "show when workers started and calls ran, as a trace",
+     "The starts of workers with their phases (spawn, exec, import, announce), and the "
+     "last\n"
+     "calls with theirs, as JSON for https://ui.perfetto.dev and chrome://tracing. Of "
+     "the\n"
+     "daemon that runs, which records calls as its telemetry.sample has it; without "
+     "one of a\n"
+     "pit of its own. `snakepit call --timeline FILE` shows one call.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit timeline --out trace.json\n"
+     "  snakepit call add a=1 b=2 --timeline trace.json\n",
+     timeline_options, cmd_timeline, "", NULL},
     {"tools", "[NAME]", "list the tools of a pool, or explain one",
      "Examples:\n"
      "  snakepit tools\n"

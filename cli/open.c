@@ -171,6 +171,51 @@ void take_options(struct opened *opened, const sp_pit_options *options)
     opened->options.sessions = &opened->sessions;
 }
 
+/* --- A timeline of what it does --------------------------------------------------------- */
+
+/* The file is made at once, so that one that cannot be is told before anything runs. */
+static int timeline_begin(struct opened *opened, const char *path)
+{
+    opened->timeline_path = path;
+    opened->timeline = fopen(path, "we");
+    if (opened->timeline == NULL) {
+        return complain(CODE_USAGE, "--timeline: %s: %s", path, strerror(errno));
+    }
+    opened->options.trace_sample_permille = 1000;
+    return CODE_OK;
+}
+
+static void timeline_give_up(struct opened *opened)
+{
+    if (opened->timeline != NULL) {
+        (void)fclose(opened->timeline);
+        opened->timeline = NULL;
+    }
+}
+
+static void write_bytes(sp_bytes bytes, void *user_data)
+{
+    (void)fwrite(bytes.data, 1, bytes.size, user_data);
+}
+
+static void timeline_end(struct opened *opened)
+{
+    sp_error err = {0};
+    if (opened->timeline == NULL) {
+        return;
+    }
+    if (sp_pit_report(opened->pit, "timeline", "{\"calls\":4096}", write_bytes,
+                      opened->timeline, &err) < 0) {
+        talk("no timeline: %s", err.message);
+    }
+    int failed = ferror(opened->timeline);
+    if (fclose(opened->timeline) != 0 || failed) {
+        talk("%s is not whole: it could not be written", opened->timeline_path);
+    }
+    opened->timeline = NULL;
+    sp_error_clear(&err);
+}
+
 int pit_open(const struct cli *cli, int flags, struct opened *ret)
 {
     sp_error err = {0};
@@ -201,6 +246,13 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     if ((flags & OPEN_STATE) != 0) {
         ret->options.sessions = options->sessions;
     }
+    if (cli->timeline != NULL) {
+        code = timeline_begin(ret, cli->timeline);
+        if (code != CODE_OK) {
+            sp_config_free(ret->config);
+            return code;
+        }
+    }
     int rc = sp_pit_open(&ret->options, &ret->pit, &err);
     if (rc == SP_ERR_IN_USE && (flags & OPEN_STATE) != 0) {
         talk("sessions are not looked at: %s", err.message);
@@ -211,6 +263,7 @@ int pit_open(const struct cli *cli, int flags, struct opened *ret)
     if (rc < 0) {
         code = report(&err);
         sp_error_clear(&err);
+        timeline_give_up(ret);
         sp_config_free(ret->config);
         return code;
     }
@@ -307,6 +360,7 @@ void pit_close(struct opened *opened)
 {
     talk_hold(0, 0);
     watch_stop();
+    timeline_end(opened);
     sp_pit_close(opened->pit);
     shell_tools_end();
     sp_config_free(opened->config);

@@ -28,6 +28,7 @@ static const struct {
     {OPTION_LEVEL, offsetof(struct cli, level)},
     {OPTION_LANG, offsetof(struct cli, lang)},
     {OPTION_METADATA, offsetof(struct cli, metadata)},
+    {OPTION_OUT, offsetof(struct cli, out)},
     {OPTION_OWNER, offsetof(struct cli, owner)},
     {OPTION_PATTERN, offsetof(struct cli, pattern)},
     {OPTION_POOL, offsetof(struct cli, pool)},
@@ -36,6 +37,7 @@ static const struct {
     {OPTION_SORT, offsetof(struct cli, sort)},
     {OPTION_WORKER, offsetof(struct cli, worker)},
     {OPTION_STATE_DIR, offsetof(struct cli, state_dir)},
+    {OPTION_TIMELINE, offsetof(struct cli, timeline)},
 };
 
 static const struct {

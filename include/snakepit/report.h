@@ -19,6 +19,10 @@
  *           `format` "openmetrics" in OpenMetrics 1.0, with "json" as JSON: `version` 1,
  *           `created_unix` and `metrics`, each with `name`, `kind`, `unit`, `help` and
  *           `samples`: `labels` and a `value`, or `count`, `sum_seconds` and `steps`.
+ * "timeline" JSON in the Trace Event Format, which Perfetto and Chrome draw: the starts of
+ *           workers with their phases, and the last calls that were recorded
+ *           (sp_pit_options.trace_sample_permille). Options: `calls`, how many, 1 to
+ *           4 096, default 1 000.
  *
  * "hardware" JSON: what sp_hardware_json() gives, of the machine that the pit is on; or,
  *           with the option `select` ("cuda,mps,cpu"), `version` 1, `device` and `name` of

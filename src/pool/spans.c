@@ -204,6 +204,14 @@ size_t sp__spans_read(struct spans *spans, struct span_cursor *cursor,
     return count;
 }
 
+uint64_t sp__spans_written(struct spans *spans)
+{
+    (void)pthread_mutex_lock(&spans->lock);
+    uint64_t written = spans->calls.written;
+    (void)pthread_mutex_unlock(&spans->lock);
+    return written;
+}
+
 static struct timespec time_after(uint64_t ms)
 {
     struct timespec at;

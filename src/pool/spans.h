@@ -114,6 +114,8 @@ void sp__spans_put_start(struct spans *spans, const struct worker *worker,
  * *ret_lost: those that are gone. */
 size_t sp__spans_read(struct spans *spans, struct span_cursor *cursor,
                       struct span_record *ret, size_t max, uint64_t *ret_lost);
+/* Any thread: how many calls were recorded, ever. */
+uint64_t sp__spans_written(struct spans *spans);
 /* Any thread, one at a time: wait until `count` calls are behind the cursor, the time is
  * over, or somebody hurries. 0: it was hurried. */
 int sp__spans_wait(struct spans *spans, const struct span_cursor *cursor, size_t count,

@@ -32,6 +32,8 @@ int sp__report_status(const struct report_question *question, struct sp_buffer *
                       sp_error *err);
 int sp__report_metrics(const struct report_question *question, struct sp_buffer *out,
                        sp_error *err);
+int sp__report_timeline(const struct report_question *question, struct sp_buffer *out,
+                        sp_error *err);
 
 /* The report of a name. options  a JSON object, or none: size 0. Errors: those of
  * sp_pit_report(). */

@@ -23,7 +23,7 @@ COMMANDS = """
     program
     run
     scaling session stack status stream
-    tools top
+    timeline tools top
     var
 """.split()
 
@@ -190,7 +190,7 @@ def complete(*words):
 
 def test_completion_offers_what_can_follow(tmp_path):
     assert complete("st") == ["stack", "status", "stream"]
-    assert complete("call", "--ti") == ["--timeout="]
+    assert complete("call", "--timeo") == ["--timeout="]
     assert complete("call", "add_no", "") == []
     assert "add" in complete("call", "")
     assert complete("call", "pin") == ["ping", "ping_stream"]
@@ -227,7 +227,7 @@ def test_bash_completes_with_the_script():
         }}
         try 'snakepit st'
         try 'snakepit call pin'
-        try 'snakepit call --tim'
+        try 'snakepit call --timeo'
         try 'snakepit --output=ta'
         complete -p snakepit
     """
