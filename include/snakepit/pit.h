@@ -79,7 +79,8 @@ typedef struct sp_pit_options {
     uint32_t spin_us; /* the loop and idle native workers look for news for so long
                              before they sleep, while that pays, at most 1 000; 0 or
                              SP_NONE: not at all. See LATENCY in snakepit(7) */
-    const char *otlp_endpoint;      /* where spans go: "http://127.0.0.1:4318"; NULL:
+    const char
+        *otlp_endpoint; /* where spans and metrics go: "http://127.0.0.1:4318"; NULL:
                                        $OTEL_EXPORTER_OTLP_ENDPOINT where that is set, "" :
                                        nowhere. See TRACES in snakepit(7) */
     uint32_t trace_sample_permille; /* how many of a thousand calls that come without a

@@ -78,7 +78,8 @@
       "a tool. One more is refused, so that a tool that asks for itself ends.")        \
     X(TELEMETRY_OTLP, TOP, "telemetry.otlp", TEXT, 0, 2047, "", "",                    \
       "SNAKEPIT_TELEMETRY_OTLP", pit, otlp_endpoint,                                   \
-      "Address of a collector that takes spans as OTLP over HTTP, such as "            \
+      "Address of a collector that takes spans and metrics as OTLP over HTTP, such "   \
+      "as "                                                                            \
       "http://127.0.0.1:4318; an empty one is none. Without it "                       \
       "OTEL_EXPORTER_OTLP_ENDPOINT and its kin say it, see snakepit(7).")              \
     X(TELEMETRY_SAMPLE, TOP, "telemetry.sample", SHARE, 0, 1000, "", "",               \

@@ -5,6 +5,9 @@
  * Normal course: the thread sleeps until a batch has come together or a second is over,
  * reads the pit's records behind its cursor, makes their spans, and posts them.
  *
+ * Once a minute (OTEL_METRIC_EXPORT_INTERVAL) it gathers the pit's metrics and posts them
+ * too; the last ones are gathered when the pit is left, by who closes it.
+ *
  * Failure: an answer that asks for it (429, 502, 503, 504), or none, has the batch sent
  * again, after a pause that doubles or that the answer names, for a minute at most; then it
  * is dropped. Meanwhile the ring of records goes on, and what is overwritten there is
@@ -23,6 +26,7 @@
 #include "base/latch.h"
 #include "base/mem.h"
 #include "telemetry/http.h"
+#include "telemetry/metrics_otlp.h"
 #include "telemetry/span_tree.h"
 
 enum {
@@ -40,19 +44,22 @@ struct exporter {
     /* Set before start, then constant. */
     struct spans *spans;
     struct otlp_settings settings;
-    struct http *traces;
+    struct http *traces; /* NULL: they go nowhere, as the next */
+    struct http *metrics;
     pthread_t thread;
 
     struct latch stopped; /* opened when nothing is to be waited for */
 
     /* Under lock. */
     pthread_mutex_t lock;
-    struct sp_pit *pit; /* NULL: it closes */
+    struct sp_pit *pit;    /* NULL: it closes, and these were */
+    struct sp_buffer last; /* its last metrics */
 
     /* The thread's. */
     struct span_cursor cursor;
     struct span_record *records; /* BATCH */
     struct sp_buffer body;
+    uint64_t metrics_due_ms;
     int is_out; /* the last batch did not arrive, and that was told */
 
     atomic_uint_least64_t exported;
@@ -208,6 +215,50 @@ static void send_spans(struct exporter *exporter)
     sp__buf_shrink(&exporter->body, 0);
 }
 
+/* ---- metrics ---- */
+
+/* Under lock. */
+static int encode_metrics(struct exporter *exporter, struct sp_buffer *out)
+{
+    struct metrics metrics;
+    struct otlp_writer writer;
+    struct otlp_list resource = {exporter->settings.resource,
+                                 exporter->settings.resource_count};
+    if (exporter->pit == NULL ||
+        sp__metrics_gather(exporter->pit, &metrics, NULL) < 0) {
+        return SP_ERR_CLOSED;
+    }
+    out->size = 0;
+    sp__otlp_begin(&writer, out, OTLP_METRICS, resource, SP_VERSION_STRING);
+    sp__metrics_put_otlp(&metrics, sp__unix_ns(), &writer);
+    int rc = sp__otlp_end(&writer, NULL);
+    sp__metrics_fini(&metrics);
+    return rc;
+}
+
+static void send_metrics(struct exporter *exporter)
+{
+    (void)pthread_mutex_lock(&exporter->lock);
+    int rc = encode_metrics(exporter, &exporter->body);
+    (void)pthread_mutex_unlock(&exporter->lock);
+    exporter->metrics_due_ms = sp__now_ms() + exporter->settings.metrics_interval_ms;
+    if (rc == SP_OK) {
+        post(exporter, exporter->metrics, exporter->settings.metrics_url, 0);
+    }
+}
+
+static void send_last_metrics(struct exporter *exporter)
+{
+    struct sp_buffer body = exporter->body;
+    exporter->body = exporter->last;
+    exporter->last = body;
+    if (exporter->body.size > 0) {
+        post(exporter, exporter->metrics, exporter->settings.metrics_url, 0);
+    }
+}
+
+/* ---- the thread ---- */
+
 static void *run(void *user)
 {
     struct exporter *exporter = user;
@@ -217,7 +268,14 @@ static void *run(void *user)
         if (exporter->traces != NULL) {
             send_spans(exporter);
         }
+        if (exporter->metrics != NULL && goes_on &&
+            sp__now_ms() >= exporter->metrics_due_ms) {
+            send_metrics(exporter);
+        }
     } while (goes_on);
+    if (exporter->metrics != NULL) {
+        send_last_metrics(exporter);
+    }
     return NULL;
 }
 
@@ -226,6 +284,8 @@ static void *run(void *user)
 static void free_exporter(struct exporter *exporter)
 {
     sp__http_close(exporter->traces);
+    sp__http_close(exporter->metrics);
+    sp__buf_fini(&exporter->last);
     sp__otlp_settings_fini(&exporter->settings);
     sp__spans_drop(exporter->spans);
     sp__buf_fini(&exporter->body);
@@ -240,11 +300,17 @@ static int connect(struct exporter *exporter, sp_error *err)
     if (exporter->records == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for an exporter");
     }
-    return exporter->settings.traces_url != NULL
-               ? sp__http_open(exporter->settings.traces_url,
-                               (const char *const *)exporter->settings.headers,
-                               &exporter->traces, err)
-               : SP_OK;
+    const char *const *headers = (const char *const *)exporter->settings.headers;
+    int rc = SP_OK;
+    if (exporter->settings.traces_url != NULL) {
+        rc = sp__http_open(exporter->settings.traces_url, headers, &exporter->traces,
+                           err);
+    }
+    if (rc == SP_OK && exporter->settings.metrics_url != NULL) {
+        rc = sp__http_open(exporter->settings.metrics_url, headers, &exporter->metrics,
+                           err);
+    }
+    return rc;
 }
 
 /* The program's signals are no business of its. */
@@ -269,6 +335,7 @@ int sp__exporter_open(struct sp_pit *pit, const char *option,
     (void)pthread_mutex_init(&exporter->lock, NULL);
     sp__latch_init(&exporter->stopped);
     sp__buf_init(&exporter->body, BODY_MAX);
+    sp__buf_init(&exporter->last, BODY_MAX);
     exporter->pit = pit;
     exporter->spans = pit->spans;
     sp__spans_hold(exporter->spans);
@@ -278,6 +345,8 @@ int sp__exporter_open(struct sp_pit *pit, const char *option,
         rc = connect(exporter, err);
     }
     if (rc == SP_OK) {
+        exporter->metrics_due_ms =
+            sp__now_ms() + exporter->settings.metrics_interval_ms;
         rc = start_thread(exporter, err);
     }
     if (rc < 0) {
@@ -292,6 +361,10 @@ void sp__exporter_leave_pit(struct exporter *exporter)
 {
     if (exporter != NULL) {
         (void)pthread_mutex_lock(&exporter->lock);
+        if (exporter->metrics != NULL &&
+            encode_metrics(exporter, &exporter->last) < 0) {
+            exporter->last.size = 0; /* without memory for it there are none */
+        }
         exporter->pit = NULL;
         (void)pthread_mutex_unlock(&exporter->lock);
     }
@@ -302,8 +375,12 @@ void sp__exporter_close(struct exporter *exporter, uint64_t timeout_ms)
     if (exporter == NULL) {
         return;
     }
+    uint64_t give_up_ms = sp__now_ms() + timeout_ms;
     if (exporter->traces != NULL) {
-        sp__http_give_up_at(exporter->traces, sp__now_ms() + timeout_ms);
+        sp__http_give_up_at(exporter->traces, give_up_ms);
+    }
+    if (exporter->metrics != NULL) {
+        sp__http_give_up_at(exporter->metrics, give_up_ms);
     }
     sp__latch_open(&exporter->stopped);
     sp__spans_hurry(exporter->spans);

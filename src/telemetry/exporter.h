@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exporter: a thread that sends what a pit records to a collector, as OTLP over HTTP.
+ * The exporter: a thread that sends what a pit records, and its metrics, to a collector, as
+ * OTLP over HTTP.
  *
  * It outlives the pit for as long as it takes to send what is left.
  */
@@ -24,7 +25,8 @@ struct exporter_stats {
 int sp__exporter_open(struct sp_pit *pit, const char *option,
                       struct exporter **ret_exporter, sp_error *err) SP_MUST_CHECK;
 
-/* Before the pit closes: nothing is asked of it any more. NULL is fine, as below. */
+/* Before the pit closes: its last metrics are gathered, then nothing is asked of it any
+ * more. NULL is fine, as below. */
 void sp__exporter_leave_pit(struct exporter *exporter);
 /* After that: send what is left within the time, and free. */
 void sp__exporter_close(struct exporter *exporter, uint64_t timeout_ms);

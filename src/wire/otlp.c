@@ -171,7 +171,9 @@ static void put_attribute(struct otlp_writer *writer, unsigned field,
     size_t pair = begin(writer, field);
     put_text(writer, PAIR_KEY, attribute->key);
     size_t value = begin(writer, PAIR_VALUE);
-    if (attribute->text != NULL) {
+    if (attribute->text != NULL && attribute->text[0] == '\0') {
+        put_bytes(writer, VALUE_TEXT, "", 0); /* an empty one is not none */
+    } else if (attribute->text != NULL) {
         put_text(writer, VALUE_TEXT, attribute->text);
     } else {
         put_number(writer, VALUE_INT, (uint64_t)attribute->number);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Spans of calls, as a collector gets them."""
+"""Spans of calls, and metrics, as a collector gets them."""
 
 import json
 import socket
@@ -209,6 +209,47 @@ def test_a_command_that_ends_at_once_has_sent_its_spans(config, messages):
         assert (path, header["x-key"], header["x-other"]) == ("/v1/traces", "a b", "c")
 
 
+def points(metric):
+    data = getattr(metric, metric.WhichOneof("data"))
+    return [(collector.plain(point.attributes), point) for point in data.data_points]
+
+
+def test_the_last_metrics_are_sent_too(config, messages):
+    with collector.running(messages) as found:
+        done = call(config, ASKING, "--tool", "host=cat",
+                    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=found.address + "/v1/metrics")
+        assert done.code == 0, done.err
+        assert [path for path, _ in found.requests] == ["/v1/metrics"]
+        metrics = {metric.name: metric for metric in found.metrics}
+        assert len(metrics) == len(found.metrics) > 20
+        calls = metrics["snakepit_calls"]
+        assert (calls.sum.is_monotonic, calls.sum.aggregation_temporality) == (True, 2)
+        labels, point = next((labels, p) for labels, p in points(calls) if labels["tool"] == "pass")
+        assert (labels, point.as_double) == (
+            {"pool": "nests", "tool": "pass", "code": "SP-OK"}, 1)
+        assert 0 < point.start_time_unix_nano < point.time_unix_nano
+        duration = metrics["snakepit_call_duration_seconds"]
+        assert (duration.unit, duration.histogram.aggregation_temporality) == ("s", 2)
+        _, point = next((labels, p) for labels, p in points(duration) if labels["tool"] == "pass")
+        assert point.count == sum(point.bucket_counts) == 1
+        assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
+        assert point.sum > 0 and list(point.explicit_bounds) == sorted(point.explicit_bounds)
+        workers = metrics["snakepit_pool_workers"]
+        assert workers.WhichOneof("data") == "gauge"
+
+
+def test_metrics_come_again_and_again(messages, tmp_path):
+    with collector.running(messages) as found:
+        top = ["telemetry:", f"  otlp: {found.address}"]
+        environment = {"OTEL_METRIC_EXPORT_INTERVAL": "10"}
+        with daemons.running(tmp_path / "d", top=top, environment=environment):
+            def rounds():
+                return [p for p, _ in found.requests].count("/v1/metrics") >= 3
+
+            found.wait(rounds, "the third round of metrics")
+        assert [m.name for m in found.metrics].count("snakepit_build") >= 3
+
+
 def test_the_span_of_the_shell_is_the_parent(config, messages, trace):
     with collector.running(messages) as found:
         done = call(config, ASKING, "--tool", "host=cat", TRACEPARENT=f"00-{trace}-{PARENT}-01",
@@ -229,7 +270,9 @@ def test_nothing_goes_out_where_that_is_not_wanted(config, messages, environment
         done = call(config, ASKING, "--tool", "host=cat",
                     OTEL_EXPORTER_OTLP_ENDPOINT=found.address, **environment)
         assert done.code == 0, done.err
-        assert found.requests == []
+        assert [path for path, _ in found.requests if path.endswith("traces")] == []
+        if "SNAKEPIT_TELEMETRY_SAMPLE" not in environment:
+            assert found.requests == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:4318", "ftp://127.0.0.1/", "file:///etc/passwd"])
@@ -265,7 +308,7 @@ def test_what_may_be_sent_again_is(troubled, stubs, trace, answers):
     troubled.answers = list(answers)
     execute(troubled.daemon, stubs, trace)
     assert len(troubled.of_trace(trace, 6)) == 6  # once
-    assert len(troubled.requests) == len(answers) + 1
+    assert len(troubled.requests) == len(answers) + 1  # metrics come once a minute
     assert troubled.daemon.log().count("telemetry does not reach") == 1
 
 
