@@ -84,8 +84,8 @@ typedef struct sp_pit_options {
                                        $OTEL_EXPORTER_OTLP_ENDPOINT where that is set, "" :
                                        nowhere. See TRACES in snakepit(7) */
     uint32_t trace_sample_permille; /* how many of a thousand calls that come without a
-                                       trace begin one; default all where spans go
-                                       somewhere, else none. SP_NONE: none, and those
+                                       trace begin one; default 100 where spans
+                                       go somewhere, else none. SP_NONE: none, and those
                                        in a trace are recorded all the same */
     uint32_t metrics_tools_max;  /* tools of a pool that metrics tell apart, 1 to 1 000,
                                    default 100; SP_NONE: none */

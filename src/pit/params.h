@@ -85,8 +85,8 @@
     X(TELEMETRY_SAMPLE, TOP, "telemetry.sample", SHARE, 0, 1000, "", "",               \
       "SNAKEPIT_TELEMETRY_SAMPLE", pit, trace_sample_permille,                         \
       "Share of the calls that come without a trace and begin one. A call that "       \
-      "comes with one is recorded when whoever began it wants that. Without it all "   \
-      "where spans go somewhere, else none.")                                          \
+      "comes with one is recorded when whoever began it wants that. Without it "       \
+      "0.1 where spans go somewhere, else none.")                                      \
     X(LOOPS, TOP, "loops", COUNT, 1, 64, "", "", "SNAKEPIT_LOOPS", pit, loops,         \
       "Threads that the workers are divided over, and with them the work of the "      \
       "program; never more than there are workers. Without it one for up to four "     \

@@ -37,7 +37,8 @@ enum {
                          that one's taker is told on a third; each is sent in one turn */
     OUTCOME_KEEP_MS = 600000,
     SAMPLE_INTERVAL_MS = 5000,
-    TRACE_SAMPLE_DEFAULT = 1000 /* of a thousand */
+    TRACE_SAMPLE_DEFAULT =
+        100 /* of a thousand: recording a call costs a quarter of it */
 };
 
 /* ---- lanes ---- */

@@ -18,10 +18,10 @@ static const struct {
     {"hardware", sp__report_hardware}, {"inspect", sp__report_inspect},
     {"logs", sp__report_logs},         {"metrics", sp__report_metrics},
     {"stack", sp__report_stack},       {"status", sp__report_status},
-    {"hardware", sp__report_hardware},
-    {"logs", sp__report_logs},
-    {"metrics", sp__report_metrics},
-    {"status", sp__report_status},
+    {"hardware", sp__report_hardware}, {"logs", sp__report_logs},
+    {"metrics", sp__report_metrics},   {"status", sp__report_status},
+    {"hardware", sp__report_hardware}, {"logs", sp__report_logs},
+    {"metrics", sp__report_metrics},   {"status", sp__report_status},
     {"timeline", sp__report_timeline},
 };
 

@@ -182,7 +182,7 @@ def config(tmp_path):
 
 def call(config, arguments, *options, **environment):
     return cli_tool.snakepit("--config", config, "call", *options, "pass", arguments,
-                             env=environment)
+                             env={"SNAKEPIT_TELEMETRY_SAMPLE": "1", **environment})
 
 
 ASKING = '{"tool":"host","pool":"host","args":{"x":1}}'
@@ -271,7 +271,7 @@ def test_nothing_goes_out_where_that_is_not_wanted(config, messages, environment
                     OTEL_EXPORTER_OTLP_ENDPOINT=found.address, **environment)
         assert done.code == 0, done.err
         assert [path for path, _ in found.requests if path.endswith("traces")] == []
-        if "SNAKEPIT_TELEMETRY_SAMPLE" not in environment:
+        if environment != {"SNAKEPIT_TELEMETRY_SAMPLE": "0"}:
             assert found.requests == []
 
 
