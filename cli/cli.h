@@ -73,6 +73,7 @@ enum option_id {
     OPTION_KIND,
     OPTION_LANG,
     OPTION_LEVEL,
+    OPTION_LIST,
     OPTION_METADATA,
     OPTION_NAMES,
     OPTION_NO_COLOR,
@@ -92,6 +93,7 @@ enum option_id {
     OPTION_REPEAT,
     OPTION_SESSION,
     OPTION_SET,
+    OPTION_SINCE,
     OPTION_SIZE,
     OPTION_SORT,
     OPTION_STATE_DIR,
@@ -174,6 +176,7 @@ struct cli {
     uint64_t timeout_ms;
     uint64_t count;
     uint64_t delay_ms; /* 0: none was named */
+    uint64_t since_ms; /* likewise */
     uint64_t ttl_ms;   /* 0: none was named */
     uint64_t expected_version;
     uint32_t parallel;
@@ -184,8 +187,8 @@ struct cli {
     int durability;                            /* SP_DURABILITY_ */
     enum output output;
     int binary, changed, check_version, dry_run, follow, force, global, has_warm_up,
-        help, idempotent, initial, keep_going, names, no_color, no_empty, no_wait, once,
-        or_get, show_deaths, show_workers, unordered, version;
+        help, idempotent, initial, keep_going, list, names, no_color, no_empty, no_wait,
+        once, or_get, show_deaths, show_workers, unordered, version;
 
     int is_detailed, wants_advice; /* of `inspect` */
     int quiet;
@@ -438,6 +441,7 @@ int cmd_cleanup(struct cli *cli);
 int cmd_complete(struct cli *cli);
 int cmd_completion(struct cli *cli);
 int cmd_doctor(struct cli *cli);
+int cmd_events(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_gen(struct cli *cli);
 int cmd_help(struct cli *cli);

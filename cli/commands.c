@@ -133,6 +133,16 @@ static const struct option_spec cleanup_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec events_options[] = {
+    VIEW_OPTIONS,
+    {"follow", 'f', NULL, OPTION_FOLLOW, "go on with events as they come"},
+    {"since", 0, "TIME", OPTION_SINCE, "those of the last 10m, for example"},
+    {"kind", 0, "PATTERN", OPTION_KIND,
+     "names, and prefixes with a dot at their end, with commas between"},
+    {"list", 0, NULL, OPTION_LIST, "list all events there are, and end"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec logs_options[] = {
     VIEW_OPTIONS,
     {"follow", 'f', NULL, OPTION_FOLLOW, "go on with lines as they come"},
@@ -239,6 +249,17 @@ const struct command commands[] = {
      "  snakepit doctor --python /opt/python3.12/bin/python3 -a myapp.adapters:Main\n"
      "  snakepit doctor -o json\n",
      NULL, cmd_doctor, "", NULL},
+    {"events", "", "show what has happened to a daemon's pools",
+     "A daemon keeps the last events, 256 KiB of them, but for those that every call "
+     "has,\n"
+     "which are for handlers. With -o json each line is an object.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit events --since 10m\n"
+     "  snakepit events -f --kind worker.,breaker.opened\n"
+     "  snakepit events -o json | jq -r .event\n"
+     "  snakepit events --list\n",
+     events_options, cmd_events, "", NULL},
     {"explain", "[CODE|WORD]", "explain an error code or a word",
      "Without an argument lists everything there is to explain.\n"
      "\n"

@@ -56,6 +56,7 @@ static const struct {
     {OPTION_IDEMPOTENT, offsetof(struct cli, idempotent)},
     {OPTION_INITIAL, offsetof(struct cli, initial)},
     {OPTION_KEEP_GOING, offsetof(struct cli, keep_going)},
+    {OPTION_LIST, offsetof(struct cli, list)},
     {OPTION_NAMES, offsetof(struct cli, names)},
     {OPTION_NO_COLOR, offsetof(struct cli, no_color)},
     {OPTION_NO_EMPTY, offsetof(struct cli, no_empty)},
@@ -256,6 +257,8 @@ static int store_numbers(struct cli *cli, const struct option_spec *spec,
     switch ((int)spec->id) {
     case OPTION_DELAY:
         return parse_span(value, "--delay", &cli->delay_ms);
+    case OPTION_SINCE:
+        return parse_duration(value, "--since", &cli->since_ms);
     case OPTION_DURATION:
         return parse_span(value, "--duration", &cli->duration_ms);
     case OPTION_IN_FLIGHT:

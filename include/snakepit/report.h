@@ -28,6 +28,14 @@
  *           with the option `select` ("cuda,mps,cpu"), `version` 1, `device` and `name` of
  *           the one that sp_hardware_select() chooses. Option `refresh`: look again.
  *
+ * "events"  JSON: `version` 1, `cursor` (for the next question) and `events`, the oldest
+ *           first, each with `number`, `time_unix_ms`, `event` (its name),
+ *           `measurements` and `metadata` as event_table.h has them. 256 KiB are kept.
+ *           Options: `kinds` (a pattern as sp_events_attach() takes it), `pool`, `cursor`
+ *           (0: from the oldest on), `since_unix_ms`, `max` (events, 100 000).
+ *           SP_ERR_UNSUPPORTED: `kinds` names an event that every call has (flow MANY),
+ *           which is not kept.
+ *
  * "logs"    JSON: `version` 1, `cursor` (for the next question), `lost` (lines behind the
  *           cursor of the question that are no longer kept) and `lines`, objects with the
  *           fields of snakepit/log.h. Options: `cursor` (0: from the oldest on), `max`

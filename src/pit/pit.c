@@ -389,7 +389,12 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     (void)snprintf(pit->run_id, sizeof pit->run_id, "%d-%llu", (int)getpid(),
                    (unsigned long long)pit->opened_ms);
     set_options(pit, options);
-    int rc = open_spans(pit, options, err);
+    int rc = sp__herald_keep(&pit->herald, HISTORY_DEFAULT);
+    if (rc < 0) {
+        sp__fail(err, rc, "no memory for the events that are kept");
+        goto free_pit;
+    }
+    rc = open_spans(pit, options, err);
     if (rc < 0) {
         goto free_pit;
     }

@@ -15,6 +15,13 @@ int sp__report_put_json(struct sp_buffer *out, json_t *value,
 /* The options of a question; NULL without memory. The caller releases it. */
 json_t *sp__report_options(const struct report_question *question);
 
+/* A number or a text among them, which stays theirs; what is not given, or null, is left
+ * as it is. INVAL: it is something else. */
+int sp__report_take_number(json_t *options, const char *key, uint64_t most,
+                           uint64_t *ret, int *ret_given, sp_error *err) SP_MUST_CHECK;
+int sp__report_take_text(json_t *options, const char *key, const char **ret,
+                         sp_error *err) SP_MUST_CHECK;
+
 /* Set a text that may hold a worker's bytes: what is no UTF-8 is left out. */
 void sp__report_set_words(json_t *object, const char *key, const char *text);
 

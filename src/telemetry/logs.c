@@ -34,33 +34,6 @@ static int collect(sp_bytes json, void *user_data)
            collected->lines.size > BYTES_MOST;
 }
 
-static int take_number(json_t *options, const char *key, uint64_t most, uint64_t *ret,
-                       int *ret_given, sp_error *err)
-{
-    const json_t *value = json_object_get(options, key);
-    *ret_given = value != NULL && !json_is_null(value);
-    if (!*ret_given) {
-        return SP_OK;
-    }
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        (uint64_t)json_integer_value(value) > most) {
-        return sp__fail(err, SP_ERR_INVAL, "\"%s\" is a number from 0 to %llu", key,
-                        (unsigned long long)most);
-    }
-    *ret = (uint64_t)json_integer_value(value);
-    return SP_OK;
-}
-
-static int take_text(json_t *options, const char *key, const char **ret, sp_error *err)
-{
-    const json_t *value = json_object_get(options, key);
-    if (value == NULL || json_is_null(value)) {
-        return SP_OK;
-    }
-    *ret = json_string_value(value);
-    return *ret != NULL ? SP_OK : sp__fail(err, SP_ERR_INVAL, "\"%s\" is a text", key);
-}
-
 struct wish {
     uint64_t cursor;
     uint64_t most;
@@ -75,23 +48,25 @@ static int read_wish(json_t *options, struct wish *wish, sp_error *err)
     int given;
     *wish =
         (struct wish){.most = LINES_DEFAULT, .filter = {.size = sizeof wish->filter}};
-    int rc = take_number(options, "cursor", INT64_MAX, &wish->cursor, &given, err);
+    int rc = sp__report_take_number(options, "cursor", INT64_MAX, &wish->cursor, &given,
+                                    err);
     if (rc == SP_OK) {
-        rc = take_number(options, "max", LINES_MOST, &wish->most, &given, err);
+        rc = sp__report_take_number(options, "max", LINES_MOST, &wish->most, &given,
+                                    err);
     }
     if (rc == SP_OK) {
-        rc = take_number(options, "worker", UINT32_MAX, &worker,
-                         &wish->filter.has_worker, err);
+        rc = sp__report_take_number(options, "worker", UINT32_MAX, &worker,
+                                    &wish->filter.has_worker, err);
         wish->filter.worker = (uint32_t)worker;
     }
     if (rc == SP_OK) {
-        rc = take_text(options, "pool", &wish->filter.pool, err);
+        rc = sp__report_take_text(options, "pool", &wish->filter.pool, err);
     }
     if (rc == SP_OK) {
-        rc = take_text(options, "event", &wish->filter.event, err);
+        rc = sp__report_take_text(options, "event", &wish->filter.event, err);
     }
     if (rc == SP_OK) {
-        rc = take_text(options, "level", &level, err);
+        rc = sp__report_take_text(options, "level", &level, err);
     }
     if (rc == SP_OK && level != NULL) {
         wish->filter.level = sp_log_level(level);

@@ -15,14 +15,10 @@ static const struct {
     const char *name;
     report_fn make;
 } reports[] = {
-    {"hardware", sp__report_hardware}, {"inspect", sp__report_inspect},
-    {"logs", sp__report_logs},         {"metrics", sp__report_metrics},
-    {"stack", sp__report_stack},       {"status", sp__report_status},
-    {"hardware", sp__report_hardware}, {"logs", sp__report_logs},
-    {"metrics", sp__report_metrics},   {"status", sp__report_status},
-    {"hardware", sp__report_hardware}, {"logs", sp__report_logs},
-    {"metrics", sp__report_metrics},   {"status", sp__report_status},
-    {"timeline", sp__report_timeline},
+    {"events", sp__report_events},   {"hardware", sp__report_hardware},
+    {"inspect", sp__report_inspect}, {"logs", sp__report_logs},
+    {"metrics", sp__report_metrics}, {"stack", sp__report_stack},
+    {"status", sp__report_status},   {"timeline", sp__report_timeline},
 };
 
 enum { REPORTS = sizeof reports / sizeof reports[0] };

@@ -28,6 +28,8 @@ int sp__report_inspect(const struct report_question *question, struct sp_buffer 
                        sp_error *err);
 int sp__report_stack(const struct report_question *question, struct sp_buffer *out,
                      sp_error *err);
+int sp__report_events(const struct report_question *question, struct sp_buffer *out,
+                      sp_error *err);
 int sp__report_status(const struct report_question *question, struct sp_buffer *out,
                       sp_error *err);
 int sp__report_metrics(const struct report_question *question, struct sp_buffer *out,

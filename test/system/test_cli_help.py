@@ -14,7 +14,7 @@ COMMANDS = """
     bench
     call cleanup completion config
     doctor
-    explain
+    events explain
     gen
     hardware help
     init inspect
