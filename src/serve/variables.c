@@ -21,7 +21,7 @@ static void note_registration(const struct asking *asking,
 {
     int kind = begin_us == 0 ? SP_EVENT_REGISTER_VARIABLE_START
                              : SP_EVENT_REGISTER_VARIABLE_STOP;
-    if (!sp__herald_wants(&asking->pit->herald, kind)) {
+    if (!sp__herald_wants(asking->sessions->herald, kind)) {
         return;
     }
     double number = begin_us == 0 ? (double)sp__unix_ns()

@@ -123,6 +123,7 @@ static struct baseline quiet(sp_pit *pit)
 {
     UNTIL(served(pit).clients == 0 && served(pit).calls == 0);
     UNTIL(stats_of(pit).available == WORKERS && stats_of(pit).queued == 0);
+    assert_true(sp_pit_dispatch(pit, 0, NULL) >= 0); /* events that wait, of failures */
     return (struct baseline){.fds = descriptors(), .live = sp__mem_live()};
 }
 
