@@ -296,6 +296,9 @@ def test_telemetry_tells_of_calls_until_the_client_ends_it(ask):
     assert ask("telemetry") == {
         "events": [
             {"name": "tool.execution.start", "tool": "add"},
+            {"name": "python.call.start", "tool": "add"},
+            {"name": "python.call.stop", "tool": "add"},
+            {"name": "tool.result_size", "tool": "add"},
             {"name": "tool.execution.stop", "tool": "add"},
         ],
         "code": STATUS["OK"],
