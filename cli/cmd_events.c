@@ -18,8 +18,7 @@ static void put_members(struct text *text, const json_t *object)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         const char *word = json_string_value(value);
         if (word != NULL && word[0] != '\0' && strpbrk(word, " \t\n\"=\\") == NULL) {
             text_printf(text, " %s=%s", key, word);
@@ -63,8 +62,7 @@ static int print_new(const struct cli *cli, struct view *view, json_t *wish)
     if (report == NULL) {
         return code;
     }
-    json_array_foreach(json_object_get(report, "events"), i, event)
-    {
+    json_array_foreach (json_object_get(report, "events"), i, event) {
         print_event(cli, event);
     }
     (void)json_object_set(wish, "cursor", json_object_get(report, "cursor"));

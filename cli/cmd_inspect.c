@@ -38,8 +38,7 @@ static void print_list(const json_t *pool)
     const json_t *list = json_object_get(pool, "recommendations");
     const json_t *advice;
     size_t i;
-    json_array_foreach(list, i, advice)
-    {
+    json_array_foreach (list, i, advice) {
         print_advice_of(advice);
     }
     if (json_array_size(list) == 0) {
@@ -55,8 +54,7 @@ static void print_workers(const json_t *pool)
     struct table *table = table_new(headings);
     const json_t *worker;
     size_t i;
-    json_array_foreach(json_object_get(pool, "workers"), i, worker)
-    {
+    json_array_foreach (json_object_get(pool, "workers"), i, worker) {
         words_cell(table, worker, "worker_id");
         number_cell(table, worker, "pid");
         words_cell(table, worker, "status");
@@ -147,8 +145,7 @@ static int show(struct cli *cli, show_fn text, json_t *(*shorten)(const json_t *
         return code;
     }
     json_t *report = ask(cli, &view, &code);
-    json_array_foreach(json_object_get(report, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(report, "pools"), i, pool) {
         *ret_advice += (int)json_array_size(json_object_get(pool, "recommendations"));
     }
     if (report != NULL && (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL)) {
@@ -169,8 +166,7 @@ static void show_pools(const struct cli *cli, const json_t *report)
     size_t i;
     (void)printf("%lld processors, %.0f MiB of memory\n",
                  report_number(report, "processors"), real(report, "memory_mb"));
-    json_array_foreach(json_object_get(report, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(report, "pools"), i, pool) {
         (void)puts("");
         print_pool(cli, pool);
     }
@@ -198,10 +194,8 @@ static void show_advice(const struct cli *cli, const json_t *report)
     size_t i;
     size_t k;
     (void)cli;
-    json_array_foreach(json_object_get(report, "pools"), i, pool)
-    {
-        json_array_foreach(json_object_get(pool, "recommendations"), k, advice)
-        {
+    json_array_foreach (json_object_get(report, "pools"), i, pool) {
+        json_array_foreach (json_object_get(pool, "recommendations"), k, advice) {
             print_advice_of(advice);
         }
     }
@@ -215,10 +209,8 @@ static json_t *only_advice(const json_t *report)
     size_t i;
     size_t k;
     json_t *list = need(json_array());
-    json_array_foreach(json_object_get(report, "pools"), i, pool)
-    {
-        json_array_foreach(json_object_get(pool, "recommendations"), k, advice)
-        {
+    json_array_foreach (json_object_get(report, "pools"), i, pool) {
+        json_array_foreach (json_object_get(pool, "recommendations"), k, advice) {
             json_t *one = need(json_copy(advice));
             (void)json_object_set(one, "pool_name", json_object_get(pool, "pool_name"));
             (void)json_array_append_new(list, one);

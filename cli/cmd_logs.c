@@ -73,8 +73,7 @@ static void put_rest(const json_t *line, struct text *text)
         text_printf(text, "%s ", pool);
     }
     text_printf(text, "%s", text_of(line, "msg"));
-    json_object_foreach((json_t *)(uintptr_t)line, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)line, key, value) {
         if (!is_head(key)) {
             put_value(text, key, value);
         }

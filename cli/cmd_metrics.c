@@ -19,8 +19,7 @@ static void labels_cell(struct table *table, const json_t *sample)
     struct text text = {0};
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(sample, "labels"), name, value)
-    {
+    json_object_foreach (json_object_get(sample, "labels"), name, value) {
         text_printf(&text, "%s%s=%s", text.size > 0 ? " " : "", name,
                     json_string_value(value));
     }
@@ -36,8 +35,7 @@ static double quantile(const json_t *sample, int permille)
     double last = 0;
     const json_t *step;
     size_t i;
-    json_array_foreach(json_object_get(sample, "steps"), i, step)
-    {
+    json_array_foreach (json_object_get(sample, "steps"), i, step) {
         const json_t *bound = json_object_get(step, "up_to_seconds");
         seen += json_integer_value(json_object_get(step, "count"));
         last = json_is_null(bound) ? last : json_number_value(bound);

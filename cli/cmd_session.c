@@ -162,8 +162,7 @@ static int edit_session(const sp_session_info *info, sp_session_edit *edit,
                             "the metadata cannot be changed member by member: %s",
                             error.text);
     }
-    json_object_foreach(editing->members, key, value)
-    {
+    json_object_foreach (editing->members, key, value) {
         if (json_is_null(value)) {
             (void)json_object_del(object, key);
         } else {

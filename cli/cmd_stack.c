@@ -27,8 +27,7 @@ static void print_threads(const json_t *worker)
     struct table *table = table_new(headings);
     const json_t *thread;
     size_t i;
-    json_array_foreach(json_object_get(worker, "threads"), i, thread)
-    {
+    json_array_foreach (json_object_get(worker, "threads"), i, thread) {
         number_cell(table, thread, "tid");
         words_cell(table, thread, "name");
         words_cell(table, thread, "state");
@@ -61,8 +60,7 @@ static void print_all(const json_t *report, int with_threads)
 {
     const json_t *worker;
     size_t i;
-    json_array_foreach(json_object_get(report, "workers"), i, worker)
-    {
+    json_array_foreach (json_object_get(report, "workers"), i, worker) {
         if (i > 0) {
             (void)puts("");
         }

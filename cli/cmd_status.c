@@ -23,8 +23,7 @@ static void print_pools(const json_t *pools)
     struct table *table = table_new(headings);
     const json_t *pool;
     size_t i;
-    json_array_foreach(pools, i, pool)
-    {
+    json_array_foreach (pools, i, pool) {
         words_cell(table, pool, "name");
         words_cell(table, pool, "state");
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++) {
@@ -42,8 +41,7 @@ static void print_zygotes(const json_t *pools)
 {
     const json_t *pool;
     size_t i;
-    json_array_foreach(pools, i, pool)
-    {
+    json_array_foreach (pools, i, pool) {
         const json_t *zygote = json_object_get(pool, "zygote");
         if (strcmp(report_words(zygote, "mode"), "off") != 0) {
             (void)printf("zygote of %s: %s, pid %lld, %lld workers forked\n",
@@ -82,14 +80,14 @@ static void print_workers(const json_t *pools)
     const json_t *worker;
     size_t i;
     size_t k;
-    json_array_foreach(pools, i,
-                       pool){json_array_foreach(json_object_get(pool, "worker_list"), k,
-                                                worker){worker_row(table, pool, worker);
-}
-}
-(void)puts("");
-table_print(table, "");
-table_free(table);
+    json_array_foreach (pools, i, pool) {
+        json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
+            worker_row(table, pool, worker);
+        }
+    }
+    (void)puts("");
+    table_print(table, "");
+    table_free(table);
 }
 
 static void death_row(struct table *table, const json_t *pool, const json_t *death)
@@ -117,13 +115,14 @@ static void print_deaths(const json_t *pools)
     const json_t *death;
     size_t i;
     size_t k;
-    json_array_foreach(pools, i, pool){json_array_foreach(
-        json_object_get(pool, "deaths"), k, death){death_row(table, pool, death);
-}
-}
-(void)puts("");
-table_print(table, "");
-table_free(table);
+    json_array_foreach (pools, i, pool) {
+        json_array_foreach (json_object_get(pool, "deaths"), k, death) {
+            death_row(table, pool, death);
+        }
+    }
+    (void)puts("");
+    table_print(table, "");
+    table_free(table);
 }
 
 static void print_sessions(const json_t *sessions)

@@ -67,8 +67,7 @@ static void describe_parameters(const json_t *tool, struct text *out)
 {
     size_t index;
     json_t *p;
-    json_array_foreach(json_object_get(tool, "parameters"), index, p)
-    {
+    json_array_foreach (json_object_get(tool, "parameters"), index, p) {
         const char *type = text_of(p, "type");
         text_printf(out, "%s%s", index > 0 ? ", " : "", text_of(p, "name"));
         if (type[0] != '\0' && strcmp(type, "any") != 0) {
@@ -91,8 +90,7 @@ static void print_list(const json_t *tools)
     struct table *table = table_new(headings);
     size_t index;
     json_t *tool;
-    json_array_foreach(tools, index, tool)
-    {
+    json_array_foreach (tools, index, tool) {
         struct text parameters = {0};
         const char *description = text_of(tool, "description");
         describe_parameters(tool, &parameters);
@@ -127,8 +125,7 @@ static void print_example(const json_t *tool)
     int is_stream = json_is_true(json_object_get(tool, "streaming"));
     (void)printf("\n  snakepit %s %s", is_stream ? "stream" : "call",
                  text_of(tool, "name"));
-    json_array_foreach(json_object_get(tool, "parameters"), index, p)
-    {
+    json_array_foreach (json_object_get(tool, "parameters"), index, p) {
         const char *type = text_of(p, "type");
         const char *value = strcmp(type, "int") == 0     ? "1"
                             : strcmp(type, "float") == 0 ? "1.5"
@@ -154,8 +151,7 @@ static void print_one(const json_t *tool)
         struct table *table = table_new(headings);
         size_t index;
         json_t *p;
-        json_array_foreach(parameters, index, p)
-        {
+        json_array_foreach (parameters, index, p) {
             char *preset =
                 json_dumps(json_object_get(p, "default"),
                            JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
@@ -180,8 +176,7 @@ static int print_named(const struct cli *cli, const json_t *tools, const char *n
     size_t index;
     json_t *tool;
     nearest_init(&nearest, name);
-    json_array_foreach(tools, index, tool)
-    {
+    json_array_foreach (tools, index, tool) {
         if (strcmp(text_of(tool, "name"), name) == 0) {
             if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
                 json_t *root =
@@ -210,13 +205,11 @@ static int print_tools(const struct cli *cli, json_t *tools, const char *pool)
         return print_named(cli, tools, cli->words[0]);
     }
     if (cli->names) {
-        json_array_foreach(tools, index, tool)
-        {
+        json_array_foreach (tools, index, tool) {
             (void)puts(text_of(tool, "name"));
         }
     } else if (cli->output == OUTPUT_JSONL) {
-        json_array_foreach(tools, index, tool)
-        {
+        json_array_foreach (tools, index, tool) {
             print_json(tool);
         }
     } else if (cli->output == OUTPUT_JSON) {

@@ -245,8 +245,7 @@ static void join(const json_t *names, char *text, size_t max)
     json_t *name;
     size_t used = 0;
     (void)snprintf(text, max, "none");
-    json_array_foreach(names, index, name)
-    {
+    json_array_foreach (names, index, name) {
         int n = snprintf(text + used, max - used, "%s%s", index == 0 ? "" : ", ",
                          json_string_value(name));
         used += n > 0 && (size_t)n < max - used ? (size_t)n : 0;

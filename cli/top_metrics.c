@@ -16,8 +16,7 @@ static const json_t *samples_of(const struct top_sample *sample, const char *nam
 {
     const json_t *metric;
     size_t i;
-    json_array_foreach(json_object_get(sample->metrics, "metrics"), i, metric)
-    {
+    json_array_foreach (json_object_get(sample->metrics, "metrics"), i, metric) {
         if (strcmp(report_words(metric, "name"), name) == 0) {
             return json_object_get(metric, "samples");
         }
@@ -36,8 +35,7 @@ double top_value(const struct top_sample *sample, const char *metric, const char
 {
     const json_t *one;
     size_t i;
-    json_array_foreach(samples_of(sample, metric), i, one)
-    {
+    json_array_foreach (samples_of(sample, metric), i, one) {
         if (has_label(one, "pool", pool) && has_label(one, "worker", worker)) {
             return json_number_value(json_object_get(one, "value"));
         }
@@ -63,13 +61,11 @@ static void add_steps(const struct top_sample *sample, const char *pool, double 
     const json_t *step;
     size_t i;
     size_t k;
-    json_array_foreach(samples_of(sample, "snakepit_call_duration_seconds"), i, one)
-    {
+    json_array_foreach (samples_of(sample, "snakepit_call_duration_seconds"), i, one) {
         if (!has_label(one, "pool", pool)) {
             continue;
         }
-        json_array_foreach(json_object_get(one, "steps"), k, step)
-        {
+        json_array_foreach (json_object_get(one, "steps"), k, step) {
             if (k < STEPS_MAX) {
                 steps->up_to_s[k] =
                     json_number_value(json_object_get(step, "up_to_seconds"));

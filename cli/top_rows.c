@@ -16,8 +16,7 @@ static const json_t *find_pool(const json_t *status, const char *name)
 {
     const json_t *pool;
     size_t i;
-    json_array_foreach(json_object_get(status, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(status, "pools"), i, pool) {
         if (strcmp(report_words(pool, "name"), name) == 0) {
             return pool;
         }
@@ -29,8 +28,7 @@ static const json_t *find_worker(const json_t *pool, const json_t *like)
 {
     const json_t *worker;
     size_t i;
-    json_array_foreach(json_object_get(pool, "worker_list"), i, worker)
-    {
+    json_array_foreach (json_object_get(pool, "worker_list"), i, worker) {
         if (report_number(worker, "slot") == report_number(like, "slot") &&
             report_number(worker, "pid") == report_number(like, "pid")) {
             return worker;
@@ -112,8 +110,7 @@ static double memory_of(const json_t *pool)
     const json_t *worker;
     size_t i;
     double bytes = 0;
-    json_array_foreach(json_object_get(pool, "worker_list"), i, worker)
-    {
+    json_array_foreach (json_object_get(pool, "worker_list"), i, worker) {
         bytes += (double)report_number(worker, "tree_bytes");
     }
     return bytes;
@@ -132,8 +129,7 @@ void top_head(const struct top_sample *now, const struct top_sample *before,
     double bytes = 0;
     char up[32];
     size_t i;
-    json_array_foreach(json_object_get(now->status, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(now->status, "pools"), i, pool) {
         const json_t *old = find_pool(before->status, report_words(pool, "name"));
         ready += report_number(pool, "available") + report_number(pool, "busy");
         workers += report_number(pool, "workers");
@@ -193,8 +189,7 @@ void top_pools(const struct top_sample *now, const struct top_sample *before,
     const json_t *pool;
     size_t i;
     grid_init(ret_grid, pool_columns, sizeof pool_columns / sizeof pool_columns[0]);
-    json_array_foreach(json_object_get(now->status, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(now->status, "pools"), i, pool) {
         const char *name = report_words(pool, "name");
         const json_t *old = find_pool(before->status, name);
         struct grid_row *row = grid_add(ret_grid, pool);
@@ -321,11 +316,9 @@ void top_workers(const struct top_sample *now, const struct top_sample *before,
     size_t i;
     size_t k;
     grid_init(ret_grid, worker_columns, TOP_WORKER_COLUMNS);
-    json_array_foreach(json_object_get(now->status, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(now->status, "pools"), i, pool) {
         const json_t *old = find_pool(before->status, report_words(pool, "name"));
-        json_array_foreach(json_object_get(pool, "worker_list"), k, worker)
-        {
+        json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
             struct grid_row *row = grid_add(ret_grid, worker);
             fill_worker(row, now, pool, worker, find_worker(old, worker), seconds);
             if (!passes(row, filter)) {
@@ -353,8 +346,7 @@ json_t *top_json(const struct top_sample *now, const struct top_sample *before)
     json_t *worker;
     size_t i;
     size_t k;
-    json_array_foreach(json_object_get(copy, "pools"), i, pool)
-    {
+    json_array_foreach (json_object_get(copy, "pools"), i, pool) {
         const json_t *old = find_pool(before->status, report_words(pool, "name"));
         set_rate(pool, "calls_per_second", rate(pool, old, "requests", seconds));
         set_rate(pool, "errors_per_second", rate(pool, old, "errors", seconds));
@@ -362,8 +354,7 @@ json_t *top_json(const struct top_sample *now, const struct top_sample *before)
                  top_quantile(now, before, report_words(pool, "name"), 500));
         set_rate(pool, "p99_s",
                  top_quantile(now, before, report_words(pool, "name"), 990));
-        json_array_foreach(json_object_get(pool, "worker_list"), k, worker)
-        {
+        json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
             const json_t *was = find_worker(old, worker);
             set_rate(worker, "calls_per_second",
                      rate(worker, was, "calls_total", seconds));
@@ -385,15 +376,13 @@ void top_describe(const json_t *pool, const json_t *worker, struct text *out)
     out->size = 0;
     text_printf(out, "worker %s/%lld\n\n", report_words(pool, "name"),
                 report_number(worker, "slot"));
-    json_object_foreach((json_t *)worker, key, value)
-    {
+    json_object_foreach ((json_t *)worker, key, value) {
         char *text = need(json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT));
         text_printf(out, "  %-16s %s\n", key, text);
         free(text);
     }
     text_printf(out, "\nbefore it in its slot\n");
-    json_array_foreach(json_object_get(pool, "deaths"), i, death)
-    {
+    json_array_foreach (json_object_get(pool, "deaths"), i, death) {
         char age[32];
         if (report_number(death, "slot") == report_number(worker, "slot")) {
             text_printf(out, "  pid %lld, %s after %s and %lld calls: %s\n",

@@ -167,10 +167,8 @@ static void draw_worker(struct screen *screen)
     size_t i;
     size_t k;
     text_printf(&text, "worker %s is not there any more", screen->chosen);
-    json_array_foreach(json_object_get(screen->now.status, "pools"), i, pool)
-    {
-        json_array_foreach(json_object_get(pool, "worker_list"), k, worker)
-        {
+    json_array_foreach (json_object_get(screen->now.status, "pools"), i, pool) {
+        json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
             char name[GRID_CELL_MAX];
             (void)snprintf(name, sizeof name, "%s/%lld", report_words(pool, "name"),
                            report_number(worker, "slot"));

@@ -139,8 +139,7 @@ static void on_counted(const sp_reply *reply, void *user_data)
     } else {
         const char *word;
         json_t *n;
-        json_object_foreach(counts, word, n)
-        {
+        json_object_foreach (counts, word, n) {
             json_int_t before =
                 json_integer_value(json_object_get(file->words->sum, word));
             json_object_set_new(file->words->sum, word,
@@ -174,8 +173,7 @@ static void print_top(json_t *sum)
         wrong("no memory for the words");
         return;
     }
-    json_object_foreach(sum, word, n)
-    {
+    json_object_foreach (sum, word, n) {
         all[count++] = (struct ranked){word, json_integer_value(n)};
     }
     qsort(all, count, sizeof *all, by_count);

@@ -106,8 +106,7 @@ static int read_options(const struct report_question *question, enum format *ret
     json_t *value;
     int rc = options != NULL ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory");
     *ret = FORMAT_PROMETHEUS;
-    json_object_foreach(options, key, value)
-    {
+    json_object_foreach (options, key, value) {
         const char *word = json_string_value(value);
         size_t i = 0;
         while (i < 3 && (word == NULL || strcmp(words[i], word) != 0)) {

@@ -41,8 +41,7 @@ static int read_wish(const json_t *options, struct wish *ret, sp_error *err)
     const char *key;
     const json_t *value;
     *ret = (struct wish){0};
-    json_object_foreach((json_t *)(uintptr_t)options, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)options, key, value) {
         if (strcmp(key, "worker") != 0) {
             return sp__fail(
                 err, SP_ERR_INVAL,
