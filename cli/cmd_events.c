@@ -23,7 +23,8 @@ static void put_members(struct text *text, const json_t *object)
         if (word != NULL && word[0] != '\0' && strpbrk(word, " \t\n\"=\\") == NULL) {
             text_printf(text, " %s=%s", key, word);
         } else {
-            char *dumped = need(json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT));
+            char *dumped = need(json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT |
+                                                      JSON_REAL_PRECISION(9)));
             text_printf(text, " %s=%s", key, dumped);
             free(dumped);
         }

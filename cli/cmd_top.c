@@ -48,6 +48,28 @@ static int sample(void *view, struct top_sample *ret, sp_error *err)
     return 0;
 }
 
+static int stack_of(void *view, const char *name, struct text *out, sp_error *err)
+{
+    json_t *report = NULL;
+    json_t *options = need(json_pack("{s:s}", "worker", name));
+    char *given = need(json_dumps(options, JSON_COMPACT));
+    int rc = sp_daemon_report(((struct view *)view)->daemon, "stack", given, parse,
+                              &report, err);
+    if (rc == 0) {
+        const json_t *worker = json_array_get(json_object_get(report, "workers"), 0);
+        const char *stack = report_words(worker, "stack");
+        text_printf(out, "%s  pid %lld  %s  %s\n\n%s%s", name,
+                    report_number(worker, "pid"), report_words(worker, "state"),
+                    report_words(worker, "runtime"),
+                    stack[0] != '\0' ? stack : "no stack: ",
+                    stack[0] != '\0' ? "" : report_words(worker, "why_none"));
+    }
+    json_decref(report);
+    json_decref(options);
+    free(given);
+    return rc;
+}
+
 /* ---- without a screen ---- */
 
 /* As wide as the terminal; where there is none nothing is left out. */
@@ -177,6 +199,7 @@ int cmd_top(struct cli *cli)
                                             .sort = sort,
                                             .with_color = paint("bold")[0] != '\0',
                                             .sampler = sample,
+                                            .stack = stack_of,
                                             .user_data = &view};
         code = top_screen_run(&options);
     } else {

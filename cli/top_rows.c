@@ -77,10 +77,10 @@ static void put_size(struct grid_row *row, size_t column, double bytes)
     }
 }
 
-/* "-" for -1. */
+/* "-" for none, and for what is not known. */
 static void put_seconds(struct grid_row *row, size_t column, double seconds)
 {
-    if (seconds < 0) {
+    if (seconds <= 0) {
         grid_set(row, column, seconds, "-");
     } else if (seconds < 0.01) {
         grid_set(row, column, seconds, "%.1fms", seconds * 1e3);

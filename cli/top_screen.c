@@ -20,7 +20,7 @@
 enum { COLOR_GOOD = 1, COLOR_WARN, COLOR_BAD, FILTER_MAX = 40, TICK_MS = 250 };
 enum { KEY_ESC = 27 };
 
-enum page { PAGE_TABLES, PAGE_WORKER, PAGE_HELP };
+enum page { PAGE_TABLES, PAGE_WORKER, PAGE_STACK, PAGE_HELP };
 
 struct screen {
     const struct top_options *options;
@@ -35,7 +35,8 @@ struct screen {
     size_t selected;
     size_t first;               /* the row at the top of the workers */
     char chosen[GRID_CELL_MAX]; /* "pool/slot" of PAGE_WORKER */
-    sp_error error;             /* of the last sample, code 0: none */
+    struct text stack;          /* of PAGE_STACK */
+    sp_error error;             /* of the last question, code 0: none */
 };
 
 static double now_s(void)
@@ -187,6 +188,7 @@ static const char help[] =
     "  q            end\n"
     "  up, down     choose a worker; page up, page down, home, end\n"
     "  enter        everything about it\n"
+    "  s            its stack: what it does this moment\n"
     "  o            sort by the next column\n"
     "  /            show only workers whose row has this text\n"
     "  p            stop the display, and go on\n"
@@ -209,11 +211,11 @@ static void draw_foot(const struct screen *screen)
     } else if (screen->page != PAGE_TABLES) {
         (void)snprintf(text, sizeof text, "esc back  q end");
     } else {
-        (void)snprintf(text, sizeof text,
-                       "q end  enter describe  o sort (%s)  / filter%s%s  p %s  ? help",
-                       top_sort_name(screen->sort),
-                       screen->filter[0] != '\0' ? " " : "", screen->filter,
-                       screen->is_paused ? "go on" : "pause");
+        (void)snprintf(
+            text, sizeof text,
+            "q end  enter describe  s stack  o sort (%s)  / filter%s%s  p %s  ? help",
+            top_sort_name(screen->sort), screen->filter[0] != '\0' ? " " : "",
+            screen->filter, screen->is_paused ? "go on" : "pause");
     }
     line(LINES - 1, screen->error.code != 0 ? COLOR_PAIR(COLOR_BAD) : A_DIM, text);
 }
@@ -225,6 +227,8 @@ static void draw(struct screen *screen)
         draw_lines(help);
     } else if (screen->page == PAGE_WORKER) {
         draw_worker(screen);
+    } else if (screen->page == PAGE_STACK) {
+        draw_lines(text_c(&screen->stack));
     } else if (screen->now.status != NULL) {
         struct text text = {0};
         top_head(&screen->now, &screen->before, &text);
@@ -261,6 +265,16 @@ static void move_by(struct screen *screen, int rows)
                            : screen->selected + (size_t)rows;
 }
 
+static void look_at_stack(struct screen *screen)
+{
+    sp_error_clear(&screen->error);
+    screen->stack.size = 0;
+    if (screen->options->stack(screen->options->user_data, screen->chosen,
+                               &screen->stack, &screen->error) == 0) {
+        screen->page = PAGE_STACK;
+    }
+}
+
 /* 0: it was the last one. */
 static int obey(struct screen *screen, int key)
 {
@@ -292,6 +306,9 @@ static int obey(struct screen *screen, int key)
     case '\n':
     case KEY_ENTER:
         screen->page = PAGE_WORKER;
+        break;
+    case 's':
+        look_at_stack(screen);
         break;
     case '?':
         screen->page = PAGE_HELP;
@@ -363,6 +380,7 @@ int top_screen_run(const struct top_options *options)
     (void)endwin();
     top_sample_free(&screen.now);
     top_sample_free(&screen.before);
+    text_free(&screen.stack);
     sp_error_clear(&screen.error);
     return watch_interrupted() ? CODE_INTERRUPTED : CODE_OK;
 }

@@ -136,6 +136,11 @@ def test_a_screen_with_keys(daemon):
         assert lines[2].startswith("POOL") and "q end" in lines[-1]
         shown.press("Down", "Enter")
         shown.shows(lambda lines: lines[0] == "worker other/0", "what there is of one worker")
+        shown.press("Escape")
+        shown.shows(has("POOL"), "the tables")
+        shown.press("s")
+        lines = shown.shows(lambda lines: lines[0].startswith("other/0  pid "), "its stack")
+        assert has("snakepit_worker.py")(lines)
         shown.press("?")
         shown.shows(lambda lines: lines[0] == "Keys", "the keys")
         shown.press("Escape")
