@@ -120,14 +120,14 @@ static void a_call_is_heard(void **state)
             sp_execute(pit, "echo", sp_text("{}"), NULL, &result, last_error()), SP_OK);
         sp_result_clear(&result);
     }
-    UNTIL(heard[SP_EVENT_REQUEST_EXECUTED] == 10);
-    assert_int_equal(executed % 1000, 10);
-    assert_true(executed < 1000);
+    /* Each handler has a thread of its own. */
+    UNTIL(atomic_load(&executed) == 10 || atomic_load(&executed) >= 1000);
+    assert_int_equal(atomic_load(&executed), 10);
+    UNTIL(heard[SP_EVENT_REQUEST_EXECUTED] == 10 &&
+          heard[SP_EVENT_EXECUTE_STOP] == 10 && heard[SP_EVENT_BREAKER_SUCCESS] == 10);
     assert_int_equal(heard[SP_EVENT_CALL_DISPATCHED], 10);
     assert_int_equal(heard[SP_EVENT_EXECUTE_START], 10);
-    assert_int_equal(heard[SP_EVENT_EXECUTE_STOP], 10);
     assert_int_equal(heard[SP_EVENT_BREAKER_ALLOWED], 10);
-    assert_int_equal(heard[SP_EVENT_BREAKER_SUCCESS], 10);
     assert_int_equal(heard[SP_EVENT_EXECUTE_EXCEPTION], 0);
     pit_close(pit);
     assert_int_equal(heard[SP_EVENT_CLEANUP_SUCCESS], 1);
