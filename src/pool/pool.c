@@ -311,19 +311,15 @@ size_t sp__pool_deaths(const struct pool *pool, struct death **ret)
     return (size_t)kept;
 }
 
-void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death)
+/* What anybody may look at of a worker that has ended, on whatever loop. */
+static void note_death(struct pool *pool, const struct worker *worker,
+                       const struct worker_death *death, int asked)
 {
-    struct pool *pool = worker->owner;
-    int asked = was_asked(death);
-    sp__pool_tell_death(pool, worker, death, asked);
     remember_death(pool, death->certificate);
-    struct core_event dead = {
-        .kind = CORE_DEAD,
-        .seat = worker->slot,
-        .crashed = !asked && death->why != WHY_GUARD,
-        .permanent = !asked && death->permanent,
-        .suspect = !asked && sp__pool_died_of_itself(worker, &death->error),
-    };
+    pool->workers[worker->slot] = NULL;
+    if (pool->share != NULL) {
+        sp__share_seated(pool, worker->slot, 0);
+    }
     pool->stats.workers_died += !asked;
     pool->meter.counts
         .deaths[death->certificate != NULL
@@ -332,14 +328,29 @@ void sp__pool_worker_dead(struct worker *worker, const struct worker_death *deat
     pool->stats.unkillable += worker->unkillable != 0;
     if (!asked && !death->was_ready) {
         note_start_failure(pool, &death->error);
+    }
+}
+
+/* Noted before it is told: who has heard of it may ask another loop at once, and must not
+ * find the worker there. */
+void sp__pool_worker_dead(struct worker *worker, const struct worker_death *death)
+{
+    struct pool *pool = worker->owner;
+    int asked = was_asked(death);
+    struct core_event dead = {
+        .kind = CORE_DEAD,
+        .seat = worker->slot,
+        .crashed = !asked && death->why != WHY_GUARD,
+        .permanent = !asked && death->permanent,
+        .suspect = !asked && sp__pool_died_of_itself(worker, &death->error),
+    };
+    note_death(pool, worker, death, asked);
+    sp__pool_tell_death(pool, worker, death, asked);
+    if (!asked && !death->was_ready) {
         sp__pool_tell_unstarted(pool, worker, death->error.message);
     }
     if (dead.suspect && pool->core.options.suspect_ms > 0) {
         sp__pool_tell_tainted(pool, worker, death);
-    }
-    pool->workers[worker->slot] = NULL;
-    if (pool->share != NULL) {
-        sp__share_seated(pool, worker->slot, 0);
     }
     sp__worker_free(worker);
     sp__pool_step(pool, &dead, NULL);
