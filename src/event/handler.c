@@ -13,12 +13,12 @@
 #include "event/handler.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 enum {
     NAP_MS = 5,
@@ -228,12 +228,7 @@ static int start(struct handler *handler, sp_error *err)
     /* Its list first: the thread may look for itself there. */
     (void)pthread_mutex_lock(&herald->lock);
     handler->id = ++herald->next_id;
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int os_errno = pthread_create(&handler->thread, NULL, run, handler);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int os_errno = sp__thread_start(&handler->thread, NULL, run, handler);
     if (os_errno == 0) {
         sp__list_append(&herald->handlers, &handler->on_handlers);
     }

@@ -32,7 +32,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
@@ -45,6 +44,7 @@
 #include "base/latch.h"
 #include "base/mem.h"
 #include "base/spin.h"
+#include "base/thread.h"
 
 enum { INBOX_ROUNDS = 4, REST_US = 1000 };
 
@@ -566,18 +566,6 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* The host's signals are the host's: this thread takes none. */
-static int start_thread(struct loop *loop)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&loop->thread, NULL, thread_main, loop);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
 int sp__loop_open(const struct loop_events *events, void *user, struct loop **ret_loop,
                   sp_error *err)
 {
@@ -619,7 +607,7 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
     (void)uv_prepare_init(&loop->uv, &loop->prepare);
     (void)uv_prepare_start(&loop->prepare, prepare_cb);
 
-    rc = start_thread(loop);
+    rc = sp__thread_start(&loop->thread, NULL, thread_main, loop);
     if (rc != 0) {
         sp__fail_errno(err, rc, "start the loop thread");
         uv_close((uv_handle_t *)&loop->wake, NULL);

@@ -11,9 +11,8 @@
  */
 #include "pit/clerks.h"
 
-#include <signal.h>
-
 #include "base/error.h"
+#include "base/thread.h"
 
 void sp__clerks_init(struct clerks *clerks, struct loop *loop)
 {
@@ -57,15 +56,10 @@ static void *clerk_main(void *arg)
     return NULL;
 }
 
-/* The host's signals are the host's: a clerk takes none. */
 static int start_clerk(struct clerks *clerks)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&clerks->threads[clerks->count], NULL, clerk_main, clerks);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc =
+        sp__thread_start(&clerks->threads[clerks->count], NULL, clerk_main, clerks);
     clerks->count += rc == 0;
     return rc;
 }

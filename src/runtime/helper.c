@@ -19,12 +19,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 enum {
     TICK_MIN_US = 2500,
@@ -271,14 +271,9 @@ static void *helper_main(void *arg)
 int sp__helper_start(struct sp_worker *w, sp_error *err)
 {
     pthread_attr_t attr;
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&w->helper, &attr, helper_main, w);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc = sp__thread_start(&w->helper, &attr, helper_main, w);
     (void)pthread_attr_destroy(&attr);
     return rc == 0 ? SP_OK : sp__fail_errno(err, rc, "cannot start the helper thread");
 }

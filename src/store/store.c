@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/open_store.h"
 
 enum {
@@ -418,7 +419,7 @@ static void *run_store(void *user)
 
 int sp__store_start(struct store *store, sp_error *err)
 {
-    int rc = pthread_create(&store->thread, NULL, run_store, store);
+    int rc = sp__thread_start(&store->thread, NULL, run_store, store);
     if (rc != 0) {
         return sp__fail_errno(err, rc, "starting the store's thread");
     }

@@ -17,7 +17,6 @@
 #include "telemetry/exporter.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -25,6 +24,7 @@
 #include "base/error.h"
 #include "base/latch.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "telemetry/http.h"
 #include "telemetry/metrics_otlp.h"
 #include "telemetry/span_tree.h"
@@ -313,18 +313,6 @@ static int connect(struct exporter *exporter, sp_error *err)
     return rc;
 }
 
-/* The program's signals are no business of its. */
-static int start_thread(struct exporter *exporter, sp_error *err)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&exporter->thread, NULL, run, exporter);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc != 0 ? sp__fail_errno(err, rc, "start an exporter's thread") : SP_OK;
-}
-
 int sp__exporter_open(struct sp_pit *pit, const char *option,
                       struct exporter **ret_exporter, sp_error *err)
 {
@@ -347,7 +335,9 @@ int sp__exporter_open(struct sp_pit *pit, const char *option,
     if (rc == SP_OK) {
         exporter->metrics_due_ms =
             sp__now_ms() + exporter->settings.metrics_interval_ms;
-        rc = start_thread(exporter, err);
+        int failed = sp__thread_start(&exporter->thread, NULL, run, exporter);
+        rc = failed != 0 ? sp__fail_errno(err, failed, "start an exporter's thread")
+                         : SP_OK;
     }
     if (rc < 0) {
         free_exporter(exporter);

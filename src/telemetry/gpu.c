@@ -8,12 +8,10 @@
  */
 #include "telemetry/gpu.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <time.h>
-
 #include "base/error.h"
+#include "base/latch.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "hardware/hardware.h"
 
 struct gpu_sampler {
@@ -21,9 +19,7 @@ struct gpu_sampler {
     const sp_hardware_options *options;
     uint64_t interval_ms;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int stops; /* under the lock */
+    struct latch stopped;
 };
 
 static void tell_device(struct herald *herald, const sp_device *device)
@@ -89,44 +85,18 @@ size_t sp__gpu_sample(struct herald *herald, const sp_hardware_options *options)
 
 /* ---- the thread ---- */
 
-/* 0 when it is to stop. Locked. */
-static int sleep_on(struct gpu_sampler *sampler)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail with this clock */
-    until.tv_sec += (time_t)(sampler->interval_ms / 1000);
-    until.tv_nsec += (long)(sampler->interval_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    int rc = 0;
-    while (!sampler->stops && rc != ETIMEDOUT) {
-        rc = pthread_cond_timedwait(&sampler->changed, &sampler->lock, &until);
-    }
-    return !sampler->stops;
-}
-
 static void *run(void *arg)
 {
     struct gpu_sampler *sampler = arg;
-    (void)pthread_mutex_lock(&sampler->lock);
-    while (!sampler->stops) {
-        (void)pthread_mutex_unlock(&sampler->lock);
+    do {
         (void)sp__gpu_sample(sampler->herald, sampler->options);
-        (void)pthread_mutex_lock(&sampler->lock);
-        if (!sleep_on(sampler)) {
-            break;
-        }
-    }
-    (void)pthread_mutex_unlock(&sampler->lock);
+    } while (!sp__latch_wait(&sampler->stopped, sampler->interval_ms));
     return NULL;
 }
 
 int sp__gpu_open(struct herald *herald, const sp_hardware_options *options,
                  uint64_t interval_ms, struct gpu_sampler **ret_sampler, sp_error *err)
 {
-    pthread_condattr_t attributes;
     struct gpu_sampler *sampler = sp__calloc(1, sizeof *sampler);
     if (sampler == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a sampler");
@@ -134,17 +104,11 @@ int sp__gpu_open(struct herald *herald, const sp_hardware_options *options,
     sampler->herald = herald;
     sampler->options = options;
     sampler->interval_ms = interval_ms;
-    (void)pthread_mutex_init(&sampler->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&sampler->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    int wrong = pthread_create(&sampler->thread, NULL, run, sampler);
-    if (wrong != 0) {
-        (void)pthread_cond_destroy(&sampler->changed);
-        (void)pthread_mutex_destroy(&sampler->lock);
+    sp__latch_init(&sampler->stopped);
+    int failed = sp__thread_start(&sampler->thread, NULL, run, sampler);
+    if (failed != 0) {
         sp__free(sampler);
-        return sp__fail_errno(err, wrong, "start a thread for a sampler");
+        return sp__fail_errno(err, failed, "start a thread for a sampler");
     }
     *ret_sampler = sampler;
     return SP_OK;
@@ -155,12 +119,7 @@ void sp__gpu_close(struct gpu_sampler *sampler)
     if (sampler == NULL) {
         return;
     }
-    (void)pthread_mutex_lock(&sampler->lock);
-    sampler->stops = 1;
-    (void)pthread_cond_signal(&sampler->changed);
-    (void)pthread_mutex_unlock(&sampler->lock);
+    sp__latch_open(&sampler->stopped);
     (void)pthread_join(sampler->thread, NULL);
-    (void)pthread_cond_destroy(&sampler->changed);
-    (void)pthread_mutex_destroy(&sampler->lock);
     sp__free(sampler);
 }

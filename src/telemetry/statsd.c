@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "base/error.h"
 #include "base/latch.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 enum { PREFIX_MAX = 100 };
 
@@ -124,18 +124,6 @@ static int connect_to(const char *address, int *ret_fd, sp_error *err)
     return rc;
 }
 
-/* The program's signals are no business of its. */
-static int start_thread(struct statsd *statsd, sp_error *err)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&statsd->thread, NULL, run, statsd);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc != 0 ? sp__fail_errno(err, rc, "start the thread of StatsD") : SP_OK;
-}
-
 int sp__statsd_open(sp_pit *pit, const char *address, const char *prefix,
                     uint64_t interval_ms, struct statsd **ret_statsd, sp_error *err)
 {
@@ -154,8 +142,9 @@ int sp__statsd_open(sp_pit *pit, const char *address, const char *prefix,
     sp__latch_init(&statsd->stopped);
     int rc = connect_to(address, &statsd->fd, err);
     if (rc == SP_OK) {
-        rc = start_thread(statsd, err);
-        if (rc < 0) {
+        int failed = sp__thread_start(&statsd->thread, NULL, run, statsd);
+        if (failed != 0) {
+            rc = sp__fail_errno(err, failed, "start the thread of StatsD");
             (void)close(statsd->fd);
         }
     }
