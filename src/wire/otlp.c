@@ -4,7 +4,7 @@
  * the code that protobuf-c generates wants each of them allocated first.
  *
  * A message in a message is opened with its field's number and closed when its end is
- * known. Nothing here fails but for want of memory, which the writer remembers.
+ * known. Nothing here fails but for want of memory or of room, which the writer remembers.
  */
 #include "wire/otlp.h"
 
@@ -74,8 +74,8 @@ enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 static void put(struct otlp_writer *writer, const void *data, size_t size)
 {
-    if (!writer->failed && size > 0) {
-        writer->failed = sp__buf_append(writer->out, data, size, NULL) < 0;
+    if (writer->rc == SP_OK && size > 0) {
+        writer->rc = sp__buf_append(writer->out, data, size, NULL);
     }
 }
 
@@ -151,12 +151,12 @@ static size_t begin(struct otlp_writer *writer, unsigned field)
 /* A varint of four bytes, whatever the number needs. */
 static void end(struct otlp_writer *writer, size_t at)
 {
-    if (writer->failed) {
+    if (writer->rc < 0) {
         return;
     }
     size_t size = writer->out->size - at - LENGTH_BYTES;
     if (size > LENGTH_MAX) {
-        writer->failed = 1;
+        writer->rc = SP_ERR_TOO_BIG;
         return;
     }
     uint8_t *to = writer->out->data + at;
@@ -212,8 +212,9 @@ int sp__otlp_end(struct otlp_writer *writer, sp_error *err)
 {
     end(writer, writer->scope_at);
     end(writer, writer->resource_at);
-    return writer->failed
-               ? sp__fail(err, SP_ERR_NOMEM, "no memory for %zu records of telemetry",
+    return writer->rc < 0
+               ? sp__fail(err, writer->rc, "no %s for %zu records of telemetry",
+                          writer->rc == SP_ERR_NOMEM ? "memory" : "room",
                           writer->records)
                : SP_OK;
 }

@@ -4,8 +4,8 @@
  *
  * A writer is opened on an empty buffer with what is said of the whole resource, takes one
  * span or one metric after the other, and is closed. It is filled from front to back:
- * lengths are written when they are known, in four bytes each, which protobuf allows.
- * Without memory it stays failed, and closing says so.
+ * lengths are written when they are known, in four bytes each, which protobuf allows. One
+ * that has failed, for want of memory or of room, takes nothing more, and closing says so.
  *
  * The field numbers are those of opentelemetry-proto 1.x, which do not change.
  */
@@ -41,7 +41,7 @@ struct otlp_writer {
     size_t resource_at; /* where the lengths are to be written */
     size_t scope_at;
     size_t records;
-    int failed;
+    int rc; /* what closing gives */
 };
 
 void sp__otlp_begin(struct otlp_writer *writer, struct sp_buffer *out,

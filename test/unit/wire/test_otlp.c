@@ -102,10 +102,24 @@ static void without_room_the_end_says_so(void **state)
         sp__otlp_begin(&writer, &out, OTLP_SPANS, (struct otlp_list){0}, "0.1.0");
         sp__otlp_put_span(&writer, &span);
         assert_int_equal(sp__otlp_end(&writer, &err),
-                         max == 4096 ? SP_OK : SP_ERR_NOMEM);
+                         max == 4096 ? SP_OK : SP_ERR_TOO_BIG);
         needed = max == 4096 ? out.size : needed;
         sp__buf_fini(&out);
     }
+}
+
+static void without_memory_the_end_says_so(void **state)
+{
+    (void)state;
+    struct sp_buffer out;
+    struct otlp_writer writer;
+    sp_error err = {0};
+    sp__buf_init(&out, 4096);
+    sp__mem_fail_at(1, 0);
+    sp__otlp_begin(&writer, &out, OTLP_SPANS, (struct otlp_list){0}, "0.1.0");
+    sp__mem_fail_at(0, 0);
+    assert_int_equal(sp__otlp_end(&writer, &err), SP_ERR_NOMEM);
+    sp__buf_fini(&out);
 }
 
 static void texts_are_cut_between_characters(void **state)
@@ -161,9 +175,8 @@ static void an_answer_may_refuse_some(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_span_has_the_published_numbers),
-        TEST(without_room_the_end_says_so),
-        TEST(texts_are_cut_between_characters),
+        TEST(a_span_has_the_published_numbers), TEST(without_room_the_end_says_so),
+        TEST(without_memory_the_end_says_so),   TEST(texts_are_cut_between_characters),
         TEST(an_answer_may_refuse_some),
     };
     return cmocka_run_group_tests_name("otlp", tests, NULL, NULL);
