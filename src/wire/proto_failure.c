@@ -77,11 +77,6 @@ static int is_object(const char *json)
            sp__json_read(json, n, SP__JSON_DEPTH_MAX, NULL, NULL, NULL) == SP_OK;
 }
 
-static char *as_text(const char *text)
-{
-    return (char *)(uintptr_t)text; /* protobuf-c only reads it */
-}
-
 /* ---- writing ---- */
 
 typedef Google__Rpc__ErrorInfo Info;
@@ -103,8 +98,8 @@ static void add_text(struct facts *facts, const char *key, const char *value)
     }
     Fact *fact = &facts->entries[facts->count];
     google__rpc__error_info__metadata_entry__init(fact);
-    fact->key = as_text(key);
-    fact->value = as_text(value);
+    fact->key = sp__proto_text(key);
+    fact->value = sp__proto_text(value);
     facts->pointers[facts->count++] = fact;
 }
 
@@ -180,8 +175,8 @@ static int put_info(struct sp_buffer *out, const sp_error *failure,
     add_text(&facts, "stderr", texts->last_lines);
     add_text(&facts, "details", texts->details);
     Info info = GOOGLE__RPC__ERROR_INFO__INIT;
-    info.reason = as_text(sp_error_name(failure->code));
-    info.domain = as_text(DOMAIN);
+    info.reason = sp__proto_text(sp_error_name(failure->code));
+    info.domain = sp__proto_text(DOMAIN);
     info.n_metadata = facts.count;
     info.metadata = facts.pointers;
     return sp__proto_pack(out, &info.base, err);
@@ -235,9 +230,9 @@ int sp__proto_put_failure(struct sp_buffer *out, const sp_error *failure, sp_err
         Google__Protobuf__Any anys[2] = {GOOGLE__PROTOBUF__ANY__INIT,
                                          GOOGLE__PROTOBUF__ANY__INIT};
         Google__Protobuf__Any *details[2] = {&anys[0], &anys[1]};
-        anys[0].type_url = as_text(INFO_URL);
+        anys[0].type_url = sp__proto_text(INFO_URL);
         anys[0].value = (ProtobufCBinaryData){.len = info.size, .data = info.data};
-        anys[1].type_url = as_text(DEBUG_URL);
+        anys[1].type_url = sp__proto_text(DEBUG_URL);
         anys[1].value = (ProtobufCBinaryData){.len = debug.size, .data = debug.data};
         Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
         status.code = sp_error_grpc_status(failure->code);

@@ -79,6 +79,13 @@ static inline uint8_t *sp__proto_put_head(uint8_t *to, uint32_t number, size_t s
     return sp__proto_put_varint(to, size);
 }
 
+/* protobuf-c's structs have `char *` where it only reads. NULL is "". */
+static inline char *sp__proto_text(const char *text)
+{
+    return text == NULL ? (char *)(uintptr_t)protobuf_c_empty_string
+                        : (char *)(uintptr_t)text;
+}
+
 int sp__proto_pack(struct sp_buffer *out, const ProtobufCMessage *message,
                    sp_error *err) SP_MUST_CHECK;
 

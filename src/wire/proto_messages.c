@@ -24,13 +24,6 @@
 
 enum { UNPACK_MAX = 16 << 20, NS_PER_S = 1000000000 };
 
-/* protobuf-c's structs have `char *` where it only reads. */
-static char *text_of(const char *text)
-{
-    return text == NULL ? (char *)(uintptr_t)protobuf_c_empty_string
-                        : (char *)(uintptr_t)text;
-}
-
 /* ---- protobuf-c ---- */
 
 /* user_data: an int that remembers that memory was short, or NULL. */
@@ -137,12 +130,12 @@ static int make_room(const struct proto_announce *announce, struct announce_room
 static void fill_param(Param *to, Google__Protobuf__Any *any,
                        const struct proto_param *from)
 {
-    to->name = text_of(from->name);
-    to->type = text_of(from->type);
-    to->description = text_of(from->description);
+    to->name = sp__proto_text(from->name);
+    to->type = sp__proto_text(from->type);
+    to->description = sp__proto_text(from->description);
     to->required = from->default_json == NULL;
     if (from->default_json != NULL) {
-        any->type_url = text_of(SP__STRING_VALUE_URL);
+        any->type_url = sp__proto_text(SP__STRING_VALUE_URL);
         any->value.data = (uint8_t *)from->default_json;
         any->value.len = strlen(from->default_json);
         to->default_value = any;
@@ -159,8 +152,8 @@ int sp__proto_put_announce(struct sp_buffer *out, const struct proto_announce *a
     size_t next = 0;
     for (size_t i = 0; i < announce->tools_count; i++) {
         const struct proto_tool *tool = &announce->tools[i];
-        room.tools[i]->name = text_of(tool->name);
-        room.tools[i]->description = text_of(tool->description);
+        room.tools[i]->name = sp__proto_text(tool->name);
+        room.tools[i]->description = sp__proto_text(tool->description);
         room.tools[i]->supports_streaming = tool->streaming;
         room.tools[i]->idempotent = tool->idempotent;
         room.tools[i]->n_parameters = tool->params_count;
@@ -171,16 +164,16 @@ int sp__proto_put_announce(struct sp_buffer *out, const struct proto_announce *a
     }
     Announce message = SNAKEPIT__BRIDGE__ANNOUNCE_WORKER_REQUEST__INIT;
     message.protocol_version = announce->protocol_version;
-    message.worker_id = text_of(announce->worker_id);
-    message.runtime = text_of(announce->runtime);
+    message.worker_id = sp__proto_text(announce->worker_id);
+    message.runtime = sp__proto_text(announce->runtime);
     message.pid = announce->pid;
     message.capacity = announce->capacity;
     message.accepts_any = announce->accepts_any;
     message.failed = announce->failed;
     message.permanent = announce->permanent;
-    message.error_type = text_of(announce->error_type);
-    message.error_message = text_of(announce->error_message);
-    message.error_trace = text_of(announce->error_trace);
+    message.error_type = sp__proto_text(announce->error_type);
+    message.error_message = sp__proto_text(announce->error_message);
+    message.error_trace = sp__proto_text(announce->error_trace);
     message.opened_us = announce->opened_us;
     message.announced_us = announce->announced_us;
     message.n_tools = announce->tools_count;
@@ -319,7 +312,7 @@ int sp__proto_put_announce_reply(struct sp_buffer *out, int accepted,
     Snakepit__Bridge__AnnounceWorkerResponse reply =
         SNAKEPIT__BRIDGE__ANNOUNCE_WORKER_RESPONSE__INIT;
     reply.accepted = accepted;
-    reply.message = text_of(message);
+    reply.message = sp__proto_text(message);
     return sp__proto_pack(out, &reply.base, err);
 }
 
@@ -349,7 +342,7 @@ int sp__proto_get_announce_reply(const uint8_t *data, size_t size, int *ret_acce
 int sp__proto_put_ping(struct sp_buffer *out, const char *message, sp_error *err)
 {
     Snakepit__Bridge__PingRequest ping = SNAKEPIT__BRIDGE__PING_REQUEST__INIT;
-    ping.message = text_of(message);
+    ping.message = sp__proto_text(message);
     return sp__proto_pack(out, &ping.base, err);
 }
 
@@ -360,7 +353,7 @@ int sp__proto_put_pong(struct sp_buffer *out, const char *message, int64_t unix_
     time.seconds = unix_ns / NS_PER_S;
     time.nanos = (int32_t)(unix_ns % NS_PER_S);
     Snakepit__Bridge__PingResponse pong = SNAKEPIT__BRIDGE__PING_RESPONSE__INIT;
-    pong.message = text_of(message);
+    pong.message = sp__proto_text(message);
     pong.server_time = &time;
     return sp__proto_pack(out, &pong.base, err);
 }

@@ -20,13 +20,6 @@ typedef Snakepit__Bridge__TelemetryEvent__MeasurementsEntry Measurement;
 typedef Snakepit__Bridge__TelemetryValue Value;
 typedef Snakepit__Bridge__TelemetryControl Control;
 
-/* protobuf-c's structs have `char *` where it only reads. */
-static char *text_of(const char *text)
-{
-    return text == NULL ? (char *)(uintptr_t)protobuf_c_empty_string
-                        : (char *)(uintptr_t)text;
-}
-
 /* ---- writing an event ---- */
 
 /* What the message points to, in one piece of memory. */
@@ -101,7 +94,7 @@ static void fill_measurement(const struct proto_measure *measure, Value *value,
 {
     snakepit__bridge__telemetry_value__init(value);
     snakepit__bridge__telemetry_event__measurements_entry__init(entry);
-    entry->key = text_of(measure->name);
+    entry->key = sp__proto_text(measure->name);
     entry->value = value;
     switch (measure->kind) {
     case MEASURE_INTEGER:
@@ -114,7 +107,7 @@ static void fill_measurement(const struct proto_measure *measure, Value *value,
         return;
     case MEASURE_TEXT:
         value->value_case = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE;
-        value->string_value = text_of(measure->text);
+        value->string_value = sp__proto_text(measure->text);
         return;
     }
 }
@@ -132,8 +125,8 @@ int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry 
     split_parts(room.text, room.parts);
     for (size_t i = 0; i < pairs; i++) {
         snakepit__bridge__telemetry_event__metadata_entry__init(&room.entry[i]);
-        room.entry[i].key = text_of(event->metadata[2 * i]);
-        room.entry[i].value = text_of(event->metadata[2 * i + 1]);
+        room.entry[i].key = sp__proto_text(event->metadata[2 * i]);
+        room.entry[i].value = sp__proto_text(event->metadata[2 * i + 1]);
         room.entries[i] = &room.entry[i];
     }
     for (size_t i = 0; i < event->measures_count; i++) {
@@ -148,7 +141,7 @@ int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry 
     message.n_metadata = pairs;
     message.metadata = room.entries;
     message.timestamp_ns = event->unix_ns;
-    message.correlation_id = text_of(event->correlation_id);
+    message.correlation_id = sp__proto_text(event->correlation_id);
     int rc = sp__proto_pack(out, &message.base, err);
     sp__free(memory);
     return rc;
