@@ -4,11 +4,11 @@
  * Everything under smu.
  *
  * A listener gets "tool.execution.start" and then "tool.result_size" and
- * "tool.execution.stop", or "tool.execution.exception", for each job that its rate picks, and the events of emit.c
- * that its filter and its rates let through. All events of one job, or of one span, go to
- * the same listeners: sp_job.sampled and the span's number remember them. A listener that
- * does not read loses events, which are counted, once its queue holds
- * TELEMETRY_QUEUE_MAX bytes; jobs never wait for it.
+ * "tool.execution.stop", or "tool.execution.exception", for each job that its rate picks,
+ * and the events of emit.c that its filter and its rates let through. All events of one
+ * job, or of one span, go to the same listeners: sp_job.sampled and the span's number
+ * remember them. A listener that does not read loses events, which are counted, once its
+ * queue holds TELEMETRY_QUEUE_MAX bytes; jobs never wait for it.
  */
 #include "runtime/runtime.h"
 
@@ -18,9 +18,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum {
-    CHOSEN = 1 << TELEMETRY_MAX
-}; /* of a span's number: the others are its listeners */
+/* A span's number has a bit for each of its listeners, and this one once it has them. */
+enum { CHOSEN = 1 << TELEMETRY_MAX };
 
 static const char job_start[] = "tool.execution.start";
 static const char job_stop[] = "tool.execution.stop";

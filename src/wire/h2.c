@@ -3,11 +3,11 @@
  * One HTTP/2 connection that speaks gRPC: its life, and what it receives.
  *
  * With strangers nghttp2 does the HTTP/2, with a peer of ours lean.c a framing of our own;
- * what follows is the same for both. nghttp2's callbacks below turn frames into what gRPC means by them
- * and hand that to the user's events. The normal course of a call at a server: HEADERS
- * open a stream and on_request, DATA becomes messages (h2_stream.c), END_STREAM becomes
- * on_half_close; the user writes and finishes (h2_send.c); nghttp2 closes the stream and
- * on_end follows. A client's course is the mirror image.
+ * what follows is the same for both. nghttp2's callbacks below turn frames into what gRPC
+ * means by them and hand that to the user's events. The normal course of a call at a
+ * server: HEADERS open a stream and on_request, DATA becomes messages (h2_stream.c),
+ * END_STREAM becomes on_half_close; the user writes and finishes (h2_send.c); nghttp2
+ * closes the stream and on_end follows. A client's course is the mirror image.
  *
  * Flow control is by hand: the connection's window is topped up with every byte, because
  * one slow stream must not stop the others, and a stream's window likewise unless the

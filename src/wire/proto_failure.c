@@ -6,8 +6,9 @@
  * carries the stable name of our code as the reason and the facts of the sp_error as
  * metadata, one of which is the JSON of what else is known of an exception; its DebugInfo
  * the remote traceback, a line each, and the remote message. Stock peers find what they
- * look for and we find everything again. Headers are dear, so long texts are cut: what fits the output buffer's limit goes, tracebacks and
- * stderr keep their ends. JSON cannot be cut: it goes whole or not at all.
+ * look for and we find everything again. Headers are dear, so long texts are cut: what
+ * fits the output buffer's limit goes, tracebacks and stderr keep their ends. JSON cannot
+ * be cut: it goes whole or not at all.
  *
  * Original: ExecuteToolResponse.error_message, which is either plain text (0.6) or a
  * JSON object with type, message and traceback (0.7.4), to which we add code and details.

@@ -18,8 +18,8 @@ const { Variables, Programs } = require('./state.js');
 const open = new Map();
 let lastQuestion = 0;
 
-// The addon's: (question, code, message, type, trace, details) or (question, undefined, json, marks, binary, opened,
-// raw), where raw is a chunk's bytes, whatever they are.
+// The addon's: (question, code, message, type, trace, details) or (question, undefined,
+// json, marks, binary, opened, raw), where raw is a chunk's bytes, whatever they are.
 function onAnswer(id, code, first, second, third, opened, raw) {
   const question = open.get(id);
   open.delete(id);

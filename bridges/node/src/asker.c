@@ -6,8 +6,8 @@
  * none, because a question may wait for as long as its job does and another must not
  * wait behind it: a tool that this worker calls in another one may call this one. Beyond
  * ASKERS_MAX questions wait in the line; what waits for the next of a stream or watch,
- * for as long as it likes, may have READERS_MAX of the threads. The answer goes into a second line, whose
- * reader, in the event loop, ends the promises.
+ * for as long as it likes, may have READERS_MAX of the threads. The answer goes into a
+ * second line, whose reader, in the event loop, ends the promises.
  */
 #include <pthread.h>
 #include <stdlib.h>

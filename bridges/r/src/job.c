@@ -3,8 +3,8 @@
  * Steps of the loop: take a call, answer it.
  *
  * sp__r_next() waits for a call, which is the one that every other step means until one
- * ends it; sp__r_call() gives what R needs of it as a list. A stream that must wait is parked under
- * a number of the loop's, and comes back by it.
+ * ends it; sp__r_call() gives what R needs of it as a list. A stream that must wait is
+ * parked under a number of the loop's, and comes back by it.
  */
 #include <string.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tables of messages against the code that protobuf-c generates from bridge.proto
- * and control.proto: the same fields, and for random messages the same bytes. Then bytes that nobody wrote
- * on purpose, and no memory.
+ * and control.proto: the same fields, and for random messages the same bytes. Then bytes
+ * that nobody wrote on purpose, and no memory.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Methods of `_worker.Call` about one variable of its session. Values, constraints and
- * metadata come as JSON in bytes, large arrays as they are. A name with a NUL is a ValueError, before anybody is
- * asked.
+ * metadata come as JSON in bytes, large arrays as they are. A name with a NUL is a
+ * ValueError, before anybody is asked.
  */
 #include "ask.h"
 
