@@ -44,17 +44,14 @@ static PyObject *hardware_json(PyObject *module, PyObject *args)
         return NULL;
     }
     sp__buf_init(&answer.json, SIZE_MAX / 2);
-    Py_BEGIN_ALLOW_THREADS rc = sp_hardware_json(&options, keep, &answer, &err);
-    Py_END_ALLOW_THREADS if (rc < 0)
-    {
+    Py_BEGIN_ALLOW_THREADS;
+    rc = sp_hardware_json(&options, keep, &answer, &err);
+    Py_END_ALLOW_THREADS;
+    if (rc < 0) {
         refuse(rc, &err);
-    }
-    else if (answer.rc < 0)
-    {
+    } else if (answer.rc < 0) {
         PyErr_NoMemory();
-    }
-    else
-    {
+    } else {
         result = PyBytes_FromStringAndSize((const char *)answer.json.data,
                                            (Py_ssize_t)answer.json.size);
     }
@@ -75,9 +72,10 @@ static PyObject *hardware_select(PyObject *module, PyObject *args)
                           &options.path)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS rc = sp_hardware_select(wanted, &options, &device, &err);
-    Py_END_ALLOW_THREADS return rc < 0 ? refuse(rc, &err)
-                                       : PyUnicode_FromString(device.text);
+    Py_BEGIN_ALLOW_THREADS;
+    rc = sp_hardware_select(wanted, &options, &device, &err);
+    Py_END_ALLOW_THREADS;
+    return rc < 0 ? refuse(rc, &err) : PyUnicode_FromString(device.text);
 }
 
 static PyMethodDef functions[] = {

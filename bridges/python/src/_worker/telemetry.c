@@ -179,8 +179,8 @@ static PyMethodDef functions[] = {
     {"listens", listens, METH_NOARGS, "Whether anybody would hear of an event."},
     {"emit", emit, METH_VARARGS,
      "emit(name, measurements, metadata, correlation_id=None, mark=0): report an "
-     "event; "
-     "both are dicts or None. Gives the mark for further events of the same span."},
+     "event; both are dicts or None. Gives the mark for further events of the same "
+     "span."},
     {"events_dropped", events_dropped, METH_NOARGS,
      "Events that listeners lost because they did not read."},
     {NULL, NULL, 0, NULL},

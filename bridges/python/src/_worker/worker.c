@@ -7,8 +7,8 @@
  * library's message; nothing here prints or decides.
  *
  * The library waits, for work and for the host's answers, with the interpreter's lock
- * given up: on_idle() and on_busy() below do that, but only while serve() runs. Announcing waits too, with the
- * lock given up around the whole call.
+ * given up: on_idle() and on_busy() below do that, but only while serve() runs. Announcing
+ * waits too, with the lock given up around the whole call.
  */
 #include "bridge.h"
 
@@ -281,8 +281,9 @@ static PyObject *worker_announce(PyObject *object, PyObject *unused)
     int rc;
     do {
         sp_error_clear(&err);
-        Py_BEGIN_ALLOW_THREADS rc = sp_worker_announce(self->worker, &err);
-        Py_END_ALLOW_THREADS
+        Py_BEGIN_ALLOW_THREADS;
+        rc = sp_worker_announce(self->worker, &err);
+        Py_END_ALLOW_THREADS;
     } while (rc == SP_ERR_STOPPED_BY_CALLBACK && PyErr_CheckSignals() == 0);
     if (rc == SP_ERR_CLOSED && sp_worker_was_signalled(self->worker)) {
         sp_error_clear(&err); /* serve() finds the same and returns at once */
@@ -303,9 +304,10 @@ static PyObject *worker_refuse(PyObject *object, PyObject *args)
         !is_open(self)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS sp_worker_refuse(self->worker, permanent, type, message,
-                                            trace);
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS;
+    sp_worker_refuse(self->worker, permanent, type, message, trace);
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
 }
 
 static PyObject *worker_overlap(PyObject *object, PyObject *args)
@@ -366,8 +368,9 @@ static void close_worker(worker_object *self)
     sp__py_telemetry_end(self);
     if (worker != NULL && !self->forgotten) {
         sp__py_sources_wait();
-        Py_BEGIN_ALLOW_THREADS sp_worker_close(worker);
-        Py_END_ALLOW_THREADS
+        Py_BEGIN_ALLOW_THREADS;
+        sp_worker_close(worker);
+        Py_END_ALLOW_THREADS;
     }
 }
 

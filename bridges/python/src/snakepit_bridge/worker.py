@@ -247,8 +247,7 @@ def _without_our_frames(exception):
 
 def refuse(tell, exception, permanent):
     """Tell the host that the worker cannot start, and whoever reads stderr too."""
-    story = _serve.describe(_without_our_frames(exception), True)
-    kind, message, trace, _ = story
+    kind, message, trace, _ = _serve.describe(_without_our_frames(exception), True)
     sys.stderr.write(trace or f"{kind}: {message}\n")
     sys.stderr.flush()
     tell(permanent, kind, message, trace)
