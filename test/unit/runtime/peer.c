@@ -337,6 +337,11 @@ void peer_finish(struct peer *peer, struct peer_call *call)
     PEER_UNTIL(peer, call->done);
 }
 
+int call_last_has(const struct peer_call *call, const char *text)
+{
+    return memmem(call->last.data, call->last.size, text, strlen(text)) != NULL;
+}
+
 const char *peer_result(struct peer_call *call, char *text, size_t size)
 {
     struct proto_response response;

@@ -15,6 +15,9 @@
 #include "wire/h2.h"
 #include "wire/proto.h"
 
+/* A message as its bytes, which may be zeros. */
+#define BYTES(literal) ((sp_bytes){literal, sizeof(literal) - 1})
+
 struct peer;
 
 /* One RPC, from the client's side. */
@@ -109,6 +112,8 @@ struct peer_call *peer_stream(struct peer *peer, const char *tool, const char *a
 struct peer_call *peer_open(struct peer *peer, const char *path, sp_bytes message,
                             int half_close);
 void peer_finish(struct peer *peer, struct peer_call *call); /* until done */
+/* Whether the bytes of its last message have this text in them. */
+int call_last_has(const struct peer_call *call, const char *text);
 /* The text of a finished call's result. */
 const char *peer_result(struct peer_call *call, char *text, size_t size);
 

@@ -470,3 +470,11 @@ void rig_await_begun(struct rig *rig, int n)
         n -= take(rig->begun);
     }
 }
+
+void rig_call(struct rig *rig)
+{
+    struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
+    peer_finish(rig->peer, call);
+    assert_int_equal(call->status, 0);
+    call_free(call);
+}

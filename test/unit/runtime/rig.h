@@ -90,6 +90,7 @@ void rig_join(struct rig *rig);
 
 void rig_allow(struct rig *rig, int n);       /* open the gate for n */
 void rig_await_begun(struct rig *rig, int n); /* until n more tools have begun */
+void rig_call(struct rig *rig);               /* a call that succeeds, whichever */
 void rig_loop(struct rig *rig);               /* serve on the calling thread */
 
 #endif

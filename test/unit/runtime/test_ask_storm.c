@@ -5,31 +5,15 @@
  * their deadlines. From seeds: what may not happen is a call without an end, a question
  * that is left over, or a byte.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/error.h"
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 
 enum { CALLS = 150, FLYING = 12, SEEDS = 3 };
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 static uint32_t seed;
 
@@ -167,10 +151,9 @@ int main(int argc, char **argv)
               (uint32_t)strtoul(argv[2], NULL, 10));
         return 0;
     }
-#define CASE(name) cmocka_unit_test_setup_teardown(name, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(one_thread_that_asks_serves_every_mixture),
-        CASE(several_threads_that_ask_serve_every_mixture),
+        TEST(one_thread_that_asks_serves_every_mixture),
+        TEST(several_threads_that_ask_serve_every_mixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A job asks its host: what travels, every ending, and what goes on meanwhile. */
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include <cmocka.h>
-
 #include "base/error.h"
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 static void check_result(struct rig *rig, struct peer_call *call, const char *want)
 {
@@ -533,31 +517,30 @@ static void the_end_of_a_job_ends_what_another_thread_asks_for_it(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(a_question_names_the_call_that_asks),
-        CASE(a_tool_of_another_worker_is_asked_for_with_its_pool),
-        CASE(a_large_answer_comes_whole),
-        CASE(an_exception_of_the_tool_is_an_error_with_its_text),
-        CASE(a_code_of_the_host_arrives_whole),
-        CASE(a_bare_status_has_a_code),
-        CASE(an_answer_that_is_none_is_a_broken_protocol),
-        CASE(a_cancelled_call_stops_asking),
-        CASE(an_answer_does_not_hide_that_the_call_was_cancelled),
-        CASE(the_deadline_of_a_call_ends_its_question),
-        CASE(a_question_has_a_time_of_its_own),
-        CASE(a_host_that_hangs_up_ends_the_question),
-        CASE(the_hosts_death_ends_the_question),
-        CASE(a_worker_that_stops_still_gets_its_answer),
-        CASE(a_signal_is_the_bindings_to_judge),
-        CASE(a_worker_that_asks_answers_pings_and_keeps_calls),
-        CASE(two_threads_ask_and_are_answered_in_the_other_order),
-        CASE(a_thread_that_asks_leaves_the_calls_to_the_other),
-        CASE(an_answer_comes_while_the_other_thread_works_long),
-        CASE(a_generator_asks_between_its_chunks),
-        CASE(threads_of_a_tools_own_ask_too),
-        CASE(cancelling_reaches_every_thread_that_asks),
-        CASE(the_end_of_a_job_ends_what_another_thread_asks_for_it),
+        TEST(a_question_names_the_call_that_asks),
+        TEST(a_tool_of_another_worker_is_asked_for_with_its_pool),
+        TEST(a_large_answer_comes_whole),
+        TEST(an_exception_of_the_tool_is_an_error_with_its_text),
+        TEST(a_code_of_the_host_arrives_whole),
+        TEST(a_bare_status_has_a_code),
+        TEST(an_answer_that_is_none_is_a_broken_protocol),
+        TEST(a_cancelled_call_stops_asking),
+        TEST(an_answer_does_not_hide_that_the_call_was_cancelled),
+        TEST(the_deadline_of_a_call_ends_its_question),
+        TEST(a_question_has_a_time_of_its_own),
+        TEST(a_host_that_hangs_up_ends_the_question),
+        TEST(the_hosts_death_ends_the_question),
+        TEST(a_worker_that_stops_still_gets_its_answer),
+        TEST(a_signal_is_the_bindings_to_judge),
+        TEST(a_worker_that_asks_answers_pings_and_keeps_calls),
+        TEST(two_threads_ask_and_are_answered_in_the_other_order),
+        TEST(a_thread_that_asks_leaves_the_calls_to_the_other),
+        TEST(an_answer_comes_while_the_other_thread_works_long),
+        TEST(a_generator_asks_between_its_chunks),
+        TEST(threads_of_a_tools_own_ask_too),
+        TEST(cancelling_reaches_every_thread_that_asks),
+        TEST(the_end_of_a_job_ends_what_another_thread_asks_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

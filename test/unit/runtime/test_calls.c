@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls: answers, failures, refusals, the page, announcing and stopping. */
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 #include "runtime/runtime.h"
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 static void a_call_is_answered(void **state)
 {
@@ -585,38 +569,36 @@ static void tools_are_checked_when_registered(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(a_call_is_answered),
-        CASE(a_thousand_calls_in_one_batch_are_answered_in_order),
-        CASE(a_large_argument_comes_back_whole),
-        CASE(a_job_knows_its_request),
-        CASE(an_answer_does_not_wait_for_the_job_behind_it),
-        CASE(an_exception_is_an_answer_with_its_text),
-        CASE(a_failure_that_is_no_exception_is_a_status),
-        CASE(an_unknown_tool_is_refused_with_near_names),
-        CASE(accept_any_hands_unknown_tools_to_the_binding),
-        CASE(the_page_shows_what_has_begun),
-        CASE(what_the_host_gave_up_is_not_begun),
-        CASE(the_announcement_lists_the_tools),
-        CASE(a_refused_announcement_says_why),
-        CASE(a_call_before_the_hosts_answer_does_not_hold_it_up),
-        CASE(an_announcement_ends_when_the_host_goes),
-        CASE(a_worker_that_cannot_start_says_so),
-        CASE(a_starting_worker_answers_pings),
-        CASE(pings_and_ping_calls_are_answered_while_a_tool_runs),
-        CASE(an_idle_worker_answers_pings_without_waking_its_binding),
-        CASE(an_unknown_method_is_unimplemented),
-        CASE(a_call_without_a_message_is_an_error),
-        CASE(calls_beyond_the_queue_are_refused_while_busy),
-        CASE(stopping_ends_what_runs_and_sends_back_what_waits),
-        CASE(an_idle_worker_stops_at_once),
-        CASE(an_idle_worker_ends_when_the_host_does),
-        CASE(several_threads_answer_and_share_the_waiting),
-        CASE(threads_that_wait_before_the_announcement_serve_after_it),
-        CASE(more_threads_than_announced_are_an_error),
-        CASE(tools_are_checked_when_registered),
+        TEST(a_call_is_answered),
+        TEST(a_thousand_calls_in_one_batch_are_answered_in_order),
+        TEST(a_large_argument_comes_back_whole),
+        TEST(a_job_knows_its_request),
+        TEST(an_answer_does_not_wait_for_the_job_behind_it),
+        TEST(an_exception_is_an_answer_with_its_text),
+        TEST(a_failure_that_is_no_exception_is_a_status),
+        TEST(an_unknown_tool_is_refused_with_near_names),
+        TEST(accept_any_hands_unknown_tools_to_the_binding),
+        TEST(the_page_shows_what_has_begun),
+        TEST(what_the_host_gave_up_is_not_begun),
+        TEST(the_announcement_lists_the_tools),
+        TEST(a_refused_announcement_says_why),
+        TEST(a_call_before_the_hosts_answer_does_not_hold_it_up),
+        TEST(an_announcement_ends_when_the_host_goes),
+        TEST(a_worker_that_cannot_start_says_so),
+        TEST(a_starting_worker_answers_pings),
+        TEST(pings_and_ping_calls_are_answered_while_a_tool_runs),
+        TEST(an_idle_worker_answers_pings_without_waking_its_binding),
+        TEST(an_unknown_method_is_unimplemented),
+        TEST(a_call_without_a_message_is_an_error),
+        TEST(calls_beyond_the_queue_are_refused_while_busy),
+        TEST(stopping_ends_what_runs_and_sends_back_what_waits),
+        TEST(an_idle_worker_stops_at_once),
+        TEST(an_idle_worker_ends_when_the_host_does),
+        TEST(several_threads_answer_and_share_the_waiting),
+        TEST(threads_that_wait_before_the_announcement_serve_after_it),
+        TEST(more_threads_than_announced_are_an_error),
+        TEST(tools_are_checked_when_registered),
     };
-#undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

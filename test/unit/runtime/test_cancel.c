@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that end before their answer: cancelled, or past their deadline. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 static void check_answered(struct rig *rig)
 {
@@ -244,19 +228,17 @@ static void cancelling_at_random_on_several_threads_leaves_nothing_behind(void *
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(a_waiting_call_that_is_cancelled_never_runs),
-        CASE(a_running_call_that_is_cancelled_is_interrupted_once),
-        CASE(an_interruption_is_repeated_until_it_has_worked),
-        CASE(the_deadline_of_a_running_call_is_answered_while_it_runs),
-        CASE(the_deadline_of_a_waiting_call_is_answered_while_another_runs),
-        CASE(a_deadline_that_has_passed_on_arrival_is_answered),
-        CASE(the_deadline_of_a_stream_ends_it),
-        CASE(calls_on_several_threads_are_interrupted_one_by_one),
-        CASE(cancelling_at_random_leaves_nothing_behind),
-        CASE(cancelling_at_random_on_several_threads_leaves_nothing_behind),
+        TEST(a_waiting_call_that_is_cancelled_never_runs),
+        TEST(a_running_call_that_is_cancelled_is_interrupted_once),
+        TEST(an_interruption_is_repeated_until_it_has_worked),
+        TEST(the_deadline_of_a_running_call_is_answered_while_it_runs),
+        TEST(the_deadline_of_a_waiting_call_is_answered_while_another_runs),
+        TEST(a_deadline_that_has_passed_on_arrival_is_answered),
+        TEST(the_deadline_of_a_stream_ends_it),
+        TEST(calls_on_several_threads_are_interrupted_one_by_one),
+        TEST(cancelling_at_random_leaves_nothing_behind),
+        TEST(cancelling_at_random_on_several_threads_leaves_nothing_behind),
     };
-#undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

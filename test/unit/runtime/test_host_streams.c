@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams from the host: order, bounds, and how they end. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/error.h"
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 /* Turn both ends until the call is over. */
 static void finish(struct rig *rig, struct peer_call *call)
@@ -174,15 +158,14 @@ static void a_cancelled_call_stops_reading(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(a_stream_comes_whole_and_ends),
-        CASE(several_streams_of_one_thread_run_side_by_side),
-        CASE(what_nobody_takes_stays_with_the_host),
-        CASE(a_chunk_larger_than_the_window_comes_whole),
-        CASE(chunks_before_a_failure_count),
-        CASE(a_stream_that_is_left_is_cancelled),
-        CASE(a_cancelled_call_stops_reading),
+        TEST(a_stream_comes_whole_and_ends),
+        TEST(several_streams_of_one_thread_run_side_by_side),
+        TEST(what_nobody_takes_stays_with_the_host),
+        TEST(a_chunk_larger_than_the_window_comes_whole),
+        TEST(chunks_before_a_failure_count),
+        TEST(a_stream_that_is_left_is_cancelled),
+        TEST(a_cancelled_call_stops_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

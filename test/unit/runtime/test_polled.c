@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker whose thread waits in an event loop of its own, with jobs set aside. */
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 #include "runtime/runtime.h"
 
@@ -35,17 +30,6 @@ struct loop {
     int blocks;     /* eventfd: the next round is a callback that waits for the gate */
     int hears_stop; /* ended by sp_worker_stop() */
 };
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 static void bad_unless(struct rig *rig, int ok)
 {
@@ -486,7 +470,6 @@ static void what_does_not_go_together_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
         TEST(calls_are_answered_and_the_capacity_is_announced),
         TEST(jobs_overlap_and_end_in_any_order),

@@ -1,48 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker answers besides tool calls: health, sessions. */
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 #include "runtime/runtime.h"
 
 #define BRIDGE "/snakepit.bridge.BridgeService/"
-#define BYTES(literal) ((sp_bytes){literal, sizeof(literal) - 1})
 
 enum { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
-
-static void call_add(struct rig *rig)
-{
-    struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
-    peer_finish(rig->peer, call);
-    assert_int_equal(call->status, 0);
-    call_free(call);
-}
-
-static int last_has(const struct peer_call *call, const char *text)
-{
-    return memmem(call->last.data, call->last.size, text, strlen(text)) != NULL;
-}
 
 /* ---- health ---- */
 
@@ -115,7 +85,7 @@ static void a_watcher_may_leave(void **state)
         peer_open(rig->peer, SP__PATH_HEALTH_WATCH, NO_SERVICE, 1);
     PEER_UNTIL(rig->peer, watch->messages == 1);
     sp__h2_reset(watch->stream, 8);
-    call_add(rig);
+    rig_call(rig);
     call_free(watch);
     rig_close(rig);
 }
@@ -134,7 +104,7 @@ static void check_heartbeat(struct rig *rig, sp_bytes request, int valid)
 {
     struct peer_call *call = session_call(rig, BRIDGE "Heartbeat", request);
     assert_int_equal(call->status, 0);
-    assert_int_equal(last_has(call, "\x10\x01"), valid);
+    assert_int_equal(call_last_has(call, "\x10\x01"), valid);
     call_free(call);
 }
 
@@ -168,8 +138,8 @@ static void a_session_lives_from_initialize_to_cleanup(void **state)
     check_heartbeat(rig, SESSION_ABC, 1);
     struct peer_call *call = session_call(rig, BRIDGE "GetSession", SESSION_ABC);
     assert_int_equal(call->status, 0);
-    assert_true(last_has(call, "abc") && last_has(call, "key") &&
-                last_has(call, "val"));
+    assert_true(call_last_has(call, "abc") && call_last_has(call, "key") &&
+                call_last_has(call, "val"));
     call_free(call);
     check_status(rig, BRIDGE "CleanupSession", SESSION_ABC, 0);
     check_status(rig, BRIDGE "GetSession", SESSION_ABC, 5);
@@ -329,20 +299,18 @@ static void a_listening_worker_shows_no_stacks(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(health_check_follows_the_announcement),
-        CASE(health_watch_tells_every_change),
-        CASE(a_watcher_may_leave),
-        CASE(a_session_lives_from_initialize_to_cleanup),
-        CASE(the_end_of_a_session_is_told_behind_the_calls_before_it),
-        CASE(a_worker_that_stops_hears_of_ends_first),
-        CASE(ends_nobody_wants_to_hear_of_are_only_answered),
-        CASE(bad_session_requests_are_refused),
-        CASE(the_table_of_sessions_is_bounded),
-        CASE(stacks_are_written_behind_the_page),
-        CASE(a_listening_worker_shows_no_stacks),
+        TEST(health_check_follows_the_announcement),
+        TEST(health_watch_tells_every_change),
+        TEST(a_watcher_may_leave),
+        TEST(a_session_lives_from_initialize_to_cleanup),
+        TEST(the_end_of_a_session_is_told_behind_the_calls_before_it),
+        TEST(a_worker_that_stops_hears_of_ends_first),
+        TEST(ends_nobody_wants_to_hear_of_are_only_answered),
+        TEST(bad_session_requests_are_refused),
+        TEST(the_table_of_sessions_is_bounded),
+        TEST(stacks_are_written_behind_the_page),
+        TEST(a_listening_worker_shows_no_stacks),
     };
-#undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams: order, ends, back-pressure, fairness, cancellation. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 #include "runtime/runtime.h"
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
 
 /* The kept message at *at; moves *at on. 0 at the end. */
 static int next_chunk(struct peer_call *call, size_t *at, struct proto_chunk *chunk)
@@ -333,23 +317,21 @@ static void a_stream_ends_when_its_worker_stops_only_after_its_last_chunk(void *
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(chunks_come_in_order_and_a_final_one_ends_them),
-        CASE(a_hundred_thousand_chunks_arrive_whole),
-        CASE(chunks_larger_than_the_area_arrive_whole),
-        CASE(a_slow_reader_stops_the_producer),
-        CASE(a_chunk_of_a_slow_generator_leaves_at_once),
-        CASE(chunks_left_behind_are_published_while_the_generator_is_busy),
-        CASE(a_single_value_is_a_stream_of_one),
-        CASE(an_exception_in_a_stream_is_its_status),
-        CASE(streams_and_calls_share_one_thread),
-        CASE(streams_run_on_several_threads),
-        CASE(cancelling_a_fast_stream_closes_its_generator),
-        CASE(cancelling_a_parked_stream_closes_its_generator),
-        CASE(cancelling_a_waiting_generator_interrupts_it),
-        CASE(a_stream_ends_when_its_worker_stops_only_after_its_last_chunk),
+        TEST(chunks_come_in_order_and_a_final_one_ends_them),
+        TEST(a_hundred_thousand_chunks_arrive_whole),
+        TEST(chunks_larger_than_the_area_arrive_whole),
+        TEST(a_slow_reader_stops_the_producer),
+        TEST(a_chunk_of_a_slow_generator_leaves_at_once),
+        TEST(chunks_left_behind_are_published_while_the_generator_is_busy),
+        TEST(a_single_value_is_a_stream_of_one),
+        TEST(an_exception_in_a_stream_is_its_status),
+        TEST(streams_and_calls_share_one_thread),
+        TEST(streams_run_on_several_threads),
+        TEST(cancelling_a_fast_stream_closes_its_generator),
+        TEST(cancelling_a_parked_stream_closes_its_generator),
+        TEST(cancelling_a_waiting_generator_interrupts_it),
+        TEST(a_stream_ends_when_its_worker_stops_only_after_its_last_chunk),
     };
-#undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,43 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What listeners are told: of jobs, and what user code reports; as they wish. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 #include "runtime/runtime.h"
 #include "snakepit/bridge.pb-c.h"
 #include "snakepit/worker_telemetry.h"
-
-#define BYTES(literal) ((sp_bytes){literal, sizeof(literal) - 1})
-
-static int nothing_before(void **state)
-{
-    *state = (void *)(intptr_t)sp__mem_live();
-    return 0;
-}
-
-static int nothing_left(void **state)
-{
-    return sp__mem_live() == (int64_t)(intptr_t)*state ? 0 : -1;
-}
-
-static void call_add(struct rig *rig)
-{
-    struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
-    peer_finish(rig->peer, call);
-    assert_int_equal(call->status, 0);
-    call_free(call);
-}
-
-static int last_has(const struct peer_call *call, const char *text)
-{
-    return memmem(call->last.data, call->last.size, text, strlen(text)) != NULL;
-}
 
 /* ---- of jobs ---- */
 
@@ -58,23 +28,23 @@ static void telemetry_tells_the_start_and_the_end_of_each_job(void **state)
     struct peer_call *events = open_telemetry(rig);
     struct peer_call *busy = peer_execute(rig->peer, "wait", "{}");
     PEER_UNTIL(rig->peer, events->messages == 1); /* while it runs */
-    assert_true(last_has(events, "start"));
-    assert_true(last_has(events, "wait"));
-    assert_true(last_has(events, "s1"));
+    assert_true(call_last_has(events, "start"));
+    assert_true(call_last_has(events, "wait"));
+    assert_true(call_last_has(events, "s1"));
     rig_allow(rig, 1);
     peer_finish(rig->peer, busy);
     PEER_UNTIL(rig->peer, events->messages == 3); /* and the size of its result */
-    assert_true(last_has(events, "stop"));
-    assert_true(last_has(events, "duration"));
+    assert_true(call_last_has(events, "stop"));
+    assert_true(call_last_has(events, "duration"));
     struct peer_call *raise = peer_execute(rig->peer, "raise", "{}");
     peer_finish(rig->peer, raise);
     PEER_UNTIL(rig->peer, events->messages == 5);
-    assert_true(last_has(events, "exception"));
+    assert_true(call_last_has(events, "exception"));
 
     assert_int_equal(sp__h2_half_close(events->stream, NULL), 0);
     peer_finish(rig->peer, events);
     assert_int_equal(events->status, 0);
-    call_add(rig);
+    rig_call(rig);
     call_free(busy);
     call_free(raise);
     call_free(events);
@@ -86,19 +56,19 @@ static void telemetry_obeys_its_controls(void **state)
     struct rig *rig = rig_open(NULL);
     struct peer_call *events = open_telemetry(rig);
     assert_int_equal(sp__h2_write(events->stream, TOGGLE_OFF, NULL), 0);
-    call_add(rig);
+    rig_call(rig);
     assert_int_equal(events->messages, 0);
     assert_int_equal(sp__h2_write(events->stream, TOGGLE_ON, NULL), 0);
     assert_int_equal(sp__h2_write(events->stream, BYTES("\xff\xff"), NULL), 0);
-    call_add(rig);
+    rig_call(rig);
     PEER_UNTIL(rig->peer, events->messages == 3);
     assert_int_equal(sp__h2_write(events->stream, SAMPLING_HALF, NULL), 0);
     for (int i = 0; i < 10; i++) {
-        call_add(rig);
+        rig_call(rig);
     }
     PEER_UNTIL(rig->peer, events->messages == 3 + 5 * 3);
     sp__h2_reset(events->stream, 8);
-    call_add(rig);
+    rig_call(rig);
     call_free(events);
     rig_close(rig);
 }
@@ -125,10 +95,10 @@ static void telemetry_that_nobody_reads_is_dropped_and_counted(void **state)
     do { /* until an event of after the drops comes */
         sp__h2_grant(events->stream, events->bytes - granted);
         granted = events->bytes;
-        call_add(rig);
-    } while (!last_has(events, "events_dropped") ||
-             last_has(events, "events_dropped\x12\x01"
-                              "0"));
+        rig_call(rig);
+    } while (!call_last_has(events, "events_dropped") ||
+             call_last_has(events, "events_dropped\x12\x01"
+                                   "0"));
     call_free(events);
     rig_close(rig);
 }
@@ -305,12 +275,12 @@ static void a_filter_lets_through_what_it_names(void **state)
         assert_int_equal(report(rig, rows[i].name, NULL), rows[i].told);
         told += (uint64_t)rows[i].told;
     }
-    call_add(rig); /* jobs are no longer told of either */
+    rig_call(rig); /* jobs are no longer told of either */
     settle(rig);
     PEER_UNTIL(rig->peer, events->messages == told);
     control(rig, events, BYTES("\x1a\x00")); /* a filter of nothing lets all through */
     assert_int_equal(report(rig, "a.secret", NULL), 1);
-    call_add(rig);
+    rig_call(rig);
     PEER_UNTIL(rig->peer, events->messages == told + 4);
     call_free(events);
     rig_close(rig);
@@ -510,24 +480,22 @@ static void reports_survive_lack_of_memory(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, nothing_before, nothing_left)
     const struct CMUnitTest tests[] = {
-        CASE(telemetry_tells_the_start_and_the_end_of_each_job),
-        CASE(telemetry_obeys_its_controls),
-        CASE(telemetry_that_nobody_reads_is_dropped_and_counted),
-        CASE(only_so_many_may_listen_to_telemetry),
-        CASE(reported_events_have_figures_and_facts),
-        CASE(events_of_a_job_say_what_they_are_of),
-        CASE(a_filter_lets_through_what_it_names),
-        CASE(rates_thin_the_events_that_they_name),
-        CASE(the_events_of_a_span_have_the_same_listeners),
-        CASE(wishes_that_say_too_much_are_not_obeyed),
-        CASE(nothing_is_made_for_nobody),
-        CASE(malformed_events_are_refused),
-        CASE(more_members_than_are_kept_are_left_out),
-        CASE(reported_events_that_nobody_reads_are_counted),
-        CASE(reports_survive_lack_of_memory),
+        TEST(telemetry_tells_the_start_and_the_end_of_each_job),
+        TEST(telemetry_obeys_its_controls),
+        TEST(telemetry_that_nobody_reads_is_dropped_and_counted),
+        TEST(only_so_many_may_listen_to_telemetry),
+        TEST(reported_events_have_figures_and_facts),
+        TEST(events_of_a_job_say_what_they_are_of),
+        TEST(a_filter_lets_through_what_it_names),
+        TEST(rates_thin_the_events_that_they_name),
+        TEST(the_events_of_a_span_have_the_same_listeners),
+        TEST(wishes_that_say_too_much_are_not_obeyed),
+        TEST(nothing_is_made_for_nobody),
+        TEST(malformed_events_are_refused),
+        TEST(more_members_than_are_kept_are_left_out),
+        TEST(reported_events_that_nobody_reads_are_counted),
+        TEST(reports_survive_lack_of_memory),
     };
-#undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
