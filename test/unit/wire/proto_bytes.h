@@ -10,7 +10,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "no_leak.h"
+#include "leak.h"
 #include "wire/proto.h"
 
 static inline struct sp_buffer buffer(void)

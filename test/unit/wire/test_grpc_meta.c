@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The texts in gRPC's headers, there and back. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "leak.h"
 #include "snakepit/base.h"
 #include "wire/grpc_meta.h"
 
@@ -155,14 +152,14 @@ static void http_statuses_map_as_the_specification_says(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timeouts_use_at_most_eight_digits),
-        cmocka_unit_test(timeouts_are_read_rounding_up),
-        cmocka_unit_test(timeouts_never_get_shorter),
-        cmocka_unit_test(messages_are_percent_encoded),
-        cmocka_unit_test(malformed_percent_escapes_are_kept),
-        cmocka_unit_test(base64_goes_there_and_back),
-        cmocka_unit_test(malformed_base64_is_refused),
-        cmocka_unit_test(http_statuses_map_as_the_specification_says),
+        TEST(timeouts_use_at_most_eight_digits),
+        TEST(timeouts_are_read_rounding_up),
+        TEST(timeouts_never_get_shorter),
+        TEST(messages_are_percent_encoded),
+        TEST(malformed_percent_escapes_are_kept),
+        TEST(base64_goes_there_and_back),
+        TEST(malformed_base64_is_refused),
+        TEST(http_statuses_map_as_the_specification_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

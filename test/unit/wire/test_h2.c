@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "h2_pair.h"
-#include "no_leak.h"
+#include "leak.h"
 
 /* ---- the normal course ---- */
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "h2_pair.h"
-#include "no_leak.h"
+#include "leak.h"
 
 /* ---- the other ways to end ---- */
 

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "h2_pair.h"
-#include "no_leak.h"
+#include "leak.h"
 
 enum { KIB = 1024, WINDOW = 64 * KIB, PREFIX = 5 };
 
@@ -333,6 +334,7 @@ static int whole_call(int trusted)
 static void a_call_survives_lack_of_memory_anywhere(void **state)
 {
     for (int trusted = 0; trusted < 2; trusted++) {
+        int64_t live_before = sp__mem_live();
         uint64_t calls_before = sp__mem_calls();
         sp__mem_fail_at(0, 0);
         assert_true(whole_call(trusted));

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "h2_pair.h"
-#include "no_leak.h"
+#include "leak.h"
 
 enum { LARGE = 3 * 1024 * 1024 + 7 };
 

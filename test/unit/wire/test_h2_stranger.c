@@ -10,8 +10,9 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "base/mem.h"
 #include "h2_pair.h"
-#include "no_leak.h"
+#include "leak.h"
 
 /* ---- frames by hand ---- */
 

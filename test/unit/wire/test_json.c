@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The JSON reader: what it takes, what it refuses and where, what it tells. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/buf.h"
 #include "base/mem.h"
+#include "leak.h"
 #include "wire/json.h"
 
 static int check(const char *text, size_t n, sp_error *err)
@@ -518,23 +515,23 @@ static void kinds_are_told_by_the_first_character(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid_texts_are_accepted),
-        cmocka_unit_test(invalid_texts_are_refused_at_the_right_place),
-        cmocka_unit_test(a_nul_byte_is_not_an_end),
-        cmocka_unit_test(every_cut_of_a_valid_text_is_refused),
-        cmocka_unit_test(depth_is_limited),
-        cmocka_unit_test(a_handler_is_told_everything_in_order),
-        cmocka_unit_test(a_handler_can_stop_the_reading_anywhere),
-        cmocka_unit_test(functions_of_a_handler_may_be_missing),
-        cmocka_unit_test(escapes_are_undone),
-        cmocka_unit_test(text_becomes_a_string),
-        cmocka_unit_test(a_string_that_does_not_fit_leaves_the_buffer_alone),
-        cmocka_unit_test(utf8_is_checked),
-        cmocka_unit_test(members_are_walked),
-        cmocka_unit_test(elements_of_an_array_are_walked),
-        cmocka_unit_test(walking_never_leaves_broken_text),
-        cmocka_unit_test(a_value_has_the_wires_word_for_it),
-        cmocka_unit_test(kinds_are_told_by_the_first_character),
+        TEST(valid_texts_are_accepted),
+        TEST(invalid_texts_are_refused_at_the_right_place),
+        TEST(a_nul_byte_is_not_an_end),
+        TEST(every_cut_of_a_valid_text_is_refused),
+        TEST(depth_is_limited),
+        TEST(a_handler_is_told_everything_in_order),
+        TEST(a_handler_can_stop_the_reading_anywhere),
+        TEST(functions_of_a_handler_may_be_missing),
+        TEST(escapes_are_undone),
+        TEST(text_becomes_a_string),
+        TEST(a_string_that_does_not_fit_leaves_the_buffer_alone),
+        TEST(utf8_is_checked),
+        TEST(members_are_walked),
+        TEST(elements_of_an_array_are_walked),
+        TEST(walking_never_leaves_broken_text),
+        TEST(a_value_has_the_wires_word_for_it),
+        TEST(kinds_are_told_by_the_first_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

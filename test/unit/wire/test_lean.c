@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "h2_pair.h"
-#include "no_leak.h"
+#include "leak.h"
 #include "wire/lean.h"
 
 static const struct h2_options trusted = {.trusted = 1};

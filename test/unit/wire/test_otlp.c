@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "no_leak.h"
+#include "leak.h"
 
 /* A length as the writer has it: a varint of four bytes. */
 #define LENGTH(n) (char)(0x80 | (n)), (char)0x80, (char)0x80, 0

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The shared page: what has begun, and what must not begin any more. */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "leak.h"
 #include "wire/page.h"
 
 enum { IDS = 400000 };
@@ -90,10 +86,10 @@ static void nothing_is_both_given_up_and_begun(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_call_given_up_in_time_is_not_begun),
-        cmocka_unit_test(a_worker_that_does_not_look_makes_it_uncertain),
-        cmocka_unit_test(without_a_place_it_is_uncertain),
-        cmocka_unit_test(nothing_is_both_given_up_and_begun),
+        TEST(a_call_given_up_in_time_is_not_begun),
+        TEST(a_worker_that_does_not_look_makes_it_uncertain),
+        TEST(without_a_place_it_is_uncertain),
+        TEST(nothing_is_both_given_up_and_begun),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "no_leak.h"
+#include "leak.h"
 #include "proto_bytes.h"
 #include "snakepit/bridge.pb-c.h"
 #include "wire/json.h"

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The parameters map as one object: JSON values, packed texts, and what is neither. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/buf.h"
+#include "leak.h"
 #include "wire/json.h"
 #include "wire/proto.h"
 
@@ -88,11 +85,9 @@ static void the_buffers_limit_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_json_or_packed_text),
-        cmocka_unit_test(no_parameters_are_an_empty_object),
-        cmocka_unit_test(what_is_no_json_is_named),
-        cmocka_unit_test(depth_counts_the_object_around),
-        cmocka_unit_test(the_buffers_limit_holds),
+        TEST(values_are_json_or_packed_text), TEST(no_parameters_are_an_empty_object),
+        TEST(what_is_no_json_is_named),       TEST(depth_counts_the_object_around),
+        TEST(the_buffers_limit_holds),
     };
     return cmocka_run_group_tests_name("proto_args", tests, NULL, NULL);
 }

@@ -8,9 +8,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "google/rpc/error_details.pb-c.h"
 #include "google/rpc/status.pb-c.h"
-#include "no_leak.h"
+#include "leak.h"
 #include "proto_bytes.h"
 #include "wire/json.h"
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "no_leak.h"
+#include "base/mem.h"
+#include "leak.h"
 #include "proto_bytes.h"
 #include "snakepit/bridge.pb-c.h"
 
@@ -77,6 +78,7 @@ static void announcements_go_there_and_back(void **state)
 
 static void announcements_survive_lack_of_memory(void **state)
 {
+    int64_t live_before = sp__mem_live();
     uint64_t n = 1;
     for (; n < 1000; n++) {
         sp_error err = {0};

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "google/protobuf/any.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
-#include "no_leak.h"
+#include "leak.h"
 #include "proto_bytes.h"
 #include "snakepit/bridge.pb-c.h"
 #include "snakepit/control.pb-c.h"

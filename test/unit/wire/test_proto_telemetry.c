@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "no_leak.h"
+#include "base/mem.h"
+#include "leak.h"
 #include "proto_bytes.h"
 #include "snakepit/bridge.pb-c.h"
 

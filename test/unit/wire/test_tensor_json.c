@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "no_leak.h"
+#include "base/mem.h"
+#include "leak.h"
 #include "proto_bytes.h"
 #include "wire/json.h"
 #include "wire/tensor_json.h"
