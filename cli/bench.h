@@ -64,7 +64,6 @@ struct bench_target {
 
 void bench_meter_init(struct bench_meter *meter, const struct bench_plan *plan);
 void bench_meter_fini(struct bench_meter *meter);
-uint64_t bench_now_ns(void);
 /* The warm-up begins now. */
 void bench_meter_begin(struct bench_meter *meter);
 /* A call has ended that took from `from_ns` to `to_ns` and belongs to the repetition of

@@ -46,7 +46,7 @@ struct bench_load {
 static void show(struct bench_load *load)
 {
     struct bench_meter *meter = load->meter;
-    uint64_t now_ns = bench_now_ns();
+    uint64_t now_ns = clock_ns();
     if (now_ns - load->shown_ns < SLICE_MS * 1000000u) {
         return;
     }
@@ -96,7 +96,7 @@ static void reply_cb(const sp_reply *reply, void *user_data)
 {
     struct call *call = user_data;
     struct bench_load *load = call->load;
-    uint64_t now_ns = bench_now_ns();
+    uint64_t now_ns = clock_ns();
     bench_meter_add(load->meter, call->from_ns, now_ns, now_ns, reply->result,
                     reply->error);
     atomic_fetch_sub(&load->open, 1);
@@ -114,7 +114,7 @@ static void start_next(struct call *call)
     atomic_fetch_add(&load->open, 1);
     if (sp_call_start(load->target.pit, load->target.tool, load->target.args,
                       &load->target.options, reply_cb, call, NULL, &err) < 0) {
-        uint64_t now_ns = bench_now_ns();
+        uint64_t now_ns = clock_ns();
         bench_meter_add(load->meter, call->from_ns, now_ns, now_ns, NULL, &err);
         atomic_fetch_sub(&load->open, 1);
         sp_error_clear(&err);
@@ -129,7 +129,7 @@ static int are_all_answered(struct bench_load *load)
 static int run_in_flight(struct bench_load *load)
 {
     for (uint32_t i = 0; i < load->calls_count; i++) {
-        load->calls[i].from_ns = bench_now_ns();
+        load->calls[i].from_ns = clock_ns();
         start_next(&load->calls[i]);
     }
     return dispatch(load, are_all_answered);
@@ -147,7 +147,7 @@ static void *call_on(void *arg)
 {
     struct bench_load *load = arg;
     sp_call_options options = load->target.options;
-    uint64_t now_ns = bench_now_ns();
+    uint64_t now_ns = clock_ns();
     options.interrupt = interrupted_cb;
     while (now_ns < load->meter->end_ns && !atomic_load(&load->is_over) &&
            !watch_interrupted()) {
@@ -156,7 +156,7 @@ static void *call_on(void *arg)
         uint64_t from_ns = now_ns;
         int rc = sp_execute(load->target.pit, load->target.tool, load->target.args,
                             &options, &result, &err);
-        now_ns = bench_now_ns();
+        now_ns = clock_ns();
         bench_meter_add(load->meter, from_ns, now_ns, now_ns, rc < 0 ? NULL : &result,
                         rc < 0 ? &err : NULL);
         sp_result_clear(&result);
@@ -224,7 +224,7 @@ static void paced_cb(const sp_reply *reply, void *user_data)
 {
     struct call *call = user_data;
     struct bench_load *load = call->load;
-    bench_meter_add(load->meter, call->from_ns, bench_now_ns(), call->from_ns,
+    bench_meter_add(load->meter, call->from_ns, clock_ns(), call->from_ns,
                     reply->result, reply->error);
     atomic_store(&call->is_open, 0);
     atomic_fetch_sub(&load->open, 1);
@@ -243,7 +243,7 @@ static void start_due(struct bench_load *load, struct call *call, uint64_t due_n
     atomic_fetch_add(&load->open, 1);
     if (sp_call_start(load->target.pit, load->target.tool, load->target.args,
                       &load->target.options, paced_cb, call, NULL, &err) < 0) {
-        bench_meter_add(load->meter, due_ns, bench_now_ns(), due_ns, NULL, &err);
+        bench_meter_add(load->meter, due_ns, clock_ns(), due_ns, NULL, &err);
         atomic_store(&call->is_open, 0);
         atomic_fetch_sub(&load->open, 1);
         sp_error_clear(&err);
@@ -264,7 +264,7 @@ static void *keep_schedule(void *arg)
         if (due_ns >= load->meter->end_ns) {
             break;
         }
-        while (due_ns > bench_now_ns() && !watch_interrupted()) {
+        while (due_ns > clock_ns() && !watch_interrupted()) {
             (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
         }
         start_due(load, &load->calls[n % load->calls_count], due_ns);
@@ -311,7 +311,7 @@ int bench_load_run(const struct bench_target *target, struct bench_meter *meter,
         load->calls[i].load = load;
     }
     bench_meter_begin(meter);
-    load->shown_ns = bench_now_ns();
+    load->shown_ns = clock_ns();
     int code = plan->mode == BENCH_IN_FLIGHT ? run_in_flight(load)
                : plan->mode == BENCH_THREADS ? run_threads(load)
                                              : run_rate(load);

@@ -9,14 +9,6 @@
 #include "bench.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-uint64_t bench_now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void bench_meter_init(struct bench_meter *meter, const struct bench_plan *plan)
 {
@@ -35,7 +27,7 @@ void bench_meter_fini(struct bench_meter *meter)
 void bench_meter_begin(struct bench_meter *meter)
 {
     const struct bench_plan *plan = meter->plan;
-    meter->begin_ns = bench_now_ns() + plan->warm_up_ms * 1000000u;
+    meter->begin_ns = clock_ns() + plan->warm_up_ms * 1000000u;
     meter->end_ns = meter->begin_ns + plan->repetitions * plan->duration_ms * 1000000u;
 }
 

@@ -266,7 +266,7 @@ void bench_report(const struct cli *cli, const struct bench_target *target,
                   const struct bench_meter *meter, const struct bench_meter *empty,
                   const char *empty_tool)
 {
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         report_json(target, meter, empty, empty_tool);
     } else {
         report_table(target, meter, empty, empty_tool);

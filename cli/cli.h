@@ -52,13 +52,13 @@ enum option_id {
     OPTION_CONSTRAINTS,
     OPTION_COUNT,
     OPTION_DEATHS,
-    OPTION_DELAY,
     OPTION_DEDUPE,
+    OPTION_DELAY,
     OPTION_DETAILED,
     OPTION_DRY_RUN,
+    OPTION_DURABILITY,
     OPTION_DURATION,
     OPTION_EACH,
-    OPTION_DURABILITY,
     OPTION_EXPECT_VERSION,
     OPTION_FOLLOW,
     OPTION_FORCE,
@@ -66,9 +66,9 @@ enum option_id {
     OPTION_GLOBAL,
     OPTION_HELP,
     OPTION_IDEMPOTENT,
-    OPTION_IN_FLIGHT,
     OPTION_INITIAL,
     OPTION_INSTANCE,
+    OPTION_IN_FLIGHT,
     OPTION_KEEP_GOING,
     OPTION_KIND,
     OPTION_LANG,
@@ -101,8 +101,8 @@ enum option_id {
     OPTION_TIMELINE,
     OPTION_TIMEOUT,
     OPTION_TOOL,
-    OPTION_UNORDERED,
     OPTION_TTL,
+    OPTION_UNORDERED,
     OPTION_VERBOSE,
     OPTION_VERSION,
     OPTION_WARM_UP,
@@ -197,6 +197,11 @@ struct cli {
     int has_line;  /* standard error is a terminal: a progress line may stand there */
 };
 
+static inline int wants_json(const struct cli *cli)
+{
+    return cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL;
+}
+
 struct command {
     const char *name;
     const char *usage;                 /* behind "snakepit NAME" */
@@ -249,6 +254,11 @@ int parse_duration(const char *text, const char *what, uint64_t *ret_ms);
 
 /* Of a variable: 0 and up; 0 or CODE_USAGE, explained. */
 int parse_version(const char *text, const char *what, uint64_t *ret_version);
+
+/* --- clock.c: of a clock that only goes on --- */
+
+uint64_t clock_ms(void);
+uint64_t clock_ns(void);
 
 /* --- near.c --- */
 
@@ -370,8 +380,13 @@ struct opened {
     const char *timeline_path;
 };
 
-/* Configuration with the flags laid over it; 0 or an exit code, explained. */
+/* The configuration with --set laid over it. Errors: those of the library. */
+int config_load(const struct cli *cli, sp_config **ret_config, sp_error *err);
 
+/* The instance of the command line, else of the configuration. */
+const char *config_instance(const struct cli *cli, sp_config *config);
+
+/* The same with all flags laid over it; 0 or an exit code, explained. */
 int config_open(const struct cli *cli, sp_config **ret_config);
 
 /* The options of the configuration for a pit that comes and goes: the instance's name and
@@ -435,6 +450,7 @@ int perform_words(struct cli *cli, const char *command, int flags, perform_fn ru
 
 /* --- cmd_*.c --- */
 
+int cmd_advise(struct cli *cli);
 int cmd_bench(struct cli *cli);
 int cmd_call(struct cli *cli);
 int cmd_cleanup(struct cli *cli);
@@ -444,10 +460,11 @@ int cmd_doctor(struct cli *cli);
 int cmd_events(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_gen(struct cli *cli);
+int cmd_hardware(struct cli *cli);
 int cmd_help(struct cli *cli);
-int cmd_advise(struct cli *cli);
-int cmd_inspect(struct cli *cli);
 int cmd_init(struct cli *cli);
+int cmd_inspect(struct cli *cli);
+int cmd_logs(struct cli *cli);
 int cmd_map(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_run(struct cli *cli);
@@ -455,10 +472,8 @@ int cmd_scaling(struct cli *cli);
 int cmd_stack(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_stream(struct cli *cli);
-int cmd_tools(struct cli *cli);
-int cmd_hardware(struct cli *cli);
-int cmd_logs(struct cli *cli);
 int cmd_timeline(struct cli *cli);
+int cmd_tools(struct cli *cli);
 int cmd_top(struct cli *cli);
 
 void help_command(const struct command *command);

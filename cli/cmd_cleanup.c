@@ -186,7 +186,7 @@ int cmd_cleanup(struct cli *cli)
     if (code != CODE_OK) {
         return code;
     }
-    int json = cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL;
+    int json = wants_json(cli);
     json_t *list = json ? need(json_array()) : NULL;
     if (sp_instance_each(folder, cli->instance, keep_instance, &cleanup, &err) < 0) {
         code = report(&err);

@@ -41,7 +41,7 @@ static int check(struct cli *cli)
         workers += options->pools[i].workers;
     }
     const char *path = sp_config_path(config);
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *root = need(
             json_pack("{s:i, s:b, s:s?, s:i, s:i}", "version", 1, "ok", 1, "file", path,
                       "pools", (int)options->pools_count, "workers", (int)workers));
@@ -103,7 +103,7 @@ static int show(struct cli *cli)
         return code;
     }
     const char *path = sp_config_path(config);
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         s.list = need(json_array());
         sp_config_each(config, show_cb, &s);
         json_t *root = need(json_pack("{s:i, s:s?, s:o}", "version", 1, "file", path,
@@ -154,7 +154,7 @@ static int explain_all(const struct cli *cli)
     static const char *const headings[] = {"KEY", "TYPE", "DEFAULT", "ENVIRONMENT",
                                            NULL};
     sp_config_key key;
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *keys = need(json_array());
         for (size_t i = 0; sp_config_key_at(i, &key); i++) {
             (void)json_array_append_new(keys, key_to_json(&key));
@@ -188,7 +188,7 @@ static int explain(struct cli *cli)
         sp_error_clear(&err);
         return code;
     }
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *root =
             need(json_pack("{s:i, s:o}", "version", 1, "key", key_to_json(&key)));
         print_json(root);

@@ -212,12 +212,12 @@ static int try_open(struct doctor *doctor, const char *adapter, struct trial *tr
 static int try_ready(struct trial *trial, sp_error *err)
 {
     sp_worker_info worker = {0};
-    uint64_t limit = now_ms() + trial->opened.pools[0].startup_timeout_ms;
+    uint64_t limit = clock_ms() + trial->opened.pools[0].startup_timeout_ms;
     int rc;
     do {
         sp_error_clear(err);
         rc = sp_pit_await_ready(trial->opened.pit, 200, err);
-    } while (rc == SP_ERR_NOT_READY && now_ms() < limit && talk_deaths() < 3 &&
+    } while (rc == SP_ERR_NOT_READY && clock_ms() < limit && talk_deaths() < 3 &&
              !watch_interrupted());
     if (rc == 0 &&
         sp_pool_workers_get(trial->opened.pit, NULL, &worker, 1, NULL) == 1) {
@@ -373,7 +373,7 @@ int cmd_doctor(struct cli *cli)
     if (cli->words_count > 0) {
         return complain(CODE_USAGE, "doctor takes no \"%s\"", cli->words[0]);
     }
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         doctor.checks = need(json_array());
     }
     int code = check_all(&doctor);

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * events: what has happened to a daemon's pit, as far as it is kept, and with -f what goes
- * on to happen. The daemon is asked with a cursor that moves behind what was seen.
+ * on to happen; or, with --list, what can.
  */
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "view.h"
-
-enum { PAUSE_MS = 300 };
+#include "fields.h"
+#include "kept.h"
 
 /* ---- one event ---- */
 
@@ -19,66 +16,23 @@ static void put_members(struct text *text, const json_t *object)
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
-        const char *word = json_string_value(value);
-        if (word != NULL && word[0] != '\0' && strpbrk(word, " \t\n\"=\\") == NULL) {
-            text_printf(text, " %s=%s", key, word);
-        } else {
-            char *dumped = need(json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT |
-                                                      JSON_REAL_PRECISION(9)));
-            text_printf(text, " %s=%s", key, dumped);
-            free(dumped);
-        }
+        field_put(text, key, value);
     }
 }
 
 /* "2026-11-26T19:20:30Z worker.died exit_status=1 pool=default worker=0 ..." */
-static void print_event(const struct cli *cli, const json_t *event)
+static void show_event_line(const json_t *event)
 {
     struct text text = {0};
     char time[TIME_MAX];
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
-        char *dumped = need(json_dumps(event, JSON_COMPACT));
-        (void)puts(dumped);
-        free(dumped);
-        return;
-    }
     text_printf(&text, "%s %s",
-                format_time((uint64_t)report_number(event, "time_unix_ms"), time),
-                report_words(event, "event"));
+                format_time((uint64_t)field_number(event, "time_unix_ms"), time),
+                field_words(event, "event"));
     put_members(&text, json_object_get(event, "measurements"));
     put_members(&text, json_object_get(event, "metadata"));
     print_clean(stdout, text_c(&text), strlen(text_c(&text)));
     (void)puts("");
     text_free(&text);
-}
-
-/* ---- reading ---- */
-
-static int print_new(const struct cli *cli, struct view *view, json_t *wish)
-{
-    const json_t *event;
-    size_t i;
-    int code;
-    json_t *report = view_report(view, "events", need(json_copy(wish)), &code);
-    if (report == NULL) {
-        return code;
-    }
-    json_array_foreach (json_object_get(report, "events"), i, event) {
-        print_event(cli, event);
-    }
-    (void)json_object_set(wish, "cursor", json_object_get(report, "cursor"));
-    json_decref(report);
-    return print_flush();
-}
-
-static int print_on(const struct cli *cli, struct view *view, json_t *wish)
-{
-    int code = print_new(cli, view, wish);
-    while (code == CODE_OK && cli->follow) {
-        (void)poll(NULL, 0, PAUSE_MS); /* a signal ends it */
-        code = watch_interrupted() ? CODE_INTERRUPTED : print_new(cli, view, wish);
-    }
-    return code;
 }
 
 /* ---- the table of all events ---- */
@@ -98,7 +52,7 @@ static int print_table(const struct cli *cli)
                                                     row->name, "kept", is_kept,
                                                     "meaning", row->meaning));
     }
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         print_json(list);
     } else {
         table_print(table, "");
@@ -132,17 +86,6 @@ static json_t *wish_of(const struct cli *cli)
 
 int cmd_events(struct cli *cli)
 {
-    struct view view;
-    if (cli->list) {
-        return print_table(cli);
-    }
-    int code = view_open_daemon(cli, &view);
-    if (code != CODE_OK) {
-        return code;
-    }
-    json_t *wish = wish_of(cli);
-    code = print_on(cli, &view, wish);
-    json_decref(wish);
-    view_close(&view);
-    return code;
+    static const struct kept events = {"events", "events", show_event_line};
+    return cli->list ? print_table(cli) : kept_show(cli, &events, wish_of(cli));
 }

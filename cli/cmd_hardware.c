@@ -7,23 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "fields.h"
 
 static void parse(sp_bytes json, void *user_data)
 {
     json_t **found = user_data;
     *found = json_loadb(json.data, json.size, 0, NULL);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
 }
 
 /* "1.5 GiB", "-" for what is unknown. */
@@ -63,11 +52,11 @@ static void print_machine(const json_t *found)
     char total[32];
     char free_bytes[32];
     char limit[32];
-    (void)printf("processor  %s (%s)\n", text_of(cpu, "model"),
-                 text_of(cpu, "architecture"));
+    (void)printf("processor  %s (%s)\n", field_words(cpu, "model"),
+                 field_words(cpu, "architecture"));
     (void)printf("  threads   %lld, %lld cores, %lld sockets; %lld for this process\n",
-                 number_of(cpu, "threads"), number_of(cpu, "cores"),
-                 number_of(cpu, "sockets"), number_of(cpu, "usable"));
+                 field_number(cpu, "threads"), field_number(cpu, "cores"),
+                 field_number(cpu, "sockets"), field_number(cpu, "usable"));
     print_features(cpu);
     if (json_is_number(time)) {
         (void)printf("  limit     %.2f processors' worth of time\n",
@@ -104,9 +93,9 @@ static void print_devices(const json_t *found)
     for (size_t i = 0; i < json_array_size(devices); i++) {
         const json_t *device = json_array_get(devices, i);
         char text[32];
-        const char *capability = text_of(device, "capability");
-        table_cell(table, "%s", text_of(device, "device"));
-        table_cell(table, "%s", text_of(device, "name"));
+        const char *capability = field_words(device, "capability");
+        table_cell(table, "%s", field_words(device, "device"));
+        table_cell(table, "%s", field_words(device, "name"));
         table_cell(table, "%s", capability[0] != '\0' ? capability : "-");
         table_cell(table, "%s",
                    size_of(device, "memory_total_bytes", text, sizeof text));
@@ -156,13 +145,14 @@ static int choose(const struct cli *cli, const json_t *found)
     if (rc < 0) {
         return fail(&err, rc);
     }
-    if (cli->output != OUTPUT_JSON && cli->output != OUTPUT_JSONL) {
+    if (!wants_json(cli)) {
         (void)puts(device.text);
         return print_flush();
     }
     const json_t *devices = json_object_get(found, "devices");
     for (size_t i = 0; i < json_array_size(devices); i++) {
-        if (strcmp(text_of(json_array_get(devices, i), "device"), device.text) == 0) {
+        if (strcmp(field_words(json_array_get(devices, i), "device"), device.text) ==
+            0) {
             print_json(json_array_get(devices, i));
         }
     }
@@ -181,7 +171,7 @@ int cmd_hardware(struct cli *cli)
     need(found);
     if (cli->words_count > 0) {
         code = choose(cli, found);
-    } else if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    } else if (wants_json(cli)) {
         print_json(found);
         code = print_flush();
     } else {

@@ -5,13 +5,8 @@
  */
 #include <string.h>
 
+#include "fields.h"
 #include "view.h"
-
-static const char *words_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
 
 /* "pool=default tool=ping". */
 static void labels_cell(struct table *table, const json_t *sample)
@@ -30,14 +25,14 @@ static void labels_cell(struct table *table, const json_t *sample)
 /* The time that so many of a thousand do not exceed, as far as the steps tell. */
 static double quantile(const json_t *sample, int permille)
 {
-    json_int_t count = json_integer_value(json_object_get(sample, "count"));
-    json_int_t seen = 0;
+    long long count = field_number(sample, "count");
+    long long seen = 0;
     double last = 0;
     const json_t *step;
     size_t i;
     json_array_foreach (json_object_get(sample, "steps"), i, step) {
         const json_t *bound = json_object_get(step, "up_to_seconds");
-        seen += json_integer_value(json_object_get(step, "count"));
+        seen += field_number(step, "count");
         last = json_is_null(bound) ? last : json_number_value(bound);
         if (seen * 1000 >= count * permille) {
             break;
@@ -50,7 +45,7 @@ static void value_cell(struct table *table, const json_t *sample)
 {
     const json_t *count = json_object_get(sample, "count");
     if (count == NULL) {
-        table_cell(table, "%.15g", json_number_value(json_object_get(sample, "value")));
+        table_cell(table, "%.15g", field_real(sample, "value"));
     } else if (json_integer_value(count) == 0) {
         table_cell(table, "0");
     } else {
@@ -69,7 +64,7 @@ static void print_metrics(const json_t *metrics)
         const json_t *samples = json_object_get(metric, "samples");
         for (size_t k = 0; k < json_array_size(samples); k++) {
             const json_t *sample = json_array_get(samples, k);
-            table_cell(table, "%s", words_of(metric, "name"));
+            table_cell(table, "%s", field_words(metric, "name"));
             value_cell(table, sample);
             labels_cell(table, sample);
         }
@@ -99,7 +94,7 @@ static int show_table(const struct cli *cli, struct view *view)
     if (report == NULL) {
         return code;
     }
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         print_json(report);
     } else {
         print_metrics(json_object_get(report, "metrics"));
@@ -108,32 +103,28 @@ static int show_table(const struct cli *cli, struct view *view)
     return CODE_OK;
 }
 
-int cmd_metrics(struct cli *cli)
+static int show(const struct cli *cli, struct view *view)
 {
-    struct view view;
-    if (cli->words_count > 0) {
-        return complain(CODE_USAGE, "metrics takes no \"%s\"", cli->words[0]);
-    }
-    int code = view_open(cli, &view);
-    if (code != CODE_OK) {
-        return code;
-    }
     switch (cli->output) {
     case OUTPUT_UNSET:
     case OUTPUT_TEXT:
     case OUTPUT_PROMETHEUS:
-        code = show_text(&view, "prometheus");
-        break;
+        return show_text(view, "prometheus");
     case OUTPUT_OPENMETRICS:
-        code = show_text(&view, "openmetrics");
-        break;
+        return show_text(view, "openmetrics");
     case OUTPUT_TABLE:
     case OUTPUT_WIDE:
     case OUTPUT_JSON:
     case OUTPUT_JSONL:
-        code = show_table(cli, &view);
         break;
     }
-    view_close(&view);
-    return code;
+    return show_table(cli, view);
+}
+
+int cmd_metrics(struct cli *cli)
+{
+    if (cli->words_count > 0) {
+        return complain(CODE_USAGE, "metrics takes no \"%s\"", cli->words[0]);
+    }
+    return view_do(cli, show);
 }

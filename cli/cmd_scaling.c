@@ -170,7 +170,7 @@ int cmd_scaling(struct cli *cli)
         return code;
     }
     size_t count = scaling_limits(&trial.steps[trial.count - 1].cost, limits);
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         print_as_json(&trial, limits, count, (unsigned)max);
     } else {
         print_steps(&trial);

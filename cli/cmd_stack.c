@@ -41,15 +41,14 @@ static void print_threads(const json_t *worker)
 
 static void print_worker(const json_t *worker, int with_threads)
 {
-    const char *stack = report_words(worker, "stack");
+    const char *stack = field_words(worker, "stack");
     (void)printf("%s%s%s  pid %lld  %s  %s\n", paint("bold"),
-                 report_words(worker, "worker"), paint(""),
-                 report_number(worker, "pid"), report_words(worker, "state"),
-                 report_words(worker, "runtime"));
+                 field_words(worker, "worker"), paint(""), field_number(worker, "pid"),
+                 field_words(worker, "state"), field_words(worker, "runtime"));
     if (stack[0] != '\0') {
         print_indented(stack);
     } else {
-        (void)printf("  no stack: %s\n", report_words(worker, "why_none"));
+        (void)printf("  no stack: %s\n", field_words(worker, "why_none"));
     }
     if (stack[0] == '\0' || with_threads) {
         print_threads(worker);
@@ -66,9 +65,9 @@ static void print_all(const json_t *report, int with_threads)
         }
         print_worker(worker, with_threads);
     }
-    if (report_number(report, "left_out") > 0) {
+    if (field_number(report, "left_out") > 0) {
         talk("%lld more workers were left out: name one",
-             report_number(report, "left_out"));
+             field_number(report, "left_out"));
     }
 }
 
@@ -88,7 +87,7 @@ int cmd_stack(struct cli *cli)
         (void)json_object_set_new(options, "worker", json_string(cli->words[0]));
     }
     json_t *report = view_report(&view, "stack", options, &code);
-    if (report != NULL && (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL)) {
+    if (report != NULL && wants_json(cli)) {
         print_json(report);
     } else if (report != NULL) {
         print_all(report, cli->output == OUTPUT_WIDE);

@@ -43,10 +43,10 @@ static void print_zygotes(const json_t *pools)
     size_t i;
     json_array_foreach (pools, i, pool) {
         const json_t *zygote = json_object_get(pool, "zygote");
-        if (strcmp(report_words(zygote, "mode"), "off") != 0) {
+        if (strcmp(field_words(zygote, "mode"), "off") != 0) {
             (void)printf("zygote of %s: %s, pid %lld, %lld workers forked\n",
-                         report_words(pool, "name"), report_words(zygote, "state"),
-                         report_number(zygote, "pid"), report_number(zygote, "forked"));
+                         field_words(pool, "name"), field_words(zygote, "state"),
+                         field_number(zygote, "pid"), field_number(zygote, "forked"));
         }
     }
 }
@@ -54,8 +54,8 @@ static void print_zygotes(const json_t *pools)
 static void worker_row(struct table *table, const json_t *pool, const json_t *worker)
 {
     char size[32];
-    table_cell(table, "%s/%lld", report_words(pool, "name"),
-               report_number(worker, "slot"));
+    table_cell(table, "%s/%lld", field_words(pool, "name"),
+               field_number(worker, "slot"));
     words_cell(table, worker, "state");
     number_cell(table, worker, "pid");
     number_cell(table, worker, "calls_total");
@@ -65,7 +65,7 @@ static void worker_row(struct table *table, const json_t *pool, const json_t *wo
     duration_cell(table, worker, "age_ms");
     table_cell(
         table, "%s",
-        format_bytes((uint64_t)report_number(worker, "tree_bytes"), size, sizeof size));
+        format_bytes((uint64_t)field_number(worker, "tree_bytes"), size, sizeof size));
     number_cell(table, worker, "restarts");
     words_cell(table, worker, "runtime");
 }
@@ -93,15 +93,15 @@ static void print_workers(const json_t *pools)
 static void death_row(struct table *table, const json_t *pool, const json_t *death)
 {
     size_t running = json_array_size(json_object_get(death, "calls"));
-    table_cell(table, "%s/%lld", report_words(pool, "name"),
-               report_number(death, "slot"));
+    table_cell(table, "%s/%lld", field_words(pool, "name"),
+               field_number(death, "slot"));
     number_cell(table, death, "pid");
     words_cell(table, death, "why");
     number_cell(table, death, "exit_status");
     number_cell(table, death, "signal");
     duration_cell(table, death, "age_ms");
     number_cell(table, death, "calls_total");
-    table_cell(table, "%lld", (long long)running + report_number(death, "calls_more"));
+    table_cell(table, "%lld", (long long)running + field_number(death, "calls_more"));
     words_cell(table, death, "message");
 }
 
@@ -127,13 +127,13 @@ static void print_deaths(const json_t *pools)
 
 static void print_sessions(const json_t *sessions)
 {
-    long long max = report_number(sessions, "max");
-    (void)printf("sessions: %lld", report_number(sessions, "count"));
+    long long max = field_number(sessions, "max");
+    (void)printf("sessions: %lld", field_number(sessions, "count"));
     if (max >= 0) { /* else SP_UNLIMITED */
         (void)printf(" of at most %lld", max);
     }
-    (void)printf(", durability %s, store %s\n", report_words(sessions, "durability"),
-                 report_words(sessions, "store"));
+    (void)printf(", durability %s, store %s\n", field_words(sessions, "durability"),
+                 field_words(sessions, "store"));
 }
 
 /* --- The command ---------------------------------------------------------------------- */
@@ -148,14 +148,14 @@ static void print_tables(const struct cli *cli, const json_t *status)
     if (cli->show_deaths) {
         print_deaths(pools);
     }
-    (void)printf("\norphan-safety: %s\n", report_words(status, "orphan_safety"));
+    (void)printf("\norphan-safety: %s\n", field_words(status, "orphan_safety"));
     print_zygotes(pools);
     print_sessions(json_object_get(status, "sessions"));
 }
 
 static int code_of(const json_t *status)
 {
-    const char *state = report_words(status, "state");
+    const char *state = field_words(status, "state");
     return strcmp(state, "running") == 0    ? CODE_OK
            : strcmp(state, "degraded") == 0 ? CODE_FINDING
                                             : CODE_USAGE;
@@ -166,7 +166,7 @@ static void keep_pool(json_t *status, const char *name)
 {
     json_t *pools = json_object_get(status, "pools");
     for (size_t i = json_array_size(pools); i > 0; i--) {
-        if (strcmp(report_words(json_array_get(pools, i - 1), "name"), name) != 0) {
+        if (strcmp(field_words(json_array_get(pools, i - 1), "name"), name) != 0) {
             (void)json_array_remove(pools, i - 1);
         }
     }
@@ -188,7 +188,7 @@ static int show(const struct cli *cli, struct view *view)
     code = code_of(status);
     if (cli->pool != NULL && json_array_size(json_object_get(status, "pools")) == 0) {
         code = complain(CODE_NOT_FOUND, "the daemon has no pool \"%s\"", cli->pool);
-    } else if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    } else if (wants_json(cli)) {
         print_json(status);
     } else {
         print_tables(cli, status);
@@ -199,15 +199,9 @@ static int show(const struct cli *cli, struct view *view)
 
 int cmd_status(struct cli *cli)
 {
-    struct view view;
     if (cli->words_count > 0) {
         return complain(CODE_USAGE, "status takes no \"%s\"; -p NAME chooses a pool",
                         cli->words[0]);
     }
-    int code = view_open(cli, &view);
-    if (code == CODE_OK) {
-        code = show(cli, &view);
-        view_close(&view);
-    }
-    return code;
+    return view_do(cli, show);
 }

@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct streaming {
     const struct cli *cli;
@@ -20,13 +19,6 @@ struct streaming {
     double shown;   /* when the progress line was written last */
     int code;       /* of the output */
 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* "progress_percent": 12.5 in a chunk, -1 when there is none. */
 static double percent_of(const char *data, size_t size)
@@ -42,7 +34,7 @@ static double percent_of(const char *data, size_t size)
 static void show_progress(struct streaming *s, const char *data, size_t size)
 {
     enum { WIDTH = 24 };
-    double now = seconds();
+    double now = (double)clock_ns() / 1e9;
     if (!s->cli->has_line || now - s->shown < 0.1) {
         return;
     }
@@ -88,7 +80,7 @@ static int stream_in(struct cli *cli, struct opened *opened, const char *tool,
         return code;
     }
     cli->pool = opened->options.pools[0].name;
-    s.started = seconds();
+    s.started = (double)clock_ns() / 1e9;
     progress("streaming %s", tool);
     sp_bytes bytes = {args->data, args->size};
     int rc = perform_stream(opened->pit, cli, tool, bytes, 0, chunk_cb, &s, &err);

@@ -24,7 +24,7 @@ static int write_to(const char *path, const struct text *text)
 static int show(const struct cli *cli, struct view *view)
 {
     struct text text = {0};
-    json_t *options = json_object();
+    json_t *options = need(json_object());
     if (cli->count > 0) {
         (void)json_object_set_new(options, "calls",
                                   json_integer((json_int_t)cli->count));
@@ -44,15 +44,9 @@ static int show(const struct cli *cli, struct view *view)
 
 int cmd_timeline(struct cli *cli)
 {
-    struct view view;
     if (cli->words_count > 0) {
         return complain(CODE_USAGE, "timeline takes no \"%s\"; --out FILE names a file",
                         cli->words[0]);
     }
-    int code = view_open(cli, &view);
-    if (code == CODE_OK) {
-        code = show(cli, &view);
-        view_close(&view);
-    }
-    return code;
+    return view_do(cli, show);
 }

@@ -5,7 +5,7 @@
  * The list is copied out of the library's callback, because the strings are borrowed
  * there and the table wants them all at once.
  */
-#include "cli.h"
+#include "fields.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,12 +54,6 @@ static void collect_cb(const sp_tool_info *info, void *user_data)
     (void)json_array_append_new(user_data, tool);
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
 /* --- Printing ------------------------------------------------------------------------- */
 
 /* "a: int, b: int = 2" */
@@ -68,8 +62,8 @@ static void describe_parameters(const json_t *tool, struct text *out)
     size_t index;
     json_t *p;
     json_array_foreach (json_object_get(tool, "parameters"), index, p) {
-        const char *type = text_of(p, "type");
-        text_printf(out, "%s%s", index > 0 ? ", " : "", text_of(p, "name"));
+        const char *type = field_words(p, "type");
+        text_printf(out, "%s%s", index > 0 ? ", " : "", field_words(p, "name"));
         if (type[0] != '\0' && strcmp(type, "any") != 0) {
             text_printf(out, ": %s", type);
         }
@@ -92,9 +86,9 @@ static void print_list(const json_t *tools)
     json_t *tool;
     json_array_foreach (tools, index, tool) {
         struct text parameters = {0};
-        const char *description = text_of(tool, "description");
+        const char *description = field_words(tool, "description");
         describe_parameters(tool, &parameters);
-        table_cell(table, "%s", text_of(tool, "name"));
+        table_cell(table, "%s", field_words(tool, "name"));
         table_cell(table, "%s",
                    json_is_true(json_object_get(tool, "streaming")) ? "stream"
                                                                     : "call");
@@ -124,9 +118,9 @@ static void print_example(const json_t *tool)
     json_t *p;
     int is_stream = json_is_true(json_object_get(tool, "streaming"));
     (void)printf("\n  snakepit %s %s", is_stream ? "stream" : "call",
-                 text_of(tool, "name"));
+                 field_words(tool, "name"));
     json_array_foreach (json_object_get(tool, "parameters"), index, p) {
-        const char *type = text_of(p, "type");
+        const char *type = field_words(p, "type");
         const char *value = strcmp(type, "int") == 0     ? "1"
                             : strcmp(type, "float") == 0 ? "1.5"
                             : strcmp(type, "bool") == 0  ? "true"
@@ -134,7 +128,7 @@ static void print_example(const json_t *tool)
                             : strcmp(type, "dict") == 0  ? "'{}'"
                                                          : "TEXT";
         if (json_is_true(json_object_get(p, "required"))) {
-            (void)printf(" %s=%s", text_of(p, "name"), value);
+            (void)printf(" %s=%s", field_words(p, "name"), value);
         }
     }
     (void)puts("");
@@ -144,9 +138,9 @@ static void print_one(const json_t *tool)
 {
     static const char *const headings[] = {"PARAMETER", "TYPE", "DEFAULT", "", NULL};
     const json_t *parameters = json_object_get(tool, "parameters");
-    (void)printf("%s%s%s%s\n", paint("bold"), text_of(tool, "name"), paint(""),
+    (void)printf("%s%s%s%s\n", paint("bold"), field_words(tool, "name"), paint(""),
                  json_is_true(json_object_get(tool, "streaming")) ? " (stream)" : "");
-    print_lines(text_of(tool, "description"));
+    print_lines(field_words(tool, "description"));
     if (json_array_size(parameters) > 0) {
         struct table *table = table_new(headings);
         size_t index;
@@ -156,11 +150,11 @@ static void print_one(const json_t *tool)
                 json_dumps(json_object_get(p, "default"),
                            JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
             int is_needed = json_is_true(json_object_get(p, "required"));
-            table_cell(table, "%s", text_of(p, "name"));
-            table_cell(table, "%s", text_of(p, "type"));
+            table_cell(table, "%s", field_words(p, "name"));
+            table_cell(table, "%s", field_words(p, "type"));
             table_cell(table, "%s",
                        is_needed ? "(needed)" : (preset != NULL ? preset : ""));
-            table_cell(table, "%s", text_of(p, "description"));
+            table_cell(table, "%s", field_words(p, "description"));
             free(preset);
         }
         (void)puts("");
@@ -177,8 +171,8 @@ static int print_named(const struct cli *cli, const json_t *tools, const char *n
     json_t *tool;
     nearest_init(&nearest, name);
     json_array_foreach (tools, index, tool) {
-        if (strcmp(text_of(tool, "name"), name) == 0) {
-            if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+        if (strcmp(field_words(tool, "name"), name) == 0) {
+            if (wants_json(cli)) {
                 json_t *root =
                     need(json_pack("{s:i, s:O}", "version", 1, "tool", tool));
                 print_json(root);
@@ -188,7 +182,7 @@ static int print_named(const struct cli *cli, const json_t *tools, const char *n
             }
             return CODE_OK;
         }
-        nearest_offer(&nearest, text_of(tool, "name"));
+        nearest_offer(&nearest, field_words(tool, "name"));
     }
     return complain(CODE_NOT_FOUND, "no tool \"%s\"%s%s%s", name,
                     nearest.name != NULL ? "; did you mean \"" : "",
@@ -206,7 +200,7 @@ static int print_tools(const struct cli *cli, json_t *tools, const char *pool)
     }
     if (cli->names) {
         json_array_foreach (tools, index, tool) {
-            (void)puts(text_of(tool, "name"));
+            (void)puts(field_words(tool, "name"));
         }
     } else if (cli->output == OUTPUT_JSONL) {
         json_array_foreach (tools, index, tool) {

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "fields.h"
 #include "top_screen.h"
 #include "view.h"
 
@@ -20,53 +20,37 @@ enum { DELAY_MS = 1000, DELAY_MIN_MS = 100, WIDTH = 200 };
 
 /* ---- samples ---- */
 
-static void parse(sp_bytes text, void *user_data)
-{
-    json_t **report = user_data;
-    *report = json_loadb(text.data, text.size, 0, NULL);
-}
-
 static int sample(void *view, struct top_sample *ret, sp_error *err)
 {
-    struct timespec now;
-    sp_daemon *daemon = ((struct view *)view)->daemon;
     *ret = (struct top_sample){0};
-    int rc = sp_daemon_report(daemon, "status", NULL, parse, &ret->status, err);
-    if (rc == 0) {
-        rc = sp_daemon_report(daemon, "metrics", "{\"format\":\"json\"}", parse,
-                              &ret->metrics, err);
-    }
-    if (rc == 0 && (ret->status == NULL || ret->metrics == NULL)) {
-        rc = sp_error_set(err, SP_ERR_PROTOCOL, "a report of the daemon is no JSON");
+    int rc = view_ask(view, "status", NULL, &ret->status, err);
+    if (rc == SP_OK) {
+        rc = view_ask(view, "metrics", need(json_pack("{s:s}", "format", "json")),
+                      &ret->metrics, err);
     }
     if (rc < 0) {
         top_sample_free(ret);
         return rc;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    ret->at_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-    return 0;
+    ret->at_s = (double)clock_ns() / 1e9;
+    return SP_OK;
 }
 
 static int stack_of(void *view, const char *name, struct text *out, sp_error *err)
 {
     json_t *report = NULL;
-    json_t *options = need(json_pack("{s:s}", "worker", name));
-    char *given = need(json_dumps(options, JSON_COMPACT));
-    int rc = sp_daemon_report(((struct view *)view)->daemon, "stack", given, parse,
-                              &report, err);
-    if (rc == 0) {
+    int rc =
+        view_ask(view, "stack", need(json_pack("{s:s}", "worker", name)), &report, err);
+    if (rc == SP_OK) {
         const json_t *worker = json_array_get(json_object_get(report, "workers"), 0);
-        const char *stack = report_words(worker, "stack");
+        const char *stack = field_words(worker, "stack");
         text_printf(out, "%s  pid %lld  %s  %s\n\n%s%s", name,
-                    report_number(worker, "pid"), report_words(worker, "state"),
-                    report_words(worker, "runtime"),
+                    field_number(worker, "pid"), field_words(worker, "state"),
+                    field_words(worker, "runtime"),
                     stack[0] != '\0' ? stack : "no stack: ",
-                    stack[0] != '\0' ? "" : report_words(worker, "why_none"));
+                    stack[0] != '\0' ? "" : field_words(worker, "why_none"));
     }
     json_decref(report);
-    json_decref(options);
-    free(given);
     return rc;
 }
 
@@ -104,7 +88,7 @@ static void print_sample(const struct cli *cli, const struct top_sample *now,
 {
     struct text text = {0};
     struct grid grid;
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *json = top_json(now, before);
         print_json(json);
         json_decref(json);
@@ -183,7 +167,7 @@ int cmd_top(struct cli *cli)
         code = complain(CODE_USAGE, "top takes no \"%s\"; / filters on the screen",
                         cli->words[0]);
     }
-    if (code == CODE_OK && (delay_ms < DELAY_MIN_MS)) {
+    if (code == CODE_OK && delay_ms < DELAY_MIN_MS) {
         code = complain(CODE_USAGE, "--delay takes 100ms to 1h, not %llums",
                         (unsigned long long)delay_ms);
     }
@@ -193,8 +177,7 @@ int cmd_top(struct cli *cli)
     if (code != CODE_OK) {
         return code;
     }
-    int is_table = cli->output != OUTPUT_JSON && cli->output != OUTPUT_JSONL;
-    if (!cli->once && is_table && top_screen_is_possible()) {
+    if (!cli->once && !wants_json(cli) && top_screen_is_possible()) {
         const struct top_options options = {.delay_ms = delay_ms,
                                             .sort = sort,
                                             .with_color = paint("bold")[0] != '\0',
@@ -203,7 +186,7 @@ int cmd_top(struct cli *cli)
                                             .user_data = &view};
         code = top_screen_run(&options);
     } else {
-        int once = cli->once || !is_table || !isatty(STDOUT_FILENO);
+        int once = cli->once || wants_json(cli) || !isatty(STDOUT_FILENO);
         code = print_on(cli, &view, delay_ms, sort, once);
     }
     view_close(&view);

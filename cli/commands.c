@@ -82,7 +82,8 @@ static const struct option_spec scaling_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
-static const struct option_spec stack_options[] = {
+/* Of commands that only look. */
+static const struct option_spec view_options[] = {
     VIEW_OPTIONS,
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
@@ -100,11 +101,6 @@ static const struct option_spec top_options[] = {
     {"once", 0, NULL, OPTION_ONCE, "print two tables and end"},
     {"sort", 0, "COLUMN", OPTION_SORT,
      "workers by worker, calls, running, cpu, memory, age or restarts"},
-    {NULL, 0, NULL, OPTION_NONE, NULL},
-};
-
-static const struct option_spec metrics_options[] = {
-    VIEW_OPTIONS,
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
@@ -166,7 +162,7 @@ const struct command commands[] = {
      "Examples:\n"
      "  snakepit advise\n"
      "  snakepit advise api -o json | jq '.recommendations[].figure'\n",
-     stack_options, cmd_advise, "", NULL},
+     view_options, cmd_advise, "", NULL},
     {"bench", "TOOL [ARGUMENTS]",
      "measure how fast a tool answers, and what is ours of it",
      "Starts the pool, warms it up and calls the tool over and over with the same "
@@ -337,7 +333,7 @@ const struct command commands[] = {
      "  snakepit metrics\n"
      "  snakepit metrics -o openmetrics >metrics.txt\n"
      "  snakepit metrics -o table | grep queue\n",
-     metrics_options, cmd_metrics, "", NULL},
+     view_options, cmd_metrics, "", NULL},
     {"program", "VERB", "store and read programs of a session, or of all",
      "A program is JSON that is kept under a name. It outlives the command.\n"
      "\n"
@@ -401,7 +397,7 @@ const struct command commands[] = {
      "  snakepit stack api/3\n"
      "  snakepit stack 4121 -o json | jq -r '.workers[].stack'\n"
      "  snakepit stack --instance prod-a\n",
-     stack_options, cmd_stack, "", NULL},
+     view_options, cmd_stack, "", NULL},
     {"status", "", "show how the pools are",
      "Those of the daemon that runs; without one a pit of its own is started, looked "
      "at\n"

@@ -17,9 +17,6 @@ struct doctor {
 void note(struct doctor *doctor, enum level level, const char *what, const char *hint,
           const char *format, ...) SP_PRINTF(5, 6);
 
-/* Milliseconds of a clock that only goes forward. */
-uint64_t now_ms(void);
-
 /* ---- doctor_language.c ---- */
 
 /* The interpreter of a pool, by itself; 0 when there is none that will do. */

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -23,20 +22,13 @@ enum { VERSION_MS = 10000 };
 
 /* ---- programs ---- */
 
-uint64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Read until the end or the deadline; what does not fit is dropped. */
 static int read_until(int fd, char *ret_text, size_t max, uint64_t deadline)
 {
     size_t size = 0;
     for (;;) {
         struct pollfd poller = {.fd = fd, .events = POLLIN};
-        uint64_t now = now_ms();
+        uint64_t now = clock_ms();
         char rest[256];
         if (now >= deadline || watch_interrupted() ||
             poll(&poller, 1, (int)(deadline - now)) == 0) {
@@ -83,7 +75,7 @@ static int capture(char *const *argv, uint64_t timeout_ms, char *ret_text, size_
         (void)snprintf(ret_text, max, "%s", strerror(rc));
         return -1;
     }
-    int is_late = read_until(fds[0], ret_text, max, now_ms() + timeout_ms) != 0;
+    int is_late = read_until(fds[0], ret_text, max, clock_ms() + timeout_ms) != 0;
     (void)close(fds[0]);
     if (is_late) {
         (void)kill(pid, SIGKILL);

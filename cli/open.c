@@ -11,15 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- Configuration ------------------------------------------------------------------- */
 
@@ -77,19 +69,31 @@ static int check_adapter(const char *adapter)
     return CODE_OK;
 }
 
+int config_load(const struct cli *cli, sp_config **ret_config, sp_error *err)
+{
+    sp_config *config = NULL;
+    int rc = sp_config_load(cli->config_path, &config, err);
+    for (int i = 0; rc == SP_OK && i < cli->sets_count; i++) {
+        rc = sp_config_set(config, cli->sets[i].key, cli->sets[i].value, err);
+    }
+    if (rc < 0) {
+        sp_config_free(config);
+        return rc;
+    }
+    *ret_config = config;
+    return SP_OK;
+}
+
+const char *config_instance(const struct cli *cli, sp_config *config)
+{
+    return cli->instance != NULL ? cli->instance : sp_config_options(config)->instance;
+}
+
 /* -a, -m, --python and --size concern the pool in use. */
 static int set_flags(const struct cli *cli, sp_config *config)
 {
     const char *adapter = cli->function != NULL ? "none" : cli->adapter;
     size_t index;
-    sp_error err = {0};
-    for (int i = 0; i < cli->sets_count; i++) {
-        if (sp_config_set(config, cli->sets[i].key, cli->sets[i].value, &err) < 0) {
-            int code = report(&err);
-            sp_error_clear(&err);
-            return code;
-        }
-    }
     int code = find_pool(cli, sp_config_options(config), &index);
     if (code != CODE_OK) {
         return code;
@@ -124,7 +128,7 @@ int config_open(const struct cli *cli, sp_config **ret_config)
 {
     sp_config *config = NULL;
     sp_error err = {0};
-    if (sp_config_load(cli->config_path, &config, &err) < 0) {
+    if (config_load(cli, &config, &err) < 0) {
         int code = report(&err);
         sp_error_clear(&err);
         return code;
@@ -330,10 +334,10 @@ int pit_wait(struct opened *opened)
         uint64_t timeout = opened->options.pools[i].startup_timeout_ms;
         limit = timeout > limit ? timeout : limit;
     }
-    uint64_t begun = now_ms();
+    uint64_t begun = clock_ms();
     for (;;) {
         sp_error err = {0};
-        uint64_t waited = now_ms() - begun;
+        uint64_t waited = clock_ms() - begun;
         uint64_t left = limit > waited ? limit - waited : 1;
         int rc =
             sp_pit_await_ready(opened->pit, left < SLICE_MS ? left : SLICE_MS, &err);
@@ -346,7 +350,7 @@ int pit_wait(struct opened *opened)
             return CODE_INTERRUPTED;
         }
         struct count count = count_workers(opened);
-        waited = now_ms() - begun;
+        waited = clock_ms() - begun;
         if (rc != SP_ERR_NOT_READY || waited >= limit ||
             (talk_deaths() >= DEATHS_MAX && count.ready == 0)) {
             return give_up(opened, waited, &err);

@@ -8,16 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { FORKED_WORKERS = 4 };
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void measure(sp_pit *pit, unsigned descriptors_before, struct scaling_step *step)
 {

@@ -79,13 +79,9 @@ static int open_configured(const struct cli *cli, const char *folder, struct sta
                            sp_error *err)
 {
     sp_config *config = NULL;
-    int rc = sp_config_load(cli->config_path, &config, err);
-    for (int i = 0; rc == SP_OK && i < cli->sets_count; i++) {
-        rc = sp_config_set(config, cli->sets[i].key, cli->sets[i].value, err);
-    }
+    int rc = config_load(cli, &config, err);
     if (rc == SP_OK) {
-        const char *instance =
-            cli->instance != NULL ? cli->instance : sp_config_options(config)->instance;
+        const char *instance = config_instance(cli, config);
         int found =
             folder == NULL ? open_running(config, instance, &ret->sessions, err) : 0;
         rc = found != 0 ? found : open_own(cli, config, folder, instance, ret, err);

@@ -45,11 +45,6 @@ int is_text_type(const char *type);
 /* "@file" and "-" of an option that takes JSON; borrowed or in `memory`. */
 int json_option(const char *word, struct text *memory, const char **ret_json);
 
-static inline int wants_json(const struct cli *cli)
-{
-    return cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL;
-}
-
 /* --- state_json.c: JSON of what was found, numbers digit for digit --- */
 
 void add_session(struct text *out, const sp_session_info *info);

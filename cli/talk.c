@@ -35,8 +35,7 @@ void talk_init(struct cli *cli)
 
 static int is_json_wanted(void)
 {
-    return current != NULL &&
-           (current->output == OUTPUT_JSON || current->output == OUTPUT_JSONL);
+    return current != NULL && wants_json(current);
 }
 
 /* --- The progress line --------------------------------------------------------------- */

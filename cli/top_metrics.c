@@ -2,8 +2,8 @@
 /* What `snakepit top` reads from the report "metrics". */
 #include <string.h>
 
+#include "fields.h"
 #include "top.h"
-#include "view.h"
 
 void top_sample_free(struct top_sample *sample)
 {
@@ -17,7 +17,7 @@ static const json_t *samples_of(const struct top_sample *sample, const char *nam
     const json_t *metric;
     size_t i;
     json_array_foreach (json_object_get(sample->metrics, "metrics"), i, metric) {
-        if (strcmp(report_words(metric, "name"), name) == 0) {
+        if (strcmp(field_words(metric, "name"), name) == 0) {
             return json_object_get(metric, "samples");
         }
     }
@@ -27,7 +27,7 @@ static const json_t *samples_of(const struct top_sample *sample, const char *nam
 static int has_label(const json_t *sample, const char *label, const char *value)
 {
     return value == NULL ||
-           strcmp(report_words(json_object_get(sample, "labels"), label), value) == 0;
+           strcmp(field_words(json_object_get(sample, "labels"), label), value) == 0;
 }
 
 double top_value(const struct top_sample *sample, const char *metric, const char *pool,
@@ -37,7 +37,7 @@ double top_value(const struct top_sample *sample, const char *metric, const char
     size_t i;
     json_array_foreach (samples_of(sample, metric), i, one) {
         if (has_label(one, "pool", pool) && has_label(one, "worker", worker)) {
-            return json_number_value(json_object_get(one, "value"));
+            return field_real(one, "value");
         }
     }
     return -1;
@@ -67,9 +67,8 @@ static void add_steps(const struct top_sample *sample, const char *pool, double 
         }
         json_array_foreach (json_object_get(one, "steps"), k, step) {
             if (k < STEPS_MAX) {
-                steps->up_to_s[k] =
-                    json_number_value(json_object_get(step, "up_to_seconds"));
-                steps->counts[k] += sign * (double)report_number(step, "count");
+                steps->up_to_s[k] = field_real(step, "up_to_seconds");
+                steps->counts[k] += sign * (double)field_number(step, "count");
                 steps->length = k + 1 > steps->length ? k + 1 : steps->length;
             }
         }

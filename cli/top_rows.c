@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "view.h"
+#include "fields.h"
 
 /* ---- of two samples ---- */
 
@@ -17,7 +17,7 @@ static const json_t *find_pool(const json_t *status, const char *name)
     const json_t *pool;
     size_t i;
     json_array_foreach (json_object_get(status, "pools"), i, pool) {
-        if (strcmp(report_words(pool, "name"), name) == 0) {
+        if (strcmp(field_words(pool, "name"), name) == 0) {
             return pool;
         }
     }
@@ -29,8 +29,8 @@ static const json_t *find_worker(const json_t *pool, const json_t *like)
     const json_t *worker;
     size_t i;
     json_array_foreach (json_object_get(pool, "worker_list"), i, worker) {
-        if (report_number(worker, "slot") == report_number(like, "slot") &&
-            report_number(worker, "pid") == report_number(like, "pid")) {
+        if (field_number(worker, "slot") == field_number(like, "slot") &&
+            field_number(worker, "pid") == field_number(like, "pid")) {
             return worker;
         }
     }
@@ -45,7 +45,7 @@ static double rate(const json_t *now, const json_t *before, const char *key,
         return -1;
     }
     double grown =
-        (double)(report_number(now, key) - report_number(before, key)) / seconds;
+        (double)(field_number(now, key) - field_number(before, key)) / seconds;
     return grown > 0 ? grown : 0;
 }
 
@@ -68,13 +68,9 @@ static void put_rate(struct grid_row *row, size_t column, double value)
 
 static void put_size(struct grid_row *row, size_t column, double bytes)
 {
-    if (bytes <= 0) {
-        grid_set(row, column, 0, "-");
-    } else if (bytes < (double)(1 << 30)) {
-        grid_set(row, column, bytes, "%.1fMiB", bytes / (1 << 20));
-    } else {
-        grid_set(row, column, bytes, "%.1fGiB", bytes / (1 << 30));
-    }
+    char text[32];
+    grid_set(row, column, bytes, "%s",
+             format_bytes((uint64_t)bytes, text, sizeof text));
 }
 
 /* "-" for none, and for what is not known. */
@@ -111,7 +107,7 @@ static double memory_of(const json_t *pool)
     size_t i;
     double bytes = 0;
     json_array_foreach (json_object_get(pool, "worker_list"), i, worker) {
-        bytes += (double)report_number(worker, "tree_bytes");
+        bytes += (double)field_number(worker, "tree_bytes");
     }
     return bytes;
 }
@@ -120,7 +116,7 @@ void top_head(const struct top_sample *now, const struct top_sample *before,
               struct text *out)
 {
     double seconds = seconds_between(now, before);
-    const char *instance = report_words(now->status, "instance");
+    const char *instance = field_words(now->status, "instance");
     const json_t *pool;
     long long ready = 0;
     long long workers = 0;
@@ -130,9 +126,9 @@ void top_head(const struct top_sample *now, const struct top_sample *before,
     char up[32];
     size_t i;
     json_array_foreach (json_object_get(now->status, "pools"), i, pool) {
-        const json_t *old = find_pool(before->status, report_words(pool, "name"));
-        ready += report_number(pool, "available") + report_number(pool, "busy");
-        workers += report_number(pool, "workers");
+        const json_t *old = find_pool(before->status, field_words(pool, "name"));
+        ready += field_number(pool, "available") + field_number(pool, "busy");
+        workers += field_number(pool, "workers");
         calls += rate(pool, old, "requests", seconds);
         errors += rate(pool, old, "errors", seconds);
         bytes += memory_of(pool);
@@ -140,8 +136,8 @@ void top_head(const struct top_sample *now, const struct top_sample *before,
     out->size = 0;
     text_printf(out, "snakepit%s%s %s  up %s  %zu pool%s  %lld/%lld workers",
                 instance[0] != '\0' ? " " : "", instance,
-                report_words(now->status, "state"),
-                format_duration((uint64_t)report_number(now->status, "uptime_ms"), up,
+                field_words(now->status, "state"),
+                format_duration((uint64_t)field_number(now->status, "uptime_ms"), up,
                                 sizeof up),
                 i, i == 1 ? "" : "s", ready, workers);
     if (seconds > 0) {
@@ -190,27 +186,27 @@ void top_pools(const struct top_sample *now, const struct top_sample *before,
     size_t i;
     grid_init(ret_grid, pool_columns, sizeof pool_columns / sizeof pool_columns[0]);
     json_array_foreach (json_object_get(now->status, "pools"), i, pool) {
-        const char *name = report_words(pool, "name");
+        const char *name = field_words(pool, "name");
         const json_t *old = find_pool(before->status, name);
         struct grid_row *row = grid_add(ret_grid, pool);
         grid_set(row, POOL_NAME, 0, "%s", name);
-        grid_set(row, POOL_STATE, 0, "%s", report_words(pool, "state"));
-        grid_set(row, POOL_READY, 0, "%lld/%lld/%lld", report_number(pool, "available"),
-                 report_number(pool, "busy"), report_number(pool, "starting"));
-        grid_set(row, POOL_QUEUE, 0, "%lld/%lld/%lld", report_number(pool, "queued"),
-                 report_number(pool, "queued_peak"), report_number(pool, "queue_max"));
+        grid_set(row, POOL_STATE, 0, "%s", field_words(pool, "state"));
+        grid_set(row, POOL_READY, 0, "%lld/%lld/%lld", field_number(pool, "available"),
+                 field_number(pool, "busy"), field_number(pool, "starting"));
+        grid_set(row, POOL_QUEUE, 0, "%lld/%lld/%lld", field_number(pool, "queued"),
+                 field_number(pool, "queued_peak"), field_number(pool, "queue_max"));
         put_rate(row, POOL_RATE, rate(pool, old, "requests", seconds));
         put_rate(row, POOL_ERRORS, rate(pool, old, "errors", seconds));
         put_seconds(row, POOL_OLDEST,
                     top_value(now, "snakepit_pool_queue_oldest_seconds", name, NULL));
         put_seconds(row, POOL_P50, top_quantile(now, before, name, 500));
         put_seconds(row, POOL_P99, top_quantile(now, before, name, 990));
-        put_number(row, POOL_RECYCLED, report_number(pool, "recycled"));
-        put_number(row, POOL_DIED, report_number(pool, "workers_died"));
+        put_number(row, POOL_RECYCLED, field_number(pool, "recycled"));
+        put_number(row, POOL_DIED, field_number(pool, "workers_died"));
         put_size(row, POOL_MEMORY, memory_of(pool));
-        put_number(row, POOL_TOTAL, report_number(pool, "requests"));
-        grid_set(row, POOL_PROFILE, 0, "%s", report_words(pool, "profile"));
-        grid_set(row, POOL_ADAPTER, 0, "%s", report_words(pool, "adapter"));
+        put_number(row, POOL_TOTAL, field_number(pool, "requests"));
+        grid_set(row, POOL_PROFILE, 0, "%s", field_words(pool, "profile"));
+        grid_set(row, POOL_ADAPTER, 0, "%s", field_words(pool, "adapter"));
     }
 }
 
@@ -270,11 +266,11 @@ static double cpu(const struct top_sample *now, const json_t *pool,
                   const json_t *worker)
 {
     char slot[24];
-    double age_ms = (double)report_number(worker, "age_ms") -
-                    (double)report_number(worker, "sample_age_ms");
-    (void)snprintf(slot, sizeof slot, "%lld", report_number(worker, "slot"));
+    double age_ms = (double)field_number(worker, "age_ms") -
+                    (double)field_number(worker, "sample_age_ms");
+    (void)snprintf(slot, sizeof slot, "%lld", field_number(worker, "slot"));
     double seconds =
-        top_value(now, "snakepit_worker_cpu_seconds", report_words(pool, "name"), slot);
+        top_value(now, "snakepit_worker_cpu_seconds", field_words(pool, "name"), slot);
     return seconds < 0 || age_ms <= 0 ? -1 : 100 * seconds * 1000 / age_ms;
 }
 
@@ -282,19 +278,19 @@ static void fill_worker(struct grid_row *row, const struct top_sample *now,
                         const json_t *pool, const json_t *worker, const json_t *old,
                         double seconds)
 {
-    grid_set(row, TOP_WORKER, 0, "%s/%lld", report_words(pool, "name"),
-             report_number(worker, "slot"));
-    put_number(row, TOP_PID, report_number(worker, "pid"));
-    grid_set(row, TOP_STATE, 0, "%s", report_words(worker, "state"));
-    put_duration(row, TOP_AGE, report_number(worker, "age_ms"));
-    put_number(row, TOP_CALLS, report_number(worker, "calls_total"));
+    grid_set(row, TOP_WORKER, 0, "%s/%lld", field_words(pool, "name"),
+             field_number(worker, "slot"));
+    put_number(row, TOP_PID, field_number(worker, "pid"));
+    grid_set(row, TOP_STATE, 0, "%s", field_words(worker, "state"));
+    put_duration(row, TOP_AGE, field_number(worker, "age_ms"));
+    put_number(row, TOP_CALLS, field_number(worker, "calls_total"));
     put_rate(row, TOP_RATE, rate(worker, old, "calls_total", seconds));
-    grid_set(row, TOP_RUNNING, (double)report_number(worker, "in_flight"), "%lld/%lld",
-             report_number(worker, "in_flight"), report_number(worker, "capacity"));
+    grid_set(row, TOP_RUNNING, (double)field_number(worker, "in_flight"), "%lld/%lld",
+             field_number(worker, "in_flight"), field_number(worker, "capacity"));
     put_rate(row, TOP_CPU, cpu(now, pool, worker));
-    put_size(row, TOP_MEMORY, (double)report_number(worker, "tree_bytes"));
-    put_number(row, TOP_RESTARTS, report_number(worker, "restarts"));
-    grid_set(row, TOP_RUNTIME, 0, "%s", report_words(worker, "runtime"));
+    put_size(row, TOP_MEMORY, (double)field_number(worker, "tree_bytes"));
+    put_number(row, TOP_RESTARTS, field_number(worker, "restarts"));
+    grid_set(row, TOP_RUNTIME, 0, "%s", field_words(worker, "runtime"));
 }
 
 static int passes(const struct grid_row *row, const char *filter)
@@ -317,7 +313,7 @@ void top_workers(const struct top_sample *now, const struct top_sample *before,
     size_t k;
     grid_init(ret_grid, worker_columns, TOP_WORKER_COLUMNS);
     json_array_foreach (json_object_get(now->status, "pools"), i, pool) {
-        const json_t *old = find_pool(before->status, report_words(pool, "name"));
+        const json_t *old = find_pool(before->status, field_words(pool, "name"));
         json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
             struct grid_row *row = grid_add(ret_grid, worker);
             fill_worker(row, now, pool, worker, find_worker(old, worker), seconds);
@@ -347,13 +343,13 @@ json_t *top_json(const struct top_sample *now, const struct top_sample *before)
     size_t i;
     size_t k;
     json_array_foreach (json_object_get(copy, "pools"), i, pool) {
-        const json_t *old = find_pool(before->status, report_words(pool, "name"));
+        const json_t *old = find_pool(before->status, field_words(pool, "name"));
         set_rate(pool, "calls_per_second", rate(pool, old, "requests", seconds));
         set_rate(pool, "errors_per_second", rate(pool, old, "errors", seconds));
         set_rate(pool, "p50_s",
-                 top_quantile(now, before, report_words(pool, "name"), 500));
+                 top_quantile(now, before, field_words(pool, "name"), 500));
         set_rate(pool, "p99_s",
-                 top_quantile(now, before, report_words(pool, "name"), 990));
+                 top_quantile(now, before, field_words(pool, "name"), 990));
         json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
             const json_t *was = find_worker(old, worker);
             set_rate(worker, "calls_per_second",
@@ -374,8 +370,8 @@ void top_describe(const json_t *pool, const json_t *worker, struct text *out)
     const json_t *death;
     size_t i;
     out->size = 0;
-    text_printf(out, "worker %s/%lld\n\n", report_words(pool, "name"),
-                report_number(worker, "slot"));
+    text_printf(out, "worker %s/%lld\n\n", field_words(pool, "name"),
+                field_number(worker, "slot"));
     json_object_foreach ((json_t *)worker, key, value) {
         char *text = need(json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT));
         text_printf(out, "  %-16s %s\n", key, text);
@@ -384,13 +380,13 @@ void top_describe(const json_t *pool, const json_t *worker, struct text *out)
     text_printf(out, "\nbefore it in its slot\n");
     json_array_foreach (json_object_get(pool, "deaths"), i, death) {
         char age[32];
-        if (report_number(death, "slot") == report_number(worker, "slot")) {
+        if (field_number(death, "slot") == field_number(worker, "slot")) {
             text_printf(out, "  pid %lld, %s after %s and %lld calls: %s\n",
-                        report_number(death, "pid"), report_words(death, "why"),
-                        format_duration((uint64_t)report_number(death, "age_ms"), age,
+                        field_number(death, "pid"), field_words(death, "why"),
+                        format_duration((uint64_t)field_number(death, "age_ms"), age,
                                         sizeof age),
-                        report_number(death, "calls_total"),
-                        report_words(death, "message"));
+                        field_number(death, "calls_total"),
+                        field_words(death, "message"));
         }
     }
 }

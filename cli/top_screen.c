@@ -12,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <term.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "view.h"
+#include "fields.h"
 
 enum { COLOR_GOOD = 1, COLOR_WARN, COLOR_BAD, FILTER_MAX = 40, TICK_MS = 250 };
 enum { KEY_ESC = 27 };
@@ -26,7 +25,7 @@ struct screen {
     const struct top_options *options;
     struct top_sample now;
     struct top_sample before;
-    double next_s; /* when the next sample is due */
+    uint64_t next_ms; /* when the next sample is due */
     int is_paused;
     enum page page;
     int sort;
@@ -38,13 +37,6 @@ struct screen {
     struct text stack;          /* of PAGE_STACK */
     sp_error error;             /* of the last question, code 0: none */
 };
-
-static double now_s(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* ---- samples ---- */
 
@@ -58,7 +50,7 @@ static void take_sample(struct screen *screen)
         screen->before = screen->now;
         screen->now = fresh;
     }
-    screen->next_s = now_s() + (double)screen->options->delay_ms / 1000;
+    screen->next_ms = clock_ms() + screen->options->delay_ms;
 }
 
 /* ---- drawing ---- */
@@ -86,7 +78,7 @@ static attr_t attribute_of(const char *state)
 
 static attr_t row_attribute(const struct grid *grid, size_t row)
 {
-    return attribute_of(report_words(grid->rows[row].of, "state"));
+    return attribute_of(field_words(grid->rows[row].of, "state"));
 }
 
 static int draw_pools(struct screen *screen, int row)
@@ -171,8 +163,8 @@ static void draw_worker(struct screen *screen)
     json_array_foreach (json_object_get(screen->now.status, "pools"), i, pool) {
         json_array_foreach (json_object_get(pool, "worker_list"), k, worker) {
             char name[GRID_CELL_MAX];
-            (void)snprintf(name, sizeof name, "%s/%lld", report_words(pool, "name"),
-                           report_number(worker, "slot"));
+            (void)snprintf(name, sizeof name, "%s/%lld", field_words(pool, "name"),
+                           field_number(worker, "slot"));
             if (strcmp(name, screen->chosen) == 0) {
                 top_describe(pool, worker, &text);
             }
@@ -373,7 +365,7 @@ int top_screen_run(const struct top_options *options)
         if (key != ERR) {
             goes_on = obey(&screen, key);
         }
-        if (!screen.is_paused && now_s() >= screen.next_s) {
+        if (!screen.is_paused && clock_ms() >= screen.next_ms) {
             take_sample(&screen);
         }
     }

@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct known {
     char *name;
@@ -161,13 +160,6 @@ static int look(struct follow *follow, sp_error *err)
     return rc;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Others have the state for at least ten times as long as this look took. */
 static void pause_after(uint64_t took_ms)
 {
@@ -179,9 +171,9 @@ static void pause_after(uint64_t took_ms)
 int var_follow(struct cli *cli, struct state *state, sp_error *err)
 {
     struct follow follow = {.cli = cli, .sessions = state->sessions, .is_first = 1};
-    uint64_t changed_ms = now_ms();
+    uint64_t changed_ms = clock_ms();
     for (;;) {
-        uint64_t begun_ms = now_ms();
+        uint64_t begun_ms = clock_ms();
         uint64_t shown = follow.shown;
         if (follow.sessions == NULL && state_open(cli, state, err) < 0) {
             break;
@@ -190,7 +182,7 @@ int var_follow(struct cli *cli, struct state *state, sp_error *err)
         if (look(&follow, err) < 0 || is_over(&follow)) {
             break;
         }
-        uint64_t ended_ms = now_ms();
+        uint64_t ended_ms = clock_ms();
         changed_ms = follow.shown > shown ? ended_ms : changed_ms;
         if (cli->timeout_ms != 0 && ended_ms - changed_ms >= cli->timeout_ms) {
             break;

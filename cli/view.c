@@ -54,14 +54,9 @@ static int connect_configured(const struct cli *cli, sp_daemon **ret_daemon,
 {
     sp_config *config = NULL;
     struct text address = {0};
-    int rc = sp_config_load(cli->config_path, &config, err);
-    for (int i = 0; rc == SP_OK && i < cli->sets_count; i++) {
-        rc = sp_config_set(config, cli->sets[i].key, cli->sets[i].value, err);
-    }
+    int rc = config_load(cli, &config, err);
     if (rc == SP_OK) {
-        const char *instance =
-            cli->instance != NULL ? cli->instance : sp_config_options(config)->instance;
-        rc = daemon_address(config, instance, &address, err);
+        rc = daemon_address(config, config_instance(cli, config), &address, err);
         if (rc == SP_OK) {
             rc = sp_daemon_connect(text_c(&address), 0, ret_daemon, err);
         }
@@ -137,6 +132,17 @@ void view_close(struct view *view)
     *view = (struct view){0};
 }
 
+int view_do(const struct cli *cli, view_fn show)
+{
+    struct view view;
+    int code = view_open(cli, &view);
+    if (code == CODE_OK) {
+        code = show(cli, &view);
+        view_close(&view);
+    }
+    return code;
+}
+
 /* ---- reports ---- */
 
 static void take_text(sp_bytes bytes, void *user_data)
@@ -144,46 +150,54 @@ static void take_text(sp_bytes bytes, void *user_data)
     text_add(user_data, bytes.data, bytes.size);
 }
 
-int view_text(struct view *view, const char *name, json_t *options,
-              struct text *ret_text)
+/* Adds the report to a text; the options are taken. */
+static int ask_text(struct view *view, const char *name, json_t *options,
+                    struct text *text, sp_error *err)
 {
     char *given = options != NULL ? need(json_dumps(options, JSON_COMPACT)) : NULL;
-    sp_error err = {0};
-    int rc =
-        view->daemon != NULL
-            ? sp_daemon_report(view->daemon, name, given, take_text, ret_text, &err)
-            : sp_pit_report(view->own.pit, name, given, take_text, ret_text, &err);
-    int code = rc < 0 ? report(&err) : CODE_OK;
-    sp_error_clear(&err);
+    int rc = view->daemon != NULL
+                 ? sp_daemon_report(view->daemon, name, given, take_text, text, err)
+                 : sp_pit_report(view->own.pit, name, given, take_text, text, err);
     free(given);
     json_decref(options);
-    return code;
+    return rc;
+}
+
+int view_ask(struct view *view, const char *name, json_t *options, json_t **ret_report,
+             sp_error *err)
+{
+    struct text text = {0};
+    json_error_t wrong;
+    int rc = ask_text(view, name, options, &text, err);
+    if (rc == SP_OK) {
+        json_t *report = json_loadb(text.data, text.size, 0, &wrong);
+        if (report != NULL) {
+            *ret_report = report;
+        } else {
+            rc = sp_error_set(err, SP_ERR_PROTOCOL, "the report \"%s\" is no JSON: %s",
+                              name, wrong.text);
+        }
+    }
+    text_free(&text);
+    return rc;
 }
 
 json_t *view_report(struct view *view, const char *name, json_t *options, int *ret_code)
 {
-    struct text text = {0};
-    json_error_t wrong;
     json_t *value = NULL;
-    *ret_code = view_text(view, name, options, &text);
-    if (*ret_code == CODE_OK) {
-        value = json_loadb(text.data, text.size, JSON_DECODE_ANY, &wrong);
-        if (value == NULL) {
-            *ret_code = complain(CODE_UNREACHABLE, "the report \"%s\" is no JSON: %s",
-                                 name, wrong.text);
-        }
-    }
-    text_free(&text);
+    sp_error err = {0};
+    *ret_code =
+        view_ask(view, name, options, &value, &err) < 0 ? report(&err) : CODE_OK;
+    sp_error_clear(&err);
     return value;
 }
 
-const char *report_words(const json_t *object, const char *key)
+int view_text(struct view *view, const char *name, json_t *options,
+              struct text *ret_text)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-long long report_number(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
+    sp_error err = {0};
+    int rc = ask_text(view, name, options, ret_text, &err);
+    int code = rc < 0 ? report(&err) : CODE_OK;
+    sp_error_clear(&err);
+    return code;
 }

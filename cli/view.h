@@ -26,18 +26,22 @@ int view_open(const struct cli *cli, struct view *ret);
 int view_open_daemon(const struct cli *cli, struct view *ret);
 void view_close(struct view *view);
 
-/* A report as JSON, which the caller releases; NULL, explained, with the exit code in
- * *ret_code. options  a JSON object that is taken, or NULL. */
+/* view_open(), `show`, view_close(): the exit code. */
+typedef int (*view_fn)(const struct cli *cli, struct view *view);
+int view_do(const struct cli *cli, view_fn show);
+
+/* A report as JSON, which the caller releases. options  a JSON object that is taken, or
+ * NULL. Errors: those of sp_pit_report(); SP_ERR_PROTOCOL: it is no JSON. */
+int view_ask(struct view *view, const char *name, json_t *options, json_t **ret_report,
+             sp_error *err);
+
+/* The same; NULL, explained, with the exit code in *ret_code. */
 json_t *view_report(struct view *view, const char *name, json_t *options,
                     int *ret_code);
 
 /* The same as text, for reports that are not JSON: 0 or an exit code, explained. */
 int view_text(struct view *view, const char *name, json_t *options,
               struct text *ret_text);
-
-/* A member of a report: "" and 0 for one that is not there or of another kind. */
-const char *report_words(const json_t *object, const char *key);
-long long report_number(const json_t *object, const char *key);
 
 /* ---- where a daemon is, for state.c too ---- */
 
