@@ -79,7 +79,7 @@ enum { WORDS = sizeof words / sizeof words[0] };
 static void print_code(const struct cli *cli, int code)
 {
     const char *name = sp_error_name(code);
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *root = need(json_pack(
             "{s:i, s:{s:s, s:i, s:s, s:s, s:s, s:b, s:i, s:i}}", "version", 1, "error",
             "name", name, "code", code, "category",
@@ -103,7 +103,7 @@ static void print_code(const struct cli *cli, int code)
 
 static void print_word(const struct cli *cli, const struct word *word)
 {
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *root =
             need(json_pack("{s:i, s:{s:s, s:s, s:s}}", "version", 1, "word", "name",
                            word->word, "kind", word->kind, "text", word->text));
@@ -190,7 +190,7 @@ static int list_all(const struct cli *cli)
         (void)json_array_append_new(listing.names, json_string(sp_error_name(code)));
     }
     each_word(list_word, &listing);
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+    if (wants_json(cli)) {
         json_t *root =
             need(json_pack("{s:i, s:O}", "version", 1, "names", listing.names));
         print_json(root);
@@ -203,7 +203,7 @@ static int list_all(const struct cli *cli)
     return CODE_OK;
 }
 
-/* One word may mean several things, such as a cause of death and a state. */
+/* One word may mean several things, such as an error, a word and a cause of death. */
 struct wanted {
     const struct cli *cli;
     const char *name;
@@ -217,7 +217,10 @@ static void print_if_wanted(const struct word *word, void *user)
     nearest_offer(wanted->nearest, word->word);
     if (strcasecmp(word->word, wanted->name) == 0) {
         /* As JSON the first meaning only: one document. */
-        if (wanted->found++ == 0 || wanted->cli->output == OUTPUT_UNSET) {
+        if (wanted->found > 0 && !wants_json(wanted->cli)) {
+            (void)puts("");
+        }
+        if (wanted->found++ == 0 || !wants_json(wanted->cli)) {
             print_word(wanted->cli, word);
         }
     }
@@ -264,13 +267,13 @@ int cmd_explain(struct cli *cli)
     }
     const char *name = cli->words[0];
     int code = find_code(name);
-    if (code != 0) {
-        print_code(cli, code);
-        return CODE_OK;
-    }
     struct nearest nearest;
     struct wanted wanted = {.cli = cli, .name = name, .nearest = &nearest};
     nearest_init(&nearest, name);
+    if (code != 0) {
+        print_code(cli, code);
+        wanted.found = 1;
+    }
     each_word(print_if_wanted, &wanted);
     if (wanted.found > 0 || print_other_name(cli, name)) {
         return CODE_OK;

@@ -143,6 +143,14 @@ def test_every_code_and_word_is_explained():
     assert snakepit("explain", "hung", "-o", "json").json["word"]["kind"] == "cause of death"
 
 
+def test_a_word_with_several_meanings_has_all_where_people_read():
+    bare = snakepit("explain", "guard").out
+    assert bare.startswith("SP-GUARD: ")
+    assert "\nguard (word)\n" in bare and "\nguard (cause of death)\n" in bare
+    assert snakepit("explain", "guard", "-o", "table").out == bare
+    assert snakepit("explain", "guard", "-o", "json").json["error"]["name"] == "SP-GUARD"
+
+
 def test_every_state_of_a_worker_is_explained():
     names = snakepit("explain", "-o", "json").json["names"]
     assert {"starting", "ready", "busy", "draining", "stopping", "backoff"} <= set(names)
