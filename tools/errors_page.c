@@ -6,6 +6,8 @@
 
 #include "snakepit/error.h"
 
+#include "scdoc.h"
+
 /* The names of gRPC's status codes, by their numbers. */
 static const char *const statuses[] = {
     "OK",
@@ -26,17 +28,6 @@ static const char *const statuses[] = {
     "DATA_LOSS",
     "UNAUTHENTICATED",
 };
-
-/* What scdoc would read as a mark. */
-static void put_escaped(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '_' || *text == '*' || *text == '\\' || *text == '`') {
-            (void)putchar('\\');
-        }
-        (void)putchar(*text);
-    }
-}
 
 /* QUEUE_FULL as SP-QUEUE-FULL. */
 static void put_name(const char *symbol)

@@ -6,17 +6,9 @@
 
 #include "snakepit/event_table.h"
 
-enum { WORDS_MAX = 24 };
+#include "scdoc.h"
 
-static void put_escaped(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '_' || *text == '*' || *text == '\\') {
-            (void)putchar('\\');
-        }
-        (void)putchar(*text);
-    }
-}
+enum { WORDS_MAX = 24 };
 
 static void put_words(const char *title, const char *const *words)
 {
@@ -72,17 +64,18 @@ int main(void)
         "# DESCRIPTION\n\n"
         "A program attaches handlers to events by name or prefix with\n"
         "_sp_events_attach_(), or gets the few that matter by the callback of its pit\n"
-        "(_snakepit/event.h_). *snakepit events* shows those of a daemon.\n\n"
+        "(_snakepit/event.h_). *snakepit events* shows those that a daemon keeps, and with\n"
+        "*--follow* those that come; *--list* lists all.\n\n"
         "Each has a name, the time, measurements (numbers) and metadata (texts). Where\n"
         "it concerns them, the metadata also have _pool_, _worker_ (its slot), _pid_,\n"
         "_session_ and _message_, one line for people. The names below each event that\n"
         "it is also called are those of other versions; they are taken wherever a name\n"
         "is, as is _snakepit._ in front of any.\n\n"
         "In brackets: how many there are, and what they are about. TOLD are few, and\n"
-        "also come to the callback and the log of *snakepitd*(8). FEW are kept in the\n"
-        "history of a daemon, as those are. MANY come up to several times for each\n"
-        "call, are told to those who ask for them, and are in no history. Those that\n"
-        "begin with worker: are told by the worker itself.\n\n"
+        "also come to the callback and the log of *snakepitd*(8). FEW are, as those are,\n"
+        "in the history that a daemon keeps for *snakepit events*. MANY come up to several\n"
+        "times for each call, are told to those who ask for them, and are in no history.\n"
+        "What is behind _worker:_ is told by the worker itself.\n\n"
         "# EVENTS\n");
     SP_EVENT_TABLE(ROW)
     (void)puts("# SEE ALSO\n\n*snakepit*(1), *snakepit*(7), *snakepitd*(8)");
