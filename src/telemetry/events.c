@@ -24,27 +24,18 @@ struct wish {
     uint64_t most;
 };
 
-static int read_wish(json_t *options, struct wish *ret, sp_error *err)
+static int read_wish(const struct report_question *question, struct wish *ret,
+                     sp_error *err)
 {
-    int given;
+    struct report_wishes wishes = sp__report_wishes(question, err);
     *ret = (struct wish){.kinds = "", .most = EVENTS_MOST};
-    int rc = sp__report_take_text(options, "kinds", &ret->kinds, err);
-    if (rc == SP_OK) {
-        rc = sp__report_take_text(options, "pool", &ret->pool, err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_number(options, "cursor", INT64_MAX, &ret->cursor, &given,
-                                    err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_number(options, "since_unix_ms", INT64_MAX,
-                                    &ret->since_unix_ms, &given, err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_number(options, "max", EVENTS_MOST, &ret->most, &given,
-                                    err);
-    }
-    return rc;
+    (void)sp__report_wish_text(&wishes, "kinds", &ret->kinds);
+    (void)sp__report_wish_text(&wishes, "pool", &ret->pool);
+    (void)sp__report_wish_number(&wishes, "cursor", 0, INT64_MAX, &ret->cursor);
+    (void)sp__report_wish_number(&wishes, "since_unix_ms", 0, INT64_MAX,
+                                 &ret->since_unix_ms);
+    (void)sp__report_wish_number(&wishes, "max", 0, EVENTS_MOST, &ret->most);
+    return wishes.rc;
 }
 
 /* A pattern that names an event of every call would never be answered. */
@@ -125,11 +116,7 @@ int sp__report_events(const struct report_question *question, struct sp_buffer *
 {
     struct wish wish;
     sp_error failure = {0};
-    json_t *options = sp__report_options(question);
-    if (options == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for the options of a report");
-    }
-    int rc = read_wish(options, &wish, err);
+    int rc = read_wish(question, &wish, err);
     if (rc == SP_OK) {
         rc = check_kinds(wish.kinds, err);
     }
@@ -146,6 +133,5 @@ int sp__report_events(const struct report_question *question, struct sp_buffer *
                                     err);
         }
     }
-    json_decref(options);
     return rc;
 }

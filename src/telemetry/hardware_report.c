@@ -75,23 +75,17 @@ int sp__report_hardware(const struct report_question *question, struct sp_buffer
                         sp_error *err)
 {
     struct herald *herald = &question->pit->herald;
+    struct report_wishes wishes = sp__report_wishes(question, err);
     struct hardware *hardware = NULL;
-    json_t *options = sp__report_options(question);
-    if (options == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for the options of a report");
-    }
-    const json_t *select = json_object_get(options, "select");
-    const char *wanted = json_string_value(select);
-    int rc =
-        select != NULL && wanted == NULL
-            ? sp__fail(err, SP_ERR_INVAL, "\"select\" is a text such as \"cuda,cpu\"")
-            : look(herald, json_is_true(json_object_get(options, "refresh")), &hardware,
-                   err);
+    const char *wanted = NULL;
+    int refresh = 0;
+    (void)sp__report_wish_text(&wishes, "select", &wanted);
+    (void)sp__report_wish_flag(&wishes, "refresh", &refresh);
+    int rc = wishes.rc < 0 ? wishes.rc : look(herald, refresh, &hardware, err);
     if (rc == SP_OK) {
         rc = wanted != NULL ? choose(herald, hardware, wanted, out, err)
                             : sp__hardware_put_json(hardware, out, err);
     }
     sp__free(hardware);
-    json_decref(options);
     return rc;
 }

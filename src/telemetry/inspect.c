@@ -175,11 +175,10 @@ static int add_pool(sp_pit *pit, struct pool *found, const struct machine *machi
     return rc;
 }
 
-/* The pool of the option, or all. */
-static int add_pools(sp_pit *pit, const json_t *options, const struct machine *machine,
+/* One of a name, or all. */
+static int add_pools(sp_pit *pit, const char *name, const struct machine *machine,
                      json_t *pools, sp_error *err)
 {
-    const char *name = json_string_value(json_object_get(options, "pool"));
     struct pool *found;
     if (name != NULL) {
         int rc = sp__pit_pool(pit, name, &found, err);
@@ -195,11 +194,16 @@ static int add_pools(sp_pit *pit, const json_t *options, const struct machine *m
 int sp__report_inspect(const struct report_question *question, struct sp_buffer *out,
                        sp_error *err)
 {
+    struct report_wishes wishes = sp__report_wishes(question, err);
     struct machine machine;
-    json_t *options = sp__report_options(question);
+    const char *pool = NULL;
+    (void)sp__report_wish_text(&wishes, "pool", &pool);
+    if (wishes.rc < 0) {
+        return wishes.rc;
+    }
     json_t *pools = json_array();
     sp__machine_read(&machine);
-    int rc = add_pools(question->pit, options, &machine, pools, err);
+    int rc = add_pools(question->pit, pool, &machine, pools, err);
     if (rc == SP_OK) {
         rc = sp__report_put_json(
             out,
@@ -211,6 +215,5 @@ int sp__report_inspect(const struct report_question *question, struct sp_buffer 
             err);
     }
     json_decref(pools);
-    json_decref(options);
     return rc;
 }

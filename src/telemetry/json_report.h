@@ -12,15 +12,27 @@
 int sp__report_put_json(struct sp_buffer *out, json_t *value,
                         sp_error *err) SP_MUST_CHECK;
 
-/* The options of a question; NULL without memory. The caller releases it. */
-json_t *sp__report_options(const struct report_question *question);
+/* The options of a question on their way to what is wished. What is not given, or null, is
+ * left as it is; the first that is wrong stays in rc and err, with its key and what it may
+ * be. */
+struct report_wishes {
+    json_t *options;
+    sp_error *err;
+    int rc;
+};
 
-/* A number or a text among them, which stays theirs; what is not given, or null, is left
- * as it is. INVAL: it is something else. */
-int sp__report_take_number(json_t *options, const char *key, uint64_t most,
-                           uint64_t *ret, int *ret_given, sp_error *err) SP_MUST_CHECK;
-int sp__report_take_text(json_t *options, const char *key, const char **ret,
-                         sp_error *err) SP_MUST_CHECK;
+static inline struct report_wishes sp__report_wishes(
+    const struct report_question *question, sp_error *err)
+{
+    return (struct report_wishes){.options = question->options, .err = err};
+}
+
+/* Each returns whether it was given. A text stays the options'. */
+int sp__report_wish_number(struct report_wishes *wishes, const char *key,
+                           uint64_t least, uint64_t most, uint64_t *ret);
+int sp__report_wish_text(struct report_wishes *wishes, const char *key,
+                         const char **ret);
+int sp__report_wish_flag(struct report_wishes *wishes, const char *key, int *ret);
 
 /* Set a text that may hold a worker's bytes: what is no UTF-8 is left out. */
 void sp__report_set_words(json_t *object, const char *key, const char *text);

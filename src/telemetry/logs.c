@@ -19,8 +19,7 @@ struct collected {
     int rc;
 };
 
-/* Stops in front of a full report; the record is not lost, as the cursor is moved behind
- * the last one that was taken, and this one is. */
+/* Stops behind the record with which the report is full, where the cursor is too. */
 static int collect(sp_bytes json, void *user_data)
 {
     struct collected *collected = user_data;
@@ -41,41 +40,30 @@ struct wish {
 };
 
 /* Texts stay the options'. */
-static int read_wish(json_t *options, struct wish *wish, sp_error *err)
+static int read_wish(const struct report_question *question, struct wish *wish,
+                     sp_error *err)
 {
+    struct report_wishes wishes = sp__report_wishes(question, err);
     const char *level = NULL;
     uint64_t worker = 0;
-    int given;
     *wish =
         (struct wish){.most = LINES_DEFAULT, .filter = {.size = sizeof wish->filter}};
-    int rc = sp__report_take_number(options, "cursor", INT64_MAX, &wish->cursor, &given,
-                                    err);
-    if (rc == SP_OK) {
-        rc = sp__report_take_number(options, "max", LINES_MOST, &wish->most, &given,
-                                    err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_number(options, "worker", UINT32_MAX, &worker,
-                                    &wish->filter.has_worker, err);
-        wish->filter.worker = (uint32_t)worker;
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_text(options, "pool", &wish->filter.pool, err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_text(options, "event", &wish->filter.event, err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__report_take_text(options, "level", &level, err);
-    }
-    if (rc == SP_OK && level != NULL) {
+    (void)sp__report_wish_number(&wishes, "cursor", 0, INT64_MAX, &wish->cursor);
+    (void)sp__report_wish_number(&wishes, "max", 0, LINES_MOST, &wish->most);
+    wish->filter.has_worker =
+        sp__report_wish_number(&wishes, "worker", 0, UINT32_MAX, &worker);
+    wish->filter.worker = (uint32_t)worker;
+    (void)sp__report_wish_text(&wishes, "pool", &wish->filter.pool);
+    (void)sp__report_wish_text(&wishes, "event", &wish->filter.event);
+    if (sp__report_wish_text(&wishes, "level", &level)) {
         wish->filter.level = sp_log_level(level);
         if (wish->filter.level == 0) {
-            rc = sp__fail(err, SP_ERR_INVAL,
-                          "\"level\" is error, warn, info or debug, not %.32s", level);
+            wishes.rc =
+                sp__fail(err, SP_ERR_INVAL,
+                         "level is error, warn, info or debug, not \"%.32s\"", level);
         }
     }
-    return rc;
+    return wishes.rc;
 }
 
 static int answer(const struct report_question *question, struct wish *wish,
@@ -110,14 +98,6 @@ int sp__report_logs(const struct report_question *question, struct sp_buffer *ou
         return sp__fail(err, SP_ERR_UNSUPPORTED,
                         "this pit has no log: it was given none (sp_pit_options.log)");
     }
-    json_t *options = sp__report_options(question);
-    if (options == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for the options of a report");
-    }
-    int rc = read_wish(options, &wish, err);
-    if (rc == SP_OK) {
-        rc = answer(question, &wish, out, err);
-    }
-    json_decref(options);
-    return rc;
+    int rc = read_wish(question, &wish, err);
+    return rc < 0 ? rc : answer(question, &wish, out, err);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The report "metrics": the figures in the format that is asked for. Options that are wrong
- * are told with what they may be.
- */
+/* The report "metrics": the figures in the format that is asked for. */
 #include <string.h>
 
 #include "base/error.h"
@@ -97,42 +94,32 @@ static json_t *metrics_json(const struct metrics *metrics)
 
 enum format { FORMAT_PROMETHEUS, FORMAT_OPENMETRICS, FORMAT_JSON };
 
-static int read_options(const struct report_question *question, enum format *ret,
-                        sp_error *err)
+static int read_format(const struct report_question *question, enum format *ret,
+                       sp_error *err)
 {
     static const char *const words[] = {"prometheus", "openmetrics", "json"};
-    json_t *options = sp__report_options(question);
-    const char *key;
-    json_t *value;
-    int rc = options != NULL ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory");
-    *ret = FORMAT_PROMETHEUS;
-    json_object_foreach (options, key, value) {
-        const char *word = json_string_value(value);
-        size_t i = 0;
-        while (i < 3 && (word == NULL || strcmp(words[i], word) != 0)) {
-            i++;
+    struct report_wishes wishes = sp__report_wishes(question, err);
+    const char *wanted = words[FORMAT_PROMETHEUS];
+    (void)sp__report_wish_text(&wishes, "format", &wanted);
+    for (int i = 0; i < 3 && wishes.rc == SP_OK; i++) {
+        if (strcmp(words[i], wanted) == 0) {
+            *ret = (enum format)i;
+            return SP_OK;
         }
-        if (strcmp(key, "format") != 0) {
-            rc =
-                sp__fail(err, SP_ERR_INVAL,
-                         "the report \"metrics\" has no option \"%.64s\": format", key);
-        } else if (i == 3) {
-            rc = sp__fail(err, SP_ERR_INVAL,
-                          "format is %s%.64s: prometheus, openmetrics or json",
-                          word != NULL ? "" : "no text", word != NULL ? word : "");
-        }
-        *ret = (enum format)i;
     }
-    json_decref(options);
-    return rc;
+    return wishes.rc < 0
+               ? wishes.rc
+               : sp__fail(err, SP_ERR_INVAL,
+                          "format is \"%.64s\": prometheus, openmetrics or json",
+                          wanted);
 }
 
 int sp__report_metrics(const struct report_question *question, struct sp_buffer *out,
                        sp_error *err)
 {
     struct metrics metrics;
-    enum format format;
-    int rc = read_options(question, &format, err);
+    enum format format = FORMAT_PROMETHEUS;
+    int rc = read_format(question, &format, err);
     if (rc == SP_OK) {
         rc = sp__metrics_gather(question->pit, &metrics, err);
     }

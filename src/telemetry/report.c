@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of reports, and what is the same for all of them: the name is known and the
- * options are an object, before a report is made.
+ * The table of reports, and what is the same for all of them: the name is known, and the
+ * options are an object with keys that the report has, before it is made.
  */
 #include "telemetry/report.h"
 
@@ -11,26 +11,33 @@
 #include "base/near.h"
 #include "wire/json.h"
 
-static const struct {
+struct report {
     const char *name;
     report_fn make;
-} reports[] = {
-    {"events", sp__report_events},   {"hardware", sp__report_hardware},
-    {"inspect", sp__report_inspect}, {"logs", sp__report_logs},
-    {"metrics", sp__report_metrics}, {"stack", sp__report_stack},
-    {"status", sp__report_status},   {"timeline", sp__report_timeline},
+    const char *options; /* their keys */
+};
+
+static const struct report reports[] = {
+    {"events", sp__report_events, "kinds pool cursor since_unix_ms max"},
+    {"hardware", sp__report_hardware, "select refresh"},
+    {"inspect", sp__report_inspect, "pool"},
+    {"logs", sp__report_logs, "cursor max pool worker level event"},
+    {"metrics", sp__report_metrics, "format"},
+    {"stack", sp__report_stack, "worker"},
+    {"status", sp__report_status, ""},
+    {"timeline", sp__report_timeline, "calls"},
 };
 
 enum { REPORTS = sizeof reports / sizeof reports[0] };
 
-static report_fn find(const char *name, sp_error *err)
+static const struct report *find(const char *name, sp_error *err)
 {
     struct near near;
     char text[128];
     sp__near_init(&near, name);
     for (size_t i = 0; i < REPORTS; i++) {
         if (strcmp(reports[i].name, name) == 0) {
-            return reports[i].make;
+            return &reports[i];
         }
         sp__near_offer(&near, reports[i].name);
     }
@@ -57,14 +64,20 @@ static int check_options(sp_bytes options, sp_error *err)
 int sp__report(sp_pit *pit, const char *name, sp_bytes options, struct sp_buffer *out,
                sp_error *err)
 {
-    struct report_question question = {.pit = pit, .options = options};
-    report_fn make = find(name, err);
-    if (make == NULL) {
+    struct report_question question = {.pit = pit};
+    const struct report *report = find(name, err);
+    if (report == NULL) {
         return SP_ERR_NOT_FOUND;
     }
-    if (options.size == 0) {
-        question.options = sp_text("{}");
+    options = options.size == 0 ? sp_text("{}") : options;
+    int rc = check_options(options, err);
+    if (rc == SP_OK) {
+        rc = sp__report_options_read(name, report->options, options, &question.options,
+                                     err);
     }
-    int rc = check_options(question.options, err);
-    return rc < 0 ? rc : make(&question, out, err);
+    if (rc == SP_OK) {
+        rc = report->make(&question, out, err);
+        sp__report_options_free(question.options);
+    }
+    return rc;
 }

@@ -9,9 +9,11 @@
 #include "base/buf.h"
 #include "snakepit/snakepit.h"
 
+struct json_t; /* jansson's: json_report.h reads it */
+
 struct report_question {
     sp_pit *pit;
-    sp_bytes options; /* a JSON object that has been checked */
+    struct json_t *options; /* an object with no other keys than the report has */
 };
 
 /* Append the report to `out`. Any thread but a loop: it may ask the loops and wait.
@@ -36,6 +38,12 @@ int sp__report_metrics(const struct report_question *question, struct sp_buffer 
                        sp_error *err);
 int sp__report_timeline(const struct report_question *question, struct sp_buffer *out,
                         sp_error *err);
+
+/* What is the same for all of them, in json_report.c: the options as an object, without
+ * keys that are not among `known`, words with blanks between. The caller frees it. */
+int sp__report_options_read(const char *report, const char *known, sp_bytes text,
+                            struct json_t **ret_options, sp_error *err) SP_MUST_CHECK;
+void sp__report_options_free(struct json_t *options);
 
 /* The report of a name. options  a JSON object, or none: size 0. Errors: those of
  * sp_pit_report(). */

@@ -38,16 +38,7 @@ struct stacks {
 static int read_wish(const json_t *options, struct wish *ret, sp_error *err)
 {
     const json_t *worker = json_object_get(options, "worker");
-    const char *key;
-    const json_t *value;
     *ret = (struct wish){0};
-    json_object_foreach ((json_t *)(uintptr_t)options, key, value) {
-        if (strcmp(key, "worker") != 0) {
-            return sp__fail(
-                err, SP_ERR_INVAL,
-                "the report \"stack\" has no option \"%.64s\", only \"worker\"", key);
-        }
-    }
     if (json_is_integer(worker)) {
         ret->pid = (long)json_integer_value(worker);
     } else if (json_is_string(worker)) {
@@ -57,9 +48,9 @@ static int read_wish(const json_t *options, struct wish *ret, sp_error *err)
         if (end == ret->name || *end != '\0') {
             ret->pid = 0;
         }
-    } else if (worker != NULL) {
+    } else if (worker != NULL && !json_is_null(worker)) {
         return sp__fail(err, SP_ERR_INVAL,
-                        "\"worker\" is a worker as \"POOL/SLOT\", or a pid");
+                        "worker is a worker as \"POOL/SLOT\", or a pid");
     }
     return SP_OK;
 }
@@ -137,10 +128,9 @@ static int ask_all(struct stacks *stacks, sp_error *err)
 int sp__report_stack(const struct report_question *question, struct sp_buffer *out,
                      sp_error *err)
 {
-    json_t *options = sp__report_options(question);
     struct stacks stacks = {.pit = question->pit,
                             .until_ms = sp__now_ms() + BEGIN_WITHIN_MS};
-    int rc = read_wish(options, &stacks.wish, err);
+    int rc = read_wish(question->options, &stacks.wish, err);
     if (rc == SP_OK) {
         stacks.workers = json_array();
         rc = ask_all(&stacks, err);
@@ -153,6 +143,5 @@ int sp__report_stack(const struct report_question *question, struct sp_buffer *o
     }
     sp__free(stacks.text);
     json_decref(stacks.workers);
-    json_decref(options);
     return rc;
 }

@@ -171,24 +171,6 @@ static void put_record(struct timeline *t)
 
 /* ---- the report ---- */
 
-static int read_calls(const struct report_question *question, json_int_t *ret_calls,
-                      sp_error *err)
-{
-    json_t *options = sp__report_options(question);
-    const json_t *calls = json_object_get(options, "calls");
-    *ret_calls = CALLS_DEFAULT;
-    int rc = options != NULL ? SP_OK : sp__fail(err, SP_ERR_NOMEM, "no memory");
-    if (rc == SP_OK && calls != NULL) {
-        *ret_calls = json_integer_value(calls);
-        if (!json_is_integer(calls) || *ret_calls < 1 || *ret_calls > CALLS_MAX) {
-            rc = sp__fail(err, SP_ERR_INVAL, "calls is a number from 1 to %d",
-                          CALLS_MAX);
-        }
-    }
-    json_decref(options);
-    return rc;
-}
-
 /* Up to the last `calls`: a walk to see how many there are, and one that tells. */
 static void put_records(struct timeline *t, struct spans *spans, uint64_t calls)
 {
@@ -213,10 +195,11 @@ int sp__report_timeline(const struct report_question *question, struct sp_buffer
 {
     struct spans *spans = question->pit->spans;
     struct timeline t = {.out = out, .err = err, .pid = (int)getpid()};
-    json_int_t calls = 0;
-    int rc = read_calls(question, &calls, err);
-    if (rc < 0) {
-        return rc;
+    struct report_wishes wishes = sp__report_wishes(question, err);
+    uint64_t calls = CALLS_DEFAULT;
+    (void)sp__report_wish_number(&wishes, "calls", 1, CALLS_MAX, &calls);
+    if (wishes.rc < 0) {
+        return wishes.rc;
     }
     t.record = sp__malloc(READ * sizeof *t.record);
     if (t.record == NULL) {
@@ -227,7 +210,7 @@ int sp__report_timeline(const struct report_question *question, struct sp_buffer
                           "\"calls_recorded\":%s},\"traceEvents\":[",
                           spans->records_calls ? "true" : "false");
     put_name(&t, t.pid, "calls");
-    put_records(&t, spans, (uint64_t)calls);
+    put_records(&t, spans, calls);
     sp__free(t.record);
     return t.rc == SP_OK ? sp__buf_append(out, "\n]}", 3, err) : t.rc;
 }

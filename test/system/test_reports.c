@@ -144,6 +144,18 @@ static void what_is_no_report_is_refused(void **state)
         {"status", "[1]", SP_ERR_INVAL, "a JSON object, not [1]"},
         {"status", "{", SP_ERR_BAD_JSON, "line 1, column 2"},
         {"status", "{\"a\":1} x", SP_ERR_BAD_JSON, "line 1, column 9"},
+        {"status", "{\"pool\":\"a\"}", SP_ERR_INVAL,
+         "the report \"status\" has no option \"pool\", but: none"},
+        {"inspect", "{\"pools\":\"a\"}", SP_ERR_INVAL, "but: pool"},
+        {"inspect", "{\"pool\":5}", SP_ERR_INVAL, "pool is a text"},
+        {"stack", "{\"workers\":1}", SP_ERR_INVAL, "but: worker"},
+        {"stack", "{\"worker\":[]}", SP_ERR_INVAL, "POOL/SLOT"},
+        {"timeline", "{\"calls\":0}", SP_ERR_INVAL, "calls is a number from 1 to 4096"},
+        {"events", "{\"max\":-1}", SP_ERR_INVAL, "max is a number from 0 to 100000"},
+        {"hardware", "{\"refresh\":1}", SP_ERR_INVAL, "refresh is true or false"},
+        {"metrics", "{\"format\":\"text\"}", SP_ERR_INVAL,
+         "prometheus, openmetrics or json"},
+        {"metrics", "{\"format\":NaN}", SP_ERR_BAD_JSON, "the options of a report"},
     };
     sp_pit *pit = pit_of_probes(1);
     sp_daemon *daemon = serve(pit);
