@@ -11,13 +11,11 @@
  * Failure: an answer that asks for it (429, 502, 503, 504), or none, has the batch sent
  * again, after a pause that doubles or that the answer names, for a minute at most; then it
  * is dropped. Meanwhile the ring of records goes on, and what is overwritten there is
- * dropped too. Both are counted, and the pit warns once for each outage. Calls never wait
- * for any of it.
+ * dropped too. The pit warns once for each outage. Calls never wait for any of it.
  */
 #include "telemetry/exporter.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -61,17 +59,7 @@ struct exporter {
     struct sp_buffer body;
     uint64_t metrics_due_ms;
     int is_out; /* the last batch did not arrive, and that was told */
-
-    atomic_uint_least64_t exported;
-    atomic_uint_least64_t dropped;
-    atomic_uint_least64_t batches;
-    atomic_uint_least64_t failures;
 };
-
-static void count(atomic_uint_least64_t *counter, uint64_t more)
-{
-    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
-}
 
 /* ---- sending ---- */
 
@@ -100,7 +88,7 @@ static int is_worth_another_try(long status)
 enum sent { SENT, SENT_AGAIN, SENT_NEVER };
 
 static enum sent read_reply(struct exporter *exporter, const char *url,
-                            const struct http_reply *reply, uint64_t records)
+                            const struct http_reply *reply)
 {
     char why[200];
     if (reply->status >= OK_STATUS && reply->status < OK_STATUS_END) {
@@ -115,7 +103,6 @@ static enum sent read_reply(struct exporter *exporter, const char *url,
                            (const char *)message.data);
             warn(exporter, url, why);
         }
-        count(&exporter->exported, records);
         return SENT;
     }
     (void)snprintf(why, sizeof why, "HTTP status %ld", reply->status);
@@ -124,22 +111,20 @@ static enum sent read_reply(struct exporter *exporter, const char *url,
 }
 
 static enum sent post_once(struct exporter *exporter, struct http *http,
-                           const char *url, uint64_t records, uint64_t *ret_pause_ms)
+                           const char *url, uint64_t *ret_pause_ms)
 {
     struct http_reply reply;
     sp_error failure = {0};
     enum sent sent = SENT_AGAIN;
-    count(&exporter->batches, 1);
     if (sp__http_post(http, (sp_bytes){exporter->body.data, exporter->body.size},
                       exporter->settings.timeout_ms, &reply, &failure) < 0) {
         warn(exporter, url, failure.message);
     } else {
-        sent = read_reply(exporter, url, &reply, records);
+        sent = read_reply(exporter, url, &reply);
         if (reply.retry_after_s > 0) {
             *ret_pause_ms = reply.retry_after_s * 1000;
         }
     }
-    count(&exporter->failures, sent != SENT);
     sp_error_clear(&failure);
     return sent;
 }
@@ -152,20 +137,15 @@ static uint64_t jittered(uint64_t pause_ms)
     return half == 0 ? pause_ms : pause_ms - half / 2 + sp__trace_random() % half;
 }
 
-static void post(struct exporter *exporter, struct http *http, const char *url,
-                 uint64_t records)
+static void post(struct exporter *exporter, struct http *http, const char *url)
 {
     uint64_t end_ms = sp__now_ms() + RETRY_MAX_MS;
     uint64_t pause_ms = RETRY_FIRST_MS;
     for (;;) {
         uint64_t wait_ms = jittered(pause_ms);
-        enum sent sent = post_once(exporter, http, url, records, &wait_ms);
-        if (sent == SENT) {
-            return;
-        }
-        if (sent == SENT_NEVER || sp__now_ms() + wait_ms > end_ms ||
+        enum sent sent = post_once(exporter, http, url, &wait_ms);
+        if (sent != SENT_AGAIN || sp__now_ms() + wait_ms > end_ms ||
             sp__latch_wait(&exporter->stopped, wait_ms)) {
-            count(&exporter->dropped, records);
             return;
         }
         pause_ms =
@@ -175,13 +155,14 @@ static void post(struct exporter *exporter, struct http *http, const char *url,
 
 /* ---- spans ---- */
 
-static uint64_t encode_spans(struct exporter *exporter, size_t records)
+/* 1 when there is something to send. */
+static int encode_spans(struct exporter *exporter, size_t records)
 {
     struct otlp_writer writer;
     struct otlp_list resource = {exporter->settings.resource,
                                  exporter->settings.resource_count};
     uint64_t offset_ns = sp__unix_ns() - sp__now_us() * 1000;
-    uint64_t calls = 0;
+    size_t spans = 0;
     exporter->body.size = 0;
     sp__otlp_begin(&writer, &exporter->body, OTLP_SPANS, resource, SP_VERSION_STRING);
     for (size_t i = 0; i < records; i++) {
@@ -190,26 +171,20 @@ static uint64_t encode_spans(struct exporter *exporter, size_t records)
         for (size_t k = 0; k < tree.count; k++) {
             sp__otlp_put_span(&writer, &tree.spans[k]);
         }
-        calls += tree.count > 0;
+        spans += tree.count;
     }
-    if (sp__otlp_end(&writer, NULL) < 0) {
-        count(&exporter->dropped, calls);
-        return 0;
-    }
-    return calls;
+    return sp__otlp_end(&writer, NULL) == SP_OK && spans > 0;
 }
 
 static void send_spans(struct exporter *exporter)
 {
     size_t records;
     do {
-        uint64_t lost = 0;
+        uint64_t lost;
         records = sp__spans_read(exporter->spans, &exporter->cursor, exporter->records,
                                  BATCH, &lost);
-        count(&exporter->dropped, lost);
-        uint64_t calls = records > 0 ? encode_spans(exporter, records) : 0;
-        if (calls > 0) {
-            post(exporter, exporter->traces, exporter->settings.traces_url, calls);
+        if (records > 0 && encode_spans(exporter, records)) {
+            post(exporter, exporter->traces, exporter->settings.traces_url);
         }
     } while (records > 0);
     sp__buf_shrink(&exporter->body, 0);
@@ -243,7 +218,7 @@ static void send_metrics(struct exporter *exporter)
     (void)pthread_mutex_unlock(&exporter->lock);
     exporter->metrics_due_ms = sp__now_ms() + exporter->settings.metrics_interval_ms;
     if (rc == SP_OK) {
-        post(exporter, exporter->metrics, exporter->settings.metrics_url, 0);
+        post(exporter, exporter->metrics, exporter->settings.metrics_url);
     }
 }
 
@@ -253,7 +228,7 @@ static void send_last_metrics(struct exporter *exporter)
     exporter->body = exporter->last;
     exporter->last = body;
     if (exporter->body.size > 0) {
-        post(exporter, exporter->metrics, exporter->settings.metrics_url, 0);
+        post(exporter, exporter->metrics, exporter->settings.metrics_url);
     }
 }
 
@@ -376,13 +351,4 @@ void sp__exporter_close(struct exporter *exporter, uint64_t timeout_ms)
     sp__spans_hurry(exporter->spans);
     (void)pthread_join(exporter->thread, NULL);
     free_exporter(exporter);
-}
-
-void sp__exporter_stats(const struct exporter *exporter, struct exporter_stats *ret)
-{
-    *ret = (struct exporter_stats){
-        .exported = atomic_load_explicit(&exporter->exported, memory_order_relaxed),
-        .dropped = atomic_load_explicit(&exporter->dropped, memory_order_relaxed),
-        .batches = atomic_load_explicit(&exporter->batches, memory_order_relaxed),
-        .failures = atomic_load_explicit(&exporter->failures, memory_order_relaxed)};
 }

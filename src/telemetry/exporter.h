@@ -13,13 +13,6 @@
 
 struct exporter;
 
-struct exporter_stats {
-    uint64_t exported; /* records that a collector took */
-    uint64_t dropped;  /* that it did not, or that were too many */
-    uint64_t batches;  /* that were sent, repeated ones too */
-    uint64_t failures; /* of these, without success */
-};
-
 /* option  sp_pit_options.otlp_endpoint. Errors: SP_ERR_CONFIG, SP_ERR_UNSUPPORTED,
  * SP_ERR_NOMEM, SP_ERR_SYSTEM (no thread). */
 int sp__exporter_open(struct sp_pit *pit, const char *option,
@@ -30,8 +23,5 @@ int sp__exporter_open(struct sp_pit *pit, const char *option,
 void sp__exporter_leave_pit(struct exporter *exporter);
 /* After that: send what is left within the time, and free. */
 void sp__exporter_close(struct exporter *exporter, uint64_t timeout_ms);
-
-/* Any thread. */
-void sp__exporter_stats(const struct exporter *exporter, struct exporter_stats *ret);
 
 #endif
