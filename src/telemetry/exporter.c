@@ -58,7 +58,7 @@ struct exporter {
     struct span_record *records; /* BATCH */
     struct sp_buffer body;
     uint64_t metrics_due_ms;
-    int is_out; /* the last batch did not arrive, and that was told */
+    int is_out; /* the last batch did not arrive, or not all of it, and that was told */
 };
 
 /* ---- sending ---- */
@@ -94,9 +94,10 @@ static enum sent read_reply(struct exporter *exporter, const char *url,
     if (reply->status >= OK_STATUS && reply->status < OK_STATUS_END) {
         uint64_t refused = 0;
         sp_bytes message = {0};
-        exporter->is_out = 0;
-        if (sp__otlp_get_reply(reply->body, &refused, &message, NULL) == SP_OK &&
-            refused > 0) {
+        if (sp__otlp_get_reply(reply->body, &refused, &message, NULL) < 0 ||
+            refused == 0) {
+            exporter->is_out = 0;
+        } else {
             (void)snprintf(why, sizeof why, "%llu records were refused: %.*s",
                            (unsigned long long)refused,
                            message.size > 100 ? 100 : (int)message.size,

@@ -56,6 +56,7 @@ class Collector:
         self.spans = []
         self.metrics = []
         self.answers = []  # (status, headers): the next ones; then 200
+        self.refusal = b""  # the body of a 200: what of it was refused
         self.gate = None  # an Event: no answer before it is set
 
     def take(self, path, headers, body):
@@ -65,10 +66,11 @@ class Collector:
             status, more = self.answers.pop(0) if self.answers else (200, {})
             if status == 200:
                 self.keep(path, body)
+            answer = self.refusal if status == 200 else b""
             self.changed.notify_all()
         if self.gate is not None:
             self.gate.wait(peers.DEADLINE_S)
-        return status, more, b""
+        return status, more, answer
 
     def keep(self, path, body):
         if path.endswith("metrics"):

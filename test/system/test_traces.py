@@ -323,6 +323,19 @@ def test_what_is_refused_is_dropped_and_told(troubled, stubs, trace):
     assert "HTTP status 400" in troubled.daemon.log()
 
 
+def test_what_is_refused_of_each_batch_is_told_once(troubled, stubs, trace):
+    troubled.refusal = b"\x0a\x07\x08\x02\x12\x03odd"  # partial_success: 2, "odd"
+    execute(troubled.daemon, stubs, trace)
+    troubled.of_trace(trace, 6)
+    troubled.daemon.await_event("warning")
+    other = uuid.uuid4().hex
+    execute(troubled.daemon, stubs, other)
+    troubled.of_trace(other, 6)
+    troubled.daemon.terminate()
+    assert troubled.daemon.wait() == 0
+    assert troubled.daemon.log().count("2 records were refused: odd") == 1
+
+
 def test_a_collector_that_does_not_answer_holds_nobody_up(troubled, stubs, trace):
     troubled.gate = threading.Event()
     execute(troubled.daemon, stubs, trace)
