@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first. A file may include its own layer and those before it.
-LAYERS = ("base", "event", "log", "wire", "hardware", "io", "store", "guard", "worker", "pool", "session",
-          "pit", "telemetry", "serve", "api")
+LAYERS = ("base", "event", "log", "wire", "hardware", "io", "store", "guard", "worker",
+          "pool", "session", "pit", "telemetry", "serve", "api")
 
 # The worker half is a second tower on the same two foundations.
 RUNTIME_MAY = ("base", "wire", "hardware", "runtime")
@@ -71,7 +71,7 @@ def target(path: Path, name: str) -> Path | None:
 def layer_error(mine: str, theirs: str) -> str | None:
     if mine == "runtime":
         if theirs not in RUNTIME_MAY:
-            return f"the worker runtime may use {', '.join(RUNTIME_MAY[:3])} only"
+            return f"the worker runtime may use {', '.join(RUNTIME_MAY[:-1])} only"
         return None
     if theirs not in LAYERS:
         return f"{theirs} is no layer below {mine}"

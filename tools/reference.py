@@ -248,9 +248,7 @@ def heading(level, title, *anchors):
 
 
 def signature(thing):
-    if not callable(thing):
-        return ""
-    if inspect.isclass(thing) and issubclass(thing, BaseException):
+    if not callable(thing) or (inspect.isclass(thing) and issubclass(thing, BaseException)):
         return ""
     try:
         return str(inspect.signature(thing))
