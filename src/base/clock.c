@@ -28,6 +28,11 @@ uint64_t sp__boot_ms(void)
     return read_ns(CLOCK_BOOTTIME) / 1000000u;
 }
 
+uint64_t sp__cpu_us(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID) / 1000u;
+}
+
 uint64_t sp__unix_ns(void)
 {
     return read_ns(CLOCK_REALTIME);

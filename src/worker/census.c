@@ -10,7 +10,8 @@
  * some 20 ms for a gigabyte. So it is done for one worker only as often as it costs a
  * hundredth of the time, not at all for giants, and not for a process that is deep in the
  * kernel and may hold the lock it needs. The whole census is slowed down likewise when
- * there are many processes.
+ * there are many processes. What it costs is processor time: a busy machine, which makes
+ * it wait, does not make it rarer.
  *
  * A process that is gone meanwhile counts nothing. Without memory for the table a round
  * is left out.
@@ -144,7 +145,7 @@ static void measure(struct census *census, struct worker *worker)
                                    members, CENSUS_TREE_MAX);
     int split = worker->sample.pss_next_ms <= now_ms;
     struct sample sample = {.at_ms = now_ms, .pss_next_ms = worker->sample.pss_next_ms};
-    uint64_t begin_us = sp__now_us();
+    uint64_t begin_us = sp__cpu_us();
     for (size_t i = 0; i < count; i++) {
         add_process(&census->found[members[i]], split, &sample);
     }
@@ -152,7 +153,7 @@ static void measure(struct census *census, struct worker *worker)
         return; /* it has just ended */
     }
     if (split) {
-        sample.pss_next_ms = now_ms + (sp__now_us() - begin_us) * PRICE / 1000;
+        sample.pss_next_ms = now_ms + (sp__cpu_us() - begin_us) * PRICE / 1000;
     } else {
         estimate(&worker->sample, &sample);
     }
@@ -265,7 +266,7 @@ static int go_on(struct census *census)
 static void due(struct timer *timer, uint64_t now_ms)
 {
     struct census *census = ITEM(timer, struct census, timer);
-    uint64_t begin_us = sp__now_us();
+    uint64_t begin_us = sp__cpu_us();
     int begins = census->proc == NULL && census->ids_count == 0;
     if (begins) {
         (void)sp__histogram_add(&census->lag, (now_ms - census->due_ms) * 1000);
@@ -274,7 +275,7 @@ static void due(struct timer *timer, uint64_t now_ms)
         census->proc = opendir("/proc");
     }
     int more = begins && census->proc == NULL ? 0 : go_on(census);
-    census->spent_us += sp__now_us() - begin_us;
+    census->spent_us += sp__cpu_us() - begin_us;
     if (more) {
         sp__timer_set(census->shop->loop, timer, now_ms + 1);
     } else {
