@@ -545,7 +545,8 @@ static void memory(struct core *core, const struct core_event *event, uint64_t n
         s->exempt || s->reason != REASON_NONE) {
         return;
     }
-    if (is_first && (s->served == 0 || s->relieves_big)) {
+    int is_fresh = s->served == 0 && s->in_flight == 0;
+    if (is_first && (is_fresh || s->relieves_big)) {
         /* Another one like it would be over the limit as well. */
         s->exempt = 1;
         sp__core_tell(core, NEWS_RECYCLE_LOOP, event->seat, event->value);

@@ -20,7 +20,8 @@ static void open_core(struct core_options options)
     options.attempts_max = options.attempts_max > 0 ? options.attempts_max : 3;
     options.recycle_after_ms = CORE_NEVER;
     options.recycle_calls = CORE_NEVER;
-    options.recycle_memory_kib = CORE_NEVER;
+    options.recycle_memory_kib =
+        options.recycle_memory_kib > 0 ? options.recycle_memory_kib : CORE_NEVER;
     options.drain_ms = CORE_NEVER;
     options.backoff_min_ms = 100;
     options.backoff_max_ms = 1000;
@@ -579,6 +580,46 @@ static void who_asked_may_end_before_what_it_asked_for(void **state)
     close_core();
 }
 
+/* ---- memory ---- */
+
+enum { LIMIT_KIB = 1024 };
+
+static void look_at_memory(uint64_t kib)
+{
+    step((struct core_event){.kind = CORE_MEMORY, .seat = 0, .value = kib}, NOW_MS);
+}
+
+static int is_relieved(void)
+{
+    return core.seats[0].relief != CORE_NONE;
+}
+
+/* A relief would be no smaller. */
+static void a_worker_too_big_before_its_first_call_stays(void **state)
+{
+    open_core((struct core_options){
+        .workers = 1, .recycle_memory_kib = LIMIT_KIB, .surge = 1});
+    start(1);
+    look_at_memory(2 * LIMIT_KIB);
+    uint32_t call = submit(CORE_NONE, 0);
+    look_at_memory(2 * LIMIT_KIB);
+    answer(call);
+    look_at_memory(2 * LIMIT_KIB);
+    assert_false(is_relieved());
+    close_core();
+}
+
+static void a_worker_that_grew_in_its_first_call_is_replaced(void **state)
+{
+    open_core((struct core_options){
+        .workers = 1, .recycle_memory_kib = LIMIT_KIB, .surge = 1});
+    start(1);
+    (void)submit(CORE_NONE, 0);
+    look_at_memory(2 * LIMIT_KIB);
+    assert_true(is_relieved());
+    close_core();
+}
+
 static void a_number_needs_memory(void **state)
 {
     open_core((struct core_options){.workers = 1});
@@ -622,6 +663,8 @@ int main(void)
         TEST(a_strict_session_does_not_wait_for_its_own_worker),
         TEST(nor_does_it_in_a_part),
         TEST(who_asked_may_end_before_what_it_asked_for),
+        TEST(a_worker_too_big_before_its_first_call_stays),
+        TEST(a_worker_that_grew_in_its_first_call_is_replaced),
         TEST(a_number_needs_memory),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
