@@ -97,7 +97,7 @@ static void check_executed(const sp_event *event, void *user_data)
     int well = strcmp(text_of(event, "success"), "true") == 0;
     int fits = number_of(event, "duration_us") > 0 &&
                strcmp(text_of(event, "command"), well ? "echo" : "fail") == 0 &&
-               strcmp(text_of(event, "result"), well ? "ok" : "remote") == 0 &&
+               strcmp(text_of(event, "result"), well ? "ok" : "SP-REMOTE") == 0 &&
                event->pid > 0;
     atomic_fetch_add((atomic_uint *)user_data, fits ? 1 : 1000);
 }
@@ -120,15 +120,19 @@ static void a_call_is_heard(void **state)
             sp_execute(pit, "echo", sp_text("{}"), NULL, &result, last_error()), SP_OK);
         sp_result_clear(&result);
     }
+    sp_result none = {0};
+    assert_int_equal(sp_execute(pit, "fail", sp_text("{}"), NULL, &none, last_error()),
+                     SP_ERR_REMOTE);
     /* Each handler has a thread of its own. */
-    UNTIL(atomic_load(&executed) == 10 || atomic_load(&executed) >= 1000);
-    assert_int_equal(atomic_load(&executed), 10);
-    UNTIL(heard[SP_EVENT_REQUEST_EXECUTED] == 10 &&
-          heard[SP_EVENT_EXECUTE_STOP] == 10 && heard[SP_EVENT_BREAKER_SUCCESS] == 10);
-    assert_int_equal(heard[SP_EVENT_CALL_DISPATCHED], 10);
-    assert_int_equal(heard[SP_EVENT_EXECUTE_START], 10);
-    assert_int_equal(heard[SP_EVENT_BREAKER_ALLOWED], 10);
-    assert_int_equal(heard[SP_EVENT_EXECUTE_EXCEPTION], 0);
+    UNTIL(atomic_load(&executed) == 11 || atomic_load(&executed) >= 1000);
+    assert_int_equal(atomic_load(&executed), 11);
+    UNTIL(heard[SP_EVENT_REQUEST_EXECUTED] == 11);
+    assert_int_equal(heard[SP_EVENT_EXECUTE_STOP], 10);
+    assert_int_equal(heard[SP_EVENT_EXECUTE_EXCEPTION], 1);
+    assert_int_equal(heard[SP_EVENT_BREAKER_SUCCESS], 10);
+    assert_int_equal(heard[SP_EVENT_CALL_DISPATCHED], 11);
+    assert_int_equal(heard[SP_EVENT_EXECUTE_START], 11);
+    assert_int_equal(heard[SP_EVENT_BREAKER_ALLOWED], 11);
     pit_close(pit);
     assert_int_equal(heard[SP_EVENT_CLEANUP_SUCCESS], 1);
     assert_int_equal(heard[SP_EVENT_HEARTBEAT_STOPPED], 1);
