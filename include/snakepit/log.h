@@ -67,7 +67,8 @@ typedef struct sp_log_options {
     const char *name;    /* SYSLOG_IDENTIFIER in the journal, NULL: "snakepit" */
 } sp_log_options;
 
-/* One more fact. Its name is letters, digits and '_'. */
+/* One more fact. Its name is letters, digits, '_', '-' and '.', others become '_', and 64
+ * bytes at most; one that the record has already gets a '_' behind it. */
 typedef struct sp_log_field {
     const char *name;
     const char *text;

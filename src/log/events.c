@@ -13,22 +13,6 @@
 
 /* ---- how much it matters ---- */
 
-/* Of an error's name; SP_OK for what is none. */
-static int code_of(const char *name)
-{
-    static const int codes[] = {
-#define X(word, number, ...) number,
-        SP_ERROR_TABLE(X)
-#undef X
-    };
-    for (size_t i = 0; name != NULL && i < sizeof codes / sizeof codes[0]; i++) {
-        if (strcmp(sp_error_name(codes[i]), name) == 0) {
-            return codes[i];
-        }
-    }
-    return SP_OK;
-}
-
 static int level_of_code(int code)
 {
     switch (sp_error_category(code)) {
@@ -127,6 +111,8 @@ static void take_metadata(struct draft *draft, const char *name, const char *tex
         record->code = text;
     } else if (strcmp(name, "trace_id") == 0) {
         record->trace_id = text;
+    } else if (strcmp(name, "event") == 0) {
+        add_field(draft, "reported", text); /* by a worker, under this name */
     } else {
         add_field(draft, name, text);
     }
@@ -136,7 +122,7 @@ static void take_metadata(struct draft *draft, const char *name, const char *tex
 static void take_failure(struct draft *draft)
 {
     sp_log_record *record = &draft->record;
-    record->level = level_of_code(code_of(record->code));
+    record->level = level_of_code(sp_error_by_name(record->code));
     record->error = record->message;
     (void)snprintf(draft->message, sizeof draft->message, "\"%.100s\" failed",
                    record->tool != NULL ? record->tool : "");

@@ -49,6 +49,35 @@ static void add_text(struct facts *facts, const char *name, const char *text,
     }
 }
 
+static int is_taken(const struct facts *facts, const char *name)
+{
+    int taken = strcmp(name, "ts") == 0 || strcmp(name, "level") == 0;
+    for (size_t i = 0; !taken && i < facts->count; i++) {
+        taken = strcmp(facts->list[i].name, name) == 0;
+    }
+    return taken;
+}
+
+/* A name that the line has not yet, of bytes that stand for themselves in every form:
+ * workers think of some of them. NULL as keep(). */
+static const char *keep_name(struct facts *facts, const char *name,
+                             const struct redact *redact)
+{
+    char plain[NAME_BYTES + FACTS_MAX + 1];
+    size_t size = strnlen(name, NAME_BYTES);
+    for (size_t i = 0; i < size; i++) {
+        int fits = isalnum((unsigned char)name[i]) ||
+                   (name[i] != '\0' && strchr("_.-", name[i]) != NULL);
+        plain[i] = fits ? name[i] : '_';
+    }
+    plain[size] = '\0';
+    while (is_taken(facts, plain) && size < sizeof plain - 1) {
+        plain[size++] = '_';
+        plain[size] = '\0';
+    }
+    return keep(facts, plain, redact);
+}
+
 static void add_fields(struct facts *facts, const sp_log_record *record,
                        const struct redact *redact)
 {
@@ -58,7 +87,7 @@ static void add_fields(struct facts *facts, const sp_log_record *record,
             continue;
         }
         int is_secret = sp__redact_is_secret(field->name, strlen(field->name));
-        const char *name = keep(facts, field->name, redact);
+        const char *name = keep_name(facts, field->name, redact);
         if (name != NULL) {
             add_text(facts, name, is_secret ? "[redacted]" : field->text, redact);
         }

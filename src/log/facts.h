@@ -10,6 +10,7 @@
 enum {
     FIELDS_MAX = 16,
     FACTS_MAX = 14 + FIELDS_MAX,
+    NAME_BYTES = 64,        /* of a field; more is cut */
     VALUE_BYTES = 8 * 1024, /* of one value; more is cut */
     FACTS_BYTES = 32 * 1024 /* of all values together */
 };

@@ -100,27 +100,27 @@ static int is_journal(int fd)
     return strcmp(stream, named) == 0;
 }
 
-static int check(sp_log_options *options, sp_error *err)
+static void fill(sp_log_options *options)
 {
-    static const sp_log_options defaults = {.level = SP_LOG_INFO,
-                                            .fd = STDERR_FILENO,
-                                            .rate_lines = RATE_LINES,
-                                            .rate_interval_ms = RATE_MS};
     if (options->level == 0) {
-        options->level = defaults.level;
+        options->level = SP_LOG_INFO;
     }
     if (options->fd == 0) {
-        options->fd = defaults.fd;
+        options->fd = STDERR_FILENO;
     }
     if (options->rate_lines == 0) {
-        options->rate_lines = defaults.rate_lines;
+        options->rate_lines = RATE_LINES;
     }
     if (options->rate_interval_ms == 0) {
-        options->rate_interval_ms = defaults.rate_interval_ms;
+        options->rate_interval_ms = RATE_MS;
     }
     if (options->keep_bytes == 0) {
         options->keep_bytes = keep_default;
     }
+}
+
+static int check(const sp_log_options *options, sp_error *err)
+{
     if (options->level < SP_LOG_ERROR || options->level > SP_LOG_DEBUG) {
         return sp__fail(err, SP_ERR_CONFIG, "log.level: %d is none of 1 to 4",
                         options->level);
@@ -169,6 +169,7 @@ SP_API int sp_log_open(const sp_log_options *options, sp_log **ret_log, sp_error
         memcpy(&full, options,
                options->size < sizeof full ? options->size : sizeof full);
     }
+    fill(&full);
     int rc = check(&full, err);
     if (rc < 0) {
         return rc;
@@ -197,30 +198,6 @@ SP_API int sp_log_open(const sp_log_options *options, sp_log **ret_log, sp_error
     }
     *ret_log = log;
     return SP_OK;
-}
-
-SP_API void sp_log_close(sp_log *log)
-{
-    struct link *link;
-    if (log == NULL) {
-        return;
-    }
-    log->rate.interval_ms = 0; /* the time of every kind is over */
-    log->rate.due_ms = 0;
-    if (log->name != NULL) {
-        sp_log_flush(log);
-    }
-    while ((link = sp__list_pop(&log->kept)) != NULL) {
-        sp__free(ITEM(link, struct kept, on_log));
-    }
-    if (log->journal_fd >= 0) {
-        (void)close(log->journal_fd);
-    }
-    sp__redact_fini(&log->redact);
-    sp__free(log->journal);
-    sp__free(log->name);
-    (void)pthread_mutex_destroy(&log->lock);
-    sp__free(log);
 }
 
 /* ---- writing; all of it under the lock ---- */
@@ -333,11 +310,12 @@ static void tell_dropped(struct sp_log *log, const struct rate_kind *kind,
     write_record(log, &record);
 }
 
-static void flush(struct sp_log *log, uint64_t now_ms)
+/* `is_end`: as of sp__rate_due(). */
+static void flush(struct sp_log *log, uint64_t now_ms, int is_end)
 {
     const struct rate_kind *kind;
     uint64_t dropped;
-    while ((kind = sp__rate_due(&log->rate, now_ms, 0, &dropped)) != NULL) {
+    while ((kind = sp__rate_due(&log->rate, now_ms, is_end, &dropped)) != NULL) {
         tell_dropped(log, kind, dropped);
     }
 }
@@ -354,7 +332,7 @@ SP_API void sp_log_write(sp_log *log, const sp_log_record *record)
     name_kind(&full, kind, sizeof kind);
     uint64_t now_ms = sp__now_ms();
     pthread_mutex_lock(&log->lock);
-    flush(log, now_ms);
+    flush(log, now_ms, 0);
     if (sp__rate_may(&log->rate, kind, now_ms)) {
         write_record(log, &full);
     }
@@ -365,9 +343,31 @@ SP_API void sp_log_flush(sp_log *log)
 {
     if (log != NULL) {
         pthread_mutex_lock(&log->lock);
-        flush(log, sp__now_ms());
+        flush(log, sp__now_ms(), 0);
         pthread_mutex_unlock(&log->lock);
     }
+}
+
+/* ---- closing ---- */
+
+SP_API void sp_log_close(sp_log *log)
+{
+    struct link *link;
+    if (log == NULL) {
+        return;
+    }
+    flush(log, sp__now_ms(), 1);
+    while ((link = sp__list_pop(&log->kept)) != NULL) {
+        sp__free(ITEM(link, struct kept, on_log));
+    }
+    if (log->journal_fd >= 0) {
+        (void)close(log->journal_fd);
+    }
+    sp__redact_fini(&log->redact);
+    sp__free(log->journal);
+    sp__free(log->name);
+    (void)pthread_mutex_destroy(&log->lock);
+    sp__free(log);
 }
 
 /* ---- reading ---- */

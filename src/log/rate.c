@@ -71,7 +71,6 @@ int sp__rate_may(struct rate *rate, const char *name, uint64_t now_ms)
     }
     rate->dropping += kind->dropped == 0;
     kind->dropped++;
-    rate->dropped_total++;
     return 0;
 }
 

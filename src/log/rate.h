@@ -21,7 +21,6 @@ struct rate {
     uint64_t interval_ms;
     uint64_t due_ms;   /* no kind that has dropped lines is over before */
     uint64_t dropping; /* kinds with lines that have not been told */
-    uint64_t dropped_total;
     struct rate_kind kinds[RATE_KINDS];
 };
 

@@ -114,6 +114,58 @@ static void json_has_the_same_in_the_same_order(void **state)
     sp_log_close(log);
 }
 
+/* Names that a worker thought of neither end a line, nor leave their quotes, nor pass for
+ * what the line says itself. */
+static void any_name_of_a_field_is_one_name(void **state)
+{
+    static const sp_log_field fields[] = {{"a\",\"level\":\"error", "1"},
+                                          {"b\nlevel=error c", "2"},
+                                          {"level", "3"},
+                                          {"event", "4"},
+                                          {"event", "5"},
+                                          {"error.type-2", "6"}};
+    sp_log_record record = {.size = sizeof record,
+                            .level = SP_LOG_INFO,
+                            .event = "worker.telemetry",
+                            .time_unix_ms = 1795802430114,
+                            .fields = fields,
+                            .fields_count = 6};
+    sp_log *log = open_log((sp_log_options){.format = SP_LOG_JSON});
+    sp_log_write(log, &record);
+    assert_string_equal(
+        rig.caught, "{\"ts\":\"2026-11-27T18:00:30.114Z\",\"level\":\"info\",\"event\":"
+                    "\"worker.telemetry\",\"a___level___error\":\"1\","
+                    "\"b_level_error_c\":\"2\",\"level_\":\"3\",\"event_\":\"4\","
+                    "\"event__\":\"5\",\"error.type-2\":\"6\"}\n");
+    sp_log_close(log);
+    log = open_log((sp_log_options){.format = SP_LOG_LOGFMT});
+    sp_log_write(log, &record);
+    assert_string_equal(rig.caught,
+                        "ts=2026-11-27T18:00:30.114Z level=info event=worker.telemetry "
+                        "a___level___error=1 b_level_error_c=2 level_=3 event_=4 "
+                        "event__=5 error.type-2=6\n");
+    sp_log_close(log);
+}
+
+static void a_long_name_of_a_field_is_cut(void **state)
+{
+    char name[400];
+    char wanted[100];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    const sp_log_field field = {name, "1"};
+    sp_log_record record = {.size = sizeof record,
+                            .level = SP_LOG_INFO,
+                            .message = "m",
+                            .fields = &field,
+                            .fields_count = 1};
+    sp_log *log = open_log((sp_log_options){.format = SP_LOG_JSON});
+    sp_log_write(log, &record);
+    (void)snprintf(wanted, sizeof wanted, ",\"%.64s\":\"1\"}\n", name);
+    assert_non_null(strstr(rig.caught, wanted));
+    sp_log_close(log);
+}
+
 static void text_begins_with_what_people_read(void **state)
 {
     sp_log *log = open_log((sp_log_options){.format = SP_LOG_TEXT});
@@ -507,6 +559,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(logfmt_has_every_key_in_its_order),
         TEST(json_has_the_same_in_the_same_order),
+        TEST(any_name_of_a_field_is_one_name),
+        TEST(a_long_name_of_a_field_is_cut),
         TEST(text_begins_with_what_people_read),
         TEST(what_matters_less_is_left_out),
         TEST(any_bytes_make_one_line),
