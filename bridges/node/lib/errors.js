@@ -48,20 +48,6 @@ class HostError extends Error {
   }
 }
 
-class NotFound extends HostError {}
-class AlreadyExists extends HostError {}
-class BadValue extends HostError {}
-class VersionConflict extends HostError {}
-class VariableLocked extends HostError {}
-class DependencyCycle extends HostError {}
-class QuotaExceeded extends HostError {}
-class WatchTooSlow extends HostError {}
-class ToolNotFound extends HostError {}
-class ToolArgumentsError extends HostError {}
-class ToolError extends HostError {}
-class ToolRecursion extends HostError {}
-class HostTimeout extends HostError {}
-
 // Nobody waits for the call any more: its caller has left, or its deadline has passed.
 class Cancelled extends HostError {
   constructor(message = 'nobody waits for this call any more', code = 'SP-CANCELLED') {
@@ -79,43 +65,37 @@ class BadArguments extends TypeError {
 }
 
 // What adapters know of: names of the package.
-const classes = {
-  HostError,
-  NotFound,
-  AlreadyExists,
-  BadValue,
-  VersionConflict,
-  VariableLocked,
-  DependencyCycle,
-  QuotaExceeded,
-  WatchTooSlow,
-  ToolNotFound,
-  ToolArgumentsError,
-  ToolError,
-  ToolRecursion,
-  HostTimeout,
-  Cancelled,
-  BadArguments,
+const classes = { HostError, Cancelled, BadArguments };
+
+// Those of codes that programs tell apart; the others are called by their codes.
+const NAMES = {
+  'SP-NOT-FOUND': 'NotFound',
+  'SP-EXISTS': 'AlreadyExists',
+  'SP-BAD-VALUE': 'BadValue',
+  'SP-CONFLICT': 'VersionConflict',
+  'SP-LOCKED': 'VariableLocked',
+  'SP-CYCLE': 'DependencyCycle',
+  'SP-QUOTA': 'QuotaExceeded',
+  'SP-TOO-SLOW': 'WatchTooSlow',
+  'SP-NO-TOOL': 'ToolNotFound',
+  'SP-BAD-ARGS': 'ToolArgumentsError',
+  'SP-REMOTE': 'ToolError',
+  'SP-RECURSION': 'ToolRecursion',
+  'SP-DEADLOCK': 'ToolRecursion',
+  'SP-TIMEOUT': 'HostTimeout',
 };
 
-const BY_CODE = {
-  'SP-NOT-FOUND': NotFound,
-  'SP-EXISTS': AlreadyExists,
-  'SP-BAD-VALUE': BadValue,
-  'SP-CONFLICT': VersionConflict,
-  'SP-LOCKED': VariableLocked,
-  'SP-CYCLE': DependencyCycle,
-  'SP-QUOTA': QuotaExceeded,
-  'SP-TOO-SLOW': WatchTooSlow,
-  'SP-NO-TOOL': ToolNotFound,
-  'SP-BAD-ARGS': ToolArgumentsError,
-  'SP-REMOTE': ToolError,
-  'SP-RECURSION': ToolRecursion,
-  'SP-DEADLOCK': ToolRecursion,
-  'SP-TIMEOUT': HostTimeout,
-};
+function classNamed(name) {
+  const made = class extends HostError {};
+  Object.defineProperty(made, 'name', { value: name });
+  return made;
+}
 
-const made = new Map();
+const byCode = new Map();
+for (const [code, name] of Object.entries(NAMES)) {
+  classes[name] ??= classNamed(name);
+  byCode.set(code, classes[name]);
+}
 
 // "SP-QUEUE-FULL" as QueueFull.
 function nameOf(code) {
@@ -128,14 +108,11 @@ function nameOf(code) {
 
 // The class of a code: each code of the table has one.
 function classOf(code) {
-  if (BY_CODE[code] !== undefined) return BY_CODE[code];
-  if (rowOf(code) === undefined) return HostError;
-  if (!made.has(code)) {
-    const one = class extends HostError {};
-    Object.defineProperty(one, 'name', { value: nameOf(code) });
-    made.set(code, one);
+  if (!byCode.has(code)) {
+    if (rowOf(code) === undefined) return HostError;
+    byCode.set(code, classNamed(nameOf(code)));
   }
-  return made.get(code);
+  return byCode.get(code);
 }
 
 // details: JSON, or undefined
