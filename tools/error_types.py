@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Keep what type checkers read of the errors as the table in include/snakepit/error.h has
 it: the classes of Python's `snakepit.errors`, and the codes in the declarations for
-TypeScript. At run time both come from the table itself.
+TypeScript. At run time both come from the table itself. And let no bridge name a code that
+the table has not.
 
     tools/error_types.py [--update]
 
@@ -18,6 +19,9 @@ HEADER = ROOT / "include/snakepit/error.h"
 PYTHON = ROOT / "bridges/python/host/src/snakepit"
 STUB = PYTHON / "errors.pyi"
 TYPESCRIPT = ROOT / "bridges/node/index.d.ts"
+NAMING = (".py", ".pyi", ".js", ".ts", ".rb", ".R", ".c", ".h", ".md")
+TESTS = {"test", "tests"}
+NO_ROW = {"SP-OK", "SP-UNKNOWN"}  # sp_error_name() gives them for what has none
 BEGIN, END = "// codes: tools/error_types.py --update\n", "// end of codes\n"
 
 sys.path.insert(0, str(ROOT / "bridges/python/src/snakepit_bridge"))
@@ -60,6 +64,15 @@ def codes():
     )
 
 
+def strangers():
+    """(path, code) of each code that a bridge names and the table has not."""
+    known = {code for code, _ in rows()} | NO_ROW
+    for path in sorted((ROOT / "bridges").rglob("*")):
+        if path.suffix in NAMING and not TESTS & set(path.relative_to(ROOT).parts):
+            named = re.findall(r"\bSP-[A-Z]+(?:-[A-Z]+)*", path.read_text("utf-8"))
+            yield from ((path, code) for code in sorted(set(named) - known))
+
+
 def main(arguments):
     declared = TYPESCRIPT.read_text(encoding="utf-8")
     before, _, rest = declared.partition(BEGIN)
@@ -75,8 +88,14 @@ def main(arguments):
         else:
             print(f"{path.relative_to(ROOT)}: run tools/error_types.py --update")
             wrong += 1
-    print(f"error types: {len(rows())} codes, {wrong} files that differ")
-    return wrong > 0
+    unknown = list(strangers())
+    for path, code in unknown:
+        print(f"{path.relative_to(ROOT)}: {code} is no code of the table")
+    print(
+        f"error types: {len(rows())} codes, {wrong} files that differ, "
+        f"{len(unknown)} codes that are none"
+    )
+    return wrong > 0 or len(unknown) > 0
 
 
 if __name__ == "__main__":
