@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pits.h"
 
@@ -87,17 +86,10 @@ static void python_shows_every_thread_whoever_has_the_lock(void **state)
     assert_has(stack_of(pit, 0), "(most recent call first)"); /* of one that is idle */
 }
 
-static int has_bridge(const char *path)
-{
-    char full[512];
-    (void)snprintf(full, sizeof full, "%s/bridges/%s", TEST_BUILD, path);
-    return access(full, R_OK) == 0;
-}
-
 static void node_shows_javascript_and_that_it_waits(void **state)
 {
-    if (!has_bridge("node/snakepit.node")) {
-        skip(); /* the bridge is not built: no node, or a sanitizer */
+    if (!HAS_NODE) {
+        skip(); /* meson has said why the bridge is not built */
     }
     sp_pool_options pool = pool_of_spins("node", "spins.js");
     sp_pit *pit = pit_open_ready(&pool, 1);
@@ -111,8 +103,8 @@ static void node_shows_javascript_and_that_it_waits(void **state)
 
 static void ruby_shows_its_methods(void **state)
 {
-    if (!has_bridge("ruby/snakepit_worker.rb")) {
-        skip(); /* the bridge is not built: no ruby, or a sanitizer */
+    if (!HAS_RUBY) {
+        skip(); /* meson has said why the bridge is not built */
     }
     sp_pool_options pool = pool_of_spins("ruby", "spins.rb");
     sp_pit *pit = pit_open_ready(&pool, 1);
@@ -121,8 +113,8 @@ static void ruby_shows_its_methods(void **state)
 
 static void r_shows_its_calls(void **state)
 {
-    if (!has_bridge("r/snakepit_worker.R")) {
-        skip(); /* the bridge is not built: no R, or a sanitizer */
+    if (!HAS_R) {
+        skip(); /* meson has said why the bridge is not built */
     }
     sp_pool_options pool = pool_of_spins("r", "spins.R");
     sp_pit *pit = pit_open_ready(&pool, 1);
