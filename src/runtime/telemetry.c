@@ -100,13 +100,15 @@ void sp__telemetry_free(struct sp_worker *w, struct telemetry *t)
 
 /* ---- events ---- */
 
-/* Whose rates pick it: a bit for each listener. */
-static uint32_t choose(struct sp_worker *w, const char *event)
+/* Whose rates pick it: a bit for each listener. A rate thins what its filter lets through;
+ * of a span, of which only the end may be wanted, it picks the whole. */
+static uint32_t choose(struct sp_worker *w, const char *event, int is_span)
 {
     uint32_t to = 0;
     for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
         struct telemetry *t = w->telemetry[i];
-        if (t != NULL && t->enabled && sp__wish_samples(&t->wish, event)) {
+        if (t != NULL && t->enabled && (is_span || sp__wish_allows(&t->wish, event)) &&
+            sp__wish_samples(&t->wish, event)) {
             to |= 1u << i;
         }
     }
@@ -148,14 +150,13 @@ static int emit(struct sp_worker *w, uint32_t to, const struct proto_telemetry *
 int sp__telemetry_emit(struct sp_worker *w, const struct proto_telemetry *event,
                        uint32_t *span)
 {
-    uint32_t to = span != NULL ? *span : 0;
-    if (!(to & CHOSEN)) {
-        to = choose(w, event->event) | CHOSEN;
-        if (span != NULL) {
-            *span = to;
-        }
+    if (span == NULL) {
+        return emit(w, choose(w, event->event, 0), event);
     }
-    return emit(w, to, event);
+    if (!(*span & CHOSEN)) {
+        *span = choose(w, event->event, 1) | CHOSEN;
+    }
+    return emit(w, *span, event);
 }
 
 /* ---- of jobs ---- */

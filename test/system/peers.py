@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import select
 import signal
 import subprocess
@@ -284,13 +285,13 @@ class Pit:
 
 
 @contextlib.contextmanager
-def listening_worker(place, adapter):
-    """Our Python worker as a gRPC server; gives its address."""
+def listening_worker(place, adapter=None, program=(PYTHON, WORKER)):
+    """Our worker as a gRPC server, in Python or another language; gives its address. A
+    program without an adapter finds it in its environment."""
     address = f"unix:{place}/worker.sock"
-    with running(
-        PYTHON, WORKER, "--adapter", adapter, "--listen", address,
-        stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    words = () if adapter is None else ("--adapter", adapter, "--listen", address)
+    environment = {**os.environ, "SNAKEPIT_LISTEN": address}
+    with running(*program, *words, env=environment, stdout=subprocess.PIPE) as process:
         assert line_of(process).rstrip().endswith(address)
         yield address
 
@@ -347,6 +348,18 @@ class Client:
         )
         assert response.success, response.error_message
         return json.loads(response.result.value)
+
+    @contextlib.contextmanager
+    def listening(self):
+        """The events of a worker from now on, and a queue for what is wished of them."""
+        wishes = queue.Queue()
+        events = self.bridge.StreamTelemetry(iter(wishes.get, None), timeout=DEADLINE_S)
+        events.initial_metadata()
+        try:
+            yield events, wishes
+        finally:
+            wishes.put(None)
+            events.cancel()
 
     def open_stream(self, tool, arguments=None, timeout=DEADLINE_S):
         return self.bridge.ExecuteStreamingTool(

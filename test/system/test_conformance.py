@@ -8,9 +8,7 @@ import json
 import math
 import os
 import pathlib
-import queue
 import re
-import subprocess
 import time
 
 import pytest
@@ -213,39 +211,31 @@ def test_arrays_go_out(client):
 # ---- telemetry ----
 
 
-@contextlib.contextmanager
-def listening(language, stubs, place):
-    """A client of a worker of the language that has no host."""
-    words = list(LISTENING[language])
-    address = f"unix:{place}/worker.sock"
-    if "adapter" in LANGUAGES[language]:
-        words += ["--adapter", LANGUAGES[language]["adapter"], "--listen", address]
-    environment = {**os.environ, "SNAKEPIT_LISTEN": address}
-    with peers.running(*words, env=environment, stdout=subprocess.PIPE) as process:
-        assert peers.line_of(process).rstrip().endswith(address)
-        with grpc.insecure_channel(address) as channel:
-            yield peers.Client(channel)
-
-
 def test_a_tool_reports_an_event(language, stubs, tmp_path):
     if (language, "a tool reports an event") in UNSUPPORTED:
         pytest.skip(f"{language}: {NO_EVENTS}")
     trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-    with listening(language, stubs, tmp_path) as client:
-        wishes = queue.Queue()
-        events = client.bridge.StreamTelemetry(
-            iter(wishes.get, None), timeout=peers.DEADLINE_S
-        )
-        events.initial_metadata()  # from now on it listens
-        client.execute(
+    baked = {"name": "cake.baked", "amount": 3, "note": "wärm"}
+    adapter = LANGUAGES[language].get("adapter")
+    with (
+        peers.listening_worker(tmp_path, adapter, LISTENING[language]) as address,
+        peers.connected(address) as client,
+        client.listening() as (events, wishes),
+    ):
+        heard = client.execute(
             "report",
-            {"name": "cake.baked", "amount": 3, "note": "wärm"},
+            baked,
             session_id="s-9",
             metadata={"traceparent": f"00-{trace}-{span}-01"},
         )
+        assert heard is (None if language == "Python" else True)  # which does not say
         event = next(e for e in events if list(e.event_parts) == ["cake", "baked"])
-        wishes.put(None)
-        events.cancel()
+        nothing = client.pb.TelemetryEventFilter(deny=["cake.*"])
+        wishes.put(client.pb.TelemetryControl(filter=nothing))
+        until = time.monotonic() + peers.DEADLINE_S
+        while heard:  # the wish is on its way
+            assert time.monotonic() < until
+            heard = client.execute("report", baked)
     amount = event.measurements["amount"]
     assert getattr(amount, amount.WhichOneof("value")) == 3
     assert event.metadata["note"] == "wärm"

@@ -70,7 +70,7 @@ function emit(name, measurements, metadata, options) {
   if (!native().listens()) return false;
   const at = { ...place.getStore() };
   at.correlationId = options?.correlationId ?? at.correlationId;
-  return (send(String(name), measurements, metadata, at, 0) & 255) !== 0;
+  return send(String(name), measurements, metadata, at);
 }
 
 // ---- spans ----

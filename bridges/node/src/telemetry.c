@@ -16,12 +16,14 @@ static napi_value listens(napi_env env, napi_callback_info info)
 }
 
 /* emit(handle or undefined, name, measurements, metadata, correlation id, mark): both
- * objects as JSON. Gives the mark for further events of the same span, see sp_emission. */
+ * objects as JSON. With a mark, 0 at first, it is one of a span, and the mark for further
+ * ones is given, see sp_emission; without, whether somebody gets it. */
 static napi_value emit(napi_env env, napi_callback_info info)
 {
     enum { HANDLE, NAME, MEASUREMENTS, METADATA, CORRELATION, MARK, ARGS };
     napi_value args[ARGS];
-    napi_valuetype kind = napi_undefined;
+    napi_valuetype kind = napi_undefined, marked = napi_undefined;
+    napi_value told = NULL;
     sp_error err = {0};
     sp_emission event = {.size = sizeof event};
     (void)sp__args(env, info, args, ARGS);
@@ -33,6 +35,7 @@ static napi_value emit(napi_env env, napi_callback_info info)
         }
     }
     uint32_t span = (uint32_t)sp__integer(env, args[MARK], 0);
+    (void)napi_typeof(env, args[MARK], &marked);
     char *name = sp__copy_text(env, args[NAME]);
     char *measurements = sp__copy_text(env, args[MEASUREMENTS]);
     char *metadata = sp__copy_text(env, args[METADATA]);
@@ -41,7 +44,7 @@ static napi_value emit(napi_env env, napi_callback_info info)
     event.measurements = sp_text(measurements);
     event.metadata = sp_text(metadata);
     event.correlation_id = correlation;
-    event.span = &span;
+    event.span = marked == napi_number ? &span : NULL;
     int rc = sp__node.worker != NULL ? sp_worker_emit(sp__node.worker, &event, &err) : 0;
     free(name);
     free(measurements);
@@ -52,7 +55,11 @@ static napi_value emit(napi_env env, napi_callback_info info)
         sp_error_clear(&err);
         return NULL;
     }
-    return sp__number(env, span);
+    if (event.span != NULL) {
+        return sp__number(env, span);
+    }
+    (void)napi_get_boolean(env, rc > 0, &told);
+    return told;
 }
 
 /* eventsDropped(): that listeners lost because they did not read. */

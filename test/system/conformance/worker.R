@@ -34,7 +34,6 @@ tool("total", function(matrix) list(dim(matrix), sum(matrix)))
 
 tool("report", function(name, amount, note) {
   emit(name, list(amount = amount), list(note = note))
-  NULL
 }, params = list(name = "str", amount = "int", note = "str"))
 
 # ---- failures ----

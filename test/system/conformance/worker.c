@@ -333,8 +333,8 @@ static void report(sp_job *job)
                                .measurements = sp_text(figures),
                                .metadata = sp_text(facts),
                                .job = job};
-    (void)sp_worker_emit(this_worker, &event, NULL);
-    reply(job, "null");
+    int heard = sp_worker_emit(this_worker, &event, NULL);
+    reply(job, heard > 0 ? "true" : "false");
 }
 
 /* --- Failures and streams ------------------------------------------------------------- */

@@ -88,10 +88,7 @@ module.exports.tools = {
   // ---- telemetry ----
   report: {
     params: { name: 'str', amount: 'int', note: 'str' },
-    fn: ({ name, amount, note }) => {
-      telemetry.emit(name, { amount }, { note });
-      return null;
-    },
+    fn: ({ name, amount, note }) => telemetry.emit(name, { amount }, { note }),
   },
 
   // ---- failures ----

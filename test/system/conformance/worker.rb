@@ -44,7 +44,6 @@ class Conformance < Snakepit::Adapter
 
   tool :report, params: {name: :str, amount: :int, note: :str} do |name:, amount:, note:|
     Snakepit::Telemetry.emit(name, {amount: amount}, {note: note})
-    nil
   end
 
   # ---- failures ----

@@ -315,6 +315,24 @@ static void rates_thin_the_events_that_they_name(void **state)
     rig_close(rig);
 }
 
+static void a_rate_counts_what_the_filter_lets_through(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *events = open_telemetry(rig);
+    control(rig, events,
+            BYTES("\x1a\x05\x0a\x03" /* allow "a.*" */
+                  "a.*"));
+    control(rig, events, SAMPLING_HALF);
+    int a = 0;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(report(rig, "b.x", NULL), 0);
+        a += report(rig, "a.x", NULL);
+    }
+    assert_int_equal(a, 10);
+    call_free(events);
+    rig_close(rig);
+}
+
 static void the_events_of_a_span_have_the_same_listeners(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -489,6 +507,7 @@ int main(void)
         TEST(events_of_a_job_say_what_they_are_of),
         TEST(a_filter_lets_through_what_it_names),
         TEST(rates_thin_the_events_that_they_name),
+        TEST(a_rate_counts_what_the_filter_lets_through),
         TEST(the_events_of_a_span_have_the_same_listeners),
         TEST(wishes_that_say_too_much_are_not_obeyed),
         TEST(nothing_is_made_for_nobody),

@@ -130,23 +130,28 @@ static int tell_current(sp_emission *event, sp_error *err)
 static PyObject *emit(PyObject *module, PyObject *args)
 {
     (void)module;
-    PyObject *measurements, *metadata;
-    unsigned span = 0;
+    PyObject *measurements, *metadata, *mark = Py_None;
+    uint32_t span = 0;
     sp_emission event = {.size = sizeof event};
-    if (!PyArg_ParseTuple(args, "sOO|zI:emit", &event.name, &measurements, &metadata,
-                          &event.correlation_id, &span)) {
+    if (!PyArg_ParseTuple(args, "sOO|zO:emit", &event.name, &measurements, &metadata,
+                          &event.correlation_id, &mark)) {
         return NULL;
+    }
+    if (mark != Py_None) {
+        span = (uint32_t)PyLong_AsUnsignedLong(mark);
+        event.span = &span;
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
     }
     if (!is_heard()) {
         return PyLong_FromUnsignedLong(span);
     }
     PyObject *figures, *facts = NULL;
     sp_error err = {0};
-    uint32_t mark = span;
     int rc = -1;
     if (as_json(measurements, &figures, &event.measurements) == 0 &&
         as_json(metadata, &facts, &event.metadata) == 0) {
-        event.span = &mark;
         rc = tell_current(&event, &err);
     }
     Py_XDECREF(figures);
@@ -155,7 +160,8 @@ static PyObject *emit(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, err.message);
     }
     sp_error_clear(&err);
-    return rc < 0 ? NULL : PyLong_FromUnsignedLong(mark);
+    return rc < 0 ? NULL
+                  : PyLong_FromUnsignedLong(event.span != NULL ? span : (uint32_t)rc);
 }
 
 static PyObject *listens(PyObject *module, PyObject *unused)
@@ -178,9 +184,9 @@ static PyObject *events_dropped(PyObject *module, PyObject *unused)
 static PyMethodDef functions[] = {
     {"listens", listens, METH_NOARGS, "Whether anybody would hear of an event."},
     {"emit", emit, METH_VARARGS,
-     "emit(name, measurements, metadata, correlation_id=None, mark=0): report an "
-     "event; both are dicts or None. Gives the mark for further events of the same "
-     "span."},
+     "emit(name, measurements, metadata, correlation_id=None, mark=None): report an "
+     "event; both are dicts or None. With a mark, 0 at first, it is one of a span, and "
+     "the mark for further ones is given; else whether somebody gets it."},
     {"events_dropped", events_dropped, METH_NOARGS,
      "Events that listeners lost because they did not read."},
     {NULL, NULL, 0, NULL},

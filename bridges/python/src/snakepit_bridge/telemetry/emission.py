@@ -45,9 +45,9 @@ def emit(event, measurements=None, metadata=None, correlation_id=None):
         send(event, measurements, metadata, correlation_id)
 
 
-def send(event, measurements, metadata, correlation_id, mark=0):
-    """The same when somebody listens: what is given as `mark` for further events of the
-    same span, which reach the same listeners."""
+def send(event, measurements, metadata, correlation_id, mark=None):
+    """The same when somebody listens. An event of a span has its mark, 0 at first: that of
+    further ones is given, which reach the same listeners."""
     if correlation_id is None:
         correlation_id = correlation.get_correlation_id()
     span = correlation.current_span()

@@ -9,7 +9,7 @@ class WorkerBackend(TelemetryBackend):
     """Whoever listens to the worker. Outside of a worker nobody does."""
 
     def emit(self, event_name, measurements, metadata=None, correlation_id=None):
-        _worker.emit(event_name, measurements, metadata, correlation_id, 0)
+        _worker.emit(event_name, measurements, metadata, correlation_id)
 
     def is_enabled(self):
         return _worker.listens()
