@@ -7,6 +7,7 @@ import os
 import subprocess
 
 import daemons
+import peers
 import pytest
 from cli_tool import BUILD, DEADLINE, ROOT, snakepit
 
@@ -38,6 +39,7 @@ tool("unspeakable", function() sum)
 tool("warns", function() { warning("careful"); 1 })
 tool("endless_recursion", function() { f <- function(n) f(n + 1); f(1) })
 tool("nothing", function() NULL)
+tool("reports_little", function() emit("little", list(), NULL))
 
 tool("kind_of_frame", function(frame) {
   frame <- as.data.frame(frame)
@@ -422,3 +424,15 @@ tool("keeps", function(ctx, v) { ctx$set("v", v); list(ctx$get("v"), ctx$session
     done = snakepit("stream", "items", "n=4", cwd=tmp_path)
     assert [json.loads(line)["i"] for line in done.lines] == [1, 2, 3, 4]
     assert call(tmp_path, "keeps", "v=[1,2]", "-s", "s").json == [[1, 2], "s"]
+
+
+def test_an_event_needs_no_figures(stubs, place, tmp_path):
+    program = ["Rscript", "--vanilla", BRIDGE / "snakepit_worker.R"]
+    with (
+        peers.listening_worker(tmp_path, place / "probe.R", program) as address,
+        peers.connected(address) as worker,
+        worker.listening() as (events, _),
+    ):
+        assert worker.execute("reports_little") is True
+        event = next(event for event in events if list(event.event_parts) == ["little"])
+    assert not event.measurements

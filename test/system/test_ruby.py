@@ -3,10 +3,12 @@
 which tools a file offers, how arguments meet methods, what a tool may do with its call."""
 
 import json
+import math
 import re
 import subprocess
 
 import daemons
+import peers
 import pytest
 from cli_tool import BUILD, DEADLINE, ROOT, snakepit
 
@@ -33,6 +35,7 @@ class Probe < Snakepit::Adapter
   def session_ended(session) = @sessions << session
 
   tool(:ended) { @sessions }
+  tool(:reports_odd) { Snakepit::Telemetry.emit("odd", {loss: Float::NAN, most: -Float::INFINITY}) }
   tool(:calls) { @calls += 1 }
   tool(:arguments) { ARGV }
 
@@ -563,3 +566,16 @@ def test_a_stock_grpc_worker(tmp_path):
     assert "SP-NO-TOOL" in call(tmp_path, "nothing").err
     done = snakepit("stream", "count", "n=3", cwd=tmp_path)
     assert [json.loads(line) for line in done.lines] == [{"i": 0}, {"i": 1}, {"i": 2}]
+
+
+def test_an_event_has_figures_that_are_no_numbers(stubs, place, tmp_path):
+    program = ["ruby", BRIDGE / "snakepit_worker.rb"]
+    with (
+        peers.listening_worker(tmp_path, place / "probe.rb:Probe", program) as address,
+        peers.connected(address) as worker,
+        worker.listening() as (events, _),
+    ):
+        assert worker.execute("reports_odd") is True
+        event = next(event for event in events if list(event.event_parts) == ["odd"])
+    found = {key: value.float_value for key, value in event.measurements.items()}
+    assert math.isnan(found["loss"]) and found["most"] == -math.inf

@@ -102,6 +102,6 @@ stream_host <- function(name, args = list(), each, pool = NULL, timeout = NULL) 
 # Report an event to whoever listens to the worker; whether somebody gets it. Figures are
 # numbers, logicals and texts, facts become texts: named lists, or NULL.
 emit <- function(name, measurements = NULL, metadata = NULL, correlation_id = NULL) {
-  as_named <- function(values) if (!is.null(values)) as.list(values)
+  as_named <- function(values) if (!is.null(values)) named_list(values)
   .Call(C_report, as_text(name), as_named(measurements), as_named(metadata), correlation_id)
 }

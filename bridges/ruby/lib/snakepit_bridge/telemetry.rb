@@ -24,7 +24,7 @@ module Snakepit
         return nil if hash.nil?
 
         require "json"
-        JSON.generate(hash)
+        JSON.generate(hash, allow_nan: true)
       end
     end
   end
