@@ -175,8 +175,9 @@ typedef struct sp_error {
  * be passed over; all are optional.
  *
  *   causes   an array, the nearest first, of what led to the exception: objects with
- *            "link" ("cause": it was named as the reason; "context": it was being handled),
- *            "type", "message" and, when known, "traceback"
+ *            "link" ("cause": it was named as the reason; "context": it was being handled;
+ *            "member": it is one of several that the exception holds), "type", "message"
+ *            and, when known, "traceback"
  *   kind     "shape_mismatch", "dimension_mismatch", "dtype_mismatch", "device_mismatch" or
  *            "out_of_memory": what an array library's exception is about, recognised by the
  *            bridge
