@@ -4,30 +4,10 @@
  */
 #include <stdio.h>
 
+#include "base/grpc_status.h"
 #include "snakepit/error.h"
 
 #include "scdoc.h"
-
-/* The names of gRPC's status codes, by their numbers. */
-static const char *const statuses[] = {
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-};
 
 /* QUEUE_FULL as SP-QUEUE-FULL. */
 static void put_name(const char *symbol)
@@ -48,7 +28,7 @@ static void put_error(const char *symbol, int number, const char *category,
     (void)fputs(". Try: ", stdout);
     put_escaped(hint);
     (void)printf(".\n\n\tNumber %d, category _%s_, gRPC status ", number, category);
-    put_escaped(statuses[status]);
+    put_escaped(sp__grpc_status_name(status));
     (void)printf("; %s.\n\n", retryable ? "the same call may succeed later"
                                         : "the same call fails again");
 }

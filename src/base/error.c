@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/grpc_status.h"
 #include "base/mem.h"
 
 struct row {
@@ -233,10 +234,8 @@ SP_API int sp_error_is_retryable(int code)
 SP_API int sp_error_grpc_status(int code)
 {
     const struct row *row = find(code);
-    return row != NULL ? row->grpc_status : code == SP_OK ? 0 : 2;
+    return row != NULL ? row->grpc_status : code == SP_OK ? GRPC_OK : GRPC_UNKNOWN;
 }
-
-enum { GRPC_ABORTED = 10, GRPC_UNAVAILABLE = 14 };
 
 SP_API int sp_error_status(const sp_error *err)
 {

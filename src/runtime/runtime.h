@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/grpc_status.h"
 #include "base/list.h"
 #include "base/spin.h"
 #include "snakepit/worker.h"
@@ -58,17 +59,6 @@ enum {
     RST_INTERNAL = 2,     /* RFC 9113, like the next two */
     RST_REFUSED = 7,
     RST_CANCEL = 8
-};
-
-enum grpc_status {
-    GRPC_OK = 0,
-    GRPC_CANCELLED = 1,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_NOT_FOUND = 5,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_INTERNAL = 13
 };
 
 enum rpc_method {

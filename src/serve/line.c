@@ -22,12 +22,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/proto.h"
 
 enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 256 * 1024 };
 
-enum { GRPC_OK = 0, RST_CANCEL = 8 };
+enum { RST_CANCEL = 8 };
 
 /* Of one answer: a whole export may come in one. */
 #define MESSAGE_MAX ((size_t)1 << 30)

@@ -12,6 +12,7 @@
 #ifndef SP_SERVE_RPC_H
 #define SP_SERVE_RPC_H
 
+#include "base/grpc_status.h"
 #include "pit/clerks.h"
 #include "pit/pit.h"
 #include "snakepit/serve.h"
@@ -23,16 +24,6 @@ enum {
     HIGH_WATER_BYTES = 256 * 1024 /* waiting on a stream: no more chunks come there */
 };
 
-enum {
-    GRPC_OK = 0,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_NOT_FOUND = 5,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_INTERNAL = 13,
-    GRPC_UNAVAILABLE = 14
-};
 enum {
     RST_NO_ERROR = 0,
     RST_INTERNAL = 2,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/grpc_status.h"
 #include "snakepit/call.h"
 #include "snakepit/error.h"
 
@@ -70,36 +71,12 @@ static void add_number(struct otlp_span *span, const char *key, uint64_t number)
     add(span, (struct otlp_attribute){.key = key, .number = (int64_t)number});
 }
 
-static const char *word_of_status(int code)
-{
-    static const char *const words[] = {"OK",
-                                        "CANCELLED",
-                                        "UNKNOWN",
-                                        "INVALID_ARGUMENT",
-                                        "DEADLINE_EXCEEDED",
-                                        "NOT_FOUND",
-                                        "ALREADY_EXISTS",
-                                        "PERMISSION_DENIED",
-                                        "RESOURCE_EXHAUSTED",
-                                        "FAILED_PRECONDITION",
-                                        "ABORTED",
-                                        "OUT_OF_RANGE",
-                                        "UNIMPLEMENTED",
-                                        "INTERNAL",
-                                        "UNAVAILABLE",
-                                        "DATA_LOSS",
-                                        "UNAUTHENTICATED"};
-    int status = code == 0 ? 0 : sp_error_grpc_status(code);
-    return status >= 0 && (size_t)status < sizeof words / sizeof words[0]
-               ? words[status]
-               : words[2];
-}
-
 static void add_rpc(struct otlp_span *span, const struct span_record *record)
 {
     add_text(span, "rpc.system.name", "grpc");
     add_text(span, "rpc.method", span->name);
-    add_text(span, "rpc.status_code", word_of_status(record->error));
+    add_text(span, "rpc.status_code",
+             sp__grpc_status_name(sp_error_grpc_status(record->error)));
 }
 
 static void add_worker(struct otlp_span *span, const struct span_record *record)

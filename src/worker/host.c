@@ -12,13 +12,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "worker/internal.h"
-
-enum {
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12
-};
 
 /* What a stream of the host connection asked for, as its user pointer. */
 static char wants_announce;

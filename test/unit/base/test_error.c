@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "leak.h"
 
@@ -42,6 +43,10 @@ static void unknown_codes_and_names_are_told_apart(void **state)
     assert_int_equal(sp_error_is_retryable(-1000), 0);
     assert_int_equal(sp_error_grpc_status(0), 0);
     assert_int_equal(sp_error_grpc_status(-1000), 2);
+    assert_string_equal(sp__grpc_status_name(GRPC_OK), "OK");
+    assert_string_equal(sp__grpc_status_name(16), "UNAUTHENTICATED");
+    assert_string_equal(sp__grpc_status_name(17), "UNKNOWN");
+    assert_string_equal(sp__grpc_status_name(-1), "UNKNOWN");
     assert_int_equal(sp_error_by_name("SP-NOTHING"), 0);
     assert_int_equal(sp_error_by_name(NULL), 0);
     assert_int_equal(sp_error_by_name("SP-QUEUE-FULL"), SP_ERR_QUEUE_FULL);
