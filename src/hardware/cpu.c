@@ -44,25 +44,13 @@ static const struct {
     {"sve", " sve "},
 };
 
-static int has_word(const char *words, const char *word, size_t size)
-{
-    for (const char *at = words; (at = strstr(at, word)) != NULL; at++) {
-        char before = at > words ? at[-1] : ' ';
-        char after = at[size];
-        if (before == ' ' && (after == ' ' || after == '\0')) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static int has_any(const char *words, const char *wanted)
 {
     char word[32];
     for (const char *at = wanted + 1; *at != '\0';) {
         size_t size = strcspn(at, " ");
         (void)snprintf(word, sizeof word, "%.*s", (int)size, at);
-        if (has_word(words, word, size)) {
+        if (sp__hardware_has_word(words, word)) {
             return 1;
         }
         at += size + strspn(at + size, " ");

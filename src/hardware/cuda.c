@@ -66,15 +66,10 @@ static void take_line(char *line, struct hardware *hardware)
 
 static void take_lines(char *text, struct hardware *hardware)
 {
-    for (char *line = text; line != NULL && *line != '\0';) {
-        char *end = strchr(line, '\n');
-        if (end != NULL) {
-            *end++ = '\0';
-        }
+    for (char *line; (line = sp__hardware_line(&text)) != NULL;) {
         if (strchr(line, ',') != NULL) {
             take_line(line, hardware);
         }
-        line = end;
     }
 }
 
@@ -103,51 +98,6 @@ static void take_folders(const struct search *search, struct hardware *hardware)
     if (dir != NULL) {
         (void)closedir(dir);
     }
-}
-
-/* ---- what a program sees of them ---- */
-
-static const sp_device *find_visible(const sp_device *all, size_t count,
-                                     const char *word)
-{
-    char *end;
-    unsigned long number = strtoul(word, &end, 10);
-    if (end > word && *end == '\0') {
-        return number < count ? &all[number] : NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (word[0] != '\0' && strncmp(all[i].id, word, strlen(word)) == 0) {
-            return &all[i];
-        }
-    }
-    return NULL;
-}
-
-/* The devices from `first` on are of this kind. */
-static void hide(struct hardware *hardware, size_t first)
-{
-    const char *variable = getenv("CUDA_VISIBLE_DEVICES");
-    char words[TEXT_BYTES];
-    sp_device all[DEVICES_MAX];
-    size_t count = hardware->devices_count - first;
-    if (variable == NULL || count == 0) {
-        return;
-    }
-    memcpy(all, &hardware->devices[first], count * sizeof all[0]);
-    hardware->devices_count = first;
-    (void)snprintf(words, sizeof words, "%s", variable);
-    char *at = words;
-    for (char *word; (word = sp__hardware_field(&at)) != NULL;) {
-        const sp_device *seen = find_visible(all, count, word);
-        sp_device *device =
-            seen != NULL ? sp__hardware_add(hardware, SP_DEVICE_CUDA) : NULL;
-        if (device == NULL) {
-            break;
-        }
-        sp__hardware_show(device, seen);
-    }
-    sp__hardware_note(hardware, "CUDA_VISIBLE_DEVICES shows %zu of %zu CUDA devices",
-                      hardware->devices_count - first, count);
 }
 
 static void note_order(struct hardware *hardware, size_t first)
@@ -186,5 +136,5 @@ void sp__hardware_find_cuda(const struct search *search, struct hardware *hardwa
         take_folders(search, hardware);
     }
     note_order(hardware, first);
-    hide(hardware, first);
+    sp__hardware_hide(hardware, first, "CUDA_VISIBLE_DEVICES", "CUDA", 1);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading what the kernel says in files: small texts under a root that tests may choose.
- * Whatever is wrong with a file, it is as if it were not there.
+ * Reading what the kernel says in files, small texts under a root that tests may choose,
+ * and taking texts apart. Whatever is wrong with a file, it is as if it were not there.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -67,6 +67,33 @@ int sp__hardware_value(const char *text, const char *key, char *value, size_t ma
     }
     value[0] = '\0';
     return -1;
+}
+
+int sp__hardware_has_word(const char *words, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at++) {
+        char before = at > words ? at[-1] : ' ';
+        char after = at[size];
+        if (before == ' ' && (after == ' ' || after == '\0')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+char *sp__hardware_line(char **at)
+{
+    char *line = *at;
+    if (line == NULL || *line == '\0') {
+        return NULL;
+    }
+    char *end = strchr(line, '\n');
+    *at = end != NULL ? end + 1 : NULL;
+    if (end != NULL) {
+        *end = '\0';
+    }
+    return line;
 }
 
 char *sp__hardware_field(char **at)

@@ -20,7 +20,7 @@
 #include "base/mem.h"
 #include "hardware/json.h"
 
-enum { TIMEOUT_MS = 5000, WANTED_BYTES = 512 };
+enum { TIMEOUT_MS = 5000, WANTED_BYTES = 512, VISIBLE_BYTES = 4096 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hardware known; /* under the lock */
@@ -66,14 +66,6 @@ sp_device *sp__hardware_add(struct hardware *hardware, int kind)
     return device;
 }
 
-void sp__hardware_show(sp_device *device, const sp_device *seen)
-{
-    sp_device numbered = *device;
-    *device = *seen;
-    device->index = numbered.index;
-    memcpy(device->text, numbered.text, sizeof device->text);
-}
-
 void sp__hardware_note(struct hardware *hardware, const char *format, ...)
 {
     size_t size = strlen(hardware->notes);
@@ -86,6 +78,62 @@ void sp__hardware_note(struct hardware *hardware, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(hardware->notes + size, room, format, args);
     va_end(args);
+}
+
+/* ---- what a program sees of them ---- */
+
+static const sp_device *find_visible(const sp_device *all, size_t count,
+                                     const char *word, int by_id)
+{
+    char *end;
+    unsigned long number = strtoul(word, &end, 10);
+    if (end > word && *end == '\0') {
+        return number < count ? &all[number] : NULL;
+    }
+    for (size_t i = 0; by_id && word[0] != '\0' && i < count; i++) {
+        if (strncmp(all[i].id, word, strlen(word)) == 0) {
+            return &all[i];
+        }
+    }
+    return NULL;
+}
+
+/* One more, as that which was seen but under its own number. */
+static int show(struct hardware *hardware, const sp_device *seen)
+{
+    sp_device *device = sp__hardware_add(hardware, seen->kind);
+    if (device == NULL) {
+        return -1;
+    }
+    sp_device numbered = *device;
+    *device = *seen;
+    device->index = numbered.index;
+    memcpy(device->text, numbered.text, sizeof device->text);
+    return 0;
+}
+
+void sp__hardware_hide(struct hardware *hardware, size_t first, const char *variable,
+                       const char *kind, int by_id)
+{
+    const char *value = getenv(variable);
+    char words[VISIBLE_BYTES];
+    sp_device all[DEVICES_MAX];
+    size_t count = hardware->devices_count - first;
+    if (value == NULL || count == 0) {
+        return;
+    }
+    memcpy(all, &hardware->devices[first], count * sizeof all[0]);
+    hardware->devices_count = first;
+    (void)snprintf(words, sizeof words, "%s", value);
+    char *at = words;
+    for (char *word; (word = sp__hardware_field(&at)) != NULL;) {
+        const sp_device *seen = find_visible(all, count, word, by_id);
+        if (seen == NULL || show(hardware, seen) < 0) {
+            break;
+        }
+    }
+    sp__hardware_note(hardware, "%s shows %zu of %zu %s devices", variable,
+                      hardware->devices_count - first, count, kind);
 }
 
 /* ---- looking ---- */

@@ -67,8 +67,12 @@ void sp__hardware_find_rocm(const struct search *search, struct hardware *hardwa
 /* A device whose figures are unknown, named and numbered within its kind; NULL when there
  * are too many. */
 sp_device *sp__hardware_add(struct hardware *hardware, int kind);
-/* Make it the one that was seen, under its own number. */
-void sp__hardware_show(sp_device *device, const sp_device *seen);
+/* What a program sees of the devices from `first` on, which are all of one kind: those that
+ * an environment variable names, in its order and up to the first that there is none of, by
+ * numbers or, `by_id`, the beginnings of ids. Without the variable all. `kind`: for the
+ * note about it. */
+void sp__hardware_hide(struct hardware *hardware, size_t first, const char *variable,
+                       const char *kind, int by_id);
 /* "cuda" */
 const char *sp__hardware_kind(int kind);
 void sp__hardware_note(struct hardware *hardware, const char *format, ...)
@@ -82,6 +86,8 @@ int sp__hardware_read(const struct search *search, const char *path, char *text,
                       size_t max);
 /* The value of the line "key : value" or "key value" in it; 0, or -1. */
 int sp__hardware_value(const char *text, const char *key, char *value, size_t max);
+/* 1 when it is among words with blanks between. */
+int sp__hardware_has_word(const char *words, const char *word);
 int sp__hardware_exists(const struct search *search, const char *path);
 
 /* ---- running (program.c) ---- */
@@ -91,8 +97,10 @@ int sp__hardware_exists(const struct search *search, const char *path);
 int sp__hardware_run(const struct search *search, const char *const *argv, char *text,
                      size_t max, struct hardware *hardware);
 
-/* ---- comma-separated values ---- */
+/* ---- lines of comma-separated values ---- */
 
+/* Cut the next line out of *at, which is moved behind it; NULL at the end. */
+char *sp__hardware_line(char **at);
 /* Cut the next field out of *at, which is moved behind it; NULL at the end. */
 char *sp__hardware_field(char **at);
 

@@ -152,30 +152,18 @@ static int has_kind(const struct hardware *h, int kind)
     return 0;
 }
 
-static int has_feature(const struct hardware *h, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = h->features; (at = strstr(at, name)) != NULL; at++) {
-        int begins = at == h->features || at[-1] == ' ';
-        if (begins && (at[length] == ' ' || at[length] == '\0')) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static void put_capabilities(struct writer *w, const struct hardware *h)
 {
     begin(w, "capabilities", "{");
     flag(w, "cuda", has_kind(h, SP_DEVICE_CUDA));
     flag(w, "mps", has_kind(h, SP_DEVICE_MPS));
     flag(w, "rocm", has_kind(h, SP_DEVICE_ROCM));
-    flag(w, "sse4_2", has_feature(h, "sse4_2"));
-    flag(w, "avx", has_feature(h, "avx"));
-    flag(w, "avx2", has_feature(h, "avx2"));
-    flag(w, "avx512", has_feature(h, "avx512f"));
-    flag(w, "amx", has_feature(h, "amx_tile"));
-    flag(w, "neon", has_feature(h, "neon"));
+    flag(w, "sse4_2", sp__hardware_has_word(h->features, "sse4_2"));
+    flag(w, "avx", sp__hardware_has_word(h->features, "avx"));
+    flag(w, "avx2", sp__hardware_has_word(h->features, "avx2"));
+    flag(w, "avx512", sp__hardware_has_word(h->features, "avx512f"));
+    flag(w, "amx", sp__hardware_has_word(h->features, "amx_tile"));
+    flag(w, "neon", sp__hardware_has_word(h->features, "neon"));
     end(w, "}");
 }
 

@@ -110,12 +110,8 @@ void sp__hardware_find_limits(const struct search *search, struct hardware *hard
 {
     char text[TEXT_BYTES];
     (void)sp__hardware_read(search, "/proc/self/cgroup", text, sizeof text);
-    for (char *line = text; line != NULL && *line != '\0';) {
-        char *end = strchr(line, '\n');
-        if (end != NULL) {
-            *end++ = '\0';
-        }
+    char *at = text;
+    for (char *line; (line = sp__hardware_line(&at)) != NULL;) {
         take_line(search, line, hardware);
-        line = end;
     }
 }

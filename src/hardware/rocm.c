@@ -154,48 +154,15 @@ static void ask_tool(const struct search *search, size_t first,
     if (sp__hardware_run(search, argv, text, sizeof text, hardware) != 0) {
         return;
     }
-    for (char *line = text; line != NULL && *line != '\0';) {
-        char *end = strchr(line, '\n');
-        if (end != NULL) {
-            *end++ = '\0';
-        }
+    char *said = text;
+    for (char *line; (line = sp__hardware_line(&said)) != NULL;) {
         if (strncmp(line, "card", 4) == 0 && at < hardware->devices_count) {
             take_memory(line, &hardware->devices[at++]);
         }
-        line = end;
     }
 }
 
-/* ---- what a program sees of them ---- */
-
-static void hide(struct hardware *hardware, size_t first, const char *name)
-{
-    const char *variable = getenv(name);
-    char words[TEXT_BYTES];
-    sp_device all[DEVICES_MAX];
-    size_t count = hardware->devices_count - first;
-    if (variable == NULL || count == 0) {
-        return;
-    }
-    memcpy(all, &hardware->devices[first], count * sizeof all[0]);
-    hardware->devices_count = first;
-    (void)snprintf(words, sizeof words, "%s", variable);
-    char *at = words;
-    for (char *word; (word = sp__hardware_field(&at)) != NULL;) {
-        char *end;
-        unsigned long number = strtoul(word, &end, 10);
-        if (end == word || *end != '\0' || number >= count) {
-            break;
-        }
-        sp_device *device = sp__hardware_add(hardware, SP_DEVICE_ROCM);
-        if (device == NULL) {
-            break;
-        }
-        sp__hardware_show(device, &all[number]);
-    }
-    sp__hardware_note(hardware, "%s shows %zu of %zu ROCm devices", name,
-                      hardware->devices_count - first, count);
-}
+/* ---- the whole ---- */
 
 void sp__hardware_find_rocm(const struct search *search, struct hardware *hardware)
 {
@@ -212,6 +179,6 @@ void sp__hardware_find_rocm(const struct search *search, struct hardware *hardwa
     if (needs_tool) {
         ask_tool(search, first, hardware);
     }
-    hide(hardware, first, "ROCR_VISIBLE_DEVICES");
-    hide(hardware, first, "HIP_VISIBLE_DEVICES");
+    sp__hardware_hide(hardware, first, "ROCR_VISIBLE_DEVICES", "ROCm", 0);
+    sp__hardware_hide(hardware, first, "HIP_VISIBLE_DEVICES", "ROCm", 0);
 }

@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "hardware/hardware.h"
 #include "pit/pit.h"
 #include "telemetry/advice.h"
 #include "telemetry/json_report.h"
-#include "telemetry/machine.h"
 #include "telemetry/words.h"
 #include "worker/vitals.h"
 
@@ -50,6 +50,29 @@ static int read_workers(sp_pit *pit, const char *name, struct inspected *ret)
     int count =
         max > 0 ? sp_pool_workers_get(pit, name, ret->workers, (size_t)max, NULL) : 0;
     ret->count = count < max ? count : max;
+    return SP_OK;
+}
+
+/* What the machine has for the host and its workers. */
+struct machine {
+    uint32_t processors;   /* that this process may run on */
+    uint64_t memory_bytes; /* of the machine, or of the control group if that is less */
+};
+
+static int read_machine(struct machine *ret, sp_error *err)
+{
+    static const struct search here = {.root = "", .path = ""};
+    struct hardware *hardware = sp__calloc(1, sizeof *hardware);
+    if (hardware == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a report");
+    }
+    sp__hardware_find_cpu(&here, hardware);
+    sp__hardware_find_limits(&here, hardware);
+    uint64_t total = hardware->memory_total_bytes;
+    uint64_t limit = hardware->memory_limit_bytes;
+    *ret = (struct machine){.processors = hardware->usable,
+                            .memory_bytes = limit > 0 && limit < total ? limit : total};
+    sp__free(hardware);
     return SP_OK;
 }
 
@@ -198,12 +221,12 @@ int sp__report_inspect(const struct report_question *question, struct sp_buffer 
     struct machine machine;
     const char *pool = NULL;
     (void)sp__report_wish_text(&wishes, "pool", &pool);
-    if (wishes.rc < 0) {
-        return wishes.rc;
+    int rc = wishes.rc < 0 ? wishes.rc : read_machine(&machine, err);
+    if (rc < 0) {
+        return rc;
     }
     json_t *pools = json_array();
-    sp__machine_read(&machine);
-    int rc = add_pools(question->pit, pool, &machine, pools, err);
+    rc = add_pools(question->pit, pool, &machine, pools, err);
     if (rc == SP_OK) {
         rc = sp__report_put_json(
             out,
