@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
 enum { CLOSING_BYTES = 8 /* `..."` and what ends the line */ };
@@ -37,34 +39,6 @@ void sp__line_put(struct line *line, const char *format, ...)
     }
 }
 
-/* 1 when the bytes from 1 on continue a character, none of them too early the end. */
-static int continues(const unsigned char *c, size_t size)
-{
-    for (size_t i = 1; i < size; i++) {
-        if ((c[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-size_t sp__utf8_size(const char *text)
-{
-    const unsigned char *c = (const unsigned char *)text;
-    size_t size = c[0] < 0x80   ? 1
-                  : c[0] < 0xc2 ? 0
-                  : c[0] < 0xe0 ? 2
-                  : c[0] < 0xf0 ? 3
-                                : 4;
-    if (size == 0 || c[0] > 0xf4 || !continues(c, size)) {
-        return 0;
-    }
-    int is_overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
-    int is_surrogate = c[0] == 0xed && c[1] > 0x9f;
-    int is_beyond = c[0] == 0xf4 && c[1] > 0x8f;
-    return is_overlong || is_surrogate || is_beyond ? 0 : size;
-}
-
 static int is_word(const char *text)
 {
     if (text[0] == '\0') {
@@ -72,7 +46,7 @@ static int is_word(const char *text)
     }
     for (const char *at = text; *at != '\0';) {
         unsigned char c = (unsigned char)*at;
-        size_t size = sp__utf8_size(at);
+        size_t size = sp__utf8_size(at, SIZE_MAX);
         if (size == 0 || c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f) {
             return 0;
         }
@@ -116,7 +90,7 @@ static void put_quoted(struct line *line, const char *text, const char *control)
     sp__line_bytes(line, "\"", 1);
     while (*text != '\0') {
         char out[8];
-        size_t size = sp__utf8_size(text);
+        size_t size = sp__utf8_size(text, SIZE_MAX);
         size_t written = escape(text, size, control, out);
         if (line->size + written > max) {
             sp__line_bytes(line, "...", 3);
@@ -146,7 +120,7 @@ void sp__line_plain(struct line *line, const char *text)
 {
     while (*text != '\0' && line->size + CLOSING_BYTES < line->max) {
         unsigned char c = (unsigned char)*text;
-        size_t size = sp__utf8_size(text);
+        size_t size = sp__utf8_size(text, SIZE_MAX);
         if (size == 0) {
             sp__line_bytes(line, replacement, sizeof replacement - 1);
         } else {

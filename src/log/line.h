@@ -26,7 +26,4 @@ void sp__line_json(struct line *line, const char *text);
 /* Text for people on one line: control bytes are '?'. */
 void sp__line_plain(struct line *line, const char *text);
 
-/* Bytes of the UTF-8 character at `text`, which ends with NUL; 0: there is none. */
-size_t sp__utf8_size(const char *text);
-
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum {
     DEPTH_MAX = 16,    /* the schema needs 5 */
@@ -71,30 +72,6 @@ static int refuse(struct builder *b, const yaml_mark_t *mark, const char *text)
 
 /* --- The bytes ---------------------------------------------------------------------- */
 
-/* Length of the UTF-8 character at `at`, 0 when there is none (RFC 3629). */
-static size_t utf8_length(const uint8_t *at, size_t left)
-{
-    uint8_t c = at[0];
-    if (c < 0x80) {
-        return 1;
-    }
-    size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    if (c < 0xc2 || c > 0xf4 || length > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    /* Overlong forms, surrogates, and what lies beyond U+10FFFF. */
-    if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) ||
-        (c == 0xf0 && at[1] < 0x90) || (c == 0xf4 && at[1] > 0x8f)) {
-        return 0;
-    }
-    return length;
-}
-
 /* The character when it is one that YAML 1.1 does not call printable, else 0x10ffff: C0
  * but for tab and line ends, DEL, C1 but for NEL, U+FFFE and U+FFFF. */
 enum { PRINTABLE = 0x10ffff };
@@ -124,7 +101,7 @@ static int check_bytes(sp_bytes yaml, const char *name, sp_error *err)
     uint32_t line = 1;
     uint32_t column = 1;
     for (size_t i = 0; i < yaml.size;) {
-        size_t length = utf8_length(at + i, yaml.size - i);
+        size_t length = sp__utf8_size(at + i, yaml.size - i);
         if (length == 0) {
             return sp__fail(err, SP_ERR_CONFIG, "%s:%u:%u: byte 0x%02x is not UTF-8",
                             name, line, column, at[i]);
@@ -324,7 +301,7 @@ static int stopped_at_tab(const struct builder *b)
 {
     size_t i = 0;
     for (size_t n = 0; n < b->parser.problem_mark.index && i < b->bytes_count; n++) {
-        i += utf8_length((const uint8_t *)b->bytes + i, b->bytes_count - i);
+        i += sp__utf8_size(b->bytes + i, b->bytes_count - i);
     }
     return i < b->bytes_count && b->bytes[i] == '\t';
 }

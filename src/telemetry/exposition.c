@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "telemetry/metrics.h"
 
 struct writer {
@@ -42,31 +43,11 @@ static void put_seconds(struct writer *writer, uint64_t us)
     put_number(writer, (double)us / 1e6);
 }
 
-/* Bytes of the UTF-8 character that begins here, 0: none does. */
-static size_t character_at(const char *text)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    size_t size = at[0] < 0x80   ? 1
-                  : at[0] < 0xc2 ? 0
-                  : at[0] < 0xe0 ? 2
-                  : at[0] < 0xf0 ? 3
-                  : at[0] < 0xf5 ? 4
-                                 : 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    int is_bad = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-                 (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-    return is_bad ? 0 : size;
-}
-
 static void put_value(struct writer *writer, const char *value)
 {
     while (*value != '\0') {
         char piece[8] = "";
-        size_t size = character_at(value);
+        size_t size = sp__utf8_size(value, SIZE_MAX);
         if (*value == '\\' || *value == '"') {
             (void)snprintf(piece, sizeof piece, "\\%c", *value);
         } else if (*value == '\n') {

@@ -12,6 +12,7 @@
 #include "wire/json.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "wire/json_bytes.h"
 
 /* ---- reading ---- */
@@ -56,7 +57,7 @@ static inline int read_string(struct reading *r, const char **raw, size_t *n,
             return 0;
         }
         if (*p >= 0x80) {
-            size_t size = sp__json_utf8_size(p, end);
+            size_t size = sp__utf8_size(p, (size_t)(end - p));
             if (size == 0) {
                 return fail_at(r, p, BAD_UTF8, NULL);
             }
@@ -345,7 +346,7 @@ static int report(const struct reading *r, unsigned depth_max, sp_error *err)
         if (*p == '\n') {
             line++;
             column = 1;
-        } else if (!is_continuation(*p)) {
+        } else if (!sp__utf8_continues(*p)) {
             column++;
         }
     }

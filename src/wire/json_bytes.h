@@ -59,34 +59,6 @@ static inline const uint8_t *sp__json_skip_space(const uint8_t *p, const uint8_t
     return p;
 }
 
-static inline int is_continuation(uint8_t c)
-{
-    return (c & 0xc0) == 0x80;
-}
-
-/* Bytes of the character that begins with a byte above 0x7f, 0 when it is malformed
- * (Unicode, table 3-7). */
-static inline size_t sp__json_utf8_size(const uint8_t *p, const uint8_t *end)
-{
-    size_t left = (size_t)(end - p);
-    uint8_t c = p[0];
-    if (c < 0xc2 || c > 0xf4 || left < 2) {
-        return 0;
-    }
-    if (c < 0xe0) {
-        return is_continuation(p[1]) ? 2 : 0;
-    }
-    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high) {
-        return 0;
-    }
-    if (c < 0xf0) {
-        return left >= 3 && is_continuation(p[2]) ? 3 : 0;
-    }
-    return left >= 4 && is_continuation(p[2]) && is_continuation(p[3]) ? 4 : 0;
-}
-
 /* Of a hexadecimal digit, -1 for another byte. */
 static inline int sp__json_hex(uint8_t c)
 {

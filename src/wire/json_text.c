@@ -5,6 +5,7 @@
 #include "wire/json.h"
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "wire/json_bytes.h"
 
 int sp__json_is_utf8(const char *text, size_t n)
@@ -18,7 +19,7 @@ int sp__json_is_utf8(const char *text, size_t n)
         } else if (*p < 0x80) {
             p++;
         } else {
-            size_t size = sp__json_utf8_size(p, end);
+            size_t size = sp__utf8_size(p, (size_t)(end - p));
             if (size == 0) {
                 return 0;
             }
@@ -122,7 +123,7 @@ static size_t put_special(const uint8_t *p, const uint8_t *end, char out[8],
     static const char hex[] = "0123456789abcdef";
     *ret_taken = 1;
     if (*p >= 0x80) {
-        size_t size = sp__json_utf8_size(p, end);
+        size_t size = sp__utf8_size(p, (size_t)(end - p));
         if (size == 0) {
             memcpy(out, "\xef\xbf\xbd", 3); /* U+FFFD */
             return 3;
