@@ -165,7 +165,7 @@ static int encode_spans(struct exporter *exporter, size_t records)
     uint64_t offset_ns = sp__unix_ns() - sp__now_us() * 1000;
     size_t spans = 0;
     exporter->body.size = 0;
-    sp__otlp_begin(&writer, &exporter->body, OTLP_SPANS, resource, SP_VERSION_STRING);
+    sp__otlp_begin(&writer, &exporter->body, resource, SP_VERSION_STRING);
     for (size_t i = 0; i < records; i++) {
         struct span_tree tree;
         sp__span_tree(&exporter->records[i], offset_ns, &tree);
@@ -205,7 +205,7 @@ static int encode_metrics(struct exporter *exporter, struct sp_buffer *out)
         return SP_ERR_CLOSED;
     }
     out->size = 0;
-    sp__otlp_begin(&writer, out, OTLP_METRICS, resource, SP_VERSION_STRING);
+    sp__otlp_begin(&writer, out, resource, SP_VERSION_STRING);
     sp__metrics_put_otlp(&metrics, sp__unix_ns(), &writer);
     int rc = sp__otlp_end(&writer, NULL);
     sp__metrics_fini(&metrics);

@@ -193,10 +193,9 @@ static void put_attributes(struct otlp_writer *writer, unsigned field,
 /* ---- the request ---- */
 
 void sp__otlp_begin(struct otlp_writer *writer, struct sp_buffer *out,
-                    enum otlp_signal signal, struct otlp_list resource,
-                    const char *scope_version)
+                    struct otlp_list resource, const char *scope_version)
 {
-    *writer = (struct otlp_writer){.out = out, .signal = signal};
+    *writer = (struct otlp_writer){.out = out};
     writer->resource_at = begin(writer, REQUEST_RESOURCES);
     size_t at = begin(writer, RESOURCES_RESOURCE);
     put_attributes(writer, RESOURCE_ATTRIBUTES, resource);

@@ -33,11 +33,8 @@ struct otlp_list {
     size_t count;
 };
 
-enum otlp_signal { OTLP_SPANS, OTLP_METRICS };
-
 struct otlp_writer {
     struct sp_buffer *out;
-    enum otlp_signal signal;
     size_t resource_at; /* where the lengths are to be written */
     size_t scope_at;
     size_t records;
@@ -45,8 +42,7 @@ struct otlp_writer {
 };
 
 void sp__otlp_begin(struct otlp_writer *writer, struct sp_buffer *out,
-                    enum otlp_signal signal, struct otlp_list resource,
-                    const char *scope_version);
+                    struct otlp_list resource, const char *scope_version);
 /* 0, or SP_ERR_NOMEM, or SP_ERR_TOO_BIG. */
 int sp__otlp_end(struct otlp_writer *writer, sp_error *err) SP_MUST_CHECK;
 

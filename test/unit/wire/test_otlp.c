@@ -29,7 +29,7 @@ static void a_span_has_the_published_numbers(void **state)
                              .attributes = {&attribute, 1},
                              .failed = 1,
                              .message = "m"};
-    sp__otlp_begin(&writer, &out, OTLP_SPANS, (struct otlp_list){0}, "v");
+    sp__otlp_begin(&writer, &out, (struct otlp_list){0}, "v");
     size_t head = out.size;
     sp__otlp_put_span(&writer, &span);
     assert_int_equal(sp__otlp_end(&writer, &err), SP_OK);
@@ -99,7 +99,7 @@ static void without_room_the_end_says_so(void **state)
         struct otlp_writer writer;
         sp_error err = {0};
         sp__buf_init(&out, max);
-        sp__otlp_begin(&writer, &out, OTLP_SPANS, (struct otlp_list){0}, "0.1.0");
+        sp__otlp_begin(&writer, &out, (struct otlp_list){0}, "0.1.0");
         sp__otlp_put_span(&writer, &span);
         assert_int_equal(sp__otlp_end(&writer, &err),
                          max == 4096 ? SP_OK : SP_ERR_TOO_BIG);
@@ -116,7 +116,7 @@ static void without_memory_the_end_says_so(void **state)
     sp_error err = {0};
     sp__buf_init(&out, 4096);
     sp__mem_fail_at(1, 0);
-    sp__otlp_begin(&writer, &out, OTLP_SPANS, (struct otlp_list){0}, "0.1.0");
+    sp__otlp_begin(&writer, &out, (struct otlp_list){0}, "0.1.0");
     sp__mem_fail_at(0, 0);
     assert_int_equal(sp__otlp_end(&writer, &err), SP_ERR_NOMEM);
     sp__buf_fini(&out);
@@ -137,7 +137,7 @@ static void texts_are_cut_between_characters(void **state)
     name[0] = 'x'; /* so that the cut would split one */
     name[sizeof name - 1] = '\0';
     const struct otlp_span span = {.name = name, .kind = OTLP_INTERNAL};
-    sp__otlp_begin(&writer, &out, OTLP_SPANS, (struct otlp_list){0}, "");
+    sp__otlp_begin(&writer, &out, (struct otlp_list){0}, "");
     size_t head = out.size;
     sp__otlp_put_span(&writer, &span);
     assert_int_equal(sp__otlp_end(&writer, &err), SP_OK);
