@@ -100,14 +100,30 @@ void sp__telemetry_free(struct sp_worker *w, struct telemetry *t)
 
 /* ---- events ---- */
 
-/* Whose rates pick it: a bit for each listener. A rate thins what its filter lets through;
- * of a span, of which only the end may be wanted, it picks the whole. */
-static uint32_t choose(struct sp_worker *w, const char *event, int is_span)
+/* What is told by more than one event may be wanted for its end alone: a rate picks it as
+ * a whole, by its first one. Other events it thins of those that the filter lets through. */
+enum whole { EVENT_ALONE, EVENT_OF_SPAN, EVENT_OF_JOB };
+
+static int is_wanted(const struct telemetry *t, const char *event, enum whole whole)
+{
+    switch (whole) {
+    case EVENT_ALONE:
+        return sp__wish_allows(&t->wish, event);
+    case EVENT_OF_SPAN:
+        return 1;
+    case EVENT_OF_JOB:
+        return t->wants_jobs;
+    }
+    return 0;
+}
+
+/* Whose rates pick it: a bit for each listener. */
+static uint32_t choose(struct sp_worker *w, const char *event, enum whole whole)
 {
     uint32_t to = 0;
     for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
         struct telemetry *t = w->telemetry[i];
-        if (t != NULL && t->enabled && (is_span || sp__wish_allows(&t->wish, event)) &&
+        if (t != NULL && t->enabled && is_wanted(t, event, whole) &&
             sp__wish_samples(&t->wish, event)) {
             to |= 1u << i;
         }
@@ -151,10 +167,10 @@ int sp__telemetry_emit(struct sp_worker *w, const struct proto_telemetry *event,
                        uint32_t *span)
 {
     if (span == NULL) {
-        return emit(w, choose(w, event->event, 0), event);
+        return emit(w, choose(w, event->event, EVENT_ALONE), event);
     }
     if (!(*span & CHOSEN)) {
-        *span = choose(w, event->event, 1) | CHOSEN;
+        *span = choose(w, event->event, EVENT_OF_SPAN) | CHOSEN;
     }
     return emit(w, *span, event);
 }
@@ -189,14 +205,7 @@ static struct proto_measure figure(const char *name, int64_t value)
 /* Once its request has been read, so that the tool has a name. */
 void sp__telemetry_start(struct sp_job *job)
 {
-    struct sp_worker *w = job->worker;
-    for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
-        struct telemetry *t = w->telemetry[i];
-        if (t != NULL && t->enabled && t->wants_jobs &&
-            sp__wish_samples(&t->wish, job_start)) {
-            job->sampled |= (uint8_t)(1u << i);
-        }
-    }
+    job->sampled = (uint8_t)choose(job->worker, job_start, EVENT_OF_JOB);
     if (job->sampled == 0) {
         return;
     }
