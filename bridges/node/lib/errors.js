@@ -122,4 +122,4 @@ function hostError(code, message, remoteType, remoteTrace, details) {
   return new (classOf(code))(message, code, remoteType, remoteTrace, known);
 }
 
-module.exports = { ...classes, classes, classOf, hostError };
+module.exports = { ...classes, classes, hostError };

@@ -254,11 +254,4 @@ function decode(text, marks, partOf) {
   return marks & MARK_PARTS ? readParts(value, partOf) : value;
 }
 
-module.exports = {
-  encode,
-  encodeText,
-  decode,
-  parseExact,
-  MARK_NUMBERS,
-  MARK_PARTS,
-};
+module.exports = { encode, encodeText, decode, parseExact };

@@ -235,4 +235,4 @@ function readParts(value, partOf) {
   return value;
 }
 
-module.exports = { Tensor, Parts, asBytes, asTensor, readParts, BINARY_MIN_BYTES };
+module.exports = { Tensor, Parts, asBytes, asTensor, readParts };

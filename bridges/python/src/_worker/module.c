@@ -124,19 +124,16 @@ static PyObject *module_set_canceller(PyObject *module, PyObject *canceller)
 static PyMethodDef functions[] = {
     {"decode", module_decode, METH_VARARGS,
      "decode(text, parts=None): the value of JSON text or bytes; parts, a dict of "
-     "buffers, "
-     "has the arrays and bytes that it speaks of."},
+     "buffers, has the arrays and bytes that it speaks of."},
     {"encode", module_encode, METH_VARARGS,
      "encode(value, fallback=None): JSON as bytes; fallback(value) stands in for what "
      "JSON cannot hold."},
     {"encode_parts", module_encode_parts, METH_VARARGS,
      "encode_parts(value, fallback=None, name=None): a pair of bytes, the JSON and "
-     "what "
-     "it speaks of as the part of that name, or ''."},
+     "what it speaks of as the part of that name, or ''."},
     {"error_codes", sp__py_error_codes, METH_NOARGS,
      "error_codes(): every error as (code, number, category, retryable, gRPC status, "
-     "text, "
-     "what to do)."},
+     "text, what to do)."},
     {"current", module_current, METH_NOARGS, "The Call that runs now, or None."},
     {"set_canceller", module_set_canceller, METH_O,
      "What to call when the running call is cancelled, with False and, when that did "
