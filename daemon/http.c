@@ -41,8 +41,7 @@ static enum MHD_Result queue(struct MHD_Connection *connection,
     if (answer->status == METHOD_NOT_ALLOWED) {
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     }
-    enum MHD_Result queued =
-        MHD_queue_response(connection, answer->status, response);
+    enum MHD_Result queued = MHD_queue_response(connection, answer->status, response);
     MHD_destroy_response(response);
     return queued;
 }
@@ -56,7 +55,8 @@ static enum MHD_Result request_cb(void *user, struct MHD_Connection *connection,
     const struct http *http = user;
     struct http_answer answer;
     if (*state == NULL) {
-        *state = &begun; /* the headers are there; the body, which nobody wants, is not */
+        *state =
+            &begun; /* the headers are there; the body, which nobody wants, is not */
         return MHD_YES;
     }
     if (*size > 0) {
@@ -83,9 +83,9 @@ static int start(struct http *http, const sp_http_options *options, int fd,
     unsigned seconds = (unsigned)((options->timeout_ms + 999) / 1000);
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, request_cb, http,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        options->clients_max, MHD_OPTION_CONNECTION_TIMEOUT, seconds,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, options->clients_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_END);
     if (http->daemon == NULL) {
         (void)close(fd);
         return sp_error_set(err, SP_ERR_SYSTEM, "the HTTP listener did not start");

@@ -23,7 +23,7 @@ void http_close(struct http *http);
 struct http_address {
     char path[108]; /* of a unix socket, or "" */
     char host[64];
-    unsigned port; /* 0: one that is free */
+    unsigned port;   /* 0: one that is free */
     int is_loopback; /* nobody beyond this machine may come */
 };
 

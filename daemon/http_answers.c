@@ -71,8 +71,8 @@ static void take_metrics(sp_bytes text, void *user_data)
 static void answer_metrics(sp_pit *pit, int is_open, struct http_answer *ret)
 {
     sp_error err = {0};
-    *ret = (struct http_answer){.status = OK,
-                                .type = is_open ? OPENMETRICS : PROMETHEUS};
+    *ret =
+        (struct http_answer){.status = OK, .type = is_open ? OPENMETRICS : PROMETHEUS};
     const char *options =
         is_open ? "{\"format\":\"openmetrics\"}" : "{\"format\":\"prometheus\"}";
     if (sp_pit_report(pit, "metrics", options, take_metrics, ret, &err) < 0) {

@@ -31,12 +31,12 @@ static int find_default(const sp_pit_options *pit, struct place *ret)
         return snprintf(ret->address, sizeof ret->address, "unix:%.*s/snakepit.sock",
                         (int)strcspn(given, ":"), given) < (int)sizeof ret->address;
     }
-    if (sp_instance_folder(SP_FOLDER_RUNTIME, pit->runtime_dir, pit->instance, ret->base,
-                           sizeof ret->base, NULL) < 0) {
+    if (sp_instance_folder(SP_FOLDER_RUNTIME, pit->runtime_dir, pit->instance,
+                           ret->base, sizeof ret->base, NULL) < 0) {
         return 0;
     }
-    int length = snprintf(ret->address, sizeof ret->address, "unix:%s/snakepit.sock",
-                          ret->base);
+    int length =
+        snprintf(ret->address, sizeof ret->address, "unix:%s/snakepit.sock", ret->base);
     *strrchr(ret->base, '/') = '\0'; /* the instance's folder is made by others */
     return length < (int)sizeof ret->address;
 }
@@ -86,9 +86,10 @@ static int check_http(const sp_service_options *service)
     if (rc < 0) {
         log_error("config.wrong", &err);
     } else if (where != NULL && !address.is_loopback) {
-        log_line(SP_LOG_WARN, "config.warning",
-                 "http.listen is %s: everybody who reaches this machine sees the metrics",
-                 where);
+        log_line(
+            SP_LOG_WARN, "config.warning",
+            "http.listen is %s: everybody who reaches this machine sees the metrics",
+            where);
     }
     sp_error_clear(&err);
     return rc == 0;

@@ -180,7 +180,7 @@ static int end(const struct running *running)
     if (rc == SP_ERR_CANCELLED) {
         left_ms = 0;
     }
-    http_close(running->http); /* it asks the pit */
+    http_close(running->http);                          /* it asks the pit */
     (void)sp_pit_shutdown(running->pit, left_ms, NULL); /* drained, or cut off */
     log_line(SP_LOG_INFO, "daemon.ended", "after %llu ms",
              (unsigned long long)(now_ms() - begun_ms));

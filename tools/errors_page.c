@@ -40,19 +40,21 @@ int main(void)
         SP_CATEGORY_TABLE(X)
 #undef X
     };
-    (void)puts("snakepit-errors(7)\n\n# NAME\n\nsnakepit-errors - every error, what it "
-               "means and what to do\n\n# DESCRIPTION\n\n"
-               "An error has a stable name, which programs may compare, a number in C, a "
-               "category, and a sentence of its own. \"The same call may succeed later\" "
-               "does not say that repeating it is safe: for that look at _executed_. "
-               "*snakepit explain* shows the same for one of them; in Python and "
-               "JavaScript each has a class.\n\n# CATEGORIES\n");
+    (void)puts(
+        "snakepit-errors(7)\n\n# NAME\n\nsnakepit-errors - every error, what it "
+        "means and what to do\n\n# DESCRIPTION\n\n"
+        "An error has a stable name, which programs may compare, a number in C, a "
+        "category, and a sentence of its own. \"The same call may succeed later\" "
+        "does not say that repeating it is safe: for that look at _executed_. "
+        "*snakepit explain* shows the same for one of them; in Python and "
+        "JavaScript each has a class.\n\n# CATEGORIES\n");
 #define X(name, word, text) (void)puts("*" word "*\n\t" text "\n");
     SP_CATEGORY_TABLE(X)
 #undef X
     (void)puts("# ERRORS\n");
-#define X(name, number, category, retryable, grpc, text, hint) \
-    put_error(#name, number, words[SP_CATEGORY_##category], retryable, grpc, text, hint);
+#define X(name, number, category, retryable, grpc, text, hint)                     \
+    put_error(#name, number, words[SP_CATEGORY_##category], retryable, grpc, text, \
+              hint);
     SP_ERROR_TABLE(X)
 #undef X
     (void)puts("# SEE ALSO\n\n*snakepit*(1), *snakepit*(7), *snakepit-wire*(7)");

@@ -40,20 +40,20 @@ static void put_measurements(const char *const *words)
 }
 
 #define LIST(...) __VA_ARGS__
-#define ROW(constant, number, name, flow, about, aliases, measurements, metadata, since, \
-            meaning)                                                                    \
-    {                                                                                   \
-        static const char *const also[WORDS_MAX] = {LIST aliases};                      \
-        static const char *const measured[WORDS_MAX] = {LIST measurements};             \
-        static const char *const texts[WORDS_MAX] = {LIST metadata};                    \
-        (void)fputs("*", stdout);                                                       \
-        put_escaped(name);                                                              \
-        (void)fputs("* (" #flow ", " #about ")\n\t", stdout);                            \
-        put_escaped(meaning);                                                           \
-        (void)puts(".\n");                                                              \
-        put_measurements(measured);                                                     \
-        put_words("Metadata", texts);                                                   \
-        put_words("Also called", also);                                                 \
+#define ROW(constant, number, name, flow, about, aliases, measurements, metadata, \
+            since, meaning)                                                       \
+    {                                                                             \
+        static const char *const also[WORDS_MAX] = {LIST aliases};                \
+        static const char *const measured[WORDS_MAX] = {LIST measurements};       \
+        static const char *const texts[WORDS_MAX] = {LIST metadata};              \
+        (void)fputs("*", stdout);                                                 \
+        put_escaped(name);                                                        \
+        (void)fputs("* (" #flow ", " #about ")\n\t", stdout);                     \
+        put_escaped(meaning);                                                     \
+        (void)puts(".\n");                                                        \
+        put_measurements(measured);                                               \
+        put_words("Metadata", texts);                                             \
+        put_words("Also called", also);                                           \
     }
 
 int main(void)
@@ -64,17 +64,24 @@ int main(void)
         "# DESCRIPTION\n\n"
         "A program attaches handlers to events by name or prefix with\n"
         "_sp_events_attach_(), or gets the few that matter by the callback of its pit\n"
-        "(_snakepit/event.h_). *snakepit events* shows those that a daemon keeps, and with\n"
+        "(_snakepit/event.h_). *snakepit events* shows those that a daemon keeps, and "
+        "with\n"
         "*--follow* those that come; *--list* lists all.\n\n"
-        "Each has a name, the time, measurements (numbers) and metadata (texts). Where\n"
+        "Each has a name, the time, measurements (numbers) and metadata (texts). "
+        "Where\n"
         "it concerns them, the metadata also have _pool_, _worker_ (its slot), _pid_,\n"
-        "_session_ and _message_, one line for people. The names below each event that\n"
-        "it is also called are those of other versions; they are taken wherever a name\n"
+        "_session_ and _message_, one line for people. The names below each event "
+        "that\n"
+        "it is also called are those of other versions; they are taken wherever a "
+        "name\n"
         "is, as is _snakepit._ in front of any.\n\n"
         "In brackets: how many there are, and what they are about. TOLD are few, and\n"
-        "also come to the callback and the log of *snakepitd*(8). FEW are, as those are,\n"
-        "in the history that a daemon keeps for *snakepit events*. MANY come up to several\n"
-        "times for each call, are told to those who ask for them, and are in no history.\n"
+        "also come to the callback and the log of *snakepitd*(8). FEW are, as those "
+        "are,\n"
+        "in the history that a daemon keeps for *snakepit events*. MANY come up to "
+        "several\n"
+        "times for each call, are told to those who ask for them, and are in no "
+        "history.\n"
         "What is behind _worker:_ is told by the worker itself.\n\n"
         "# EVENTS\n");
     SP_EVENT_TABLE(ROW)

@@ -46,14 +46,14 @@ static int spawn(struct child *child, char *const *argv, const int to[2],
         (void)sigaddset(&usual, SIGPIPE);
         (void)sigaddset(&usual, SIGTERM);
         rc = posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
-        rc = rc == 0 ? posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO)
-                     : rc;
+        rc = rc == 0
+                 ? posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO)
+                 : rc;
         rc = rc == 0 ? posix_spawnattr_setsigmask(&attributes, &none) : rc;
         rc = rc == 0 ? posix_spawnattr_setsigdefault(&attributes, &usual) : rc;
-        rc = rc == 0
-                 ? posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-                                                             POSIX_SPAWN_SETSIGDEF)
-                 : rc;
+        rc = rc == 0 ? posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
+                                                                 POSIX_SPAWN_SETSIGDEF)
+                     : rc;
         rc = rc == 0 ? posix_spawnp(&child->pid, argv[0], &actions, &attributes, argv,
                                     environ)
                      : rc;
@@ -106,10 +106,9 @@ static int fill(struct child *child, sp_error *err)
     }
     int rc = sp__buf_reserve(&child->in, READ_BYTES, err);
     if (rc < 0) {
-        return rc == SP_ERR_TOO_BIG
-                   ? sp__fail(err, rc, "a line of more than %d MiB",
-                              LINE_MAX_BYTES >> 20)
-                   : rc;
+        return rc == SP_ERR_TOO_BIG ? sp__fail(err, rc, "a line of more than %d MiB",
+                                               LINE_MAX_BYTES >> 20)
+                                    : rc;
     }
     ssize_t n = read(child->from, child->in.data + child->in.size, READ_BYTES);
     if (n > 0) {

@@ -14,8 +14,8 @@ struct child {
     pid_t pid;
     int to;
     int from;
-    int process; /* a pidfd; -1 where the kernel has none */
-    int ended;   /* its output is at its end */
+    int process;          /* a pidfd; -1 where the kernel has none */
+    int ended;            /* its output is at its end */
     struct sp_buffer out; /* what its input has not taken yet, from out_at on */
     size_t out_at;
     struct sp_buffer in; /* what it wrote, lines before in_at handed out already */

@@ -48,14 +48,14 @@ static int add_tool(sp_worker *worker, const json_t *described, sp_error *err)
     char *defaults[PARAMS_MAX] = {0};
     const json_t *list = json_object_get(described, "params");
     size_t count = json_array_size(list);
-    sp_tool tool = {.size = sizeof tool,
-                    .name = json_string_value(json_object_get(described, "name")),
-                    .description =
-                        json_string_value(json_object_get(described, "description")),
-                    .streaming = json_is_true(json_object_get(described, "stream")),
-                    .idempotent = json_is_true(json_object_get(described, "idempotent")),
-                    .params = params,
-                    .params_count = count};
+    sp_tool tool = {
+        .size = sizeof tool,
+        .name = json_string_value(json_object_get(described, "name")),
+        .description = json_string_value(json_object_get(described, "description")),
+        .streaming = json_is_true(json_object_get(described, "stream")),
+        .idempotent = json_is_true(json_object_get(described, "idempotent")),
+        .params = params,
+        .params_count = count};
     if (json_is_string(described)) { /* a name is enough */
         tool.name = json_string_value(described);
     }

@@ -62,7 +62,8 @@ static void on_cancel(void *user_data, sp_job *job)
 {
     const struct bridge *bridge = user_data;
     uint64_t one = 1;
-    ssize_t n = write(bridge->wake_fd, &one, sizeof one); /* fails only when it is full */
+    ssize_t n =
+        write(bridge->wake_fd, &one, sizeof one); /* fails only when it is full */
     (void)n;
     sp_job_interrupted(job);
 }
@@ -114,7 +115,8 @@ static int send_call(struct bridge *bridge, sp_job *job, sp_error *err)
     }
     bridge->calls[bridge->calls_count++] =
         (struct open_call){.id = bridge->last_id, .job = job};
-    return child_send(&bridge->child, (sp_bytes){bridge->out.data, bridge->out.size}, err);
+    return child_send(&bridge->child, (sp_bytes){bridge->out.data, bridge->out.size},
+                      err);
 }
 
 /* Tell the program of what was cancelled, once each. */
@@ -214,8 +216,8 @@ static int line_came(struct bridge *bridge, sp_bytes line, sp_error *err)
         return sp_job_is_stream(job)
                    ? sp_job_end(job, err)
                    : sp_job_fail(job, SP_ERR_PROTOCOL, NULL,
-                                 "the program ended a plain call without a result", NULL,
-                                 err);
+                                 "the program ended a plain call without a result",
+                                 NULL, err);
     case REPLY_TOOLS:
     case REPLY_NONE:
         break;
@@ -333,11 +335,12 @@ static int run(struct bridge *bridge, char *const *argv, char *names, sp_error *
 
 static int usage(FILE *to, int status)
 {
-    (void)fputs("usage: snakepit-stdio [--tools NAME,NAME...] [--] PROGRAM [ARGUMENT...]\n"
-                "\n"
-                "Makes a worker of a program that reads and writes lines of JSON.\n"
-                "  --tools NAMES   its tools; default: as it answers {\"describe\":true}\n",
-                to);
+    (void)fputs(
+        "usage: snakepit-stdio [--tools NAME,NAME...] [--] PROGRAM [ARGUMENT...]\n"
+        "\n"
+        "Makes a worker of a program that reads and writes lines of JSON.\n"
+        "  --tools NAMES   its tools; default: as it answers {\"describe\":true}\n",
+        to);
     return status;
 }
 

@@ -58,7 +58,8 @@ int message_put_call(struct sp_buffer *out, uint64_t id, const sp_job *job,
         rc = sp__buf_append(out, ",\"stream\":true", 14, err);
     }
     if (rc == SP_OK && left_ms != SP_UNLIMITED) {
-        rc = sp__buf_printf(out, err, ",\"timeout_ms\":%llu", (unsigned long long)left_ms);
+        rc = sp__buf_printf(out, err, ",\"timeout_ms\":%llu",
+                            (unsigned long long)left_ms);
     }
     return rc == SP_OK ? sp__buf_append(out, "}\n", 2, err) : rc;
 }

@@ -80,8 +80,8 @@ static napi_value open_worker(napi_env env, napi_callback_info info)
     free(runtime);
     free(listen);
     if (rc == SP_OK) {
-        sp__stacks_start(
-            env, (int)sp__integer(env, member(env, args[0], "stackSignal"), 0));
+        sp__stacks_start(env,
+                         (int)sp__integer(env, member(env, args[0], "stackSignal"), 0));
     }
     return rc < 0 ? sp__throw(env, &err) : sp__undefined(env);
 }
@@ -116,11 +116,11 @@ static napi_value add_tool(napi_env env, napi_callback_info info)
     for (uint32_t i = 0; i < count; i++) {
         napi_value param = NULL;
         (void)napi_get_element(env, list, i, &param);
-        params[i] = (sp_tool_param){
-            .name = text_member(env, param, "name"),
-            .type = text_member(env, param, "type"),
-            .description = text_member(env, param, "description"),
-            .default_json = text_member(env, param, "default")};
+        params[i] =
+            (sp_tool_param){.name = text_member(env, param, "name"),
+                            .type = text_member(env, param, "type"),
+                            .description = text_member(env, param, "description"),
+                            .default_json = text_member(env, param, "default")};
     }
     char *name = text_member(env, args[0], "name");
     char *description = text_member(env, args[0], "description");
@@ -224,7 +224,7 @@ static void leave_worker(struct bridge *b)
 {
     sp_job *job;
     sp__stacks_stop();
-    sp_worker_stop(b->worker); /* no new call is taken */
+    sp_worker_stop(b->worker);                       /* no new call is taken */
     (void)sp_worker_try_next(b->worker, &job, NULL); /* writes what was answered */
     b->worker = NULL;
 }

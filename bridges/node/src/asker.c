@@ -87,8 +87,8 @@ static void add_thread(void)
     }
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-    if (pthread_create(&askers.threads[askers.threads_count], &attr, asker_main, NULL) ==
-        0) {
+    if (pthread_create(&askers.threads[askers.threads_count], &attr, asker_main,
+                       NULL) == 0) {
         askers.threads_count++;
     }
     (void)pthread_attr_destroy(&attr);
@@ -160,8 +160,8 @@ static void tell_failure(napi_env env, const struct question *question)
     args[0] = sp__number(env, question->id);
     args[1] = sp__text(env, sp_error_name(question->code));
     args[2] = sp__text(env, *message != '\0' ? message : sp_strerror(question->code));
-    args[3] = err->remote_type != NULL ? sp__text(env, err->remote_type)
-                                       : sp__undefined(env);
+    args[3] =
+        err->remote_type != NULL ? sp__text(env, err->remote_type) : sp__undefined(env);
     args[4] = err->remote_trace != NULL ? sp__text(env, err->remote_trace)
                                         : sp__undefined(env);
     args[5] = err->remote_details != NULL ? sp__text(env, err->remote_details)
@@ -181,8 +181,8 @@ static void tell_answer(napi_env env, const struct question *question)
     args[3] = sp__number(env, json.data != NULL ? sp__marks(json) : 0);
     args[4] = sp__undefined(env);
     if (question->binary_size > 0) {
-        (void)napi_create_buffer_copy(env, question->binary_size, question->binary, NULL,
-                                      &args[4]);
+        (void)napi_create_buffer_copy(env, question->binary_size, question->binary,
+                                      NULL, &args[4]);
     }
     args[5] = sp__undefined(env);
     if (question->opened != NULL) {
@@ -190,8 +190,8 @@ static void tell_answer(napi_env env, const struct question *question)
     }
     args[6] = sp__undefined(env);
     if (question->is_chunk) {
-        (void)napi_create_buffer_copy(env, json.size, json.size > 0 ? json.data : "", NULL,
-                                      &args[6]);
+        (void)napi_create_buffer_copy(env, json.size, json.size > 0 ? json.data : "",
+                                      NULL, &args[6]);
     }
     sp__tell(ON_ANSWER, 7, args);
 }

@@ -126,7 +126,7 @@ struct question {
     size_t parts_count;
     /* the answer */
     int code;
-    char *json;          /* or NULL: nothing */
+    char *json; /* or NULL: nothing */
     size_t json_size;
     size_t json_room;
     uint8_t *binary;
@@ -151,9 +151,10 @@ napi_value sp__init_telemetry(napi_env env, napi_value exports);
 
 /* Appending to the answer; without memory the code becomes SP_ERR_NOMEM. */
 void sp__put(struct question *question, const void *bytes, size_t size);
-void sp__put_raw(struct question *question, const char *json); /* NULL: null */
+void sp__put_raw(struct question *question, const char *json);    /* NULL: null */
 void sp__put_string(struct question *question, const char *text); /* NULL: null */
-void sp__put_number(struct question *question, uint64_t number); /* SP_UNLIMITED: null */
+void sp__put_number(struct question *question,
+                    uint64_t number); /* SP_UNLIMITED: null */
 void sp__put_field(struct question *question, const char *name); /* `,"name":` */
 
 /* The text of argument i, NULL when there are fewer. */

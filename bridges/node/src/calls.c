@@ -171,7 +171,8 @@ static napi_value cancelled(napi_env env, napi_callback_info info)
     napi_value value = NULL;
     (void)sp__args(env, info, args, 1);
     sp_job *job = sp__call_job(env, args[0]);
-    return job != NULL && napi_get_boolean(env, sp_job_cancelled(job), &value) == napi_ok
+    return job != NULL &&
+                   napi_get_boolean(env, sp_job_cancelled(job), &value) == napi_ok
                ? value
                : NULL;
 }

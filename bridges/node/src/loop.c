@@ -26,7 +26,8 @@ void sp__tell(enum callback which, size_t count, const napi_value *args)
     napi_value receiver = sp__undefined(env);
     napi_value function = NULL;
     napi_value exception = NULL;
-    if (napi_get_reference_value(env, sp__node.callbacks[which], &function) != napi_ok ||
+    if (napi_get_reference_value(env, sp__node.callbacks[which], &function) !=
+            napi_ok ||
         napi_call_function(env, receiver, function, count, args, NULL) == napi_ok) {
         return;
     }

@@ -27,7 +27,7 @@
 enum {
     FRAMES_MAX = 64,
     NAME_BYTES = 200,
-    OVERVIEW = 0x0f,          /* of v8::StackTrace: place, script and function */
+    OVERVIEW = 0x0f, /* of v8::StackTrace: place, script and function */
     THREAD_STACK = 64 * 1024
 };
 
@@ -70,10 +70,9 @@ static int find(const char *name, void *ret_function)
 
 static int find_all(void)
 {
-    int has_location =
-        find("_ZNK2v810StackFrame11GetLocationEv", &v8.location) ||
-        (find("_ZNK2v810StackFrame13GetLineNumberEv", &v8.line) &&
-         find("_ZNK2v810StackFrame9GetColumnEv", &v8.column));
+    int has_location = find("_ZNK2v810StackFrame11GetLocationEv", &v8.location) ||
+                       (find("_ZNK2v810StackFrame13GetLineNumberEv", &v8.line) &&
+                        find("_ZNK2v810StackFrame9GetColumnEv", &v8.column));
     return has_location && find("_ZN2v87Isolate10GetCurrentEv", &v8.current_isolate) &&
            find("_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_",
                 &v8.request_interrupt) &&
@@ -96,8 +95,8 @@ static void put(const char *text)
 static void name_of(void *value, char *name, size_t max)
 {
     size_t length = 0;
-    if (value == NULL || napi_get_value_string_utf8(sp__node.env, (napi_value)value, name,
-                                                    max, &length) != napi_ok) {
+    if (value == NULL || napi_get_value_string_utf8(sp__node.env, (napi_value)value,
+                                                    name, max, &length) != napi_ok) {
         name[0] = '\0';
     }
 }
@@ -212,7 +211,8 @@ void sp__stacks_start(napi_env env, int signal_number)
     uv_loop_t *loop = NULL;
     sp_error err = {0};
     if (signal_number <= 0 || shown.is_started || !find_all() ||
-        napi_get_uv_event_loop(env, &loop) != napi_ok || !prepare(loop, signal_number)) {
+        napi_get_uv_event_loop(env, &loop) != napi_ok ||
+        !prepare(loop, signal_number)) {
         return;
     }
     int fd = sp_worker_offer_stacks(sp__node.worker, signal_number, &err);

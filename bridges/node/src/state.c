@@ -76,8 +76,8 @@ static sp_change_options change_of(const struct question *question, size_t at)
 
 static int ask_session(struct question *q)
 {
-    static const char *const names[] = {
-        "", [SP_DURABILITY_MEMORY] = "memory", "crash", "durable"};
+    static const char *const names[] = {"", [SP_DURABILITY_MEMORY] = "memory", "crash",
+                                        "durable"};
     sp_session_info info = {0};
     int rc = sp_job_session_get(q->job, &info, &q->err);
     if (rc < 0) {
@@ -96,7 +96,8 @@ static int ask_session(struct question *q)
     put_count(q, "variables", info.variables);
     put_count(q, "programs", info.programs);
     put_count(q, "tools", info.tools);
-    put_text(q, "durability", durability >= 0 && durability < 4 ? names[durability] : "");
+    put_text(q, "durability",
+             durability >= 0 && durability < 4 ? names[durability] : "");
     sp__put(q, "}", 1);
     sp_session_info_clear(&info);
     return rc;
@@ -174,8 +175,8 @@ static int ask_delete(struct question *q)
 static int ask_list(struct question *q)
 {
     sp__put(q, "[", 1);
-    int rc = sp_job_variables_list(q->job, sp__text_at(q, 0), put_next_variable, q,
-                                   &q->err);
+    int rc =
+        sp_job_variables_list(q->job, sp__text_at(q, 0), put_next_variable, q, &q->err);
     sp__put(q, "]", 1);
     return rc;
 }
@@ -255,9 +256,8 @@ static int ask_rollback(struct question *q)
     uint64_t version = 0;
     sp_change_options change = change_of(q, 1);
     change.check_version = 0;
-    int rc =
-        sp_job_variable_rollback(q->job, sp__text_at(q, 0), (uint64_t)q->numbers[0],
-                                 &change, &version, &q->err);
+    int rc = sp_job_variable_rollback(
+        q->job, sp__text_at(q, 0), (uint64_t)q->numbers[0], &change, &version, &q->err);
     sp__put_number(q, version);
     return rc;
 }
@@ -349,8 +349,8 @@ static int ask_watch(struct question *q)
 
 static int ask_watch_next(struct question *q)
 {
-    static const char *const kinds[] = {"", "initial", "registered", "value", "lock",
-                                        "deleted"};
+    static const char *const kinds[] = {"",      "initial", "registered",
+                                        "value", "lock",    "deleted"};
     sp_change change = {0};
     int rc = sp_job_watch_next(q->place, SP_UNLIMITED, &change, &q->err);
     if (rc > 0) {
@@ -421,8 +421,8 @@ static int ask_program_delete(struct question *q)
 static int ask_programs(struct question *q)
 {
     sp__put(q, "[", 1);
-    int rc = sp_job_programs_list(q->job, q->numbers[0] > 0, put_next_program, q,
-                                  &q->err);
+    int rc =
+        sp_job_programs_list(q->job, q->numbers[0] > 0, put_next_program, q, &q->err);
     sp__put(q, "]", 1);
     return rc;
 }

@@ -45,7 +45,8 @@ static napi_value emit(napi_env env, napi_callback_info info)
     event.metadata = sp_text(metadata);
     event.correlation_id = correlation;
     event.span = marked == napi_number ? &span : NULL;
-    int rc = sp__node.worker != NULL ? sp_worker_emit(sp__node.worker, &event, &err) : 0;
+    int rc =
+        sp__node.worker != NULL ? sp_worker_emit(sp__node.worker, &event, &err) : 0;
     free(name);
     free(measurements);
     free(metadata);
