@@ -12,47 +12,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "fields.h"
 #include "top_screen.h"
-#include "view.h"
 
 enum { DELAY_MS = 1000, DELAY_MIN_MS = 100, WIDTH = 200 };
-
-/* ---- samples ---- */
-
-static int sample(void *view, struct top_sample *ret, sp_error *err)
-{
-    *ret = (struct top_sample){0};
-    int rc = view_ask(view, "status", NULL, &ret->status, err);
-    if (rc == SP_OK) {
-        rc = view_ask(view, "metrics", need(json_pack("{s:s}", "format", "json")),
-                      &ret->metrics, err);
-    }
-    if (rc < 0) {
-        top_sample_free(ret);
-        return rc;
-    }
-    ret->at_s = (double)clock_ns() / 1e9;
-    return SP_OK;
-}
-
-static int stack_of(void *view, const char *name, struct text *out, sp_error *err)
-{
-    json_t *report = NULL;
-    int rc =
-        view_ask(view, "stack", need(json_pack("{s:s}", "worker", name)), &report, err);
-    if (rc == SP_OK) {
-        const json_t *worker = json_array_get(json_object_get(report, "workers"), 0);
-        const char *stack = field_words(worker, "stack");
-        text_printf(out, "%s  pid %lld  %s  %s\n\n%s%s", name,
-                    field_number(worker, "pid"), field_words(worker, "state"),
-                    field_words(worker, "runtime"),
-                    stack[0] != '\0' ? stack : "no stack: ",
-                    stack[0] != '\0' ? "" : field_words(worker, "why_none"));
-    }
-    json_decref(report);
-    return rc;
-}
 
 /* ---- without a screen ---- */
 
@@ -111,14 +73,14 @@ static int print_on(const struct cli *cli, struct view *view, uint64_t delay_ms,
     struct top_sample before = {0};
     struct top_sample now = {0};
     sp_error err = {0};
-    int rc = sample(view, &before, &err);
+    int rc = top_sample_take(view, &before, &err);
     int code = CODE_OK;
     for (int i = 0; rc == 0 && (i == 0 || !once) && code == CODE_OK; i++) {
         (void)poll(NULL, 0, (int)delay_ms); /* a signal ends it */
         if (watch_interrupted()) {
             break;
         }
-        rc = sample(view, &now, &err);
+        rc = top_sample_take(view, &now, &err);
         if (rc == 0) {
             (void)fputs(i == 0 ? "" : "\n", stdout);
             print_sample(cli, &now, &before, sort);
@@ -181,9 +143,7 @@ int cmd_top(struct cli *cli)
         const struct top_options options = {.delay_ms = delay_ms,
                                             .sort = sort,
                                             .with_color = paint("bold")[0] != '\0',
-                                            .sampler = sample,
-                                            .stack = stack_of,
-                                            .user_data = &view};
+                                            .view = &view};
         code = top_screen_run(&options);
     } else {
         int once = cli->once || wants_json(cli) || !isatty(STDOUT_FILENO);

@@ -4,6 +4,7 @@
 #define SNAKEPIT_CLI_TOP_H
 
 #include "grid.h"
+#include "view.h"
 
 struct top_sample {
     json_t *status;
@@ -32,7 +33,11 @@ int top_sort_by_name(const char *name);
 const char *top_sort_name(int column);
 int top_sort_next(int column);
 
+/* ---- of a daemon; errors are those of view_ask() ---- */
+int top_sample_take(struct view *view, struct top_sample *ret, sp_error *err);
 void top_sample_free(struct top_sample *sample);
+/* What a worker ("pool/3") does this moment, added to a text. */
+int top_stack(struct view *view, const char *worker, struct text *out, sp_error *err);
 
 /* The value of a gauge or counter of a pool or, unless `worker` is NULL, one of its
  * workers by slot; -1: there is none. */

@@ -5,13 +5,6 @@
 #include "fields.h"
 #include "top.h"
 
-void top_sample_free(struct top_sample *sample)
-{
-    json_decref(sample->status);
-    json_decref(sample->metrics);
-    *sample = (struct top_sample){0};
-}
-
 static const json_t *samples_of(const struct top_sample *sample, const char *name)
 {
     const json_t *metric;

@@ -44,8 +44,7 @@ static void take_sample(struct screen *screen)
 {
     struct top_sample fresh = {0};
     sp_error_clear(&screen->error);
-    if (screen->options->sampler(screen->options->user_data, &fresh, &screen->error) ==
-        0) {
+    if (top_sample_take(screen->options->view, &fresh, &screen->error) == SP_OK) {
         top_sample_free(&screen->before);
         screen->before = screen->now;
         screen->now = fresh;
@@ -261,8 +260,8 @@ static void look_at_stack(struct screen *screen)
 {
     sp_error_clear(&screen->error);
     screen->stack.size = 0;
-    if (screen->options->stack(screen->options->user_data, screen->chosen,
-                               &screen->stack, &screen->error) == 0) {
+    if (top_stack(screen->options->view, screen->chosen, &screen->stack,
+                  &screen->error) == SP_OK) {
         screen->page = PAGE_STACK;
     }
 }

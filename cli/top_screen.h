@@ -5,20 +5,11 @@
 
 #include "top.h"
 
-/* Take a sample; 0, or an error in `err`. */
-typedef int (*top_sampler)(void *user_data, struct top_sample *ret, sp_error *err);
-
-/* What a worker ("pool/3") does this moment, lines of text. Likewise. */
-typedef int (*top_stack)(void *user_data, const char *worker, struct text *out,
-                         sp_error *err);
-
 struct top_options {
     uint64_t delay_ms;
     int sort; /* TOP_ */
     int with_color;
-    top_sampler sampler;
-    top_stack stack;
-    void *user_data;
+    struct view *view; /* of a daemon */
 };
 
 /* Whether the terminal can place text anywhere; else there is no screen to have. */
