@@ -200,19 +200,19 @@ static int explain(struct cli *cli)
 }
 
 const struct verb config_verbs[] = {
-    {"check", "[FILE]", "read the configuration and say whether it is sound",
+    {"check", "[FILE]", "say whether a configuration is sound",
      "The exit code is 1 when it is not.\n"
      "\n"
      "Example:\n"
      "  snakepit config check snakepit.yaml\n",
      NULL, 0, 1, check},
-    {"explain", "[KEY]", "what a key means, its range, default and variable",
+    {"explain", "[KEY]", "what a key means, its range and default",
      "Without a key lists them all.\n"
      "\n"
      "Example:\n"
      "  snakepit config explain queue.max\n",
      NULL, 0, 1, explain},
-    {"show", "", "every setting in force: value, where it comes from, default",
+    {"show", "", "every setting in force, and its source",
      "Example:\n"
      "  snakepit config show --changed\n",
      show_options, 0, 0, show},

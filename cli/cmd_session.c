@@ -376,9 +376,8 @@ const struct verb session_verbs[] = {
     {"list", "", "list the sessions", "Example:\n  snakepit session list --names\n",
      list_options, 0, 0, session_list},
     {"set", "ID [NAME=VALUE...]", "change metadata and time to live",
-     "Members of the metadata are replaced one by one; NAME=null removes one. "
-     "--metadata\n"
-     "replaces them all first. It happens wholly or not at all.\n"
+     "Members of the metadata are replaced one by one; NAME=null removes one.\n"
+     "--metadata replaces them all first. It happens wholly or not at all.\n"
      "\n"
      "Examples:\n"
      "  snakepit session set alice step=3 note=\"half done\"\n"

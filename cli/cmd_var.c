@@ -99,9 +99,8 @@ const struct verb var_verbs[] = {
     {"export", "SESSION", "print all variables as a JSON array",
      "Example:\n  snakepit var export alice > alice.json\n", NULL, 1, 1, var_export},
     {"get", "SESSION NAME...", "print the value, or several with versions",
-     "One value is printed as JSON on a line, with -o text without quotes, with -o "
-     "table\n"
-     "or -o json with all there is to know about it.\n"
+     "One value is printed as JSON on a line, with -o text without quotes, with -o\n"
+     "table or -o json with all there is to know about it.\n"
      "\n"
      "Examples:\n"
      "  snakepit var get alice temperature\n"
@@ -110,7 +109,7 @@ const struct verb var_verbs[] = {
     {"history", "SESSION NAME", "list the kept versions, the newest first",
      "Example:\n  snakepit var history alice temperature --count 5\n", history_options,
      2, 2, var_history},
-    {"import", "SESSION FILE", "register the variables of such an array, all or none",
+    {"import", "SESSION FILE", "register all of such an array, or none",
      "Examples:\n"
      "  snakepit var import bob alice.json\n"
      "  snakepit var export alice | snakepit var import bob -\n",
@@ -124,17 +123,15 @@ const struct verb var_verbs[] = {
      "  snakepit var lock alice temperature --owner tuner-1\n",
      owner_options, 2, 2, var_lock},
     {"register", "SESSION NAME TYPE VALUE", "register a variable",
-     "TYPE is float, integer, string, boolean, choice, module, embedding, tensor, list "
-     "or\n"
-     "map, or \"auto\" for the one that fits the value. VALUE is JSON when it is valid "
-     "JSON,\n"
-     "else text; - and @file are read.\n"
+     "TYPE is float, integer, string, boolean, choice, module, embedding, tensor,\n"
+     "list or map, or \"auto\" for the one that fits the value. VALUE is JSON when\n"
+     "it is valid JSON, else text; - and @file are read.\n"
      "\n"
      "Examples:\n"
-     "  snakepit var register alice temperature float 0.7 --constraints "
-     "'{\"min\": 0, \"max\": 2}'\n"
-     "  snakepit var register alice model choice small --constraints "
-     "'{\"choices\": [\"small\", \"large\"]}'\n",
+     "  snakepit var register alice temperature float 0.7 \\\n"
+     "      --constraints '{\"min\": 0, \"max\": 2}'\n"
+     "  snakepit var register alice model choice small \\\n"
+     "      --constraints '{\"choices\": [\"small\", \"large\"]}'\n",
      register_options, 4, 4, var_register},
     {"rollback", "SESSION NAME VERSION", "make an earlier value the value again",
      "It becomes a new version.\n"
@@ -143,9 +140,8 @@ const struct verb var_verbs[] = {
      "  snakepit var rollback alice temperature 0\n",
      rollback_options, 3, 3, var_rollback},
     {"set", "SESSION NAME VALUE", "give a variable a new value",
-     "Or several at once, all or none: SESSION NAME=VALUE... VALUE as in `snakepit "
-     "var\n"
-     "register`; what type and constraints do not take is refused.\n"
+     "Or several at once, all or none: SESSION NAME=VALUE... VALUE as in `snakepit\n"
+     "var register`; what type and constraints do not take is refused.\n"
      "\n"
      "Examples:\n"
      "  snakepit var set alice temperature 0.9\n"
@@ -156,8 +152,8 @@ const struct verb var_verbs[] = {
      "Example:\n  snakepit var unlock alice temperature --owner tuner-1\n",
      unlock_options, 2, 2, var_unlock},
     {"watch", "SESSION [NAME...]", "print a line for each change",
-     "Until Ctrl-C, --count or --timeout. Changes come in the order in which they are "
-     "made.\n"
+     "Until Ctrl-C, --count or --timeout. Changes come in the order in which they\n"
+     "are made.\n"
      "\n"
      "Examples:\n"
      "  snakepit var watch alice\n"

@@ -49,7 +49,7 @@ static const struct option_spec map_options[] = {
     CALL_OPTIONS,
     {"each", 0, "NAME", OPTION_EACH, "each line is the text of this argument, no JSON"},
     {"parallel", 'j', "N", OPTION_PARALLEL,
-     "N calls under way; default: what keeps the workers busy"},
+     "N calls under way, else what keeps the workers busy"},
     {"unordered", 'u', NULL, OPTION_UNORDERED, "print results as they are ready"},
     {"keep-going", 'k', NULL, OPTION_KEEP_GOING, "go on after a line that failed"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
@@ -57,15 +57,14 @@ static const struct option_spec map_options[] = {
 
 static const struct option_spec bench_options[] = {
     {"in-flight", 0, "N", OPTION_IN_FLIGHT,
-     "N calls under way, each answer starts the next; default 64"},
+     "N calls under way, an answer starts the next; else 64"},
     {"threads", 0, "N", OPTION_THREADS, "N threads that call and wait instead"},
     {"rate", 0, "N", OPTION_RATE, "N calls a second on a schedule instead"},
     {"duration", 'd', "TIME", OPTION_DURATION, "of each repetition, default 1s"},
     {"repeat", 0, "N", OPTION_REPEAT, "repetitions, default 5"},
     {"warm-up", 0, "TIME", OPTION_WARM_UP, "before the first, default 200ms, 0: none"},
     {"no-empty", 0, NULL, OPTION_NO_EMPTY, "do not measure an empty tool beside it"},
-    {"connect", 0, "ADDRESS", OPTION_CONNECT,
-     "call this daemon, such as unix:/path, instead of starting a pool"},
+    {"connect", 0, "ADDRESS", OPTION_CONNECT, "call this daemon, such as unix:/path"},
     CALL_OPTIONS,
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
@@ -100,7 +99,7 @@ static const struct option_spec top_options[] = {
     {"delay", 'd', "TIME", OPTION_DELAY, "between two samples, default 1s"},
     {"once", 0, NULL, OPTION_ONCE, "print two tables and end"},
     {"sort", 0, "COLUMN", OPTION_SORT,
-     "workers by worker, calls, running, cpu, memory, age or restarts"},
+     "worker, calls, running, cpu, memory, age or restarts"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
@@ -134,7 +133,7 @@ static const struct option_spec events_options[] = {
     {"follow", 'f', NULL, OPTION_FOLLOW, "go on with events as they come"},
     {"since", 0, "TIME", OPTION_SINCE, "those of the last 10m, for example"},
     {"kind", 0, "PATTERN", OPTION_KIND,
-     "names, and prefixes with a dot at their end, with commas between"},
+     "names, prefixes such as worker., commas between them"},
     {"list", 0, NULL, OPTION_LIST, "list all events there are, and end"},
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
@@ -143,8 +142,7 @@ static const struct option_spec logs_options[] = {
     VIEW_OPTIONS,
     {"follow", 'f', NULL, OPTION_FOLLOW, "go on with lines as they come"},
     {"count", 'n', "N", OPTION_COUNT, "begin with the last N lines"},
-    {"level", 0, "LEVEL", OPTION_LEVEL,
-     "lines that matter as much or more: error, warn, info or debug"},
+    {"level", 0, "LEVEL", OPTION_LEVEL, "as grave or more: error, warn, info or debug"},
     {"kind", 0, "EVENT", OPTION_KIND, "lines whose event begins with this"},
     {"worker", 0, "POOL/SLOT", OPTION_WORKER,
      "lines of this worker, such as default/0"},
@@ -153,11 +151,9 @@ static const struct option_spec logs_options[] = {
 
 const struct command commands[] = {
     {"advise", "[POOL]", "say what to change in the configuration, and why",
-     "Each advice has the figure that is its cause, the key to set and to what. "
-     "Nothing "
-     "is\n"
-     "advised without one: exit code 0 when there is nothing to change, 1 when there "
-     "is.\n"
+     "Each advice has the figure that is its cause, the key to set and to what.\n"
+     "Nothing is advised without one: exit code 0 when there is nothing to change,\n"
+     "1 when there is.\n"
      "\n"
      "Examples:\n"
      "  snakepit advise\n"
@@ -165,15 +161,11 @@ const struct command commands[] = {
      view_options, cmd_advise, "", NULL},
     {"bench", "TOOL [ARGUMENTS]",
      "measure how fast a tool answers, and what is ours of it",
-     "Starts the pool, warms it up and calls the tool over and over with the same "
-     "arguments,\n"
-     "those of `snakepit call`. Prints calls a second with the spread between "
-     "repetitions,\n"
-     "quantiles of the time a call takes, of that in the queue and of that in the "
-     "worker, "
-     "and\n"
-     "an empty tool beside it. On a schedule a call's time begins when it was due.\n"
-     "The exit code is 1 when calls failed.\n"
+     "Starts the pool, warms it up and calls the tool over and over with the same\n"
+     "arguments, those of `snakepit call`. Prints calls a second with the spread\n"
+     "between repetitions, quantiles of the time a call takes, of that in the\n"
+     "queue and of that in the worker, and an empty tool beside it. On a schedule\n"
+     "a call's time begins when it was due. The exit code is 1 when calls failed.\n"
      "\n"
      "Examples:\n"
      "  snakepit bench add a=2 b=3\n"
@@ -183,9 +175,8 @@ const struct command commands[] = {
      "  snakepit bench -m math.sqrt '[2]' --threads 8\n",
      bench_options, cmd_bench, "tools", NULL},
     {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",
-     "Starts one worker, calls the tool and ends the worker again. Standard output "
-     "gets\n"
-     "the result as one line of JSON and nothing else.\n"
+     "Starts one worker, calls the tool and ends the worker again. Standard output\n"
+     "gets the result as one line of JSON and nothing else.\n"
      "\n"
      "Arguments:\n"
      "  a=5 s=hello     a value is JSON when it is valid JSON, else text\n"
@@ -202,13 +193,11 @@ const struct command commands[] = {
      "  snakepit call compute --timeout 2s operation=add a=1 b=2\n",
      call_options, cmd_call, "tools", NULL},
     {"cleanup", "", "end what killed hosts left behind, and explain it",
-     "A host with an instance name, such as snakepitd, writes down what it starts. "
-     "Looks\n"
-     "at every instance of yours: one whose host runs is left alone; what is left of "
-     "a\n"
-     "killed one is ended. A line for each row and process says what was found and "
-     "why\n"
-     "it is ours or not. A process is never taken for ours by its name.\n"
+     "A host with an instance name, such as snakepitd, writes down what it starts.\n"
+     "Looks at every instance of yours: one whose host runs is left alone; what is\n"
+     "left of a killed one is ended. A line for each row and process says what was\n"
+     "found and why it is ours or not. A process is never taken for ours by its\n"
+     "name.\n"
      "\n"
      "Examples:\n"
      "  snakepit cleanup --dry-run\n"
@@ -223,10 +212,10 @@ const struct command commands[] = {
      "  snakepit completion fish > ~/.config/fish/completions/snakepit.fish\n",
      NULL, cmd_completion, "bash|fish|zsh", NULL},
     {"config", "VERB", "check, show or explain the configuration",
-     "A value comes from a flag, else the environment (SNAKEPIT_...), else the file, "
-     "else\n"
-     "the default. The file is --config, $SNAKEPIT_CONFIG, ./snakepit.yaml,\n"
-     "~/.config/snakepit/snakepit.yaml or /etc/snakepit/snakepit.yaml.\n"
+     "A value comes from a flag, else the environment (SNAKEPIT_...), else the\n"
+     "file, else the default. The file is --config, $SNAKEPIT_CONFIG,\n"
+     "./snakepit.yaml, ~/.config/snakepit/snakepit.yaml or\n"
+     "/etc/snakepit/snakepit.yaml.\n"
      "\n"
      "Examples:\n"
      "  snakepit config check snakepit.yaml\n"
@@ -234,11 +223,10 @@ const struct command commands[] = {
      "  snakepit config explain queue.max\n",
      NULL, NULL, "", config_verbs},
     {"doctor", "", "check what workers need on this machine",
-     "Looks at the configuration, the interpreter, the guard, the bridge and the "
-     "adapter,\n"
-     "makes a real call, and looks at limits and kernel features. One line each: ok, "
-     "warn\n"
-     "or fail, with what to do. Exit code 1 when something failed.\n"
+     "Looks at the configuration, the interpreter, the guard, the bridge and the\n"
+     "adapter, makes a real call, and looks at limits and kernel features. One\n"
+     "line each: ok, warn or fail, with what to do. Exit code 1 when something\n"
+     "failed.\n"
      "\n"
      "Examples:\n"
      "  snakepit doctor\n"
@@ -246,9 +234,8 @@ const struct command commands[] = {
      "  snakepit doctor -o json\n",
      NULL, cmd_doctor, "", NULL},
     {"events", "", "show what has happened to a daemon's pools",
-     "A daemon keeps the last events, 256 KiB of them, but for those that every call "
-     "has,\n"
-     "which are for handlers. With -o json each line is an object.\n"
+     "A daemon keeps the last events, 256 KiB of them, but for those that every\n"
+     "call has, which are for handlers. With -o json each line is an object.\n"
      "\n"
      "Examples:\n"
      "  snakepit events --since 10m\n"
@@ -257,11 +244,13 @@ const struct command commands[] = {
      "  snakepit events --list\n",
      events_options, cmd_events, "", NULL},
     {"explain", "[CODE|WORD]", "explain an error code or a word",
-     "Without an argument lists everything there is to explain.\n"
+     "Causes of death, events, metrics and keys of the configuration too. Without\n"
+     "an argument lists everything there is to explain.\n"
      "\n"
      "Examples:\n"
      "  snakepit explain SP-QUEUE-FULL\n"
-     "  snakepit explain backoff\n",
+     "  snakepit explain backoff\n"
+     "  snakepit explain worker.died\n",
      NULL, cmd_explain, "words", NULL},
     {"gen", "adapter NAME", "write the template of an adapter",
      "Writes NAME.py with a class, tools and a stream. It works as it is.\n"
@@ -272,9 +261,9 @@ const struct command commands[] = {
      write_options, cmd_gen, "adapter", NULL},
     {"hardware", "[DEVICE...]",
      "show what this machine can compute with, or choose of it",
-     "Processors, memory and their limits, and devices: CUDA, ROCm, MPS. With DEVICEs "
-     "only the\n"
-     "first of them that is there: auto, cpu, cuda, cuda:N, rocm, rocm:N or mps.\n"
+     "Processors, memory and their limits, and devices: CUDA, ROCm, MPS. With\n"
+     "DEVICEs only the first of them that is there: auto, cpu, cuda, cuda:N, rocm,\n"
+     "rocm:N or mps.\n"
      "\n"
      "Examples:\n"
      "  snakepit hardware\n"
@@ -290,9 +279,8 @@ const struct command commands[] = {
      "  snakepit init demo && cd demo && snakepit call hello name=Ada\n",
      write_options, cmd_init, "folders", NULL},
     {"inspect", "[POOL]", "show the profile, capacity and memory of pools",
-     "Of the daemon that runs, or of a pit of its own. Utilization is CRITICAL from 90 "
-     "%,\n"
-     "HIGH from 80 %, GOOD from 60 %, else LOW.\n"
+     "Of the daemon that runs, or of a pit of its own. Utilization is CRITICAL\n"
+     "from 90 %, HIGH from 80 %, GOOD from 60 %, else LOW.\n"
      "\n"
      "Examples:\n"
      "  snakepit inspect\n"
@@ -300,9 +288,9 @@ const struct command commands[] = {
      "  snakepit inspect -o json | jq '.pools[].utilization_percent'\n",
      inspect_options, cmd_inspect, "", NULL},
     {"logs", "", "show what a daemon has logged",
-     "A daemon keeps the last lines of its log, log.keep bytes of them: what happened, "
-     "failed\n"
-     "and slow calls, and what workers printed. With -o json each line is an object.\n"
+     "A daemon keeps the last lines of its log, log.keep bytes of them: what\n"
+     "happened, failed and slow calls, and what workers printed. With -o json each\n"
+     "line is an object.\n"
      "\n"
      "Examples:\n"
      "  snakepit logs -n 20\n"
@@ -310,14 +298,12 @@ const struct command commands[] = {
      "  snakepit logs --level warn -o json | jq -r .msg\n",
      logs_options, cmd_logs, "", NULL},
     {"map", "TOOL [ARGUMENTS]", "call a tool for every line of standard input",
-     "Starts the pool and calls the tool once for each line, which is the JSON of its\n"
-     "arguments, or the text of one of them (--each); an empty line is none. "
-     "ARGUMENTS,\n"
-     "as in `snakepit call`, belong to every call. Each result is a line, in the "
-     "order\n"
-     "of the input; with -o jsonl it comes with its line's number, and so do "
-     "failures.\n"
-     "It stops at the first line that fails, whose exit code it returns.\n"
+     "Starts the pool and calls the tool once for each line, which is the JSON of\n"
+     "its arguments, or the text of one of them (--each); an empty line is none.\n"
+     "ARGUMENTS, as in `snakepit call`, belong to every call. Each result is a\n"
+     "line, in the order of the input; with -o jsonl it comes with its line's\n"
+     "number, and so do failures. It stops at the first line that fails, whose\n"
+     "exit code it returns.\n"
      "\n"
      "Examples:\n"
      "  seq 1000 | sed 's/.*/{\"a\": &, \"b\": 1}/' | snakepit map add\n"
@@ -325,9 +311,9 @@ const struct command commands[] = {
      "  snakepit map process_text operation=upper --each text <README.md\n",
      map_options, cmd_map, "tools", NULL},
     {"metrics", "", "print the metrics",
-     "Those of the daemon that runs; without one a pit of its own is started, looked "
-     "at\n"
-     "and closed. The format is -o prometheus (default), openmetrics, json or table.\n"
+     "Those of the daemon that runs; without one a pit of its own is started,\n"
+     "looked at and closed. The format is -o prometheus (default), openmetrics,\n"
+     "json or table.\n"
      "\n"
      "Examples:\n"
      "  snakepit metrics\n"
@@ -342,12 +328,10 @@ const struct command commands[] = {
      "  snakepit program get alice classifier\n",
      state_options, NULL, "", program_verbs},
     {"run", "SCRIPT", "run a file of calls on one pit",
-     "Starts the pools, waits until every worker is ready, runs the lines of SCRIPT (- "
-     "is\n"
-     "standard input) and leaves nothing behind. Each line prints one line of JSON, a\n"
-     "stream one for each chunk. It stops at the first line that fails; the exit code "
-     "is\n"
-     "that of the first failure.\n"
+     "Starts the pools, waits until every worker is ready, runs the lines of\n"
+     "SCRIPT (- is standard input) and leaves nothing behind. Each line prints one\n"
+     "line of JSON, a stream one for each chunk. It stops at the first line that\n"
+     "fails; the exit code is that of the first failure.\n"
      "\n"
      "  # a comment\n"
      "  add a=1 b=2\n"
@@ -360,12 +344,10 @@ const struct command commands[] = {
      "  snakepit run - --parallel 8 --size 4 <work.pit\n",
      run_options, cmd_run, "files", NULL},
     {"scaling", "", "find how many workers this machine can have",
-     "Starts 1, 2, 4 ... workers of the pool, 16 at most unless --max says more, "
-     "closes "
-     "them\n"
-     "again, and reads the limits of processes, descriptors and memory: which is met "
-     "first,\n"
-     "at how many workers, and what to set. Exit code 1 when a step failed.\n"
+     "Starts 1, 2, 4 ... workers of the pool, 16 at most unless --max says more,\n"
+     "closes them again, and reads the limits of processes, descriptors and\n"
+     "memory: which is met first, at how many workers, and what to set. Exit code\n"
+     "1 when a step failed.\n"
      "\n"
      "Examples:\n"
      "  snakepit scaling\n"
@@ -373,25 +355,19 @@ const struct command commands[] = {
      "  snakepit scaling -o json | jq .first\n",
      scaling_options, cmd_scaling, "", NULL},
     {"session", "VERB", "create, show, change and end sessions",
-     "A session keeps variables, programs and metadata until it is not used for its "
-     "time to\n"
-     "live. It outlives the command.\n"
+     "A session keeps variables, programs and metadata until it is not used for\n"
+     "its time to live. It outlives the command.\n"
      "\n"
      "Examples:\n"
      "  snakepit session create alice --ttl 2h\n"
      "  snakepit session list\n",
      state_options, NULL, "", session_verbs},
     {"stack", "[WORKER]", "show what a daemon's workers do this moment",
-     "Asks the worker POOL/SLOT, or that of a pid, or all, for their stacks; they go "
-     "on "
-     "with\n"
-     "their calls. Python shows every thread, also while code in C holds its lock, "
-     "Ruby "
-     "its\n"
-     "methods, Node.js and R theirs when they are back in their own code. Of others, "
-     "and "
-     "with\n"
-     "-o wide, the threads are shown as the kernel sees them.\n"
+     "Asks the worker POOL/SLOT, or that of a pid, or all, for their stacks; they\n"
+     "go on with their calls. Python shows every thread, also while code in C\n"
+     "holds its lock, Ruby its methods, Node.js and R theirs when they are back in\n"
+     "their own code. Of others, and with -o wide, the threads are shown as the\n"
+     "kernel sees them.\n"
      "\n"
      "Examples:\n"
      "  snakepit stack api/3\n"
@@ -399,10 +375,9 @@ const struct command commands[] = {
      "  snakepit stack --instance prod-a\n",
      view_options, cmd_stack, "", NULL},
     {"status", "", "show how the pools are",
-     "Those of the daemon that runs; without one a pit of its own is started, looked "
-     "at\n"
-     "and closed. Exit code 0 when every worker is ready, 1 when some are, 2 when none "
-     "is.\n"
+     "Those of the daemon that runs; without one a pit of its own is started,\n"
+     "looked at and closed. Exit code 0 when every worker is ready, 1 when some\n"
+     "are, 2 when none is.\n"
      "\n"
      "Examples:\n"
      "  snakepit status\n"
@@ -420,13 +395,11 @@ const struct command commands[] = {
      "  snakepit stream process_large_dataset file_path=data.csv -o jsonl | tail -1\n",
      stream_options, cmd_stream, "tools", NULL},
     {"timeline", "", "show when workers started and calls ran, as a trace",
-     "The starts of workers with their phases (spawn, exec, import, announce), and the "
-     "last\n"
-     "calls with theirs, as JSON for https://ui.perfetto.dev and chrome://tracing. Of "
-     "the\n"
-     "daemon that runs, which records calls as its telemetry.sample has it; without "
-     "one of a\n"
-     "pit of its own. `snakepit call --timeline FILE` shows one call.\n"
+     "The starts of workers with their phases (spawn, exec, import, announce), and\n"
+     "the last calls with theirs, as JSON for https://ui.perfetto.dev and\n"
+     "chrome://tracing. Of the daemon that runs, which records calls as its\n"
+     "telemetry.sample has it; without one of a pit of its own. `snakepit call\n"
+     "--timeline FILE` shows one call.\n"
      "\n"
      "Examples:\n"
      "  snakepit timeline --out trace.json\n"
@@ -439,9 +412,9 @@ const struct command commands[] = {
      "  snakepit tools -a adapter.py -o json\n",
      tools_options, cmd_tools, "tools", NULL},
     {"top", "", "watch the pools and workers of a daemon",
-     "On a terminal a screen with keys: q ends it, ? explains the others. Elsewhere, "
-     "and\n"
-     "with --once, two tables; what is a rate is measured over the delay.\n"
+     "On a terminal a screen with keys: q ends it, ? explains the others.\n"
+     "Elsewhere, and with --once, two tables; what is a rate is measured over the\n"
+     "delay.\n"
      "\n"
      "Examples:\n"
      "  snakepit top\n"
@@ -450,13 +423,12 @@ const struct command commands[] = {
      "  snakepit top -o json | jq '.pools[].calls_per_second'\n",
      top_options, cmd_top, "", NULL},
     {"var", "VERB", "register, read, change and watch variables of a session",
-     "A variable has a type and constraints, which every new value must fit, and "
-     "keeps its\n"
-     "earlier versions.\n"
+     "A variable has a type and constraints, which every new value must fit, and\n"
+     "keeps its earlier versions.\n"
      "\n"
      "Examples:\n"
-     "  snakepit var register alice temperature float 0.7 --constraints "
-     "'{\"max\": 2}'\n"
+     "  snakepit var register alice temperature float 0.7 \\\n"
+     "      --constraints '{\"max\": 2}'\n"
      "  snakepit var set alice temperature 0.9\n"
      "  snakepit var get alice temperature\n",
      state_options, NULL, "", var_verbs},

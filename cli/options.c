@@ -18,7 +18,7 @@ const struct option_spec global_options[] = {
     {"set", 0, "KEY=VALUE", OPTION_SET, "override a setting, such as pool.size=4"},
     {"pool", 'p', "NAME", OPTION_POOL, "use this pool, else the first"},
     {"adapter", 'a', "SPEC", OPTION_ADAPTER,
-     "adapter: showcase, module:Class, a file such as file.py"},
+     "showcase, module:Class, or a file such as file.py"},
     {"function", 'm', "FUNC", OPTION_FUNCTION,
      "call any importable function, such as math.sqrt"},
     {"python", 0, "PATH", OPTION_PYTHON, "Python interpreter"},

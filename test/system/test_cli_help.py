@@ -51,6 +51,14 @@ def test_help_lists_the_commands():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_into_80_columns(command):
+    helps = [["help", command], *([command, verb, "--help"] for verb in VERBS.get(command, ()))]
+    for words in helps:
+        wide = [line for line in snakepit(*words).lines if len(line) > 80]
+        assert not wide, words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_teaches_with_an_example(command):
     done = snakepit(command, "--help")
     assert (done.code, done.err) == (0, "")
