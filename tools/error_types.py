@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Keep what type checkers read of the errors as the table in include/snakepit/error.h has
-it: the classes of Python's `snakepit.errors`, and the codes in the declarations for
-TypeScript. At run time both come from the table itself. And let no bridge name a code that
-the table has not.
+"""Keep what type checkers read of the errors as the table in include/snakepit/error.h
+has it: the classes of Python's `snakepit.errors`, and the codes in the declarations for
+TypeScript. At run time both come from the table itself. And let every bridge give a
+code the same class, and none name a code that the table has not.
 
     tools/error_types.py [--update]
 
@@ -64,6 +64,34 @@ def codes():
     )
 
 
+# Where a bridge says which of its classes is whose: its file, and the form of a pair.
+GROUPS = {
+    "python/src/snakepit_bridge/errors.py": r'^    "(SP-[\w-]+)": (\w+),$',
+    "node/lib/errors.js": r"^  '(SP-[\w-]+)': '(\w+)',$",
+    "ruby/lib/snakepit_bridge/errors.rb": r'"(SP-[\w-]+)" => (\w+)',
+    "r/R/context.R": r'"(SP-[\w-]+)" = "(\w+)"',
+}
+
+
+def groups(file):
+    """{code: class} as a bridge has it, R's names written as the others'."""
+    text = (ROOT / "bridges" / file).read_text(encoding="utf-8")
+    return {
+        code: name if name[0].isupper() else name.title().replace("_", "")
+        for code, name in re.findall(GROUPS[file], text, re.M)
+    }
+
+
+def odd_groups():
+    """(file, code, what the first of them has, what this one has)."""
+    first = groups(next(iter(GROUPS)))
+    for file in GROUPS:
+        here = groups(file)
+        for code in sorted(first.keys() | here.keys()):
+            if first.get(code) != here.get(code):
+                yield file, code, first.get(code), here.get(code)
+
+
 def strangers():
     """(path, code) of each code that a bridge names and the table has not."""
     known = {code for code, _ in rows()} | NO_ROW
@@ -88,14 +116,17 @@ def main(arguments):
         else:
             print(f"{path.relative_to(ROOT)}: run tools/error_types.py --update")
             wrong += 1
+    odd = list(odd_groups())
+    for file, code, wanted_class, found_class in odd:
+        print(f"bridges/{file}: {code} is {found_class}, not {wanted_class}")
     unknown = list(strangers())
     for path, code in unknown:
         print(f"{path.relative_to(ROOT)}: {code} is no code of the table")
     print(
         f"error types: {len(rows())} codes, {wrong} files that differ, "
-        f"{len(unknown)} codes that are none"
+        f"{len(odd)} classes that do, {len(unknown)} codes that are none"
     )
-    return wrong > 0 or len(unknown) > 0
+    return wrong > 0 or len(odd) > 0 or len(unknown) > 0
 
 
 if __name__ == "__main__":

@@ -71,18 +71,24 @@ const classes = { HostError, Cancelled, BadArguments };
 const NAMES = {
   'SP-NOT-FOUND': 'NotFound',
   'SP-EXISTS': 'AlreadyExists',
+  'SP-INVAL': 'BadValue',
   'SP-BAD-VALUE': 'BadValue',
+  'SP-BAD-JSON': 'BadValue',
+  'SP-TOO-DEEP': 'BadValue',
+  'SP-TOO-BIG': 'BadValue',
   'SP-CONFLICT': 'VersionConflict',
   'SP-LOCKED': 'VariableLocked',
   'SP-CYCLE': 'DependencyCycle',
   'SP-QUOTA': 'QuotaExceeded',
+  'SP-STORE-FULL': 'QuotaExceeded',
   'SP-TOO-SLOW': 'WatchTooSlow',
+  'SP-TIMEOUT': 'HostTimeout',
+  'SP-QUEUE-TIMEOUT': 'HostTimeout',
   'SP-NO-TOOL': 'ToolNotFound',
   'SP-BAD-ARGS': 'ToolArgumentsError',
-  'SP-REMOTE': 'ToolError',
   'SP-RECURSION': 'ToolRecursion',
   'SP-DEADLOCK': 'ToolRecursion',
-  'SP-TIMEOUT': 'HostTimeout',
+  'SP-REMOTE': 'ToolError',
 };
 
 function classNamed(name) {

@@ -172,6 +172,7 @@ test('errors of the host by their codes', () => {
     assert.notEqual(one.constructor, HostError);
   }
   assert.equal(hostError('SP-QUEUE-FULL', 'x').name, 'QueueFull');
+  assert.equal(hostError('SP-INVAL', 'x').name, 'BadValue');
   assert.equal(hostError('SP-QUEUE-FULL', 'x').hint.includes('queue.max'), true);
 });
 

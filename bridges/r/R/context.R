@@ -12,10 +12,16 @@ named_list <- function(args) {
 
 # Raised for what the host refuses: the class of its code before snakepit_host_error.
 host_classes <- c(
-  "SP-NOT-FOUND" = "not_found", "SP-EXISTS" = "already_exists", "SP-CONFLICT" = "version_conflict",
-  "SP-LOCKED" = "variable_locked", "SP-BAD-VALUE" = "bad_value", "SP-INVAL" = "bad_value",
-  "SP-TIMEOUT" = "host_timeout", "SP-NO-TOOL" = "tool_not_found",
-  "SP-BAD-ARGS" = "tool_arguments_error", "SP-REMOTE" = "tool_error"
+  "SP-NOT-FOUND" = "not_found", "SP-EXISTS" = "already_exists",
+  "SP-INVAL" = "bad_value", "SP-BAD-VALUE" = "bad_value", "SP-BAD-JSON" = "bad_value",
+  "SP-TOO-DEEP" = "bad_value", "SP-TOO-BIG" = "bad_value",
+  "SP-CONFLICT" = "version_conflict", "SP-LOCKED" = "variable_locked",
+  "SP-CYCLE" = "dependency_cycle", "SP-TOO-SLOW" = "watch_too_slow",
+  "SP-QUOTA" = "quota_exceeded", "SP-STORE-FULL" = "quota_exceeded",
+  "SP-TIMEOUT" = "host_timeout", "SP-QUEUE-TIMEOUT" = "host_timeout",
+  "SP-NO-TOOL" = "tool_not_found", "SP-BAD-ARGS" = "tool_arguments_error",
+  "SP-RECURSION" = "tool_recursion", "SP-DEADLOCK" = "tool_recursion",
+  "SP-REMOTE" = "tool_error"
 )
 
 raise_host <- function(code, message, remote_type, remote_trace, remote_details) {

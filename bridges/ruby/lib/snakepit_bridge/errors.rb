@@ -58,8 +58,14 @@ module Snakepit
   # Somebody else holds the variable's lock.
   class VariableLocked < HostError; end
 
+  # The variable would depend on itself; the message shows the way round.
+  class DependencyCycle < HostError; end
+
   # A quota of the session or the host is used up.
   class QuotaExceeded < HostError; end
+
+  # More changes came than a watch may leave lying. Everything before was given.
+  class WatchTooSlow < HostError; end
 
   # No answer before the time limit, or before the deadline of the call that asks.
   class HostTimeout < HostError; end
@@ -82,6 +88,7 @@ module Snakepit
       "SP-INVAL" => BadValue, "SP-BAD-VALUE" => BadValue, "SP-BAD-JSON" => BadValue,
       "SP-TOO-DEEP" => BadValue, "SP-TOO-BIG" => BadValue,
       "SP-CONFLICT" => VersionConflict, "SP-LOCKED" => VariableLocked,
+      "SP-CYCLE" => DependencyCycle, "SP-TOO-SLOW" => WatchTooSlow,
       "SP-QUOTA" => QuotaExceeded, "SP-STORE-FULL" => QuotaExceeded,
       "SP-TIMEOUT" => HostTimeout, "SP-QUEUE-TIMEOUT" => HostTimeout,
       "SP-NO-TOOL" => ToolNotFound, "SP-BAD-ARGS" => ToolArgumentsError,
