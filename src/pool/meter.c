@@ -17,8 +17,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { TRACE_ID_AT = 3, TRACE_ID_BYTES = 32, TRACE_FLAGS_AT = 54 };
-
 void sp__meter_init(struct meter *meter)
 {
     *meter = (struct meter){.own = {.max = METER_TOOLS}};
@@ -113,14 +111,6 @@ uint32_t sp__meter_death(int why)
                                          : (uint32_t)METER_DEATH_UNKNOWN;
 }
 
-/* Only traces that somebody keeps are worth a look. */
-static int is_sampled(const char *trace)
-{
-    char digit = trace[TRACE_FLAGS_AT];
-    int value = digit <= '9' ? digit - '0' : digit - 'a' + 10;
-    return (value & 1) != 0;
-}
-
 static void note_trace(struct tool_meter *tool, uint32_t step, uint64_t us,
                        const char *trace)
 {
@@ -131,14 +121,15 @@ static void note_trace(struct tool_meter *tool, uint32_t step, uint64_t us,
         struct exemplar *exemplar = &tool->exemplars[step];
         exemplar->us = us;
         exemplar->unix_ms = sp__unix_ns() / 1000000u;
-        memcpy(exemplar->trace_id, trace + TRACE_ID_AT, TRACE_ID_BYTES);
+        sp__trace_id_text(trace, exemplar->trace_id);
     }
 }
 
 void sp__meter_ran(struct tool_meter *tool, uint64_t run_us, const char *trace)
 {
     uint32_t step = sp__histogram_add(&tool->counts.run, run_us);
-    if (trace[0] != '\0' && is_sampled(trace)) {
+    /* Only traces that somebody keeps are worth a look. */
+    if (sp__trace_is_sampled(trace)) {
         note_trace(tool, step, run_us, trace);
     }
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
+#include "pool/trace.h"
 #include "snakepit/call.h"
 #include "snakepit/death.h"
 #include "snakepit/error.h"
@@ -43,7 +44,7 @@ enum {
 
 /* The last call of a trace in one step of a histogram. */
 struct exemplar {
-    char trace_id[33]; /* "": there was none */
+    char trace_id[TRACE_ID_TEXT_BYTES]; /* "": there was none */
     uint64_t us;
     uint64_t unix_ms;
 };

@@ -136,10 +136,6 @@ void sp__pool_close(struct pool *pool);
 uint64_t sp__pool_command_timeout(const struct pool *pool, const char *command,
                                   int streaming);
 
-static inline int sp__pool_is_ready(const struct pool *pool) /* every worker is */
-{
-    return sp__core_is_ready(&pool->core);
-}
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
 /* Tell how it is, by an event. */
 void sp__pool_tell_status(const struct pool *pool);

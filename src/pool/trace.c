@@ -147,6 +147,12 @@ void sp__trace_ids(const char *trace, uint8_t ret_trace[TRACE_ID_BYTES],
     get_hex(ret_span, trace + SPAN_AT, SPAN_ID_BYTES);
 }
 
+void sp__trace_id_text(const char *trace, char ret[TRACE_ID_TEXT_BYTES])
+{
+    memcpy(ret, trace + TRACE_AT, TRACE_SIZE);
+    ret[TRACE_SIZE] = '\0';
+}
+
 /* ---- what goes along ---- */
 
 /* As a header's value may be. */

@@ -11,11 +11,12 @@
 #include "snakepit/error.h"
 
 enum {
-    TRACE_BYTES = 56,     /* with its NUL */
-    TRACE_ID_BYTES = 16,  /* as numbers */
-    SPAN_ID_BYTES = 8,    /* likewise */
-    TRACESTATE_MAX = 512, /* longer ones are passed over, as the standard allows */
-    BAGGAGE_MAX = 8192    /* likewise */
+    TRACE_BYTES = 56,         /* with its NUL */
+    TRACE_ID_BYTES = 16,      /* as numbers */
+    TRACE_ID_TEXT_BYTES = 33, /* as text, with its NUL */
+    SPAN_ID_BYTES = 8,        /* likewise */
+    TRACESTATE_MAX = 512,     /* longer ones are passed over, as the standard allows */
+    BAGGAGE_MAX = 8192        /* likewise */
 };
 
 /* Whether a text is one, of version 00 or of a later one that begins like it. */
@@ -32,6 +33,8 @@ int sp__trace_is_sampled(const char *trace);
 /* The numbers of a valid one. */
 void sp__trace_ids(const char *trace, uint8_t ret_trace[TRACE_ID_BYTES],
                    uint8_t ret_span[SPAN_ID_BYTES]);
+/* The trace's as text. */
+void sp__trace_id_text(const char *trace, char ret[TRACE_ID_TEXT_BYTES]);
 /* Any number of 64 bits: nobody can be sure of the next one, but it is no secret. */
 uint64_t sp__trace_random(void);
 
