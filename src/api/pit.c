@@ -30,11 +30,10 @@
 
 enum { METRICS_TOOLS_MAX = 1000, STATSD_INTERVAL_MS = 10000 };
 
-/* For what is still to be exported when a pit closes. */
 enum {
     GPU_INTERVAL_MIN_MS = 100,
     GPU_INTERVAL_MAX_MS = 24 * 3600 * 1000,
-    EXPORT_MIN_MS = 200,
+    EXPORT_MIN_MS = 200, /* for what is still to be exported when a pit closes */
     EXPORT_MAX_MS = 2000
 };
 

@@ -204,12 +204,8 @@ int sp__variables_export(struct sp_sessions *sessions, const char *session_id,
 int sp__variables_import(struct sp_sessions *sessions, const char *session_id,
                          const char *json, size_t size, sp_error *err);
 
-/* ---- watch.c ---- */
+/* ---- var_note.c: events of variables, while one listens ---- */
 
-struct watcher;
-
-/* Locked: tell the session's watchers, in this order. */
-/* Events of variables (var_note.c), while one listens. */
 void sp__variable_note(struct sp_sessions *sessions, const char *session, int kind,
                        const char *name, const char *second);
 void sp__variable_note_version(struct sp_sessions *sessions, const char *session,
@@ -219,6 +215,11 @@ void sp__variable_note_refusal(struct sp_sessions *sessions, const char *session
                                const char *name, const char *type, const char *value,
                                int code, const sp_error *err);
 
+/* ---- watch.c ---- */
+
+struct watcher;
+
+/* Locked: tell the session's watchers, in this order. */
 void sp__watches_tell(struct session *session, const struct variable *variable,
                       int kind);
 /* Locked: the session is going; they find out. */
