@@ -126,7 +126,8 @@ SP_API const sp_event_info *sp_event_info_find(const char *name);
  * waits until it has returned.
  *
  * Errors: INVAL (the pit or handler is NULL, or the pattern fits no event), QUOTA (64
- * handlers are attached), NOMEM, SYSTEM (no thread). Any thread. Since 0.1.
+ * handlers are attached), CLOSED (the pit closes), NOMEM, SYSTEM (no thread). Any thread.
+ * Since 0.1.
  */
 SP_API int sp_events_attach(struct sp_pit *pit, const char *pattern,
                             sp_event_cb handler, void *user_data, uint64_t *ret_id,

@@ -145,6 +145,9 @@ static void make_whole(struct whole *whole, const struct tidings *tidings,
     whole->event = *given;
     sp_event *event = &whole->event;
     event->name = row->name;
+    if (row->kind != SP_EVENT_WORKER_DIED && row->kind != SP_EVENT_WORKER_STOPPED) {
+        event->exit_status = -1; /* it is of no end */
+    }
     event->pool = event->pool == NULL ? "" : event->pool;
     event->session = event->session == NULL ? "" : event->session;
     event->message = event->message == NULL ? "" : event->message;

@@ -81,9 +81,10 @@ static inline int sp__herald_listens(const struct herald *herald)
 }
 
 /*
- * What is told: the event, whose name, lists and (when 0) time are filled in. Numbers and
- * texts are those of its row, in that order, and as many. An event that a worker made has
- * measurements and metadata of its own instead, whose names stay.
+ * What is told: the event, whose name, lists, (when 0) time and, but for a worker's end,
+ * exit status are filled in. Numbers and texts are those of its row, in that order, and as
+ * many. An event that a worker made has measurements and metadata of its own instead, whose
+ * names stay.
  */
 struct tidings {
     sp_event event;

@@ -58,7 +58,6 @@ static void left_found(const struct left *left, void *user)
     sp_event event = {.kind = ended ? SP_EVENT_ORPHAN_KILLED : SP_EVENT_WARNING,
                       .pool = "",
                       .pid = left->process.pid,
-                      .exit_status = -1,
                       .message = message};
     sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
     if (ended) {

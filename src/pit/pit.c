@@ -446,7 +446,7 @@ void sp__pit_tell_end(struct sp_pit *pit, int kind, double count, uint64_t begin
     int has_duration =
         kind == SP_EVENT_CLEANUP_SUCCESS || kind == SP_EVENT_CLEANUP_TIMEOUT;
     sp__herald_tell(&pit->herald,
-                    &(struct tidings){.event = {.kind = kind, .exit_status = -1},
+                    &(struct tidings){.event = {.kind = kind},
                                       .numbers = numbers,
                                       .numbers_count = has_duration ? 2 : 1,
                                       .texts = texts,
@@ -465,7 +465,7 @@ void sp__pit_tell_shutdown(struct sp_pit *pit, int kind, size_t left,
     }
     sp__herald_tell(
         &pit->herald,
-        &(struct tidings){.event = {.kind = kind, .exit_status = -1},
+        &(struct tidings){.event = {.kind = kind},
                           .numbers = numbers,
                           .numbers_count = kind == SP_EVENT_SHUTDOWN_STOP ? 2 : 1,
                           .texts = texts,

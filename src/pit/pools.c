@@ -125,7 +125,7 @@ void sp__pit_warn(struct sp_pit *pit, const char *message)
 
 void sp__pit_tell(struct sp_pit *pit, int kind, const char *message)
 {
-    sp_event event = {.kind = kind, .pool = "", .exit_status = -1, .message = message};
+    sp_event event = {.kind = kind, .pool = "", .message = message};
     sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
 }
 

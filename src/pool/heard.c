@@ -17,7 +17,6 @@ static void tell(const struct request *request, int kind, struct tidings tidings
     event->kind = kind;
     event->pool = pool->name;
     event->session = request->session;
-    event->exit_status = -1;
     if (request->result.worker != 0) {
         event->worker = request->result.worker;
         event->pid = request->result.worker_pid;

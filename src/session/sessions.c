@@ -59,7 +59,6 @@ void sp__sessions_note(struct sp_sessions *sessions, const char *session,
                        struct tidings tidings)
 {
     tidings.event.session = session;
-    tidings.event.exit_status = -1;
     sp__herald_tell(sessions->herald, &tidings);
 }
 

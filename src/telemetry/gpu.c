@@ -28,33 +28,29 @@ static void tell_device(struct herald *herald, const sp_device *device)
     double total = (double)device->memory_total_bytes;
     double left = (double)device->memory_free_bytes;
     if (total > 0) {
-        sp__herald_tell(
-            herald,
-            &(struct tidings){.event = {.kind = SP_EVENT_GPU_MEMORY, .exit_status = -1},
-                              EVENT_NUMBERS(total - left, left, total),
-                              EVENT_TEXTS(name)});
+        sp__herald_tell(herald,
+                        &(struct tidings){.event = {.kind = SP_EVENT_GPU_MEMORY},
+                                          EVENT_NUMBERS(total - left, left, total),
+                                          EVENT_TEXTS(name)});
     }
     if (device->busy_percent >= 0) {
-        sp__herald_tell(
-            herald,
-            &(struct tidings){
-                .event = {.kind = SP_EVENT_GPU_UTILIZATION, .exit_status = -1},
-                EVENT_NUMBERS(device->busy_percent, device->memory_busy_percent),
-                EVENT_TEXTS(name)});
+        sp__herald_tell(herald,
+                        &(struct tidings){.event = {.kind = SP_EVENT_GPU_UTILIZATION},
+                                          EVENT_NUMBERS(device->busy_percent,
+                                                        device->memory_busy_percent),
+                                          EVENT_TEXTS(name)});
     }
     if (device->celsius >= 0) {
         sp__herald_tell(herald,
-                        &(struct tidings){.event = {.kind = SP_EVENT_GPU_TEMPERATURE,
-                                                    .exit_status = -1},
+                        &(struct tidings){.event = {.kind = SP_EVENT_GPU_TEMPERATURE},
                                           EVENT_NUMBERS(device->celsius),
                                           EVENT_TEXTS(name)});
     }
     if (device->watts >= 0) {
         sp__herald_tell(
-            herald,
-            &(struct tidings){.event = {.kind = SP_EVENT_GPU_POWER, .exit_status = -1},
-                              EVENT_NUMBERS(device->watts, device->watts_limit),
-                              EVENT_TEXTS(name)});
+            herald, &(struct tidings){.event = {.kind = SP_EVENT_GPU_POWER},
+                                      EVENT_NUMBERS(device->watts, device->watts_limit),
+                                      EVENT_TEXTS(name)});
     }
 }
 

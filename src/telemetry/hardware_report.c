@@ -13,8 +13,7 @@
 
 static void tell(struct herald *herald, int kind)
 {
-    sp__herald_tell(herald,
-                    &(struct tidings){.event = {.kind = kind, .exit_status = -1}});
+    sp__herald_tell(herald, &(struct tidings){.event = {.kind = kind}});
 }
 
 static double ms_since(uint64_t begun_us)
@@ -31,18 +30,16 @@ static int look(struct herald *herald, int refresh, struct hardware **ret,
     tell(herald, is_new ? SP_EVENT_HARDWARE_CACHE_MISS : SP_EVENT_HARDWARE_CACHE_HIT);
     if (is_new) {
         sp__herald_tell(
-            herald, &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_DETECT_START,
-                                                .exit_status = -1},
+            herald, &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_DETECT_START},
                                       EVENT_NUMBERS((double)sp__unix_ns())});
     }
     int rc = sp__hardware_look(&options, ret, err);
     if (rc == SP_OK && is_new) {
         sp__herald_tell(
             herald,
-            &(struct tidings){
-                .event = {.kind = SP_EVENT_HARDWARE_DETECT_STOP, .exit_status = -1},
-                EVENT_NUMBERS(ms_since(begun_us)),
-                EVENT_TEXTS(sp__hardware_kind((*ret)->devices[0].kind))});
+            &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_DETECT_STOP},
+                              EVENT_NUMBERS(ms_since(begun_us)),
+                              EVENT_TEXTS(sp__hardware_kind((*ret)->devices[0].kind))});
     }
     return rc;
 }
@@ -53,14 +50,12 @@ static int choose(struct herald *herald, const struct hardware *hardware,
     uint64_t begun_us = sp__now_us();
     sp_device device = {0};
     sp__herald_tell(herald,
-                    &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_SELECT_START,
-                                                .exit_status = -1},
+                    &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_SELECT_START},
                                       EVENT_NUMBERS((double)sp__unix_ns()),
                                       EVENT_TEXTS(wanted)});
     int rc = sp__hardware_choose(hardware, wanted, &device, err);
     sp__herald_tell(herald,
-                    &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_SELECT_STOP,
-                                                .exit_status = -1},
+                    &(struct tidings){.event = {.kind = SP_EVENT_HARDWARE_SELECT_STOP},
                                       EVENT_NUMBERS(ms_since(begun_us)),
                                       EVENT_TEXTS(wanted, device.text)});
     return rc < 0 ? rc

@@ -96,6 +96,21 @@ static void numbers_and_texts_have_the_names_of_the_row(void **state)
     sp__herald_fini(&herald);
 }
 
+static void only_an_end_has_an_exit_status(void **state)
+{
+    sp__herald_init(&herald);
+    OPEN(tap, "worker.died,worker.stopped,worker.ready,sessions.pruned", 0);
+    static const int kinds[] = {SP_EVENT_WORKER_DIED, SP_EVENT_WORKER_STOPPED,
+                                SP_EVENT_WORKER_READY, SP_EVENT_SESSIONS_PRUNED};
+    static const int statuses[] = {0, 0, -1, -1};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        tell(kinds[i], "m");
+        assert_int_equal(take(&tap)->exit_status, statuses[i]);
+    }
+    sp__tap_close(&herald, &tap);
+    sp__herald_fini(&herald);
+}
+
 static void a_tap_is_woken_once(void **state)
 {
     sp__herald_init(&herald);
@@ -236,6 +251,7 @@ int main(void)
         TEST(nobody_wants_and_nothing_is_made),
         TEST(a_tap_gets_what_it_wants_in_order),
         TEST(numbers_and_texts_have_the_names_of_the_row),
+        TEST(only_an_end_has_an_exit_status),
         TEST(a_tap_is_woken_once),
         TEST(a_slow_tap_counts_what_it_loses),
         TEST(what_is_many_pushes_out_nothing_that_is_rare),
