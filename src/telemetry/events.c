@@ -60,11 +60,8 @@ static json_t *event_json(const sp_event *event, uint64_t number)
     json_t *measurements = json_object();
     json_t *metadata = json_object();
     for (size_t i = 0; i < event->measurements_count; i++) {
-        double value = event->measurements[i].value;
-        int is_whole = value > -1e15 && value < 1e15 && value == (double)(int64_t)value;
         (void)json_object_set_new(measurements, event->measurements[i].name,
-                                  is_whole ? json_integer((json_int_t)value)
-                                           : json_real(value));
+                                  sp__report_number(event->measurements[i].value));
     }
     for (size_t i = 0; i < event->metadata_count; i++) {
         sp__report_set_words(metadata, event->metadata[i].name,
@@ -102,7 +99,7 @@ static json_t *collect(struct herald *herald, struct wish *wish, sp_error *err)
            sp__tap_next(herald, &tap, copy, &read) != 0) {
         uint64_t number = ((const struct event_record *)(void *)copy)->number;
         if (is_wanted(wish, &read.event, number)) {
-            (void)json_array_append_new(list, event_json(&read.event, number));
+            sp__report_add(&list, event_json(&read.event, number));
         }
         wish->cursor = number > wish->cursor ? number : wish->cursor;
     }

@@ -181,12 +181,9 @@ static void put_family(struct writer *writer, enum metric_id id)
 {
     const struct metric *metric = sp__metric(id);
     int is_open = writer->format == EXPOSITION_OPENMETRICS;
-    static const char *const types[] = {[METRIC_COUNTER] = "counter",
-                                        [METRIC_GAUGE] = "gauge",
-                                        [METRIC_HISTOGRAM] = "histogram",
-                                        [METRIC_INFO] = "info"};
     put_about(writer, "TYPE", id,
-              !is_open && metric->kind == METRIC_INFO ? "gauge" : types[metric->kind]);
+              sp__metric_kind(!is_open && metric->kind == METRIC_INFO ? METRIC_GAUGE
+                                                                      : metric->kind));
     if (is_open && metric->unit[0] != '\0') {
         put_about(writer, "UNIT", id, metric->unit);
     }

@@ -40,19 +40,6 @@ static uint64_t memory_of(const sp_worker_info *worker)
     return sp__vitals_read(worker->pid, &vitals) ? vitals.rss_bytes : 0;
 }
 
-static int read_workers(sp_pit *pit, const char *name, struct inspected *ret)
-{
-    int max = sp_pool_workers_get(pit, name, NULL, 0, NULL);
-    ret->workers = max > 0 ? sp__calloc((size_t)max, sizeof *ret->workers) : NULL;
-    if (max > 0 && ret->workers == NULL) {
-        return SP_ERR_NOMEM;
-    }
-    int count =
-        max > 0 ? sp_pool_workers_get(pit, name, ret->workers, (size_t)max, NULL) : 0;
-    ret->count = count < max ? count : max;
-    return SP_OK;
-}
-
 /* What the machine has for the host and its workers. */
 struct machine {
     uint32_t processors;   /* that this process may run on */
@@ -111,15 +98,15 @@ static json_t *workers_json(const struct inspected *pool)
         const sp_worker_info *w = &pool->workers[i];
         char id[80];
         (void)snprintf(id, sizeof id, "%s/%u", pool->stats.name, w->slot);
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:i, s:s, s:i, s:i, s:f, s:s, s:i, s:I, s:I, s:s}",
-                            "worker_id", id, "pid", w->pid, "profile",
-                            sp__word_profile(pool->stats.profile), "capacity",
-                            (int)w->capacity, "load", (int)w->in_flight, "memory_mb",
-                            to_mb(memory_of(w)), "status", sp__word_worker(w->state),
-                            "processes", (int)w->processes, "calls_total",
-                            (json_int_t)w->calls_total, "age_ms", (json_int_t)w->age_ms,
-                            "runtime", w->runtime));
+        sp__report_add(
+            &list, json_pack("{s:s, s:i, s:s, s:i, s:i, s:f, s:s, s:i, s:I, s:I, s:s}",
+                             "worker_id", id, "pid", w->pid, "profile",
+                             sp__word_profile(pool->stats.profile), "capacity",
+                             (int)w->capacity, "load", (int)w->in_flight, "memory_mb",
+                             to_mb(memory_of(w)), "status", sp__word_worker(w->state),
+                             "processes", (int)w->processes, "calls_total",
+                             (json_int_t)w->calls_total, "age_ms",
+                             (json_int_t)w->age_ms, "runtime", w->runtime));
     }
     return list;
 }
@@ -132,11 +119,10 @@ static json_t *advice_json(const struct inspected *pool)
     for (size_t i = 0; i < count; i++) {
         char key[160];
         (void)snprintf(key, sizeof key, "pools.%s.%s", pool->stats.name, advice[i].key);
-        (void)json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "rule", advice[i].rule,
-                      "severity", advice[i].severity, "figure", advice[i].figure, "key",
-                      key, "value", advice[i].value, "why", advice[i].why));
+        sp__report_add(&list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "rule",
+                                        advice[i].rule, "severity", advice[i].severity,
+                                        "figure", advice[i].figure, "key", key, "value",
+                                        advice[i].value, "why", advice[i].why));
     }
     return list;
 }
@@ -183,16 +169,16 @@ static json_t *pool_json(const struct inspected *pool)
 }
 
 static int add_pool(sp_pit *pit, struct pool *found, const struct machine *machine,
-                    json_t *pools, sp_error *err)
+                    json_t **pools, sp_error *err)
 {
     struct inspected pool = {.options = &found->options};
     int rc = sp_pool_stats_get(pit, found->name, &pool.stats, err);
     if (rc == SP_OK) {
-        rc = read_workers(pit, found->name, &pool);
+        rc = sp__report_workers(pit, found->name, &pool.workers, &pool.count, err);
     }
     if (rc == SP_OK) {
         sum_up(pit, machine, &pool);
-        (void)json_array_append_new(pools, pool_json(&pool));
+        sp__report_add(pools, pool_json(&pool));
     }
     sp__free(pool.workers);
     return rc;
@@ -200,7 +186,7 @@ static int add_pool(sp_pit *pit, struct pool *found, const struct machine *machi
 
 /* One of a name, or all. */
 static int add_pools(sp_pit *pit, const char *name, const struct machine *machine,
-                     json_t *pools, sp_error *err)
+                     json_t **pools, sp_error *err)
 {
     struct pool *found;
     if (name != NULL) {
@@ -226,7 +212,7 @@ int sp__report_inspect(const struct report_question *question, struct sp_buffer 
         return rc;
     }
     json_t *pools = json_array();
-    rc = add_pools(question->pit, pool, &machine, pools, err);
+    rc = add_pools(question->pit, pool, &machine, &pools, err);
     if (rc == SP_OK) {
         rc = sp__report_put_json(
             out,

@@ -19,6 +19,20 @@ int sp__report_put_json(struct sp_buffer *out, json_t *value, sp_error *err)
     return failed ? sp__fail(err, SP_ERR_NOMEM, "no memory for a report") : SP_OK;
 }
 
+json_t *sp__report_number(double value)
+{
+    int is_whole = value > -1e15 && value < 1e15 && value == (double)(int64_t)value;
+    return is_whole ? json_integer((json_int_t)value) : json_real(value);
+}
+
+void sp__report_add(json_t **list, json_t *value)
+{
+    if (json_array_append_new(*list, value) < 0) {
+        json_decref(*list);
+        *list = NULL;
+    }
+}
+
 void sp__report_set_words(json_t *object, const char *key, const char *text)
 {
     json_t *words = json_string(text);

@@ -34,6 +34,13 @@ int sp__report_wish_text(struct report_wishes *wishes, const char *key,
                          const char **ret);
 int sp__report_wish_flag(struct report_wishes *wishes, const char *key, int *ret);
 
+/* Whole numbers are integers. */
+json_t *sp__report_number(double value);
+
+/* Append a value to a list. NULL, here or there, makes the list NULL, so that a report for
+ * which there was no memory is none, and not a shorter one. */
+void sp__report_add(json_t **list, json_t *value);
+
 /* Set a text that may hold a worker's bytes: what is no UTF-8 is left out. */
 void sp__report_set_words(json_t *object, const char *key, const char *text);
 

@@ -31,6 +31,15 @@ const struct metric *sp__metric(enum metric_id id)
     return &metrics_table[id];
 }
 
+const char *sp__metric_kind(enum metric_kind kind)
+{
+    static const char *const words[] = {[METRIC_COUNTER] = "counter",
+                                        [METRIC_GAUGE] = "gauge",
+                                        [METRIC_HISTOGRAM] = "histogram",
+                                        [METRIC_INFO] = "info"};
+    return words[kind];
+}
+
 size_t sp__metric_labels(enum metric_id id, char ret_names[METRIC_LABELS_MAX][16])
 {
     size_t count = 0;

@@ -20,6 +20,9 @@ enum metric_id {
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_INFO };
 enum { METRIC_LABELS_MAX = 3 };
 
+/* "counter", "gauge", "histogram", "info" */
+const char *sp__metric_kind(enum metric_kind kind);
+
 struct metric {
     enum metric_kind kind;
     const char *unit;

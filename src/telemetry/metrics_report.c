@@ -6,11 +6,6 @@
 #include "telemetry/json_report.h"
 #include "telemetry/metrics.h"
 
-static const char *const kinds[] = {[METRIC_COUNTER] = "counter",
-                                    [METRIC_GAUGE] = "gauge",
-                                    [METRIC_HISTOGRAM] = "histogram",
-                                    [METRIC_INFO] = "info"};
-
 /* ---- JSON ---- */
 
 static json_t *labels_json(const struct metric_sample *sample)
@@ -45,7 +40,7 @@ static json_t *steps_json(const struct metric_sample *sample)
             (void)json_object_set_new(step, "exemplar",
                                       exemplar_json(&sample->exemplars[i]));
         }
-        (void)json_array_append_new(steps, step);
+        sp__report_add(&steps, step);
     }
     return steps;
 }
@@ -54,11 +49,7 @@ static json_t *sample_json(const struct metric_sample *sample)
 {
     json_t *object = json_pack("{s:o}", "labels", labels_json(sample));
     if (sample->histogram == NULL) {
-        double value = sample->value;
-        int is_whole = value < 1e15 && value == (double)(int64_t)value;
-        (void)json_object_set_new(object, "value",
-                                  is_whole ? json_integer((json_int_t)value)
-                                           : json_real(value));
+        (void)json_object_set_new(object, "value", sp__report_number(sample->value));
         return object;
     }
     uint64_t count = sp__histogram_count(sample->histogram);
@@ -72,19 +63,17 @@ static json_t *sample_json(const struct metric_sample *sample)
 static json_t *metrics_json(const struct metrics *metrics)
 {
     json_t *list = json_array();
-    json_t *samples = NULL;
-    for (size_t i = 0; i < metrics->count; i++) {
-        const struct metric_sample *sample = &metrics->samples[i];
-        if (i == 0 || metrics->samples[i - 1].id != sample->id) {
-            const struct metric *metric = sp__metric(sample->id);
-            samples = json_array();
-            (void)json_array_append_new(
-                list, json_pack("{s:s, s:s, s:s, s:s, s:O}", "name", metric->name,
-                                "kind", kinds[metric->kind], "unit", metric->unit,
-                                "help", metric->help, "samples", samples));
-            json_decref(samples); /* the list's now */
+    for (size_t i = 0; i < metrics->count;) {
+        enum metric_id id = metrics->samples[i].id;
+        const struct metric *metric = sp__metric(id);
+        json_t *samples = json_array();
+        while (i < metrics->count && metrics->samples[i].id == id) {
+            sp__report_add(&samples, sample_json(&metrics->samples[i++]));
         }
-        (void)json_array_append_new(samples, sample_json(sample));
+        sp__report_add(
+            &list, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", metric->name, "kind",
+                             sp__metric_kind(metric->kind), "unit", metric->unit,
+                             "help", metric->help, "samples", samples));
     }
     return json_pack("{s:i, s:f, s:o}", "version", 1, "created_unix",
                      metrics->created_s, "metrics", list);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/near.h"
 #include "wire/json.h"
 
@@ -80,4 +81,27 @@ int sp__report(sp_pit *pit, const char *name, sp_bytes options, struct sp_buffer
         sp__report_options_free(question.options);
     }
     return rc;
+}
+
+int sp__report_workers(sp_pit *pit, const char *pool, sp_worker_info **ret_workers,
+                       int *ret_count, sp_error *err)
+{
+    *ret_workers = NULL;
+    *ret_count = 0;
+    int max = sp_pool_workers_get(pit, pool, NULL, 0, err);
+    if (max <= 0) {
+        return max;
+    }
+    sp_worker_info *workers = sp__calloc((size_t)max, sizeof *workers);
+    if (workers == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for %d workers", max);
+    }
+    int count = sp_pool_workers_get(pit, pool, workers, (size_t)max, err);
+    if (count < 0) {
+        sp__free(workers);
+        return count;
+    }
+    *ret_workers = workers;
+    *ret_count = count < max ? count : max; /* some may have come in between */
+    return SP_OK;
 }

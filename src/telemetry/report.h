@@ -39,6 +39,10 @@ int sp__report_metrics(const struct report_question *question, struct sp_buffer 
 int sp__report_timeline(const struct report_question *question, struct sp_buffer *out,
                         sp_error *err);
 
+/* The workers of a pool as they are now, from sp__malloc(); NULL where there are none. */
+int sp__report_workers(sp_pit *pit, const char *pool, sp_worker_info **ret_workers,
+                       int *ret_count, sp_error *err) SP_MUST_CHECK;
+
 /* What is the same for all of them, in json_report.c: the options as an object, without
  * keys that are not among `known`, words with blanks between. The caller frees it. */
 int sp__report_options_read(const char *report, const char *known, sp_bytes text,

@@ -32,19 +32,14 @@ struct times {
     uint64_t end;
 };
 
-static uint64_t within(uint64_t time, uint64_t first, uint64_t last)
-{
-    return time < first ? first : time > last ? last : time;
-}
-
 static struct times times_of(const struct span_record *record)
 {
     struct times t = {.begin = record->begin_us};
-    t.end = within(record->end_us, t.begin, UINT64_MAX);
-    t.sent = within(record->sent_us, t.begin, t.end);
-    t.resent = within(record->resent_us, t.sent, t.end);
-    t.entered = within(record->entered_us, t.resent, t.end);
-    t.left = within(record->left_us, t.entered, t.end);
+    t.end = sp__span_within(record->end_us, t.begin, UINT64_MAX);
+    t.sent = sp__span_within(record->sent_us, t.begin, t.end);
+    t.resent = sp__span_within(record->resent_us, t.sent, t.end);
+    t.entered = sp__span_within(record->entered_us, t.resent, t.end);
+    t.left = sp__span_within(record->left_us, t.entered, t.end);
     return t;
 }
 

@@ -82,17 +82,18 @@ static void add_worker(struct stacks *stacks, const char *pool, const char *name
     sp__report_set_words(entry, "why_none", length > 0 ? "" : err.message);
     sp_error_clear(&err);
     (void)json_object_set_new(entry, "threads", sp__threads_json(worker->pid));
-    (void)json_array_append_new(stacks->workers, entry);
+    sp__report_add(&stacks->workers, entry);
 }
 
-static void add_pool(struct stacks *stacks, const char *pool)
+static int add_pool(struct stacks *stacks, const char *pool, sp_error *err)
 {
-    int max = sp_pool_workers_get(stacks->pit, pool, NULL, 0, NULL);
-    sp_worker_info *workers = max > 0 ? sp__calloc((size_t)max, sizeof *workers) : NULL;
-    int count = workers == NULL ? 0
-                                : sp_pool_workers_get(stacks->pit, pool, workers,
-                                                      (size_t)max, NULL);
-    for (int i = 0; i < count && i < max; i++) {
+    sp_worker_info *workers;
+    int count;
+    int rc = sp__report_workers(stacks->pit, pool, &workers, &count, err);
+    if (rc < 0) {
+        return rc;
+    }
+    for (int i = 0; i < count; i++) {
         char name[WORKER_NAME_BYTES];
         (void)snprintf(name, sizeof name, "%s/%u", pool, workers[i].slot);
         if (is_wished(&stacks->wish, name, &workers[i])) {
@@ -101,6 +102,7 @@ static void add_pool(struct stacks *stacks, const char *pool)
         }
     }
     sp__free(workers);
+    return SP_OK;
 }
 
 static int ask_all(struct stacks *stacks, sp_error *err)
@@ -110,8 +112,13 @@ static int ask_all(struct stacks *stacks, sp_error *err)
     if (stacks->text == NULL || stacks->workers == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for stacks");
     }
-    for (size_t i = 0; (pool = sp_pool_name_at(stacks->pit, i)) != NULL; i++) {
-        add_pool(stacks, pool);
+    int rc = SP_OK;
+    for (size_t i = 0; rc == SP_OK && (pool = sp_pool_name_at(stacks->pit, i)) != NULL;
+         i++) {
+        rc = add_pool(stacks, pool, err);
+    }
+    if (rc < 0) {
+        return rc;
     }
     if (!stacks->found && stacks->wish.pid > 0) {
         return sp__fail(err, SP_ERR_NOT_FOUND, "no worker is process %ld",

@@ -31,17 +31,14 @@ static json_t *worker_json(const sp_worker_info *w)
 
 static json_t *workers_json(sp_pit *pit, const char *pool)
 {
-    json_t *list = json_array();
-    sp_worker_info *workers = NULL;
-    int max = sp_pool_workers_get(pit, pool, NULL, 0, NULL);
-    if (max > 0) {
-        workers = sp__calloc((size_t)max, sizeof *workers);
+    sp_worker_info *workers;
+    int count;
+    if (sp__report_workers(pit, pool, &workers, &count, NULL) < 0) {
+        return NULL;
     }
-    int count = workers != NULL
-                    ? sp_pool_workers_get(pit, pool, workers, (size_t)max, NULL)
-                    : 0;
-    for (int i = 0; i < count && i < max; i++) {
-        (void)json_array_append_new(list, worker_json(&workers[i]));
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        sp__report_add(&list, worker_json(&workers[i]));
     }
     sp__free(workers);
     return list;
@@ -58,7 +55,7 @@ static json_t *death_calls_json(const sp_death *death)
         sp__report_set_words(call, "stage", sp__word_stage(c->stage));
         (void)json_object_set_new(call, "abandoned", json_boolean(c->abandoned));
         (void)json_object_set_new(call, "run_ms", json_integer((json_int_t)c->run_ms));
-        (void)json_array_append_new(calls, call);
+        sp__report_add(&calls, call);
     }
     return calls;
 }
@@ -67,15 +64,16 @@ static json_t *death_steps_json(const sp_death *death)
 {
     json_t *steps = json_array();
     for (size_t i = 0; i < death->steps_count; i++) {
-        (void)json_array_append_new(
-            steps, json_pack("{s:s, s:I}", "what", death->steps[i].what, "after_ms",
-                             (json_int_t)death->steps[i].after_ms));
+        sp__report_add(&steps,
+                       json_pack("{s:s, s:I}", "what", death->steps[i].what, "after_ms",
+                                 (json_int_t)death->steps[i].after_ms));
     }
     return steps;
 }
 
-static void add_death(const sp_death *d, void *list)
+static void add_death(const sp_death *d, void *user)
 {
+    json_t **list = user;
     json_t *death = json_pack(
         "{s:I, s:i, s:i, s:i, s:s, s:b, s:i, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:I, "
         "s:I, s:o, s:I}",
@@ -101,13 +99,13 @@ static void add_death(const sp_death *d, void *list)
     sp__report_set_words(death, "stack", d->stack);
     (void)json_object_set_new(death, "unkillable", json_boolean(d->unkillable));
     (void)json_object_set_new(death, "steps", death_steps_json(d));
-    (void)json_array_append_new(list, death);
+    sp__report_add(list, death);
 }
 
 static json_t *deaths_json(sp_pit *pit, const char *pool)
 {
     json_t *list = json_array();
-    (void)sp_pool_deaths_get(pit, pool, add_death, list, NULL);
+    (void)sp_pool_deaths_get(pit, pool, add_death, &list, NULL);
     return list;
 }
 
@@ -183,7 +181,7 @@ static json_t *pools_json(sp_pit *pit, const char **ret_state)
             uint32_t of_pool = stats.available + stats.busy;
             ready += of_pool;
             all_run = all_run && of_pool >= stats.workers;
-            (void)json_array_append_new(pools, pool_json(pit, &stats));
+            sp__report_add(&pools, pool_json(pit, &stats));
         }
     }
     *ret_state = ready == 0 ? "failed" : all_run ? "running" : "degraded";

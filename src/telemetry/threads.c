@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "telemetry/json_report.h"
+
 enum { THREADS_MAX = 256, FACT_BYTES = 4096 };
 
 /* Those that a thread which waits is usually in. */
@@ -87,9 +89,8 @@ static const char *read_fact(int task, const char *tid, const char *what, char *
 
 static void set_text(json_t *thread, const char *key, const char *text)
 {
-    json_t *value = text[0] != '\0' ? json_string(text) : NULL;
-    if (value != NULL) {
-        (void)json_object_set_new(thread, key, value);
+    if (text[0] != '\0') {
+        sp__report_set_words(thread, key, text);
     }
 }
 
@@ -157,7 +158,7 @@ json_t *sp__threads_json(int pid)
     while (task != NULL && (entry = readdir(task)) != NULL &&
            json_array_size(list) < THREADS_MAX) {
         if (entry->d_name[0] != '.') {
-            (void)json_array_append_new(list, thread_json(dirfd(task), entry->d_name));
+            sp__report_add(&list, thread_json(dirfd(task), entry->d_name));
         }
     }
     if (task != NULL) {

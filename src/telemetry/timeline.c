@@ -70,17 +70,12 @@ static void put_phase(struct timeline *t, const char *name, uint64_t begin_us,
                      "args", args));
 }
 
-static uint64_t within(uint64_t time, uint64_t first, uint64_t last)
-{
-    return time < first ? first : time > last ? last : time;
-}
-
 /* Asked for, spawned, executing, importing, announced: each until the next begins. */
 static void put_start(struct timeline *t)
 {
     const struct span_record *r = t->record;
     uint64_t end = r->end_us;
-    uint64_t spawned = within(r->sent_us, r->begin_us, end);
+    uint64_t spawned = sp__span_within(r->sent_us, r->begin_us, end);
     char name[NAME_BYTES];
     (void)snprintf(name, sizeof name, "worker %s/%u", r->pool, r->slot);
     put_name(t, r->pid, name);
@@ -91,8 +86,8 @@ static void put_start(struct timeline *t)
     if (r->entered_us == 0) {
         put_phase(t, "connect", spawned, end, json_object()); /* it told no more */
     } else {
-        uint64_t opened = within(r->entered_us, spawned, end);
-        uint64_t announced = within(r->left_us, opened, end);
+        uint64_t opened = sp__span_within(r->entered_us, spawned, end);
+        uint64_t announced = sp__span_within(r->left_us, opened, end);
         put_phase(t, "exec", spawned, opened, json_object());
         put_phase(t, "import", opened, announced, json_object());
         put_phase(t, "announce", announced, end, json_object());
