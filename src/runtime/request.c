@@ -81,6 +81,7 @@ static int has_nul(sp_bytes text)
 static int is_traced(const struct proto_request *request)
 {
     static const char name[] = "traceparent";
+    static const char odd[] = {'1', '3', '5', '7', '9', 'b', 'd', 'f'};
     enum { LAST_FLAG = 54 };
     for (size_t i = 0; i < request->metadata_count; i++) {
         const struct proto_pair *pair = &request->metadata[i];
@@ -88,7 +89,7 @@ static int is_traced(const struct proto_request *request)
             memcmp(pair->key.data, name, sizeof name - 1) == 0) {
             const char *digits = pair->value.data;
             return pair->value.size > LAST_FLAG &&
-                   strchr("13579bdf", digits[LAST_FLAG]) != NULL;
+                   memchr(odd, digits[LAST_FLAG], sizeof odd) != NULL;
         }
     }
     return 0;
