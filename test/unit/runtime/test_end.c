@@ -2,10 +2,7 @@
 /* The end of a worker process: its host dies, a signal comes, user code forks. */
 #include <errno.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
+#include "leak.h"
 #include "peer.h"
 #include "snakepit/worker.h"
 #include "snakepit/worker_host.h"
@@ -385,18 +381,18 @@ static void a_child_of_user_code_is_no_worker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_worker_whose_host_dies_while_a_tool_runs_ends),
-        cmocka_unit_test(a_worker_whose_host_dies_while_it_starts_ends),
-        cmocka_unit_test(within_the_grace_a_tool_may_end_in_peace),
-        cmocka_unit_test(past_the_grace_the_worker_ends_all_the_same),
-        cmocka_unit_test(a_worker_that_asks_when_its_host_dies_ends),
-        cmocka_unit_test(within_the_grace_a_question_is_closed),
-        cmocka_unit_test(an_idle_worker_whose_host_dies_leaves_in_its_own_manner),
-        cmocka_unit_test(a_caught_signal_stops_the_worker),
-        cmocka_unit_test(the_second_signal_has_its_own_effect),
-        cmocka_unit_test(who_handled_the_signals_before_has_them_back),
-        cmocka_unit_test(a_signal_interrupts_the_wait),
-        cmocka_unit_test(a_child_of_user_code_is_no_worker),
+        TEST(a_worker_whose_host_dies_while_a_tool_runs_ends),
+        TEST(a_worker_whose_host_dies_while_it_starts_ends),
+        TEST(within_the_grace_a_tool_may_end_in_peace),
+        TEST(past_the_grace_the_worker_ends_all_the_same),
+        TEST(a_worker_that_asks_when_its_host_dies_ends),
+        TEST(within_the_grace_a_question_is_closed),
+        TEST(an_idle_worker_whose_host_dies_leaves_in_its_own_manner),
+        TEST(a_caught_signal_stops_the_worker),
+        TEST(the_second_signal_has_its_own_effect),
+        TEST(who_handled_the_signals_before_has_them_back),
+        TEST(a_signal_interrupts_the_wait),
+        TEST(a_child_of_user_code_is_no_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

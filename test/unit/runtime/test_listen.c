@@ -2,9 +2,6 @@
 /* A worker that listens: stock clients, what they may send, where they may come
  * from. */
 #include <arpa/inet.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,39 +10,28 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/mem.h"
+#include "leak.h"
 #include "rig.h"
 
-struct place {
-    int64_t live;
-    char folder[64];
-    char path[96];
-    char address[128];
-};
-
-static int set_up(void **state)
+/* The test's socket, in its own folder. */
+static const char *socket_path(void)
 {
-    struct place *place = calloc(1, sizeof *place);
-    place->live = sp__mem_live();
-    (void)snprintf(place->folder, sizeof place->folder, "/tmp/snakepit-test-XXXXXX");
-    if (mkdtemp(place->folder) == NULL) {
-        return -1;
-    }
-    (void)snprintf(place->path, sizeof place->path, "%s/w.sock", place->folder);
-    (void)snprintf(place->address, sizeof place->address, "unix:%s", place->path);
-    *state = place;
-    return 0;
+    return leak_path("w.sock");
 }
 
-static int tear_down(void **state)
+static const char *socket_address(void)
 {
-    struct place *place = *state;
-    int left = access(place->path, F_OK) == 0;
-    int rc = rmdir(place->folder) == 0 && !left && sp__mem_live() == place->live;
-    free(place);
-    return rc ? 0 : -1;
+    static char address[128];
+    (void)snprintf(address, sizeof address, "unix:%s", socket_path());
+    return address;
+}
+
+/* A worker takes its socket with it. */
+static int no_socket_is_left(void **state)
+{
+    int is_left = access(socket_path(), F_OK) == 0;
+    int rc = leak_teardown(state);
+    return is_left ? -1 : rc;
 }
 
 static struct peer *connect_unix(const char *path)
@@ -117,9 +103,8 @@ static void check_refused(struct peer *peer, struct peer_call *call, int code)
 
 static void parameters_become_one_json_object(void **state)
 {
-    struct place *place = *state;
-    struct rig *rig = open_listening(place->address);
-    struct peer *peer = connect_unix(place->path);
+    struct rig *rig = open_listening(socket_address());
+    struct peer *peer = connect_unix(socket_path());
     check_echo(peer, sp_text("[1, 2]"), "{\"k\":[1, 2]}");
     check_echo(peer, sp_text("\"x\""), "{\"k\":\"x\"}");
     check_echo(peer,
@@ -143,9 +128,8 @@ static void parameters_become_one_json_object(void **state)
 
 static void what_strangers_send_is_checked(void **state)
 {
-    struct place *place = *state;
-    struct rig *rig = open_listening(place->address);
-    struct peer *peer = connect_unix(place->path);
+    struct rig *rig = open_listening(socket_address());
+    struct peer *peer = connect_unix(socket_path());
     char deep[2000];
     check_refused(peer, stock_call(peer, "echo", "k", sp_text("[1,")), SP_ERR_BAD_JSON);
     check_refused(peer, stock_call(peer, "echo", "k", sp_text("\"\xff\"")),
@@ -169,10 +153,9 @@ static void what_strangers_send_is_checked(void **state)
 
 static void several_clients_are_served_and_may_leave(void **state)
 {
-    struct place *place = *state;
-    struct rig *rig = open_listening(place->address);
-    struct peer *one = connect_unix(place->path);
-    struct peer *two = connect_unix(place->path);
+    struct rig *rig = open_listening(socket_address());
+    struct peer *one = connect_unix(socket_path());
+    struct peer *two = connect_unix(socket_path());
     struct peer_call *busy = peer_execute(one, "wait", "{}");
     rig_await_begun(rig, 1);
     struct peer_call *waiting = peer_execute(one, "add", "[1,1]");
@@ -196,9 +179,8 @@ static void several_clients_are_served_and_may_leave(void **state)
 
 static void a_job_of_a_stranger_has_no_host_to_ask(void **state)
 {
-    struct place *place = *state;
-    struct rig *rig = open_listening(place->address);
-    struct peer *peer = connect_unix(place->path);
+    struct rig *rig = open_listening(socket_address());
+    struct peer *peer = connect_unix(socket_path());
     char text[64];
     struct peer_call *call = stock_call(peer, "ask", "k", sp_text("1"));
     peer_finish(peer, call);
@@ -210,10 +192,9 @@ static void a_job_of_a_stranger_has_no_host_to_ask(void **state)
 
 static void garbage_ends_its_connection_alone(void **state)
 {
-    struct place *place = *state;
-    struct rig *rig = open_listening(place->address);
-    struct peer *bad = connect_unix(place->path);
-    struct peer *good = connect_unix(place->path);
+    struct rig *rig = open_listening(socket_address());
+    struct peer *bad = connect_unix(socket_path());
+    struct peer *good = connect_unix(socket_path());
     static const char garbage[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     assert_int_equal(send(bad->fd, garbage, sizeof garbage - 1, MSG_NOSIGNAL),
                      sizeof garbage - 1);
@@ -226,14 +207,13 @@ static void garbage_ends_its_connection_alone(void **state)
 
 static void a_socket_is_its_owners_alone_and_goes_with_the_worker(void **state)
 {
-    struct place *place = *state;
-    struct rig *rig = open_listening(place->address);
+    struct rig *rig = open_listening(socket_address());
     struct stat st;
-    assert_string_equal(sp_worker_address(rig->worker), place->address);
-    assert_int_equal(stat(place->path, &st), 0);
+    assert_string_equal(sp_worker_address(rig->worker), socket_address());
+    assert_int_equal(stat(socket_path(), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     rig_close(rig);
-    assert_int_equal(access(place->path, F_OK), -1);
+    assert_int_equal(access(socket_path(), F_OK), -1);
 }
 
 static void open_fails(const char *address, const char *why)
@@ -249,24 +229,23 @@ static void open_fails(const char *address, const char *why)
 
 static void a_stale_socket_is_replaced_and_a_live_one_is_not(void **state)
 {
-    struct place *place = *state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, place->path, strlen(place->path));
+    memcpy(address.sun_path, socket_path(), strlen(socket_path()));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
-    struct rig *rig = open_listening(place->address);
-    open_fails(place->address, "listens on");
-    struct peer *peer = connect_unix(place->path);
+    struct rig *rig = open_listening(socket_address());
+    open_fails(socket_address(), "listens on");
+    struct peer *peer = connect_unix(socket_path());
     check_echo(peer, sp_text("1"), "{\"k\":1}");
     peer_free(peer);
     rig_close(rig);
 
-    FILE *file = fopen(place->path, "w");
+    FILE *file = fopen(socket_path(), "w");
     assert_non_null(file);
     (void)fclose(file);
-    open_fails(place->address, "is no socket");
-    assert_int_equal(unlink(place->path), 0);
+    open_fails(socket_address(), "is no socket");
+    assert_int_equal(unlink(socket_path()), 0);
 }
 
 static void only_the_loopback_is_listened_on(void **state)
@@ -314,7 +293,7 @@ static void a_worker_needs_a_host_or_an_address(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, leak_setup, no_socket_is_left)
     const struct CMUnitTest tests[] = {
         CASE(parameters_become_one_json_object),
         CASE(what_strangers_send_is_checked),
@@ -326,6 +305,5 @@ int main(void)
         CASE(only_the_loopback_is_listened_on),
         CASE(a_worker_needs_a_host_or_an_address),
     };
-#undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

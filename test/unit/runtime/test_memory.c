@@ -2,19 +2,15 @@
 /* Every allocation may fail: opening says so and leaves nothing, a call ends
  * somehow. */
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
+#include "leak.h"
 #include "peer.h"
 #include "snakepit/worker.h"
 #include "snakepit/worker_host.h"
@@ -352,9 +348,9 @@ static void calls_survive_every_failed_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening_survives_every_failed_allocation),
-        cmocka_unit_test(calls_survive_every_failed_allocation),
-        cmocka_unit_test(questions_survive_every_failed_allocation),
+        TEST(opening_survives_every_failed_allocation),
+        TEST(calls_survive_every_failed_allocation),
+        TEST(questions_survive_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,12 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
+#include "leak.h"
 #include "runtime/runtime.h"
 
 enum { AREA = 128 * 1024, ALL_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
@@ -158,10 +154,10 @@ static void answers_find_a_place_until_there_is_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_could_end_it_is_not_mapped),
-        cmocka_unit_test(what_is_held_outlives_the_worker),
-        cmocka_unit_test(places_that_cannot_be_are_refused),
-        cmocka_unit_test(answers_find_a_place_until_there_is_none),
+        TEST(what_could_end_it_is_not_mapped),
+        TEST(what_is_held_outlives_the_worker),
+        TEST(places_that_cannot_be_are_refused),
+        TEST(answers_find_a_place_until_there_is_none),
     };
     return cmocka_run_group_tests_name("shared", tests, NULL, NULL);
 }
