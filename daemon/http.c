@@ -16,7 +16,7 @@
 
 #include "daemon.h"
 
-enum { CONNECTION_BYTES = 16 * 1024, METHOD_NOT_ALLOWED = 405 };
+enum { CONNECTION_BYTES = 16 * 1024 };
 
 struct http {
     sp_pit *pit;
@@ -38,7 +38,7 @@ static enum MHD_Result queue(struct MHD_Connection *connection,
     }
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (answer->status == METHOD_NOT_ALLOWED) {
+    if (answer->status == HTTP_METHOD_NOT_ALLOWED) {
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     }
     enum MHD_Result queued = MHD_queue_response(connection, answer->status, response);
@@ -63,17 +63,10 @@ static enum MHD_Result request_cb(void *user, struct MHD_Connection *connection,
         *size = 0;
         return MHD_YES;
     }
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        answer = (struct http_answer){.status = METHOD_NOT_ALLOWED,
-                                      .type = "text/plain; charset=utf-8",
-                                      .body = strdup("GET and HEAD only\n"),
-                                      .size = sizeof "GET and HEAD only\n" - 1};
-    } else {
-        http_answer(http->pit, url,
-                    MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                MHD_HTTP_HEADER_ACCEPT),
-                    &answer);
-    }
+    http_answer(http->pit, method, url,
+                MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                            MHD_HTTP_HEADER_ACCEPT),
+                &answer);
     return queue(connection, &answer);
 }
 
@@ -93,6 +86,26 @@ static int start(struct http *http, const sp_http_options *options, int fd,
     return 0;
 }
 
+/* The address, and whether it may be taken. */
+static int read_address(const sp_http_options *options, struct http_address *ret,
+                        sp_error *err)
+{
+    int rc = http_address_parse(options->listen, ret, err);
+    if (rc == 0 && !ret->is_loopback) {
+        log_line(SP_LOG_WARN, "config.warning",
+                 "http.listen is %s: everybody who reaches this machine sees the "
+                 "metrics",
+                 options->listen);
+    }
+    return rc;
+}
+
+int http_check(const sp_http_options *options, sp_error *err)
+{
+    struct http_address address;
+    return options->listen != NULL ? read_address(options, &address, err) : 0;
+}
+
 int http_open(sp_pit *pit, const sp_http_options *options, struct http **ret_http,
               sp_error *err)
 {
@@ -102,7 +115,7 @@ int http_open(sp_pit *pit, const sp_http_options *options, struct http **ret_htt
     if (options->listen == NULL) {
         return 0;
     }
-    int rc = http_address_parse(options->listen, &address, err);
+    int rc = read_address(options, &address, err);
     if (rc < 0) {
         return rc;
     }
@@ -119,11 +132,6 @@ int http_open(sp_pit *pit, const sp_http_options *options, struct http **ret_htt
     if (rc < 0) {
         http_close(http);
         return rc;
-    }
-    if (!address.is_loopback) {
-        log_line(SP_LOG_WARN, "http.open",
-                 "%s is for everybody who reaches this machine: they see the metrics",
-                 where);
     }
     log_line(SP_LOG_INFO, "http.listening", "%s", where);
     *ret_http = http;

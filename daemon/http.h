@@ -10,8 +10,12 @@
 
 struct http;
 
+/* Whether the address that the options may name is one; a warning is logged when it is
+ * open to others. Error: SP_ERR_CONFIG. */
+int http_check(const sp_http_options *options, sp_error *err);
+
 /* Listen, on a thread of its own, when the options name an address; *ret_http is NULL
- * when they do not. Errors: SP_ERR_CONFIG (the address), SP_ERR_SYSTEM, SP_ERR_NOMEM. */
+ * when they do not. Errors: as http_check(), SP_ERR_SYSTEM, SP_ERR_NOMEM. */
 int http_open(sp_pit *pit, const sp_http_options *options, struct http **ret_http,
               sp_error *err);
 /* While the pit is still there. NULL is fine. */
@@ -41,10 +45,10 @@ struct http_answer {
     size_t size;
 };
 
+enum { HTTP_METHOD_NOT_ALLOWED = 405 };
+
 /* What is at a path. accept: the request's header, or NULL. */
-void http_answer(sp_pit *pit, const char *path, const char *accept,
+void http_answer(sp_pit *pit, const char *method, const char *path, const char *accept,
                  struct http_answer *ret);
-/* 1 when a client would rather have OpenMetrics than the text format 0.0.4. */
-int http_wants_openmetrics(const char *accept);
 
 #endif

@@ -37,7 +37,8 @@ static int weight_of(const char *accept, const char *type)
     return -1;
 }
 
-int http_wants_openmetrics(const char *accept)
+/* 1 when a client would rather have OpenMetrics than the text format 0.0.4. */
+static int wants_openmetrics(const char *accept)
 {
     if (accept == NULL) {
         return 0;
@@ -81,25 +82,41 @@ static void answer_metrics(sp_pit *pit, int is_open, struct http_answer *ret)
     sp_error_clear(&err);
 }
 
-void http_answer(sp_pit *pit, const char *path, const char *accept,
+enum path { METRICS, HEALTHZ, READYZ, LIVEZ, PATHS };
+
+static enum path find(const char *text)
+{
+    static const char *const paths[PATHS] = {[METRICS] = "/metrics",
+                                             [HEALTHZ] = "/healthz",
+                                             [READYZ] = "/readyz",
+                                             [LIVEZ] = "/livez"};
+    enum path path = METRICS;
+    while (path < PATHS && strcmp(text, paths[path]) != 0) {
+        path++;
+    }
+    return path;
+}
+
+void http_answer(sp_pit *pit, const char *method, const char *path, const char *accept,
                  struct http_answer *ret)
 {
-    static const char *const paths[] = {"/metrics", "/healthz", "/readyz", "/livez"};
+    enum path what = find(path);
     sp_health health = {0};
-    size_t which = 0;
-    while (which < 4 && strcmp(path, paths[which]) != 0) {
-        which++;
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        say(ret, HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only");
+        return;
     }
-    if (which == 4) {
+    if (what == PATHS) {
         say(ret, NOT_FOUND, "there are /metrics, /healthz, /readyz and /livez");
         return;
     }
     (void)sp_pit_health(pit, LOOK_MS, &health, NULL);
-    int is_live = which == 0 || which == 3;
-    if (!(is_live ? health.live : health.ready)) {
+    /* A pit that has no worker has metrics all the same. */
+    int is_well = what == METRICS || what == LIVEZ ? health.live : health.ready;
+    if (!is_well) {
         say(ret, UNAVAILABLE, health.why);
-    } else if (which == 0) {
-        answer_metrics(pit, http_wants_openmetrics(accept), ret);
+    } else if (what == METRICS) {
+        answer_metrics(pit, wants_openmetrics(accept), ret);
     } else {
         say(ret, OK, "ok");
     }

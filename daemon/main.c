@@ -76,25 +76,6 @@ static int load(const struct settings *settings, sp_config **ret_config)
     return CODE_CONFIG;
 }
 
-/* 1, or 0 with the mistake told. */
-static int check_http(const sp_service_options *service)
-{
-    struct http_address address;
-    sp_error err = {0};
-    const char *where = service->http.listen;
-    int rc = where != NULL ? http_address_parse(where, &address, &err) : 0;
-    if (rc < 0) {
-        log_error("config.wrong", &err);
-    } else if (where != NULL && !address.is_loopback) {
-        log_line(
-            SP_LOG_WARN, "config.warning",
-            "http.listen is %s: everybody who reaches this machine sees the metrics",
-            where);
-    }
-    sp_error_clear(&err);
-    return rc == 0;
-}
-
 static int check(sp_config *config)
 {
     struct place place;
@@ -102,6 +83,7 @@ static int check(sp_config *config)
     const sp_pit_options *pit = sp_config_options(config);
     const char *path = sp_config_path(config);
     unsigned workers = 0;
+    sp_error err = {0};
     for (size_t i = 0; i < pit->pools_count; i++) {
         workers += pit->pools[i].workers;
     }
@@ -109,7 +91,9 @@ static int check(sp_config *config)
         log_line(SP_LOG_ERROR, "config.wrong", "the path of the socket is too long");
         return CODE_CONFIG;
     }
-    if (!check_http(sp_config_service(config))) {
+    if (http_check(&sp_config_service(config)->http, &err) < 0) {
+        log_error("config.wrong", &err);
+        sp_error_clear(&err);
         return CODE_CONFIG;
     }
     if (sp_config_warning(config, warning, sizeof warning)) {
