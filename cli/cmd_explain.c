@@ -226,11 +226,33 @@ static void print_if_wanted(const struct word *word, void *user)
     }
 }
 
-/* "size" and "pools.default.size" mean "pools[].size", and event names have aliases. */
+/* The metric that a series such as "snakepit_calls_total" is of, or NULL. */
+static const struct word *metric_of(const char *series)
+{
+    static const char *const ends[] = {"_total", "_info", "_bucket", "_sum", "_count"};
+    for (size_t i = 0; i < METRICS; i++) {
+        size_t length = strlen(metrics[i].word);
+        for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++) {
+            if (strncmp(series, metrics[i].word, length) == 0 &&
+                strcmp(series + length, ends[k]) == 0) {
+                return &metrics[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* "size" and "pools.default.size" mean "pools[].size", event names have aliases, and
+ * metrics end by their kind where they are printed. */
 static int print_other_name(const struct cli *cli, const char *name)
 {
     const sp_event_info *event = sp_event_info_find(name);
+    const struct word *metric = metric_of(name);
     sp_config_key key;
+    if (metric != NULL) {
+        print_word(cli, metric);
+        return 1;
+    }
     if (event != NULL) {
         const struct word word = {event->name, "event", event->meaning};
         print_word(cli, &word);

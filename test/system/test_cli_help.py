@@ -148,6 +148,10 @@ def test_every_code_and_word_is_explained():
     assert {"hung", "worker.died", "snakepit_calls", "pools[].size", "ttl"} <= set(names)
     assert "setting" in snakepit("explain", "call_timeout").out
     assert snakepit("explain", "worker.crash").out == snakepit("explain", "worker.died").out
+    for series, metric in (("snakepit_calls_total", "snakepit_calls"),
+                           ("snakepit_call_duration_seconds_bucket",
+                            "snakepit_call_duration_seconds")):
+        assert snakepit("explain", series).out == snakepit("explain", metric).out
     assert snakepit("explain", "hung", "-o", "json").json["word"]["kind"] == "cause of death"
 
 
