@@ -115,7 +115,7 @@ class Listener:
         self.wish(filter=self.pb2.TelemetryEventFilter(**filters))
 
     def wish(self, **fields):
-        """Returns when the worker obeys it: it knows none of this name before."""
+        """The worker obeys it when it has come: calls go by another stream."""
         self.wishes.put(self.pb2.TelemetryControl(**fields))
 
     def next(self):
@@ -149,10 +149,7 @@ def listen(client):
         )
         one = Listener(client, **filters)
         opened.append(one)
-        # Wishes and calls travel on streams of their own: report until only the second
-        # of two events comes, which it must once the filter has arrived.
-        probe = Probe(client, one)
-        probe.settle()
+        settle(client, one)
         return one
 
     yield open_one
@@ -160,24 +157,21 @@ def listen(client):
         one.end()
 
 
-class Probe:
-    def __init__(self, client, listener):
-        self.client, self.listener = client, listener
-
-    def settle(self):
-        allow = "sync.seen"
-        for i in range(1000):
-            self.client.call("report", name="sync.deny")
-            self.client.call("report", name=allow, metadata={"i": str(i)})
-            denied = False
-            while True:
-                name, event = self.listener.next()
-                denied = denied or name == "sync.deny"
-                if name == allow and event.metadata["i"] == str(i):
-                    break
-            if not denied:
-                return
-        raise AssertionError("the filter is not obeyed")
+def settle(client, listener):
+    """Report until only the second of two events comes, as it must once the filter has
+    arrived."""
+    for i in range(1000):
+        client.call("report", name="sync.deny")
+        client.call("report", name="sync.seen", metadata={"i": str(i)})
+        denied = False
+        while True:
+            name, event = listener.next()
+            denied = denied or name == "sync.deny"
+            if name == "sync.seen" and event.metadata["i"] == str(i):
+                break
+        if not denied:
+            return
+    raise AssertionError("the filter is not obeyed")
 
 
 def measurements(event):
