@@ -127,8 +127,8 @@
       "once half of it has been free")                                                 \
     X(TELEMETRY, 29, "worker.telemetry", TOLD, WORKER, (SP_EVENT_NO), (SP_EVENT_NO),   \
       ("event"), "0.1",                                                                \
-      "a worker reports an event that this table does not have, with measurements and " \
-      "metadata of its own")                                                           \
+      "a worker reports an event that this table does not have, or that is not a "     \
+      "worker's to tell (TOLD), with measurements and metadata of its own")            \
     X(EVENTS_DROPPED, 30, "events.dropped", FEW, PIT, (SP_EVENT_NO),                   \
       ("count", "integer", "events"), ("pattern"), "0.1",                              \
       "a handler of events is too slow and begins to lose some; told once until it "   \

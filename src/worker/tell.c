@@ -3,7 +3,8 @@
  * What a worker's life, connection and health have told, and what it tells itself.
  *
  * An event that a worker reports is one of the table, by any of its names, or else the
- * event worker.telemetry with its name as metadata. Measurements have names of a fixed
+ * event worker.telemetry with its name as metadata; as are those that tell whoever runs the
+ * pit how it is (TOLD), which only the pit can know. Measurements have names of a fixed
  * set, others are left out, so that nothing that counts by name can grow without end,
  * whatever user code thinks of.
  */
@@ -98,7 +99,8 @@ void sp__worker_tell_own(const struct worker *worker,
     sp_event_metadata metadata[EVENT_METADATA + 1];
     size_t measured = 0;
     size_t texts = 0;
-    int kind = row == NULL ? SP_EVENT_TELEMETRY : row->kind;
+    int is_known = row != NULL && row->flow != SP_EVENT_FLOW_TOLD;
+    int kind = is_known ? row->kind : SP_EVENT_TELEMETRY;
     char line[512] = "";
     if (kind == SP_EVENT_TELEMETRY) {
         put_line(line, sizeof line, reported);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker reports of itself: which event it becomes, and what of it is kept. */
+#include <stdio.h>
+#include <string.h>
+
+#include "leak.h"
+#include "worker/internal.h"
+
+static struct herald herald;
+static struct worker_spec spec = {.pool = "api"};
+static struct workshop shop = {.herald = &herald};
+static struct worker worker = {
+    .shop = &shop, .spec = &spec, .id = 7, .public_slot = 1, .pid = 4121};
+static uint64_t copy[RECORD_MAX / sizeof(uint64_t)];
+static struct read_event heard;
+static int told; /* the kind that on_told was told last */
+
+static void on_told(void *user, const sp_event *event, void *with)
+{
+    told = event->kind;
+}
+
+static void on_more(struct tap *tap)
+{
+}
+
+/* Report an event with a measurement of a known name and one of another. */
+static const sp_event *report(struct tap *tap, const char *name)
+{
+    struct proto_telemetry_event event = {
+        .numbers = {{"duration_ms", 1.5}, {"moods", 2}},
+        .numbers_count = 2,
+        .texts = {{"model", "small"}},
+        .texts_count = 1};
+    (void)snprintf(event.name, sizeof event.name, "%s", name);
+    told = 0;
+    sp__worker_tell_own(&worker, &event);
+    return sp__tap_next(&herald, tap, copy, &heard) ? &heard.event : NULL;
+}
+
+static const char *text_of(const sp_event *event, const char *name)
+{
+    for (size_t i = 0; i < event->metadata_count; i++) {
+        if (strcmp(event->metadata[i].name, name) == 0) {
+            return event->metadata[i].text;
+        }
+    }
+    return "";
+}
+
+static void open_tap(struct tap *tap)
+{
+    sp__herald_init(&herald);
+    herald.on_told = on_told;
+    *tap = (struct tap){.on_more = on_more};
+    assert_int_equal(sp__tap_open(&herald, tap, "", 0, NULL), SP_OK);
+}
+
+static void close_tap(struct tap *tap)
+{
+    sp__tap_close(&herald, tap);
+    sp__herald_fini(&herald);
+}
+
+static void one_of_the_table_is_that_event(void **state)
+{
+    struct tap tap;
+    open_tap(&tap);
+    const sp_event *event = report(&tap, "queue.enqueued");
+    assert_int_equal(event->kind, SP_EVENT_QUEUE_ENQUEUED);
+    assert_int_equal(told, 0);
+    assert_string_equal(event->pool, "api");
+    assert_int_equal(event->pid, 4121);
+    assert_int_equal(event->exit_status, -1);
+    assert_int_equal(event->measurements_count, 1);
+    assert_string_equal(event->measurements[0].name, "duration_ms");
+    assert_string_equal(text_of(event, "model"), "small");
+    close_tap(&tap);
+}
+
+static void any_other_is_its_own(void **state)
+{
+    struct tap tap;
+    open_tap(&tap);
+    const sp_event *event = report(&tap, "cache.hit");
+    assert_int_equal(event->kind, SP_EVENT_TELEMETRY);
+    assert_int_equal(told, SP_EVENT_TELEMETRY);
+    assert_string_equal(text_of(event, "event"), "cache.hit");
+    assert_string_equal(event->message,
+                        "cache.hit duration_ms=1.5 moods=2 model=small");
+    close_tap(&tap);
+}
+
+/* User code does not tell the operator how the pit is. */
+static void what_only_the_pit_can_know_is_not_believed(void **state)
+{
+    static const char *const names[] = {"store.failed", "worker.died",
+                                        "snakepit.guard.ready", "breaker.opened"};
+    struct tap tap;
+    open_tap(&tap);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const sp_event *event = report(&tap, names[i]);
+        assert_int_equal(event->kind, SP_EVENT_TELEMETRY);
+        assert_int_equal(told, SP_EVENT_TELEMETRY);
+        assert_string_equal(text_of(event, "event"), names[i]);
+    }
+    close_tap(&tap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_of_the_table_is_that_event),
+        TEST(any_other_is_its_own),
+        TEST(what_only_the_pit_can_know_is_not_believed),
+    };
+    return cmocka_run_group_tests_name("worker_tell", tests, NULL, NULL);
+}
