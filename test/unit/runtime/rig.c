@@ -288,6 +288,9 @@ static void run(struct rig *rig, sp_job *job)
                           "Traceback:\n  line 1", NULL);
     } else if (strcmp(tool, "report") == 0) {
         run_report(rig, job);
+    } else if (strcmp(tool, "array") == 0) {
+        (void)sp_job_reply(job, sp_text("{\"__tensor__\":{}}"), NULL,
+                           (sp_bytes){"raw", 3}, NULL);
     } else if (strcmp(tool, "mute") == 0) {
         (void)sp_job_end(job, NULL);
     } else if (strcmp(tool, "single") == 0) {
@@ -342,9 +345,10 @@ static void *announce_and_serve(void *arg)
 static void add_tools(struct rig *rig)
 {
     static const char *const names[] = {
-        "add",     "echo",       "wait",  "raise", "mute",    "report", "count",
-        "slow",    "single",     "break", "burst", "inspect", "ask",    "told",
-        "ask_for", "ask_worker", "crowd", "leave", "pull",    "peek",   "hold"};
+        "add",   "echo", "wait",    "raise",      "mute",  "report",
+        "count", "slow", "single",  "break",      "burst", "inspect",
+        "ask",   "told", "ask_for", "ask_worker", "crowd", "leave",
+        "pull",  "peek", "hold",    "array"};
     sp_tool_param params[] = {{.name = "a", .type = "int"},
                               {.name = "b", .default_json = "1"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

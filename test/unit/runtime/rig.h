@@ -8,6 +8,7 @@
  *   inspect           everything the job says of itself
  *   wait              tells `begun`, then waits for one `gate` or an interruption
  *   raise             fails like a Python exception
+ *   array             a tensor, as the wire has one
  *   mute              ends without a result
  *   report            reports the event "work.one", with a span_id of its own
  *   count [n,size]    stream: n chunks of `size` bytes that begin with their number

@@ -96,6 +96,33 @@ static void a_job_knows_its_request(void **state)
     rig_close(rig);
 }
 
+static void a_result_is_called_what_its_json_is(void **state)
+{
+    static const struct {
+        const char *tool;
+        const char *args;
+        const char *type;
+    } rows[] = {
+        {"add", "[1,2]", "integer"},
+        {"echo", "[1.5]", "list"},
+        {"echo", "{\"__tensor__\":1}", "map"}, /* without its bytes it is none */
+        {"array", "{}", "tensor"}};
+    struct rig *rig = rig_open(NULL);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct peer_call *call = peer_execute(rig->peer, rows[i].tool, rows[i].args);
+        struct proto_response response;
+        peer_finish(rig->peer, call);
+        assert_int_equal(
+            sp__proto_get_response(call->last.data, call->last.size, &response, NULL),
+            0);
+        assert_int_equal(response.result_type.size, strlen(rows[i].type));
+        assert_memory_equal(response.result_type.data, rows[i].type,
+                            strlen(rows[i].type));
+        call_free(call);
+    }
+    rig_close(rig);
+}
+
 static void an_answer_does_not_wait_for_the_job_behind_it(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -242,7 +269,7 @@ static void the_announcement_lists_the_tools(void **state)
     assert_int_equal(a->pid, getpid());
     assert_int_equal(a->capacity, 1);
     assert_int_equal(a->failed, 0);
-    assert_int_equal(a->tools_count, 21);
+    assert_int_equal(a->tools_count, 22);
     assert_string_equal(a->tools[0].name, "add");
     assert_int_equal(a->tools[0].params_count, 2);
     assert_string_equal(a->tools[0].params[0].type, "int");
@@ -574,6 +601,7 @@ int main(void)
         TEST(a_thousand_calls_in_one_batch_are_answered_in_order),
         TEST(a_large_argument_comes_back_whole),
         TEST(a_job_knows_its_request),
+        TEST(a_result_is_called_what_its_json_is),
         TEST(an_answer_does_not_wait_for_the_job_behind_it),
         TEST(an_exception_is_an_answer_with_its_text),
         TEST(a_failure_that_is_no_exception_is_a_status),
