@@ -35,10 +35,9 @@ struct handler {
     pthread_t thread;
     /* Under the herald's lock. */
     pthread_cond_t more;
-    int is_ending;    /* no further event */
-    int is_detached;  /* its id is gone, and nobody waits: to be joined by anybody */
-    int is_through;   /* the thread is about to end */
-    uint64_t last_ms; /* when is_closing: no event after that */
+    int is_ending;   /* no further event */
+    int is_detached; /* its id is gone, and nobody waits: to be joined by anybody */
+    int is_through;  /* the thread is about to end */
 
     uint8_t copy[RECORD_MAX];
 };
@@ -75,8 +74,8 @@ static int wait_for_more(struct handler *handler, int nap)
 static int may_go_on(struct handler *handler)
 {
     (void)pthread_mutex_lock(&handler->herald->lock);
-    int may = !handler->is_ending &&
-              (!handler->herald->is_closing || sp__now_ms() <= handler->last_ms);
+    int may = !handler->is_ending && (!handler->herald->is_closing ||
+                                      sp__now_ms() <= handler->herald->last_ms);
     (void)pthread_mutex_unlock(&handler->herald->lock);
     return may;
 }
@@ -200,11 +199,10 @@ int sp__handler_detach(struct herald *herald, uint64_t id, sp_error *err)
 void sp__handlers_close(struct herald *herald)
 {
     (void)pthread_mutex_lock(&herald->lock);
-    uint64_t last_ms = sp__now_ms() + CLOSE_MS;
     herald->is_closing = 1;
+    herald->last_ms = sp__now_ms() + CLOSE_MS;
     for (struct link *link = herald->handlers.first; link != NULL; link = link->next) {
         struct handler *handler = ITEM(link, struct handler, on_handlers);
-        handler->last_ms = last_ms;
         handler->tap.is_awaited &= !sp__tap_is_due(herald, &handler->tap);
         (void)pthread_cond_signal(&handler->more);
     }

@@ -57,6 +57,7 @@ struct herald {
     uint64_t next_id; /* of handlers; the last of them */
     struct list handlers;
     int is_closing;
+    uint64_t last_ms; /* when it is: handlers get no event after that */
 };
 
 void sp__herald_init(struct herald *herald);
