@@ -141,11 +141,12 @@ int sp__meter_sum_init(struct meter_sum *sum, const struct meter_labels *labels,
 {
     *sum = (struct meter_sum){0};
     sum->tools = sp__calloc((size_t)labels->max + 1, sizeof *sum->tools);
-    return sum->tools != NULL ? SP_OK
-                              : sp__fail(err, SP_ERR_NOMEM,
-                                         "no memory for metrics of "
-                                         "%u tools",
-                                         labels->max);
+    if (sum->tools == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for metrics of %u tools",
+                        labels->max);
+    }
+    sum->other = &sum->tools[labels->max];
+    return SP_OK;
 }
 
 void sp__meter_sum_fini(struct meter_sum *sum)
@@ -188,7 +189,7 @@ void sp__meter_add(const struct meter *meter, struct meter_sum *sum)
 {
     struct meter_labels *labels = meter->labels;
     add_counts(&sum->counts, &meter->counts);
-    add_tool(&sum->tools[labels->max], &meter->other);
+    add_tool(sum->other, &meter->other);
     (void)pthread_mutex_lock(&labels->lock);
     sum->tools_count = labels->count;
     for (uint32_t i = 0; i < labels->count; i++) {

@@ -116,7 +116,8 @@ struct tool_sum {
 struct meter_sum {
     struct pool_counts counts;
     uint32_t tools_count;   /* with a name */
-    struct tool_sum *tools; /* by label; behind them, at [labels->max], the others */
+    struct tool_sum *tools; /* by label */
+    struct tool_sum *other; /* behind them: those that are not told apart */
 };
 
 /* Any thread: a sum with room for all there may be. */

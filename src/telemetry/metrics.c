@@ -158,18 +158,24 @@ static void add_sessions(struct metrics *metrics)
     ADD(VARIABLE_BYTES, stats.memory_bytes);
 }
 
+static void add_callback(struct metrics *metrics, const struct tool_sum *tool,
+                         const char *name)
+{
+    for (int code = 0; code < METER_CODES; code++) {
+        uint64_t count = tool->counts.endings[code];
+        if (count > 0) {
+            ADD2(CALLBACKS, count, name, sp_error_name(-code));
+        }
+    }
+}
+
 static void add_callbacks(struct metrics *metrics)
 {
     const struct meter_sum *sum = &metrics->callbacks;
-    for (uint32_t i = 0; i <= METER_TOOLS; i++) {
-        const char *name = i < METER_TOOLS ? sum->tools[i].name : METER_OTHER;
-        for (int code = 0; name != NULL && code < METER_CODES; code++) {
-            uint64_t count = sum->tools[i].counts.endings[code];
-            if (count > 0) {
-                ADD2(CALLBACKS, count, name, sp_error_name(-code));
-            }
-        }
+    for (uint32_t i = 0; i < sum->tools_count; i++) {
+        add_callback(metrics, &sum->tools[i], sum->tools[i].name);
     }
+    add_callback(metrics, sum->other, METER_OTHER);
 }
 
 static void add_clients(struct metrics *metrics)

@@ -28,7 +28,6 @@ struct pool_facts {
     const char *name;
     sp_pool_stats stats;
     struct meter_sum sum;
-    uint32_t others_at; /* where in it the tools without a name are */
     struct worker_facts *workers;
     size_t workers_max;
     size_t workers_count;
@@ -121,7 +120,6 @@ int sp__metrics_pools_init(struct metrics *metrics, sp_error *err)
         const struct pool *front = &pit->pools[i];
         struct pool_facts *facts = &metrics->pools[i];
         facts->name = front->name;
-        facts->others_at = front->meter.labels->max;
         facts->workers_max =
             front->options.workers +
             (size_t)front->options.recycle_surge * sp__pool_parts(front);
@@ -188,7 +186,7 @@ static void add_tools(struct metrics *metrics, const struct pool_facts *pool)
     for (uint32_t i = 0; i < sum->tools_count; i++) {
         add_tool(metrics, pool, &sum->tools[i], sum->tools[i].name);
     }
-    add_tool(metrics, pool, &sum->tools[pool->others_at], METER_OTHER);
+    add_tool(metrics, pool, sum->other, METER_OTHER);
 }
 
 static void add_calls(struct metrics *metrics, const struct pool_facts *pool)
