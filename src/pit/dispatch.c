@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "event/record.h"
+#include "event/table.h"
 
 struct event_node {
     struct link on_events;
@@ -276,6 +278,28 @@ static void run_event(const struct event_node *node, sp_event_cb on_event,
     on_event(&read.event, event_data);
 }
 
+/* Before those that have come after them. */
+static void tell_lost(uint64_t lost, sp_event_cb on_event, void *event_data)
+{
+    char message[120];
+    const sp_event_metadata metadata = {"message", message};
+    uint64_t now_ns = sp__unix_ns();
+    const sp_event event = {.kind = SP_EVENT_WARNING,
+                            .time_unix_ms = now_ns / 1000000u,
+                            .pool = "",
+                            .exit_status = -1,
+                            .session = "",
+                            .message = message,
+                            .name = sp__event_row(SP_EVENT_WARNING)->name,
+                            .metadata = &metadata,
+                            .metadata_count = 1,
+                            .time_unix_ns = now_ns};
+    (void)snprintf(message, sizeof message,
+                   "%llu events are lost: more than %d waited for sp_pit_dispatch()",
+                   (unsigned long long)lost, EVENTS_MAX);
+    on_event(&event, event_data);
+}
+
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,
                      void (*grant)(void *user, struct request *request,
                                    size_t wire_bytes),
@@ -290,10 +314,16 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
     uint32_t left = dispatch->due.length;
     int work = (int)atomic_load(&dispatch->work.length);
     struct list events = dispatch->events;
+    uint64_t lost = dispatch->events_lost;
     dispatch->events = (struct list){0};
+    dispatch->events_lost = 0;
     pthread_mutex_unlock(&dispatch->lock);
 
     int ran = sp__work_run(&dispatch->work, work);
+    if (lost > 0 && on_event != NULL) {
+        tell_lost(lost, on_event, event_data);
+        ran++;
+    }
     while (events.first != NULL) {
         struct event_node *node = ITEM(events.first, struct event_node, on_events);
         events.first = node->on_events.next;

@@ -20,10 +20,10 @@ struct dispatch {
     pthread_mutex_t lock;
     struct list due; /* requests with something for the user, by on_done */
     struct list events;
-    uint64_t events_lost;
-    int signalled;       /* fd is readable */
-    struct loop *driven; /* by the dispatching thread, which then looks at no fd */
-    int is_poked;        /* `poke` is on its way there */
+    uint64_t events_lost; /* since it was told */
+    int signalled;        /* fd is readable */
+    struct loop *driven;  /* by the dispatching thread, which then looks at no fd */
+    int is_poked;         /* `poke` is on its way there */
     struct command poke;
     struct map waitable; /* calls started without a callback, by id */
 
