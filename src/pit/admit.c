@@ -313,8 +313,8 @@ static int encode_arguments(struct request *request, const struct call_wish *wis
             rc = check_args(pool, args, err);
         }
     }
-    if (rc == SP_OK) {
-        rc = sp__rules_check(pool, wish->tool, &binaries, args, err);
+    if (rc == SP_OK && request->tool != NULL) {
+        rc = sp__rules_check(request->tool, &binaries, args, err);
     }
     if (rc == SP_OK) {
         rc = check_size(pool, args.size + binaries.bytes, err);
@@ -354,13 +354,12 @@ static int set_lineage(struct sp_pit *pit, struct request *request,
     return SP_OK;
 }
 
-static int fill_request(struct request *request, struct pool *pool,
-                        const struct call_wish *wish, const sp_call_options *options,
-                        sp_error *err)
+static int fill_request(struct request *request, const struct call_wish *wish,
+                        const sp_call_options *options, sp_error *err)
 {
+    const struct pool *pool = request->pool;
     uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
 
-    request->pool = pool;
     request->taker = wish->taker;
     request->flags = options->flags;
     request->affinity = options->affinity != SP_AFFINITY_DEFAULT
@@ -406,6 +405,7 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
 {
     sp_call_options options;
     struct pool *pool;
+    struct tool *tool;
     struct request *request;
     int rc = read_options(wish->options, &options, err);
     if (rc < 0) {
@@ -435,8 +435,8 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
                       pool->name);
     }
     if (rc == SP_OK) {
-        rc =
-            sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name, err);
+        rc = sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name,
+                             &tool, err);
     }
     if (rc == SP_OK) {
         struct request_names names = {.streaming = wish->streaming,
@@ -453,7 +453,9 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
         wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
     rc = set_trace(pit, request, wish, &options, lineage, err);
     if (rc == SP_OK) {
-        rc = fill_request(request, pool, wish, &options, err);
+        request->pool = pool;
+        request->tool = tool;
+        rc = fill_request(request, wish, &options, err);
     }
     if (rc == SP_OK) {
         rc = set_lineage(pit, request, wish, lineage, err);

@@ -304,6 +304,7 @@ void sp__calls_elsewhere(void *owner, struct request *request, struct pool *part
     part = part != NULL ? part : sp__share_route(request->pool->share);
     struct lane *to = part->owner;
     request->pool = part;
+    request->tool = NULL; /* each part has a list of its own */
     sp__share_count(part, 1);
     if (is_strict(request)) {
         /* Those that come after it are to find its worker. */

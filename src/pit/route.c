@@ -36,6 +36,7 @@ struct lane *sp__pit_route(struct sp_pit *pit, struct request *request)
                    ? part_of_session(pit, request)
                    : sp__share_route(part->share);
         request->pool = part;
+        request->tool = NULL; /* each part has a list of its own */
         sp__share_count(part, 1);
     }
     struct lane *lane = part->owner;

@@ -90,14 +90,15 @@ static int is_beside(void *user, const char *name, size_t size)
     return 0;
 }
 
-int sp__rules_check(struct pool *pool, const char *tool,
-                    const struct binaries *binaries, sp_bytes args, sp_error *err)
+int sp__rules_check(const struct tool *tool, const struct binaries *binaries,
+                    sp_bytes args, sp_error *err)
 {
-    const struct schema *schema = sp__tools_rules(&pool->tools, tool);
+    const struct schema *schema =
+        atomic_load_explicit(&tool->rules, memory_order_acquire);
     struct schema_beside beside = {.has = is_beside, .user = (void *)binaries};
     if (schema == NULL) {
         return SP_OK;
     }
     int rc = sp__schema_check(schema, args.data, args.size, &beside, err);
-    return rc < 0 ? sp__wrap(err, rc, "tool %s", tool) : rc;
+    return rc < 0 ? sp__wrap(err, rc, "tool %s", tool->name) : rc;
 }

@@ -15,9 +15,8 @@ void *sp__rules_learn(const struct pool *pool, const struct proto_tool *spec);
 void sp__rules_forget(void *rules);
 
 /* Any thread: SP_ERR_BAD_ARGS, NOMEM. The arguments are valid JSON. */
-int sp__rules_check(struct pool *pool, const char *tool,
-                    const struct binaries *binaries, sp_bytes args,
-                    sp_error *err) SP_MUST_CHECK;
+int sp__rules_check(const struct tool *tool, const struct binaries *binaries,
+                    sp_bytes args, sp_error *err) SP_MUST_CHECK;
 
 /* Append the JSON Schema of what was announced. */
 int sp__rules_put_schema(struct sp_buffer *out, const sp_tool_parameter *params,

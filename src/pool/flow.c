@@ -553,7 +553,9 @@ void sp__pool_submit(struct pool *pool, struct request *request)
     if (pool->stuck > 0) {
         look_at_stuck(pool);
     }
-    request->tool = sp__tools_of(&pool->tools, request->tool_name);
+    if (request->tool == NULL) {
+        request->tool = sp__tools_of(&pool->tools, request->tool_name);
+    }
     struct core_call *call = &pool->core.calls[request->number];
     call->idempotent = (request->flags & SP_CALL_IDEMPOTENT) != 0;
     call->streaming = request->streaming != 0;

@@ -33,8 +33,9 @@ void sp__tools_fini(struct tools *tools)
     for (size_t i = 0; i < tools->capacity; i++) {
         struct tool *tool = tools->table[i];
         if (tool != NULL) {
-            if (tool->rules != NULL) {
-                tools->forget(tool->rules);
+            void *rules = atomic_load(&tool->rules);
+            if (rules != NULL) {
+                tools->forget(rules);
             }
             sp__proto_tool_fini(&tool->spec);
             sp__free(tool->name);
@@ -128,8 +129,9 @@ int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
             tool->announced = 1;
             tool->spec = *spec;
             *spec = (struct proto_tool){0};
-            tool->rules =
-                tools->learn != NULL ? tools->learn(tools->user, &tool->spec) : NULL;
+            if (tools->learn != NULL) {
+                atomic_store(&tool->rules, tools->learn(tools->user, &tool->spec));
+            }
         }
     }
     tools->known = tools->declared || !announce->accepts_any;
@@ -182,11 +184,11 @@ static int refuse_unknown(struct tools *tools, const char *name, const char *poo
 }
 
 int sp__tools_check(struct tools *tools, const char *name, int streaming,
-                    const char *pool, sp_error *err)
+                    const char *pool, struct tool **ret_tool, sp_error *err)
 {
     int rc = SP_OK;
     pthread_mutex_lock(&tools->lock);
-    const struct tool *tool = find(tools, name);
+    struct tool *tool = find(tools, name);
     if (tool != NULL && is_offered(tool)) {
         if (tool->announced && tool->spec.streaming && !streaming) {
             rc = sp__fail(err, SP_ERR_BAD_ARGS,
@@ -196,16 +198,8 @@ int sp__tools_check(struct tools *tools, const char *name, int streaming,
         rc = refuse_unknown(tools, name, pool, err);
     }
     pthread_mutex_unlock(&tools->lock);
+    *ret_tool = tool;
     return rc;
-}
-
-const void *sp__tools_rules(struct tools *tools, const char *name)
-{
-    pthread_mutex_lock(&tools->lock);
-    const struct tool *tool = find(tools, name);
-    const void *rules = tool != NULL ? tool->rules : NULL;
-    pthread_mutex_unlock(&tools->lock);
-    return rules;
 }
 
 int sp__tools_has(struct tools *tools, const char *name)

@@ -4,6 +4,7 @@
 #define SP_POOL_TOOLS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "snakepit/error.h"
@@ -20,7 +21,7 @@ struct tool {
     int declared;        /* it is on the configured list */
     int announced;
     struct proto_tool spec;   /* owned when announced */
-    void *rules;              /* what it takes, as its owner knows; or NULL */
+    _Atomic(void *) rules;    /* what it takes, as its owner knows; or NULL */
     struct tool_meter *meter; /* what counts its calls; NULL: none has ended */
 };
 
@@ -55,12 +56,11 @@ int sp__tools_declare(struct tools *tools, const char *const *names,
 struct tool *sp__tools_of(struct tools *tools, const char *name);
 
 /* Any thread: 0, or SP_ERR_NO_TOOL with the near matches; SP_ERR_BAD_ARGS when a
- * streaming tool is called as a plain one. */
+ * streaming tool is called as a plain one. ret_tool: what is known of it, NULL: nothing;
+ * stays as long as the tools. */
 int sp__tools_check(struct tools *tools, const char *name, int streaming,
-                    const char *pool, sp_error *err) SP_MUST_CHECK;
-
-/* Any thread: what was learned of a tool, or NULL. Stays as long as the tools. */
-const void *sp__tools_rules(struct tools *tools, const char *name);
+                    const char *pool, struct tool **ret_tool,
+                    sp_error *err) SP_MUST_CHECK;
 
 /* Any thread: 1 when it is on offer for certain. */
 int sp__tools_has(struct tools *tools, const char *name);

@@ -37,14 +37,24 @@ static void announce(struct tools *tools, const char *const *names, size_t n,
     sp__proto_announce_fini(&message);
 }
 
+static int check(struct tools *tools, const char *name, int streaming, sp_error *err)
+{
+    struct tool *tool;
+    int rc = sp__tools_check(tools, name, streaming, "p", &tool, err);
+    if (tool != NULL) {
+        assert_string_equal(tool->name, name);
+    }
+    return rc;
+}
+
 static const char *const some[] = {"ping", "add", "echo"};
 
 static void before_an_announcement_nothing_is_refused(void **state)
 {
     struct tools tools;
     sp__tools_init(&tools);
-    assert_int_equal(sp__tools_check(&tools, "anything", 0, "p", NULL), 0);
-    assert_int_equal(sp__tools_check(&tools, "anything", 1, "p", NULL), 0);
+    assert_int_equal(check(&tools, "anything", 0, NULL), 0);
+    assert_int_equal(check(&tools, "anything", 1, NULL), 0);
     assert_int_equal(sp__tools_each(&tools, NULL, NULL), 0);
     sp__tools_fini(&tools);
 }
@@ -55,11 +65,10 @@ static void an_unknown_tool_is_refused_with_near_matches(void **state)
     sp_error err = {0};
     sp__tools_init(&tools);
     announce(&tools, some, 3, 0);
-    assert_int_equal(sp__tools_check(&tools, "add", 0, "p", &err), 0);
-    assert_int_equal(sp__tools_check(&tools, "ad", 0, "p", &err), SP_ERR_NO_TOOL);
+    assert_int_equal(check(&tools, "add", 0, &err), 0);
+    assert_int_equal(check(&tools, "ad", 0, &err), SP_ERR_NO_TOOL);
     assert_string_equal(err.message, "pool p has no tool \"ad\"; near matches: add");
-    assert_int_equal(sp__tools_check(&tools, "frobnicate", 0, "p", &err),
-                     SP_ERR_NO_TOOL);
+    assert_int_equal(check(&tools, "frobnicate", 0, &err), SP_ERR_NO_TOOL);
     assert_string_equal(err.message, "pool p has no tool \"frobnicate\"");
     sp_error_clear(&err);
     sp__tools_fini(&tools);
@@ -71,7 +80,7 @@ static void a_called_name_does_not_become_a_tool(void **state)
     sp__tools_init(&tools);
     assert_non_null(sp__tools_of(&tools, "dreamt"));
     announce(&tools, some, 3, 0);
-    assert_int_equal(sp__tools_check(&tools, "dreamt", 0, "p", NULL), SP_ERR_NO_TOOL);
+    assert_int_equal(check(&tools, "dreamt", 0, NULL), SP_ERR_NO_TOOL);
     assert_int_equal(sp__tools_each(&tools, NULL, NULL), 3);
     sp__tools_fini(&tools);
 }
@@ -84,11 +93,11 @@ static void a_stream_is_refused_as_a_plain_call(void **state)
     sp__tools_init(&tools);
     announce(&tools, some, 3, 0);
     announce(&tools, names, 1, 1);
-    assert_int_equal(sp__tools_check(&tools, "numbers", 0, "p", &err), SP_ERR_BAD_ARGS);
+    assert_int_equal(check(&tools, "numbers", 0, &err), SP_ERR_BAD_ARGS);
     assert_string_equal(err.message,
                         "tool \"numbers\" answers a stream: open it as one");
-    assert_int_equal(sp__tools_check(&tools, "numbers", 1, "p", &err), 0);
-    assert_int_equal(sp__tools_check(&tools, "ping", 1, "p", &err), 0);
+    assert_int_equal(check(&tools, "numbers", 1, &err), 0);
+    assert_int_equal(check(&tools, "ping", 1, &err), 0);
     sp_error_clear(&err);
     sp__tools_fini(&tools);
 }
@@ -101,8 +110,8 @@ static void a_second_announcement_only_adds(void **state)
     announce(&tools, some, 3, 0);
     announce(&tools, more, 2, 0);
     assert_int_equal(sp__tools_each(&tools, NULL, NULL), 4);
-    assert_int_equal(sp__tools_check(&tools, "echo", 0, "p", NULL), 0);
-    assert_int_equal(sp__tools_check(&tools, "subtract", 0, "p", NULL), 0);
+    assert_int_equal(check(&tools, "echo", 0, NULL), 0);
+    assert_int_equal(check(&tools, "subtract", 0, NULL), 0);
     sp__tools_fini(&tools);
 }
 
@@ -114,7 +123,7 @@ static void workers_that_run_anything_refuse_nothing(void **state)
     sp__tools_init(&tools);
     assert_int_equal(sp__tools_announce(&tools, &message, NULL), 0);
     sp__proto_announce_fini(&message);
-    assert_int_equal(sp__tools_check(&tools, "statistics.fmean", 0, "p", NULL), 0);
+    assert_int_equal(check(&tools, "statistics.fmean", 0, NULL), 0);
     sp__tools_fini(&tools);
 }
 
@@ -125,9 +134,9 @@ static void declared_commands_are_the_whole_truth(void **state)
     sp__tools_init(&tools);
     assert_int_equal(sp__tools_declare(&tools, names, NULL), 0);
     assert_int_equal(sp__tools_each(&tools, NULL, NULL), 2);
-    assert_int_equal(sp__tools_check(&tools, "one", 0, "p", NULL), 0);
-    assert_int_equal(sp__tools_check(&tools, "one", 1, "p", NULL), 0);
-    assert_int_equal(sp__tools_check(&tools, "three", 0, "p", NULL), SP_ERR_NO_TOOL);
+    assert_int_equal(check(&tools, "one", 0, NULL), 0);
+    assert_int_equal(check(&tools, "one", 1, NULL), 0);
+    assert_int_equal(check(&tools, "three", 0, NULL), SP_ERR_NO_TOOL);
     sp__tools_fini(&tools);
 }
 
@@ -140,10 +149,10 @@ static void an_announcement_describes_declared_commands_and_adds_none(void **sta
     assert_int_equal(sp__tools_declare(&tools, names, NULL), 0);
     announce(&tools, announced, 2, 1);
     assert_int_equal(sp__tools_each(&tools, NULL, NULL), 2);
-    assert_int_equal(sp__tools_check(&tools, "two", 1, "p", NULL), SP_ERR_NO_TOOL);
-    assert_int_equal(sp__tools_check(&tools, "one", 0, "p", NULL), 0);
-    assert_int_equal(sp__tools_check(&tools, "numbers", 0, "p", NULL), SP_ERR_BAD_ARGS);
-    assert_int_equal(sp__tools_check(&tools, "numbers", 1, "p", NULL), 0);
+    assert_int_equal(check(&tools, "two", 1, NULL), SP_ERR_NO_TOOL);
+    assert_int_equal(check(&tools, "one", 0, NULL), 0);
+    assert_int_equal(check(&tools, "numbers", 0, NULL), SP_ERR_BAD_ARGS);
+    assert_int_equal(check(&tools, "numbers", 1, NULL), 0);
     sp__tools_fini(&tools);
 }
 
@@ -157,8 +166,8 @@ static void a_declared_list_narrows_workers_that_run_anything(void **state)
     assert_int_equal(sp__tools_declare(&tools, names, NULL), 0);
     assert_int_equal(sp__tools_announce(&tools, &message, NULL), 0);
     sp__proto_announce_fini(&message);
-    assert_int_equal(sp__tools_check(&tools, "one", 0, "p", NULL), 0);
-    assert_int_equal(sp__tools_check(&tools, "ping", 0, "p", NULL), SP_ERR_NO_TOOL);
+    assert_int_equal(check(&tools, "one", 0, NULL), 0);
+    assert_int_equal(check(&tools, "ping", 0, NULL), SP_ERR_NO_TOOL);
     sp__tools_fini(&tools);
 }
 
@@ -219,7 +228,7 @@ static void only_so_many_names_are_learnt(void **state)
     assert_null(sp__tools_of(&tools, "one too many"));
     assert_non_null(sp__tools_of(&tools, "tool0"));
     announce(&tools, some, 3, 0);
-    assert_int_equal(sp__tools_check(&tools, "ping", 0, "p", NULL), 0);
+    assert_int_equal(check(&tools, "ping", 0, NULL), 0);
     sp__tools_fini(&tools);
 }
 
