@@ -89,6 +89,10 @@ static void print_pool(const struct cli *cli, const json_t *pool)
     print_fact("queue", "%lld waiting, %lld at most, limit %lld",
                field_number(figures, "queued"), field_number(figures, "queued_peak"),
                field_number(figures, "queue_max"));
+    print_fact("sessions", "%lld calls got their worker, %lld moved, %lld refused",
+               field_number(figures, "session_hits"),
+               field_number(figures, "session_moves"),
+               field_number(figures, "session_refusals"));
     heading(is_thread ? "Thread details" : "Process details");
     if (is_thread) {
         print_fact("threads", "%lld in each worker, %lld in all",

@@ -283,6 +283,9 @@ typedef struct sp_pool_stats {
     int zygote_pid;           /* 0: it has no process now */
     uint64_t workers_forked;  /* by it and those before it */
     uint64_t zygotes_started; /* the first one included */
+    uint64_t session_hits;  /* calls of sessions that got the worker they had before */
+    uint64_t session_moves; /* that got another one: theirs was busy, or has ended */
+    uint64_t session_refusals; /* that insisted on theirs and could not have it */
 } sp_pool_stats;
 
 /* One tool a worker announced. Strings are borrowed until the callback returns. */

@@ -107,6 +107,9 @@ void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret)
     ret->queued = core->queue.length;
     ret->queue_max = pool->options.queue_max;
     ret->profile = pool->options.profile;
+    ret->session_hits = pool->meter.counts.homes[SP_PLACED_SAME];
+    ret->session_moves = pool->meter.counts.homes[SP_PLACED_MOVED];
+    ret->session_refusals = pool->meter.counts.homes_refused;
     for (uint32_t i = 0; i < core->seats_count; i++) {
         ret->capacity +=
             core->seats[i].state == SEAT_READY ? core->seats[i].capacity : 0;

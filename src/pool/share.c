@@ -612,6 +612,9 @@ void sp__share_add_stats(sp_pool_stats *sum, const sp_pool_stats *part)
     sum->poisoned += part->poisoned;
     sum->workers_forked += part->workers_forked;
     sum->zygotes_started += part->zygotes_started;
+    sum->session_hits += part->session_hits;
+    sum->session_moves += part->session_moves;
+    sum->session_refusals += part->session_refusals;
     sum->capacity += part->capacity;
     sum->capacity_reached += part->capacity_reached;
 }

@@ -14,6 +14,8 @@ enum {
     THREADS_FEW = 4,      /* in a worker: processes would do as well */
     THREADS_MANY = 32,    /* they wait for each other */
     SLOW_START_MS = 1000, /* that a zygote would spare */
+    SESSION_CALLS = 10,   /* fewer say nothing of where calls of sessions go */
+    MISSES_PERCENT = 10,  /* of these: what one notices */
     WORKERS_FOR_ZYGOTE = 4
 };
 
@@ -207,6 +209,38 @@ static void advise_queue(struct advising *advising)
     }
 }
 
+/* A session that finds its worker busy waits, moves or is refused, as the pool's affinity
+ * has it. */
+static void advise_sessions(struct advising *advising)
+{
+    const struct advice_facts *facts = advising->facts;
+    const sp_pool_stats *stats = facts->stats;
+    uint64_t misses = stats->session_moves + stats->session_refusals;
+    uint64_t calls = stats->session_hits + misses;
+    int waits = facts->affinity == SP_AFFINITY_STRICT_QUEUE;
+    if (calls < SESSION_CALLS || misses * 100 < calls * MISSES_PERCENT) {
+        return;
+    }
+    const struct advice wait = {.severity = "medium",
+                                .rule = "affinity_misses",
+                                .key = "affinity",
+                                .value = "strict_queue",
+                                .why =
+                                    "calls then wait for the worker that knows their "
+                                    "session; with more workers it is free sooner"};
+    const struct advice keep = {.severity = "medium",
+                                .rule = "affinity_misses",
+                                .key = "adapter",
+                                .why = "their workers had ended: what must outlive one "
+                                       "belongs into variables of the session"};
+    add(advising, waits ? &keep : &wait, 0,
+        "%llu of %llu calls of sessions did not get the worker they had before: %llu "
+        "moved, %llu were refused",
+        (unsigned long long)misses, (unsigned long long)calls,
+        (unsigned long long)stats->session_moves,
+        (unsigned long long)stats->session_refusals);
+}
+
 static int is_limited(uint64_t bytes)
 {
     return bytes != 0 && bytes != SP_UNLIMITED;
@@ -317,6 +351,7 @@ size_t sp__advise(const struct advice_facts *facts, struct advice *ret)
     advise_size(&advising);
     advise_threads(&advising);
     advise_queue(&advising);
+    advise_sessions(&advising);
     advise_memory(&advising);
     advise_lives(&advising);
     return advising.count;

@@ -15,6 +15,7 @@ struct advice_facts {
     const sp_pool_stats *stats;
     uint32_t load;    /* calls that workers have */
     uint32_t threads; /* of a worker, in the profile thread */
+    int affinity;     /* SP_AFFINITY_, of calls that name none */
     uint64_t
         workers_seen; /* whose memory has been looked at; the next three are theirs */
     uint64_t memory_bytes;         /* all together */

@@ -70,6 +70,7 @@ static void sum_up(sp_pit *pit, const struct machine *machine, struct inspected 
     *facts = (struct advice_facts){
         .stats = &pool->stats,
         .threads = pool->options->threads,
+        .affinity = pool->options->affinity,
         .limit_memory_bytes = pool->options->limit_memory_bytes,
         .recycle_memory_bytes = pool->options->recycle_memory_bytes,
         .uptime_ms = sp__now_ms() - pit->opened_ms,
@@ -139,14 +140,16 @@ static json_t *memory_json(const struct advice_facts *facts)
 static json_t *statistics_json(const sp_pool_stats *s)
 {
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:I, s:I, s:I}", "requests",
-        (json_int_t)s->requests, "errors", (json_int_t)s->errors, "queue_timeouts",
-        (json_int_t)s->queue_timeouts, "call_timeouts", (json_int_t)s->call_timeouts,
-        "pool_saturated", (json_int_t)s->pool_saturated, "capacity_reached",
-        (json_int_t)s->capacity_reached, "queued", (int)s->queued, "queued_peak",
-        (int)s->queued_peak, "queue_max", (int)s->queue_max, "workers_died",
-        (json_int_t)s->workers_died, "recycled", (json_int_t)s->recycled, "retried",
-        (json_int_t)s->retried);
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}",
+        "requests", (json_int_t)s->requests, "errors", (json_int_t)s->errors,
+        "queue_timeouts", (json_int_t)s->queue_timeouts, "call_timeouts",
+        (json_int_t)s->call_timeouts, "pool_saturated", (json_int_t)s->pool_saturated,
+        "capacity_reached", (json_int_t)s->capacity_reached, "queued", (int)s->queued,
+        "queued_peak", (int)s->queued_peak, "queue_max", (int)s->queue_max,
+        "workers_died", (json_int_t)s->workers_died, "recycled",
+        (json_int_t)s->recycled, "retried", (json_int_t)s->retried, "session_hits",
+        (json_int_t)s->session_hits, "session_moves", (json_int_t)s->session_moves,
+        "session_refusals", (json_int_t)s->session_refusals);
 }
 
 static json_t *pool_json(const struct inspected *pool)

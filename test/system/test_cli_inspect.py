@@ -81,6 +81,27 @@ def test_a_daemon_under_load_is_told_to_grow(tmp_path):
         assert snakepit("inspect", "a", "b").code == 2
 
 
+def test_sessions_that_miss_their_worker_are_told_to_wait_for_it(tmp_path):
+    with (daemons.running(tmp_path, size=2) as daemon,
+          peers.connected(daemon.address) as client):
+        for i in range(6):  # while one worker has the session's call, the next moves on
+            held = tmp_path / f"held{i}"
+            request = client.request("hold", {"path": str(held)}, session_id="s")
+            call = client.bridge.ExecuteTool.future(request)
+            wait_until((tmp_path / f"held{i}.held").exists, "the tool to run")
+            assert client.execute("add", {"a": 1}, session_id="s") == 2
+            (tmp_path / f"held{i}.go").touch()
+            assert call.result(daemons.DEADLINE_S).success
+        done = snakepit("advise", "-o", "json", "--connect", daemon.address)
+        [miss] = [one for one in done.json["recommendations"]
+                  if one["rule"] == "affinity_misses"]
+        assert (miss["key"], miss["value"]) == ("pools.default.affinity", "strict_queue")
+        assert miss["figure"] == ("6 of 11 calls of sessions did not get the worker they "
+                                  "had before: 6 moved, 0 were refused")
+        out = snakepit("inspect", "--connect", daemon.address).out
+        assert "sessions     5 calls got their worker, 6 moved, 0 refused" in out
+
+
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}])
 def test_plain_terminals_get_plain_text(env):
     done = snakepit("inspect", "-a", "showcase", "--size", "1", "--detailed", env=env)

@@ -113,6 +113,28 @@ static void the_queue_says_when_it_is_short(void **state)
     assert_non_null(advises(&facts, "call_timeouts"));
 }
 
+static void sessions_that_miss_their_worker_are_told_to_wait(void **state)
+{
+    struct advice_facts facts = healthy();
+    stats.session_hits = 91;
+    stats.session_moves = 9;
+    assert_null(advises(&facts, "affinity_misses"));
+    stats.session_hits = 90;
+    stats.session_refusals = 1;
+    facts.affinity = SP_AFFINITY_HINT;
+    const struct advice *wait = advises(&facts, "affinity_misses");
+    assert_non_null(wait);
+    assert_string_equal(wait->key, "affinity");
+    assert_string_equal(wait->value, "strict_queue");
+    assert_non_null(strstr(wait->figure, "10 of 100 calls"));
+    assert_non_null(strstr(wait->figure, "9 moved, 1 were refused"));
+    facts.affinity = SP_AFFINITY_STRICT_QUEUE;
+    assert_string_equal(advises(&facts, "affinity_misses")->value, "");
+    stats.session_hits = stats.session_moves = 0;
+    stats.session_refusals = 9;
+    assert_null(advises(&facts, "affinity_misses")); /* too few to say */
+}
+
 static void memory_is_bounded_and_fits(void **state)
 {
     struct advice_facts facts = healthy();
@@ -165,6 +187,7 @@ int main(void)
         cmocka_unit_test(many_that_rest_may_go_unless_they_were_needed),
         cmocka_unit_test(threads_have_their_bounds),
         cmocka_unit_test(the_queue_says_when_it_is_short),
+        cmocka_unit_test(sessions_that_miss_their_worker_are_told_to_wait),
         cmocka_unit_test(memory_is_bounded_and_fits),
         cmocka_unit_test(lives_that_are_short_are_told),
         cmocka_unit_test(words_have_their_steps),
