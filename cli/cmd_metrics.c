@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fields.h"
+#include "steps.h"
 #include "view.h"
 
 /* "pool=default tool=ping". */
@@ -22,25 +23,6 @@ static void labels_cell(struct table *table, const json_t *sample)
     text_free(&text);
 }
 
-/* The time that so many of a thousand do not exceed, as far as the steps tell. */
-static double quantile(const json_t *sample, int permille)
-{
-    long long count = field_number(sample, "count");
-    long long seen = 0;
-    double last = 0;
-    const json_t *step;
-    size_t i;
-    json_array_foreach (json_object_get(sample, "steps"), i, step) {
-        const json_t *bound = json_object_get(step, "up_to_seconds");
-        seen += field_number(step, "count");
-        last = json_is_null(bound) ? last : json_number_value(bound);
-        if (seen * 1000 >= count * permille) {
-            break;
-        }
-    }
-    return last;
-}
-
 static void value_cell(struct table *table, const json_t *sample)
 {
     const json_t *count = json_object_get(sample, "count");
@@ -49,9 +31,11 @@ static void value_cell(struct table *table, const json_t *sample)
     } else if (json_integer_value(count) == 0) {
         table_cell(table, "0");
     } else {
-        table_cell(table, "%lld, p50 <= %g s, p99 <= %g s",
-                   (long long)json_integer_value(count), quantile(sample, 500),
-                   quantile(sample, 990));
+        struct steps steps = {0};
+        steps_add(&steps, sample, 1);
+        table_cell(table, "%lld, p50 %.3g s, p99 %.3g s",
+                   (long long)json_integer_value(count), steps_quantile(&steps, 500),
+                   steps_quantile(&steps, 990));
     }
 }
 

@@ -45,8 +45,7 @@ double top_value(const struct top_sample *sample, const char *metric, const char
                  const char *worker);
 
 /* The time that so many of 1 000 calls of a pool were over within, in seconds, of those
- * that ended between two samples; -1: none did. Exact to the step of the histogram,
- * even in between. */
+ * that ended between two samples; -1: none did. As steps.h has it. */
 double top_quantile(const struct top_sample *now, const struct top_sample *before,
                     const char *pool, double permille);
 

@@ -211,6 +211,31 @@ def test_json_and_the_table_have_the_same_figures(daemon, client):
     assert ["snakepit_calls", str(calls["add"]), "pool=default", "tool=add", "code=SP-OK"] in lines
 
 
+def quantile(steps, share):
+    """As histogram_quantile() of Prometheus has it."""
+    wanted, low = share * sum(step["count"] for step in steps), 0
+    for step in steps:
+        if step["count"] > 0 and step["count"] >= wanted:
+            high = step["up_to_seconds"]
+            return low if high is None else low + (high - low) * wanted / step["count"]
+        wanted -= step["count"]
+        low = step["up_to_seconds"]
+    raise AssertionError("there are none")
+
+
+def test_quantiles_lie_within_their_step(daemon, client):
+    client.execute("add", {"a": 1})
+    options = "--connect", daemon.address
+    report = json.loads(snakepit("metrics", "-o", "json", *options).out)
+    [times] = [sample for metric in report["metrics"] for sample in metric["samples"]
+               if metric["name"] == "snakepit_call_duration_seconds"
+               and sample["labels"]["tool"] == "add"]
+    [line] = [line for line in snakepit("metrics", "-o", "table", *options).lines
+              if line.startswith("snakepit_call_duration_seconds") and "tool=add" in line]
+    p50, p99 = (quantile(times["steps"], share) for share in (0.5, 0.99))
+    assert f"{times['count']}, p50 {p50:.3g} s, p99 {p99:.3g} s" in line
+
+
 @pytest.mark.parametrize("words, said", [
     (["-o", "promethius"], "did you mean prometheus"),
     (["x"], 'metrics takes no "x"'),
