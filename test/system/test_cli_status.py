@@ -2,6 +2,7 @@
 """snakepit status and tools: what a pit is like, for people and for programs."""
 
 import json
+from concurrent import futures
 
 import daemons
 import peers
@@ -244,3 +245,25 @@ def test_status_of_a_daemon_may_be_of_one_pool(tmp_path):
 def test_a_daemon_that_is_named_must_be_there(tmp_path):
     done = snakepit("status", "--connect", f"unix:{tmp_path}/nobody")
     assert (done.code, done.out) == (3, "")
+
+
+def test_a_report_that_is_no_json_is_the_daemons_mistake(tmp_path):
+    def report(_request, _context):
+        return b"\x0a\x07no json"
+
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(
+        "snakepit.control.v1.Control",
+        {"GetReport": grpc.unary_unary_rpc_method_handler(report)})])
+    address = f"unix:{tmp_path}/daemon.sock"
+    assert server.add_insecure_port(address) != 0
+    server.start()
+    try:
+        for command in ["status", "inspect", "advise", "top"]:
+            done = snakepit(command, "--connect", address, "-o", "json")
+            assert (done.code, done.out) == (7, "")
+            error = json.loads(done.err)["error"]
+            assert error["name"] == "SP-PROTOCOL" and error["exit"] == 7
+            assert "is no JSON" in error["message"]
+    finally:
+        server.stop(None).wait(60)
