@@ -17,7 +17,7 @@ static int take_ending(struct request *request, sp_result *ret_result, sp_error 
 {
     int rc = sp__request_process(request);
     if (rc < 0) {
-        sp_error_move(err, &request->error);
+        sp__request_take_error(request, err);
     } else {
         *ret_result = request->result;
         request->result = (sp_result){0};
@@ -168,9 +168,10 @@ SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
     if (rc < 0) {
         return rc;
     }
-    request->reply_cb = cb;
-    request->user_data = user_data;
-    if (cb == NULL) {
+    if (cb != NULL) {
+        request->reply_cb = cb;
+        request->user_data = user_data;
+    } else {
         rc = sp__dispatch_keep(&pit->dispatch, request, err);
         if (rc < 0) {
             sp__request_drop(request);

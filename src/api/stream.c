@@ -70,9 +70,9 @@ static int end_stream(struct sp_stream *stream)
 {
     struct request *request = stream->request;
     (void)sp__latch_wait(&request->done, SP_UNLIMITED);
-    if (request->error.code != 0) {
-        stream->over = request->error.code;
-        sp_error_move(&stream->end, &request->error);
+    if (request->error != NULL) {
+        stream->over = sp__request_code(request);
+        sp__request_take_error(request, &stream->end);
     } else {
         stream->over = 1;
     }

@@ -233,14 +233,20 @@ static int put_message(struct request *request, const struct proto_request *mess
                        sp_error *err)
 {
     int split = request->pool->spec.transport != SP_TRANSPORT_INHERITED;
-    sp__buf_init(&request->message, SIZE_MAX / 2);
+    int rc = SP_OK;
+    struct sp_buffer out;
+    sp__buf_init(&out, SIZE_MAX / 2);
     if (!split) {
-        int rc = sp__buf_fit(&request->message, sp__proto_request_size(message), err);
-        if (rc < 0) {
-            return rc;
-        }
+        rc = sp__buf_fit(&out, sp__proto_request_size(message), err);
     }
-    return sp__proto_put_request(&request->message, message, split, err);
+    if (rc == SP_OK) {
+        rc = sp__proto_put_request(&out, message, split, err);
+    }
+    if (rc == SP_OK) {
+        sp__buf_take(&out, &request->message, &request->message_bytes);
+    }
+    sp__buf_fini(&out);
+    return rc;
 }
 
 static int encode(struct request *request, const struct call_wish *wish, sp_bytes args,
@@ -360,14 +366,16 @@ static int fill_request(struct request *request, const struct call_wish *wish,
     const struct pool *pool = request->pool;
     uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
 
-    request->taker = wish->taker;
+    request->taker = (uint8_t)wish->taker;
     request->flags = options->flags;
-    request->affinity = options->affinity != SP_AFFINITY_DEFAULT
-                            ? options->affinity
-                            : pool->options.affinity;
+    request->affinity =
+        (uint8_t)(options->affinity != SP_AFFINITY_DEFAULT ? options->affinity
+                                                           : pool->options.affinity);
     request->adapter = pool->options.custom;
-    request->interrupt = options->interrupt;
-    request->interrupt_data = options->interrupt_data;
+    if (wish->taker == TAKER_WAITER) {
+        request->interrupt = options->interrupt;
+        request->interrupt_data = options->interrupt_data;
+    }
     int rc = encode_arguments(request, wish, options, &timeout_ms, err);
     set_deadlines(request, options, timeout_ms);
     return rc;

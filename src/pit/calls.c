@@ -117,8 +117,7 @@ struct request *sp__calls_find(void *owner, sp_id call)
 static void refuse(struct lane *lane, struct request *request, int code, int executed,
                    const char *message)
 {
-    sp__fail(&request->error, code, "%s", message);
-    request->error.executed = executed;
+    (void)sp__request_fail(request, code, executed, message);
     sp__calls_ended(lane, request);
 }
 

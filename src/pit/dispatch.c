@@ -235,9 +235,7 @@ static int run_stream(struct request *request, int ending,
         }
         ran++;
         if (rc < 0) {
-            sp_reply reply = {.call = request->id,
-                              .error =
-                                  request->error.code != 0 ? &request->error : NULL};
+            sp_reply reply = {.call = request->id, .error = request->error};
             request->reply_cb(&reply, request->user_data);
             sp__request_drop(request);
             return ran;
@@ -259,7 +257,7 @@ static void run_reply(struct request *request)
 {
     sp_reply reply = {.call = request->id};
     if (sp__request_process(request) != 0) {
-        reply.error = &request->error;
+        reply.error = request->error;
     } else {
         reply.result = &request->result;
     }

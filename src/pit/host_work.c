@@ -142,7 +142,9 @@ void sp__work_add_taker(struct host_work *work, struct list *takers,
 
 void sp__work_remove_taker(struct request *request)
 {
-    sp__list_remove(&request->on_takers);
+    if (request->taker == TAKER_WAITER) {
+        sp__list_remove(&request->on_takers);
+    }
 }
 
 void sp__work_add(struct host_work *work, struct sp_tool_call *call)

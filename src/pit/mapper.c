@@ -119,13 +119,13 @@ static void call_ended(struct request *request, int ended)
     }
     (void)pthread_mutex_lock(&map->lock); /* cannot fail: a valid, plain mutex */
     map->under_way--;
-    if (request->error.code == SP_ERR_QUEUE_FULL && !map->closing) {
+    if (sp__request_code(request) == SP_ERR_QUEUE_FULL && !map->closing) {
         place->request = NULL;
         place->state = PLACE_AGAIN;
         sp__list_append(&map->again, &place->on_list);
         map->limit = map->floor;
     } else {
-        adapt(map, request->error.code == 0 ? request->result.queued_us : 0);
+        adapt(map, request->error == NULL ? request->result.queued_us : 0);
         place_ended(place);
         request = NULL; /* the taker drops it */
     }
@@ -443,7 +443,7 @@ static void show(struct sp_map *map, struct place *place, sp_reply *ret_reply)
     }
     ret_reply->call = request->id;
     if (sp__request_process(request) < 0) {
-        ret_reply->error = &request->error;
+        ret_reply->error = request->error;
     } else {
         ret_reply->result = &request->result;
     }

@@ -140,17 +140,17 @@ static int copy_result(sp_result *to, const sp_result *from)
 static void answer(struct request *request, const struct outcome *outcome)
 {
     if (outcome->error.code != 0) {
-        sp__error_copy(&request->error, &outcome->error);
+        sp_error *error = sp__request_error(request, outcome->error.executed);
+        if (error != NULL) {
+            sp__error_copy(error, &outcome->error);
+        }
     } else if (!outcome->kept) {
-        sp__fail(
-            &request->error, SP_ERR_TOO_BIG,
+        (void)sp__request_fail(
+            request, SP_ERR_TOO_BIG, SP_EXECUTED_YES,
             "the call with this dedupe_key ran, but its result was too large to keep");
-        request->error.executed = SP_EXECUTED_YES;
     } else if (copy_result(&request->result, &outcome->result) < 0) {
-        sp__fail(&request->error, SP_ERR_NOMEM,
-                 "no memory for a result of %zu bytes that is known already",
-                 outcome->bytes);
-        request->error.executed = SP_EXECUTED_YES;
+        (void)sp__request_fail(request, SP_ERR_NOMEM, SP_EXECUTED_YES,
+                               "no memory for a result that is known already");
     }
 }
 
@@ -161,8 +161,8 @@ static void keep(struct outcomes *outcomes, struct outcome *outcome,
     outcome->running = 0;
     outcome->request = NULL;
     outcome->ended_ms = now_ms;
-    if (request->error.code != 0) {
-        sp__error_copy(&outcome->error, &request->error);
+    if (request->error != NULL) {
+        sp__error_copy(&outcome->error, request->error);
     } else if (bytes <= bytes_max / 4 &&
                copy_result(&outcome->result, &request->result) == SP_OK) {
         outcome->kept = 1;
@@ -251,8 +251,8 @@ static struct request *note_end(struct outcomes *outcomes, struct request *reque
     struct outcome *by_key = request->by_key;
     struct outcome *by_id = request->by_id;
     /* When all is closing, nobody has to try that after another. */
-    int may_run = request->error.code != 0 && request->error.code != SP_ERR_CLOSED &&
-                  request->error.executed == SP_EXECUTED_NO;
+    int may_run = request->error != NULL && request->error->code != SP_ERR_CLOSED &&
+                  request->error->executed == SP_EXECUTED_NO;
     request->by_key = NULL;
     request->by_id = NULL;
     if (by_id != NULL) {

@@ -11,7 +11,7 @@
 
 static void count_ending(struct pool *pool, const struct request *request)
 {
-    switch (request->error.code) {
+    switch (sp__request_code(request)) {
     case 0:
         pool->stats.succeeded++;
         return;
@@ -39,7 +39,7 @@ static struct tool_meter *meter_of(struct pool *pool, const struct request *requ
         return &pool->meter.other;
     }
     if (tool->meter == NULL) {
-        if (!tool->announced && !tool->declared && request->error.code != 0) {
+        if (!tool->announced && !tool->declared && request->error != NULL) {
             return &pool->meter.other;
         }
         tool->meter = sp__meter_tool(&pool->meter, tool->name);
@@ -52,7 +52,7 @@ static void meter_ending(struct pool *pool, const struct request *request)
     struct pool_counts *counts = &pool->meter.counts;
     struct tool_meter *tool = meter_of(pool, request);
     uint64_t now_us = sp__loop_now_us(pool->shop->loop);
-    uint32_t code = sp__meter_code(request->error.code);
+    uint32_t code = sp__meter_code(sp__request_code(request));
     tool->counts.endings[code]++;
     if (request->state == REQUEST_SENT) {
         sp__meter_ran(tool, now_us > request->sent_us ? now_us - request->sent_us : 0,
@@ -65,7 +65,7 @@ static void meter_ending(struct pool *pool, const struct request *request)
         counts->rejected[code]++;
     }
     if (code == METER_CODE_CANCELLED) {
-        counts->cancelled[request->error.stage]++;
+        counts->cancelled[request->error->stage]++;
     }
 }
 

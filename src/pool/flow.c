@@ -30,7 +30,7 @@ enum { FULL_RETRY_MS = 100 }; /* time for a queue that is full to move */
 /* May the caller send it again, as it stands? */
 static int is_retryable(const struct request *request)
 {
-    const sp_error *error = &request->error;
+    const sp_error *error = request->error;
     return sp_error_is_retryable(error->code) &&
            (error->executed == SP_EXECUTED_NO || (request->flags & SP_CALL_IDEMPOTENT));
 }
@@ -43,7 +43,20 @@ static int stage_of(const struct request *request)
     if (request->chunks > 0) {
         return SP_STAGE_STREAMING;
     }
-    return request->error.executed == SP_EXECUTED_NO ? SP_STAGE_SENT : SP_STAGE_STARTED;
+    return request->error->executed == SP_EXECUTED_NO ? SP_STAGE_SENT
+                                                      : SP_STAGE_STARTED;
+}
+
+static void say_how_far(struct request *request)
+{
+    sp_error *error = sp__request_error(request, request->error->executed);
+    if (error != NULL) {
+        error->stage = stage_of(request);
+        error->attempts = request->result.attempts;
+        error->chunks = request->chunks;
+        error->worker = request->result.worker;
+        error->retryable = is_retryable(request);
+    }
 }
 
 /* The one ending; the error is written. */
@@ -51,12 +64,8 @@ static void end_request(struct request *request)
 {
     struct pool *pool = request->pool;
     assert(request->state != REQUEST_ENDED);
-    if (request->error.code != 0) {
-        request->error.stage = stage_of(request);
-        request->error.attempts = request->result.attempts;
-        request->error.chunks = request->chunks;
-        request->error.worker = request->result.worker;
-        request->error.retryable = is_retryable(request);
+    if (request->error != NULL) {
+        say_how_far(request);
     }
     sp__pool_count_ending(pool, request);
     if (sp__herald_listens(pool->shop->herald)) {
@@ -66,22 +75,15 @@ static void end_request(struct request *request)
     if (request->timer.fire != NULL) {
         sp__timer_fini(pool->shop->loop, &request->timer);
     }
-    if (request->error.code != 0 || pool->shop->slow_call_us != 0) {
+    if (request->error != NULL || pool->shop->slow_call_us != 0) {
         sp__pool_tell_ending(pool, request);
     }
     pool->events->on_ended(pool->owner, request);
 }
 
-static void write_failure(struct request *request, int code, int executed,
-                          const char *message)
-{
-    sp__fail(&request->error, code, "%s", message);
-    request->error.executed = executed;
-}
-
 static void fail_request(struct request *request, int code, const char *message)
 {
-    write_failure(request, code, SP_EXECUTED_NO, message);
+    (void)sp__request_fail(request, code, SP_EXECUTED_NO, message);
     end_request(request);
 }
 
@@ -188,60 +190,86 @@ static void say_lost(const struct request *request, char *message, size_t max)
                    sp__pool_fate(request->pool, request->preferred, fate, sizeof fate));
 }
 
-static void write_ending(struct request *request, enum core_ending ending, int executed)
+static void say_ending(struct request *request, enum core_ending ending, char *out,
+                       size_t max)
 {
     struct pool *pool = request->pool;
-    char message[SP_ERROR_MESSAGE_MAX] = "";
     assert((size_t)ending < sizeof endings / sizeof endings[0]);
     switch (ending) {
-    case ENDING_FAILED:
-        assert(pool->failure != NULL);
-        sp_error_move(&request->error, pool->failure);
-        request->error.executed = executed;
-        return;
-    case ENDING_START_FAILED:
-        sp__error_copy(&request->error, &pool->last_failure);
-        request->error.executed = executed;
-        return;
     case ENDING_QUEUE_FULL:
-        say_full(pool, message, sizeof message);
+        say_full(pool, out, max);
         break;
     case ENDING_QUEUE_TIMEOUT:
-        say_queue_timeout(request, message, sizeof message);
+        say_queue_timeout(request, out, max);
         break;
     case ENDING_TIMEOUT:
-        say_timeout(request, message, sizeof message);
+        say_timeout(request, out, max);
         break;
     case ENDING_BREAKER:
-        say_breaker(pool, message, sizeof message);
+        say_breaker(pool, out, max);
         break;
     case ENDING_POISON:
-        say_poison(request, message, sizeof message);
+        say_poison(request, out, max);
         break;
     case ENDING_WORKER_GONE:
-        say_lost(request, message, sizeof message);
+        say_lost(request, out, max);
         break;
     case ENDING_DEADLOCK:
-        say_deadlock(request, message, sizeof message);
+        say_deadlock(request, out, max);
         break;
-    case ENDING_OK:
-    case ENDING_ELSEWHERE:
     case ENDING_CANCELLED:
     case ENDING_CLOSED:
     case ENDING_WORKER_BUSY:
-        (void)snprintf(message, sizeof message, "%s", endings[ending].message);
+        (void)snprintf(out, max, "%s", endings[ending].message);
         break;
+    case ENDING_OK:
+    case ENDING_ELSEWHERE:
+    case ENDING_FAILED:
+    case ENDING_START_FAILED:
+        break; /* nothing to say, or it is said already */
     }
-    write_failure(request, endings[ending].code, executed, message);
+}
+
+/* What others have found out; it may be moved from. */
+static void pass_on(struct request *request, enum core_ending ending, int executed)
+{
+    struct pool *pool = request->pool;
+    sp_error *error = sp__request_error(request, executed);
+    if (error == NULL) {
+        return;
+    }
+    if (ending == ENDING_FAILED) {
+        assert(pool->failure != NULL);
+        sp_error_move(error, pool->failure);
+    } else {
+        sp__error_copy(error, &pool->last_failure);
+    }
+    error->executed = executed;
+}
+
+static void write_ending(struct request *request, enum core_ending ending, int executed)
+{
+    const struct pool *pool = request->pool;
+    char message[SP_ERROR_MESSAGE_MAX] = "";
+    if (ending == ENDING_FAILED || ending == ENDING_START_FAILED) {
+        pass_on(request, ending, executed);
+        return;
+    }
+    say_ending(request, ending, message, sizeof message);
+    sp_error *error =
+        sp__request_fail(request, endings[ending].code, executed, message);
+    if (error == NULL) {
+        return;
+    }
     if (ending == ENDING_QUEUE_FULL) {
-        request->error.retry_after_ms = FULL_RETRY_MS;
+        error->retry_after_ms = FULL_RETRY_MS;
     } else if (ending == ENDING_BREAKER) {
-        request->error.retry_after_ms = ms_to_probe(pool);
+        error->retry_after_ms = ms_to_probe(pool);
     } else if (ending == ENDING_POISON && pool->failure != NULL) {
-        request->error.worker_signal = pool->failure->worker_signal;
-        request->error.worker_exit = pool->failure->worker_exit;
-        request->error.worker_why = pool->failure->worker_why;
-        request->error.worker_stderr = sp__strdup(pool->failure->worker_stderr);
+        error->worker_signal = pool->failure->worker_signal;
+        error->worker_exit = pool->failure->worker_exit;
+        error->worker_why = pool->failure->worker_why;
+        error->worker_stderr = sp__strdup(pool->failure->worker_stderr);
     }
 }
 
@@ -299,7 +327,7 @@ static uint64_t estimate_of(const struct request *request)
 /* What an answer that broke off has left behind. */
 static void forget_attempt(struct request *request)
 {
-    sp_error_clear(&request->error);
+    sp__request_take_error(request, NULL);
     sp__free(request->result.json);
     sp__free(request->result.memory);
     request->result.json = NULL;
@@ -339,10 +367,12 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
     request->result.worker = worker->id;
     request->result.worker_pid = worker->pid;
     request->slot = worker->public_slot;
+    sp_error failure = {0};
     int rc = sp__worker_send(worker, &request->call,
-                             (sp_bytes){request->message.data, request->message.size},
-                             left_ms, &request->error);
+                             (sp_bytes){request->message, request->message_bytes},
+                             left_ms, &failure);
     if (rc < 0) {
+        sp_error_move(sp__request_error(request, SP_EXECUTED_NO), &failure);
         sp__list_append(&pool->unsent, &request->on_queue);
         return;
     }
@@ -376,7 +406,7 @@ void sp__flow_return_unsent(struct pool *pool)
     while ((link = sp__list_pop(&pool->unsent)) != NULL) {
         struct request *request = ITEM(link, struct request, on_queue);
         sp_error failure = {0};
-        sp_error_move(&failure, &request->error);
+        sp__request_take_error(request, &failure);
         struct core_event event = {.kind = CORE_CALL_FAILED,
                                    .call = request->number,
                                    .executed = SP_EXECUTED_NO};
@@ -445,9 +475,9 @@ static void timer_fired(struct timer *timer, uint64_t now_ms)
 /* FNV-1a, 64 bits; never 0. */
 static uint64_t fingerprint_of(const struct request *request)
 {
-    const unsigned char *at = (const unsigned char *)request->message.data;
+    const uint8_t *at = request->message;
     uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < request->message.size; i++) {
+    for (size_t i = 0; i < request->message_bytes; i++) {
         hash = (hash ^ at[i]) * 1099511628211u;
     }
     return hash | 1;
@@ -639,9 +669,12 @@ static void reply_came(struct worker_call *call, const struct proto_response *re
 {
     struct request *request = ITEM(call, struct request, call);
     if (!response->success) {
-        sp__proto_get_error_text(response->error_message, &request->error);
-        request->error.executed = SP_EXECUTED_YES;
-        request->error.worker_pid = request->result.worker_pid;
+        sp_error *error = sp__request_error(request, SP_EXECUTED_YES);
+        sp__proto_get_error_text(response->error_message, error);
+        if (error != NULL) {
+            error->executed = SP_EXECUTED_YES;
+            error->worker_pid = request->result.worker_pid;
+        }
         return;
     }
     sp_bytes json =
@@ -651,9 +684,8 @@ static void reply_came(struct worker_call *call, const struct proto_response *re
         rc = take_binary(&request->result, response->binary_result, memory);
     }
     if (rc < 0) {
-        sp__fail(&request->error, rc, "no memory for a result of %zu bytes",
-                 json.size + response->binary_result.size);
-        request->error.executed = SP_EXECUTED_YES;
+        (void)sp__request_fail(request, rc, SP_EXECUTED_YES,
+                               "no memory for the result");
     }
 }
 

@@ -89,7 +89,7 @@ static void tell_answer(const struct request *request)
 {
     int in_session = request->session[0] != '\0';
     double run_ms = (waited_us(request) - (double)request->result.queued_us) / 1000;
-    if (request->error.code == 0) {
+    if (request->error == NULL) {
         TELL(request,
              in_session ? SP_EVENT_EXECUTE_SESSION_STOP : SP_EVENT_EXECUTE_STOP,
              EVENT_NUMBERS(run_ms, 1),
@@ -101,13 +101,13 @@ static void tell_answer(const struct request *request)
                         : SP_EVENT_EXECUTE_EXCEPTION,
              EVENT_NUMBERS(run_ms, 1),
              EVENT_TEXTS(operation_of(request), request->tool_name, request->request_id,
-                         sp_error_name(request->error.code)));
+                         sp_error_name(sp__request_code(request))));
     }
     if (request->streaming) {
-        TELL(request, SP_EVENT_STREAM_CLOSED,
-             EVENT_NUMBERS((double)request->chunks, run_ms),
-             EVENT_TEXTS(request->tool_name,
-                         request->error.code == 0 ? "true" : "false"));
+        TELL(
+            request, SP_EVENT_STREAM_CLOSED,
+            EVENT_NUMBERS((double)request->chunks, run_ms),
+            EVENT_TEXTS(request->tool_name, request->error == NULL ? "true" : "false"));
     }
 }
 
@@ -115,19 +115,19 @@ static void tell_attempts(const struct request *request)
 {
     double attempts = request->result.attempts;
     double total_ms = waited_us(request) / 1000;
-    if (request->error.code == 0) {
+    if (request->error == NULL) {
         TELL(request, SP_EVENT_RETRY_SUCCESS, EVENT_NUMBERS(attempts, total_ms),
              EVENT_TEXTS(request->tool_name));
     } else {
         TELL(request, SP_EVENT_RETRY_EXHAUSTED, EVENT_NUMBERS(attempts, total_ms),
-             EVENT_TEXTS(request->tool_name, sp_error_name(request->error.code)));
+             EVENT_TEXTS(request->tool_name, sp_error_name(sp__request_code(request))));
     }
 }
 
 /* What it says about its pool, as the breaker sees it. */
 static void tell_verdict(const struct request *request)
 {
-    int code = request->error.code;
+    int code = sp__request_code(request);
     if (code == SP_ERR_BREAKER_OPEN) {
         TELL(request, SP_EVENT_BREAKER_REJECTED, EVENT_TEXTS(request->tool_name));
     } else if (code == 0) {
@@ -139,7 +139,7 @@ static void tell_verdict(const struct request *request)
 
 void sp__heard_ended(const struct request *request)
 {
-    int code = request->error.code;
+    int code = sp__request_code(request);
     const char *tool = request->tool_name;
     if (code == SP_ERR_QUEUE_TIMEOUT) {
         TELL(request, SP_EVENT_QUEUE_TIMEOUT, EVENT_NUMBERS(waited_us(request)),

@@ -254,10 +254,10 @@ static void tell_failed(struct pool *pool, const struct request *request,
                                      .exit_status = -1,
                                      .duration_ms = lasted_ms,
                                      .session = request->session,
-                                     .message = request->error.message},
+                                     .message = request->error->message},
                            EVENT_NUMBERS((double)lasted_ms),
                            EVENT_TEXTS(request->tool_name, texts.id,
-                                       sp_error_name(request->error.code),
+                                       sp_error_name(sp__request_code(request)),
                                        texts.generation, texts.trace_id)});
 }
 
@@ -287,7 +287,7 @@ void sp__pool_tell_ending(struct pool *pool, const struct request *request)
 {
     uint64_t slow_us = pool->shop->slow_call_us;
     uint64_t lasted_us = sp__loop_now_us(pool->shop->loop) - request->created_us;
-    if (request->error.code != 0) {
+    if (request->error != NULL) {
         tell_failed(pool, request, lasted_us / 1000);
     } else if (slow_us != 0 && lasted_us >= slow_us) {
         tell_slow(pool, request, lasted_us / 1000);

@@ -9,6 +9,7 @@
  */
 #include "pool/request.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -66,14 +67,80 @@ int sp__request_new(const struct request_names *names, struct request **ret_requ
     return SP_OK;
 }
 
+/* ---- errors ---- */
+
+#define SHARED(how)                                                    \
+    {                                                                  \
+        .code = SP_ERR_NOMEM, .executed = (how), .worker_exit = -1,    \
+        .message = "a call failed, and there was no memory to say how" \
+    }
+
+/* Of calls without memory for one of their own. */
+static const sp_error shared[] = {[SP_EXECUTED_NO] = SHARED(SP_EXECUTED_NO),
+                                  [SP_EXECUTED_UNKNOWN] = SHARED(SP_EXECUTED_UNKNOWN),
+                                  [SP_EXECUTED_YES] = SHARED(SP_EXECUTED_YES)};
+enum { SHARED_COUNT = sizeof shared / sizeof shared[0] };
+
+/* The one that may be written. */
+static sp_error *own_error(const struct request *request)
+{
+    for (size_t i = 0; i < SHARED_COUNT; i++) {
+        if (request->error == &shared[i]) {
+            return NULL;
+        }
+    }
+    return (sp_error *)(uintptr_t)request->error;
+}
+
+static void forget_error(struct request *request)
+{
+    sp_error *error = request->error != NULL ? own_error(request) : NULL;
+    sp_error_clear(error);
+    sp__free(error);
+    request->error = NULL;
+}
+
+sp_error *sp__request_error(struct request *request, int executed)
+{
+    sp_error *error = request->error != NULL ? own_error(request) : NULL;
+    if (error == NULL) {
+        error = sp__calloc(1, sizeof *error);
+        assert(executed >= 0 && executed < SHARED_COUNT);
+        request->error = error != NULL ? error : &shared[executed];
+    }
+    return error;
+}
+
+sp_error *sp__request_fail(struct request *request, int code, int executed,
+                           const char *message)
+{
+    sp_error *error = sp__request_error(request, executed);
+    sp__fail(error, code, "%s", message);
+    if (error != NULL) {
+        error->executed = executed;
+    }
+    return error;
+}
+
+void sp__request_take_error(struct request *request, sp_error *ret)
+{
+    sp_error *error = own_error(request);
+    if (error != NULL) {
+        sp_error_move(ret, error);
+    } else if (ret != NULL && request->error != NULL) {
+        sp__error_copy(ret, request->error);
+    }
+    forget_error(request);
+}
+
 void sp__request_drop(struct request *request)
 {
     if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    sp__buf_fini(&request->message);
+    sp__free(request->message);
     sp_result_clear(&request->result);
-    sp_error_clear(&request->error);
+    forget_error(request);
     sp__free(request->lineage);
     sp__free(request->carried);
     if (request->streaming) {
@@ -94,8 +161,8 @@ SP_API void sp_result_clear(sp_result *result)
 int sp__request_process(struct request *request)
 {
     const sp_adapter *adapter = request->adapter;
-    if (adapter == NULL || adapter->process == NULL || request->error.code != 0) {
-        return request->error.code;
+    if (adapter == NULL || adapter->process == NULL || request->error != NULL) {
+        return sp__request_code(request);
     }
     struct sp_buffer rewritten;
     sp_error refusal = {0};
@@ -117,12 +184,12 @@ int sp__request_process(struct request *request)
         }
     }
     if (rc != 0) {
-        sp__fail(&request->error, SP_ERR_REFUSED, "%s",
-                 refusal.message[0] != '\0' ? refusal.message
-                                            : "the adapter refused the result");
-        request->error.executed = SP_EXECUTED_YES;
+        (void)sp__request_fail(request, SP_ERR_REFUSED, SP_EXECUTED_YES,
+                               refusal.message[0] != '\0'
+                                   ? refusal.message
+                                   : "the adapter refused the result");
     }
     sp_error_clear(&refusal);
     sp__buf_fini(&rewritten);
-    return request->error.code;
+    return sp__request_code(request);
 }

@@ -58,24 +58,46 @@ struct request {
     /* Set before submitting, then constant. */
     sp_id id;
     struct pool *pool;
-    enum request_taker taker;
-    struct lane *taker_lane; /* of TAKER_LOOP: on this loop it is told; NULL: any */
-    sp_reply_cb reply_cb;
-    sp_chunk_cb chunk_cb;
     void *user_data;
-    int (*interrupt)(void *interrupt_data); /* of TAKER_WAITER, or NULL */
-    void *interrupt_data;
-    void (*loop_cb)(struct request *request, int ended); /* of TAKER_LOOP; on its end
-                                                             the taker drops the request */
+    union { /* what each kind of taker needs */
+        struct {
+            int (*interrupt)(void *interrupt_data); /* or NULL */
+            void *interrupt_data;
+            struct link on_takers; /* the loop's list of those waited for */
+        };                         /* TAKER_WAITER */
+        struct {
+            sp_reply_cb reply_cb;
+            sp_chunk_cb chunk_cb;
+            struct link on_done; /* the dispatch list; under its lock */
+        };                       /* TAKER_DISPATCH */
+        struct {
+            struct lane *taker_lane; /* on this loop it is told; NULL: any */
+            /* On its end the taker drops the request. */
+            void (*loop_cb)(struct request *request, int ended);
+            /* For a taker on another loop, which is told by `submit`. */
+            atomic_int tell_posted;
+            atomic_int tell_end; /* it has ended, and that is to be told */
+            int end_told;        /* the taker's */
+        };                       /* TAKER_LOOP */
+    };
     uint64_t created_us;
     uint64_t deadline_ms;
     uint64_t queue_deadline_ms;
-    int affinity;   /* SP_AFFINITY_, never the default */
-    uint32_t flags; /* SP_CALL_; the loop adds what the tool says of itself */
+    uint32_t flags;   /* SP_CALL_; the loop adds what the tool says of itself */
+    uint8_t taker;    /* enum request_taker */
+    uint8_t affinity; /* SP_AFFINITY_, never the default */
     uint8_t streaming;
-    uint8_t drives;        /* of TAKER_WAITER: the loop, when nudged */
-    uint8_t is_asked;      /* over a connection */
-    uint8_t is_recorded;   /* in the pit's spans, once it has ended */
+    uint8_t drives;      /* of TAKER_WAITER: the loop, when nudged */
+    uint8_t is_asked;    /* over a connection */
+    uint8_t is_recorded; /* in the pit's spans, once it has ended */
+
+    /* Loop thread. */
+    uint8_t state;      /* enum request_state */
+    uint8_t is_awaited; /* it counts as one whose taker sleeps */
+    uint8_t executed;   /* SP_EXECUTED_, and: what came of it in other parts of */
+    uint8_t deaths;     /* its pool; workers it has ended there */
+    uint32_t number;    /* the core's, CORE_NONE when it has none */
+
     const char *tool_name; /* these four point behind the struct */
     const char *session;   /* "" : none, as for the next two */
     const char *request_id;
@@ -87,17 +109,11 @@ struct request {
     struct carried *carried;            /* what goes along, or NULL */
     struct lineage *lineage;   /* of a call that another one asks for, or NULL */
     const sp_adapter *adapter; /* for `process`, or NULL */
-    struct sp_buffer message;  /* the encoded ExecuteToolRequest */
+    uint8_t *message;          /* the encoded ExecuteToolRequest */
+    size_t message_bytes;
 
     /* Loop thread. */
-    struct link on_queue;  /* the pool's list of those no worker would take */
-    struct link on_takers; /* the pit's of those that a thread waits for */
-    enum request_state state;
-    uint32_t number;    /* the core's, CORE_NONE when it has none */
-    uint32_t slot;      /* of the worker it was sent to */
-    uint8_t is_awaited; /* it counts as one whose taker sleeps */
-    uint8_t executed;   /* SP_EXECUTED_, and: what came of it in other parts of */
-    uint8_t deaths;     /* its pool; workers it has ended there */
+    struct link on_queue; /* the pool's list of those no worker would take */
     struct worker_call call;
     struct timer timer;
     struct tool *tool;  /* what is known of it, or NULL */
@@ -111,16 +127,11 @@ struct request {
 
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;
-    sp_error error; /* code 0: it went well */
+    const sp_error *error; /* NULL: it went well */
+    uint32_t slot;         /* of the worker it was sent to */
     struct latch done;
     struct link on_wake; /* the loop's list of takers to tell at the turn's end */
-    struct link on_done; /* the dispatch list; under its lock */
-    int end_published;   /* the ending was put there; under its lock */
-
-    /* For a taker on another loop, which is told by `submit`. */
-    atomic_int tell_posted;
-    atomic_int tell_end; /* it has ended, and that is to be told */
-    int end_told;        /* the taker's */
+    int end_published; /* of TAKER_DISPATCH: the ending is on its list; under its lock */
 
     struct mailbox mailbox; /* last: there is memory for it in streams alone */
 };
@@ -131,6 +142,22 @@ int sp__request_new(const struct request_names *names, struct request **ret_requ
 
 /* Drop one reference; the last one frees. */
 void sp__request_drop(struct request *request);
+
+/*
+ * Its error, to be written: there is memory for it in calls that fail alone. What it said
+ * before is kept. NULL when there is none: it has failed all the same, with an error of
+ * SP_ERR_NOMEM and this SP_EXECUTED_ that all such calls share.
+ */
+sp_error *sp__request_error(struct request *request, int executed);
+/* Write it. The error for what else is to be said, or NULL as above. */
+sp_error *sp__request_fail(struct request *request, int code, int executed,
+                           const char *message);
+/* Move it out; the request has none afterwards. `ret` may be NULL. */
+void sp__request_take_error(struct request *request, sp_error *ret);
+static inline int sp__request_code(const struct request *request)
+{
+    return request->error != NULL ? request->error->code : 0;
+}
 
 /* The taker: apply the adapter's `process` to the result in place. 0, or the code of the
  * request's error. */

@@ -128,7 +128,7 @@ void sp__spans_put_call(struct spans *spans, const struct request *request)
 {
     struct span_record record = {
         .kind = kind_of(request),
-        .error = request->error.code,
+        .error = sp__request_code(request),
         .begin_us = request->created_us,
         .sent_us = request->first_sent_us,
         .resent_us = request->sent_us,

@@ -162,8 +162,8 @@ static void end_rpc(struct rpc *rpc)
 {
     struct request *request = rpc->request;
     sp_error failure = {0};
-    if (request->error.code != 0) {
-        sp__rpc_fail(rpc, &request->error);
+    if (request->error != NULL) {
+        sp__rpc_fail(rpc, request->error);
     } else if (!request->streaming &&
                sp__rpc_put_result(rpc, &request->result, &failure) < 0) {
         failure.executed = SP_EXECUTED_YES;
@@ -249,7 +249,7 @@ static void pump(struct rpc *rpc)
         out.size = 0;
         more = gather(rpc, &out, &failure);
         if (more < 0 && failure.code == 0 && rpc->ended &&
-            rpc->request->error.code == 0) {
+            rpc->request->error == NULL) {
             /* The original's clients look for a final chunk. */
             (void)!sp__rpc_put_chunk(rpc, rpc->request->tool_name, &out, (sp_bytes){0},
                                      (sp_bytes){0}, 1, &failure);

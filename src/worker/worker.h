@@ -92,8 +92,8 @@ struct worker_call {
     struct worker *worker; /* NULL when it is on none */
     struct h2_stream *stream;
     uint32_t stream_id;
-    int streaming;
-    int replied; /* the response message came */
+    uint8_t streaming;
+    uint8_t replied; /* the response message came */
     uint64_t
         shared_slots;     /* a bit for each place its arguments have in shared memory */
     uint64_t estimate_us; /* the owner's guess of its run time */

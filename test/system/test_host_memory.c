@@ -14,7 +14,7 @@
 
 enum {
     IDLE_MAX = 64 * 1024, /* bytes for an idle worker */
-    QUEUED_MAX = 1700,    /* and for a call that waits, its few arguments included */
+    QUEUED_MAX = 1024,    /* and for a call that waits, its few arguments included */
     WORKERS = 8,
     CALLS = 4096, /* a power of two: tables that double are full then */
     ROUND = 2000,

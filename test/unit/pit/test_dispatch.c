@@ -101,7 +101,9 @@ static void put(struct dispatch *dispatch, struct request *request, const char *
 static void end(struct dispatch *dispatch, struct request *request, int code)
 {
     request->state = REQUEST_ENDED;
-    request->error.code = code;
+    if (code != 0) {
+        (void)sp__request_fail(request, code, SP_EXECUTED_NO, "told");
+    }
     if (request->streaming) {
         sp__mailbox_end(&request->mailbox);
     }

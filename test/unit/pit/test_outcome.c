@@ -80,8 +80,7 @@ static void an_id_belongs_to_who_used_it_last(void **state)
 
 static void fail_unrun(struct request *request, int code)
 {
-    sp__fail(&request->error, code, "not run");
-    request->error.executed = SP_EXECUTED_NO;
+    (void)sp__request_fail(request, code, SP_EXECUTED_NO, "not run");
 }
 
 /* One after the other they would outlast the loops. */
@@ -101,7 +100,7 @@ static void when_all_is_closing_nobody_follows(void **state)
     fail_unrun(second, SP_ERR_CLOSED);
     assert_null(end(second, &ended));
     assert_int_equal(ended, 1);
-    assert_int_equal(third->error.code, SP_ERR_CLOSED);
+    assert_int_equal(third->error->code, SP_ERR_CLOSED);
     drop(first);
     drop(second);
     drop(third);

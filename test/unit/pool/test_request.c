@@ -49,9 +49,9 @@ static void it_lives_until_both_have_let_go(void **state)
     int64_t before = sp__mem_live();
     struct request *request = make("");
     request->result.json = sp__strdup("{}");
-    request->error.remote_type = sp__strdup("T");
-    sp__buf_init(&request->message, 100);
-    assert_int_equal(sp__buf_append(&request->message, "bytes", 5, NULL), 0);
+    sp__request_fail(request, SP_ERR_REMOTE, SP_EXECUTED_YES, "T: t")->remote_type =
+        sp__strdup("T");
+    request->message = (uint8_t *)sp__strdup("bytes");
     sp__request_drop(request);
     assert_string_equal(request->result.json, "{}");
     sp__request_drop(request);
@@ -139,11 +139,11 @@ static void an_adapter_may_refuse_the_result(void **state)
 {
     struct request *request;
     assert_int_equal(process("refuse", 100, &request), SP_ERR_REFUSED);
-    assert_string_equal(request->error.message, "not like this");
-    assert_int_equal(request->error.executed, SP_EXECUTED_YES);
+    assert_string_equal(request->error->message, "not like this");
+    assert_int_equal(request->error->executed, SP_EXECUTED_YES);
     drop_both(request);
     assert_int_equal(process("refuse silently", 100, &request), SP_ERR_REFUSED);
-    assert_string_equal(request->error.message, "the adapter refused the result");
+    assert_string_equal(request->error->message, "the adapter refused the result");
     drop_both(request);
 }
 
@@ -167,8 +167,42 @@ static void a_failed_call_is_not_processed(void **state)
     struct request *request = make("");
     static sp_adapter adapter = {.size = sizeof adapter, .process = double_it};
     request->adapter = &adapter;
-    request->error.code = SP_ERR_TIMEOUT;
+    (void)sp__request_fail(request, SP_ERR_TIMEOUT, SP_EXECUTED_NO, "too late");
     assert_int_equal(sp__request_process(request), SP_ERR_TIMEOUT);
+    drop_both(request);
+}
+
+/* What is left to say is whether it ran. */
+static void a_call_fails_without_memory_to_say_how(void **state)
+{
+    struct request *request = make("");
+    sp_error taken = {0};
+    sp__mem_fail_at(1, 1);
+    assert_null(
+        sp__request_fail(request, SP_ERR_TIMEOUT, SP_EXECUTED_UNKNOWN, "too late"));
+    assert_int_equal(sp__request_code(request), SP_ERR_NOMEM);
+    assert_int_equal(request->error->executed, SP_EXECUTED_UNKNOWN);
+    sp__mem_fail_at(0, 0);
+    sp__request_take_error(request, &taken);
+    assert_null(request->error);
+    assert_int_equal(taken.code, SP_ERR_NOMEM);
+    assert_int_equal(taken.executed, SP_EXECUTED_UNKNOWN);
+    sp_error_clear(&taken);
+    drop_both(request);
+}
+
+static void an_error_can_be_taken_once(void **state)
+{
+    struct request *request = make("");
+    sp_error taken = {0};
+    assert_non_null(sp__request_fail(request, SP_ERR_REMOTE, SP_EXECUTED_YES, "E: e"));
+    sp__request_take_error(request, &taken);
+    assert_int_equal(sp__request_code(request), 0);
+    assert_string_equal(taken.message, "E: e");
+    sp_error_clear(&taken);
+    assert_non_null(sp__request_fail(request, SP_ERR_CLOSED, SP_EXECUTED_NO, "over"));
+    sp__request_take_error(request, NULL);
+    assert_null(request->error);
     drop_both(request);
 }
 
@@ -186,6 +220,8 @@ int main(void)
         TEST(a_rewritten_result_keeps_the_limit),
         TEST(a_result_exactly_at_the_limit_is_taken),
         TEST(a_failed_call_is_not_processed),
+        TEST(a_call_fails_without_memory_to_say_how),
+        TEST(an_error_can_be_taken_once),
     };
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }
