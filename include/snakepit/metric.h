@@ -64,8 +64,11 @@
       "Chunks of streams that came from workers.")                                     \
     X(WORKER_SPAWNED, COUNTER, "", "snakepit_worker_spawned", "pool",                  \
       "Worker processes that were started.")                                           \
-    X(WORKER_START, HISTOGRAM, "seconds", "snakepit_worker_start_seconds", "pool",     \
-      "Time of workers from their start to ready.")                                    \
+    X(WORKER_START, HISTOGRAM, "seconds", "snakepit_worker_start_seconds",             \
+      "pool phase",                                                                    \
+      "Time of workers from the wish for them to ready: total, and of it spawn, "      \
+      "exec, "                                                                         \
+      "import, announce, or connect where a worker tells no more.")                    \
     X(WORKER_RECYCLED, COUNTER, "", "snakepit_worker_recycled", "pool reason",         \
       "Workers that a fresh one has replaced.")                                        \
     X(WORKER_DEATHS, COUNTER, "", "snakepit_worker_deaths", "pool cause",              \
@@ -112,6 +115,11 @@
       "was lost.")                                                                     \
     X(LOOP_LAG, HISTOGRAM, "seconds", "snakepit_loop_lag_seconds", "",                 \
       "How late the loops came to what they do every sample_interval.")                \
+    X(EVENTS_DROPPED, COUNTER, "", "snakepit_events_dropped", "",                      \
+      "Events that handlers and watchers were too slow for.")                          \
+    X(EXPORT_DROPPED, COUNTER, "", "snakepit_export_dropped", "signal reason",         \
+      "Calls (traces), rounds (metrics) and datagrams (statsd) that nobody took; "     \
+      "refused: what a collector left out of what it took.")                           \
     X(PROCESS_CPU, COUNTER, "seconds", "process_cpu_seconds", "",                      \
       "Processor time of the host, in user and system mode.")                          \
     X(PROCESS_RSS, GAUGE, "bytes", "process_resident_memory_bytes", "",                \

@@ -21,6 +21,15 @@ struct exporter;
 struct gpu_sampler;
 struct statsd;
 
+/* What of a pit's telemetry reached nobody, and why. */
+enum export_signal { EXPORT_TRACES, EXPORT_METRICS, EXPORT_STATSD, EXPORT_SIGNALS };
+enum export_loss {
+    EXPORT_OVERWRITTEN, /* by what came after it, before it was sent */
+    EXPORT_UNREACHED,   /* nobody took it */
+    EXPORT_REFUSED,     /* who took the rest left it out */
+    EXPORT_LOSSES
+};
+
 /* Who serves the pit's pools to others: told on the loop thread. */
 struct pit_server {
     struct link on_pit;
@@ -102,12 +111,13 @@ struct sp_pit {
     atomic_int hurried;
     atomic_uint orphans_at_start; /* processes of dead runs that were ended, */
     atomic_uint orphans_later;    /* and those that a dead guard left */
-    atomic_size_t pools_open;     /* parts counted each */
-    struct dispatch dispatch;     /* has a lock of its own */
-    struct outcomes outcomes;     /* likewise */
-    struct affinity affinity;     /* likewise */
-    struct latch drained;         /* no call is left; or there is no more patience */
-    struct latch closed;          /* every pool is; likewise */
+    atomic_uint_least64_t exports_lost[EXPORT_SIGNALS][EXPORT_LOSSES];
+    atomic_size_t pools_open; /* parts counted each */
+    struct dispatch dispatch; /* has a lock of its own */
+    struct outcomes outcomes; /* likewise */
+    struct affinity affinity; /* likewise */
+    struct latch drained;     /* no call is left; or there is no more patience */
+    struct latch closed;      /* every pool is; likewise */
 
     /* Loop thread of the first lane. */
     struct timer cleanup;      /* of the sessions */

@@ -134,6 +134,17 @@ void sp__meter_ran(struct tool_meter *tool, uint64_t run_us, const char *trace)
     }
 }
 
+void sp__meter_started(struct meter *meter, const struct span_record *record)
+{
+    struct start_step steps[START_PHASES];
+    size_t count = sp__span_start_steps(record, steps);
+    (void)sp__histogram_add(&meter->counts.start, record->end_us - record->begin_us);
+    for (size_t i = 0; i < count; i++) {
+        (void)sp__histogram_add(&meter->counts.start_phases[steps[i].phase],
+                                steps[i].end_us - steps[i].begin_us);
+    }
+}
+
 /* ---- sums ---- */
 
 int sp__meter_sum_init(struct meter_sum *sum, const struct meter_labels *labels,
@@ -177,6 +188,9 @@ static void add_counts(struct pool_counts *sum, const struct pool_counts *part)
 {
     sp__histogram_merge(&sum->wait, &part->wait);
     sp__histogram_merge(&sum->start, &part->start);
+    for (int i = 0; i < START_PHASES; i++) {
+        sp__histogram_merge(&sum->start_phases[i], &part->start_phases[i]);
+    }
     add_all(sum->rejected, part->rejected, METER_CODES);
     add_all(sum->cancelled, part->cancelled, METER_STAGES);
     add_all(sum->recycled, part->recycled, METER_REASONS);

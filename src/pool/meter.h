@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
+#include "pool/spans.h"
 #include "pool/trace.h"
 #include "snakepit/call.h"
 #include "snakepit/death.h"
@@ -61,8 +62,9 @@ struct tool_meter {
 
 struct pool_counts {
     struct histogram wait; /* of calls, for their first worker, or until they gave up */
-    struct histogram start;         /* of workers, from spawn to ready */
-    uint64_t rejected[METER_CODES]; /* calls that never waited */
+    struct histogram start; /* of workers, from the wish to ready */
+    struct histogram start_phases[START_PHASES]; /* and what it consists of */
+    uint64_t rejected[METER_CODES];              /* calls that never waited */
     uint64_t cancelled[METER_STAGES];
     uint64_t recycled[METER_REASONS];
     uint64_t deaths[METER_DEATHS];
@@ -99,6 +101,9 @@ struct tool_meter *sp__meter_tool(struct meter *meter, const char *name);
 
 /* A call was with a worker for so long. trace: a traceparent or "". */
 void sp__meter_ran(struct tool_meter *tool, uint64_t run_us, const char *trace);
+
+/* A worker's START is over. */
+void sp__meter_started(struct meter *meter, const struct span_record *record);
 
 /* Any thread: the place of a code or a cause in its table. */
 uint32_t sp__meter_code(int code);

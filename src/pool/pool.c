@@ -203,10 +203,11 @@ void sp__pool_worker_ready(struct worker *worker, const struct proto_announce *a
         sp__pool_tell(pool, SP_EVENT_WARNING, worker, 0, failure.message);
         sp_error_clear(&failure);
     }
-    (void)sp__histogram_add(&pool->meter.counts.start,
-                            (worker->ready_ms - worker->spawned_ms) * 1000);
+    struct span_record start;
+    sp__span_start(&start, worker, pool->name, announce);
+    sp__meter_started(&pool->meter, &start);
     if (pool->spans != NULL) {
-        sp__spans_put_start(pool->spans, worker, pool->name, announce);
+        sp__spans_put(pool->spans, &start);
     }
     sp__pool_tell_ready(pool, worker);
     sp__pool_tell_restarted(pool, worker);

@@ -152,10 +152,10 @@ void sp__spans_put_call(struct spans *spans, const struct request *request)
     sp__spans_put(spans, &record);
 }
 
-void sp__spans_put_start(struct spans *spans, const struct worker *worker,
-                         const char *pool, const struct proto_announce *announce)
+void sp__span_start(struct span_record *ret_record, const struct worker *worker,
+                    const char *pool, const struct proto_announce *announce)
 {
-    struct span_record record = {
+    *ret_record = (struct span_record){
         .kind = SPAN_START,
         .begin_us = worker->asked_us,
         .sent_us = worker->spawned_us,
@@ -166,12 +166,41 @@ void sp__spans_put_start(struct spans *spans, const struct worker *worker,
         .generation = worker->generation,
     };
     if (announce != NULL) {
-        record.entered_us = announce->opened_us;
-        record.left_us = announce->announced_us;
+        ret_record->entered_us = announce->opened_us;
+        ret_record->left_us = announce->announced_us;
     }
-    sp__span_put_name(record.pool, sizeof record.pool, pool);
-    sp__span_put_name(record.tool, sizeof record.tool, worker->runtime);
-    sp__spans_put(spans, &record);
+    sp__span_put_name(ret_record->pool, sizeof ret_record->pool, pool);
+    sp__span_put_name(ret_record->tool, sizeof ret_record->tool, worker->runtime);
+}
+
+/* ---- starts ---- */
+
+const char *sp__start_phase_name(enum start_phase phase)
+{
+    static const char *const names[] = {
+#define X(name, text) [START_##name] = text,
+        START_PHASE_TABLE(X)
+#undef X
+    };
+    return names[phase];
+}
+
+size_t sp__span_start_steps(const struct span_record *record,
+                            struct start_step ret_steps[START_PHASES])
+{
+    uint64_t end = record->end_us;
+    uint64_t spawned = sp__span_within(record->sent_us, record->begin_us, end);
+    ret_steps[0] = (struct start_step){START_SPAWN, record->begin_us, spawned};
+    if (record->entered_us == 0) {
+        ret_steps[1] = (struct start_step){START_CONNECT, spawned, end};
+        return 2;
+    }
+    uint64_t opened = sp__span_within(record->entered_us, spawned, end);
+    uint64_t announced = sp__span_within(record->left_us, opened, end);
+    ret_steps[1] = (struct start_step){START_EXEC, spawned, opened};
+    ret_steps[2] = (struct start_step){START_IMPORT, opened, announced};
+    ret_steps[3] = (struct start_step){START_ANNOUNCE, announced, end};
+    return 4;
 }
 
 /* ---- reading ---- */

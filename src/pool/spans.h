@@ -56,6 +56,38 @@ struct span_record {
     char tool[SPAN_TOOL_BYTES];
 };
 
+/* A start, in its order: asked for until spawned, executing until the runtime is there,
+ * importing until it announces itself, and that; or, of a worker that tells no more,
+ * connecting. */
+#define START_PHASE_TABLE(X) \
+    X(SPAWN, "spawn")        \
+    X(EXEC, "exec")          \
+    X(IMPORT, "import")      \
+    X(ANNOUNCE, "announce")  \
+    X(CONNECT, "connect")
+enum start_phase {
+#define X(name, text) START_##name,
+    START_PHASE_TABLE(X)
+#undef X
+        START_PHASES
+};
+const char *sp__start_phase_name(enum start_phase phase);
+
+struct start_step {
+    enum start_phase phase;
+    uint64_t begin_us;
+    uint64_t end_us;
+};
+/* The phases of a START, one behind the other; returns how many. */
+size_t sp__span_start_steps(const struct span_record *record,
+                            struct start_step ret_steps[START_PHASES]);
+
+/* A time, or the end of a span that is nearer. */
+static inline uint64_t sp__span_within(uint64_t time, uint64_t first, uint64_t last)
+{
+    return time < first ? first : time > last ? last : time;
+}
+
 /* Where a reader is, from {0} on. */
 struct span_cursor {
     uint64_t calls;
@@ -104,11 +136,12 @@ void sp__spans_put(struct spans *spans, const struct span_record *record);
 /* A name of any length, cut between characters to fit. */
 void sp__span_put_name(char *to, size_t max, const char *text);
 
-/* Loop thread: a request that is recorded has ended; a worker is ready. announce may be
- * NULL. */
+/* Loop thread: a request that is recorded has ended. */
 void sp__spans_put_call(struct spans *spans, const struct request *request);
-void sp__spans_put_start(struct spans *spans, const struct worker *worker,
-                         const char *pool, const struct proto_announce *announce);
+
+/* Loop thread: the record of a worker that is ready now. announce may be NULL. */
+void sp__span_start(struct span_record *ret_record, const struct worker *worker,
+                    const char *pool, const struct proto_announce *announce);
 
 /* Any thread: copy what comes behind the cursor, and move it. The number of records;
  * *ret_lost: those that are gone. */

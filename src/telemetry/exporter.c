@@ -79,6 +79,17 @@ static void warn(struct exporter *exporter, const char *url, const char *why)
     (void)pthread_mutex_unlock(&exporter->lock);
 }
 
+/* It is the pit's figure, so what is lost after the pit has gone is counted nowhere. */
+static void count_loss(struct exporter *exporter, enum export_signal signal,
+                       enum export_loss loss, uint64_t count)
+{
+    (void)pthread_mutex_lock(&exporter->lock);
+    if (exporter->pit != NULL) {
+        atomic_fetch_add(&exporter->pit->exports_lost[signal][loss], count);
+    }
+    (void)pthread_mutex_unlock(&exporter->lock);
+}
+
 /* Statuses after which the same may go well a little later, as the OTLP has them. */
 static int is_worth_another_try(long status)
 {
@@ -87,7 +98,15 @@ static int is_worth_another_try(long status)
 
 enum sent { SENT, SENT_AGAIN, SENT_NEVER };
 
-static enum sent read_reply(struct exporter *exporter, const char *url,
+/* One message on its way: spans, or metrics. */
+struct parcel {
+    enum export_signal signal;
+    struct http *http;
+    const char *url;
+    uint64_t records; /* of the pit, in it */
+};
+
+static enum sent read_reply(struct exporter *exporter, const struct parcel *parcel,
                             const struct http_reply *reply)
 {
     char why[200];
@@ -102,26 +121,28 @@ static enum sent read_reply(struct exporter *exporter, const char *url,
                            (unsigned long long)refused,
                            message.size > 100 ? 100 : (int)message.size,
                            (const char *)message.data);
-            warn(exporter, url, why);
+            warn(exporter, parcel->url, why);
+            count_loss(exporter, parcel->signal, EXPORT_REFUSED, refused);
         }
         return SENT;
     }
     (void)snprintf(why, sizeof why, "HTTP status %ld", reply->status);
-    warn(exporter, url, why);
+    warn(exporter, parcel->url, why);
     return is_worth_another_try(reply->status) ? SENT_AGAIN : SENT_NEVER;
 }
 
-static enum sent post_once(struct exporter *exporter, struct http *http,
-                           const char *url, uint64_t *ret_pause_ms)
+static enum sent post_once(struct exporter *exporter, const struct parcel *parcel,
+                           uint64_t *ret_pause_ms)
 {
     struct http_reply reply;
     sp_error failure = {0};
     enum sent sent = SENT_AGAIN;
-    if (sp__http_post(http, (sp_bytes){exporter->body.data, exporter->body.size},
+    if (sp__http_post(parcel->http,
+                      (sp_bytes){exporter->body.data, exporter->body.size},
                       exporter->settings.timeout_ms, &reply, &failure) < 0) {
-        warn(exporter, url, failure.message);
+        warn(exporter, parcel->url, failure.message);
     } else {
-        sent = read_reply(exporter, url, &reply);
+        sent = read_reply(exporter, parcel, &reply);
         if (reply.retry_after_s > 0) {
             *ret_pause_ms = reply.retry_after_s * 1000;
         }
@@ -138,15 +159,19 @@ static uint64_t jittered(uint64_t pause_ms)
     return half == 0 ? pause_ms : pause_ms - half / 2 + sp__trace_random() % half;
 }
 
-static void post(struct exporter *exporter, struct http *http, const char *url)
+static void post(struct exporter *exporter, const struct parcel *parcel)
 {
     uint64_t end_ms = sp__now_ms() + RETRY_MAX_MS;
     uint64_t pause_ms = RETRY_FIRST_MS;
     for (;;) {
         uint64_t wait_ms = jittered(pause_ms);
-        enum sent sent = post_once(exporter, http, url, &wait_ms);
-        if (sent != SENT_AGAIN || sp__now_ms() + wait_ms > end_ms ||
+        enum sent sent = post_once(exporter, parcel, &wait_ms);
+        if (sent == SENT) {
+            return;
+        }
+        if (sent == SENT_NEVER || sp__now_ms() + wait_ms > end_ms ||
             sp__latch_wait(&exporter->stopped, wait_ms)) {
+            count_loss(exporter, parcel->signal, EXPORT_UNREACHED, parcel->records);
             return;
         }
         pause_ms =
@@ -184,8 +209,12 @@ static void send_spans(struct exporter *exporter)
         uint64_t lost;
         records = sp__spans_read(exporter->spans, &exporter->cursor, exporter->records,
                                  BATCH, &lost);
+        if (lost > 0) {
+            count_loss(exporter, EXPORT_TRACES, EXPORT_OVERWRITTEN, lost);
+        }
         if (records > 0 && encode_spans(exporter, records)) {
-            post(exporter, exporter->traces, exporter->settings.traces_url);
+            post(exporter, &(struct parcel){EXPORT_TRACES, exporter->traces,
+                                            exporter->settings.traces_url, records});
         }
     } while (records > 0);
     sp__buf_shrink(&exporter->body, 0);
@@ -212,6 +241,12 @@ static int encode_metrics(struct exporter *exporter, struct sp_buffer *out)
     return rc;
 }
 
+static void post_metrics(struct exporter *exporter)
+{
+    post(exporter, &(struct parcel){EXPORT_METRICS, exporter->metrics,
+                                    exporter->settings.metrics_url, 1});
+}
+
 static void send_metrics(struct exporter *exporter)
 {
     (void)pthread_mutex_lock(&exporter->lock);
@@ -219,7 +254,7 @@ static void send_metrics(struct exporter *exporter)
     (void)pthread_mutex_unlock(&exporter->lock);
     exporter->metrics_due_ms = sp__now_ms() + exporter->settings.metrics_interval_ms;
     if (rc == SP_OK) {
-        post(exporter, exporter->metrics, exporter->settings.metrics_url);
+        post_metrics(exporter);
     }
 }
 
@@ -229,7 +264,7 @@ static void send_last_metrics(struct exporter *exporter)
     exporter->body = exporter->last;
     exporter->last = body;
     if (exporter->body.size > 0) {
-        post(exporter, exporter->metrics, exporter->settings.metrics_url);
+        post_metrics(exporter);
     }
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "event/handler.h"
 #include "pit/pit.h"
 #include "snakepit/serve.h"
 #include "telemetry/process.h"
@@ -143,6 +144,33 @@ static void add_pit(struct metrics *metrics)
                               NULL);
 }
 
+/* What nobody heard of. */
+static void add_losses(struct metrics *metrics)
+{
+    static const struct {
+        enum export_signal signal;
+        enum export_loss loss;
+        const char *words[2];
+    } losses[] = {
+        {EXPORT_TRACES, EXPORT_OVERWRITTEN, {"traces", "overwritten"}},
+        {EXPORT_TRACES, EXPORT_UNREACHED, {"traces", "unreached"}},
+        {EXPORT_TRACES, EXPORT_REFUSED, {"traces", "refused"}},
+        {EXPORT_METRICS, EXPORT_UNREACHED, {"metrics", "unreached"}},
+        {EXPORT_METRICS, EXPORT_REFUSED, {"metrics", "refused"}},
+        {EXPORT_STATSD, EXPORT_UNREACHED, {"statsd", "unreached"}},
+    };
+    struct sp_pit *pit = metrics->pit;
+    uint64_t delivered = 0;
+    uint64_t dropped = 0;
+    (void)sp__handler_stats(&pit->herald, 0, &delivered, &dropped, NULL);
+    ADD(EVENTS_DROPPED, dropped);
+    for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
+        ADD2(EXPORT_DROPPED,
+             atomic_load(&pit->exports_lost[losses[i].signal][losses[i].loss]),
+             losses[i].words[0], losses[i].words[1]);
+    }
+}
+
 static void add_sessions(struct metrics *metrics)
 {
     sp_sessions_stats stats = {0};
@@ -242,6 +270,7 @@ int sp__metrics_gather(sp_pit *pit, struct metrics *ret_metrics, sp_error *err)
     add_sessions(metrics);
     add_callbacks(metrics);
     add_clients(metrics);
+    add_losses(metrics);
     add_process(metrics);
     if (metrics->is_short || put_in_order(metrics) < 0) {
         sp__metrics_fini(metrics);

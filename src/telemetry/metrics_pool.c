@@ -229,7 +229,12 @@ static void add_lives(struct metrics *metrics, const struct pool_facts *pool)
     const struct pool_counts *counts = &pool->sum.counts;
     ADD(WORKER_SPAWNED, pool->stats.workers_started);
     sp__metrics_add_histogram(metrics, METRIC_WORKER_START, &counts->start, NULL,
-                              pool->name, NULL);
+                              pool->name, "total");
+    for (int phase = 0; phase < START_PHASES; phase++) {
+        sp__metrics_add_histogram(metrics, METRIC_WORKER_START,
+                                  &counts->start_phases[phase], NULL, pool->name,
+                                  sp__start_phase_name((enum start_phase)phase));
+    }
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         ADD1(WORKER_RECYCLED, counts->recycled[reasons[i].reason], reasons[i].word);
     }

@@ -26,12 +26,6 @@ struct span_tree {
     char names[2][SPAN_TREE_NAME]; /* of those that have the tool's name in theirs */
 };
 
-/* A time, or the end of a span that is nearer. */
-static inline uint64_t sp__span_within(uint64_t time, uint64_t first, uint64_t last)
-{
-    return time < first ? first : time > last ? last : time;
-}
-
 /* `offset_ns`: from the monotonic clock to the wall clock. What it gives borrows from the
  * record and from itself, so it is not copied. */
 void sp__span_tree(const struct span_record *record, uint64_t offset_ns,

@@ -19,6 +19,7 @@
 #include "base/latch.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "pit/pit.h"
 
 enum { PREFIX_MAX = 100 };
 
@@ -43,9 +44,12 @@ struct statsd {
 static void flush(struct statsd *statsd)
 {
     if (statsd->filled > 0) {
-        /* Without the last line end. Who does not listen is no failure. */
-        (void)!send(statsd->fd, statsd->datagram, statsd->filled - 1,
-                    MSG_DONTWAIT | MSG_NOSIGNAL);
+        /* Without the last line end. Who does not listen is no failure, but a figure. */
+        if (send(statsd->fd, statsd->datagram, statsd->filled - 1,
+                 MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+            atomic_fetch_add(
+                &statsd->pit->exports_lost[EXPORT_STATSD][EXPORT_UNREACHED], 1);
+        }
         statsd->filled = 0;
     }
 }

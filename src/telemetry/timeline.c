@@ -70,27 +70,21 @@ static void put_phase(struct timeline *t, const char *name, uint64_t begin_us,
                      "args", args));
 }
 
-/* Asked for, spawned, executing, importing, announced: each until the next begins. */
 static void put_start(struct timeline *t)
 {
     const struct span_record *r = t->record;
+    struct start_step steps[START_PHASES];
+    size_t count = sp__span_start_steps(r, steps);
     uint64_t end = r->end_us;
-    uint64_t spawned = sp__span_within(r->sent_us, r->begin_us, end);
     char name[NAME_BYTES];
     (void)snprintf(name, sizeof name, "worker %s/%u", r->pool, r->slot);
     put_name(t, r->pid, name);
     put_phase(t, "start", r->begin_us, end,
               json_pack("{s:s, s:i, s:i, s:s}", "pool", r->pool, "slot", (int)r->slot,
                         "generation", (int)r->generation, "runtime", r->tool));
-    put_phase(t, "spawn", r->begin_us, spawned, json_object());
-    if (r->entered_us == 0) {
-        put_phase(t, "connect", spawned, end, json_object()); /* it told no more */
-    } else {
-        uint64_t opened = sp__span_within(r->entered_us, spawned, end);
-        uint64_t announced = sp__span_within(r->left_us, opened, end);
-        put_phase(t, "exec", spawned, opened, json_object());
-        put_phase(t, "import", opened, announced, json_object());
-        put_phase(t, "announce", announced, end, json_object());
+    for (size_t i = 0; i < count; i++) {
+        put_phase(t, sp__start_phase_name(steps[i].phase), steps[i].begin_us,
+                  steps[i].end_us, json_object());
     }
     put(t, json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:i}", "name", "ready", "cat",
                      "start", "ph", "i", "s", "p", "ts", (json_int_t)end, "pid", r->pid,

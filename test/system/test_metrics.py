@@ -177,7 +177,13 @@ def test_workers_are_slots_and_their_deaths_have_causes(daemon, client):
             break
         assert time.monotonic() < end, found
     assert after.value("snakepit_worker_spawned_total", pool="default") == spawned + 1
-    assert after.value("snakepit_worker_start_seconds_count", pool="default") == spawned + 1
+    started = {phase: [after.value(f"snakepit_worker_start_seconds_{kind}", pool="default",
+                                   phase=phase) for kind in ("count", "sum")]
+               for phase in ("total", "spawn", "exec", "import", "announce", "connect")}
+    total, *parts, connect = started.values()
+    assert connect == [0, 0] and total[1] > 0
+    assert [total[0]] * 4 == [part[0] for part in parts] == [spawned + 1] * 4
+    assert sum(part[1] for part in parts) == pytest.approx(total[1], abs=1e-4)
     assert after.value("snakepit_worker_resident_memory_bytes", pool="default", worker="0") > 1e6
     assert after.value("snakepit_loop_lag_seconds_count") > 0
 

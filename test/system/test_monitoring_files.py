@@ -30,6 +30,8 @@ tests:
         values: 0+60x20
       - series: snakepit_calls_total{{pool="a",code="SP-REMOTE"}}
         values: 0+30x20
+      - series: snakepit_export_dropped_total{{instance="b",signal="traces",reason="unreached"}}
+        values: 0+2x30
     alert_rule_test:
       - eval_time: 4m
         alertname: SnakepitQueueFilling
@@ -45,6 +47,13 @@ tests:
             exp_annotations:
               summary: "33.33% of the calls of pool a fail"
               description: "snakepit_calls_total has them by tool and code."
+      - eval_time: 25m
+        alertname: SnakepitTelemetryLost
+        exp_alerts:
+          - exp_labels: {{severity: warning, instance: b, signal: traces, reason: unreached}}
+            exp_annotations:
+              summary: "traces of b get lost: unreached"
+              description: "Does the collector of telemetry.otlp or telemetry.statsd run, and keep up?"
 """
 
 

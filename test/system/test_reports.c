@@ -2,6 +2,7 @@
 /* Reports: of the program's own pit and, over its socket, of a daemon's; one that does
  * not exist, options that are none, and a pit that ends while it is asked. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,12 +73,54 @@ static void metrics_are_those_of_all_loops(void **state)
         text,
         "snakepit_calls_total{pool=\"default\",tool=\"add\",code=\"SP-OK\"} 30\n");
     assert_has(text, "snakepit_queue_wait_seconds_count{pool=\"default\"} 30\n");
-    assert_has(text, "snakepit_worker_start_seconds_count{pool=\"default\"} 3\n");
+    assert_has(text,
+               "snakepit_worker_start_seconds_count{pool=\"default\",phase=\"total\"} "
+               "3\n");
+    assert_has(text,
+               "snakepit_worker_start_seconds_count{pool=\"default\",phase=\"spawn\"} "
+               "3\n");
     assert_has(text, "snakepit_pool_workers{pool=\"default\",state=\"ready\"} 3\n");
     assert_int_equal(sp_pit_report(pit, "metrics", "{\"format\":\"text\"}", take, &one,
                                    last_error()),
                      SP_ERR_INVAL);
     assert_has(last_error()->message, "prometheus, openmetrics or json");
+}
+
+static sem_t gate;
+
+static void wait_at_gate(const sp_event *event, void *user_data)
+{
+    (void)event;
+    (void)user_data;
+    while (sem_wait(&gate) != 0) {
+    }
+    (void)sem_post(&gate);
+}
+
+static void events_that_nobody_was_quick_enough_for_are_a_metric(void **state)
+{
+    int one = 1;
+    uint64_t id;
+    char line[80];
+    sp_events_stats stats = {.size = sizeof stats};
+    sp_pit *pit = pit_of_probes(1);
+    assert_int_equal(sem_init(&gate, 0, 0), 0);
+    assert_int_equal(sp_events_attach(pit, "", wait_at_gate, NULL, &id, last_error()),
+                     0);
+    while (stats.dropped == 0) {
+        call_gives(pit, "add", "{\"a\":1,\"b\":2}", "3");
+        assert_int_equal(sp_events_stats_get(pit, id, &stats, last_error()), 0);
+    }
+    (void)sem_post(&gate);
+    assert_int_equal(sp_events_detach(pit, id, last_error()), 0);
+    assert_int_equal(sp_events_stats_get(pit, 0, &stats, last_error()), 0);
+    assert_int_equal(sp_pit_report(pit, "metrics", NULL, take, &one, last_error()), 0);
+    (void)snprintf(line, sizeof line, "\nsnakepit_events_dropped_total %llu\n",
+                   (unsigned long long)stats.dropped);
+    assert_has(text, line);
+    assert_has(text, "snakepit_export_dropped_total{signal=\"statsd\","
+                     "reason=\"unreached\"} 0\n");
+    (void)sem_destroy(&gate);
 }
 
 static unsigned hardware_kinds;
@@ -223,6 +266,7 @@ int main(void)
         TEST(a_pit_says_how_it_is),
         TEST(a_daemon_says_the_same),
         TEST(metrics_are_those_of_all_loops),
+        TEST(events_that_nobody_was_quick_enough_for_are_a_metric),
         TEST(the_hardware_is_found_and_chosen_from_and_told),
         TEST(what_is_no_report_is_refused),
         TEST(nobody_listens),

@@ -9,6 +9,7 @@ import time
 import daemons
 import peers
 import pytest
+from cli_tool import snakepit
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
@@ -85,6 +86,10 @@ def test_nobody_who_listens_is_no_trouble(tmp_path, server, stubs):
         with peers.connected(daemon.address) as client:
             for i in range(300):
                 assert client.execute("add", {"a": i}) == i + 1
+        end = time.monotonic() + peers.DEADLINE_S
+        while re.search(r'^snakepit_export_dropped_total{signal="statsd",reason="unreached"} 0$',
+                        snakepit("metrics", "--connect", daemon.address).out, re.M):
+            assert time.monotonic() < end
         daemon.terminate()
         assert daemon.wait() == 0
 

@@ -2,8 +2,10 @@
 """Spans of calls, and metrics, as a collector gets them."""
 
 import json
+import re
 import socket
 import threading
+import time
 import uuid
 
 import collector
@@ -296,6 +298,14 @@ def troubled(messages, tmp_path):
             yield found
 
 
+def lost(daemon, reason):
+    """What the daemon counts of traces that nobody took."""
+    done = cli_tool.snakepit("metrics", "--connect", daemon.address)
+    found = re.search(rf'^snakepit_export_dropped_total{{signal="traces",reason="{reason}"}} (\d+)$',
+                      done.out, re.M)
+    return int(found[1])
+
+
 def execute(daemon, stubs, trace):
     with peers.connected(daemon.address) as client:
         assert client.execute("add", {"a": 1, "b": 1}, headers=headers(trace)) == 2
@@ -321,6 +331,8 @@ def test_what_is_refused_is_dropped_and_told(troubled, stubs, trace):
     troubled.of_trace(other, 6)
     assert not [span for span in troubled.spans if span.trace == trace]
     assert "HTTP status 400" in troubled.daemon.log()
+    assert lost(troubled.daemon, "unreached") >= 1  # the call, and starts with it
+    assert lost(troubled.daemon, "refused") == lost(troubled.daemon, "overwritten") == 0
 
 
 def test_what_is_refused_of_each_batch_is_told_once(troubled, stubs, trace):
@@ -331,6 +343,10 @@ def test_what_is_refused_of_each_batch_is_told_once(troubled, stubs, trace):
     other = uuid.uuid4().hex
     execute(troubled.daemon, stubs, other)
     troubled.of_trace(other, 6)
+    end = time.monotonic() + peers.DEADLINE_S
+    while lost(troubled.daemon, "refused") < 4:  # its answer is on its way
+        assert time.monotonic() < end
+    assert lost(troubled.daemon, "unreached") == 0
     troubled.daemon.terminate()
     assert troubled.daemon.wait() == 0
     assert troubled.daemon.log().count("2 records were refused: odd") == 1
