@@ -72,43 +72,72 @@ enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 /* ---- bytes ---- */
 
-static void put(struct otlp_writer *writer, const void *data, size_t size)
+static uint8_t *grow(struct otlp_writer *writer, size_t size)
 {
-    if (writer->rc == SP_OK && size > 0) {
-        writer->rc = sp__buf_append(writer->out, data, size, NULL);
+    if (writer->rc == SP_OK) {
+        writer->rc = sp__buf_reserve(writer->out, size, NULL);
+    }
+    return writer->rc == SP_OK ? writer->out->data + writer->out->size : NULL;
+}
+
+/* Where so many bytes go, which are in use from now on; NULL: nowhere. A batch is millions
+ * of small pieces, so each is measured first and then written in one go. */
+static inline uint8_t *take(struct otlp_writer *writer, size_t size)
+{
+    struct sp_buffer *out = writer->out;
+    uint8_t *to = out->capacity - out->size >= size && writer->rc == SP_OK
+                      ? out->data + out->size
+                      : grow(writer, size);
+    if (to != NULL) {
+        out->size += size;
+    }
+    return to;
+}
+
+static inline size_t varint_size(uint64_t number)
+{
+    size_t size = 1;
+    while (number >= 0x80) {
+        number >>= 7;
+        size++;
+    }
+    return size;
+}
+
+static inline size_t tag_size(unsigned field)
+{
+    return field < 16 ? 1 : 2;
+}
+
+static inline uint8_t *write_tag(uint8_t *to, unsigned field, unsigned type)
+{
+    return sp__proto_put_varint(to, (uint64_t)field << 3 | type);
+}
+
+static inline void put_number(struct otlp_writer *writer, unsigned field,
+                              uint64_t number)
+{
+    uint8_t *to = take(writer, tag_size(field) + varint_size(number));
+    if (to != NULL) {
+        (void)sp__proto_put_varint(write_tag(to, field, WIRE_VARINT), number);
     }
 }
 
-static void put_varint(struct otlp_writer *writer, uint64_t number)
+static inline uint8_t *write_little_endian(uint8_t *to, uint64_t number, size_t size)
 {
-    uint8_t bytes[10];
-    put(writer, bytes, (size_t)(sp__proto_put_varint(bytes, number) - bytes));
-}
-
-static void put_tag(struct otlp_writer *writer, unsigned field, unsigned type)
-{
-    put_varint(writer, (uint64_t)field << 3 | type);
-}
-
-static void put_number(struct otlp_writer *writer, unsigned field, uint64_t number)
-{
-    put_tag(writer, field, WIRE_VARINT);
-    put_varint(writer, number);
-}
-
-static void put_little_endian(struct otlp_writer *writer, uint64_t number, size_t size)
-{
-    uint8_t bytes[8];
     for (size_t i = 0; i < size; i++) {
-        bytes[i] = (uint8_t)(number >> (8 * i));
+        to[i] = (uint8_t)(number >> (8 * i));
     }
-    put(writer, bytes, size);
+    return to + size;
 }
 
-static void put_fixed64(struct otlp_writer *writer, unsigned field, uint64_t number)
+static inline void put_fixed64(struct otlp_writer *writer, unsigned field,
+                               uint64_t number)
 {
-    put_tag(writer, field, WIRE_FIXED64);
-    put_little_endian(writer, number, 8);
+    uint8_t *to = take(writer, tag_size(field) + 8);
+    if (to != NULL) {
+        (void)write_little_endian(write_tag(to, field, WIRE_FIXED64), number, 8);
+    }
 }
 
 static uint64_t bits_of(double number)
@@ -118,21 +147,47 @@ static uint64_t bits_of(double number)
     return bits;
 }
 
-static void put_bytes(struct otlp_writer *writer, unsigned field, const void *data,
-                      size_t size)
+static inline size_t bytes_size(unsigned field, size_t size)
 {
-    put_tag(writer, field, WIRE_BYTES);
-    put_varint(writer, size);
-    put(writer, data, size);
+    return tag_size(field) + varint_size(size) + size;
 }
 
-/* Cut between characters; "" is what an absent field means anyway. */
-static void put_text(struct otlp_writer *writer, unsigned field, const char *text)
+static inline uint8_t *write_bytes(uint8_t *to, unsigned field, const void *data,
+                                   size_t size)
+{
+    to = sp__proto_put_varint(write_tag(to, field, WIRE_BYTES), size);
+    if (size > 0) {
+        memcpy(to, data, size);
+    }
+    return to + size;
+}
+
+static inline void put_bytes(struct otlp_writer *writer, unsigned field,
+                             const void *data, size_t size)
+{
+    uint8_t *to = take(writer, bytes_size(field, size));
+    if (to != NULL) {
+        (void)write_bytes(to, field, data, size);
+    }
+}
+
+/* Cut between characters. */
+static inline size_t text_size(const char *text)
 {
     size_t size = text != NULL ? strnlen(text, TEXT_KEPT) : 0;
-    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) {
-        size--;
+    if (size == TEXT_KEPT) {
+        while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) {
+            size--;
+        }
     }
+    return size;
+}
+
+/* "" is what an absent field means anyway. */
+static inline void put_text(struct otlp_writer *writer, unsigned field,
+                            const char *text)
+{
+    size_t size = text_size(text);
     if (size > 0) {
         put_bytes(writer, field, text, size);
     }
@@ -142,10 +197,11 @@ static void put_text(struct otlp_writer *writer, unsigned field, const char *tex
 
 static size_t begin(struct otlp_writer *writer, unsigned field)
 {
-    put_tag(writer, field, WIRE_BYTES);
-    size_t at = writer->out->size;
-    put(writer, "\0\0\0\0", LENGTH_BYTES);
-    return at;
+    uint8_t *to = take(writer, tag_size(field) + LENGTH_BYTES);
+    if (to != NULL) {
+        memset(write_tag(to, field, WIRE_BYTES), 0, LENGTH_BYTES);
+    }
+    return writer->out->size - LENGTH_BYTES;
 }
 
 /* A varint of four bytes, whatever the number needs. */
@@ -168,18 +224,26 @@ static void end(struct otlp_writer *writer, size_t at)
 static void put_attribute(struct otlp_writer *writer, unsigned field,
                           const struct otlp_attribute *attribute)
 {
-    size_t pair = begin(writer, field);
-    put_text(writer, PAIR_KEY, attribute->key);
-    size_t value = begin(writer, PAIR_VALUE);
-    if (attribute->text != NULL && attribute->text[0] == '\0') {
-        put_bytes(writer, VALUE_TEXT, "", 0); /* an empty one is not none */
-    } else if (attribute->text != NULL) {
-        put_text(writer, VALUE_TEXT, attribute->text);
-    } else {
-        put_number(writer, VALUE_INT, (uint64_t)attribute->number);
+    const char *text = attribute->text;
+    size_t key_size = text_size(attribute->key);
+    size_t value_size = text_size(text);
+    size_t value = text != NULL
+                       ? bytes_size(VALUE_TEXT, value_size)
+                       : tag_size(VALUE_INT) + varint_size((uint64_t)attribute->number);
+    size_t pair = bytes_size(PAIR_KEY, key_size) + bytes_size(PAIR_VALUE, value);
+    uint8_t *to = take(writer, bytes_size(field, pair));
+    if (to == NULL) {
+        return;
     }
-    end(writer, value);
-    end(writer, pair);
+    to = sp__proto_put_varint(write_tag(to, field, WIRE_BYTES), pair);
+    to = write_bytes(to, PAIR_KEY, attribute->key, key_size);
+    to = sp__proto_put_varint(write_tag(to, PAIR_VALUE, WIRE_BYTES), value);
+    if (text != NULL) {
+        (void)write_bytes(to, VALUE_TEXT, text, value_size); /* "" is not none */
+    } else {
+        (void)sp__proto_put_varint(write_tag(to, VALUE_INT, WIRE_VARINT),
+                                   (uint64_t)attribute->number);
+    }
 }
 
 static void put_attributes(struct otlp_writer *writer, unsigned field,
@@ -249,8 +313,11 @@ void sp__otlp_put_span(struct otlp_writer *writer, const struct otlp_span *span)
         put_number(writer, STATUS_CODE, STATUS_CODE_ERROR);
         end(writer, status);
     }
-    put_tag(writer, SPAN_FLAGS, WIRE_FIXED32);
-    put_little_endian(writer, FLAG_SAMPLED, 4);
+    uint8_t *to = take(writer, tag_size(SPAN_FLAGS) + 4);
+    if (to != NULL) {
+        (void)write_little_endian(write_tag(to, SPAN_FLAGS, WIRE_FIXED32), FLAG_SAMPLED,
+                                  4);
+    }
     end(writer, at);
     writer->records++;
 }
@@ -280,13 +347,15 @@ static void put_histogram(struct otlp_writer *writer, const struct otlp_point *p
     put_fixed64(writer, HISTOGRAM_COUNT, count);
     put_fixed64(writer, HISTOGRAM_SUM, bits_of(point->value));
     size_t at = begin(writer, HISTOGRAM_COUNTS);
-    for (size_t i = 0; i <= point->bounds_count; i++) {
-        put_little_endian(writer, point->counts[i], 8);
+    uint8_t *to = take(writer, (point->bounds_count + 1) * 8);
+    for (size_t i = 0; to != NULL && i <= point->bounds_count; i++) {
+        to = write_little_endian(to, point->counts[i], 8);
     }
     end(writer, at);
     at = begin(writer, HISTOGRAM_BOUNDS);
-    for (size_t i = 0; i < point->bounds_count; i++) {
-        put_little_endian(writer, bits_of(point->bounds[i]), 8);
+    to = take(writer, point->bounds_count * 8);
+    for (size_t i = 0; to != NULL && i < point->bounds_count; i++) {
+        to = write_little_endian(to, bits_of(point->bounds[i]), 8);
     }
     end(writer, at);
     put_attributes(writer, HISTOGRAM_ATTRIBUTES, point->attributes);

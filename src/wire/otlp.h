@@ -3,9 +3,9 @@
  * OTLP: spans and metrics as OpenTelemetry's collectors take them, in protobuf.
  *
  * A writer is opened on an empty buffer with what is said of the whole resource, takes one
- * span or one metric after the other, and is closed. It is filled from front to back:
- * lengths are written when they are known, in four bytes each, which protobuf allows. One
- * that has failed, for want of memory or of room, takes nothing more, and closing says so.
+ * span or one metric after the other, and is closed. It is filled from front to back: the
+ * lengths of large messages are written when they are known, in four bytes each, which
+ * protobuf allows. One that has failed, for want of memory or of room, takes nothing more, and closing says so.
  *
  * The field numbers are those of opentelemetry-proto 1.x, which do not change.
  */
