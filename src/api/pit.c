@@ -28,7 +28,7 @@
 #include "worker/language.h"
 #include "worker/python.h"
 
-enum { METRICS_TOOLS_MAX = 1000, STATSD_INTERVAL_MS = 10000 };
+enum { METRICS_TOOLS_MAX = 1000, STATSD_INTERVAL_MS = 10000, TRACE_RATE_MAX = 1000000 };
 
 enum {
     GPU_INTERVAL_MIN_MS = 100,
@@ -119,6 +119,10 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
         full.metrics_tools_max != SP_NONE) {
         return sp__fail(err, SP_ERR_CONFIG, "metrics_tools_max is %u: at most %d",
                         full.metrics_tools_max, METRICS_TOOLS_MAX);
+    }
+    if (full.trace_rate_max > TRACE_RATE_MAX) {
+        return sp__fail(err, SP_ERR_CONFIG, "trace_rate_max is %u: at most %d",
+                        full.trace_rate_max, TRACE_RATE_MAX);
     }
     if (full.nesting_max > CORE_ANCESTORS_MAX) {
         return sp__fail(err, SP_ERR_CONFIG, "nesting_max is %u: 1 to %d",

@@ -37,8 +37,9 @@ enum {
                          that one's taker is told on a third; each is sent in one turn */
     OUTCOME_KEEP_MS = 600000,
     SAMPLE_INTERVAL_MS = 5000,
-    TRACE_SAMPLE_DEFAULT =
-        100 /* of a thousand: recording a call costs a quarter of it */
+    /* Recording a call costs as much as the call, so a busy pit records a few. */
+    TRACE_SAMPLE_DEFAULT = 100, /* of a thousand */
+    TRACE_RATE_DEFAULT = 1000   /* in a second */
 };
 
 /* ---- lanes ---- */
@@ -312,11 +313,14 @@ static void set_options(struct sp_pit *pit, const sp_pit_options *options)
 static int open_spans(struct sp_pit *pit, const sp_pit_options *options, sp_error *err)
 {
     uint32_t sample = options->trace_sample_permille;
+    uint32_t rate = options->trace_rate_max;
     int records = options->otlp_endpoint != NULL || (sample != 0 && sample != SP_NONE);
     if (sample == 0) {
         sample = TRACE_SAMPLE_DEFAULT;
+        rate = rate == 0 ? TRACE_RATE_DEFAULT : rate;
     }
-    return sp__spans_new(records, sample == SP_NONE ? 0 : sample, &pit->spans, err);
+    return sp__spans_new(records, sample == SP_NONE ? 0 : sample, rate, &pit->spans,
+                         err);
 }
 
 /* The guard, and the bridge: only pools of Python workers need that, and they complain

@@ -21,7 +21,13 @@
 #include "pool/pool.h"
 #include "worker/worker.h"
 
-enum { CALLS_KEPT = 4096, STARTS_KEPT = 64, PERMILLE = 1000 };
+enum {
+    CALLS_KEPT = 4096,
+    STARTS_KEPT = 64,
+    PERMILLE = 1000,
+    SECOND_US = 1000000,
+    AHEAD_US = 100000 /* what a tenth of a second may have can begin at once */
+};
 
 static void free_spans(struct spans *spans)
 {
@@ -39,8 +45,8 @@ static int init_ring(struct span_ring *ring, uint32_t capacity)
     return ring->records != NULL ? SP_OK : SP_ERR_NOMEM;
 }
 
-int sp__spans_new(int records, uint32_t sample_permille, struct spans **ret_spans,
-                  sp_error *err)
+int sp__spans_new(int records, uint32_t sample_permille, uint32_t rate_max,
+                  struct spans **ret_spans, sp_error *err)
 {
     struct spans *spans = sp__calloc(1, sizeof *spans);
     if (spans == NULL) {
@@ -54,6 +60,7 @@ int sp__spans_new(int records, uint32_t sample_permille, struct spans **ret_span
     (void)pthread_mutex_init(&spans->lock, NULL);
     atomic_init(&spans->references, 1);
     spans->records_calls = records;
+    spans->gap_us = rate_max != 0 ? SECOND_US / rate_max : 0;
     if (records) {
         spans->threshold = ((uint64_t)1 << 63) / PERMILLE *
                            (sample_permille < PERMILLE ? sample_permille : PERMILLE);
@@ -80,6 +87,24 @@ void sp__spans_drop(struct spans *spans)
         atomic_fetch_sub_explicit(&spans->references, 1, memory_order_acq_rel) == 1) {
         free_spans(spans);
     }
+}
+
+/* ---- beginning ---- */
+
+/* The generic cell rate algorithm (ITU-T I.371): evenly spread over a busy second, where a
+ * counter would let all of them through at its beginning. */
+int sp__spans_admit(struct spans *spans, uint64_t now_us)
+{
+    uint64_t due_us = atomic_load_explicit(&spans->next_us, memory_order_relaxed);
+    uint64_t next_us;
+    do {
+        if (due_us > now_us + AHEAD_US) {
+            return 0;
+        }
+        next_us = (due_us > now_us ? due_us : now_us) + spans->gap_us;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &spans->next_us, &due_us, next_us, memory_order_relaxed, memory_order_relaxed));
+    return 1;
 }
 
 /* ---- writing ---- */

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "pool/request.h"
 #include "pool/trace.h"
 
@@ -104,6 +105,9 @@ struct spans {
     /* Set before start, then constant. */
     int records_calls;  /* else starts alone */
     uint64_t threshold; /* of traces begun here: picked when a random number is below */
+    uint64_t gap_us;    /* between two of them, in the long run; 0: none */
+
+    _Atomic uint64_t next_us; /* when the next one is due, were they evenly spaced */
 
     atomic_uint references;
     pthread_mutex_t lock;
@@ -116,18 +120,23 @@ struct spans {
     int hurried;      /* who waits is not to */
 };
 
-/* How many of the calls that come without a trace begin one: sample_permille of a
- * thousand. `records`: whether those of any trace are kept. */
-int sp__spans_new(int records, uint32_t sample_permille, struct spans **ret_spans,
-                  sp_error *err) SP_MUST_CHECK;
+/* How many of the calls that come without a trace begin one: sample_permille of a thousand,
+ * and not more than rate_max in a second (0: no limit). `records`: whether those of any
+ * trace are kept. */
+int sp__spans_new(int records, uint32_t sample_permille, uint32_t rate_max,
+                  struct spans **ret_spans, sp_error *err) SP_MUST_CHECK;
 void sp__spans_hold(struct spans *spans);
 /* The last one frees. NULL is fine. */
 void sp__spans_drop(struct spans *spans);
 
+/* Any thread: whether one more may begin at this time. */
+int sp__spans_admit(struct spans *spans, uint64_t now_us);
+
 /* Any thread: whether a call begins a trace. */
-static inline int sp__spans_picks(const struct spans *spans)
+static inline int sp__spans_picks(struct spans *spans)
 {
-    return spans->threshold != 0 && sp__trace_random() >> 1 < spans->threshold;
+    return spans->threshold != 0 && sp__trace_random() >> 1 < spans->threshold &&
+           (spans->gap_us == 0 || sp__spans_admit(spans, sp__now_us()));
 }
 
 /* Any thread. */

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,8 @@ struct watched {
     sp_log *log;
     uint64_t told; /* the handler's */
     double rates[ROUNDS_MAX];
+    double cpu_us;             /* of program and worker, in all windows */
+    uint64_t calls;            /* likewise */
     double ratios[ROUNDS_MAX]; /* to "off" of the same round */
 };
 
@@ -232,6 +235,16 @@ static double median(double *values, long count)
                      : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+/* What program and worker have used. */
+static double used_us(sp_pit *pit)
+{
+    struct rusage used;
+    (void)getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e6 +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) +
+           processor_us(worker_pid(pit));
+}
+
 static void measure(struct watched *all, size_t count, long rounds, long window_ms)
 {
     for (size_t i = 0; i < count; i++) {
@@ -240,16 +253,20 @@ static void measure(struct watched *all, size_t count, long rounds, long window_
     for (long round = 0; round < rounds; round++) {
         for (size_t i = 0; i < count; i++) {
             struct watched *watched = &all[round % 2 ? count - 1 - i : i];
+            double began_us = used_us(watched->pit);
             watched->rates[round] = run(watched, window_ms, UINT64_MAX);
+            watched->cpu_us += used_us(watched->pit) - began_us;
+            watched->calls += window.ended;
         }
         for (size_t i = 0; i < count; i++) {
             all[i].ratios[round] = all[i].rates[round] / all[0].rates[round];
         }
     }
     for (size_t i = 0; i < count; i++) {
-        printf("{\"what\":\"%s\",\"rate\":%.0f,\"of_off\":%.4f,\"told\":%llu}\n",
+        printf("{\"what\":\"%s\",\"rate\":%.0f,\"of_off\":%.4f,\"cpu_us\":%.3f,"
+               "\"told\":%llu}\n",
                all[i].name, median(all[i].rates, rounds), median(all[i].ratios, rounds),
-               (unsigned long long)all[i].told);
+               all[i].cpu_us / (double)all[i].calls, (unsigned long long)all[i].told);
     }
 }
 

@@ -240,6 +240,18 @@ def test_the_last_metrics_are_sent_too(config, messages):
         assert workers.WhichOneof("data") == "gauge"
 
 
+def test_no_more_traces_begin_than_may(config, messages):
+    with collector.running(messages) as found:
+        began = time.monotonic()
+        done = cli_tool.snakepit("--config", config, "map", "--tool", "host=cat", "pass",
+                                 stdin=f"{ASKING}\n" * 100, env={
+            "SNAKEPIT_TELEMETRY_SAMPLE": "1", "SNAKEPIT_TELEMETRY_TRACE_RATE": "1",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": found.address + "/v1/traces",
+        })  # fmt: skip
+        assert (done.code, len(done.out.splitlines())) == (0, 100), done.err
+        assert 1 <= len({span.trace for span in found.spans}) <= time.monotonic() - began + 2
+
+
 def test_metrics_come_again_and_again(messages, tmp_path):
     with collector.running(messages) as found:
         top = ["telemetry:", f"  otlp: {found.address}"]

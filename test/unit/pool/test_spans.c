@@ -9,12 +9,17 @@
 
 enum { KEPT = 4096, READ_MAX = 256 };
 
-static struct spans *make(int records, uint32_t sample)
+static struct spans *limited(int records, uint32_t sample, uint32_t rate)
 {
     struct spans *spans = NULL;
     sp_error err = {0};
-    assert_int_equal(sp__spans_new(records, sample, &spans, &err), SP_OK);
+    assert_int_equal(sp__spans_new(records, sample, rate, &spans, &err), SP_OK);
     return spans;
+}
+
+static struct spans *make(int records, uint32_t sample)
+{
+    return limited(records, sample, 0);
 }
 
 static void put(struct spans *spans, enum span_kind kind, uint64_t first, uint64_t n)
@@ -135,6 +140,51 @@ static void as_many_are_picked_as_were_asked_for(void **state)
     }
 }
 
+/* Begun in a second in which somebody asks every ten microseconds. */
+static uint32_t admitted(struct spans *spans, uint64_t *now_us)
+{
+    uint32_t count = 0;
+    for (uint64_t end_us = *now_us + 1000000; *now_us < end_us; *now_us += 10) {
+        count += sp__spans_admit(spans, *now_us) != 0;
+    }
+    return count;
+}
+
+static void no_more_begin_in_a_second_than_may(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {1, 7, 1000, 100000};
+    for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
+        struct spans *spans = limited(1, 1000, rates[r]);
+        uint64_t now_us = 5000000;
+        uint32_t first = admitted(spans, &now_us);
+        assert_in_range(first, rates[r], rates[r] + rates[r] / 10 + 1);
+        uint32_t more = admitted(spans, &now_us);
+        assert_in_range(more, rates[r] - rates[r] / 100, rates[r] + rates[r] / 100);
+        now_us += 3600ull * 1000000; /* a quiet hour saves nothing up */
+        assert_in_range(admitted(spans, &now_us), rates[r],
+                        rates[r] + rates[r] / 10 + 1);
+        sp__spans_drop(spans);
+    }
+}
+
+static void those_that_may_begin_are_spread_over_the_second(void **state)
+{
+    (void)state;
+    struct spans *spans = limited(1, 1000, 100);
+    uint64_t now_us = 5000000;
+    uint64_t last_us = 0;
+    (void)admitted(spans, &now_us); /* what may come at once is over */
+    for (uint64_t end_us = now_us + 1000000; now_us < end_us; now_us += 10) {
+        if (sp__spans_admit(spans, now_us)) {
+            assert_true(last_us == 0 || now_us - last_us >= 9990);
+            last_us = now_us;
+        }
+    }
+    assert_true(last_us != 0);
+    sp__spans_drop(spans);
+}
+
 static void *wait_for_three(void *user)
 {
     struct spans *spans = user;
@@ -183,6 +233,8 @@ int main(void)
         TEST(calls_do_not_push_out_starts),
         TEST(without_records_starts_alone_are_kept),
         TEST(as_many_are_picked_as_were_asked_for),
+        TEST(no_more_begin_in_a_second_than_may),
+        TEST(those_that_may_begin_are_spread_over_the_second),
         TEST(who_waits_wakes_when_enough_came_or_it_is_hurried),
         TEST(names_are_cut_between_characters),
     };
