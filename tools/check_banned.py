@@ -102,7 +102,7 @@ def main() -> int:
     count = 0
     for folder in C_FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            if "node_modules" in path.parts or not path.is_file():
+            if {"node_modules", "site-packages"} & set(path.parts) or not path.is_file():
                 continue
             if path.suffix in (".c", ".h"):
                 found += check_c(path)

@@ -2,6 +2,7 @@
 """A collector of OTLP over HTTP: takes what comes, or answers as a test has it."""
 
 import contextlib
+import gzip
 import http.server
 import importlib
 import sys
@@ -36,7 +37,7 @@ class Span:
         self.id = span.span_id.hex()
         self.parent = span.parent_span_id.hex()
         self.name = span.name
-        self.kind = span.Kind.Name(span.kind)
+        self.kind = span.Kind.Name(span.kind).removeprefix("SPAN_KIND_")
         self.begin = span.start_time_unix_nano
         self.end = span.end_time_unix_nano
         self.attributes = plain(span.attributes)
@@ -53,6 +54,7 @@ class Collector:
         self.messages = messages
         self.changed = threading.Condition()
         self.requests = []  # (path, headers)
+        self.bodies = []  # (path, bytes): what was accepted, as it came
         self.spans = []
         self.metrics = []
         self.answers = []  # (status, headers): the next ones; then 200
@@ -65,6 +67,7 @@ class Collector:
             self.requests.append((path, headers))
             status, more = self.answers.pop(0) if self.answers else (200, {})
             if status == 200:
+                self.bodies.append((path, body))
                 self.keep(path, body)
             answer = self.refusal if status == 200 else b""
             self.changed.notify_all()
@@ -114,14 +117,18 @@ def running(messages):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, more, answer = collector.take(self.path, dict(self.headers), body)
+            status, more, answer = collector.take(self.path, dict(self.headers), self.body())
             self.send_response(status)
             for name, value in more.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def body(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            is_packed = self.headers["Content-Encoding"] == "gzip"
+            return gzip.decompress(body) if is_packed else body
 
         def log_message(self, *args):
             pass
