@@ -184,6 +184,16 @@ static int open_pit(sp_config *config, struct running *running, sp_error *err)
     return rc;
 }
 
+/* What workers report is logged when everything is. */
+static int hear_workers(struct running *running, sp_error *err)
+{
+    uint64_t id;
+    return running->service->log.level != SP_LOG_DEBUG
+               ? 0
+               : sp_events_attach(running->pit, "worker.telemetry", sp_log_event,
+                                  log_of_daemon(), &id, err);
+}
+
 static int open_all(sp_config *config, struct running *running)
 {
     sp_error err = {0};
@@ -199,6 +209,9 @@ static int open_all(sp_config *config, struct running *running)
     }
     if (rc == 0) {
         rc = open_pit(config, running, &err);
+    }
+    if (rc == 0) {
+        rc = hear_workers(running, &err);
     }
     if (rc == 0) {
         rc = listen_at(running->pit, running->service, place.address, &err);

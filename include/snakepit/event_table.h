@@ -19,6 +19,9 @@
  * worker (its slot), pid. CALL: these and session. SESSION: session. Those that concern
  * nobody in particular are left out. TOLD ones also have message.
  *
+ * What a worker makes begins with "worker: " in its meaning. It is made only while a
+ * handler wants it (see sp_telemetry_control()), and may say more than stands here.
+ *
  * measurements: name, type, unit, name, type, unit ... metadata: names. SP_EVENT_NO stands
  * for none.
  */
@@ -125,10 +128,10 @@
       ("profile", "rejected"), "0.1",                                                  \
       "a worker that runs several calls at once has no room for another; told again "  \
       "once half of it has been free")                                                 \
-    X(TELEMETRY, 29, "worker.telemetry", TOLD, WORKER, (SP_EVENT_NO), (SP_EVENT_NO),   \
+    X(TELEMETRY, 29, "worker.telemetry", MANY, CALL, (SP_EVENT_NO), (SP_EVENT_NO),     \
       ("event"), "0.1",                                                                \
-      "a worker reports an event that this table does not have, or that is not a "     \
-      "worker's to tell (TOLD), with measurements and metadata of its own")            \
+      "worker: an event that is not in this table, or not a worker's to tell, with "   \
+      "measurements and metadata of its own")                                          \
     X(EVENTS_DROPPED, 30, "events.dropped", FEW, PIT, (SP_EVENT_NO),                   \
       ("count", "integer", "events"), ("pattern"), "0.1",                              \
       "a handler of events is too slow and begins to lose some; told once until it "   \
@@ -315,14 +318,16 @@
     X(SHUTDOWN_EXIT, 83, "shutdown.exit", FEW, PIT, ("script.shutdown.exit"),          \
       ("duration_ms", "integer", "ms"), ("exit_mode", "stop_mode", "run_id"), "0.1",   \
       "the last event of a pit that was shut down")                                    \
-    X(PYTHON_CALL_START, 84, "python.call.start", MANY, WORKER, (SP_EVENT_NO),         \
-      ("count", "integer", "calls"), (SP_EVENT_NO), "0.1",                             \
+    X(PYTHON_CALL_START, 84, "python.call.start", MANY, CALL, (SP_EVENT_NO),           \
+      ("count", "integer", "calls"), ("tool", "trace_id", "span_id"), "0.1",           \
       "worker: a call into an adapter begins")                                         \
-    X(PYTHON_CALL_STOP, 85, "python.call.stop", MANY, WORKER, (SP_EVENT_NO),           \
-      ("duration", "integer", "ns", "count", "integer", "calls"), (SP_EVENT_NO),       \
-      "0.1", "worker: a call into an adapter has returned")                            \
-    X(PYTHON_CALL_EXCEPTION, 86, "python.call.exception", MANY, WORKER, (SP_EVENT_NO), \
-      ("count", "integer", "calls"), (SP_EVENT_NO), "0.1",                             \
+    X(PYTHON_CALL_STOP, 85, "python.call.stop", MANY, CALL, (SP_EVENT_NO),             \
+      ("duration", "integer", "ns", "count", "integer", "calls"),                      \
+      ("tool", "trace_id", "span_id"), "0.1",                                          \
+      "worker: a call into an adapter has returned")                                   \
+    X(PYTHON_CALL_EXCEPTION, 86, "python.call.exception", MANY, CALL, (SP_EVENT_NO),   \
+      ("duration", "integer", "ns", "count", "integer", "calls"),                      \
+      ("tool", "trace_id", "span_id"), "0.1",                                          \
       "worker: a call into an adapter has raised an exception")                        \
     X(PYTHON_MEMORY, 87, "python.memory.sampled", MANY, WORKER, (SP_EVENT_NO),         \
       ("rss_bytes", "integer", "bytes", "vms_bytes", "integer", "bytes"),              \
@@ -331,46 +336,56 @@
       ("cpu_percent", "float", "%"), (SP_EVENT_NO), "0.1",                             \
       "worker: its processor time since the last sample")                              \
     X(PYTHON_GC, 89, "python.gc.completed", MANY, WORKER, (SP_EVENT_NO),               \
-      ("count", "integer", "objects", "generation", "integer", "1"), (SP_EVENT_NO),    \
-      "0.1", "worker: the garbage collector has run")                                  \
-    X(PYTHON_ERROR, 90, "python.error.occurred", MANY, WORKER,                         \
-      ("error.python_exception"), ("count", "integer", "errors"), (SP_EVENT_NO),       \
-      "0.1", "worker: user code has raised an exception")                              \
-    X(PYTHON_MAPPED, 91, "python.exception.mapped", MANY, WORKER, (SP_EVENT_NO),       \
-      (SP_EVENT_NO), ("python_type", "library", "function"), "0.1",                    \
-      "an exception is of a kind whose structure is known: it is kept")                \
-    X(PYTHON_UNMAPPED, 92, "python.exception.unmapped", MANY, WORKER, (SP_EVENT_NO),   \
-      (SP_EVENT_NO), ("python_type", "library", "function"), "0.1",                    \
-      "an exception has type, message and traceback alone")                            \
-    X(TOOL_EXECUTION_START, 93, "tool.execution.start", MANY, WORKER,                  \
-      ("python.tool.execution.start"), ("count", "integer", "calls"), (SP_EVENT_NO),   \
-      "0.1", "worker: a tool begins")                                                  \
-    X(TOOL_EXECUTION_STOP, 94, "tool.execution.stop", MANY, WORKER,                    \
+      ("count", "integer", "objects", "generation", "integer", "1", "duration",        \
+       "integer", "ns"),                                                               \
+      (SP_EVENT_NO), "0.1", "worker: the garbage collector has run")                   \
+    X(PYTHON_ERROR, 90, "python.error.occurred", MANY, CALL,                           \
+      ("error.python_exception"), ("count", "integer", "errors"),                      \
+      ("python_type", "tool", "trace_id", "span_id"), "0.1",                           \
+      "worker: user code has raised an exception")                                     \
+    X(PYTHON_MAPPED, 91, "python.exception.mapped", MANY, CALL, (SP_EVENT_NO),         \
+      (SP_EVENT_NO), ("python_type", "library", "function", "tool", "trace_id"),       \
+      "0.1",                                                                           \
+      "worker: an exception is of a kind whose structure is known: it is kept")        \
+    X(PYTHON_UNMAPPED, 92, "python.exception.unmapped", MANY, CALL, (SP_EVENT_NO),     \
+      (SP_EVENT_NO), ("python_type", "library", "function", "tool", "trace_id"),       \
+      "0.1", "worker: an exception has type, message and traceback alone")             \
+    X(TOOL_EXECUTION_START, 93, "tool.execution.start", MANY, CALL,                    \
+      ("python.tool.execution.start"),                                                 \
+      ("system_time", "integer", "ns", "count", "integer", "calls"),                   \
+      ("tool", "trace_id", "span_id"), "0.1", "worker: a tool begins")                 \
+    X(TOOL_EXECUTION_STOP, 94, "tool.execution.stop", MANY, CALL,                      \
       ("python.tool.execution.stop"),                                                  \
-      ("duration", "integer", "ns", "count", "integer", "calls"), (SP_EVENT_NO),       \
-      "0.1", "worker: a tool has returned")                                            \
-    X(TOOL_EXECUTION_EXCEPTION, 95, "tool.execution.exception", MANY, WORKER,          \
+      ("duration", "integer", "ns", "count", "integer", "calls"),                      \
+      ("tool", "trace_id", "span_id", "events_dropped"), "0.1",                        \
+      "worker: a tool has returned; events_dropped are those of its worker that "      \
+      "nobody read in time")                                                           \
+    X(TOOL_EXECUTION_EXCEPTION, 95, "tool.execution.exception", MANY, CALL,            \
       ("python.tool.execution.exception"),                                             \
-      ("duration", "integer", "ns", "count", "integer", "calls"), (SP_EVENT_NO),       \
-      "0.1", "worker: a tool has raised an exception")                                 \
-    X(TOOL_RESULT_SIZE, 96, "tool.result_size", MANY, WORKER,                          \
+      ("duration", "integer", "ns", "count", "integer", "calls"),                      \
+      ("tool", "trace_id", "span_id", "events_dropped"), "0.1",                        \
+      "worker: a tool has raised an exception")                                        \
+    X(TOOL_RESULT_SIZE, 96, "tool.result_size", MANY, CALL,                            \
       ("python.tool.result_size"), ("message_size", "integer", "bytes"),               \
-      (SP_EVENT_NO), "0.1", "worker: the size of a result")                            \
-    X(ERROR_SHAPE, 97, "error.shape_mismatch", MANY, WORKER, (SP_EVENT_NO),            \
-      (SP_EVENT_NO), ("expected", "got", "operation"), "0.1",                          \
-      "user code was given an array of another shape than it expects")                 \
-    X(ERROR_DEVICE, 98, "error.device", MANY, WORKER, (SP_EVENT_NO), (SP_EVENT_NO),    \
-      ("expected", "got", "operation"), "0.1",                                         \
-      "user code was given an array on another device than it expects")                \
-    X(ERROR_OOM, 99, "error.oom", MANY, WORKER, (SP_EVENT_NO),                         \
+      ("tool", "trace_id", "span_id"), "0.1", "worker: the size of a result")          \
+    X(ERROR_SHAPE, 97, "error.shape_mismatch", MANY, CALL, (SP_EVENT_NO),              \
+      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "trace_id"), "0.1",      \
+      "worker: user code was given an array of another shape than it expects")         \
+    X(ERROR_DEVICE, 98, "error.device", MANY, CALL, (SP_EVENT_NO), (SP_EVENT_NO),      \
+      ("expected", "got", "operation", "tool", "trace_id"), "0.1",                     \
+      "worker: user code was given an array on another device than it expects")        \
+    X(ERROR_OOM, 99, "error.oom", MANY, CALL, (SP_EVENT_NO),                           \
       ("requested_bytes", "integer", "bytes", "available_bytes", "integer", "bytes"),  \
-      ("device", "operation"), "0.1", "user code had no memory left, on a device")     \
-    X(ERROR_DTYPE, 100, "error.dtype_mismatch", MANY, WORKER, (SP_EVENT_NO),           \
-      (SP_EVENT_NO), ("expected", "got", "operation"), "0.1",                          \
-      "user code was given an array of another type of numbers than it expects")       \
-    X(ERROR_DIMENSION, 101, "error.dimension_error", MANY, WORKER, (SP_EVENT_NO),      \
-      (SP_EVENT_NO), ("expected", "got", "operation"), "0.1",                          \
-      "user code was given an array with another number of dimensions than it expects") \
+      ("device", "operation", "tool", "trace_id"), "0.1",                              \
+      "worker: user code had no memory left, on a device")                             \
+    X(ERROR_DTYPE, 100, "error.dtype_mismatch", MANY, CALL, (SP_EVENT_NO),             \
+      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "trace_id"), "0.1",      \
+      "worker: user code was given an array of another type of numbers than it "       \
+      "expects")                                                                       \
+    X(ERROR_DIMENSION, 101, "error.dimension_error", MANY, CALL, (SP_EVENT_NO),        \
+      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "trace_id"), "0.1",      \
+      "worker: user code was given an array with another number of dimensions than "   \
+      "it expects")                                                                    \
     X(ZERO_COPY_EXPORT, 102, "zero_copy.export", MANY, CALL, (SP_EVENT_NO),            \
       ("duration_ms", "float", "ms", "bytes", "integer", "bytes"), ("kind"), "0.1",    \
       "large values of a call lie in memory that the worker shares")                   \

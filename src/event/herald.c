@@ -43,33 +43,57 @@ static int ring_of(const sp_event_info *row)
     return row->flow == SP_EVENT_FLOW_MANY;
 }
 
+/* Locked. One wants them, or one (-1) no longer does. */
 static void want(struct herald *herald, const struct event_set *set, int more)
 {
     unsigned many = 0;
+    int changes = 0; /* for workers */
     const sp_event_info *row;
     for (size_t i = 0; (row = sp__event_row_at(i)) != NULL; i++) {
         if (sp__event_in(set, row->kind)) {
-            atomic_fetch_add_explicit(&herald->wanted[row->kind], (unsigned)more,
-                                      memory_order_relaxed);
+            unsigned before = atomic_fetch_add_explicit(
+                &herald->wanted[row->kind], (unsigned)more, memory_order_relaxed);
             many |= row->flow == SP_EVENT_FLOW_MANY;
+            changes |= sp__event_is_workers(row->kind) && before == (more < 0);
         }
     }
     atomic_fetch_add_explicit(&herald->many, many * (unsigned)more,
                               memory_order_relaxed);
+    if (changes && herald->on_wanted != NULL) {
+        herald->on_wanted(herald->user);
+    }
+}
+
+void sp__herald_watch_wanted(struct herald *herald, void (*on_wanted)(void *user))
+{
+    (void)pthread_mutex_lock(&herald->lock);
+    herald->on_wanted = on_wanted;
+    (void)pthread_mutex_unlock(&herald->lock);
+}
+
+/* Those of them that are few. */
+static struct event_set few_of(const struct event_set *set)
+{
+    struct event_set few = {0};
+    const sp_event_info *row;
+    for (size_t i = 0; (row = sp__event_row_at(i)) != NULL; i++) {
+        if (sp__event_in(set, row->kind) && !ring_of(row)) {
+            sp__event_add(&few, row->kind);
+        }
+    }
+    return few;
 }
 
 int sp__herald_keep(struct herald *herald, size_t bytes)
 {
-    struct event_set few = {0};
-    const sp_event_info *row;
+    struct event_set all;
+    memset(&all, 0xff, sizeof all);
+    const struct event_set few = few_of(&all);
     herald->history_bytes = bytes / RECORD_ALIGN * RECORD_ALIGN;
     int rc = sp__ring_init(&herald->rings[0], herald->history_bytes);
-    for (size_t i = 0; rc == SP_OK && (row = sp__event_row_at(i)) != NULL; i++) {
-        if (!ring_of(row)) {
-            sp__event_add(&few, row->kind);
-        }
+    if (rc == SP_OK) {
+        want(herald, &few, 1); /* nobody else knows the herald yet */
     }
-    want(herald, &few, 1);
     return rc;
 }
 
@@ -269,6 +293,9 @@ int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
     if (rc < 0) {
         return rc;
     }
+    if (history) {
+        tap->set = few_of(&tap->set);
+    }
     (void)snprintf(tap->pattern, sizeof tap->pattern, "%s", pattern);
     (void)pthread_mutex_lock(&herald->lock);
     if (herald->is_closing) {
@@ -282,6 +309,7 @@ int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
         tap->at[0] = history ? herald->rings[0].start : herald->rings[0].end;
         tap->at[1] = herald->rings[1].end;
         sp__list_append(&herald->taps, &tap->on_herald);
+        want(herald, &tap->set, 1);
     }
     (void)pthread_mutex_unlock(&herald->lock);
     if (rc == SP_ERR_QUOTA) {
@@ -293,14 +321,13 @@ int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
                         rc == SP_ERR_CLOSED ? "the pit is closing"
                                             : "no memory for events");
     }
-    want(herald, &tap->set, 1);
     return SP_OK;
 }
 
 void sp__tap_close(struct herald *herald, struct tap *tap)
 {
-    want(herald, &tap->set, -1);
     (void)pthread_mutex_lock(&herald->lock);
+    want(herald, &tap->set, -1);
     sp__list_remove(&tap->on_herald);
     herald->delivered += tap->delivered;
     herald->dropped += tap->dropped;

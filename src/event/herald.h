@@ -43,10 +43,11 @@ struct herald {
     /* Set before start, then constant. The events whose flow is TOLD; `with` is the
      * teller's. */
     void (*on_told)(void *user, const sp_event *event, void *with);
-    void *user;
+    void *user; /* for on_wanted too */
 
     pthread_mutex_t lock;
     /* Under it. */
+    void (*on_wanted)(void *user); /* or NULL */
     struct event_ring
         rings[2]; /* those that are few, and many; made when first wanted */
     size_t history_bytes;
@@ -65,6 +66,10 @@ void sp__herald_fini(struct herald *herald); /* no tap is left */
 
 /* Before start: keep as many bytes of events that are few, for taps to begin with. NOMEM. */
 int sp__herald_keep(struct herald *herald, size_t bytes) SP_MUST_CHECK;
+
+/* Have `on_wanted` called, under the lock, whenever one more or one less of the events that
+ * workers make is wanted; NULL: no longer. */
+void sp__herald_watch_wanted(struct herald *herald, void (*on_wanted)(void *user));
 
 /* Any thread. NULL: nobody is there to be told. */
 static inline int sp__herald_wants(const struct herald *herald, int kind)
@@ -107,8 +112,8 @@ void sp__herald_tell(struct herald *herald, const struct tidings *tidings);
 
 /* ---- taps ---- */
 
-/* `history`: begin with what is kept. QUOTA, NOMEM. The tap is the caller's; on_more may
- * come from now on. */
+/* `history`: begin with what is kept, which is of events that are few, and have those
+ * alone. QUOTA, NOMEM. The tap is the caller's; on_more may come from now on. */
 int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
                  int history, sp_error *err) SP_MUST_CHECK;
 void sp__tap_close(struct herald *herald, struct tap *tap);

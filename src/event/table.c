@@ -81,6 +81,12 @@ const sp_event_info *sp__event_row_at(size_t index)
     return index < ROWS ? &rows[index] : NULL;
 }
 
+int sp__event_is_workers(int kind)
+{
+    return kind == SP_EVENT_TELEMETRY ||
+           (kind >= SP_EVENT_PYTHON_CALL_START && kind <= SP_EVENT_ERROR_DIMENSION);
+}
+
 static const char *without_namespace(const char *name)
 {
     static const char space[] = "snakepit.";

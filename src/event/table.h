@@ -33,6 +33,10 @@ const sp_event_info *sp__event_row_at(size_t index); /* in the table's order */
 /* The first event of this name or alias, "snakepit." in front or not; NULL: none. */
 const sp_event_info *sp__event_named(const char *name);
 
+/* 1 for one that workers make, and report to their host: their rows stand together, and
+ * worker.telemetry is for all that have none. */
+int sp__event_is_workers(int kind);
+
 /*
  * What a pattern means: names and prefixes with a dot at their end, with commas or blanks
  * between them; "" is every event. INVAL: one of them fits none; the message has names

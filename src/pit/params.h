@@ -198,7 +198,8 @@
       "do well. All others are counted together.")                                     \
     X(LOG_LEVEL, TOP, "log.level", CONSTANT, SP_LOG_ERROR, SP_LOG_DEBUG,               \
       "error|warn|info|debug", "info", "SNAKEPIT_LOG_LEVEL", service, log.level,       \
-      "The least that snakepitd writes to its log: error, warn, info or debug.")       \
+      "The least that snakepitd writes to its log: error, warn, info or debug. With "  \
+      "debug, events of user code in workers (worker.telemetry) too.")                 \
     X(LOG_FORMAT, TOP, "log.format", CONSTANT, SP_LOG_AUTO, SP_LOG_TEXT,               \
       "auto|logfmt|json|journal|text", "auto", "SNAKEPIT_LOG_FORMAT", service,         \
       log.format,                                                                      \

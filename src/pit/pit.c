@@ -257,6 +257,28 @@ static void start_pools(void *user, void *arg)
     }
 }
 
+static void run_listen(struct command *command, void *user)
+{
+    struct lane *lane = ITEM(command, struct lane, listen);
+    atomic_store(&lane->listen_posted, 0); /* before it looks */
+    if (!lane->closing) {
+        sp__workshop_listen(&lane->shop);
+    }
+}
+
+/* Any thread, under the herald's lock: handlers want something else of workers. */
+static void interest_changed(void *user)
+{
+    struct sp_pit *pit = user;
+    for (uint32_t i = 0; i < pit->lanes_count; i++) {
+        struct lane *lane = &pit->lanes[i];
+        if (atomic_exchange(&lane->listen_posted, 1) == 0) {
+            lane->listen.run = run_listen;
+            sp__loop_post(lane->loop, &lane->listen);
+        }
+    }
+}
+
 static int start(struct sp_pit *pit, sp_error *failure)
 {
     for (uint32_t i = 0; i < pit->lanes_count && failure->code == 0; i++) {
@@ -268,6 +290,7 @@ static int start(struct sp_pit *pit, sp_error *failure)
     for (uint32_t i = 0; i < pit->lanes_count && failure->code == 0; i++) {
         sp__loop_call(pit->lanes[i].loop, start_pools, failure);
     }
+    sp__herald_watch_wanted(&pit->herald, interest_changed);
     return failure->code;
 }
 
@@ -681,6 +704,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     for (int round = 0; round < CLOSE_ROUNDS && pit->lanes_count > 1; round++) {
         call_all(pit, catch_up, NULL);
     }
+    sp__herald_watch_wanted(&pit->herald, NULL);
     call_all(pit, finish_close, &guard);
     sp__guard_close(guard);
     close_lanes(pit);

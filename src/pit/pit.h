@@ -66,10 +66,12 @@ struct lane {
     size_t sleepers;        /* requests whose taker sleeps until they end */
     int published;          /* the last turn gave a dispatcher something to do */
     int closing;
-    int draining;                  /* no more calls are taken */
-    int is_awaited;                /* the pit is drained when this one is */
-    struct command look;           /* at the readiness; on the first lane */
-    atomic_int look_posted;        /* likewise */
+    int draining;           /* no more calls are taken */
+    int is_awaited;         /* the pit is drained when this one is */
+    struct command look;    /* at the readiness; on the first lane */
+    atomic_int look_posted; /* likewise */
+    struct command listen;  /* to what workers report, as is wanted by now */
+    atomic_int listen_posted;
     struct guard_reports *reports; /* of the guard, on their way here */
 };
 

@@ -13,41 +13,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/wildcard.h"
 #include "runtime/runtime.h"
-
-/* Goes back only to the last '*', so a name is read a bounded number of times. */
-static int matches(const char *pattern, const char *text)
-{
-    const char *star = NULL, *again = text;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            again = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++again;
-        } else {
-            return 0;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
-}
-
-static int is_among(char *const *patterns, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (matches(patterns[i], name)) {
-            return 1;
-        }
-    }
-    return 0;
-}
 
 void sp__wish_init(struct wish *wish)
 {
@@ -103,9 +70,9 @@ void sp__wish_take(struct wish *wish, struct proto_control *control)
 int sp__wish_allows(const struct wish *wish, const char *event)
 {
     const struct proto_control *filter = &wish->filter;
-    return !is_among(filter->deny, filter->deny_count, event) &&
+    return !sp__wildcard_any(filter->deny, filter->deny_count, event) &&
            (filter->allow_count == 0 ||
-            is_among(filter->allow, filter->allow_count, event));
+            sp__wildcard_any(filter->allow, filter->allow_count, event));
 }
 
 int sp__wish_samples(struct wish *wish, const char *event)
@@ -113,7 +80,7 @@ int sp__wish_samples(struct wish *wish, const char *event)
     struct wish_rate *rate = &wish->others;
     for (size_t i = wish->rates_count; i > 0; i--) {
         struct wish_rate *each = &wish->rates[i - 1];
-        if (is_among(each->of.patterns, each->of.patterns_count, event)) {
+        if (sp__wildcard_any(each->of.patterns, each->of.patterns_count, event)) {
             rate = each;
             break;
         }

@@ -250,6 +250,9 @@ struct proto_control {
     size_t deny_count;
     void *memory; /* what the texts are in */
 };
+/* What it points to is borrowed. */
+int sp__proto_put_control(struct sp_buffer *out, const struct proto_control *control,
+                          sp_error *err) SP_MUST_CHECK;
 int sp__proto_get_control(const uint8_t *data, size_t size, struct proto_control *ret,
                           sp_error *err) SP_MUST_CHECK;
 /* A zeroed one is fine. */

@@ -230,6 +230,43 @@ void sp__proto_telemetry_event_fini(struct proto_telemetry_event *event)
     event->message = NULL;
 }
 
+/* ---- writing a wish ---- */
+
+static char **texts(char *const *borrowed)
+{
+    return (char **)(uintptr_t)borrowed; /* only read by what packs */
+}
+
+int sp__proto_put_control(struct sp_buffer *out, const struct proto_control *control,
+                          sp_error *err)
+{
+    Control message = SNAKEPIT__BRIDGE__TELEMETRY_CONTROL__INIT;
+    Snakepit__Bridge__TelemetryToggle toggle = SNAKEPIT__BRIDGE__TELEMETRY_TOGGLE__INIT;
+    Snakepit__Bridge__TelemetrySamplingUpdate sampling =
+        SNAKEPIT__BRIDGE__TELEMETRY_SAMPLING_UPDATE__INIT;
+    Snakepit__Bridge__TelemetryEventFilter filter =
+        SNAKEPIT__BRIDGE__TELEMETRY_EVENT_FILTER__INIT;
+    if (control->is_filter) {
+        filter.allow = texts(control->allow);
+        filter.n_allow = control->allow_count;
+        filter.deny = texts(control->deny);
+        filter.n_deny = control->deny_count;
+        message.filter = &filter;
+        message.control_case = SNAKEPIT__BRIDGE__TELEMETRY_CONTROL__CONTROL_FILTER;
+    } else if (control->rate >= 0) {
+        sampling.sampling_rate = control->rate;
+        sampling.event_patterns = texts(control->patterns);
+        sampling.n_event_patterns = control->patterns_count;
+        message.sampling = &sampling;
+        message.control_case = SNAKEPIT__BRIDGE__TELEMETRY_CONTROL__CONTROL_SAMPLING;
+    } else {
+        toggle.enabled = control->enabled > 0;
+        message.toggle = &toggle;
+        message.control_case = SNAKEPIT__BRIDGE__TELEMETRY_CONTROL__CONTROL_TOGGLE;
+    }
+    return sp__proto_pack(out, &message.base, err);
+}
+
 /* ---- reading a wish ---- */
 
 int sp__proto_get_control(const uint8_t *data, size_t size, struct proto_control *ret,

@@ -26,10 +26,17 @@ extern const struct h2_events sp__host_events;
 /* host.c: what the call of this stream has asked is over too. */
 void sp__worker_end_asks(struct worker *worker, uint32_t stream_id);
 void sp__worker_close_host(struct worker *worker);
-/* link.c: have a stock worker report its events, and no longer; who does not know of that
- * reports none. */
-void sp__worker_open_telemetry(struct worker *worker);
-void sp__worker_close_telemetry(struct worker *worker);
+/* listener.c: have a worker report what is wanted of it now, which may be nothing; and
+ * nothing in any case. */
+void sp__worker_listen(struct worker *worker);
+void sp__worker_unlisten(struct worker *worker);
+/* listener.c: the stream of this user is that of what it reports; a message, and the end,
+ * of that one. */
+int sp__worker_is_telemetry(const struct worker *worker, const void *stream_user);
+void sp__worker_heard(struct worker *worker, const uint8_t *data, size_t size);
+void sp__worker_unheard(struct worker *worker, const struct h2_status *status);
+/* listener.c: a timer. */
+void sp__worker_grant_due(struct timer *timer, uint64_t now_ms);
 /* link.c: ask a stock worker whether it is there. */
 int sp__worker_send_ping(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 

@@ -137,45 +137,6 @@ static void chunk_came(struct worker_call *call, const uint8_t *data, size_t siz
     call->worker->events->on_chunk(call, &chunk, wire_bytes);
 }
 
-/* ---- what stock workers report ---- */
-
-static void telemetry_came(struct worker *worker, const uint8_t *data, size_t size)
-{
-    struct proto_telemetry_event reported;
-    if (worker->state == WORKER_READY &&
-        sp__proto_get_telemetry_event(data, size, &reported, NULL) == SP_OK) {
-        sp__worker_tell_own(worker, &reported);
-        sp__proto_telemetry_event_fini(&reported);
-    }
-}
-
-/* Its place in the worker stands for the stream, as the worker itself does for the Ping. */
-static int is_telemetry(const struct worker *worker, const void *stream_user)
-{
-    return stream_user == (const void *)&worker->telemetry;
-}
-
-void sp__worker_open_telemetry(struct worker *worker)
-{
-    if (worker->state == WORKER_READY &&
-        sp__h2_open(worker->calls.h2, SP__PATH_TELEMETRY, SP_UNLIMITED, NULL, 0,
-                    (sp_bytes){0}, 0, &worker->telemetry, &worker->telemetry,
-                    NULL) < 0) {
-        worker->telemetry = NULL;
-    }
-    sp__channel_touch(&worker->calls);
-}
-
-void sp__worker_close_telemetry(struct worker *worker)
-{
-    struct h2_stream *stream = worker->telemetry;
-    worker->telemetry = NULL;
-    if (stream != NULL && !worker->calls.broken) {
-        sp__h2_reset(stream, 8 /* CANCEL */);
-        sp__channel_touch(&worker->calls);
-    }
-}
-
 /* ---- the events of the connection ---- */
 
 static void call_message(void *user, struct h2_stream *stream, const uint8_t *data,
@@ -190,8 +151,8 @@ static void call_message(void *user, struct h2_stream *stream, const uint8_t *da
     if ((void *)call == (void *)worker) {
         return; /* the answer to the Ping; its status follows */
     }
-    if (is_telemetry(worker, call)) {
-        telemetry_came(worker, data, size);
+    if (sp__worker_is_telemetry(worker, call)) {
+        sp__worker_heard(worker, data, size);
         return;
     }
     if (call->streaming) {
@@ -278,8 +239,8 @@ static void call_end(void *user, struct h2_stream *stream,
         }
         return;
     }
-    if (is_telemetry(worker, call)) {
-        worker->telemetry = NULL;
+    if (sp__worker_is_telemetry(worker, call)) {
+        sp__worker_unheard(worker, status);
         return;
     }
     if (worker->state == WORKER_DEAD || worker->calls.broken) {

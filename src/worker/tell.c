@@ -3,10 +3,9 @@
  * What a worker's life, connection and health have told, and what it tells itself.
  *
  * An event that a worker reports is one of the table, by any of its names, or else the
- * event worker.telemetry with its name as metadata; as are those that tell whoever runs the
- * pit how it is (TOLD), which only the pit can know. Measurements have names of a fixed
- * set, others are left out, so that nothing that counts by name can grow without end,
- * whatever user code thinks of.
+ * event worker.telemetry with its name as metadata; as are those that only the pit can
+ * know. Measurements have names of a fixed set, others are left out, so that nothing that
+ * counts by name can grow without end, whatever user code thinks of.
  */
 #include <stdio.h>
 #include <string.h>
@@ -99,13 +98,15 @@ void sp__worker_tell_own(const struct worker *worker,
     sp_event_metadata metadata[EVENT_METADATA + 1];
     size_t measured = 0;
     size_t texts = 0;
-    int is_known = row != NULL && row->flow != SP_EVENT_FLOW_TOLD;
+    int is_known = row != NULL && sp__event_is_workers(row->kind);
     int kind = is_known ? row->kind : SP_EVENT_TELEMETRY;
     char line[512] = "";
+    const char *session = NULL;
+    if (!sp__herald_wants(herald, kind)) {
+        return; /* no longer */
+    }
     if (kind == SP_EVENT_TELEMETRY) {
         put_line(line, sizeof line, reported);
-    } else if (!sp__herald_wants(herald, kind)) {
-        return;
     }
     for (size_t i = 0; i < reported->numbers_count; i++) {
         const char *name = sp__event_measurement(reported->numbers[i].name);
@@ -116,12 +117,18 @@ void sp__worker_tell_own(const struct worker *worker,
     }
     metadata[texts++] = (sp_event_metadata){.name = "event", .text = reported->name};
     for (size_t i = 0; i < reported->texts_count; i++) {
-        metadata[texts++] = (sp_event_metadata){.name = reported->texts[i].name,
-                                                .text = reported->texts[i].text};
+        const char *name = reported->texts[i].name;
+        if (strcmp(name, "session_id") == 0) {
+            session = reported->texts[i].text;
+        } else {
+            metadata[texts++] =
+                (sp_event_metadata){.name = name, .text = reported->texts[i].text};
+        }
     }
     sp__worker_tell(worker,
                     (struct tidings){.event = {.kind = kind,
                                                .message = line,
+                                               .session = session,
                                                .measurements = measurements,
                                                .measurements_count = measured,
                                                .metadata = metadata,

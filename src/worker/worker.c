@@ -74,7 +74,7 @@ void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
     if (worker->on_zygote.on != NULL) {
         grace_ms = 0; /* there is no process */
     }
-    sp__worker_close_telemetry(worker); /* an open stream would hold its end up */
+    sp__worker_unlisten(worker); /* an open stream would hold its end up */
     sp__timer_stop(worker->shop->loop, &worker->health);
     sp__timer_stop(worker->shop->loop, &worker->connect);
     sp__timer_set(worker->shop->loop, &worker->deadline,
@@ -191,6 +191,7 @@ static void become_ready(struct worker *worker, struct proto_announce *announce)
     sp__timer_stop(loop, &worker->deadline);
     sp__worker_watch_health(worker, worker->ready_ms);
     sp__worker_tell_connected(worker);
+    sp__worker_listen(worker); /* before its first call */
     worker->events->on_ready(worker, announce);
 }
 
@@ -241,7 +242,6 @@ void sp__worker_on_connected(struct worker *worker)
     } else if (worker->state == WORKER_STARTING) {
         (void)snprintf(worker->runtime, sizeof worker->runtime, "grpc");
         become_ready(worker, NULL);
-        sp__worker_open_telemetry(worker);
     }
 }
 
@@ -307,6 +307,7 @@ void sp__worker_free(struct worker *worker)
     sp__timer_fini(loop, &worker->health);
     sp__timer_fini(loop, &worker->stuck);
     sp__timer_fini(loop, &worker->connect);
+    sp__timer_fini(loop, &worker->grant);
     sp__channel_close(&worker->calls);
     sp__worker_close_host(worker);
     sp__output_close(&worker->output);
@@ -343,6 +344,9 @@ static int init_timers(struct worker *worker)
     }
     if (rc == SP_OK) {
         rc = sp__timer_init(loop, &worker->connect, connect_due);
+    }
+    if (rc == SP_OK) {
+        rc = sp__timer_init(loop, &worker->grant, sp__worker_grant_due);
     }
     return rc;
 }

@@ -229,7 +229,10 @@ struct worker {
     uint64_t cpu_ms;    /* its processor time when it was first found silent */
     char evidence[160]; /* how it was when it was given up */
     char address[108];  /* stock workers: the unix path, or that of the ready file */
-    struct h2_stream *telemetry; /* stock workers: what they report, while it is open */
+    struct h2_stream *telemetry; /* what it reports, while somebody wants to hear it */
+    size_t telemetry_owed;       /* bytes of it that came and are not granted yet */
+    struct timer grant;          /* when they are */
+    int is_mute;                 /* it does not know how to report */
     uint16_t port;               /* stock workers: the one they told; 0: not yet */
     uint32_t capacity;           /* calls it runs at once */
     char runtime[64];
@@ -293,6 +296,9 @@ void sp__worker_grant(struct worker_call *call, size_t wire_bytes);
  * has been sent. A stock worker is not told: the original's hand it back to their host,
  * which would end whatever session has the name by then. */
 void sp__worker_end_session(struct worker *worker, const char *session);
+
+/* Have all of them report what handlers want by now, and nothing else. */
+void sp__workshop_listen(struct workshop *shop);
 
 /* A cancelled call may still be running in it: it should get no new ones. */
 int sp__worker_is_stuck(struct worker *worker);

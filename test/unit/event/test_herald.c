@@ -245,6 +245,41 @@ static void there_are_so_many_taps_and_no_more(void **state)
     sp__herald_fini(&herald);
 }
 
+static int changes; /* of what is wanted of workers */
+static void on_wanted(void *user)
+{
+    assert_ptr_equal(user, &herald);
+    changes++;
+}
+
+static void a_change_of_what_workers_shall_make_is_noticed(void **state)
+{
+    sp__herald_init(&herald);
+    herald.user = &herald;
+    assert_int_equal(sp__herald_keep(&herald, (size_t)4 * RECORD_MAX), SP_OK);
+    changes = 0;
+    sp__herald_watch_wanted(&herald, on_wanted);
+    OPEN(own, "queue.enqueued,worker.died", 0);
+    OPEN(past, "", 1); /* a look at what is kept */
+    assert_int_equal(changes, 0);
+    OPEN(first, "python.call.stop,tool.", 0);
+    assert_int_equal(changes, 1);
+    OPEN(second, "python.call.stop", 0);
+    assert_int_equal(changes, 1);
+    sp__tap_close(&herald, &first);
+    assert_int_equal(changes, 2); /* nobody wants tool. any more */
+    sp__tap_close(&herald, &own);
+    sp__tap_close(&herald, &past);
+    assert_int_equal(changes, 2);
+    sp__tap_close(&herald, &second);
+    assert_int_equal(changes, 3);
+    sp__herald_watch_wanted(&herald, NULL);
+    OPEN(late, "worker.telemetry", 0);
+    sp__tap_close(&herald, &late);
+    assert_int_equal(changes, 3);
+    sp__herald_fini(&herald);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +292,7 @@ int main(void)
         TEST(what_is_many_pushes_out_nothing_that_is_rare),
         TEST(a_history_is_bounded),
         TEST(the_few_that_matter_are_told_at_once),
-        TEST(there_are_so_many_taps_and_no_more)};
+        TEST(there_are_so_many_taps_and_no_more),
+        TEST(a_change_of_what_workers_shall_make_is_noticed)};
     return cmocka_run_group_tests_name("event_herald", tests, NULL, NULL);
 }

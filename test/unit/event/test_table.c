@@ -114,12 +114,28 @@ static void measurements_of_workers_are_a_bounded_set(void **state)
     assert_null(sp__event_measurement(""));
 }
 
+/* What the page says of a row, and what workers are asked for, is the same. */
+static void what_workers_make_says_so(void **state)
+{
+    const sp_event_info *row;
+    for (size_t i = 0; (row = sp__event_row_at(i)) != NULL; i++) {
+        int says_so = strncmp(row->meaning, "worker: ", 8) == 0;
+        if (says_so != sp__event_is_workers(row->kind)) {
+            fail_msg("%s: \"%s\"", row->name, row->meaning);
+        }
+        if (says_so) {
+            assert_int_equal(row->flow, SP_EVENT_FLOW_MANY);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(every_row_is_whole),
                                        TEST(an_alias_finds_the_event),
                                        TEST(patterns_are_names_and_prefixes),
                                        TEST(a_pattern_that_fits_nothing_is_refused),
-                                       TEST(measurements_of_workers_are_a_bounded_set)};
+                                       TEST(measurements_of_workers_are_a_bounded_set),
+                                       TEST(what_workers_make_says_so)};
     return cmocka_run_group_tests_name("event_table", tests, NULL, NULL);
 }

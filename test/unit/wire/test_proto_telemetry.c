@@ -142,6 +142,45 @@ static void filters_are_read(void **state)
                      SP_ERR_PROTOCOL);
 }
 
+/* What is written of a wish is what is read. */
+static void wishes_go_there_and_back(void **state)
+{
+    static const char *const names[] = {"a.*", "b", "c"};
+    char *const *texts = (char *const *)(uintptr_t)names;
+    struct sp_buffer out = buffer();
+    struct proto_control wish = {.enabled = 1, .rate = -1};
+    assert_int_equal(sp__proto_put_control(&out, &wish, NULL), SP_OK);
+    struct proto_control control = read_control(out.data, out.size);
+    assert_int_equal(control.enabled, 1);
+    sp__proto_control_fini(&control);
+    wish = (struct proto_control){
+        .enabled = -1, .rate = 0.25, .patterns = texts, .patterns_count = 2};
+    out.size = 0;
+    assert_int_equal(sp__proto_put_control(&out, &wish, NULL), SP_OK);
+    control = read_control(out.data, out.size);
+    assert_true(control.rate == 0.25 && !control.is_filter && control.enabled == -1);
+    assert_int_equal(control.patterns_count, 2);
+    assert_string_equal(control.patterns[1], "b");
+    sp__proto_control_fini(&control);
+    wish = (struct proto_control){.enabled = -1,
+                                  .rate = -1,
+                                  .is_filter = 1,
+                                  .allow = texts,
+                                  .allow_count = 2,
+                                  .deny = texts + 2,
+                                  .deny_count = 1};
+    out.size = 0;
+    assert_int_equal(sp__proto_put_control(&out, &wish, NULL), SP_OK);
+    control = read_control(out.data, out.size);
+    assert_int_equal(control.is_filter, 1);
+    assert_int_equal(control.allow_count, 2);
+    assert_int_equal(control.deny_count, 1);
+    assert_string_equal(control.allow[0], "a.*");
+    assert_string_equal(control.deny[0], "c");
+    sp__proto_control_fini(&control);
+    sp__buf_fini(&out);
+}
+
 static void both_survive_lack_of_memory(void **state)
 {
     static const uint8_t filter[] = "\x1a\x05\x0a\x03"
@@ -173,6 +212,7 @@ int main(void)
         TEST(control_characters_are_not_passed_on),
         TEST(toggles_and_rates_are_read),
         TEST(filters_are_read),
+        TEST(wishes_go_there_and_back),
         TEST(both_survive_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

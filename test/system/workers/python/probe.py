@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from snakepit_bridge import BaseAdapter, tool
+from snakepit_bridge import BaseAdapter, telemetry, tool
 
 CALL_FD = 3  # where every native worker finds its call connection
 
@@ -180,6 +180,24 @@ class Probe(BaseAdapter):
         child.stdout.read(1)
         self.children.append(child)
         return child.pid
+
+    # ---- what it reports ----
+
+    @tool
+    def report(self, name, count=1, size=0):
+        """Report an event so often, with so much text: how many of them somebody got,
+        and how many nobody read in time."""
+        facts = {"text": "x" * size}
+        before = telemetry.dropped_count()
+        told = sum(
+            telemetry.emission.send(name, {"count": 1}, facts, None)
+            for _ in range(count)
+        )
+        return {"told": told, "lost": telemetry.dropped_count() - before}
+
+    @tool
+    def listens(self):
+        return telemetry.is_enabled()
 
     # ---- streams ----
 

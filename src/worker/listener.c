@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host as a listener to what a worker reports: the stream of its telemetry.
+ *
+ * Normal course: while handlers want events that workers make (interest.c), each worker
+ * that is ready has a StreamTelemetry open, whose first message is the filter. When what is
+ * wanted changes, living workers get another filter on the same stream, and those that
+ * become ready later begin with it. When nothing is wanted the stream is cancelled: a
+ * worker without a listener makes no events, and there is nothing to be read.
+ *
+ * A worker that reports more than can be told is held by its stream's window: what has come
+ * is granted back a share at a time, at most once in an interval. What it cannot send
+ * then it drops and counts itself (sp_worker_events_dropped()); its calls go on, for they
+ * have windows of their own.
+ *
+ * Nothing here fails: a worker that cannot be listened to, for want of memory or because it
+ * has no such method, reports nothing.
+ */
+#include "base/error.h"
+#include "wire/proto.h"
+#include "worker/interest.h"
+#include "worker/internal.h"
+
+enum {
+    GRANT_BYTES = 256 * 1024, /* a quarter of the window */
+    GRANT_INTERVAL_MS = 100,
+    GRPC_UNIMPLEMENTED = 12
+};
+
+/* ---- asking for it ---- */
+
+static void open_stream(struct worker *worker, sp_bytes filter)
+{
+    /* Its place in the worker stands for the stream, as the worker does for the Ping. */
+    if (sp__h2_open(worker->calls.h2, SP__PATH_TELEMETRY, SP_UNLIMITED, NULL, 0, filter,
+                    0, &worker->telemetry, &worker->telemetry, NULL) < 0) {
+        worker->telemetry = NULL;
+        return;
+    }
+    sp__h2_hold(worker->telemetry);
+    worker->telemetry_owed = 0;
+}
+
+void sp__worker_listen(struct worker *worker)
+{
+    struct interest interest;
+    struct sp_buffer filter;
+    if (worker->state != WORKER_READY || worker->calls.broken || worker->is_mute) {
+        return;
+    }
+    if (!sp__interest_of(worker->shop->herald, &interest)) {
+        sp__worker_unlisten(worker);
+        return;
+    }
+    sp__buf_init(&filter, SIZE_MAX / 2);
+    if (sp__interest_put(&filter, &interest, NULL) < 0) {
+        sp__buf_fini(&filter);
+        return;
+    }
+    sp_bytes message = {filter.data, filter.size};
+    if (worker->telemetry == NULL) {
+        open_stream(worker, message);
+    } else if (sp__h2_write(worker->telemetry, message, NULL) < 0) {
+        sp__worker_unlisten(worker); /* rather than hear what nobody wants */
+    }
+    sp__buf_fini(&filter);
+    sp__channel_touch(&worker->calls);
+}
+
+void sp__worker_unlisten(struct worker *worker)
+{
+    struct h2_stream *stream = worker->telemetry;
+    worker->telemetry = NULL;
+    sp__timer_stop(worker->shop->loop, &worker->grant);
+    if (stream != NULL && !worker->calls.broken) {
+        sp__h2_stream_set_user(stream, NULL);
+        sp__h2_reset(stream, 8 /* CANCEL */);
+        sp__channel_touch(&worker->calls);
+    }
+}
+
+void sp__workshop_listen(struct workshop *shop)
+{
+    size_t at = 0;
+    struct worker *worker;
+    while ((worker = sp__map_next(&shop->by_id, &at)) != NULL) {
+        sp__worker_listen(worker);
+    }
+}
+
+/* ---- what comes ---- */
+
+int sp__worker_is_telemetry(const struct worker *worker, const void *stream_user)
+{
+    return stream_user == (const void *)&worker->telemetry;
+}
+
+void sp__worker_heard(struct worker *worker, const uint8_t *data, size_t size)
+{
+    struct loop *loop = worker->shop->loop;
+    struct proto_telemetry_event reported;
+    if (worker->state == WORKER_READY &&
+        sp__proto_get_telemetry_event(data, size, &reported, NULL) == SP_OK) {
+        sp__worker_tell_own(worker, &reported);
+        sp__proto_telemetry_event_fini(&reported);
+    }
+    size_t before = worker->telemetry_owed;
+    worker->telemetry_owed += size + 5;
+    if (before < GRANT_BYTES && worker->telemetry_owed >= GRANT_BYTES) {
+        sp__timer_set(loop, &worker->grant, sp__loop_now_ms(loop) + GRANT_INTERVAL_MS);
+    }
+}
+
+void sp__worker_grant_due(struct timer *timer, uint64_t now_ms)
+{
+    struct worker *worker = ITEM(timer, struct worker, grant);
+    if (worker->telemetry != NULL && !worker->calls.broken) {
+        sp__h2_grant(worker->telemetry, worker->telemetry_owed);
+        sp__channel_touch(&worker->calls);
+    }
+    worker->telemetry_owed = 0;
+}
+
+void sp__worker_unheard(struct worker *worker, const struct h2_status *status)
+{
+    worker->telemetry = NULL;
+    worker->telemetry_owed = 0;
+    worker->is_mute = status->grpc_status == GRPC_UNIMPLEMENTED;
+}

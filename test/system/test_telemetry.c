@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What workers report, heard by handlers of their host: that it comes, that only what is
+ * wanted is made, and that it is so for workers of every age and origin.
+ *
+ * What the host wants reaches a worker before the next call does, so nothing here waits
+ * for it: a call's own count of who got its events is the proof.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "patience.h"
+#include "pits.h"
+
+static atomic_uint heard[256]; /* by kind */
+static atomic_uint heard_by_slot[8];
+static atomic_uint wrong;
+
+static double number_of(const sp_event *event, const char *name)
+{
+    for (size_t i = 0; i < event->measurements_count; i++) {
+        if (strcmp(event->measurements[i].name, name) == 0) {
+            return event->measurements[i].value;
+        }
+    }
+    return -1;
+}
+
+static const char *text_of(const sp_event *event, const char *name)
+{
+    for (size_t i = 0; i < event->metadata_count; i++) {
+        if (strcmp(event->metadata[i].name, name) == 0) {
+            return event->metadata[i].text;
+        }
+    }
+    return "";
+}
+
+static void note(const sp_event *event, void *user_data)
+{
+    if (event->slot < COUNT_OF(heard_by_slot)) {
+        atomic_fetch_add(&heard_by_slot[event->slot], 1);
+    }
+    atomic_fetch_add(&heard[event->kind], 1);
+}
+
+static uint64_t attach(sp_pit *pit, const char *pattern, sp_event_cb handler)
+{
+    uint64_t id = 0;
+    if (sp_events_attach(pit, pattern, handler, NULL, &id, last_error()) < 0) {
+        fail_msg("attaching to %s: %s", pattern, last_error()->message);
+    }
+    return id;
+}
+
+static void detach(sp_pit *pit, uint64_t id)
+{
+    assert_int_equal(sp_events_detach(pit, id, last_error()), SP_OK);
+}
+
+static void reset(void)
+{
+    memset(heard, 0, sizeof heard);
+    memset(heard_by_slot, 0, sizeof heard_by_slot);
+    atomic_store(&wrong, 0);
+}
+
+/* Have a worker report n events of this name; how many of them somebody got. */
+static int report(sp_pit *pit, const char *name, int n)
+{
+    char args[200];
+    (void)snprintf(args, sizeof args, "{\"name\":\"%s\",\"count\":%d}", name, n);
+    return (int)json_number(call(pit, "report", args, NULL)->json, "told");
+}
+
+static int is_listened_to(sp_pit *pit)
+{
+    return strcmp(call(pit, "listens", "{}", NULL)->json, "true") == 0;
+}
+
+/* ---- what comes ---- */
+
+static void check_stop(const sp_event *event, void *user_data)
+{
+    int fits = event->kind == SP_EVENT_PYTHON_CALL_STOP &&
+               strcmp(event->name, "python.call.stop") == 0 &&
+               number_of(event, "duration") >= 0 && number_of(event, "count") == 1 &&
+               strcmp(text_of(event, "tool"), "add") == 0 &&
+               strcmp(event->session, "s7") == 0 &&
+               strcmp(text_of(event, "session"), "s7") == 0 &&
+               strcmp(text_of(event, "pool"), "default") == 0 &&
+               strcmp(text_of(event, "worker"), "0") == 0 && event->pid > 0 &&
+               event->time_unix_ns > 0;
+    atomic_fetch_add(fits ? &heard[event->kind] : &wrong, 1);
+}
+
+static void calls_of_a_worker_are_heard(void **state)
+{
+    enum { CALLS = 20 };
+    const sp_call_options in_session = {.size = sizeof in_session, .session = "s7"};
+    sp_pit *pit = pit_of_probes(1);
+    reset();
+    uint64_t id = attach(pit, "python.call.stop", check_stop);
+    for (int i = 0; i < CALLS; i++) {
+        (void)call(pit, "add", "{\"a\":1}", &in_session);
+    }
+    UNTIL(heard[SP_EVENT_PYTHON_CALL_STOP] + wrong >= CALLS);
+    assert_int_equal(wrong, 0);
+    detach(pit, id);
+    (void)call(pit, "add", "{\"a\":1}", &in_session);
+    pit_close(pit);
+    assert_int_equal(heard[SP_EVENT_PYTHON_CALL_STOP], CALLS);
+}
+
+/* Names of every kind, and the two rows that a failure has. */
+static void everything_is_heard_by_who_wants_all(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    reset();
+    (void)attach(pit, "", note);
+    (void)call(pit, "add", "{\"a\":1}", NULL);
+    (void)call_fails(pit, "fail", "{}", NULL, SP_ERR_REMOTE);
+    assert_int_equal(report(pit, "model.loaded", 3), 3);
+    assert_int_equal(report(pit, "error.shape_mismatch", 2), 2);
+    UNTIL(heard[SP_EVENT_TOOL_EXECUTION_STOP] == 3);
+    UNTIL(heard[SP_EVENT_TOOL_EXECUTION_EXCEPTION] == 1);
+    UNTIL(heard[SP_EVENT_TELEMETRY] == 3);
+    UNTIL(heard[SP_EVENT_ERROR_SHAPE] == 2);
+    assert_int_equal(heard[SP_EVENT_PYTHON_CALL_START], 4);
+    assert_int_equal(heard[SP_EVENT_PYTHON_CALL_EXCEPTION], 1);
+    assert_int_equal(heard[SP_EVENT_PYTHON_ERROR], 1);
+    assert_int_equal(heard[SP_EVENT_TOOL_EXECUTION_START], 4);
+    assert_int_equal(heard[SP_EVENT_TOOL_RESULT_SIZE], 3);
+    pit_close(pit);
+}
+
+/* ---- only what is wanted ---- */
+
+static void a_worker_makes_nothing_for_nobody(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    reset();
+    assert_false(is_listened_to(pit));
+    uint64_t own = attach(pit, "queue.enqueued,worker.died,call.", note);
+    assert_false(is_listened_to(pit)); /* no worker makes these */
+    uint64_t stops = attach(pit, "python.call.stop", note);
+    assert_true(is_listened_to(pit));
+    assert_int_equal(report(pit, "model.loaded", 5), 0);
+    assert_int_equal(report(pit, "python.gc.completed", 5), 0);
+    assert_int_equal(report(pit, "python.call.stop", 5), 5);
+    uint64_t others = attach(pit, "worker.telemetry", note);
+    assert_int_equal(report(pit, "model.loaded", 5), 5);
+    assert_int_equal(report(pit, "python.gc.completed", 5), 0);
+    assert_int_equal(report(pit, "python.call.stop", 5), 5);
+    detach(pit, stops);
+    assert_int_equal(report(pit, "python.call.stop", 5), 0);
+    assert_int_equal(report(pit, "model.loaded", 5), 5);
+    UNTIL(heard[SP_EVENT_TELEMETRY] == 10);
+    detach(pit, others);
+    assert_false(is_listened_to(pit));
+    assert_int_equal(report(pit, "model.loaded", 5), 0);
+    detach(pit, own);
+    pit_close(pit);
+    assert_int_equal(heard[SP_EVENT_TELEMETRY], 10);
+}
+
+/* ---- workers of every age and origin ---- */
+
+static void a_worker_in_the_place_of_a_dead_one_is_listened_to(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.backoff_min_ms = pool.backoff_max_ms = 1;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    reset();
+    uint64_t id = attach(pit, "worker.telemetry", note);
+    assert_int_equal(report(pit, "model.loaded", 1), 1);
+    for (uint64_t started = 2; started < 5; started++) {
+        assert_int_equal(kill(worker_at(pit, 0).pid, SIGKILL), 0);
+        sp_pool_stats stats;
+        UNTIL((stats = stats_of(pit),
+               stats.workers_started == started && stats.available == 1));
+        assert_int_equal(report(pit, "model.loaded", 1), 1);
+    }
+    UNTIL(heard[SP_EVENT_TELEMETRY] == 4);
+    assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), SP_OK);
+    (void)event_await(pit, SP_EVENT_WORKER_RECYCLED, 1);
+    assert_int_equal(report(pit, "model.loaded", 1), 1);
+    detach(pit, id);
+    assert_false(is_listened_to(pit));
+    pit_close(pit);
+}
+
+static void forked_workers_are_listened_to(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.zygote = SP_ZYGOTE_ON;
+    sp_pit *pit = pit_open(&pool, 1);
+    reset();
+    (void)attach(pit, "worker.telemetry", note); /* before there is one */
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), SP_OK);
+    assert_int_equal(report(pit, "model.loaded", 2), 2);
+    UNTIL(heard[SP_EVENT_TELEMETRY] == 2);
+    pit_close(pit);
+}
+
+/* Workers of a pit with several loops, each of which listens to its own. */
+static void workers_of_every_loop_are_listened_to(void **state)
+{
+    enum { WORKERS = 4, EACH = 20 };
+    sp_pit *pit = NULL;
+    sp_pool_options pool = pool_of_probes(WORKERS);
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .on_event = event_record,
+                              .loops = 2};
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_OK);
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), SP_OK);
+    reset();
+    uint64_t id = attach(pit, "tool.execution.stop", note);
+    sp_id calls[WORKERS * EACH];
+    for (int i = 0; i < WORKERS * EACH; i++) {
+        calls[i] = call_start(pit, "add", "{\"a\":1}", NULL);
+    }
+    for (int i = 0; i < WORKERS * EACH; i++) {
+        (void)call_wait(pit, calls[i]);
+    }
+    UNTIL(heard[SP_EVENT_TOOL_EXECUTION_STOP] == WORKERS * EACH);
+    for (uint32_t slot = 0; slot < WORKERS; slot++) {
+        assert_true(heard_by_slot[slot] > 0);
+    }
+    detach(pit, id);
+    pit_close(pit);
+}
+
+/* ---- a flood ---- */
+
+/* One worker reports without end, another one has calls meanwhile. Nothing waits for the
+ * handler, and every event is somewhere: told, lost by the handler, or dropped there. */
+static void a_flood_stops_no_call(void **state)
+{
+    enum { FLOOD = 30000, SIZE = 200, CALLS = 200 };
+    char args[200];
+    sp_pit *pit = pit_of_probes(2);
+    reset();
+    uint64_t id = attach(pit, "worker.telemetry", note);
+    (void)snprintf(args, sizeof args, "{\"name\":\"flood\",\"count\":%d,\"size\":%d}",
+                   FLOOD, SIZE);
+    sp_id flood = call_start(pit, "report", args, NULL);
+    for (int i = 0; i < CALLS; i++) {
+        call_gives(pit, "add", "{\"a\":1}", "2");
+    }
+    const char *outcome = call_wait(pit, flood)->json;
+    uint64_t got = (uint64_t)json_number(outcome, "told");
+    assert_true(got > 0);
+    assert_int_equal(got + (uint64_t)json_number(outcome, "lost"), FLOOD);
+    sp_events_stats stats = {.size = sizeof stats};
+    UNTIL((sp_events_stats_get(pit, id, &stats, NULL),
+           stats.delivered + stats.dropped >= got));
+    assert_int_equal(stats.delivered + stats.dropped, got);
+    pit_close(pit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(calls_of_a_worker_are_heard),
+        TEST(everything_is_heard_by_who_wants_all),
+        TEST(a_worker_makes_nothing_for_nobody),
+        TEST(a_worker_in_the_place_of_a_dead_one_is_listened_to),
+        TEST(forked_workers_are_listened_to),
+        TEST(workers_of_every_loop_are_listened_to),
+        TEST(a_flood_stops_no_call),
+    };
+    return RUN_SYSTEM_TESTS("telemetry", tests);
+}
