@@ -46,14 +46,17 @@ static void tell_moved(struct sp_pit *pit, const struct request *request,
                        uint64_t worker_id)
 {
     const struct pool *pool = request->pool;
-    char fate[256];
+    struct fate fate;
+    sp__pool_fate(pool, worker_id, &fate);
     sp_event event = {
         .kind = SP_EVENT_SESSION_MOVED,
         .pool = pool->name,
-        .worker = worker_id,
+        .worker = fate.pid != 0 ? worker_id : 0,
+        .slot = fate.slot,
+        .pid = fate.pid,
         .exit_status = -1,
         .session = request->session,
-        .message = sp__pool_fate(pool, worker_id, fate, sizeof fate),
+        .message = fate.text,
     };
     sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
 }

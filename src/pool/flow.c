@@ -182,12 +182,12 @@ static const struct {
 
 static void say_lost(const struct request *request, char *message, size_t max)
 {
-    char fate[256];
+    struct fate fate;
+    sp__pool_fate(request->pool, request->preferred, &fate);
     (void)snprintf(message, max,
                    "session \"%.64s\": %s; what it kept for the session is gone, and "
                    "the next call begins anew",
-                   request->session,
-                   sp__pool_fate(request->pool, request->preferred, fate, sizeof fate));
+                   request->session, fate.text);
 }
 
 static void say_ending(struct request *request, enum core_ending ending, char *out,
@@ -760,6 +760,11 @@ static void describe_call(const struct worker_call *call, sp_death_call *ret)
     ret->stage = request->chunks > 0 ? SP_STAGE_STREAMING : ret->stage;
 }
 
+static const char *session_of(const struct worker_call *call)
+{
+    return ITEM(call, struct request, call)->session;
+}
+
 static const struct worker_events worker_events = {
     .on_spawned = sp__pool_worker_spawned,
     .on_ready = sp__pool_worker_ready,
@@ -767,6 +772,7 @@ static const struct worker_events worker_events = {
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
     .on_describe = describe_call,
+    .session_of = session_of,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,
     .on_sampled = sp__pool_worker_sampled,

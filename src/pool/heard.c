@@ -37,6 +37,12 @@ static double waited_us(const struct request *request)
     return now_us > request->created_us ? (double)(now_us - request->created_us) : 0;
 }
 
+/* Of the same, in whole ms. */
+static double waited_ms(const struct request *request)
+{
+    return (double)((uint64_t)waited_us(request) / 1000);
+}
+
 static const char *operation_of(const struct request *request)
 {
     return request->streaming ? "execute_stream" : "execute";
@@ -56,7 +62,7 @@ void sp__heard_sent(const struct request *request, int waited)
         TELL(request, SP_EVENT_BREAKER_ALLOWED, EVENT_TEXTS(tool));
     } else {
         TELL(request, SP_EVENT_RETRY_ATTEMPT,
-             EVENT_NUMBERS(request->result.attempts, waited_us(request) / 1000),
+             EVENT_NUMBERS(request->result.attempts, waited_ms(request)),
              EVENT_TEXTS(tool));
     }
     if (waited) {
@@ -114,7 +120,7 @@ static void tell_answer(const struct request *request)
 static void tell_attempts(const struct request *request)
 {
     double attempts = request->result.attempts;
-    double total_ms = waited_us(request) / 1000;
+    double total_ms = waited_ms(request);
     if (request->error == NULL) {
         TELL(request, SP_EVENT_RETRY_SUCCESS, EVENT_NUMBERS(attempts, total_ms),
              EVENT_TEXTS(request->tool_name));
@@ -153,7 +159,7 @@ void sp__heard_ended(const struct request *request)
     }
     tell_verdict(request);
     TELL(request, SP_EVENT_REQUEST_EXECUTED,
-         EVENT_NUMBERS(waited_us(request), waited_us(request) / 1000),
+         EVENT_NUMBERS(waited_us(request), waited_ms(request)),
          EVENT_TEXTS(tool, code == 0 ? "true" : "false",
                      code == 0 ? "ok" : sp_error_name(code)));
 }

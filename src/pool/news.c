@@ -17,15 +17,31 @@
 
 enum { NEWS_TEXT_MAX = 256 };
 
+static void put_worker(const struct pool *pool, const struct worker *worker,
+                       sp_event *event)
+{
+    event->worker = worker->id;
+    event->slot = sp__pool_slot(pool, worker->slot);
+    event->pid = worker->pid;
+}
+
+/* The worker that it was sent to last may have ended meanwhile. */
+static void put_call(const struct request *request, sp_event *event)
+{
+    event->session = request->session;
+    if (request->result.worker != 0) {
+        event->worker = request->result.worker;
+        event->slot = request->slot;
+        event->pid = request->result.worker_pid;
+    }
+}
+
 static void tell(struct pool *pool, const struct worker *worker,
                  struct tidings *tidings)
 {
-    sp_event *event = &tidings->event;
-    event->pool = pool->name;
+    tidings->event.pool = pool->name;
     if (worker != NULL) {
-        event->worker = worker->id;
-        event->slot = sp__pool_slot(pool, worker->slot);
-        event->pid = worker->pid;
+        put_worker(pool, worker, &tidings->event);
     }
     sp__herald_tell(pool->shop->herald, tidings);
 }
@@ -223,8 +239,8 @@ struct call_texts {
     char trace_id[TRACE_ID_TEXT];
 };
 
-static const struct worker *describe(struct pool *pool, const struct request *request,
-                                     struct call_texts *texts)
+static void describe(const struct pool *pool, const struct request *request,
+                     struct call_texts *texts)
 {
     const struct worker *worker =
         request->result.worker != 0
@@ -241,24 +257,23 @@ static const struct worker *describe(struct pool *pool, const struct request *re
         (void)snprintf(texts->trace_id, sizeof texts->trace_id, "%.32s",
                        request->trace + TRACE_ID_AT);
     }
-    return worker;
 }
 
 static void tell_failed(struct pool *pool, const struct request *request,
                         uint64_t lasted_ms)
 {
     struct call_texts texts;
-    const struct worker *worker = describe(pool, request, &texts);
-    tell(pool, worker,
-         &(struct tidings){.event = {.kind = SP_EVENT_CALL_FAILED,
-                                     .exit_status = -1,
-                                     .duration_ms = lasted_ms,
-                                     .session = request->session,
-                                     .message = request->error->message},
-                           EVENT_NUMBERS((double)lasted_ms),
-                           EVENT_TEXTS(request->tool_name, texts.id,
-                                       sp_error_name(sp__request_code(request)),
-                                       texts.generation, texts.trace_id)});
+    describe(pool, request, &texts);
+    struct tidings tidings = {.event = {.kind = SP_EVENT_CALL_FAILED,
+                                        .exit_status = -1,
+                                        .duration_ms = lasted_ms,
+                                        .message = request->error->message},
+                              EVENT_NUMBERS((double)lasted_ms),
+                              EVENT_TEXTS(request->tool_name, texts.id,
+                                          sp_error_name(sp__request_code(request)),
+                                          texts.generation, texts.trace_id)};
+    put_call(request, &tidings.event);
+    tell(pool, NULL, &tidings);
 }
 
 static void tell_slow(struct pool *pool, const struct request *request,
@@ -266,21 +281,21 @@ static void tell_slow(struct pool *pool, const struct request *request,
 {
     struct call_texts texts;
     char text[NEWS_TEXT_MAX];
-    const struct worker *worker = describe(pool, request, &texts);
+    describe(pool, request, &texts);
     uint64_t queued_ms = request->result.queued_us / 1000;
     (void)snprintf(text, sizeof text,
                    "\"%.100s\" took %llu ms, %llu of them in the queue",
                    request->tool_name, (unsigned long long)lasted_ms,
                    (unsigned long long)queued_ms);
-    tell(pool, worker,
-         &(struct tidings){.event = {.kind = SP_EVENT_CALL_SLOW,
-                                     .exit_status = -1,
-                                     .duration_ms = lasted_ms,
-                                     .session = request->session,
-                                     .message = text},
-                           EVENT_NUMBERS((double)lasted_ms, (double)queued_ms),
-                           EVENT_TEXTS(request->tool_name, texts.id, texts.generation,
-                                       texts.trace_id)});
+    struct tidings tidings = {
+        .event = {.kind = SP_EVENT_CALL_SLOW,
+                  .exit_status = -1,
+                  .duration_ms = lasted_ms,
+                  .message = text},
+        EVENT_NUMBERS((double)lasted_ms, (double)queued_ms),
+        EVENT_TEXTS(request->tool_name, texts.id, texts.generation, texts.trace_id)};
+    put_call(request, &tidings.event);
+    tell(pool, NULL, &tidings);
 }
 
 void sp__pool_tell_ending(struct pool *pool, const struct request *request)
@@ -457,15 +472,23 @@ static void put_saturated(const struct pool *pool, struct details *details)
     add_text(details, details->second);
 }
 
-static void put_recycled(const struct pool *pool, const struct worker *worker,
-                         struct details *details)
+/* The certificate of the one that has just left a seat, which has no worker by now; NULL:
+ * there was no memory for it. */
+static const sp_death *leaver_of(const struct pool *pool, uint32_t seat)
 {
-    uint64_t now_ms = sp__loop_now_ms(pool->shop->loop);
-    if (worker != NULL) {
+    const struct death *last =
+        pool->deaths[(pool->deaths_count + POOL_DEATHS_MAX - 1) % POOL_DEATHS_MAX];
+    const sp_death *facts = last != NULL ? sp__death_facts(last) : NULL;
+    return facts != NULL && facts->slot == sp__pool_slot(pool, seat) ? facts : NULL;
+}
+
+static void put_recycled(const sp_death *leaver, struct details *details)
+{
+    if (leaver != NULL) {
         (void)snprintf(details->first, sizeof details->first, "%llu",
-                       (unsigned long long)(now_ms - worker->spawned_ms) / 1000);
+                       (unsigned long long)leaver->age_ms / 1000);
         (void)snprintf(details->second, sizeof details->second, "%llu",
-                       (unsigned long long)worker->calls_total);
+                       (unsigned long long)leaver->calls_total);
     }
     add_number(details, 1);
     add_text(details, details->first);
@@ -473,7 +496,7 @@ static void put_recycled(const struct pool *pool, const struct worker *worker,
 }
 
 static void put_details(const struct pool *pool, const struct core_action *action,
-                        const struct worker *worker, struct details *details)
+                        const sp_death *leaver, struct details *details)
 {
     double value = (double)action->due_ms;
     switch ((enum core_news)action->what) {
@@ -495,7 +518,7 @@ static void put_details(const struct pool *pool, const struct core_action *actio
         break;
     case NEWS_RECYCLED:
         add_text(details, reason_word(action->due_ms));
-        put_recycled(pool, worker, details);
+        put_recycled(leaver, details);
         break;
     case NEWS_RECYCLE_BEGUN:
     case NEWS_RECYCLE_FAILED:
@@ -516,12 +539,31 @@ static void put_details(const struct pool *pool, const struct core_action *actio
     }
 }
 
+/* Whom it is about: the worker in the seat, the one that has just left it, or a call. */
+static sp_event event_about(struct pool *pool, const struct core_action *action,
+                            const sp_death *leaver)
+{
+    sp_event event = {.kind = kinds[action->what].kind,
+                      .exit_status = -1,
+                      .duration_ms = duration_of(pool, action)};
+    const struct worker *worker =
+        action->seat != CORE_NONE ? pool->workers[action->seat] : NULL;
+    if (leaver != NULL) {
+        event.worker = leaver->worker;
+        event.slot = leaver->slot;
+        event.pid = leaver->pid;
+    } else if (worker != NULL) {
+        put_worker(pool, worker, &event);
+    } else if (action->call != CORE_NONE) {
+        put_call(pool->requests[action->call], &event);
+    }
+    return event;
+}
+
 void sp__pool_tell_news(struct pool *pool, const struct core_action *action)
 {
     char text[NEWS_TEXT_MAX] = "";
     struct details details = {0};
-    const struct worker *worker =
-        action->seat != CORE_NONE ? pool->workers[action->seat] : NULL;
     size_t figure = kinds[action->what].figure;
     if (action->what == NEWS_READY && pool->share != NULL &&
         !sp__share_was_last(pool)) {
@@ -533,15 +575,15 @@ void sp__pool_tell_news(struct pool *pool, const struct core_action *action)
     if (action->what == NEWS_RECYCLED) {
         pool->meter.counts.recycled[action->due_ms]++;
     }
+    const sp_death *leaver =
+        action->what == NEWS_RECYCLED ? leaver_of(pool, action->seat) : NULL;
+    struct tidings tidings = {.event = event_about(pool, action, leaver),
+                              .numbers = details.numbers,
+                              .texts = details.texts};
     put_text(pool, action, text);
-    put_details(pool, action, worker, &details);
-    tell(pool, worker,
-         &(struct tidings){.event = {.kind = kinds[action->what].kind,
-                                     .exit_status = -1,
-                                     .duration_ms = duration_of(pool, action),
-                                     .message = text},
-                           .numbers = details.numbers,
-                           .numbers_count = details.numbers_count,
-                           .texts = details.texts,
-                           .texts_count = details.texts_count});
+    put_details(pool, action, leaver, &details);
+    tidings.event.message = text;
+    tidings.numbers_count = details.numbers_count;
+    tidings.texts_count = details.texts_count;
+    tell(pool, NULL, &tidings);
 }

@@ -278,27 +278,33 @@ static void remember_death(struct pool *pool, struct death *certificate)
     }
 }
 
-const char *sp__pool_fate(const struct pool *pool, uint64_t worker, char *text,
-                          size_t max)
+int sp__pool_find_fate(struct death *const *deaths, uint64_t worker, struct fate *ret)
+{
+    for (size_t i = 0; i < POOL_DEATHS_MAX && deaths[i] != NULL; i++) {
+        const sp_death *facts = sp__death_facts(deaths[i]);
+        if (facts->worker == worker) {
+            *ret = (struct fate){.slot = facts->slot, .pid = facts->pid};
+            (void)snprintf(ret->text, sizeof ret->text, "its worker has ended: %s",
+                           facts->message);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void sp__pool_fate(const struct pool *pool, uint64_t worker, struct fate *ret)
 {
     const struct worker *there = sp__map_find(&pool->shop->by_id, worker);
     if (there != NULL) {
-        (void)snprintf(text, max, "worker %s, process %d, %s", there->name, there->pid,
+        *ret = (struct fate){.slot = there->public_slot, .pid = there->pid};
+        (void)snprintf(ret->text, sizeof ret->text, "worker %s, process %d, %s",
+                       there->name, there->pid,
                        there->state == WORKER_READY ? "is being replaced"
                                                     : "is about to end");
-        return text;
+    } else if (!sp__pool_find_fate(pool->deaths, worker, ret) &&
+               (pool->share == NULL || !sp__share_fate(pool, worker, ret))) {
+        *ret = (struct fate){.text = "its worker has ended some time ago"};
     }
-    for (size_t i = 0; i < POOL_DEATHS_MAX && pool->deaths[i] != NULL; i++) {
-        const sp_death *facts = sp__death_facts(pool->deaths[i]);
-        if (facts->worker == worker) {
-            (void)snprintf(text, max, "its worker has ended: %s", facts->message);
-            return text;
-        }
-    }
-    if (pool->share == NULL || !sp__share_fate(pool, worker, text, max)) {
-        (void)snprintf(text, max, "its worker has ended some time ago");
-    }
-    return text;
 }
 
 size_t sp__pool_deaths(const struct pool *pool, struct death **ret)

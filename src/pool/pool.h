@@ -148,9 +148,15 @@ int sp__pool_worker_at(const struct pool *pool, uint32_t seat, sp_worker_info *r
 int sp__pool_seat(const struct pool *pool, uint32_t slot);
 /* The number of a seat as others know it: over all parts, spare ones last. */
 uint32_t sp__pool_slot(const struct pool *pool, uint32_t seat);
-/* What became of a worker that calls no longer go to, in one line. */
-const char *sp__pool_fate(const struct pool *pool, uint64_t worker, char *text,
-                          size_t max);
+/* What became of a worker that calls no longer go to. */
+struct fate {
+    uint32_t slot;
+    int pid;        /* 0: neither is known any more */
+    char text[256]; /* in one line */
+};
+void sp__pool_fate(const struct pool *pool, uint64_t worker, struct fate *ret);
+/* The same among certificates; 0: it has none there. */
+int sp__pool_find_fate(struct death *const *deaths, uint64_t worker, struct fate *ret);
 
 /* The last deaths, the oldest first, at most POOL_DEATHS_MAX; to be dropped. */
 size_t sp__pool_deaths(const struct pool *pool, struct death **ret);

@@ -208,18 +208,11 @@ void sp__share_died(const struct pool *part, struct death *certificate)
     sp__death_drop(oldest);
 }
 
-int sp__share_fate(const struct pool *part, uint64_t worker, char *text, size_t max)
+int sp__share_fate(const struct pool *part, uint64_t worker, struct fate *ret)
 {
     struct pool_share *share = part->share;
-    int is_known = 0;
     (void)pthread_mutex_lock(&share->lock);
-    for (size_t i = 0; i < POOL_DEATHS_MAX && share->deaths[i] != NULL; i++) {
-        const sp_death *facts = sp__death_facts(share->deaths[i]);
-        if (facts->worker == worker) {
-            is_known = 1;
-            (void)snprintf(text, max, "its worker has ended: %s", facts->message);
-        }
-    }
+    int is_known = sp__pool_find_fate(share->deaths, worker, ret);
     (void)pthread_mutex_unlock(&share->lock);
     return is_known;
 }

@@ -114,7 +114,7 @@ void sp__share_settle(struct pool *part);
 void sp__share_seated(const struct pool *part, uint32_t seat, uint64_t worker);
 /* A worker of it has died; and what is known of one that may have been in any part. */
 void sp__share_died(const struct pool *part, struct death *certificate);
-int sp__share_fate(const struct pool *part, uint64_t worker, char *text, size_t max);
+int sp__share_fate(const struct pool *part, uint64_t worker, struct fate *ret);
 void sp__share_start_failed(const struct pool *part, const sp_error *failure);
 /* 1 when this part is the last one that became ready for the first time. */
 int sp__share_was_last(const struct pool *part);

@@ -103,8 +103,9 @@ int sp__worker_share_call(struct worker *worker, struct worker_call *call,
 /* The call has ended: what the worker has not taken is free again. */
 void sp__worker_unshare_call(struct worker *worker, struct worker_call *call);
 /* Copy a result that is in shared memory into `memory`. */
-int sp__worker_fetch_result(struct worker *worker, struct proto_response *response,
-                            struct sp_buffer *memory, sp_error *err) SP_MUST_CHECK;
+int sp__worker_fetch_result(const struct worker_call *call,
+                            struct proto_response *response, struct sp_buffer *memory,
+                            sp_error *err) SP_MUST_CHECK;
 /* Calls have ended: results of others than those in flight are nobody's. */
 void sp__worker_sweep_memory(struct worker *worker);
 

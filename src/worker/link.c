@@ -96,7 +96,7 @@ static void reply_came(struct worker_call *call, const uint8_t *data, size_t siz
     struct sp_buffer memory;
     sp__buf_init(&memory, SIZE_MAX / 2);
     if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0 ||
-        sp__worker_fetch_result(worker, &response, &memory, &failure) < 0) {
+        sp__worker_fetch_result(call, &response, &memory, &failure) < 0) {
         int is_ours = failure.code == SP_ERR_TOO_BIG || failure.code == SP_ERR_NOMEM;
         int code = is_ours ? failure.code : SP_ERR_PROTOCOL;
         sp__wrap(&failure, code, "an answer of worker %s", worker->name);

@@ -136,16 +136,18 @@ static size_t large_bytes(const struct worker *worker, const struct proto_pair *
     return bytes;
 }
 
-static void tell_copied(const struct worker *worker, int kind, uint64_t begin_us,
-                        size_t bytes, const char *what)
+static void tell_copied(const struct worker *worker, const struct worker_call *call,
+                        int kind, uint64_t begin_us, size_t bytes)
 {
-    if (sp__herald_wants(worker->shop->herald, kind)) {
-        double duration_ms = (double)(sp__now_us() - begin_us) / 1000;
-        sp__worker_tell(worker,
-                        (struct tidings){.event = {.kind = kind},
-                                         EVENT_NUMBERS(duration_ms, (double)bytes),
-                                         EVENT_TEXTS(what)});
+    if (!sp__herald_wants(worker->shop->herald, kind)) {
+        return;
     }
+    double duration_ms = (double)(sp__now_us() - begin_us) / 1000;
+    const char *what = kind == SP_EVENT_ZERO_COPY_IMPORT ? "result" : "arguments";
+    sp_event event = {.kind = kind, .session = worker->events->session_of(call)};
+    sp__worker_tell(worker, (struct tidings){.event = event,
+                                             EVENT_NUMBERS(duration_ms, (double)bytes),
+                                             EVENT_TEXTS(what)});
 }
 
 int sp__worker_share_call(struct worker *worker, struct worker_call *call,
@@ -167,11 +169,10 @@ int sp__worker_share_call(struct worker *worker, struct worker_call *call,
     size_t moved = place_binaries(worker, call, pairs, request.binary_count, texts);
     size_t left = large_bytes(worker, pairs, 0, request.binary_count - moved);
     if (large > left) {
-        tell_copied(worker, SP_EVENT_ZERO_COPY_EXPORT, begin_us, large - left,
-                    "arguments");
+        tell_copied(worker, call, SP_EVENT_ZERO_COPY_EXPORT, begin_us, large - left);
     }
     if (left > 0) {
-        tell_copied(worker, SP_EVENT_ZERO_COPY_FALLBACK, begin_us, left, "arguments");
+        tell_copied(worker, call, SP_EVENT_ZERO_COPY_FALLBACK, begin_us, left);
     }
     if (moved == 0) {
         return 0;
@@ -203,9 +204,11 @@ void sp__worker_unshare_call(struct worker *worker, struct worker_call *call)
 
 /* ---- results ---- */
 
-int sp__worker_fetch_result(struct worker *worker, struct proto_response *response,
-                            struct sp_buffer *memory, sp_error *err)
+int sp__worker_fetch_result(const struct worker_call *call,
+                            struct proto_response *response, struct sp_buffer *memory,
+                            sp_error *err)
 {
+    struct worker *worker = call->worker;
     struct arena_ref ref;
     sp_bytes there;
     if (response->shared_result.size == 0) {
@@ -233,8 +236,7 @@ int sp__worker_fetch_result(struct worker *worker, struct proto_response *respon
     sp__arena_release(&worker->memory->up, ref.slot);
     response->binary_result = (sp_bytes){memory->data, memory->size};
     if (rc == SP_OK) {
-        tell_copied(worker, SP_EVENT_ZERO_COPY_IMPORT, begin_us, memory->size,
-                    "result");
+        tell_copied(worker, call, SP_EVENT_ZERO_COPY_IMPORT, begin_us, memory->size);
     }
     return rc;
 }

@@ -149,6 +149,8 @@ struct worker_events {
     /* For a certificate: fill in what the owner knows of a call. Borrowed until the
      * end of the death. */
     void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
+    /* The session of a call, "" for none, for what is told of it. */
+    const char *(*session_of)(const struct worker_call *call);
     /* A cancelled call has left user code: it takes calls again. */
     void (*on_free)(struct worker *worker);
     /* worker->sample is new. */

@@ -216,7 +216,8 @@ static int fetch(const struct arena_ref *ref, struct sp_buffer *memory, sp_error
     struct proto_response response = {.success = 1};
     response.shared_result = (sp_bytes){text, sp__proto_put_ref(text, ref)};
     sp__buf_init(memory, SIZE_MAX / 2);
-    int rc = sp__worker_fetch_result(&worker, &response, memory, err);
+    const struct worker_call call = {.worker = &worker};
+    int rc = sp__worker_fetch_result(&call, &response, memory, err);
     if (rc == SP_OK) {
         assert_ptr_equal(response.binary_result.data, memory->data);
         assert_int_equal(response.binary_result.size, ref->size);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What makes each event happen: X(constant, file, scenario, without), that is
+ * scenario() of test/system/test_events_FILE.c.
+ *
+ * `without`: what its row of event_table.h declares and this event cannot have, with the
+ * reason beside it. "" for the others.
+ */
+#ifndef TEST_SUPPORT_PROVOCATIONS_H
+#define TEST_SUPPORT_PROVOCATIONS_H
+
+/* clang-format off */
+#define PROVOCATIONS(X)                                                                \
+    X(WORKER_SPAWNED, lives, a_worker_is_replaced, "")                                 \
+    X(WORKER_READY, lives, a_worker_is_replaced, "")                                   \
+    X(WORKER_STOPPED, lives, a_worker_is_replaced, "")                                 \
+    X(RECYCLE_STARTED, lives, a_worker_is_replaced, "")                                \
+    X(WORKER_RECYCLED, lives, a_worker_is_replaced, "")                                \
+    X(CONNECTION_ESTABLISHED, lives, a_worker_is_replaced, "")                         \
+    X(HEARTBEAT_STARTED, lives, a_worker_is_replaced, "")                              \
+    X(HEARTBEAT_STOPPED, lives, a_worker_is_replaced, "")                              \
+    X(POOL_INIT_STARTED, lives, a_pool_starts, "")                                     \
+    X(POOL_READY, lives, a_pool_starts, "")                                            \
+    X(POOL_STATUS, lives, a_pool_is_looked_at, "")                                     \
+    X(WARNING, lives, a_pool_has_trouble, "")                                          \
+    X(WORKER_DIED, lives, a_worker_ends_itself, "")                                    \
+    X(WORKER_TAINTED, lives, a_worker_ends_itself, "")                                 \
+    X(WORKER_RESTARTED, lives, a_worker_ends_itself, "")                               \
+    X(WORKER_OUTPUT, lives, a_worker_prints_in_a_call, "")                             \
+    X(WORKER_SPAWN_FAILED, lives, a_worker_does_not_start, "")                         \
+    X(CONNECTION_LOST, lives, a_worker_hangs_up, "")                                   \
+    X(HEARTBEAT_PING, lives, a_worker_stands_still, "")                                \
+    X(HEARTBEAT_PONG, lives, a_worker_stands_still, "")                                \
+    X(HEARTBEAT_TIMEOUT, lives, a_worker_stands_still, "")                             \
+    X(HEARTBEAT_FAILURE, lives, a_worker_stands_still, "")                             \
+    X(HEALTH_FAILED, lives, a_worker_stands_still, "")                                 \
+    X(RECYCLE_FAILED, lives, a_relief_does_not_start, "")                              \
+    X(RECYCLE_LOOP, lives, a_worker_is_too_big_at_once, "")                            \
+    X(BREAKER_OPENED, lives, a_pool_gives_up_and_tries_again, "")                      \
+    X(BREAKER_PROBED, lives, a_pool_gives_up_and_tries_again, "")                      \
+    X(BREAKER_CLOSED, lives, a_pool_gives_up_and_tries_again, "")                      \
+    /* no worker is there to be asked */                                               \
+    X(BREAKER_REJECTED, lives, a_pool_gives_up_and_tries_again, "worker pid")           \
+    X(CALL_DISPATCHED, calls, a_call_waits_its_turn, "")                               \
+    X(QUEUE_DEQUEUED, calls, a_call_waits_its_turn, "")                                \
+    /* what waits has no worker yet */             \
+    X(QUEUE_ENQUEUED, calls, a_call_waits_its_turn, "worker pid")                      \
+    X(QUEUE_TIMEOUT, calls, a_call_waits_in_vain, "worker pid")                        \
+    X(POOL_SATURATED, calls, a_queue_is_full, "")                                      \
+    X(CAPACITY_REACHED, calls, a_worker_is_full, "")                                   \
+    /* their calls have none */                                                        \
+    X(EXECUTE_START, calls, a_call_is_made, "session")                                 \
+    X(EXECUTE_STOP, calls, a_call_is_made, "session")                                  \
+    X(EXECUTE_EXCEPTION, calls, a_call_is_made, "session")                             \
+    X(EXECUTE_SESSION_START, calls, a_call_of_a_session_is_made, "")                   \
+    X(EXECUTE_SESSION_STOP, calls, a_call_of_a_session_is_made, "")                    \
+    X(EXECUTE_SESSION_EXCEPTION, calls, a_call_of_a_session_is_made, "")               \
+    X(REQUEST_EXECUTED, calls, a_call_of_a_session_is_made, "")                        \
+    X(SESSION_ASSIGNED, calls, a_call_of_a_session_is_made, "")                        \
+    X(BREAKER_ALLOWED, calls, a_call_of_a_session_is_made, "")                         \
+    X(BREAKER_SUCCESS, calls, a_call_of_a_session_is_made, "")                         \
+    X(CALL_FAILED, calls, a_call_of_a_session_is_made, "")                             \
+    X(CALL_SLOW, calls, a_call_is_slow, "")                                            \
+    X(STREAM_OPENED, calls, a_call_streams, "")                                        \
+    X(STREAM_MESSAGE, calls, a_call_streams, "")                                       \
+    X(STREAM_CLOSED, calls, a_call_streams, "")                                        \
+    X(CALL_RETRIED, calls, a_call_outlives_its_worker, "")                             \
+    X(RETRY_ATTEMPT, calls, a_call_outlives_its_worker, "")                            \
+    X(RETRY_SUCCESS, calls, a_call_outlives_its_worker, "")                            \
+    X(RETRY_EXHAUSTED, calls, a_call_ends_all_its_workers, "")                         \
+    X(CALL_POISONED, calls, a_call_ends_all_its_workers, "")                           \
+    X(BREAKER_FAILURE, calls, a_call_ends_all_its_workers, "")                         \
+    X(SESSION_MOVED, calls, a_session_loses_its_worker, "")                            \
+    X(ZERO_COPY_EXPORT, calls, large_values_are_shared, "")                            \
+    X(ZERO_COPY_IMPORT, calls, large_values_are_shared, "")                            \
+    X(ZERO_COPY_FALLBACK, calls, large_values_are_shared, "")
+/* clang-format on */
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events as a handler sees them, each held against its row of event_table.h.
+ *
+ * A scenario provokes events in a pit of its own, by the public interface alone;
+ * provocations.h says which ones. It has succeeded once a handler of all events has seen
+ * each of them whole: with every measurement that the row declares, of its type, every
+ * metadata, and what it is about. Nothing that it sees may have anything else.
+ *
+ *     #define EVENTS_FILE "lives"
+ *
+ *     static void a_worker_ends_itself(void)
+ *     {
+ *         sp_pool_options pool = pool_of_program("eventful", NULL, 1);
+ *         sp_pit *pit = sights_open_ready(&pool);
+ *         call_fails(pit, "exit", "{\"code\":7}", NULL, SP_ERR_WORKER_DIED);
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         const struct CMUnitTest tests[] = {SCENARIO(a_worker_ends_itself), ALL_CLAIMS};
+ *         return RUN_SYSTEM_TESTS("events_lives", tests);
+ *     }
+ */
+#ifndef TEST_SUPPORT_SIGHTINGS_H
+#define TEST_SUPPORT_SIGHTINGS_H
+
+#include "pits.h"
+
+struct scenario {
+    const char *file;
+    const char *name;
+    void (*provoke)(void);
+};
+
+void scenario_run(void **state);
+#define SCENARIO(fn)                                                     \
+    {                                                                    \
+#fn, scenario_run, leak_setup, leak_teardown, &(struct scenario) \
+        {                                                                \
+            EVENTS_FILE, #fn, fn                                         \
+        }                                                                \
+    }
+
+/* The last test of a file: each claim that provocations.h has for it has come true in the
+ * scenario that it names. */
+void claims_check(void **state);
+#define ALL_CLAIMS                                                            \
+    {                                                                         \
+        "every_claim_has_come_true", claims_check, leak_setup, leak_teardown, \
+            &(struct scenario)                                                \
+        {                                                                     \
+            EVENTS_FILE, NULL, NULL                                           \
+        }                                                                     \
+    }
+
+/* Open, with a handler of every event from the very first moment that one can be
+ * attached. The second waits until the pool is ready. */
+sp_pit *sights_open(const sp_pit_options *options);
+sp_pit *sights_open_ready(const sp_pool_options *pool);
+
+/* Also see what has happened before that, as far as the pit remembers it. */
+void sights_recall(sp_pit *pit);
+
+/* So many of a kind have been seen in this scenario; wait until it is so. */
+unsigned sights_of(int kind);
+void sights_await(int kind, unsigned count);
+
+#endif
