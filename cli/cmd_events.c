@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * events: what has happened to a daemon's pit, as far as it is kept, and with -f what goes
- * on to happen; or, with --list, what can.
+ * on to happen, as the daemon streams it; or, with --list, what can.
  */
 #include <string.h>
 #include <time.h>
@@ -62,6 +62,118 @@ static int print_table(const struct cli *cli)
     return CODE_OK;
 }
 
+/* ---- as they come ---- */
+
+enum {
+    LOOK_MS = 200,   /* how soon an interrupt shows */
+    SHOWN_MAX = 1000 /* before it is looked whether somebody still reads */
+};
+
+struct following {
+    const struct cli *cli;
+    sp_daemon_events *stream;
+    unsigned shown; /* since the last look */
+    int is_broken;  /* it was no JSON */
+};
+
+static void show_text(sp_bytes text, void *user_data)
+{
+    struct following *following = user_data;
+    json_t *event = json_loadb(text.data, text.size, 0, NULL);
+    following->shown++;
+    following->is_broken = event == NULL;
+    if (event != NULL && wants_json(following->cli)) {
+        print_json(event);
+    } else if (event != NULL) {
+        show_event_line(event);
+    }
+    json_decref(event);
+}
+
+static void show_loss(const struct cli *cli, uint64_t dropped)
+{
+    if (wants_json(cli)) {
+        json_t *loss = need(json_pack("{s:I}", "dropped", (json_int_t)dropped));
+        print_json(loss);
+        json_decref(loss);
+    } else {
+        talk("(%llu events were dropped: they came faster than they were read)",
+             (unsigned long long)dropped);
+    }
+}
+
+/* The next one, 0 when there is none for now. Negative: it is over. */
+static int show_next(struct following *following, uint64_t wait_ms, sp_error *err)
+{
+    uint64_t dropped;
+    int rc = sp_daemon_events_next(following->stream, wait_ms, show_text, following,
+                                   &dropped, err);
+    if (dropped > 0) {
+        show_loss(following->cli, dropped);
+    }
+    return following->is_broken
+               ? sp_error_set(err, SP_ERR_PROTOCOL, "an event of the daemon is no JSON")
+               : rc;
+}
+
+/* Until it is over, or somebody interrupts, or nobody reads any more. */
+static int follow_on(struct following *following, int *ret_code, sp_error *err)
+{
+    uint64_t wait_ms = 0;
+    int rc = SP_OK;
+    while (rc >= 0 && *ret_code == CODE_OK) {
+        rc = show_next(following, wait_ms, err);
+        if (rc == 0 || following->shown >= SHOWN_MAX) {
+            following->shown = 0;
+            *ret_code = print_flush();
+        }
+        wait_ms = rc == 0 ? LOOK_MS : 0;
+        if (watch_interrupted()) {
+            *ret_code = CODE_INTERRUPTED;
+        }
+    }
+    return rc;
+}
+
+static int follow_from(const struct cli *cli, struct view *view, uint64_t cursor)
+{
+    const sp_daemon_events_options options = {.size = sizeof options,
+                                              .kinds = cli->kind,
+                                              .pool = cli->pool,
+                                              .cursor = cursor};
+    struct following following = {.cli = cli};
+    sp_error err = {0};
+    int code = CODE_OK;
+    int rc = sp_daemon_events_open(view->daemon, &options, &following.stream, &err);
+    if (rc >= 0) {
+        rc = follow_on(&following, &code, &err);
+    }
+    if (rc < 0 && code == CODE_OK) {
+        (void)print_flush();
+        code = report(&err);
+    }
+    sp_daemon_events_close(following.stream);
+    sp_error_clear(&err);
+    return code;
+}
+
+static int follow(const struct cli *cli, struct view *view, const json_t *wish)
+{
+    return follow_from(cli, view, (uint64_t)field_number(wish, "cursor"));
+}
+
+/* Of events that are not kept there is nothing to begin with. */
+static int follow_unkept(const struct cli *cli)
+{
+    struct view view;
+    int code = view_open_daemon(cli, &view);
+    if (code == CODE_OK) {
+        code = follow_from(cli, &view, SP_UNLIMITED);
+        view_close(&view);
+    }
+    return code;
+}
+
 /* ---- the command ---- */
 
 static json_t *wish_of(const struct cli *cli)
@@ -84,8 +196,18 @@ static json_t *wish_of(const struct cli *cli)
     return wish;
 }
 
+static int is_kept(const char *kind)
+{
+    const sp_event_info *row = kind != NULL ? sp_event_info_find(kind) : NULL;
+    return row == NULL || row->flow != SP_EVENT_FLOW_MANY;
+}
+
 int cmd_events(struct cli *cli)
 {
-    static const struct kept events = {"events", "events", show_event_line};
-    return cli->list ? print_table(cli) : kept_show(cli, &events, wish_of(cli));
+    static const struct kept events = {"events", "events", show_event_line, follow};
+    if (cli->list) {
+        return print_table(cli);
+    }
+    return cli->follow && !is_kept(cli->kind) ? follow_unkept(cli)
+                                              : kept_show(cli, &events, wish_of(cli));
 }

@@ -104,7 +104,7 @@ static int take_wish(const struct cli *cli, json_t *wish)
 
 int cmd_logs(struct cli *cli)
 {
-    static const struct kept lines = {"logs", "lines", show_line};
+    static const struct kept lines = {"logs", "lines", show_line, NULL};
     json_t *wish = need(json_object());
     int code = take_wish(cli, wish);
     if (code != CODE_OK) {

@@ -235,11 +235,14 @@ const struct command commands[] = {
      NULL, cmd_doctor, "", NULL},
     {"events", "", "show what has happened to a daemon's pools",
      "A daemon keeps the last events, 256 KiB of them, but for those that every\n"
-     "call has, which are for handlers. With -o json each line is an object.\n"
+     "call has; these are shown as they come, with -f. What comes faster than it is\n"
+     "read is dropped, and how many that were is told. With -o json each line is an\n"
+     "object.\n"
      "\n"
      "Examples:\n"
      "  snakepit events --since 10m\n"
      "  snakepit events -f --kind worker.,breaker.opened\n"
+     "  snakepit events -f --kind request.executed -p api\n"
      "  snakepit events -o json | jq -r .event\n"
      "  snakepit events --list\n",
      events_options, cmd_events, "", NULL},

@@ -3,14 +3,14 @@
  * Reading what a daemon keeps: its events, the lines of its log.
  *
  * The daemon is asked with a cursor that moves behind what was seen, again while a report
- * is full, and again and again with --follow; when the daemon goes away, so does this.
+ * is full. With --follow it goes on from there: with a stream where there is one, else by
+ * asking again and again; when the daemon goes away, so does this.
  */
 #include "kept.h"
 
 #include <poll.h>
 
 #include "fields.h"
-#include "view.h"
 
 enum { PAUSE_MS = 300, ONE_REPORT = 5000 };
 
@@ -69,6 +69,17 @@ static int show_new(struct reader *reader, size_t max)
     return code == CODE_OK ? print_flush() : code;
 }
 
+/* Ask for what is new, again and again. */
+static int poll_for_new(struct reader *reader)
+{
+    int code = CODE_OK;
+    while (code == CODE_OK) {
+        (void)poll(NULL, 0, PAUSE_MS); /* a signal ends it */
+        code = watch_interrupted() ? CODE_INTERRUPTED : show_new(reader, 0);
+    }
+    return code;
+}
+
 int kept_show(const struct cli *cli, const struct kept *kept, json_t *wish)
 {
     struct reader reader = {.cli = cli, .kept = kept, .wish = wish};
@@ -76,9 +87,9 @@ int kept_show(const struct cli *cli, const struct kept *kept, json_t *wish)
     if (code == CODE_OK) {
         (void)json_object_set_new(wish, "max", json_integer(ONE_REPORT));
         code = show_new(&reader, (size_t)cli->count);
-        while (code == CODE_OK && cli->follow) {
-            (void)poll(NULL, 0, PAUSE_MS); /* a signal ends it */
-            code = watch_interrupted() ? CODE_INTERRUPTED : show_new(&reader, 0);
+        if (code == CODE_OK && cli->follow) {
+            code = kept->follow != NULL ? kept->follow(cli, &reader.view, reader.wish)
+                                        : poll_for_new(&reader);
         }
         view_close(&reader.view);
     }

@@ -3,12 +3,15 @@
 #ifndef SNAKEPIT_CLI_KEPT_H
 #define SNAKEPIT_CLI_KEPT_H
 
-#include "cli.h"
+#include "view.h"
 
 struct kept {
     const char *report;              /* which has them */
     const char *list;                /* the member of it that is the list */
     void (*show)(const json_t *one); /* as a line of text */
+    /* Show what comes behind the wish's cursor, until the end: an exit code. NULL: the
+     * report is asked again and again. */
+    int (*follow)(const struct cli *cli, struct view *view, const json_t *wish);
 };
 
 /* All there are, or the last of --count, and with --follow those that come until the

@@ -99,6 +99,53 @@ SP_API void sp_daemon_close(sp_daemon *daemon);
 SP_API int sp_daemon_report(sp_daemon *daemon, const char *name, const char *options,
                             sp_json_cb cb, void *user_data, sp_error *err);
 
+/* Events of a daemon's pit, as they happen. One thread at a time. */
+typedef struct sp_daemon_events sp_daemon_events;
+
+typedef struct sp_daemon_events_options {
+    size_t size; /* sizeof the struct, set by the caller */
+    const char
+        *kinds; /* a pattern as sp_events_attach() takes it; NULL, "": every event,
+                          those of every call too */
+    const char *pool; /* only of this one; NULL, "": of all, and of the pit */
+    uint64_t
+        cursor; /* of the report "events": what is kept of what came behind it comes
+                          first. 0: all that is kept; SP_UNLIMITED: nothing, only what
+                          happens from now on */
+} sp_daemon_events_options;
+
+/*
+ * Watch a daemon's events: all that happens once this has returned, on a connection of its
+ * own. Close it with sp_daemon_events_close(), before the daemon.
+ *
+ * options  NULL: everything, with all that is kept
+ *
+ * Errors: as sp_daemon_report(), and SP_ERR_INVAL (the pattern fits no event), SP_ERR_QUOTA
+ * (64 watch, with the handlers of the program). Thread: any. Since: 0.1
+ */
+SP_API int sp_daemon_events_open(sp_daemon *daemon,
+                                 const sp_daemon_events_options *options,
+                                 sp_daemon_events **ret_events, sp_error *err);
+
+/*
+ * Wait for the next event, at most timeout_ms: 1, or 0 when none came in time. It is a JSON
+ * object as in the report "events", and seen through a callback, which runs once before this
+ * returns.
+ *
+ * The daemon keeps half a megabyte of events for who is too slow, then the oldest go:
+ * *ret_dropped is how many were lost before this one. When nothing came behind them yet it
+ * is 1 without the callback.
+ *
+ * Errors: SP_ERR_CLOSED (the daemon ends, or has gone), SP_ERR_NOMEM, SP_ERR_PROTOCOL.
+ * Since: 0.1
+ */
+SP_API int sp_daemon_events_next(sp_daemon_events *events, uint64_t timeout_ms,
+                                 sp_json_cb cb, void *user_data, uint64_t *ret_dropped,
+                                 sp_error *err);
+
+/* NULL is fine. Since: 0.1 */
+SP_API void sp_daemon_events_close(sp_daemon_events *events);
+
 #ifdef __cplusplus
 }
 #endif

@@ -289,7 +289,7 @@ SP_API int sp_variables_import(sp_sessions *sessions, const char *session,
 /* One of the two. */
 struct sp_watch {
     struct watcher *here;
-    struct remote_watch *there;
+    struct remote_stream *there;
 };
 
 static int open_watch(struct sp_sessions *sessions, const char *session,
@@ -348,7 +348,7 @@ SP_API void sp_watch_close(sp_watch *watch)
 {
     if (watch != NULL) {
         sp__watcher_close(watch->here);
-        sp__remote_watch_close(watch->there);
+        sp__remote_stream_close(watch->there);
         sp__free(watch);
     }
 }

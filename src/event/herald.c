@@ -358,6 +358,21 @@ int sp__tap_is_due(struct herald *herald, struct tap *tap)
     return next_of(herald, tap) != NULL;
 }
 
+uint64_t sp__tap_dropped(struct herald *herald, const struct tap *tap)
+{
+    (void)pthread_mutex_lock(&herald->lock);
+    uint64_t dropped = tap->dropped;
+    (void)pthread_mutex_unlock(&herald->lock);
+    return dropped;
+}
+
+void sp__tap_set_patient(struct herald *herald, struct tap *tap, int is_patient)
+{
+    (void)pthread_mutex_lock(&herald->lock);
+    tap->is_patient = is_patient;
+    (void)pthread_mutex_unlock(&herald->lock);
+}
+
 static void tell_loss(struct herald *herald, const char *pattern, uint64_t lost)
 {
     sp__herald_tell(herald,

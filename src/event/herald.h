@@ -123,6 +123,12 @@ void sp__tap_close(struct herald *herald, struct tap *tap);
 int sp__tap_next(struct herald *herald, struct tap *tap, void *copy,
                  struct read_event *ret);
 
+/* How many events it was too slow for, so far. */
+uint64_t sp__tap_dropped(struct herald *herald, const struct tap *tap);
+
+/* Set is_patient. */
+void sp__tap_set_patient(struct herald *herald, struct tap *tap, int is_patient);
+
 /* The lock is the caller's: 1 when something is there to be taken. */
 int sp__tap_is_due(struct herald *herald, struct tap *tap);
 

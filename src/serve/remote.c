@@ -8,7 +8,7 @@
  * then, is asked again on a new one. After any other end of a line the caller is told:
  * what the daemon has done meanwhile is not known here.
  *
- * Watches have their lines for as long as they live: remote_watch.c.
+ * Watches have their lines for as long as they live: remote_stream.c.
  */
 #include <pthread.h>
 #include <stdio.h>

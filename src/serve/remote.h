@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A set of sessions that a daemon keeps: the same functions, spoken to its socket. */
+/* A daemon, by its socket: the set of sessions that it keeps, and what it tells. */
 #ifndef SP_SERVE_REMOTE_H
 #define SP_SERVE_REMOTE_H
 
@@ -19,13 +19,28 @@ void sp__remote_close(struct remote *remote);
 /* For the stubs of wire/. Any thread: each question has a connection for itself. */
 const struct caller *sp__remote_caller(const struct remote *remote);
 
-/* Watches, as sp_watch_open() and so on say; each has a connection of its own. */
-struct remote_watch;
+/* What a daemon tells as it happens; each stream has a connection of its own. */
+struct remote_stream;
+/* NULL is fine. */
+void sp__remote_stream_close(struct remote_stream *stream);
+/* The next message, borrowed until it is popped: 1, or 0 when none comes in time. Errors:
+ * SP_ERR_CLOSED, or why the daemon has ended it. */
+int sp__remote_stream_peek(struct remote_stream *stream, uint64_t timeout_ms,
+                           sp_bytes *ret_message, sp_error *err) SP_MUST_CHECK;
+void sp__remote_stream_pop(struct remote_stream *stream);
+
+/* Watches of variables, as sp_watch_open() and so on say. */
 int sp__remote_watch_open(struct remote *remote, const char *session,
                           const sp_watch_options *options,
-                          struct remote_watch **ret_watch, sp_error *err) SP_MUST_CHECK;
-int sp__remote_watch_next(struct remote_watch *watch, uint64_t timeout_ms,
+                          struct remote_stream **ret_watch,
+                          sp_error *err) SP_MUST_CHECK;
+int sp__remote_watch_next(struct remote_stream *watch, uint64_t timeout_ms,
                           sp_change *ret_change, sp_error *err) SP_MUST_CHECK;
-void sp__remote_watch_close(struct remote_watch *watch);
+
+/* Events; a message is a WatchEventsResponse. */
+struct proto_events_watch;
+int sp__remote_events_open(struct remote *remote, const struct proto_events_watch *wish,
+                           struct remote_stream **ret_events,
+                           sp_error *err) SP_MUST_CHECK;
 
 #endif

@@ -23,4 +23,10 @@ struct remote {
 int sp__remote_line(struct remote *remote, uint64_t until_ms, struct line **ret_line,
                     sp_error *err) SP_MUST_CHECK;
 
+/* Begin a stream of a line of its own with its one request. Errors also: those with which
+ * the daemon refuses it. */
+int sp__remote_stream_open(struct remote *remote, const char *path, sp_bytes request,
+                           struct remote_stream **ret_stream,
+                           sp_error *err) SP_MUST_CHECK;
+
 #endif

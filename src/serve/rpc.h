@@ -6,7 +6,7 @@
  *   peer (a client, or a worker that asks its host) ──▶ rpc (a stream)
  *
  * service.c knows the methods; execute.c makes calls of them, answer.c has the state's
- * ones answered (state.h), watching.c streams changes, health.c answers those about the
+ * ones answered (state.h), watching.c streams what happens (watching.h), health.c answers those about the
  * health; host.c is the side of the workers.
  */
 #ifndef SP_SERVE_RPC_H
@@ -137,7 +137,7 @@ struct rpc {
     /* Changes. */
     struct deed *deed; /* NULL before and after */
 
-    /* Watching variables. */
+    /* Watching variables, or events. */
     struct watching *watching; /* NULL before and after */
 
     /* Watching the health. */

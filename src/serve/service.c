@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "serve/server.h"
 #include "serve/state.h"
+#include "serve/watching.h"
 #include "wire/proto_control.h"
 
 enum { PING_TEXT_MAX = 4096, DETAILS_MAX = 6 * 1024 /* what stock clients take */ };
@@ -50,7 +51,9 @@ static const struct method methods[] = {
     OWN(SP__PATH_PING, 0, answer_ping, NULL),
     OWN(SP__PATH_HEALTH_CHECK, 0, sp__health_message, NULL),
     OWN(SP__PATH_HEALTH_WATCH, 1, sp__health_message, sp__health_gone),
-    {SP__PATH_WATCH_VARIABLES, METHOD_OWN, FOR_ALL, 1, NULL, sp__watching_message,
+    {SP__PATH_WATCH_VARIABLES, METHOD_OWN, FOR_ALL, 1, NULL,
+     sp__watch_variables_message, sp__watching_gone, sp__watching_drained},
+    {SP__PATH_WATCH_EVENTS, METHOD_OWN, FOR_CLIENTS, 1, NULL, sp__watch_events_message,
      sp__watching_gone, sp__watching_drained},
     READ(SP__PATH_GET_SESSION, sp__answer_session_get),
     READ(SP__PATH_HEARTBEAT, sp__answer_heartbeat),

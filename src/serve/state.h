@@ -4,7 +4,7 @@
  *
  * They take the bytes of a question and append those of the reply, so they need neither
  * a connection nor the loop; see answer_fn. sessions.c, variables.c, batches.c,
- * versions.c, dependencies.c and programs.c have them; watching.c is a stream.
+ * versions.c, dependencies.c and programs.c have them; watch_variables.c is a stream.
  */
 #ifndef SP_SERVE_STATE_H
 #define SP_SERVE_STATE_H
@@ -125,10 +125,5 @@ int sp__answer_program_list(const struct asking *asking, sp_bytes question,
 
 int sp__answer_report(const struct asking *asking, sp_bytes question,
                       struct sp_buffer *reply, sp_error *err);
-
-/* WatchVariables */
-void sp__watching_message(struct rpc *rpc, const uint8_t *data, size_t size);
-void sp__watching_drained(struct rpc *rpc);
-void sp__watching_gone(struct rpc *rpc);
 
 #endif

@@ -1,95 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WatchVariables: a stream of the changes of a session's variables.
+ * Streams of what happens.
  *
- * Normal course: the watch is opened and the headers are sent, so that the watcher knows
- * from when on it sees everything. Whoever changes a variable puts the change into the
- * watch's queue and posts to the loop, which sends what is there for as long as the
- * stream takes it.
+ * Normal course: the source is opened and the headers are sent, so that the watcher knows
+ * from when on it sees everything. Whoever has something to tell wakes the watching, on
+ * any thread; on the loop, what there is leaves for as long as the stream takes it, so
+ * many messages a turn, so that one who watches much does not hold up the calls.
  *
- * Failure: a watcher that is too slow gets what its queue holds, then the stream ends
- * with RESOURCE_EXHAUSTED; NOT_FOUND is the end of the session. Without memory the
- * stream ends too. An end for any other reason closes the watch.
+ * Failure: a watcher that is too slow is not written to, and not woken either, until its
+ * stream has room; what happens meanwhile, the source knows. Without memory the stream
+ * ends. An end for any other reason closes the source.
  */
-#include <stdatomic.h>
+#include "serve/watching.h"
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "serve/state.h"
-#include "session/variable.h"
 
-enum { WAITING_MAX = 65536 /* changes that a peer may let wait */ };
-
-struct watching {
-    struct command wake;
-    struct loop *loop;
-    struct rpc *rpc;       /* NULL: it has gone while a wake was on its way */
-    struct watcher *watch; /* NULL once it is over */
-    atomic_int is_woken;
-};
+enum { TURN_MESSAGES = 16 };
 
 /* ---- out ---- */
 
-static int put_change(struct rpc *rpc, const sp_change *change, sp_error *err)
+static void end_source(struct watching *watching)
 {
-    struct variable_message message;
+    if (!watching->is_over) {
+        watching->is_over = 1;
+        watching->source->close(watching);
+    }
+}
+
+/* As next(), and the message is on its way. */
+static int tell_next(struct watching *watching, sp_error *err)
+{
     struct sp_buffer out;
     sp__buf_init(&out, SIZE_MAX / 2);
-    int rc = sp__variable_message(&change->variable, &message, err);
-    if (rc == SP_OK) {
-        const struct proto_variable_update update = {
-            .variable_id = change->variable.id,
-            .variable = &message.variable,
-            .update_source = change->variable.changed_by,
-            .update_metadata = message.variable.metadata,
-            .unix_ms = change->variable.updated_unix_ms,
-            .update_type = sp__proto_change_name(change->kind),
-        };
-        rc = sp__proto_put_variable_update(&out, &update, err);
+    int rc = watching->source->next(watching, &out, err);
+    if (rc >= 0 && out.size > 0) {
+        int written =
+            sp__h2_write(watching->rpc->stream, (sp_bytes){out.data, out.size}, err);
+        rc = written < 0 ? written : rc;
     }
-    if (rc == SP_OK) {
-        rc = sp__h2_write(rpc->stream, (sp_bytes){out.data, out.size}, err);
-    }
-    sp__variable_message_fini(&message);
     sp__buf_fini(&out);
     return rc;
 }
 
-static void close_watch(struct watching *watching)
-{
-    sp__watcher_close(watching->watch);
-    watching->watch = NULL;
-}
-
-/* Send what there is, as long as the stream takes it. */
-static void pump(struct watching *watching)
+void sp__watching_pump(struct watching *watching)
 {
     struct rpc *rpc = watching->rpc;
     sp_error failure = {0};
     int rc = 1;
-    while (rc > 0 && sp__h2_queued(rpc->stream) <= HIGH_WATER_BYTES) {
-        sp_change change;
-        rc = sp__watcher_next(watching->watch, 0, &change, &failure);
-        if (rc == 1) {
-            int put = put_change(rpc, &change, &failure);
-            sp__free(change.variable.memory);
-            rc = put < 0 ? put : 1;
-        }
+    int told = 0;
+    while (rc > 0 && told < TURN_MESSAGES &&
+           sp__h2_queued(rpc->stream) <= HIGH_WATER_BYTES) {
+        rc = tell_next(watching, &failure);
+        told++;
     }
     sp__channel_touch(rpc->peer->channel);
     if (rc < 0) {
-        close_watch(watching);
+        end_source(watching);
         sp__rpc_fail(rpc, &failure);
+    } else if (rc > 0 && told == TURN_MESSAGES) {
+        sp__watching_wake(watching); /* the rest after what else there is to do */
     }
     sp_error_clear(&failure);
 }
 
 /* ---- being woken ---- */
 
-/* Any thread, with locks held. */
-static void wake(void *user)
+void sp__watching_wake(struct watching *watching)
 {
-    struct watching *watching = user;
     if (!atomic_exchange(&watching->is_woken, 1)) {
         sp__loop_post(watching->loop, &watching->wake);
     }
@@ -101,15 +79,15 @@ static void woken(struct command *command, void *user)
     atomic_store(&watching->is_woken, 0);
     if (watching->rpc == NULL) {
         sp__free(watching);
-    } else if (watching->watch != NULL) {
-        pump(watching);
+    } else if (!watching->is_over) {
+        sp__watching_pump(watching);
     }
 }
 
 void sp__watching_drained(struct rpc *rpc)
 {
-    if (rpc->watching != NULL && rpc->watching->watch != NULL) {
-        pump(rpc->watching);
+    if (rpc->watching != NULL && !rpc->watching->is_over) {
+        sp__watching_pump(rpc->watching);
     }
 }
 
@@ -121,7 +99,7 @@ void sp__watching_gone(struct rpc *rpc)
     }
     rpc->watching = NULL;
     watching->rpc = NULL;
-    close_watch(watching); /* nobody wakes it after that */
+    end_source(watching); /* nobody wakes it after that */
     if (!atomic_load(&watching->is_woken)) {
         sp__free(watching);
     }
@@ -129,52 +107,28 @@ void sp__watching_gone(struct rpc *rpc)
 
 /* ---- in ---- */
 
-static int open_watch(struct watching *watching, const struct asking *asking,
-                      sp_bytes bytes, sp_error *err)
-{
-    struct question question;
-    struct proto_variable_watch request;
-    int rc = sp__question_read(&question, asking, &sp__proto_variable_watch_table,
-                               bytes, &request, err);
-    if (rc == SP_OK) {
-        const struct watch_notice notice = {wake, watching};
-        const sp_watch_options options = {
-            .size = sizeof options,
-            .names = request.names.items,
-            .names_count = request.names.count,
-            .initial = request.include_initial_values,
-            .queue_max =
-                request.queue_max < WAITING_MAX ? request.queue_max : WAITING_MAX,
-        };
-        rc = sp__watcher_open(asking->sessions, question.session, &options, &notice,
-                              &watching->watch, err);
-    }
-    sp__question_fini(&question);
-    return rc;
-}
-
-static int begin(struct rpc *rpc, sp_bytes bytes, sp_error *err)
+static int begin(struct rpc *rpc, const struct watch_source *source, sp_bytes question,
+                 sp_error *err)
 {
     const struct asking asking = sp__asking_of(rpc);
-    struct watching *watching = sp__calloc(1, sizeof *watching);
+    struct watching *watching = sp__calloc(1, source->size);
     if (watching == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a watch");
     }
+    watching->source = source;
     watching->loop = rpc->peer->lane->loop;
     watching->wake.run = woken;
     watching->rpc = rpc;
     rpc->watching = watching;
-    int rc = open_watch(watching, &asking, bytes, err);
-    if (rc == SP_OK) {
-        rc = sp__h2_accept(rpc->stream, err);
-    }
-    return rc;
+    int rc = source->open(watching, &asking, question, err);
+    return rc == SP_OK ? sp__h2_accept(rpc->stream, err) : rc;
 }
 
-void sp__watching_message(struct rpc *rpc, const uint8_t *data, size_t size)
+void sp__watching_begin(struct rpc *rpc, const struct watch_source *source,
+                        sp_bytes question)
 {
     sp_error failure = {0};
-    if (begin(rpc, (sp_bytes){data, size}, &failure) < 0) {
+    if (begin(rpc, source, question, &failure) < 0) {
         sp__rpc_fail(rpc, &failure);
         sp__watching_gone(rpc);
     }

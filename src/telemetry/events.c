@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "event/herald.h"
 #include "pit/pit.h"
+#include "telemetry/event_json.h"
 #include "telemetry/json_report.h"
 
 enum { EVENTS_MOST = 100000 };
@@ -38,7 +39,7 @@ static int read_wish(const struct report_question *question, struct wish *ret,
     return wishes.rc;
 }
 
-/* A pattern that names an event of every call would never be answered. */
+/* A pattern that names an event of every call would never find one. */
 static int check_kinds(const char *kinds, sp_error *err)
 {
     const sp_event_info *row = sp_event_info_find(kinds);
@@ -46,31 +47,11 @@ static int check_kinds(const char *kinds, sp_error *err)
                ? SP_OK
                : sp__fail(err, SP_ERR_UNSUPPORTED,
                           "%s is told too often to be kept; a handler hears of it "
-                          "(sp_events_attach)",
+                          "(sp_events_attach), and a watcher (snakepit events -f)",
                           row->name);
 }
 
-/* ---- one event ---- */
-
-static json_t *event_json(const sp_event *event, uint64_t number)
-{
-    json_t *json =
-        json_pack("{s:I, s:I, s:s}", "number", (json_int_t)number, "time_unix_ms",
-                  (json_int_t)event->time_unix_ms, "event", event->name);
-    json_t *measurements = json_object();
-    json_t *metadata = json_object();
-    for (size_t i = 0; i < event->measurements_count; i++) {
-        (void)json_object_set_new(measurements, event->measurements[i].name,
-                                  sp__report_number(event->measurements[i].value));
-    }
-    for (size_t i = 0; i < event->metadata_count; i++) {
-        sp__report_set_words(metadata, event->metadata[i].name,
-                             event->metadata[i].text);
-    }
-    (void)json_object_set_new(json, "measurements", measurements);
-    (void)json_object_set_new(json, "metadata", metadata);
-    return json;
-}
+/* ---- the list ---- */
 
 static int is_wanted(const struct wish *wish, const sp_event *event, uint64_t number)
 {
@@ -83,52 +64,54 @@ static void never(struct tap *tap)
     (void)tap; /* nobody waits at it */
 }
 
-/* NULL without memory. The wish's cursor moves behind what was looked at. */
-static json_t *collect(struct herald *herald, struct wish *wish, sp_error *err)
+/* Append what is kept. The wish's cursor moves behind what was looked at. */
+static int put_events(struct herald *herald, struct wish *wish, uint8_t *copy,
+                      struct sp_buffer *out, sp_error *err)
 {
     struct tap tap = {.on_more = never};
     struct read_event read;
-    uint8_t *copy = sp__malloc(RECORD_MAX);
-    json_t *list = json_array();
-    if (copy == NULL || sp__tap_open(herald, &tap, wish->kinds, 1, err) < 0) {
-        sp__free(copy);
-        json_decref(list);
-        return NULL;
+    uint64_t count = 0;
+    int rc = sp__tap_open(herald, &tap, wish->kinds, 1, err);
+    if (rc < 0) {
+        return rc;
     }
-    while (json_array_size(list) < wish->most &&
+    while (rc == SP_OK && count < wish->most &&
            sp__tap_next(herald, &tap, copy, &read) != 0) {
         uint64_t number = ((const struct event_record *)(void *)copy)->number;
         if (is_wanted(wish, &read.event, number)) {
-            sp__report_add(&list, event_json(&read.event, number));
+            rc = count++ > 0 ? sp__buf_append(out, ",", 1, err) : SP_OK;
+            rc = rc < 0 ? rc : sp__event_put_json(out, &read.event, number, err);
         }
         wish->cursor = number > wish->cursor ? number : wish->cursor;
     }
     sp__tap_close(herald, &tap);
+    return rc;
+}
+
+static int put_report(struct herald *herald, struct wish *wish, struct sp_buffer *out,
+                      sp_error *err)
+{
+    uint8_t *copy = sp__malloc(RECORD_MAX);
+    if (copy == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a report");
+    }
+    int rc = sp__buf_printf(out, err, "{\"version\":1,\"events\":[");
+    if (rc == SP_OK) {
+        rc = put_events(herald, wish, copy, out, err);
+    }
     sp__free(copy);
-    return list;
+    return rc < 0 ? rc
+                  : sp__buf_printf(out, err, "],\"cursor\":%llu}",
+                                   (unsigned long long)wish->cursor);
 }
 
 int sp__report_events(const struct report_question *question, struct sp_buffer *out,
                       sp_error *err)
 {
     struct wish wish;
-    sp_error failure = {0};
     int rc = read_wish(question, &wish, err);
     if (rc == SP_OK) {
         rc = check_kinds(wish.kinds, err);
     }
-    if (rc == SP_OK) {
-        json_t *list = collect(&question->pit->herald, &wish, &failure);
-        if (failure.code != 0) {
-            rc = failure.code;
-            sp_error_move(err, &failure);
-        } else {
-            rc =
-                sp__report_put_json(out,
-                                    json_pack("{s:i, s:I, s:o}", "version", 1, "cursor",
-                                              (json_int_t)wish.cursor, "events", list),
-                                    err);
-        }
-    }
-    return rc;
+    return rc < 0 ? rc : put_report(&question->pit->herald, &wish, out, err);
 }

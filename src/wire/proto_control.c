@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of the messages about reports: numbers as in control.proto. */
+/* The tables of the messages about reports and events: numbers as in control.proto. */
 #include "wire/proto_control.h"
 
 PROTO_TABLE(report_get, "GetReportRequest", PROTO_SLOT(report_get, name, 1, PROTO_TEXT),
@@ -7,3 +7,12 @@ PROTO_TABLE(report_get, "GetReportRequest", PROTO_SLOT(report_get, name, 1, PROT
 
 PROTO_TABLE(report_get_reply, "GetReportResponse",
             PROTO_SLOT(report_get_reply, text, 1, PROTO_BLOB));
+
+PROTO_TABLE(events_watch, "WatchEventsRequest",
+            PROTO_SLOT(events_watch, kinds, 1, PROTO_TEXT),
+            PROTO_SLOT(events_watch, pool, 2, PROTO_TEXT),
+            PROTO_SLOT(events_watch, cursor, 3, PROTO_U64));
+
+PROTO_TABLE(events_watch_reply, "WatchEventsResponse",
+            PROTO_SLOT(events_watch_reply, events, 1, PROTO_BLOB),
+            PROTO_SLOT(events_watch_reply, dropped, 2, PROTO_U64));

@@ -10,6 +10,7 @@
 
 #define SP__CONTROL "/snakepit.control.v1.Control/"
 #define SP__PATH_GET_REPORT SP__CONTROL "GetReport"
+#define SP__PATH_WATCH_EVENTS SP__CONTROL "WatchEvents"
 
 /* GetReportRequest. */
 struct proto_report_get {
@@ -23,5 +24,20 @@ struct proto_report_get_reply {
     sp_bytes text;
 };
 PROTO_MESSAGE_OF(report_get_reply)
+
+/* WatchEventsRequest. */
+struct proto_events_watch {
+    const char *kinds;
+    const char *pool;
+    uint64_t cursor;
+};
+PROTO_MESSAGE_OF(events_watch)
+
+/* WatchEventsResponse. */
+struct proto_events_watch_reply {
+    sp_bytes events;
+    uint64_t dropped;
+};
+PROTO_MESSAGE_OF(events_watch_reply)
 
 #endif

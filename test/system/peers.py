@@ -314,7 +314,7 @@ def make_stubs(place):
     ]
     out = [f"--python_out={place}", f"--grpc_python_out={place}", plugin]
     for folders, files in (
-        ([proto], ["snakepit/bridge.proto"]),
+        ([proto], ["snakepit/bridge.proto", "snakepit/control.proto"]),
         (sorted({file.parent for file in flat}), [file.name for file in flat]),
     ):
         done = run("protoc", *(f"--proto_path={f}" for f in folders), *out, *files)

@@ -123,6 +123,93 @@ static void events_that_nobody_was_quick_enough_for_are_a_metric(void **state)
     (void)sem_destroy(&gate);
 }
 
+struct heard {
+    uint64_t calls;
+    uint64_t last; /* the number of the last event */
+};
+
+static void hear(sp_bytes json, void *user_data)
+{
+    struct heard *heard = user_data;
+    take(json, &(int){0});
+    uint64_t number = (uint64_t)json_number(text, "number");
+    assert_true(number > heard->last);
+    heard->last = number;
+    heard->calls += strstr(text, "\"event\":\"request.executed\"") != NULL;
+}
+
+/* One who reads nothing for a while loses the oldest, and knows how many. */
+static void watched_calls_are_told_or_counted(void **state)
+{
+    const sp_daemon_events_options options = {
+        .size = sizeof options, .kinds = "request.executed", .cursor = SP_UNLIMITED};
+    struct heard heard = {0};
+    uint64_t lost = 0;
+    uint64_t made = 0;
+    uint64_t dropped;
+    sp_daemon_events *events;
+    sp_events_stats stats = {.size = sizeof stats};
+    sp_pit *pit = pit_of_probes(1);
+    sp_daemon *daemon = serve(pit);
+    assert_int_equal(sp_daemon_events_open(daemon, &options, &events, last_error()), 0);
+    while (stats.dropped == 0) {
+        call_gives(pit, "add", "{\"a\":1,\"b\":2}", "3");
+        made++;
+        assert_int_equal(sp_events_stats_get(pit, 0, &stats, last_error()), 0);
+    }
+    while (heard.calls + lost < made) {
+        assert_int_equal(sp_daemon_events_next(events, SP_UNLIMITED, hear, &heard,
+                                               &dropped, last_error()),
+                         1);
+        lost += dropped;
+    }
+    assert_int_equal(heard.calls + lost, made);
+    assert_true(lost > 0 && heard.calls > 0);
+    assert_int_equal(
+        sp_daemon_events_next(events, 0, hear, &heard, &dropped, last_error()), 0);
+    assert_int_equal(dropped, 0);
+    call_gives(pit, "add", "{\"a\":1,\"b\":2}", "3");
+    assert_int_equal(sp_daemon_events_next(events, SP_UNLIMITED, hear, &heard, &dropped,
+                                           last_error()),
+                     1);
+    assert_int_equal(heard.calls + lost, made + 1);
+    sp_daemon_events_close(events);
+    sp_daemon_close(daemon);
+}
+
+static void what_cannot_be_watched_is_refused(void **state)
+{
+    sp_daemon_events_options options = {.size = sizeof options, .kinds = "worker.dead"};
+    sp_daemon_events *events = NULL;
+    struct heard heard = {0};
+    uint64_t dropped;
+    sp_pit *pit = pit_of_probes(1);
+    sp_daemon *daemon = serve(pit);
+    assert_int_equal(sp_daemon_events_open(daemon, &options, &events, last_error()),
+                     SP_ERR_INVAL);
+    assert_has(last_error()->message, "worker.died");
+    options.size = 1;
+    assert_int_equal(sp_daemon_events_open(daemon, &options, &events, last_error()),
+                     SP_ERR_INVAL);
+    assert_int_equal(sp_daemon_events_open(NULL, NULL, &events, last_error()),
+                     SP_ERR_INVAL);
+    assert_int_equal(sp_daemon_events_open(daemon, NULL, &events, last_error()), 0);
+    assert_int_equal(
+        sp_daemon_events_next(events, 0, NULL, NULL, &dropped, last_error()),
+        SP_ERR_INVAL);
+    pit_close(pit);
+    int rc;
+    do { /* what there was before, then the end */
+        rc = sp_daemon_events_next(events, SP_UNLIMITED, hear, &heard, &dropped,
+                                   last_error());
+    } while (rc == 1);
+    assert_int_equal(rc, SP_ERR_CLOSED);
+    assert_true(heard.last > 0);
+    sp_daemon_events_close(events);
+    sp_daemon_events_close(NULL);
+    sp_daemon_close(daemon);
+}
+
 static unsigned hardware_kinds;
 static pthread_mutex_t hardware_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -266,6 +353,8 @@ int main(void)
         TEST(a_pit_says_how_it_is),
         TEST(a_daemon_says_the_same),
         TEST(metrics_are_those_of_all_loops),
+        TEST(watched_calls_are_told_or_counted),
+        TEST(what_cannot_be_watched_is_refused),
         TEST(events_that_nobody_was_quick_enough_for_are_a_metric),
         TEST(the_hardware_is_found_and_chosen_from_and_told),
         TEST(what_is_no_report_is_refused),

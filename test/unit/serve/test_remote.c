@@ -421,7 +421,7 @@ static void threads_do_not_wait_for_each_other(void **state)
 
 /* ---- watches ---- */
 
-static int watch_open(struct remote_watch **ret_watch)
+static int watch_open(struct remote_stream **ret_watch)
 {
     sp_watch_options options = {.size = sizeof options};
     return sp__remote_watch_open(remote, "s", &options, ret_watch, &error);
@@ -429,7 +429,7 @@ static int watch_open(struct remote_watch **ret_watch)
 
 static void changes_come_in_order_and_then_the_end(void **state)
 {
-    struct remote_watch *watch;
+    struct remote_stream *watch;
     sp_change change;
     open_remote(WATCHES, 0);
     assert_int_equal(watch_open(&watch), 0);
@@ -446,12 +446,12 @@ static void changes_come_in_order_and_then_the_end(void **state)
                          SP_ERR_NOT_FOUND);
         assert_string_equal(error.message, "the watched session has ended");
     }
-    sp__remote_watch_close(watch);
+    sp__remote_stream_close(watch);
 }
 
 static void a_watch_that_is_refused_is_not_open(void **state)
 {
-    struct remote_watch *watch;
+    struct remote_stream *watch;
     open_remote(FAILS, 100);
     assert_int_equal(watch_open(&watch), SP_ERR_CONFLICT);
     atomic_store(&daemon_.script, HANGS_UP);
@@ -462,7 +462,7 @@ static void a_watch_that_is_refused_is_not_open(void **state)
 
 static void without_memory_nothing_is_left(void **state)
 {
-    struct remote_watch *watch = NULL;
+    struct remote_stream *watch = NULL;
     open_remote(ANSWERS, 0);
     for (uint64_t n = 1; n < 1000; n++) {
         sp__remote_close(remote);
@@ -476,7 +476,7 @@ static void without_memory_nothing_is_left(void **state)
         if (asked == 0) {
             atomic_store(&daemon_.script, WATCHES);
             assert_int_equal(watch_open(&watch), 0);
-            sp__remote_watch_close(watch);
+            sp__remote_stream_close(watch);
             return;
         }
     }

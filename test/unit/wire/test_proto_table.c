@@ -29,6 +29,8 @@ struct pair {
 static const struct pair pairs[] = {
     TABLE(report_get, snakepit__control__v1__get_report_request),
     TABLE(report_get_reply, snakepit__control__v1__get_report_response),
+    TABLE(events_watch, snakepit__control__v1__watch_events_request),
+    TABLE(events_watch_reply, snakepit__control__v1__watch_events_response),
     TABLE(session_begin, snakepit__bridge__initialize_session_request),
     TABLE(session_begin_reply, snakepit__bridge__initialize_session_response),
     TABLE(session_end, snakepit__bridge__cleanup_session_request),
