@@ -101,7 +101,8 @@ SP_API int sp_map_next(sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply,
 SP_API void sp_map_close(sp_map *map);
 
 /*
- * Call a tool once for every arguments of an array and wait for all of it.
+ * Call a tool once for every arguments of an array and wait for all of it. As many as may
+ * be under way begin together: one wake-up of the pit, and one write for each worker.
  *
  * ret_results  count of them; those that failed are zeroed. Release each with
  *              sp_result_clear()

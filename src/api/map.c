@@ -130,15 +130,39 @@ static int take_one(struct sp_map *map, struct array *array, sp_error *err)
     return 1;
 }
 
+/* Put as many as there is room for, from *at on, and have them begin together: as
+ * sp_map_put() for the last of them. */
+static int put_more(struct sp_map *map, const sp_bytes *args_json, size_t count,
+                    size_t *at, sp_error *err)
+{
+    int rc = 1;
+    sp__mapper_gather(map);
+    while (rc > 0 && *at < count) {
+        struct cargo cargo = {.args_json = args_json[*at]};
+        rc = sp__mapper_put(map, &cargo, 0, err);
+        *at += rc > 0;
+    }
+    sp__mapper_begin(map);
+    return rc;
+}
+
+/* Wait for a reply, and take with it whatever else has come. */
+static int take_more(struct sp_map *map, struct array *array, sp_error *err)
+{
+    int rc;
+    while ((rc = take_one(map, array, err)) > 0 && sp__mapper_is_due(map)) {
+    }
+    return rc;
+}
+
 static int run_all(struct sp_map *map, const sp_bytes *args_json, size_t count,
                    struct array *array, sp_error *err)
 {
-    int rc = SP_OK;
-    for (size_t i = 0; i < count && rc >= 0; i++) {
-        struct cargo cargo = {.args_json = args_json[i]};
-        while ((rc = sp__mapper_put(map, &cargo, 0, err)) == 0 &&
-               (rc = take_one(map, array, err)) > 0) {
-        }
+    size_t at = 0;
+    int rc = put_more(map, args_json, count, &at, err);
+    while (rc >= 0 && at < count) {
+        rc = take_more(map, array, err);
+        rc = rc >= 0 ? put_more(map, args_json, count, &at, err) : rc;
     }
     sp__mapper_finish(map);
     while (rc >= 0 && (rc = take_one(map, array, err)) > 0) {

@@ -121,12 +121,12 @@ static void wake(struct loop *loop)
     (void)!write(loop->wake_fd, &one, sizeof one); /* an eventfd at 0 takes it */
 }
 
-void sp__loop_post(struct loop *loop, struct command *command)
+void sp__loop_post_all(struct loop *loop, struct command *first, struct command *last)
 {
-    command->next = NULL;
+    last->next = NULL;
     pthread_mutex_lock(&loop->lock);
-    *loop->last = command;
-    loop->last = &command->next;
+    *loop->last = first;
+    loop->last = &last->next;
     int was_asleep = loop->asleep;
     loop->asleep = 0;
     if (loop->driver == DRIVER_NONE && !loop->resume && postponing != loop) {
@@ -137,6 +137,11 @@ void sp__loop_post(struct loop *loop, struct command *command)
     if (was_asleep) {
         wake(loop);
     }
+}
+
+void sp__loop_post(struct loop *loop, struct command *command)
+{
+    sp__loop_post_all(loop, command, command);
 }
 
 /* Run what was posted; 1 when there was something, 0 (and asleep from now on) when not. */

@@ -56,6 +56,9 @@ void sp__loop_close(struct loop *loop);
 
 /* Thread: any. Run a command on the loop, in order of posting. */
 void sp__loop_post(struct loop *loop, struct command *command);
+/* The same for several, chained by `next` from the first to the last: they run in one
+ * batch, and a loop that sleeps is woken once. */
+void sp__loop_post_all(struct loop *loop, struct command *first, struct command *last);
 
 /* Thread: any but the loop's. Run fn on the loop and wait until it has returned. */
 void sp__loop_call(struct loop *loop, void (*fn)(void *user, void *arg), void *arg);

@@ -266,6 +266,39 @@ void sp__pit_submit(struct sp_pit *pit, struct request *request)
     sp__pit_send(sp__pit_route(pit, request), request);
 }
 
+/* Those of the first one's lane, posted; what is left of the chain. */
+static struct command *post_one_lane(struct command *chain)
+{
+    const struct lane *lane = sp__pit_where((struct request *)(void *)chain);
+    struct command *first = NULL, *rest = NULL;
+    struct command **last = &first, **rest_last = &rest;
+    struct command *tail = chain;
+    for (struct command *next; chain != NULL; chain = next) {
+        next = chain->next;
+        chain->next = NULL;
+        if (sp__pit_where((struct request *)(void *)chain) == lane) {
+            *last = tail = chain;
+            last = &chain->next;
+        } else {
+            *rest_last = chain;
+            rest_last = &chain->next;
+        }
+    }
+    sp__loop_post_all(lane->loop, first, tail);
+    return rest;
+}
+
+void sp__pit_submit_all(struct sp_pit *pit, struct command *chain)
+{
+    for (struct command *at = chain; at != NULL; at = at->next) {
+        at->run = run_submit;
+        (void)sp__pit_route(pit, (struct request *)(void *)at);
+    }
+    while (chain != NULL) {
+        chain = post_one_lane(chain);
+    }
+}
+
 void sp__pit_submit_here(struct lane *lane, struct request *request)
 {
     struct lane *to = sp__pit_route(lane->pit, request);

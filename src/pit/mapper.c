@@ -55,6 +55,12 @@ struct place {
     size_t binaries_count;
 };
 
+/* Calls that are to begin together, chained by submit.next. */
+struct calls {
+    struct command *first;
+    struct command **last;
+};
+
 struct sp_map {
     /* Set by open, then constant. */
     struct sp_pit *pit;
@@ -85,6 +91,10 @@ struct sp_map {
 
     /* The taker's: the reply it was shown last. */
     struct place *shown;
+
+    /* Of a thread that both puts and takes. */
+    int gathers;
+    struct calls gathered;
 };
 
 /* ---- on the loop ---- */
@@ -110,6 +120,21 @@ static void place_ended(struct place *place)
     }
 }
 
+static void call_ended(struct request *request, int ended);
+
+/* The next one that this lane tells is a call of the same map: that one wakes whoever
+ * waits, and no turn wakes them twice. */
+static int is_followed(const struct sp_map *map, const struct lane *lane)
+{
+    const struct link *link = lane->to_tell.first;
+    if (link == NULL) {
+        return 0;
+    }
+    const struct request *next = ITEM(link, struct request, on_wake);
+    return next->loop_cb == call_ended &&
+           ((const struct place *)next->user_data)->map == map;
+}
+
 static void call_ended(struct request *request, int ended)
 {
     struct place *place = request->user_data;
@@ -117,6 +142,7 @@ static void call_ended(struct request *request, int ended)
     if (!ended) {
         return;
     }
+    int is_last = !is_followed(map, sp__pit_where(request));
     (void)pthread_mutex_lock(&map->lock); /* cannot fail: a valid, plain mutex */
     map->under_way--;
     if (sp__request_code(request) == SP_ERR_QUEUE_FULL && !map->closing) {
@@ -129,8 +155,10 @@ static void call_ended(struct request *request, int ended)
         place_ended(place);
         request = NULL; /* the taker drops it */
     }
-    (void)pthread_cond_broadcast(&map->room);
-    sp__latch_open(&map->news);
+    if (is_last) {
+        (void)pthread_cond_broadcast(&map->room);
+        sp__latch_open(&map->news);
+    }
     (void)pthread_mutex_unlock(&map->lock);
     if (request != NULL) {
         sp__request_drop(request);
@@ -199,8 +227,8 @@ static int take_binaries(struct place *place, const struct cargo *cargo, sp_erro
     return SP_OK;
 }
 
-/* The place is PLACED, with its arguments: make a call of it. */
-static void submit(struct sp_map *map, struct place *place)
+/* The place is PLACED, with its arguments: make a call of it, to be sent. */
+static void make_call(struct sp_map *map, struct place *place, struct calls *calls)
 {
     struct request *request = NULL;
     sp_error failure = {0};
@@ -231,10 +259,27 @@ static void submit(struct sp_map *map, struct place *place)
     }
     (void)pthread_mutex_unlock(&map->lock);
     if (request != NULL) {
-        /* Whoever puts takes as well, most often, and then drives the loop itself: nobody
-         * is woken for what comes between. A loop that rests looks up soon by itself. */
+        request->submit.next = NULL;
+        *calls->last = &request->submit;
+        calls->last = &request->submit.next;
+    }
+}
+
+static void clear(struct calls *calls)
+{
+    calls->first = NULL;
+    calls->last = &calls->first;
+}
+
+/* Whoever puts takes as well, most often, and then drives the loop itself: nobody is woken
+ * for what comes between. A loop that rests looks up soon by itself. */
+static void send(struct sp_map *map, struct calls *calls)
+{
+    struct command *first = calls->first;
+    clear(calls);
+    if (first != NULL) {
         sp__loop_postpone(map->pit->loop);
-        sp__pit_submit(map->pit, request);
+        sp__pit_submit_all(map->pit, first);
         sp__loop_postpone(NULL);
     }
 }
@@ -331,8 +376,23 @@ int sp__mapper_put(struct sp_map *map, const struct cargo *cargo, uint64_t timeo
     if (rc < 0) {
         return rc;
     }
-    submit(map, place);
+    struct calls alone;
+    clear(&alone);
+    make_call(map, place, map->gathers ? &map->gathered : &alone);
+    send(map, &alone);
     return 1;
+}
+
+void sp__mapper_gather(struct sp_map *map)
+{
+    clear(&map->gathered);
+    map->gathers = 1;
+}
+
+void sp__mapper_begin(struct sp_map *map)
+{
+    map->gathers = 0;
+    send(map, &map->gathered);
 }
 
 void sp__mapper_finish(struct sp_map *map)
@@ -380,6 +440,13 @@ static void await_news(struct sp_map *map, uint64_t end_ms)
                         end_ms == UINT64_MAX ? SP_UNLIMITED : wait_ms);
 }
 
+/* Locked, where the order is kept. */
+static int first_is_due(const struct sp_map *map)
+{
+    const struct link *link = map->line.first;
+    return link != NULL && ITEM(link, struct place, on_line)->state == PLACE_ENDED;
+}
+
 /* Locked: the place whose reply is due, or NULL. */
 static struct place *due(struct sp_map *map)
 {
@@ -388,12 +455,20 @@ static struct place *due(struct sp_map *map)
         link = sp__list_pop(&map->ended);
         return link != NULL ? ITEM(link, struct place, on_list) : NULL;
     }
-    link = map->line.first;
-    if (link == NULL || ITEM(link, struct place, on_line)->state != PLACE_ENDED) {
+    if (!first_is_due(map)) {
         return NULL;
     }
+    link = map->line.first;
     sp__list_remove(link);
     return ITEM(link, struct place, on_line);
+}
+
+int sp__mapper_is_due(struct sp_map *map)
+{
+    (void)pthread_mutex_lock(&map->lock);
+    int is_due = map->options.unordered ? map->ended.length > 0 : first_is_due(map);
+    (void)pthread_mutex_unlock(&map->lock);
+    return is_due;
 }
 
 static void let_go(struct place *place)
@@ -452,6 +527,8 @@ static void show(struct sp_map *map, struct place *place, sp_reply *ret_reply)
 /* Submit what a full queue sent back. */
 static void try_again(struct sp_map *map)
 {
+    struct calls calls;
+    clear(&calls);
     for (;;) {
         struct place *place = NULL;
         (void)pthread_mutex_lock(&map->lock);
@@ -462,10 +539,11 @@ static void try_again(struct sp_map *map)
         }
         (void)pthread_mutex_unlock(&map->lock);
         if (place == NULL) {
-            return;
+            break;
         }
-        submit(map, place);
+        make_call(map, place, &calls);
     }
+    send(map, &calls);
 }
 
 int sp__mapper_next(struct sp_map *map, uint64_t timeout_ms, sp_reply *ret_reply,

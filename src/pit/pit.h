@@ -189,6 +189,8 @@ int sp__pit_pool(struct sp_pit *pit, const char *name, struct pool **ret_pool,
 
 /* Any thread: hand a finished-to-send request over. Never fails: it ends with an error. */
 void sp__pit_submit(struct sp_pit *pit, struct request *request);
+/* The same for several, chained by submit.next: each loop is woken once for its share. */
+void sp__pit_submit_all(struct sp_pit *pit, struct command *chain);
 /* The same in two steps: to which lane it goes, and there. */
 struct lane *sp__pit_route(struct sp_pit *pit, struct request *request);
 void sp__pit_send(struct lane *lane, struct request *request);

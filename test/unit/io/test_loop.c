@@ -87,6 +87,23 @@ static void errands_run_in_the_order_they_were_posted(void **state)
     sp__loop_close(rig.loop);
 }
 
+static void errands_of_a_chain_run_in_its_order(void **state)
+{
+    static struct numbered commands[COMMANDS];
+    struct rig rig;
+    open_rig(&rig);
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        commands[i] = (struct numbered){{.run = run_numbered}, i};
+        commands[i].command.next = i + 1 < COMMANDS ? &commands[i + 1].command : NULL;
+    }
+    sp__loop_post_all(rig.loop, &commands[0].command, &commands[9].command);
+    sp__loop_post(rig.loop, &commands[10].command);
+    sp__loop_post_all(rig.loop, &commands[11].command, &commands[COMMANDS - 1].command);
+    await(&rig);
+    assert_int_equal(rig.out_of_order, 0);
+    sp__loop_close(rig.loop);
+}
+
 static void run_counted(struct command *command, void *user)
 {
     struct rig *rig = user;
@@ -393,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(errands_run_in_the_order_they_were_posted),
+        TEST(errands_of_a_chain_run_in_its_order),
         TEST(every_errand_of_every_thread_runs_once),
         TEST(a_call_returns_when_it_has_run),
         TEST(an_errand_may_post_itself_again),
