@@ -154,12 +154,11 @@ int sp__variables_get(struct sp_sessions *sessions, const char *session_id,
         rc = copy_views(views, count, ret_variables, err);
     }
     drop_views(views, count);
-    if (rc == SP_OK &&
-        sp__herald_wants(sessions->herald, SP_EVENT_VARIABLES_BATCH_GET)) {
+    if (rc >= 0 && sp__herald_wants(sessions->herald, SP_EVENT_VARIABLES_BATCH_GET)) {
         sp__sessions_note(
             sessions, session_id,
             (struct tidings){.event = {.kind = SP_EVENT_VARIABLES_BATCH_GET},
-                             EVENT_NUMBERS((double)count)});
+                             EVENT_NUMBERS((double)rc)});
     }
     return rc;
 }
@@ -309,12 +308,12 @@ int sp__variables_set(struct sp_sessions *sessions, const char *session_id,
     }
     sp__free(changes);
     sp_error_clear(&first);
-    if (rc == SP_OK &&
+    if (rc >= 0 &&
         sp__herald_wants(sessions->herald, SP_EVENT_VARIABLES_BATCH_UPDATE)) {
         sp__sessions_note(
             sessions, session_id,
             (struct tidings){.event = {.kind = SP_EVENT_VARIABLES_BATCH_UPDATE},
-                             EVENT_NUMBERS((double)count),
+                             EVENT_NUMBERS((double)rc),
                              EVENT_TEXTS(atomic ? "true" : "false")});
     }
     return rc;

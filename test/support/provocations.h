@@ -40,10 +40,10 @@
     X(BREAKER_PROBED, lives, a_pool_gives_up_and_tries_again, "")                      \
     X(BREAKER_CLOSED, lives, a_pool_gives_up_and_tries_again, "")                      \
     /* no worker is there to be asked */                                               \
-    X(BREAKER_REJECTED, lives, a_pool_gives_up_and_tries_again, "worker pid")           \
+    X(BREAKER_REJECTED, lives, a_pool_gives_up_and_tries_again, "worker pid")          \
     X(CALL_DISPATCHED, calls, a_call_waits_its_turn, "")                               \
     X(QUEUE_DEQUEUED, calls, a_call_waits_its_turn, "")                                \
-    /* what waits has no worker yet */             \
+    /* what waits has no worker yet */                                                 \
     X(QUEUE_ENQUEUED, calls, a_call_waits_its_turn, "worker pid")                      \
     X(QUEUE_TIMEOUT, calls, a_call_waits_in_vain, "worker pid")                        \
     X(POOL_SATURATED, calls, a_queue_is_full, "")                                      \
@@ -73,7 +73,29 @@
     X(SESSION_MOVED, calls, a_session_loses_its_worker, "")                            \
     X(ZERO_COPY_EXPORT, calls, large_values_are_shared, "")                            \
     X(ZERO_COPY_IMPORT, calls, large_values_are_shared, "")                            \
-    X(ZERO_COPY_FALLBACK, calls, large_values_are_shared, "")
+    X(ZERO_COPY_FALLBACK, calls, large_values_are_shared, "")                          \
+    X(SESSION_CREATED, sessions, a_session_is_used, "")                                \
+    X(SESSION_ACCESSED, sessions, a_session_is_used, "")                               \
+    X(SESSION_DELETED, sessions, a_session_is_used, "")                                \
+    X(SESSION_EXPIRED, sessions, a_session_is_over, "")                                \
+    X(SESSIONS_PRUNED, sessions, a_session_is_over, "")                                \
+    X(SESSIONS_HIGH, sessions, there_are_many_sessions, "")                            \
+    X(PROGRAM_STORED, sessions, a_program_is_kept, "")                                 \
+    X(PROGRAM_RETRIEVED, sessions, a_program_is_kept, "")                              \
+    X(PROGRAM_DELETED, sessions, a_program_is_kept, "")                                \
+    X(VARIABLE_REGISTERED, sessions, a_variable_is_kept, "")                           \
+    X(VARIABLE_GET, sessions, a_variable_is_kept, "")                                  \
+    X(VARIABLE_UPDATED, sessions, a_variable_is_kept, "")                              \
+    X(VARIABLE_INVALID, sessions, a_variable_is_kept, "")                              \
+    X(VARIABLE_VIOLATES, sessions, a_variable_is_kept, "")                             \
+    X(VARIABLE_DELETED, sessions, a_variable_is_kept, "")                              \
+    X(VARIABLES_BATCH_GET, sessions, variables_are_used_at_once, "")                   \
+    X(VARIABLES_BATCH_UPDATE, sessions, variables_are_used_at_once, "")                \
+    X(REGISTER_VARIABLE_START, sessions, a_worker_makes_a_variable, "")                \
+    X(REGISTER_VARIABLE_STOP, sessions, a_worker_makes_a_variable, "")                 \
+    X(STORE_FULL, sessions, a_disk_is_full_for_a_while, "")                            \
+    X(STORE_RECOVERED, sessions, a_disk_is_full_for_a_while, "")                       \
+    X(STORE_FAILED, sessions, a_disk_loses_something, "")
 /* clang-format on */
 
 #endif

@@ -5,7 +5,8 @@
  * A scenario provokes events in a pit of its own, by the public interface alone;
  * provocations.h says which ones. It has succeeded once a handler of all events has seen
  * each of them whole: with every measurement that the row declares, of its type, every
- * metadata, and what it is about. Nothing that it sees may have anything else.
+ * metadata, and what it is about. Nothing that it sees may have anything else, but what
+ * workers make.
  *
  *     #define EVENTS_FILE "lives"
  *
@@ -33,26 +34,23 @@ struct scenario {
     void (*provoke)(void);
 };
 
-void scenario_run(void **state);
-#define SCENARIO(fn)                                                     \
-    {                                                                    \
-#fn, scenario_run, leak_setup, leak_teardown, &(struct scenario) \
-        {                                                                \
-            EVENTS_FILE, #fn, fn                                         \
-        }                                                                \
+#define IN_SCENARIO(title, run, scenario)                              \
+    (struct CMUnitTest)                                                \
+    {                                                                  \
+        .name = (title), .test_func = (run), .setup_func = leak_setup, \
+        .teardown_func = leak_teardown, .initial_state = &(scenario)   \
     }
+
+void scenario_run(void **state);
+#define SCENARIO(fn) \
+    IN_SCENARIO(#fn, scenario_run, ((struct scenario){EVENTS_FILE, #fn, fn}))
 
 /* The last test of a file: each claim that provocations.h has for it has come true in the
  * scenario that it names. */
 void claims_check(void **state);
-#define ALL_CLAIMS                                                            \
-    {                                                                         \
-        "every_claim_has_come_true", claims_check, leak_setup, leak_teardown, \
-            &(struct scenario)                                                \
-        {                                                                     \
-            EVENTS_FILE, NULL, NULL                                           \
-        }                                                                     \
-    }
+#define ALL_CLAIMS                                         \
+    IN_SCENARIO("every_claim_has_come_true", claims_check, \
+                ((struct scenario){EVENTS_FILE, NULL, NULL}))
 
 /* Open, with a handler of every event from the very first moment that one can be
  * attached. The second waits until the pool is ready. */
