@@ -28,6 +28,7 @@ CODEC = (
 WIRE = ("json.c", "json_text.c", "json_walk.c", "tensor.c")
 SHARED = (
     "_array_errors.py",
+    "_array_messages.py",
     "_arrays.py",
     "_bigint.py",
     "_error_classes.py",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How exceptions are told: the chain of causes, and what array libraries say. NumPy is
-the real one; PyTorch's messages are those of its sources, raised here by classes of the
-same names, because Debian's package of it takes gigabytes."""
+the real one. PyTorch's messages are texts here, also those that only graphics processors
+bring about; host/tests/test_torch.py has them from PyTorch itself, where that is found."""
 
 import json
 import pickle
@@ -134,6 +134,43 @@ NUMPY_SHAPES = [
         [4],
     ),
     (lambda np: np.stack([np.ones(2), np.ones(3)]), "stack", None, None),
+    (lambda np: np.repeat(np.ones(3), [1, 2]), "broadcast", [3], [2]),
+    (lambda np: np.ones(3).__iadd__(np.ones((2, 3))), "broadcast", [2, 3], [3]),
+    (
+        lambda np: np.broadcast_arrays(np.ones(3), np.ones(4)),
+        "broadcast",
+        [3],
+        [4],
+    ),
+    (lambda np: np.broadcast_to(np.ones(3), (4, 2)), "broadcast", [4, 2], [3]),
+    (
+        lambda np: np.einsum("ij,jk", np.ones((2, 3)), np.ones((4, 5))),
+        "einsum",
+        [2, 3],
+        [4, 5],
+    ),
+    (
+        lambda np: np.tensordot(np.ones((2, 3)), np.ones((4, 5)), axes=1),
+        "tensordot",
+        None,
+        None,
+    ),
+    (lambda np: np.linalg.inv(np.ones((2, 3))), "linalg", None, None),
+    (lambda np: np.ones(3)[np.ones(4, dtype=bool)], "index", [3], [4]),
+    (lambda np: np.ones((2, 3))[[0, 1], [0, 1, 2]], "index", [2], [3]),
+    (
+        lambda np: np.ones((2, 3)).__setitem__(([0, 1], [0, 1]), np.ones(3)),
+        "assign",
+        [2],
+        [3],
+    ),
+    (
+        lambda np: np.ones(6).__setitem__(np.ones(6, dtype=bool), np.ones(4)),
+        "assign",
+        [6],
+        [4],
+    ),
+    (lambda np: np.array([[1, 2], [3]]), "array", None, None),
 ]
 
 
@@ -150,6 +187,12 @@ def test_numbers_of_dimensions_of_numpy(np):
     check(found, expected=[2], got=[1])
     found = details(lambda: np.ones((2, 3)).sum(axis=2))
     check(found, kind="dimension_mismatch", expected=[2], got=[2])
+    found = details(lambda: np.ones((2, 3))[0, 0, 0])
+    check(found, kind="dimension_mismatch", operation="index", expected=[2], got=[3])
+    found = details(lambda: np.ones(3) @ np.ones(()))
+    check(found, kind="dimension_mismatch", operation="matmul", expected=[1], got=[0])
+    found = details(lambda: np.transpose(np.ones((2, 3)), (0, 1, 2)))
+    check(found, kind="dimension_mismatch", operation="transpose")
 
 
 def test_dimensions_of_numpy(np):
@@ -169,12 +212,18 @@ def test_types_of_numpy(np):
     assert "float64" in found["got"]
     found = details(lambda: np.bincount(np.array([0.5])))
     check(found, kind="dtype_mismatch", operation="cast", expected="int64", got="float64")
+    found = details(lambda: np.ones(3)[np.ones(3)])
+    check(found, kind="dtype_mismatch", operation="index", expected="integer (or boolean)")
+    found = details(lambda: np.datetime64("2020-01-01") + 1.5)
+    check(found, kind="dtype_mismatch", operation="add")
 
 
 def test_memory_of_numpy(np):
     found = details(lambda: np.ones((1 << 40, 1 << 10)))
     check(found, kind="out_of_memory", library="numpy", device="cpu")
     check(found, requested_bytes=1 << 53)
+    found = details(lambda: np.ones((1 << 60, 1 << 10)))
+    check(found, kind="out_of_memory", library="numpy", device="cpu")
 
 
 def test_other_exceptions_of_numpy_are_left_alone(np):
@@ -264,6 +313,29 @@ TORCH = [
             "requested_bytes": 2 << 30,
             "available_bytes": 12 << 20,
         },
+    ),
+    (
+        "CUDA out of memory. Tried to allocate 512 bytes. GPU 0 has a total capacity of 7.79 "
+        "GiB of which 0 bytes is free.",
+        {"device": "cuda:0", "requested_bytes": 512, "available_bytes": 0},
+    ),
+    (
+        "CUDA out of memory. Allocation was preemptively rejected because it would exceed "
+        "per_process_memory_fraction limit. Requested size: 2.00 MiB",
+        {"kind": "out_of_memory", "device": "cuda", "requested_bytes": 2 << 20},
+    ),
+    (
+        "CUDA error: out of memory",
+        {"kind": "out_of_memory", "device": "cuda", "requested_bytes": None},
+    ),
+    (
+        "Expected all tensors to be on the same device, but got mat2 is on cpu, different from "
+        "other tensors on cuda:0 (when checking argument in method wrapper_CUDA_mm)",
+        {"kind": "device_mismatch", "expected": "cuda:0", "got": "cpu"},
+    ),
+    (
+        "indices should be either on cpu or on the same device as the indexed tensor (cpu)",
+        {"kind": "device_mismatch", "operation": "index", "expected": "cpu"},
     ),
     (
         "MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 384 KB, max "

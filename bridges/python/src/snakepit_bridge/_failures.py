@@ -11,6 +11,8 @@ import traceback
 
 _CAUSES_MAX = 10
 _TEXT_MAX = 4096  # of a cause's message and of its traceback
+# What NumPy and PyTorch raise for what does not fit; and classes of their own.
+_OF_ARRAYS = (ValueError, TypeError, IndexError, RuntimeError, MemoryError)
 
 
 def clean(text):
@@ -122,7 +124,8 @@ def _details_of(exception):
     """The JSON, or None when there is nothing more to say."""
     try:
         details = {}
-        if isinstance(exception, (ValueError, TypeError, RuntimeError, MemoryError)):
+        module = type(exception).__module__
+        if isinstance(exception, _OF_ARRAYS) or module.startswith("numpy."):
             from . import _array_errors
 
             details.update(_array_errors.recognise(exception) or {})
