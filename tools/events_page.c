@@ -82,7 +82,15 @@ int main(void)
         "several\n"
         "times for each call, are told to those who ask for them, and are in no "
         "history.\n"
-        "What is behind _worker:_ is told by the worker itself.\n\n"
+        "What is behind _worker:_ is made by the worker itself, while a handler wants "
+        "it\n"
+        "and as far as _sp_telemetry_control_() has it. It may have more metadata: "
+        "those\n"
+        "of a call say which _tool_ it is of, and its _trace_id_ and _span_id_ when "
+        "it is\n"
+        "in a trace. *worker.telemetry* has the name that user code gave it as "
+        "_event_,\n"
+        "and that tells its measurements and metadata in _message_ too.\n\n"
         "# EVENTS\n");
     SP_EVENT_TABLE(ROW)
     (void)puts("# SEE ALSO\n\n*snakepit*(1), *snakepit*(7), *snakepitd*(8)");

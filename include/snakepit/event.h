@@ -152,6 +152,40 @@ typedef struct sp_events_stats {
 SP_API int sp_events_stats_get(struct sp_pit *pit, uint64_t id,
                                sp_events_stats *ret_stats, sp_error *err);
 
+/*
+ * What of the events that workers make (python.call.stop, worker.telemetry ...) is told at
+ * all. Patterns are names with '*' for anything and '?' for any one character, with commas
+ * or blanks between them: "python.call.*, model.loaded"; 32 in a list, 4096 bytes. A row of
+ * the table is meant by each of its names.
+ */
+typedef struct sp_telemetry_options {
+    size_t size; /* sizeof the struct, set by the caller */
+    int off;     /* 1: workers make none */
+    /* How many of a thousand are told, default 1000; SP_NONE: none. What is told of one
+     * call, or of one span, is told or left out as a whole, as its first event is. */
+    uint32_t sample_permille;
+    const char *sample; /* these alone are thinned so; NULL: all */
+    const char *allow;  /* these alone are told; NULL: all */
+    const char *deny;   /* and of them not these; NULL: no exception */
+} sp_telemetry_options;
+
+/*
+ * Say so for a pool, or (NULL) for all of them, which ends what was said of single ones. It
+ * takes the place of what was said before; options NULL: all is told again.
+ *
+ * Workers make an event only while a handler wants it (sp_events_attach()); this is what
+ * they leave out of that. Each worker hears of a change, of handlers too, before the next
+ * call that is made, and a new one before its first. In a worker that nobody listens to, an
+ * event costs a load and a test.
+ *
+ * A worker of a stock runtime gets the same wishes, and may not know them.
+ *
+ * Errors: INVAL (the pit is NULL, the size, a share above 1000, a list that is too long),
+ * NO_POOL, NOMEM; then all is as before. Any thread. Since 0.1.
+ */
+SP_API int sp_telemetry_control(struct sp_pit *pit, const char *pool,
+                                const sp_telemetry_options *options, sp_error *err);
+
 #ifdef __cplusplus
 }
 #endif

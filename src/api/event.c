@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events in public: the table, and handlers.
+ * Events in public: the table, handlers, and what workers leave out.
  */
 #include "snakepit/event.h"
 
@@ -43,6 +43,35 @@ SP_API int sp_events_detach(sp_pit *pit, uint64_t id, sp_error *err)
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
     }
     return sp__handler_detach(&pit->herald, id, err);
+}
+
+SP_API int sp_telemetry_control(sp_pit *pit, const char *pool,
+                                const sp_telemetry_options *options, sp_error *err)
+{
+    sp_telemetry_options full = {0};
+    struct pool *found;
+    if (pit == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+    }
+    if (options != NULL) {
+        if (options->size < sizeof options->size || options->size > 4096) {
+            return sp__fail(err, SP_ERR_INVAL,
+                            "sp_telemetry_options.size is %zu; set it to sizeof the "
+                            "struct",
+                            options->size);
+        }
+        memcpy(&full, options,
+               options->size < sizeof full ? options->size : sizeof full);
+    }
+    int rc = pool != NULL ? sp__pit_pool(pit, pool, &found, err) : SP_OK;
+    if (rc == SP_OK) {
+        rc =
+            sp__controls_set(&pit->controls, pool, options != NULL ? &full : NULL, err);
+    }
+    if (rc == SP_OK) {
+        sp__herald_want_anew(&pit->herald);
+    }
+    return rc;
 }
 
 SP_API int sp_events_stats_get(sp_pit *pit, uint64_t id, sp_events_stats *ret_stats,

@@ -71,6 +71,15 @@ void sp__herald_watch_wanted(struct herald *herald, void (*on_wanted)(void *user
     (void)pthread_mutex_unlock(&herald->lock);
 }
 
+void sp__herald_want_anew(struct herald *herald)
+{
+    (void)pthread_mutex_lock(&herald->lock);
+    if (herald->on_wanted != NULL) {
+        herald->on_wanted(herald->user);
+    }
+    (void)pthread_mutex_unlock(&herald->lock);
+}
+
 /* Those of them that are few. */
 static struct event_set few_of(const struct event_set *set)
 {

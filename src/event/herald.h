@@ -70,6 +70,8 @@ int sp__herald_keep(struct herald *herald, size_t bytes) SP_MUST_CHECK;
 /* Have `on_wanted` called, under the lock, whenever one more or one less of the events that
  * workers make is wanted; NULL: no longer. */
 void sp__herald_watch_wanted(struct herald *herald, void (*on_wanted)(void *user));
+/* Any thread: have it called, because of something else that is wanted differently. */
+void sp__herald_want_anew(struct herald *herald);
 
 /* Any thread. NULL: nobody is there to be told. */
 static inline int sp__herald_wants(const struct herald *herald, int kind)

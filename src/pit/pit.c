@@ -192,6 +192,7 @@ static void start_shop(void *user, void *arg)
     }
     lane->shop.instance = pit->instance;
     lane->shop.herald = &pit->herald;
+    lane->shop.controls = &pit->controls;
     lane->shop.slow_call_us = pit->slow_call_us;
     lane->shop.service = pit->service;
     lane->shop.service_user = lane;
@@ -413,6 +414,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     pit->opened_ms = sp__now_ms();
     pit->opened_unix_ms = sp__unix_ns() / 1000000u;
     sp__herald_init(&pit->herald);
+    sp__controls_init(&pit->controls);
     (void)snprintf(pit->run_id, sizeof pit->run_id, "%d-%llu", (int)getpid(),
                    (unsigned long long)pit->opened_ms);
     set_options(pit, options);
@@ -454,6 +456,7 @@ close_parts:
 drop_spans:
     sp__spans_drop(pit->spans);
 free_pit:
+    sp__controls_fini(&pit->controls);
     sp__herald_fini(&pit->herald);
     sp__free(pit);
     return rc;
@@ -731,6 +734,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     close_parts(pit);
     sp__dispatch_fini(dispatch);
     sp__spans_drop(pit->spans);
+    sp__controls_fini(&pit->controls);
     sp__herald_fini(&pit->herald);
     sp__free(pit);
 }

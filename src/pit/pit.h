@@ -15,6 +15,7 @@
 #include "session/sessions.h"
 #include "session/visits.h"
 #include "snakepit/pit.h"
+#include "worker/controls.h"
 #include "worker/worker.h"
 
 struct exporter;
@@ -105,9 +106,10 @@ struct sp_pit {
     uint32_t spin_us;            /* before a loop or a native worker sleeps */
 
     /* Any thread. */
-    struct herald herald; /* has a lock of its own */
-    uint64_t shutdown_ms; /* the closing thread's: when that began, 0: it has not */
-    char run_id[32];      /* constant: of this pit among all that ever were */
+    struct herald herald;     /* has a lock of its own */
+    struct controls controls; /* likewise: of what workers report */
+    uint64_t shutdown_ms;     /* the closing thread's: when that began, 0: it has not */
+    char run_id[32];          /* constant: of this pit among all that ever were */
     atomic_uint_least64_t next_call;
     atomic_uint_least64_t moves; /* of calls to other lanes */
     atomic_int hurried;

@@ -16,6 +16,9 @@
 #include "base/wildcard.h"
 #include "runtime/runtime.h"
 
+/* Ten times a tenth is a little less than one. */
+static const double ROUNDING = 1e-9;
+
 void sp__wish_init(struct wish *wish)
 {
     *wish = (struct wish){.others = {.rate = 1}};
@@ -86,7 +89,7 @@ int sp__wish_samples(struct wish *wish, const char *event)
         }
     }
     rate->credit += rate->rate;
-    if (rate->credit < 1) {
+    if (rate->credit < 1 - ROUNDING) {
         return 0;
     }
     rate->credit -= 1;

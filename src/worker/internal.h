@@ -3,6 +3,7 @@
 #ifndef SP_WORKER_INTERNAL_H
 #define SP_WORKER_INTERNAL_H
 
+#include "worker/controls.h"
 #include "worker/worker.h"
 
 /* launch.c: make the descriptors, tell the guard to spawn, open the channels. */

@@ -3,9 +3,10 @@
  * The host as a listener to what a worker reports: the stream of its telemetry.
  *
  * Normal course: while handlers want events that workers make (interest.c), each worker
- * that is ready has a StreamTelemetry open, whose first message is the filter. When what is
- * wanted changes, living workers get another filter on the same stream, and those that
- * become ready later begin with it. When nothing is wanted the stream is cancelled: a
+ * that is ready has a StreamTelemetry open, whose first message is the filter, followed by a
+ * rate where the program wants one (controls.c). When what is wanted changes, living
+ * workers get another filter on the same stream, and those that become ready later begin
+ * with it. When nothing is wanted the stream is cancelled: a
  * worker without a listener makes no events, and there is nothing to be read.
  *
  * A worker that reports more than can be told is held by its stream's window: what has come
@@ -29,48 +30,104 @@ enum {
 
 /* ---- asking for it ---- */
 
-static void open_stream(struct worker *worker, sp_bytes filter)
+/* What is said to a worker: each is a message, or empty. */
+struct asking {
+    struct sp_buffer filter;
+    struct sp_buffer full_rate; /* in place of the one it was given before */
+    struct sp_buffer rate;
+};
+
+static void free_asking(struct asking *asking)
+{
+    sp__buf_fini(&asking->filter);
+    sp__buf_fini(&asking->full_rate);
+    sp__buf_fini(&asking->rate);
+}
+
+/* 1 when something is wanted; 0: nothing; or NOMEM. */
+static int make_asking(const struct worker *worker, struct asking *ret)
+{
+    struct controls *controls = worker->shop->controls;
+    const struct control *control =
+        controls != NULL ? sp__controls_enter(controls, worker->spec->pool) : NULL;
+    struct interest interest;
+    int rc = sp__interest_of(worker->shop->herald, control, &interest);
+    int is_wanted = rc;
+    sp__buf_init(&ret->filter, SIZE_MAX / 2);
+    sp__buf_init(&ret->full_rate, SIZE_MAX / 2);
+    sp__buf_init(&ret->rate, SIZE_MAX / 2);
+    if (is_wanted) {
+        rc = sp__interest_put_filter(&ret->filter, &interest, NULL);
+    }
+    if (is_wanted && rc == SP_OK && worker->is_sampled) {
+        rc = sp__interest_put_full_rate(&ret->full_rate, NULL);
+    }
+    if (is_wanted && rc == SP_OK && sp__interest_is_sampled(&interest)) {
+        rc = sp__interest_put_rate(&ret->rate, &interest, NULL);
+    }
+    if (controls != NULL) {
+        sp__controls_leave(controls);
+    }
+    return rc < 0 ? rc : is_wanted;
+}
+
+static int say(struct worker *worker, const struct sp_buffer *message)
+{
+    return message->size == 0
+               ? SP_OK
+               : sp__h2_write(worker->telemetry,
+                              (sp_bytes){message->data, message->size}, NULL);
+}
+
+static int open_stream(struct worker *worker, const struct sp_buffer *filter)
 {
     /* Its place in the worker stands for the stream, as the worker does for the Ping. */
-    if (sp__h2_open(worker->calls.h2, SP__PATH_TELEMETRY, SP_UNLIMITED, NULL, 0, filter,
-                    0, &worker->telemetry, &worker->telemetry, NULL) < 0) {
+    int rc = sp__h2_open(worker->calls.h2, SP__PATH_TELEMETRY, SP_UNLIMITED, NULL, 0,
+                         (sp_bytes){filter->data, filter->size}, 0, &worker->telemetry,
+                         &worker->telemetry, NULL);
+    if (rc < 0) {
         worker->telemetry = NULL;
-        return;
+        return rc;
     }
     sp__h2_hold(worker->telemetry);
     worker->telemetry_owed = 0;
+    return SP_OK;
+}
+
+static int ask(struct worker *worker, const struct asking *asking)
+{
+    int rc = worker->telemetry == NULL ? open_stream(worker, &asking->filter)
+                                       : say(worker, &asking->filter);
+    if (rc == SP_OK) {
+        rc = say(worker, &asking->full_rate);
+    }
+    if (rc == SP_OK) {
+        rc = say(worker, &asking->rate);
+        worker->is_sampled = asking->rate.size > 0;
+    }
+    return rc;
 }
 
 void sp__worker_listen(struct worker *worker)
 {
-    struct interest interest;
-    struct sp_buffer filter;
+    struct asking asking;
     if (worker->state != WORKER_READY || worker->calls.broken || worker->is_mute) {
         return;
     }
-    if (!sp__interest_of(worker->shop->herald, &interest)) {
-        sp__worker_unlisten(worker);
-        return;
-    }
-    sp__buf_init(&filter, SIZE_MAX / 2);
-    if (sp__interest_put(&filter, &interest, NULL) < 0) {
-        sp__buf_fini(&filter);
-        return;
-    }
-    sp_bytes message = {filter.data, filter.size};
-    if (worker->telemetry == NULL) {
-        open_stream(worker, message);
-    } else if (sp__h2_write(worker->telemetry, message, NULL) < 0) {
+    int rc = make_asking(worker, &asking);
+    if (rc <= 0 || ask(worker, &asking) < 0) {
         sp__worker_unlisten(worker); /* rather than hear what nobody wants */
+    } else {
+        sp__channel_touch(&worker->calls);
     }
-    sp__buf_fini(&filter);
-    sp__channel_touch(&worker->calls);
+    free_asking(&asking);
 }
 
 void sp__worker_unlisten(struct worker *worker)
 {
     struct h2_stream *stream = worker->telemetry;
     worker->telemetry = NULL;
+    worker->is_sampled = 0;
     sp__timer_stop(worker->shop->loop, &worker->grant);
     if (stream != NULL && !worker->calls.broken) {
         sp__h2_stream_set_user(stream, NULL);
@@ -124,6 +181,7 @@ void sp__worker_grant_due(struct timer *timer, uint64_t now_ms)
 void sp__worker_unheard(struct worker *worker, const struct h2_status *status)
 {
     worker->telemetry = NULL;
+    worker->is_sampled = 0;
     worker->telemetry_owed = 0;
     worker->is_mute = status->grpc_status == GRPC_UNIMPLEMENTED;
 }

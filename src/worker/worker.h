@@ -25,6 +25,7 @@
 #include "worker/zygote.h"
 
 struct worker;
+struct controls;
 
 /* Who answers what workers ask their host, told on the loop thread. */
 struct host_service {
@@ -44,6 +45,7 @@ struct workshop {
     struct guard *guard;       /* NULL while it is lost */
     struct instance *instance; /* or NULL: the pit has none */
     struct herald *herald;     /* or NULL: nobody is told what happens */
+    struct controls *controls; /* of what workers report, or NULL: none */
     uint64_t slow_call_us;     /* a call that took longer is told of; 0: none is */
     struct channels channels;
     struct map by_id;    /* workers by id, for the guard's messages */
@@ -235,6 +237,7 @@ struct worker {
     size_t telemetry_owed;       /* bytes of it that came and are not granted yet */
     struct timer grant;          /* when they are */
     int is_mute;                 /* it does not know how to report */
+    int is_sampled;              /* it was given a rate */
     uint16_t port;               /* stock workers: the one they told; 0: not yet */
     uint32_t capacity;           /* calls it runs at once */
     char runtime[64];

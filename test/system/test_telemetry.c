@@ -167,6 +167,73 @@ static void a_worker_makes_nothing_for_nobody(void **state)
     assert_int_equal(heard[SP_EVENT_TELEMETRY], 10);
 }
 
+static void control(sp_pit *pit, const char *pool, sp_telemetry_options options)
+{
+    options.size = sizeof options;
+    if (sp_telemetry_control(pit, pool, &options, last_error()) < 0) {
+        fail_msg("control: %s", last_error()->message);
+    }
+}
+
+static void the_program_says_what_is_left_out(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    reset();
+    control(pit, NULL, (sp_telemetry_options){.off = 1}); /* nobody listens yet */
+    (void)attach(pit, "worker.telemetry,python.call.", note);
+    assert_false(is_listened_to(pit));
+    control(pit, "default", (sp_telemetry_options){.allow = "model.*", .deny = "*.x"});
+    assert_int_equal(report(pit, "model.loaded", 2), 2);
+    assert_int_equal(report(pit, "model.x", 2), 0);
+    assert_int_equal(report(pit, "cache.hit", 2), 0);
+    assert_int_equal(report(pit, "python.call.stop", 2), 0);
+    control(pit, "default", (sp_telemetry_options){.sample_permille = 500});
+    assert_int_equal(report(pit, "cache.hit", 100), 50);
+    control(pit, "default",
+            (sp_telemetry_options){.sample_permille = 100, .sample = "cache.*"});
+    assert_int_equal(report(pit, "cache.hit", 100), 10);
+    assert_int_equal(report(pit, "model.loaded", 100), 100);
+    assert_int_equal(report(pit, "python.call.start", 2), 2);
+    control(pit, "default", (sp_telemetry_options){.sample_permille = SP_NONE});
+    assert_false(is_listened_to(pit));
+    control(pit, NULL, (sp_telemetry_options){.deny = "model.*"});
+    assert_int_equal(report(pit, "cache.hit", 100), 100); /* the rate is over too */
+    assert_int_equal(report(pit, "model.loaded", 2), 0);
+    assert_int_equal(sp_telemetry_control(pit, NULL, NULL, last_error()), SP_OK);
+    assert_int_equal(report(pit, "model.loaded", 2), 2);
+    pit_close(pit);
+}
+
+static void a_worker_that_comes_later_hears_what_was_said(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    (void)attach(pit, "worker.telemetry", note);
+    control(pit, NULL, (sp_telemetry_options){.sample_permille = 100});
+    assert_int_equal(report(pit, "cache.hit", 100), 10);
+    assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), SP_OK);
+    (void)event_await(pit, SP_EVENT_WORKER_RECYCLED, 1);
+    assert_int_equal(report(pit, "cache.hit", 100), 10);
+    pit_close(pit);
+}
+
+static void a_control_that_makes_no_sense_is_refused(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_telemetry_options options = {.size = sizeof options};
+    assert_int_equal(sp_telemetry_control(NULL, NULL, &options, last_error()),
+                     SP_ERR_INVAL);
+    assert_int_equal(sp_telemetry_control(pit, "nowhere", &options, last_error()),
+                     SP_ERR_NO_POOL);
+    options.sample_permille = 1001;
+    assert_int_equal(sp_telemetry_control(pit, NULL, &options, last_error()),
+                     SP_ERR_INVAL);
+    assert_has(last_error()->message, "1001");
+    options.size = 0;
+    assert_int_equal(sp_telemetry_control(pit, NULL, &options, last_error()),
+                     SP_ERR_INVAL);
+    pit_close(pit);
+}
+
 /* ---- workers of every age and origin ---- */
 
 static void a_worker_in_the_place_of_a_dead_one_is_listened_to(void **state)
@@ -271,6 +338,9 @@ int main(void)
         TEST(calls_of_a_worker_are_heard),
         TEST(everything_is_heard_by_who_wants_all),
         TEST(a_worker_makes_nothing_for_nobody),
+        TEST(the_program_says_what_is_left_out),
+        TEST(a_worker_that_comes_later_hears_what_was_said),
+        TEST(a_control_that_makes_no_sense_is_refused),
         TEST(a_worker_in_the_place_of_a_dead_one_is_listened_to),
         TEST(forked_workers_are_listened_to),
         TEST(workers_of_every_loop_are_listened_to),
