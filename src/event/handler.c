@@ -13,6 +13,7 @@
 #include "event/handler.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -33,13 +34,13 @@ struct handler {
     sp_event_cb cb;
     void *user_data;
     pthread_t thread;
-    /* Under the herald's lock. */
+    atomic_int is_ending; /* no further event; set under the herald's lock */
+    /* Under it. */
     pthread_cond_t more;
-    int is_ending;   /* no further event */
     int is_detached; /* its id is gone, and nobody waits: to be joined by anybody */
     int is_through;  /* the thread is about to end */
 
-    uint8_t copy[RECORD_MAX];
+    _Alignas(RECORD_ALIGN) uint8_t records[RECORD_MAX];
 };
 
 static void on_more(struct tap *tap)
@@ -73,24 +74,37 @@ static int wait_for_more(struct handler *handler, int nap)
 
 static int may_go_on(struct handler *handler)
 {
-    (void)pthread_mutex_lock(&handler->herald->lock);
-    int may = !handler->is_ending && (!handler->herald->is_closing ||
-                                      sp__now_ms() <= handler->herald->last_ms);
-    (void)pthread_mutex_unlock(&handler->herald->lock);
-    return may;
+    struct herald *herald = handler->herald;
+    return !atomic_load(&handler->is_ending) &&
+           (!atomic_load(&herald->is_closing) || sp__now_ms() <= herald->last_ms);
+}
+
+/* Give it what was taken; whether the last of it was one of many. */
+static int give(struct handler *handler, size_t bytes)
+{
+    struct read_event read;
+    int is_many = 0;
+    for (size_t at = 0; at < bytes && may_go_on(handler);) {
+        const struct event_record *record = (const void *)(handler->records + at);
+        at += record->bytes;
+        sp__record_read(record, &read);
+        is_many = sp__event_row(record->kind)->flow == SP_EVENT_FLOW_MANY;
+        handler->cb(&read.event, handler->user_data);
+    }
+    return is_many;
 }
 
 static void *run(void *arg)
 {
     struct handler *handler = arg;
     struct herald *herald = handler->herald;
-    struct read_event read;
     int nap = 0;
     for (int go = 1; go;) {
+        size_t bytes;
         while ((go = may_go_on(handler)) &&
-               sp__tap_next(herald, &handler->tap, handler->copy, &read)) {
-            nap = sp__event_row(read.event.kind)->flow == SP_EVENT_FLOW_MANY;
-            handler->cb(&read.event, handler->user_data);
+               (bytes = sp__tap_take(herald, &handler->tap, handler->records,
+                                     SIZE_MAX)) > 0) {
+            nap = give(handler, bytes);
         }
         if (go) {
             (void)pthread_mutex_lock(&herald->lock);
@@ -199,8 +213,8 @@ int sp__handler_detach(struct herald *herald, uint64_t id, sp_error *err)
 void sp__handlers_close(struct herald *herald)
 {
     (void)pthread_mutex_lock(&herald->lock);
-    herald->is_closing = 1;
     herald->last_ms = sp__now_ms() + CLOSE_MS;
+    atomic_store(&herald->is_closing, 1);
     for (struct link *link = herald->handlers.first; link != NULL; link = link->next) {
         struct handler *handler = ITEM(link, struct handler, on_handlers);
         handler->tap.is_awaited &= !sp__tap_is_due(herald, &handler->tap);

@@ -106,100 +106,6 @@ int sp__herald_keep(struct herald *herald, size_t bytes)
     return rc;
 }
 
-/* ---- making an event whole ---- */
-
-struct whole {
-    sp_event event;
-    sp_event_measurement measurements[EVENT_MEASUREMENTS];
-    sp_event_metadata metadata[EVENT_METADATA];
-    char slot[16];
-    char pid[16];
-};
-
-static void add_text(struct whole *whole, const char *name, const char *text)
-{
-    if (text != NULL && text[0] != '\0' &&
-        whole->event.metadata_count < EVENT_METADATA) {
-        whole->metadata[whole->event.metadata_count++] =
-            (sp_event_metadata){.name = name, .text = text};
-    }
-}
-
-/* What it is about: as far as it is about anything. */
-static void add_common(struct whole *whole)
-{
-    const sp_event *event = &whole->event;
-    add_text(whole, "pool", event->pool);
-    if (event->worker != 0) {
-        (void)snprintf(whole->slot, sizeof whole->slot, "%u", event->slot);
-        add_text(whole, "worker", whole->slot);
-    }
-    if (event->pid > 0) {
-        (void)snprintf(whole->pid, sizeof whole->pid, "%d", event->pid);
-        add_text(whole, "pid", whole->pid);
-    }
-    add_text(whole, "session", event->session);
-}
-
-static void add_own(struct whole *whole, const struct tidings *tidings,
-                    const sp_event_info *row)
-{
-    for (size_t i = 0; i < tidings->numbers_count; i++) {
-        assert(i < SP_EVENT_MEASUREMENTS_MAX && row->measurements[3 * i] != NULL);
-        whole->measurements[i] = (sp_event_measurement){
-            .name = row->measurements[3 * i], .value = tidings->numbers[i]};
-    }
-    whole->event.measurements_count = tidings->numbers_count;
-    for (size_t i = 0; i < tidings->texts_count; i++) {
-        assert(i < SP_EVENT_METADATA_MAX && row->metadata[i] != NULL);
-        add_text(whole, row->metadata[i], tidings->texts[i]);
-    }
-}
-
-static void add_given(struct whole *whole, const sp_event *given)
-{
-    size_t count = given->measurements_count < EVENT_MEASUREMENTS
-                       ? given->measurements_count
-                       : EVENT_MEASUREMENTS;
-    if (count > 0) {
-        memcpy(whole->measurements, given->measurements,
-               count * sizeof *given->measurements);
-    }
-    whole->event.measurements_count = count;
-    for (size_t i = 0; i < given->metadata_count; i++) {
-        add_text(whole, given->metadata[i].name, given->metadata[i].text);
-    }
-}
-
-static void make_whole(struct whole *whole, const struct tidings *tidings,
-                       const sp_event_info *row)
-{
-    const sp_event *given = &tidings->event;
-    whole->event = *given;
-    sp_event *event = &whole->event;
-    event->name = row->name;
-    if (row->kind != SP_EVENT_WORKER_DIED && row->kind != SP_EVENT_WORKER_STOPPED) {
-        event->exit_status = -1; /* it is of no end */
-    }
-    event->pool = event->pool == NULL ? "" : event->pool;
-    event->session = event->session == NULL ? "" : event->session;
-    event->message = event->message == NULL ? "" : event->message;
-    if (event->time_unix_ns == 0) {
-        event->time_unix_ns = sp__unix_ns();
-    }
-    event->time_unix_ms = event->time_unix_ns / 1000000u;
-    event->measurements = whole->measurements;
-    event->metadata = whole->metadata;
-    event->metadata_count = 0;
-    add_common(whole);
-    if (given->measurements_count + given->metadata_count > 0) {
-        add_given(whole, given);
-    } else {
-        add_own(whole, tidings, row);
-    }
-    add_text(whole, "message", event->message);
-}
-
 /* ---- telling ---- */
 
 /* A record is pushed out: whoever had yet to read it goes on behind it. */
@@ -247,17 +153,44 @@ static void wake(struct herald *herald, int kind, int ring)
     }
 }
 
-static void write_record(struct herald *herald, const sp_event *event, int ring)
+/* The rest of what an event has. */
+static struct event_record *complete(struct event_record *record, uint64_t number,
+                                     uint64_t now_ns)
 {
-    size_t bytes = sp__record_bytes(event);
+    record->number = number;
+    if (record->time_unix_ns == 0) {
+        record->time_unix_ns = now_ns;
+    }
+    if (record->kind != SP_EVENT_WORKER_DIED &&
+        record->kind != SP_EVENT_WORKER_STOPPED) {
+        record->exit_status = -1; /* it is of no end */
+    }
+    return record;
+}
+
+static void write_record(struct herald *herald, const struct tidings *tidings,
+                         const struct record_plan *plan, uint64_t now_ns)
+{
+    int ring = ring_of(sp__event_row(tidings->event.kind));
     (void)pthread_mutex_lock(&herald->lock);
     if (herald->rings[ring].data != NULL) {
-        void *place = sp__ring_push(&herald->rings[ring], bytes, on_leave, herald);
-        sp__record_write(place, bytes, event, ++herald->number);
+        void *place =
+            sp__ring_push(&herald->rings[ring], plan->bytes, on_leave, herald);
+        (void)complete(sp__record_write(place, tidings, plan), ++herald->number,
+                       now_ns);
         follow(herald, ring);
-        wake(herald, event->kind, ring);
+        wake(herald, tidings->event.kind, ring);
     }
     (void)pthread_mutex_unlock(&herald->lock);
+}
+
+static void hand_over(struct herald *herald, const struct tidings *tidings,
+                      const struct record_plan *plan, uint64_t now_ns)
+{
+    _Alignas(RECORD_ALIGN) uint8_t place[RECORD_MAX];
+    struct read_event read;
+    sp__record_read(complete(sp__record_write(place, tidings, plan), 0, now_ns), &read);
+    herald->on_told(herald->user, &read.event, tidings->with);
 }
 
 void sp__herald_tell(struct herald *herald, const struct tidings *tidings)
@@ -269,13 +202,14 @@ void sp__herald_tell(struct herald *herald, const struct tidings *tidings)
     if (!wanted && !told) {
         return;
     }
-    struct whole whole;
-    make_whole(&whole, tidings, row);
+    struct record_plan plan;
+    uint64_t now_ns = tidings->event.time_unix_ns == 0 ? sp__unix_ns() : 0;
+    sp__record_plan(tidings, &plan);
     if (wanted) {
-        write_record(herald, &whole.event, ring_of(row));
+        write_record(herald, tidings, &plan, now_ns);
     }
     if (told) {
-        herald->on_told(herald->user, &whole.event, tidings->with);
+        hand_over(herald, tidings, &plan, now_ns);
     }
 }
 
@@ -390,32 +324,30 @@ static void tell_loss(struct herald *herald, const char *pattern, uint64_t lost)
                                       EVENT_TEXTS(pattern)});
 }
 
-int sp__tap_next(struct herald *herald, struct tap *tap, void *copy,
-                 struct read_event *ret)
+size_t sp__tap_take(struct herald *herald, struct tap *tap, void *place, size_t most)
 {
+    const struct event_record *record;
     uint64_t lost = 0;
+    size_t used = 0;
     (void)pthread_mutex_lock(&herald->lock);
-    const struct event_record *record = next_of(herald, tap);
-    if (record == NULL) {
-        tap->is_awaited = 1;
-        tap->is_behind = 0;
-    } else {
-        memcpy(copy, record, record->bytes);
+    while ((record = next_of(herald, tap)) != NULL && most-- > 0 &&
+           used + record->bytes <= RECORD_MAX) {
+        memcpy((uint8_t *)place + used, record, record->bytes);
+        used += record->bytes;
         tap->at[ring_of(sp__event_row(record->kind))] += record->bytes;
         tap->delivered++;
-        if (tap->untold > 0 && !tap->is_behind) {
-            lost = tap->untold;
-            tap->untold = 0;
-            tap->is_behind = 1;
-        }
+    }
+    if (used == 0) {
+        tap->is_awaited = 1;
+        tap->is_behind = 0;
+    } else if (tap->untold > 0 && !tap->is_behind) {
+        lost = tap->untold;
+        tap->untold = 0;
+        tap->is_behind = 1;
     }
     (void)pthread_mutex_unlock(&herald->lock);
     if (lost > 0) {
         tell_loss(herald, tap->pattern, lost);
     }
-    if (record == NULL) {
-        return 0;
-    }
-    sp__record_read(copy, ret);
-    return 1;
+    return used;
 }

@@ -57,8 +57,8 @@ struct herald {
     uint64_t dropped;
     uint64_t next_id; /* of handlers; the last of them */
     struct list handlers;
-    int is_closing;
-    uint64_t last_ms; /* when it is: handlers get no event after that */
+    uint64_t last_ms;      /* when it is closing: handlers get no event after that */
+    atomic_int is_closing; /* set once, behind last_ms */
 };
 
 void sp__herald_init(struct herald *herald);
@@ -88,28 +88,8 @@ static inline int sp__herald_listens(const struct herald *herald)
            atomic_load_explicit(&herald->many, memory_order_relaxed) != 0;
 }
 
-/*
- * What is told: the event, whose name, lists, (when 0) time and, but for a worker's end,
- * exit status are filled in. Numbers and texts are those of its row, in that order, and as
- * many. An event that a worker made has measurements and metadata of its own instead, whose
- * names stay.
- */
-struct tidings {
-    sp_event event;
-    const double *numbers;
-    size_t numbers_count;
-    const char *const *texts;
-    size_t texts_count;
-    void *with; /* for on_told */
-};
-#define EVENT_NUMBERS(...)                    \
-    .numbers = (const double[]){__VA_ARGS__}, \
-    .numbers_count = sizeof((const double[]){__VA_ARGS__}) / sizeof(double)
-#define EVENT_TEXTS(...)                         \
-    .texts = (const char *const[]){__VA_ARGS__}, \
-    .texts_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
-
-/* Any thread, under any lock of upper layers: this takes no other one. */
+/* Any thread, under any lock of upper layers: this takes no other one. The event's time (when
+ * 0) and, but for a worker's end, exit status are filled in. */
 void sp__herald_tell(struct herald *herald, const struct tidings *tidings);
 
 /* ---- taps ---- */
@@ -120,10 +100,10 @@ int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
                  int history, sp_error *err) SP_MUST_CHECK;
 void sp__tap_close(struct herald *herald, struct tap *tap);
 
-/* The next event, copied to `copy` of RECORD_MAX bytes. 0: there is none, and on_more will
- * tell of the next one. */
-int sp__tap_next(struct herald *herald, struct tap *tap, void *copy,
-                 struct read_event *ret);
+/* The next events, `most` of them or fewer, as records in a row, copied to `place` of
+ * RECORD_MAX bytes. How many bytes they are. 0: there is none, and on_more will tell of the
+ * next one. */
+size_t sp__tap_take(struct herald *herald, struct tap *tap, void *place, size_t most);
 
 /* How many events it was too slow for, so far. */
 uint64_t sp__tap_dropped(struct herald *herald, const struct tap *tap);

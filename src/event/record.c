@@ -37,94 +37,139 @@ static size_t aligned(size_t bytes)
     return (bytes + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
 }
 
-static size_t measurements_of(const sp_event *event)
+static size_t at_most(size_t count, size_t max)
 {
-    return event->measurements_count < EVENT_MEASUREMENTS ? event->measurements_count
-                                                          : EVENT_MEASUREMENTS;
+    return count < max ? count : max;
 }
 
-static size_t fixed_bytes(const sp_event *event)
-{
-    return sizeof(struct event_record) +
-           measurements_of(event) * sizeof(sp_event_measurement) +
-           text_bytes(event->pool, NAME_MAX_BYTES) +
-           text_bytes(event->session, NAME_MAX_BYTES) +
-           text_bytes(event->message, MESSAGE_MAX);
-}
+/* ---- writing ---- */
 
-static size_t pair_bytes(const sp_event_metadata *metadata)
+/* Texts of its own, as many as fit behind the fixed part. */
+static void plan_own(const struct tidings *tidings, struct record_plan *plan)
 {
-    return text_bytes(metadata->name, NAME_MAX_BYTES) +
-           text_bytes(metadata->text, METADATA_TEXT_MAX);
-}
-
-/* How many fit, and their bytes. */
-static size_t metadata_of(const sp_event *event, size_t *ret_bytes)
-{
-    size_t count = 0;
-    size_t fixed = fixed_bytes(event);
-    size_t bytes = 0;
-    while (count < event->metadata_count && count < EVENT_METADATA) {
-        size_t more = pair_bytes(&event->metadata[count]);
-        if (fixed + bytes + more > RECORD_MAX) {
+    const sp_event *event = &tidings->event;
+    size_t count = at_most(event->metadata_count, plan->form == RECORD_WHOLE
+                                                      ? EVENT_METADATA + EVENT_COMMON
+                                                      : EVENT_METADATA);
+    uint16_t *sizes = plan->sizes + 3;
+    for (size_t i = 0; i < count; i++) {
+        size_t name = text_bytes(event->metadata[i].name, NAME_MAX_BYTES);
+        size_t text = text_bytes(event->metadata[i].text, METADATA_TEXT_MAX);
+        if (plan->bytes + name + text > RECORD_MAX) {
             break;
         }
-        bytes += more;
-        count++;
+        *sizes++ = (uint16_t)name;
+        *sizes++ = (uint16_t)text;
+        plan->bytes += name + text;
+        plan->texts_count++;
     }
-    *ret_bytes = bytes;
-    return count;
 }
 
-size_t sp__record_bytes(const sp_event *event)
+static void plan_row(const struct tidings *tidings, struct record_plan *plan)
 {
-    size_t bytes;
-    (void)metadata_of(event, &bytes);
-    return aligned(fixed_bytes(event) + bytes);
-}
-
-static char *put_text(char *to, const char *text, size_t max)
-{
-    size_t size = text_bytes(text, max) - 1;
-    if (size > 0) {
-        memcpy(to, text, size);
+    for (size_t i = 0; i < tidings->texts_count; i++) {
+        size_t text = text_bytes(tidings->texts[i], METADATA_TEXT_MAX);
+        plan->sizes[3 + i] = (uint16_t)text;
+        plan->bytes += text;
     }
-    to[size] = '\0';
-    return to + size + 1;
+    plan->texts_count = tidings->texts_count;
 }
 
-void sp__record_write(void *place, size_t bytes, const sp_event *event, uint64_t number)
+static enum record_form form_of(const struct tidings *tidings)
+{
+    if (tidings->is_whole) {
+        return RECORD_WHOLE;
+    }
+    return tidings->event.measurements_count + tidings->event.metadata_count > 0
+               ? RECORD_OWN
+               : RECORD_ROW;
+}
+
+void sp__record_plan(const struct tidings *tidings, struct record_plan *ret)
+{
+    const sp_event *event = &tidings->event;
+    ret->form = form_of(tidings);
+    ret->texts_count = 0;
+    ret->sizes[0] = (uint16_t)text_bytes(event->pool, NAME_MAX_BYTES);
+    ret->sizes[1] = (uint16_t)text_bytes(event->session, NAME_MAX_BYTES);
+    ret->sizes[2] = (uint16_t)text_bytes(event->message, MESSAGE_MAX);
+    ret->bytes = sizeof(struct event_record) + ret->sizes[0] + ret->sizes[1] +
+                 (size_t)ret->sizes[2];
+    if (ret->form == RECORD_ROW) {
+        assert(tidings->numbers_count <= SP_EVENT_MEASUREMENTS_MAX &&
+               tidings->texts_count <= SP_EVENT_METADATA_MAX);
+        ret->measurements_count = tidings->numbers_count;
+        ret->bytes += ret->measurements_count * sizeof *tidings->numbers;
+        plan_row(tidings, ret);
+    } else {
+        ret->measurements_count =
+            at_most(event->measurements_count, EVENT_MEASUREMENTS);
+        ret->bytes += ret->measurements_count * sizeof *event->measurements;
+        plan_own(tidings, ret);
+    }
+    ret->bytes = aligned(ret->bytes);
+}
+
+static char *put_text(char *to, const char *text, size_t bytes)
+{
+    if (bytes > 1) {
+        memcpy(to, text, bytes - 1);
+    }
+    to[bytes - 1] = '\0';
+    return to + bytes;
+}
+
+static char *put_bytes(char *to, const void *from, size_t bytes)
+{
+    if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
+    return to + bytes;
+}
+
+struct event_record *sp__record_write(void *place, const struct tidings *tidings,
+                                      const struct record_plan *plan)
 {
     struct event_record *record = place;
-    size_t pairs;
-    size_t measured = measurements_of(event);
-    size_t metadata = metadata_of(event, &pairs);
-    *record = (struct event_record){.bytes = (uint32_t)bytes,
-                                    .kind = (uint16_t)event->kind,
-                                    .measurements_count = (uint8_t)measured,
-                                    .metadata_count = (uint8_t)metadata,
-                                    .number = number,
-                                    .time_unix_ns = event->time_unix_ns,
-                                    .worker = event->worker,
-                                    .duration_ms = event->duration_ms,
-                                    .slot = event->slot,
-                                    .pid = event->pid,
-                                    .exit_status = event->exit_status,
-                                    .signal = event->signal};
+    const sp_event *event = &tidings->event;
+    const uint16_t *sizes = plan->sizes;
+    *record =
+        (struct event_record){.bytes = (uint32_t)plan->bytes,
+                              .kind = (uint16_t)event->kind,
+                              .form = (uint8_t)plan->form,
+                              .measurements_count = (uint8_t)plan->measurements_count,
+                              .texts_count = (uint16_t)plan->texts_count,
+                              .sizes = {sizes[0], sizes[1], sizes[2]},
+                              .time_unix_ns = event->time_unix_ns,
+                              .worker = event->worker,
+                              .duration_ms = event->duration_ms,
+                              .slot = event->slot,
+                              .pid = event->pid,
+                              .exit_status = event->exit_status,
+                              .signal = event->signal};
     char *at = (char *)(record + 1);
-    if (measured > 0) {
-        memcpy(at, event->measurements, measured * sizeof *event->measurements);
+    at = plan->form == RECORD_ROW
+             ? put_bytes(at, tidings->numbers,
+                         plan->measurements_count * sizeof *tidings->numbers)
+             : put_bytes(at, event->measurements,
+                         plan->measurements_count * sizeof *event->measurements);
+    at = put_text(at, event->pool, sizes[0]);
+    at = put_text(at, event->session, sizes[1]);
+    at = put_text(at, event->message, sizes[2]);
+    sizes += 3;
+    for (size_t i = 0; i < plan->texts_count; i++) {
+        if (plan->form == RECORD_ROW) {
+            at = put_text(at, tidings->texts[i], *sizes++);
+        } else {
+            at = put_text(at, event->metadata[i].name, *sizes++);
+            at = put_text(at, event->metadata[i].text, *sizes++);
+        }
     }
-    at += measured * sizeof *event->measurements;
-    at = put_text(at, event->pool, NAME_MAX_BYTES);
-    at = put_text(at, event->session, NAME_MAX_BYTES);
-    at = put_text(at, event->message, MESSAGE_MAX);
-    for (size_t i = 0; i < metadata; i++) {
-        at = put_text(at, event->metadata[i].name, NAME_MAX_BYTES);
-        at = put_text(at, event->metadata[i].text, METADATA_TEXT_MAX);
-    }
-    assert(at <= (char *)place + bytes);
+    assert(at <= (char *)place + plan->bytes);
+    return record;
 }
+
+/* ---- reading ---- */
 
 static const char *next_text(const char **at)
 {
@@ -133,10 +178,81 @@ static const char *next_text(const char **at)
     return text;
 }
 
-void sp__record_read(const struct event_record *record, struct read_event *ret)
+static void add_text(struct read_event *ret, const char *name, const char *text)
+{
+    if (text[0] != '\0') { /* what has none is left out */
+        ret->metadata[ret->event.metadata_count++] =
+            (sp_event_metadata){.name = name, .text = text};
+    }
+}
+
+/* Decimal digits, which printf takes a thousand instructions for. */
+static const char *number_text(char text[16], uint32_t number)
+{
+    char *at = text + 15;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return at;
+}
+
+/* What it is about: as far as it is about anything. */
+static void add_common(struct read_event *ret)
+{
+    const sp_event *event = &ret->event;
+    add_text(ret, "pool", event->pool);
+    if (event->worker != 0) {
+        add_text(ret, "worker", number_text(ret->slot, event->slot));
+    }
+    if (event->pid > 0) {
+        add_text(ret, "pid", number_text(ret->pid, (uint32_t)event->pid));
+    }
+    add_text(ret, "session", event->session);
+}
+
+static const char *read_numbers(const struct event_record *record,
+                                struct read_event *ret, const sp_event_info *row)
+{
+    const double *numbers = (const void *)(record + 1);
+    for (size_t i = 0; i < record->measurements_count; i++) {
+        assert(row->measurements[3 * i] != NULL);
+        ret->measurements[i] = (sp_event_measurement){.name = row->measurements[3 * i],
+                                                      .value = numbers[i]};
+    }
+    ret->event.measurements = ret->measurements;
+    return (const char *)(numbers + record->measurements_count);
+}
+
+static const char *read_own_numbers(const struct event_record *record,
+                                    struct read_event *ret)
 {
     const sp_event_measurement *measured = (const void *)(record + 1);
-    const char *at = (const char *)(measured + record->measurements_count);
+    ret->event.measurements = measured;
+    return (const char *)(measured + record->measurements_count);
+}
+
+static void read_texts(const struct event_record *record, struct read_event *ret,
+                       const sp_event_info *row, const char *at)
+{
+    if (record->form != RECORD_WHOLE) {
+        add_common(ret);
+    }
+    for (size_t i = 0; i < record->texts_count; i++) {
+        assert(record->form != RECORD_ROW || row->metadata[i] != NULL);
+        const char *name =
+            record->form == RECORD_ROW ? row->metadata[i] : next_text(&at);
+        add_text(ret, name, next_text(&at));
+    }
+    if (record->form != RECORD_WHOLE) {
+        add_text(ret, "message", ret->event.message);
+    }
+}
+
+void sp__record_read(const struct event_record *record, struct read_event *ret)
+{
+    const sp_event_info *row = sp__event_row(record->kind);
     sp_event *event = &ret->event;
     *event = (sp_event){.kind = record->kind,
                         .time_unix_ms = record->time_unix_ns / 1000000u,
@@ -146,19 +262,16 @@ void sp__record_read(const struct event_record *record, struct read_event *ret)
                         .exit_status = record->exit_status,
                         .signal = record->signal,
                         .duration_ms = record->duration_ms,
-                        .name = sp__event_row(record->kind)->name,
-                        .measurements = measured,
+                        .name = row->name,
                         .measurements_count = record->measurements_count,
                         .metadata = ret->metadata,
-                        .metadata_count = record->metadata_count,
                         .time_unix_ns = record->time_unix_ns};
-    event->pool = next_text(&at);
-    event->session = next_text(&at);
-    event->message = next_text(&at);
-    for (size_t i = 0; i < record->metadata_count; i++) {
-        ret->metadata[i].name = next_text(&at);
-        ret->metadata[i].text = next_text(&at);
-    }
+    const char *at = record->form == RECORD_ROW ? read_numbers(record, ret, row)
+                                                : read_own_numbers(record, ret);
+    event->pool = at;
+    event->session = event->pool + record->sizes[0];
+    event->message = event->session + record->sizes[1];
+    read_texts(record, ret, row, event->message + record->sizes[2]);
 }
 
 /* ---- the ring ---- */

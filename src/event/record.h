@@ -15,15 +15,45 @@ enum {
     RECORD_MAX = 8192, /* texts are cut, and metadata left out, to stay within it */
     RECORD_ALIGN = 8,
     EVENT_MEASUREMENTS = 16, /* of one event, at most; as the next */
-    EVENT_METADATA = 24
+    EVENT_METADATA = 24,
+    EVENT_COMMON = 5 /* pool, worker, pid, session, message */
+};
+
+/*
+ * What is told: the event, whose name, and lists unless it is whole, are filled in where it
+ * is read. Numbers and texts are those of its row, in that order, and as many. An event
+ * that a worker made has measurements and metadata of its own instead, whose names stay.
+ */
+struct tidings {
+    sp_event event;
+    const double *numbers;
+    size_t numbers_count;
+    const char *const *texts;
+    size_t texts_count;
+    int is_whole; /* as it was read: its metadata are all there are */
+    void *with;   /* for on_told (herald.h) */
+};
+#define EVENT_NUMBERS(...)                    \
+    .numbers = (const double[]){__VA_ARGS__}, \
+    .numbers_count = sizeof((const double[]){__VA_ARGS__}) / sizeof(double)
+#define EVENT_TEXTS(...)                         \
+    .texts = (const char *const[]){__VA_ARGS__}, \
+    .texts_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
+
+enum record_form {
+    RECORD_ROW,  /* numbers, and texts without names */
+    RECORD_OWN,  /* its own measurements, and texts with names */
+    RECORD_WHOLE /* likewise, and they are all metadata */
 };
 
 struct event_record {
     uint32_t bytes; /* all of it, a multiple of RECORD_ALIGN */
     uint16_t kind;  /* 0: the rest of the ring's end */
+    uint8_t form;   /* RECORD_ */
     uint8_t measurements_count;
-    uint8_t metadata_count;
-    uint64_t number; /* of all events of a pit, in their order */
+    uint16_t texts_count; /* behind pool, session and message */
+    uint16_t sizes[3];    /* of those three, with their NUL */
+    uint64_t number;      /* of all events of a pit, in their order */
     uint64_t time_unix_ns;
     uint64_t worker;
     uint64_t duration_ms;
@@ -31,22 +61,33 @@ struct event_record {
     int32_t pid;
     int32_t exit_status;
     int32_t signal;
-    /* sp_event_measurement each, whose names stay for ever; then pool, session, message;
-     * then name and text of each metadata, all with their NUL. */
+    /* Numbers, or sp_event_measurement each, whose names stay for ever; then pool, session,
+     * message; then the texts, each behind its name where it has one. All with their NUL. */
 };
 
-/* What the event's record takes. */
-size_t sp__record_bytes(const sp_event *event);
-/* Write it; `bytes` is what sp__record_bytes() said. */
-void sp__record_write(void *place, size_t bytes, const sp_event *event,
-                      uint64_t number);
+/* How a record will lie: made once, since a text's length is most of what it costs. */
+struct record_plan {
+    size_t bytes;
+    size_t texts_count;
+    size_t measurements_count;
+    enum record_form form;
+    uint16_t
+        sizes[3 + 2 * (EVENT_METADATA + EVENT_COMMON)]; /* of each text, with its NUL */
+};
+void sp__record_plan(const struct tidings *tidings, struct record_plan *ret);
+/* Write it as planned, and not yet numbered. */
+struct event_record *sp__record_write(void *place, const struct tidings *tidings,
+                                      const struct record_plan *plan);
 
 /* The event that a record is, with room for its lists. */
 struct read_event {
     sp_event event;
-    sp_event_metadata metadata[EVENT_METADATA];
+    sp_event_measurement measurements[EVENT_MEASUREMENTS];
+    sp_event_metadata metadata[EVENT_METADATA + EVENT_COMMON];
+    char slot[16];
+    char pid[16];
 };
-/* Points into the record. */
+/* Points into the record and into itself. */
 void sp__record_read(const struct event_record *record, struct read_event *ret);
 
 /*

@@ -134,14 +134,17 @@ void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn)
 void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
                         struct death *certificate)
 {
-    size_t bytes = sp__record_bytes(event);
-    struct event_node *node = sp__malloc(offsetof(struct event_node, record) + bytes);
+    const struct tidings tidings = {.event = *event, .is_whole = 1};
+    struct record_plan plan;
+    sp__record_plan(&tidings, &plan);
+    struct event_node *node =
+        sp__malloc(offsetof(struct event_node, record) + plan.bytes);
     if (node == NULL) {
         return; /* an event is not worth failing for */
     }
     node->on_events = (struct link){0};
     node->certificate = sp__death_hold(certificate);
-    sp__record_write(&node->record, bytes, event, 0);
+    (void)sp__record_write(&node->record, &tidings, &plan);
 
     struct link *oldest = NULL;
     pthread_mutex_lock(&dispatch->lock);

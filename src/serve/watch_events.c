@@ -21,7 +21,7 @@
 #include "wire/proto_control.h"
 
 enum {
-    LOOKS_MAX = 128, /* at events, for one message */
+    TAKES_MAX = 4, /* of events, for one message */
     MESSAGE_BYTES = 16 * 1024,
     NAP_MS = 5
 };
@@ -33,10 +33,10 @@ struct event_watching {
     int is_tapped;
     struct timer nap;
     int is_napping;
-    char *pool;      /* NULL: of all of them */
-    uint64_t cursor; /* only events behind it */
-    uint64_t told;   /* of those that the tap has lost */
-    uint8_t *copy;   /* RECORD_MAX */
+    char *pool;       /* NULL: of all of them */
+    uint64_t cursor;  /* only events behind it */
+    uint64_t told;    /* of those that the tap has lost */
+    uint8_t *records; /* RECORD_MAX */
 };
 
 static struct event_watching *of(struct watching *watching)
@@ -84,27 +84,43 @@ static int is_wanted(const struct event_watching *events, const sp_event *event,
            (events->pool == NULL || strcmp(event->pool, events->pool) == 0);
 }
 
-/* What there is, an event on each line: 1, or 0 when there is no more. */
+/* Those of the records that are wanted, an event on each line; whether the last was one of
+ * many. */
+static int put_lines(struct event_watching *events, size_t bytes,
+                     struct sp_buffer *lines, int *ret_is_many, sp_error *err)
+{
+    int rc = SP_OK;
+    for (size_t at = 0; rc == SP_OK && at < bytes;) {
+        struct read_event read;
+        const struct event_record *record = (const void *)(events->records + at);
+        at += record->bytes;
+        sp__record_read(record, &read);
+        *ret_is_many = sp__event_row(record->kind)->flow == SP_EVENT_FLOW_MANY;
+        if (is_wanted(events, &read.event, record->number)) {
+            rc = sp__event_put_json(lines, &read.event, record->number, err);
+            rc = rc == SP_OK ? sp__buf_append(lines, "\n", 1, err) : rc;
+        }
+    }
+    return rc;
+}
+
+/* What there is: 1, or 0 when there is no more. */
 static int collect(struct event_watching *events, struct sp_buffer *lines,
                    sp_error *err)
 {
-    struct read_event read;
     int is_many = 0;
-    for (int looks = 0; looks < LOOKS_MAX && lines->size < MESSAGE_BYTES; looks++) {
-        if (!sp__tap_next(events->herald, &events->tap, events->copy, &read)) {
+    for (int takes = 0; takes < TAKES_MAX && lines->size < MESSAGE_BYTES; takes++) {
+        size_t bytes =
+            sp__tap_take(events->herald, &events->tap, events->records, SIZE_MAX);
+        if (bytes == 0) {
             if (is_many) {
                 take_nap(events);
             }
             return 0;
         }
-        uint64_t number = ((const struct event_record *)(void *)events->copy)->number;
-        is_many = sp__event_row(read.event.kind)->flow == SP_EVENT_FLOW_MANY;
-        if (is_wanted(events, &read.event, number)) {
-            int rc = sp__event_put_json(lines, &read.event, number, err);
-            rc = rc == SP_OK ? sp__buf_append(lines, "\n", 1, err) : rc;
-            if (rc < 0) {
-                return rc;
-            }
+        int rc = put_lines(events, bytes, lines, &is_many, err);
+        if (rc < 0) {
+            return rc;
         }
     }
     return 1;
@@ -142,9 +158,10 @@ static int read_question(struct event_watching *events, sp_bytes bytes,
     }
     *ret_kinds = request.kinds;
     events->cursor = request.cursor;
-    events->copy = sp__malloc(RECORD_MAX);
+    events->records = sp__malloc(RECORD_MAX);
     events->pool = request.pool[0] != '\0' ? sp__strdup(request.pool) : NULL;
-    return events->copy != NULL && (events->pool != NULL) == (request.pool[0] != '\0')
+    return events->records != NULL &&
+                   (events->pool != NULL) == (request.pool[0] != '\0')
                ? SP_OK
                : sp__fail(err, SP_ERR_NOMEM, "no memory to watch events");
 }
@@ -184,7 +201,7 @@ static void close_tap(struct watching *watching)
     }
     sp__timer_fini(watching->loop, &events->nap);
     sp__free(events->pool);
-    sp__free(events->copy);
+    sp__free(events->records);
 }
 
 void sp__watch_events_message(struct rpc *rpc, const uint8_t *data, size_t size)

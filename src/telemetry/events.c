@@ -64,25 +64,40 @@ static void never(struct tap *tap)
     (void)tap; /* nobody waits at it */
 }
 
-/* Append what is kept. The wish's cursor moves behind what was looked at. */
-static int put_events(struct herald *herald, struct wish *wish, uint8_t *copy,
+/* Append those of these records that are wanted. The wish's cursor moves behind them. */
+static int put_wanted(const uint8_t *records, size_t bytes, struct wish *wish,
+                      uint64_t *count, struct sp_buffer *out, sp_error *err)
+{
+    int rc = SP_OK;
+    for (size_t at = 0; rc == SP_OK && at < bytes;) {
+        struct read_event read;
+        const struct event_record *record = (const void *)(records + at);
+        at += record->bytes;
+        sp__record_read(record, &read);
+        if (is_wanted(wish, &read.event, record->number)) {
+            rc = (*count)++ > 0 ? sp__buf_append(out, ",", 1, err) : SP_OK;
+            rc =
+                rc < 0 ? rc : sp__event_put_json(out, &read.event, record->number, err);
+        }
+        wish->cursor = record->number > wish->cursor ? record->number : wish->cursor;
+    }
+    return rc;
+}
+
+/* Append what is kept; `records` has room for RECORD_MAX bytes. */
+static int put_events(struct herald *herald, struct wish *wish, uint8_t *records,
                       struct sp_buffer *out, sp_error *err)
 {
     struct tap tap = {.on_more = never};
-    struct read_event read;
     uint64_t count = 0;
+    size_t bytes;
     int rc = sp__tap_open(herald, &tap, wish->kinds, 1, err);
     if (rc < 0) {
         return rc;
     }
     while (rc == SP_OK && count < wish->most &&
-           sp__tap_next(herald, &tap, copy, &read) != 0) {
-        uint64_t number = ((const struct event_record *)(void *)copy)->number;
-        if (is_wanted(wish, &read.event, number)) {
-            rc = count++ > 0 ? sp__buf_append(out, ",", 1, err) : SP_OK;
-            rc = rc < 0 ? rc : sp__event_put_json(out, &read.event, number, err);
-        }
-        wish->cursor = number > wish->cursor ? number : wish->cursor;
+           (bytes = sp__tap_take(herald, &tap, records, wish->most - count)) > 0) {
+        rc = put_wanted(records, bytes, wish, &count, out, err);
     }
     sp__tap_close(herald, &tap);
     return rc;
@@ -91,15 +106,15 @@ static int put_events(struct herald *herald, struct wish *wish, uint8_t *copy,
 static int put_report(struct herald *herald, struct wish *wish, struct sp_buffer *out,
                       sp_error *err)
 {
-    uint8_t *copy = sp__malloc(RECORD_MAX);
-    if (copy == NULL) {
+    uint8_t *records = sp__malloc(RECORD_MAX);
+    if (records == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a report");
     }
     int rc = sp__buf_printf(out, err, "{\"version\":1,\"events\":[");
     if (rc == SP_OK) {
-        rc = put_events(herald, wish, copy, out, err);
+        rc = put_events(herald, wish, records, out, err);
     }
-    sp__free(copy);
+    sp__free(records);
     return rc < 0 ? rc
                   : sp__buf_printf(out, err, "],\"cursor\":%llu}",
                                    (unsigned long long)wish->cursor);

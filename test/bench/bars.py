@@ -8,6 +8,7 @@ processors of a virtual machine; on others look at the ratios.
 import callers
 import languages
 import payloads
+import watching
 from harness import ratio
 
 MIB = 1 << 20
@@ -81,7 +82,7 @@ def _forked(bench, key, share=1):
 def ratios(bench):
     found = {**_peers(bench), **_latency(bench), **_streams(bench), **_starts(bench),
              **payloads.ratios(bench), **languages.ratios(bench),
-             **callers.ratios(bench)}
+             **callers.ratios(bench), **watching.shares(bench)}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -150,6 +151,7 @@ BARS = (
     ("calls/s, 16 workers, 64 in flight", "at least", 200_000),
     ("p99 of these in us", "at most", 1200),
     ("calls/s, 100 workers, 100 in flight", "at least", 50_000),
+    ("on_vs_off", "at least", 0.95),
     ("node_rate_64_vs_grpc_js", "at least", 5),
     ("ruby_rate_64_vs_ruby_grpc", "at least", 5),
 )

@@ -191,6 +191,7 @@ def sections(results):
                   lines_of(medians, "execute", "rate", titles), "calls/s")
     yield flat_section(medians, "On a schedule, half of the capacity", ("paced",),
                        ("rate", "p50_us", "p90_us", "p99_us", "p999_us"))
+    yield flat_section(medians, "Watched", ("watched",), ("rate", "of_off", "cpu_us"))
     yield flat_section(medians, "Streams", ("stream", "first", "sparse"),
                        ("rate", "chunk_p50_us", "call_p50_us", "p50_us", "p99_us"))
     yield section("Start", "milliseconds until all are ready, by workers",

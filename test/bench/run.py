@@ -35,6 +35,7 @@ import peers
 import starting
 import stored
 import streaming
+import watching
 import weights
 from harness import ROOT, Bench, Plan, note
 
@@ -49,6 +50,7 @@ SECTIONS = {
     "start": starting,
     "payloads": payloads,
     "memory": weights,
+    "watched": watching,
 }
 
 

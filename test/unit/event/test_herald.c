@@ -19,7 +19,11 @@ static void tell(int kind, const char *message)
 
 static const sp_event *take(struct tap *tap)
 {
-    return sp__tap_next(&herald, tap, copy, &read_event) ? &read_event.event : NULL;
+    if (sp__tap_take(&herald, tap, copy, 1) == 0) {
+        return NULL;
+    }
+    sp__record_read((const void *)copy, &read_event);
+    return &read_event.event;
 }
 
 static int more;

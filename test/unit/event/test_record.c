@@ -11,11 +11,36 @@
 #include "snakepit/error.h"
 
 static uint64_t aligned[RECORD_MAX / sizeof(uint64_t)];
+static struct read_event read_event;
+
+static size_t bytes_of(const sp_event *event)
+{
+    struct record_plan plan;
+    sp__record_plan(&(struct tidings){.event = *event, .is_whole = 1}, &plan);
+    return plan.bytes;
+}
+
+static struct event_record *write_whole(void *place, const sp_event *event)
+{
+    const struct tidings tidings = {.event = *event, .is_whole = 1};
+    struct record_plan plan;
+    sp__record_plan(&tidings, &plan);
+    return sp__record_write(place, &tidings, &plan);
+}
+
+static const sp_event *written(const struct tidings *tidings)
+{
+    struct record_plan plan;
+    sp__record_plan(tidings, &plan);
+    assert_true(plan.bytes <= RECORD_MAX);
+    sp__record_read(sp__record_write(aligned, tidings, &plan), &read_event);
+    return &read_event.event;
+}
 
 static void an_event_comes_back_whole(void **state)
 {
     const sp_event_measurement measured[] = {{"count", 1}, {"duration_ms", 2.5}};
-    const sp_event_metadata metadata[] = {{"reason", "ttl"}, {"empty", ""}};
+    const sp_event_metadata metadata[] = {{"reason", "ttl"}, {"more", "m"}};
     sp_event event = {.kind = SP_EVENT_WORKER_RECYCLED,
                       .pool = "p",
                       .worker = 77,
@@ -31,11 +56,9 @@ static void an_event_comes_back_whole(void **state)
                       .metadata = metadata,
                       .metadata_count = 2,
                       .time_unix_ns = 5000000123u};
-    size_t bytes = sp__record_bytes(&event);
-    assert_int_equal(bytes % RECORD_ALIGN, 0);
-    sp__record_write(aligned, bytes, &event, 9);
+    assert_int_equal(bytes_of(&event) % RECORD_ALIGN, 0);
     struct read_event read;
-    sp__record_read((const void *)aligned, &read);
+    sp__record_read(write_whole(aligned, &event), &read);
     assert_string_equal(read.event.name, "worker.recycled");
     assert_string_equal(read.event.pool, "p");
     assert_string_equal(read.event.session, "s");
@@ -50,7 +73,7 @@ static void an_event_comes_back_whole(void **state)
     assert_true(read.event.measurements[1].value == 2.5);
     assert_int_equal(read.event.metadata_count, 2);
     assert_string_equal(read.event.metadata[0].text, "ttl");
-    assert_string_equal(read.event.metadata[1].text, "");
+    assert_string_equal(read.event.metadata[1].text, "m");
 }
 
 static void what_is_too_long_is_cut(void **state)
@@ -67,11 +90,9 @@ static void what_is_too_long_is_cut(void **state)
                       .message = longer,
                       .metadata = metadata,
                       .metadata_count = 100};
-    size_t bytes = sp__record_bytes(&event);
-    assert_true(bytes <= RECORD_MAX);
-    sp__record_write(aligned, bytes, &event, 1);
+    assert_true(bytes_of(&event) <= RECORD_MAX);
     struct read_event read;
-    sp__record_read((const void *)aligned, &read);
+    sp__record_read(write_whole(aligned, &event), &read);
     assert_int_equal(strlen(read.event.message), 4096);
     assert_in_range(read.event.metadata_count, 1, 24);
 }
@@ -86,11 +107,72 @@ static void a_letter_is_not_cut_in_two(void **state)
     longer[0] = 'a';
     longer[sizeof longer - 1] = '\0';
     sp_event event = {.kind = SP_EVENT_WARNING, .message = longer};
-    size_t bytes = sp__record_bytes(&event);
-    sp__record_write(aligned, bytes, &event, 1);
     struct read_event read;
-    sp__record_read((const void *)aligned, &read);
+    sp__record_read(write_whole(aligned, &event), &read);
     assert_int_equal(strlen(read.event.message), 4095);
+}
+
+static void what_a_row_names_has_its_names(void **state)
+{
+    const struct tidings tidings = {.event = {.kind = SP_EVENT_EXECUTE_STOP,
+                                              .pool = "p",
+                                              .worker = 7,
+                                              .slot = 4294967295u,
+                                              .pid = 1,
+                                              .message = "m"},
+                                    EVENT_NUMBERS(1.5, 1),
+                                    EVENT_TEXTS("execute", "", "r-1")};
+    const sp_event *event = written(&tidings);
+    static const char *const wanted[][2] = {{"pool", "p"},
+                                            {"worker", "4294967295"},
+                                            {"pid", "1"},
+                                            {"operation", "execute"},
+                                            {"correlation_id", "r-1"},
+                                            {"message", "m"}};
+    assert_int_equal(event->metadata_count,
+                     6); /* those that say nothing are left out */
+    for (size_t i = 0; i < 6; i++) {
+        assert_string_equal(event->metadata[i].name, wanted[i][0]);
+        assert_string_equal(event->metadata[i].text, wanted[i][1]);
+    }
+    assert_int_equal(event->measurements_count, 2);
+    assert_true(event->measurements[0].value == 1.5);
+    assert_string_equal(event->measurements[0].name,
+                        sp_event_info_find("execute.stop")->measurements[0]);
+}
+
+static void what_has_names_of_its_own_keeps_them(void **state)
+{
+    const sp_event_measurement measured[] = {{"mine", 4}};
+    sp_event_metadata metadata[EVENT_METADATA];
+    for (size_t i = 0; i < EVENT_METADATA; i++) {
+        metadata[i] = (sp_event_metadata){"key", "text"};
+    }
+    const struct tidings tidings = {.event = {.kind = SP_EVENT_TELEMETRY,
+                                              .pool = "p",
+                                              .worker = 7,
+                                              .pid = 2147483647,
+                                              .session = "s",
+                                              .message = "m",
+                                              .measurements = measured,
+                                              .measurements_count = 1,
+                                              .metadata = metadata,
+                                              .metadata_count = EVENT_METADATA}};
+    struct tidings again = {.event = *written(&tidings), .is_whole = 1};
+    assert_int_equal(again.event.metadata_count, EVENT_METADATA + EVENT_COMMON);
+    assert_string_equal(again.event.metadata[1].text, "0");
+    assert_string_equal(again.event.metadata[2].text, "2147483647");
+    assert_string_equal(again.event.measurements[0].name, "mine");
+
+    /* What was read can be written again, whole. */
+    static struct read_event copy;
+    static uint64_t place[RECORD_MAX / sizeof(uint64_t)];
+    struct record_plan plan;
+    sp__record_plan(&again, &plan);
+    sp__record_read(sp__record_write(place, &again, &plan), &copy);
+    assert_int_equal(copy.event.metadata_count, EVENT_METADATA + EVENT_COMMON);
+    assert_string_equal(copy.event.metadata[EVENT_METADATA + 4].name, "message");
+    assert_string_equal(copy.event.metadata[EVENT_METADATA + 4].text, "m");
 }
 
 struct seen {
@@ -119,9 +201,8 @@ static void the_oldest_go_first(void **state)
         memset(text, 'a' + (int)(number % 26), sizeof text);
         text[size] = '\0';
         sp_event event = {.kind = SP_EVENT_WARNING, .message = text};
-        size_t bytes = sp__record_bytes(&event);
-        sp__record_write(sp__ring_push(&ring, bytes, count_left, &seen), bytes, &event,
-                         number);
+        void *place = sp__ring_push(&ring, bytes_of(&event), count_left, &seen);
+        write_whole(place, &event)->number = number;
         assert_true(ring.end - ring.start <= ring.size);
         uint64_t at = ring.start;
         uint64_t expected = seen.left + 1;
@@ -151,9 +232,12 @@ static void no_memory_is_told(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(an_event_comes_back_whole), TEST(what_is_too_long_is_cut),
-        TEST(a_letter_is_not_cut_in_two), TEST(the_oldest_go_first),
-        TEST(no_memory_is_told)};
+    const struct CMUnitTest tests[] = {TEST(an_event_comes_back_whole),
+                                       TEST(what_is_too_long_is_cut),
+                                       TEST(a_letter_is_not_cut_in_two),
+                                       TEST(what_a_row_names_has_its_names),
+                                       TEST(what_has_names_of_its_own_keeps_them),
+                                       TEST(the_oldest_go_first),
+                                       TEST(no_memory_is_told)};
     return cmocka_run_group_tests_name("event_record", tests, NULL, NULL);
 }

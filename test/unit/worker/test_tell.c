@@ -28,7 +28,11 @@ static const sp_event *report(struct tap *tap, const char *name)
         .texts_count = 2};
     (void)snprintf(event.name, sizeof event.name, "%s", name);
     sp__worker_tell_own(&worker, &event);
-    return sp__tap_next(&herald, tap, copy, &heard) ? &heard.event : NULL;
+    if (sp__tap_take(&herald, tap, copy, 1) == 0) {
+        return NULL;
+    }
+    sp__record_read((const void *)copy, &heard);
+    return &heard.event;
 }
 
 static const char *text_of(const sp_event *event, const char *name)
