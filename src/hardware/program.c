@@ -138,7 +138,8 @@ int sp__hardware_run(const struct search *search, const char *const *argv, char 
         end(pid); /* it has said all it had to say */
     }
     if (status > 0) {
-        sp__hardware_note(hardware, "%s ended with %d: %.160s", full, status, text);
+        sp__hardware_note(hardware, "%s ended with %d: %.*s", full, status,
+                          (int)strcspn(text, "\r\n"), text);
         return -1;
     }
     return 0;

@@ -90,10 +90,34 @@ static void take_sensors(const struct search *search, uint64_t render,
         device->celsius = heat / 1000;
         (void)snprintf(name, room, "hwmon/hwmon%u/power1_average", i);
         double power = number_in(search, path);
+        if (power < 0) { /* newer ones only say what it is now */
+            (void)snprintf(name, room, "hwmon/hwmon%u/power1_input", i);
+            power = number_in(search, path);
+        }
         device->watts = power < 0 ? SP_HARDWARE_UNKNOWN : power / 1000000;
         (void)snprintf(name, room, "hwmon/hwmon%u/power1_cap", i);
         power = number_in(search, path);
         device->watts_limit = power < 0 ? SP_HARDWARE_UNKNOWN : power / 1000000;
+    }
+}
+
+/* The compute driver's name of the chip. Of chips that describe themselves it only says so;
+ * then the board's, where its maker has written one, or the target. */
+static void take_name(const struct search *search, unsigned node, uint64_t render,
+                      sp_device *device)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "/sys/class/kfd/kfd/topology/nodes/%u/name",
+                   node);
+    (void)sp__hardware_read(search, path, device->name, sizeof device->name);
+    if (device->name[0] != '\0' && strcmp(device->name, "ip discovery") != 0) {
+        return;
+    }
+    (void)snprintf(path, sizeof path, "/sys/class/drm/renderD%llu/device/product_name",
+                   (unsigned long long)render);
+    if (sp__hardware_read(search, path, device->name, sizeof device->name) < 0 ||
+        device->name[0] == '\0') {
+        (void)snprintf(device->name, sizeof device->name, "%s", device->capability);
     }
 }
 
@@ -120,22 +144,26 @@ static void take_node(const struct search *search, unsigned node,
     put_target(property(text, "gfx_target_version"), device->capability,
                sizeof device->capability);
     device->memory_total_bytes = memory_of(search, node);
-    take_sensors(search, property(text, "drm_render_minor"), device);
-    (void)snprintf(path, sizeof path, "/sys/class/kfd/kfd/topology/nodes/%u/name",
-                   node);
-    (void)sp__hardware_read(search, path, device->name, sizeof device->name);
+    uint64_t render = property(text, "drm_render_minor");
+    take_sensors(search, render, device);
+    take_name(search, node, render, device);
 }
 
 /* ---- rocm-smi ---- */
 
-/* "card0,17163091968,6275072", in the order of the devices. */
+static int is_number(const char *field)
+{
+    return field != NULL && field[0] >= '0' && field[0] <= '9';
+}
+
+/* "card0,17163091968,6275072", in the order of the devices; "N/A" for what it cannot get. */
 static void take_memory(char *line, sp_device *device)
 {
     char *at = line;
     (void)sp__hardware_field(&at);
     char *total = sp__hardware_field(&at);
     char *used = sp__hardware_field(&at);
-    if (total != NULL && used != NULL) {
+    if (is_number(total) && is_number(used)) {
         device->memory_total_bytes = strtoull(total, NULL, 10);
         uint64_t in_use = strtoull(used, NULL, 10);
         device->memory_free_bytes = in_use < device->memory_total_bytes

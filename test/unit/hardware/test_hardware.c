@@ -74,12 +74,15 @@ static void put_cuda(const char *script)
     }
 }
 
-static const char nvidia_smi[] =
-    "#!/bin/sh\n"
-    "echo 'NVIDIA A100, GPU-aaaa-1, 40536, 40000, 8.0, 12, 5, 41, 55.25, 400.00, "
-    "550.54'\n"
-    "echo 'NVIDIA A100, GPU-bbbb-2, 40536, 1024, 8.0, [N/A], [N/A], 60, [N/A], 400.00, "
-    "550.54'\n";
+/* As it writes CSV without a header and without units: a board, and one of whose figures
+ * some cannot be had, in the words that it has for that. */
+static const char nvidia_smi[] = "#!/bin/sh\n"
+                                 "echo 'NVIDIA A100-SXM4-40GB, GPU-aaaa-1, 40960, "
+                                 "40000, 8.0, 12, 5, 41, 55.25, 400.00, "
+                                 "550.54.15'\n"
+                                 "echo 'NVIDIA A100-SXM4-40GB, GPU-bbbb-2, 40960, "
+                                 "1024, 8.0, [N/A], [Not Supported], "
+                                 "60, [Unknown Error], [GPU is lost], 550.54.15'\n";
 
 static const char gpu_node[] = "cpu_cores_count 0\nsimd_count 440\ngfx_target_version "
                                "90010\nunique_id 18446744073709551615\n"
@@ -218,16 +221,17 @@ static void cuda_devices_have_figures(void **state)
     put_cuda(nvidia_smi);
     look();
     FOUND(
-        "{\"device\":\"cuda:0\",\"kind\":\"cuda\",\"index\":0,\"name\":\"NVIDIA A100\","
+        "{\"device\":\"cuda:0\",\"kind\":\"cuda\",\"index\":0,\"name\":\"NVIDIA "
+        "A100-SXM4-40GB\","
         "\"id\":\"GPU-aaaa-1\",\"capability\":\"8.0\",\"memory_total_bytes\":"
-        "42505076736,"
+        "42949672960,"
         "\"memory_free_bytes\":41943040000,\"busy_percent\":12,\"memory_busy_percent\":"
         "5,"
         "\"celsius\":41,\"watts\":55.25,\"watts_limit\":400}");
     FOUND("\"device\":\"cuda:1\"");
     FOUND("\"busy_percent\":null,\"memory_busy_percent\":null,\"celsius\":60,\"watts\":"
-          "null");
-    FOUND("\"drivers\":{\"cuda\":\"550.54\",\"rocm\":null}");
+          "null,\"watts_limit\":null");
+    FOUND("\"drivers\":{\"cuda\":\"550.54.15\",\"rocm\":null}");
     FOUND("\"notes\":[]");
     FOUND("\"cuda\":true");
     assert_string_equal(chosen("auto", 0), "cuda:0");
@@ -251,10 +255,18 @@ static void a_tool_that_fails_or_hangs_is_a_note(void **state)
 {
     sp_hardware_options options = options_here();
     put_base();
-    put_cuda("#!/bin/sh\necho driver mismatch\nexit 9\n");
+    put_cuda(
+        "#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'\n"
+        "echo 'NVML library version: 550.54'\nexit 18\n");
     look();
-    FOUND("bin/nvidia-smi ended with 9: driver mismatch");
+    FOUND("bin/nvidia-smi ended with 18: Failed to initialize NVML: Driver/library "
+          "version "
+          "mismatch\"");
     FOUND("\"name\":\"Tesla T4\"");
+    put_cuda("#!/bin/sh\necho 'Field \"compute_cap\" is not a valid field to query.'\n"
+             "echo\nexit 2\n"); /* of a driver before 470 */
+    look();
+    FOUND("ended with 2: Field \\\"compute_cap\\\" is not a valid field to query.\"");
     put_cuda("#!/bin/sh\nexec sleep 1000\n");
     options.timeout_ms = 50;
     assert_int_equal(sp_hardware_json(&options, note_json, NULL, NULL), 0);
@@ -274,7 +286,7 @@ static void a_program_sees_what_its_variable_shows(void **state)
     (void)setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb, 7, 0", 1);
     look();
     FOUND("\"device\":\"cuda:0\",\"kind\":\"cuda\",\"index\":0,\"name\":\"NVIDIA "
-          "A100\",\"id\":"
+          "A100-SXM4-40GB\",\"id\":"
           "\"GPU-bbbb-2\"");
     FOUND("CUDA_VISIBLE_DEVICES shows 1 of 2 CUDA devices");
     (void)setenv("CUDA_VISIBLE_DEVICES", "", 1);
@@ -313,10 +325,35 @@ static void rocm_smi_tells_the_memory_that_the_kernel_does_not(void **state)
     put_file(
         "/bin/rocm-smi",
         "#!/bin/sh\necho 'device,VRAM Total Memory (B),VRAM Total Used Memory (B)'\n"
-        "echo 'card0,68702699520,702699520'\n",
+        "echo 'card0,68702699520,702699520'\necho\n",
         0700);
     look();
     FOUND("\"memory_total_bytes\":68702699520,\"memory_free_bytes\":68000000000");
+    put_file(
+        "/bin/rocm-smi",
+        "#!/bin/sh\necho 'device,VRAM Total Memory (B),VRAM Total Used Memory (B)'\n"
+        "echo 'card0,N/A,N/A'\necho\n",
+        0700);
+    look();
+    FOUND("\"memory_total_bytes\":68702699520,\"memory_free_bytes\":null");
+}
+
+static void a_chip_that_describes_itself_has_the_name_of_its_board(void **state)
+{
+    put_base();
+    put_rocm();
+    put_file("/sys/class/kfd/kfd/topology/nodes/1/name", "ip discovery\n", 0600);
+    put_file("/sys/class/drm/renderD128/device/hwmon/hwmon3/temp1_input", "45000\n",
+             0600);
+    put_file("/sys/class/drm/renderD128/device/hwmon/hwmon3/power1_input", "90500000\n",
+             0600);
+    look();
+    FOUND("\"name\":\"gfx90a\"");
+    FOUND("\"celsius\":45,\"watts\":90.5,");
+    put_file("/sys/class/drm/renderD128/device/product_name", "AMD Instinct MI210\n",
+             0600);
+    look();
+    FOUND("\"name\":\"AMD Instinct MI210\"");
 }
 
 /* ---- choosing ---- */
@@ -410,6 +447,7 @@ int main(void)
         TEST(a_program_sees_what_its_variable_shows),
         TEST(rocm_devices_come_from_the_kernel),
         TEST(rocm_smi_tells_the_memory_that_the_kernel_does_not),
+        TEST(a_chip_that_describes_itself_has_the_name_of_its_board),
         TEST(the_first_that_is_there_is_taken),
         TEST(what_is_no_device_is_named),
         TEST(an_empty_machine_has_a_processor_all_the_same),
