@@ -345,21 +345,26 @@ SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
 
 enum { CUT_MS = 500 }; /* of a shutdown's time: for what has to be cut off */
 
-SP_API int sp_pit_drain(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
+static int drain(sp_pit *pit, uint64_t timeout_ms, size_t *ret_left, sp_error *err)
 {
-    size_t left = 0;
-    if (pit == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
-    }
-    if (sp__pit_drain(pit, timeout_ms, &left)) {
+    *ret_left = 0;
+    if (sp__pit_drain(pit, timeout_ms, ret_left)) {
         sp_error_clear(err);
         return SP_OK;
     }
     if (atomic_load(&pit->hurried)) {
-        return sp__fail(err, SP_ERR_CANCELLED, "hurried with %zu calls left", left);
+        return sp__fail(err, SP_ERR_CANCELLED, "hurried with %zu calls left",
+                        *ret_left);
     }
-    return sp__fail(err, SP_ERR_TIMEOUT, "%zu calls had not ended after %llu ms", left,
-                    (unsigned long long)timeout_ms);
+    return sp__fail(err, SP_ERR_TIMEOUT, "%zu calls had not ended after %llu ms",
+                    *ret_left, (unsigned long long)timeout_ms);
+}
+
+SP_API int sp_pit_drain(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
+{
+    size_t left;
+    return pit != NULL ? drain(pit, timeout_ms, &left, err)
+                       : sp__fail(err, SP_ERR_INVAL, "a pit is needed");
 }
 
 static void begin_shutdown(sp_pit *pit, uint64_t begin_ms)
@@ -376,10 +381,11 @@ SP_API int sp_pit_shutdown(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
     uint64_t begin_ms = sp__now_ms();
     begin_shutdown(pit, begin_ms);
     uint64_t cut_ms = timeout_ms / 4 < CUT_MS ? timeout_ms / 4 : CUT_MS;
-    int rc = sp_pit_drain(
-        pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - cut_ms, err);
+    size_t left;
+    int rc = drain(pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : timeout_ms - cut_ms,
+                   &left, err);
     uint64_t used_ms = sp__now_ms() - begin_ms;
-    sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_STOP, rc == SP_OK ? 0 : 1, NULL);
+    sp__pit_tell_shutdown(pit, SP_EVENT_SHUTDOWN_STOP, rc == SP_OK ? 0 : left, NULL);
     uint64_t left_ms = timeout_ms > used_ms ? timeout_ms - used_ms : 0;
     close_pit(pit, timeout_ms == SP_UNLIMITED ? SP_UNLIMITED : left_ms);
     return rc;

@@ -95,7 +95,30 @@
     X(REGISTER_VARIABLE_STOP, sessions, a_worker_makes_a_variable, "")                 \
     X(STORE_FULL, sessions, a_disk_is_full_for_a_while, "")                            \
     X(STORE_RECOVERED, sessions, a_disk_is_full_for_a_while, "")                       \
-    X(STORE_FAILED, sessions, a_disk_loses_something, "")
+    X(STORE_FAILED, sessions, a_disk_loses_something, "")                              \
+    X(GUARD_READY, pit, a_guard_is_killed, "")                                         \
+    X(ORPHAN_KILLED, pit, a_guard_is_killed, "")                                       \
+    X(CLEANUP_ORPHANS, pit, a_guard_is_killed, "")                                     \
+    X(CLEANUP_EMERGENCY, pit, a_guard_is_killed, "")                                   \
+    X(CLEANUP_START, pit, a_pit_is_closed, "")                                         \
+    X(CLEANUP_SUCCESS, pit, a_pit_is_closed, "")                                       \
+    X(SHUTDOWN_START, pit, a_pit_is_shut_down, "")                                     \
+    X(SHUTDOWN_STOP, pit, a_pit_is_shut_down, "")                                      \
+    X(SHUTDOWN_CLEANUP, pit, a_pit_is_shut_down, "")                                   \
+    X(SHUTDOWN_EXIT, pit, a_pit_is_shut_down, "")                                      \
+    X(CLEANUP_TIMEOUT, pit, a_worker_outlasts_the_shutdown, "")                        \
+    X(EVENTS_DROPPED, pit, a_handler_is_slow, "")                                      \
+    X(DEPRECATED_USED, pit, a_peer_is_of_an_old_version, "")                           \
+    X(HARDWARE_DETECT_START, machine, the_machine_is_looked_at, "")                    \
+    X(HARDWARE_DETECT_STOP, machine, the_machine_is_looked_at, "")                     \
+    X(HARDWARE_SELECT_START, machine, the_machine_is_looked_at, "")                    \
+    X(HARDWARE_SELECT_STOP, machine, the_machine_is_looked_at, "")                     \
+    X(HARDWARE_CACHE_MISS, machine, the_machine_is_looked_at, "")                      \
+    X(HARDWARE_CACHE_HIT, machine, the_machine_is_looked_at, "")                       \
+    X(GPU_MEMORY, machine, a_graphics_processor_is_looked_at, "")                      \
+    X(GPU_UTILIZATION, machine, a_graphics_processor_is_looked_at, "")                 \
+    X(GPU_TEMPERATURE, machine, a_graphics_processor_is_looked_at, "")                 \
+    X(GPU_POWER, machine, a_graphics_processor_is_looked_at, "")
 /* clang-format on */
 
 #endif

@@ -63,5 +63,10 @@ void sights_recall(sp_pit *pit);
 /* So many of a kind have been seen in this scenario; wait until it is so. */
 unsigned sights_of(int kind);
 void sights_await(int kind, unsigned count);
+/* A measurement of the last one, or -1. */
+double sights_number(int kind, const char *name);
+
+/* What the scenario needs cannot be had here: say so, and make no claim for it. */
+void scenario_skip(const char *why);
 
 #endif

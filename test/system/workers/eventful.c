@@ -15,6 +15,7 @@
  *     hang_up  closes the connection that calls come on, and goes on
  *     stay     {"path":P} makes P.held, and neither returns nor ends when it is asked to
  *     register makes a variable "made" in its session
+ *     leave    starts a process in a session of its own, and gives its number
  *
  * With "big" it has 4 MiB from the start, with "wide" it promises to run four calls at once and runs one; with a path it is not
  * ready before there is such a file.
@@ -107,6 +108,20 @@ static int count(sp_job *job, long end, sp_error *err)
     return rc < 0 ? rc : sp_job_end(job, err);
 }
 
+static int leave(sp_job *job, sp_error *err)
+{
+    char number[24];
+    pid_t child = fork();
+    if (child == 0) {
+        (void)setsid();
+        for (;;) {
+            (void)pause();
+        }
+    }
+    (void)snprintf(number, sizeof number, "%d", (int)child);
+    return sp_job_reply(job, sp_text(number), NULL, (sp_bytes){0}, err);
+}
+
 static int register_variable(sp_job *job, sp_error *err)
 {
     sp_variable variable = {0};
@@ -157,6 +172,9 @@ static int work(sp_job *job, sp_error *err)
     if (strcmp(tool, "register") == 0) {
         return register_variable(job, err);
     }
+    if (strcmp(tool, "leave") == 0) {
+        return leave(job, err);
+    }
     if (strcmp(tool, "fail") == 0) {
         return sp_job_fail(job, SP_ERR_REMOTE, "Sadness", "it did not work", NULL, err);
     }
@@ -177,7 +195,7 @@ static int serve(sp_worker *worker, sp_error *err)
 {
     static const char *const names[] = {"echo", "nap",      "hold",     "print",
                                         "fail", "exit",     "end_once", "freeze",
-                                        "stay", "register", "hang_up"};
+                                        "stay", "register", "leave",    "hang_up"};
     sp_tool tool = {.size = sizeof tool, .name = "count", .streaming = 1};
     int rc = sp_worker_add_tool(worker, &tool, err);
     for (size_t i = 0; rc == 0 && i < sizeof names / sizeof names[0]; i++) {
