@@ -16,11 +16,8 @@ import shutil
 import socket
 import time
 
-import collector
 import peers
 
-PACKAGES = collector.PROTO / "site-packages"
-INSTALL = "`tools/setup test` installs it from PyPI"
 RELEASES = "`otelcol` of its releases, on the path or where SNAKEPIT_OTELCOL says"
 
 
@@ -38,9 +35,9 @@ def program(variable, name, *places):
 
 def rotel(place, port, sink):
     """The command of rotel."""
-    found = program("SNAKEPIT_ROTEL", "rotel-agent", PACKAGES / "rotel" / "rotel-agent")
+    found = program("SNAKEPIT_ROTEL", "rotel-agent", peers.PACKAGES / "rotel" / "rotel-agent")
     if found is None:
-        raise Missing(f"needs rotel: {INSTALL}")
+        raise Missing(f"needs rotel: {peers.INSTALL}")
     return [
         found, "start", "--exporter", "otlp", "--otlp-exporter-protocol", "http",
         "--otlp-exporter-endpoint", sink, "--otlp-http-endpoint", f"127.0.0.1:{port}",

@@ -26,6 +26,8 @@ HERE = ROOT / "test" / "system"
 PYTHON = cli_tool.PYTHON
 WORKER = BUILD / "bridges" / "python" / "snakepit_worker.py"
 DEADLINE_S = 60
+PACKAGES = HERE / "site-packages"  # of requirements.txt
+INSTALL = "`tools/setup test` installs it from PyPI"
 ENVIRONMENT = cli_tool.environment("peers")
 UNLIMITED = [  # of a grpcio channel
     ("grpc.max_receive_message_length", -1),
@@ -114,6 +116,20 @@ def line_of(process, deadline_s=DEADLINE_S):
         raise AssertionError("the process printed nothing in time")
     line = process.stdout.readline()
     return line.decode() if isinstance(line, bytes) else line
+
+
+@contextlib.contextmanager
+def packages():
+    """What requirements.txt names can be imported; what is not there is a skip."""
+    import pytest
+
+    sys.path.insert(0, str(PACKAGES))
+    try:
+        yield
+    except ImportError as error:
+        pytest.skip(f"{error}: {INSTALL}")
+    finally:
+        sys.path.remove(str(PACKAGES))
 
 
 # ---- our host, through its command line ----

@@ -3,8 +3,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 
 import daemons
 import peers
@@ -16,45 +14,6 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
 RULES = ROOT / "share" / "snakepit.rules.yml"
 DASHBOARD = ROOT / "share" / "snakepit-dashboard.json"
-FULL = """
-rule_files: ["{rules}"]
-evaluation_interval: 1m
-tests:
-  - interval: 1m
-    input_series:
-      - series: snakepit_pool_queue_length{{pool="a"}}
-        values: 900x5
-      - series: snakepit_pool_queue_limit{{pool="a"}}
-        values: 1000x5
-      - series: snakepit_calls_total{{pool="a",code="SP-OK"}}
-        values: 0+60x20
-      - series: snakepit_calls_total{{pool="a",code="SP-REMOTE"}}
-        values: 0+30x20
-      - series: snakepit_export_dropped_total{{instance="b",signal="traces",reason="unreached"}}
-        values: 0+2x30
-    alert_rule_test:
-      - eval_time: 4m
-        alertname: SnakepitQueueFilling
-        exp_alerts:
-          - exp_labels: {{severity: warning, pool: a}}
-            exp_annotations:
-              summary: "the queue of pool a is 90% full"
-              description: "Calls will be refused with SP-QUEUE-FULL: add workers, or call less."
-      - eval_time: 20m
-        alertname: SnakepitCallsFail
-        exp_alerts:
-          - exp_labels: {{severity: warning, pool: a}}
-            exp_annotations:
-              summary: "33.33% of the calls of pool a fail"
-              description: "snakepit_calls_total has them by tool and code."
-      - eval_time: 25m
-        alertname: SnakepitTelemetryLost
-        exp_alerts:
-          - exp_labels: {{severity: warning, instance: b, signal: traces, reason: unreached}}
-            exp_annotations:
-              summary: "traces of b get lost: unreached"
-              description: "Does the collector of telemetry.otlp or telemetry.statsd run, and keep up?"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -109,20 +68,27 @@ def test_the_panels_do_not_overlap():
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(places)
 
 
-def promtool(*words, cwd=None):
-    if shutil.which("promtool") is None:
-        pytest.skip("needs promtool (prometheus)")
-    return subprocess.run(["promtool", *words], capture_output=True, text=True, cwd=cwd,
-                          timeout=peers.DEADLINE_S)
+def lost(before, after, path=""):
+    """Where `after` lacks what `before` has."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [place for key in before
+                for place in lost(before[key], after.get(key), f"{path}/{key}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [place for number, pair in enumerate(zip(before, after))
+                for place in lost(*pair, f"{path}/{number}")]
+    return [] if before == after else [path]
 
 
-def test_promtool_accepts_the_rules():
-    ran = promtool("check", "rules", str(RULES))
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f"{len(expressions_of_rules())} rules found" in ran.stdout
+def test_grafana_has_every_field_of_the_dashboard():
+    """Its own classes, made from its schemas, read the dashboard and write it again."""
+    with peers.packages():
+        from grafana_foundation_sdk.cog import encoder, plugins
+        from grafana_foundation_sdk.models import dashboard as grafana
 
-
-def test_alerts_fire_for_what_they_are_about(tmp_path):
-    (tmp_path / "test.yml").write_text(FULL.format(rules=RULES))
-    ran = promtool("test", "rules", "test.yml", cwd=tmp_path)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+        plugins.register_default_plugins()
+    before = json.loads(DASHBOARD.read_text())
+    after = json.loads(encoder.JSONEncoder().encode(grafana.Dashboard.from_json(before)))
+    assert lost(before, after) == []
+    before["panels"][0]["fieldConfig"]["defaults"]["units"] = "s"
+    after = json.loads(encoder.JSONEncoder().encode(grafana.Dashboard.from_json(before)))
+    assert lost(before, after) == ["/panels/0/fieldConfig/defaults/units"]

@@ -3,7 +3,6 @@
 
 import concurrent.futures
 import importlib
-import sys
 import uuid
 
 import collector
@@ -141,16 +140,11 @@ def test_nothing_is_refused(relay, done):
 @pytest.fixture(scope="module")
 def published():
     """The messages of the package opentelemetry-proto: (traces, metrics)."""
-    sys.path.insert(0, str(foreign_collectors.PACKAGES))
-    try:
+    with peers.packages():
         return [
             importlib.import_module(f"opentelemetry.proto.collector.{of}.v1.{of}_service_pb2")
             for of in ("trace", "metrics")
         ]
-    except ImportError as error:
-        pytest.skip(f"needs opentelemetry-proto ({error}): {foreign_collectors.INSTALL}")
-    finally:
-        sys.path.remove(str(foreign_collectors.PACKAGES))
 
 
 def differences(ours, theirs, seen):
