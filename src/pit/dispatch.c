@@ -82,11 +82,13 @@ void sp__dispatch_drives(struct dispatch *dispatch, struct loop *loop)
     pthread_mutex_unlock(&dispatch->lock);
 }
 
-/* Locked. */
+/* Locked. Whoever dispatches and drives the loop meanwhile looks before it goes. */
 static void signal_fd(struct dispatch *dispatch)
 {
-    if (dispatch->driven != NULL && !dispatch->is_poked &&
-        !sp__on_loop(dispatch->driven)) {
+    if (dispatch->driven != NULL && sp__on_loop(dispatch->driven)) {
+        return;
+    }
+    if (dispatch->driven != NULL && !dispatch->is_poked) {
         dispatch->is_poked = 1;
         dispatch->poke.run = poked;
         sp__loop_post(dispatch->driven, &dispatch->poke);
