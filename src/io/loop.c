@@ -34,6 +34,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,7 +48,7 @@
 #include "base/spin.h"
 #include "base/thread.h"
 
-enum { INBOX_ROUNDS = 4, REST_US = 1000 };
+enum { INBOX_ROUNDS = 4, REST_US = 1000, HEARD_MAX = 64 };
 
 struct loop {
     /* Set before start, then constant. */
@@ -64,7 +66,10 @@ struct loop {
     size_t timers_reserved;
     uint64_t timer_due_ms; /* what uv_timer is set to; UINT64_MAX: stopped */
     uint64_t now_us;
-    int dirty; /* something happened since the last end of turn */
+    int dirty;            /* something happened since the last end of turn */
+    struct watch **by_fd; /* by_fd_max of them; NULL where nothing is watched */
+    int by_fd_max;
+    int tells_fd; /* libuv's epoll says of an event which descriptor it is about */
     struct spin spin;
 
     /* Under lock. */
@@ -89,6 +94,7 @@ struct loop {
 struct watch {
     uv_poll_t poll;
     struct loop *loop;
+    int fd;
     int wanted; /* what the kernel was asked for last: asking again costs a call */
     void (*on_ready)(void *user, int events);
     void *user;
@@ -165,12 +171,16 @@ static int run_commands(struct loop *loop)
     return 1;
 }
 
-static void wake_cb(uv_poll_t *handle, int status, int events)
+static void hear_wake(struct loop *loop)
 {
-    struct loop *loop = handle->data;
     uint64_t count;
     (void)!read(loop->wake_fd, &count, sizeof count);
     (void)run_commands(loop);
+}
+
+static void wake_cb(uv_poll_t *handle, int status, int events)
+{
+    hear_wake(handle->data);
 }
 
 struct errand {
@@ -359,13 +369,48 @@ int sp__loop_borrow(struct loop *loop)
     return 1;
 }
 
-/* Sleep until a descriptor or a timer of the loop is due, or end_ms. libuv's own sleep is
- * not used because it does not tell of signals. 1 when one came. */
-static int sleep_as_guest(struct loop *loop, uint64_t end_ms)
+/* One event of a sleep. 0: it is for libuv, as are errors and what it alone knows of. */
+static int hear(struct loop *loop, const struct epoll_event *event)
 {
-    struct pollfd events = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
+    int fd = event->data.fd;
+    if (event->events & ~(uint32_t)(EPOLLIN | EPOLLOUT)) {
+        return 0;
+    }
+    if (fd == loop->wake_fd) {
+        hear_wake(loop);
+        return 1;
+    }
+    const struct watch *watch = fd < loop->by_fd_max ? loop->by_fd[fd] : NULL;
+    if (watch == NULL) {
+        return 0;
+    }
+    int ready =
+        ((event->events & EPOLLIN) && (watch->wanted & UV_READABLE) ? WATCH_READ : 0) |
+        ((event->events & EPOLLOUT) && (watch->wanted & UV_WRITABLE) ? WATCH_WRITE : 0);
+    if (ready == 0) {
+        return 0;
+    }
+    watch->on_ready(watch->user, ready);
+    return 1;
+}
+
+enum guest_sleep {
+    SLEEP_HEARD,  /* what came has been handled */
+    SLEEP_LIBUV,  /* libuv is to look: for events, or for what is due there */
+    SLEEP_SIGNAL, /* the same, and a signal handler has run */
+};
+
+/* Sleep until a descriptor or a timer of the loop is due, or end_ms. libuv's own sleep is
+ * not used because it does not tell of signals. What its epoll says is heard here, which
+ * saves asking for it a second time. */
+static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms)
+{
+    struct epoll_event events[HEARD_MAX];
     uv_update_time(&loop->uv);
     int wait_ms = uv_backend_timeout(&loop->uv);
+    if (wait_ms == 0) {
+        return SLEEP_LIBUV;
+    }
     if (end_ms != UINT64_MAX) {
         uint64_t now_ms = sp__now_ms();
         uint64_t left_ms = now_ms < end_ms ? end_ms - now_ms : 0;
@@ -374,28 +419,39 @@ static int sleep_as_guest(struct loop *loop, uint64_t end_ms)
         }
     }
     if (wait_ms != 0 && sp__spin(&loop->spin, has_news, loop)) {
-        return 0;
+        wait_ms = 0;
     }
-    return poll(&events, 1, wait_ms) < 0 && errno == EINTR;
+    int n = epoll_wait(uv_backend_fd(&loop->uv), events, HEARD_MAX, wait_ms);
+    if (n <= 0 || !loop->tells_fd) {
+        return n < 0 && errno == EINTR ? SLEEP_SIGNAL : SLEEP_LIBUV;
+    }
+    int heard = 0;
+    touch(loop);
+    for (int i = 0; i < n; i++) {
+        heard += hear(loop, &events[i]);
+    }
+    return heard == n ? SLEEP_HEARD : SLEEP_LIBUV;
 }
 
 int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
                    uint64_t end_ms)
 {
     SP__ON_LOOP(loop);
-    int is_interrupted = 0;
+    enum guest_sleep sleep = SLEEP_LIBUV;
     for (;;) {
         (void)finish_turn(loop);
         if (is_done(arg)) {
             return 1;
         }
-        if (is_interrupted || sp__now_ms() >= end_ms) {
+        if (sleep == SLEEP_SIGNAL || (end_ms != UINT64_MAX && sp__now_ms() >= end_ms)) {
             return 0;
         }
         /* The kernel learns what is watched in uv_run() only: no sleep before. */
-        is_interrupted = !loop->unsettled && sleep_as_guest(loop, end_ms);
-        loop->unsettled = 0;
-        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+        sleep = loop->unsettled ? SLEEP_LIBUV : sleep_as_guest(loop, end_ms);
+        if (sleep != SLEEP_HEARD) {
+            loop->unsettled = 0;
+            (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+        }
     }
 }
 
@@ -488,14 +544,34 @@ static void poll_cb(uv_poll_t *handle, int status, int events)
     watch->on_ready(watch->user, ready);
 }
 
+/* Room for one more descriptor. */
+static int reserve_fd(struct loop *loop, int fd)
+{
+    if (fd < loop->by_fd_max) {
+        return SP_OK;
+    }
+    int max = fd < 32 ? 64 : 2 * fd;
+    struct watch **grown = sp__realloc(loop->by_fd, (size_t)max * sizeof(*grown));
+    if (grown == NULL) {
+        return SP_ERR_NOMEM;
+    }
+    memset(grown + loop->by_fd_max, 0,
+           (size_t)(max - loop->by_fd_max) * sizeof(*grown));
+    loop->by_fd = grown;
+    loop->by_fd_max = max;
+    return SP_OK;
+}
+
 int sp__watch_open(struct loop *loop, int fd, void (*on_ready)(void *user, int events),
                    void *user, struct watch **ret_watch, sp_error *err)
 {
     struct watch *watch = sp__calloc(1, sizeof *watch);
-    if (watch == NULL) {
+    if (watch == NULL || reserve_fd(loop, fd) < 0) {
+        sp__free(watch);
         return sp__fail(err, SP_ERR_NOMEM, "no memory to watch a descriptor");
     }
     watch->loop = loop;
+    watch->fd = fd;
     watch->on_ready = on_ready;
     watch->user = user;
     int rc = uv_poll_init(&loop->uv, &watch->poll, fd);
@@ -504,6 +580,7 @@ int sp__watch_open(struct loop *loop, int fd, void (*on_ready)(void *user, int e
         return sp__fail_errno(err, -rc, "watch descriptor %d", fd);
     }
     watch->poll.data = watch;
+    loop->by_fd[fd] = watch;
     sp__watch_set(watch, WATCH_READ);
     *ret_watch = watch;
     return SP_OK;
@@ -534,6 +611,7 @@ void sp__watch_close(struct watch *watch)
 {
     if (watch != NULL) {
         watch->loop->unsettled = 1;
+        watch->loop->by_fd[watch->fd] = NULL;
         (void)uv_poll_stop(&watch->poll);
         uv_close((uv_handle_t *)&watch->poll, watch_closed_cb);
     }
@@ -569,6 +647,18 @@ static void *thread_main(void *arg)
     }
     pthread_mutex_unlock(&loop->lock);
     return NULL;
+}
+
+/* Every libuv so far puts the descriptor into the event, but none has promised it. */
+static int is_fd_told(struct loop *loop)
+{
+    struct epoll_event event = {0};
+    uint64_t count;
+    (void)uv_run(&loop->uv, UV_RUN_NOWAIT); /* tells the kernel what is watched */
+    wake(loop);
+    int n = epoll_wait(uv_backend_fd(&loop->uv), &event, 1, 0);
+    (void)!read(loop->wake_fd, &count, sizeof count);
+    return n == 1 && event.data.fd == loop->wake_fd;
 }
 
 int sp__loop_open(const struct loop_events *events, void *user, struct loop **ret_loop,
@@ -608,6 +698,7 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
         goto close_uv;
     }
     (void)uv_poll_start(&loop->wake, UV_READABLE, wake_cb);
+    loop->tells_fd = is_fd_told(loop);
     (void)uv_timer_init(&loop->uv, &loop->timer);
     (void)uv_prepare_init(&loop->uv, &loop->prepare);
     (void)uv_prepare_start(&loop->prepare, prepare_cb);
@@ -655,6 +746,7 @@ void sp__loop_close(struct loop *loop)
     assert(rc == 0); /* a watch that its owner forgot to close */
     (void)rc;
     (void)close(loop->wake_fd);
+    sp__free(loop->by_fd);
     sp__heap_fini(&loop->timers);
     (void)pthread_cond_destroy(&loop->rest);
     (void)pthread_mutex_destroy(&loop->lock);

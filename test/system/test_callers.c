@@ -165,12 +165,12 @@ static int polls(int tid)
     (void)!fgets(text, sizeof text, file);
     (void)fclose(file);
     long call = strtol(text, NULL, 10);
-#ifdef SYS_poll
-    if (text[0] != '\0' && call == SYS_poll) {
+#ifdef SYS_epoll_wait
+    if (text[0] != '\0' && call == SYS_epoll_wait) {
         return 1;
     }
 #endif
-    return call == SYS_ppoll;
+    return call == SYS_epoll_pwait;
 }
 
 /* The first caller drives and the second one sleeps. When the first has gone the loop

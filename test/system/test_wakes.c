@@ -21,6 +21,9 @@ enum { WORKERS = 2, WIDTH = 4, CALLS = WORKERS * WIDTH };
 static atomic_uint sleeps; /* of the loop, so far */
 static atomic_uint wakes;  /* of it, by threads that are counted */
 static atomic_uint sends;  /* by others: to workers */
+static unsigned looks;     /* of libuv, by a counted thread, without sleeping */
+static unsigned signals;   /* by a counted thread, to itself: */
+static int signal_fd = -1; /* here */
 static _Thread_local int is_counted;
 
 /* ---- what stands in front of the C library ---- */
@@ -40,6 +43,7 @@ SP_API int epoll_pwait(int fd, struct epoll_event *events, int max, int timeout,
         *(void **)&next = next_one("epoll_pwait");
     }
     atomic_fetch_add(&sleeps, timeout != 0);
+    looks += is_counted && timeout == 0;
     return next(fd, events, max, timeout, mask);
 }
 
@@ -67,7 +71,9 @@ SP_API ssize_t write(int fd, const void *data, size_t size)
     }
     unsigned before = atomic_load(&sleeps);
     ssize_t n = next(fd, data, size);
-    if (is_counted && size == sizeof(uint64_t)) {
+    if (is_counted && fd == signal_fd) {
+        signals++;
+    } else if (is_counted && size == sizeof(uint64_t)) {
         atomic_fetch_add(&wakes, 1);
         UNTIL(atomic_load(&sleeps) > before);
     }
@@ -135,10 +141,44 @@ static void an_array_of_calls_is_one_wake_and_one_write_for_each_worker(void **s
     pit_close(pit);
 }
 
+static void count_reply(const sp_reply *reply, void *user_data)
+{
+    assert_null(reply->error);
+    ++*(unsigned *)user_data;
+}
+
+/* Nobody is to be told but the thread that finds out, and what woke it says what came. */
+static void a_dispatcher_that_drives_signals_nobody_and_looks_once(void **state)
+{
+    enum { ONE_BY_ONE = 200 };
+    sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    pool.health_interval_ms = SP_UNLIMITED;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    unsigned ended = 0;
+    signal_fd = sp_pit_fd(pit);
+    looks = signals = 0;
+    is_counted = 1;
+    for (unsigned i = 0; i < ONE_BY_ONE; i++) {
+        assert_int_equal(sp_call_start(pit, "echo", sp_text("[1]"), NULL, count_reply,
+                                       &ended, NULL, last_error()),
+                         0);
+        while (ended == i) {
+            assert_true(sp_pit_dispatch(pit, SP_UNLIMITED, last_error()) >= 0);
+        }
+    }
+    is_counted = 0;
+    signal_fd = -1;
+    print_message("%u signals, %u looks\n", signals, looks);
+    assert_int_equal(signals, 0);
+    assert_in_range(looks, 0, ONE_BY_ONE / 2); /* a timer may be due, now and then */
+    pit_close(pit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_array_of_calls_is_one_wake_and_one_write_for_each_worker),
+        TEST(a_dispatcher_that_drives_signals_nobody_and_looks_once),
     };
     return RUN_SYSTEM_TESTS("wakes", tests);
 }
