@@ -133,15 +133,48 @@ void sp__conns_flush(struct sp_worker *w)
 
 /* ---- reading ---- */
 
+enum { MISSES_MANY = 4, MISSES_MAX = 8, PASSES_EACH = 4 };
+
+/* A peer that got an answer may have sent more. When it had not, again and again, looking
+ * is for nothing, and is tried less and less; poll says when there is something. */
+void sp__conn_guess(struct conn *c)
+{
+    const struct sp_worker *w = c->worker;
+    uint32_t to_pass =
+        c->misses < MISSES_MANY ? 0 : PASSES_EACH * (c->misses - MISSES_MANY + 1);
+    if (!c->hot && w->queued + w->begun == 0 && c->passed < to_pass) {
+        c->passed++;
+        return;
+    }
+    c->guessed = !c->hot;
+    c->hot = 1;
+    c->passed = 0;
+}
+
+static void take_note(struct conn *c, int was_right)
+{
+    if (was_right) {
+        c->misses = 0;
+    } else if (c->misses < MISSES_MAX) {
+        c->misses++;
+    }
+    c->guessed = 0;
+}
+
 static int conn_read(struct conn *c)
 {
     struct sp_worker *w = c->worker;
+    int was_guessed = c->guessed;
+    uint32_t queued = w->queued;
     ssize_t n = recv(c->fd, w->read_buffer, READ_BYTES, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) {
         return 1;
     }
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         c->hot = 0;
+        if (was_guessed) {
+            take_note(c, 0);
+        }
         return 0;
     }
     if (n <= 0) {
@@ -153,6 +186,9 @@ static int conn_read(struct conn *c)
     if (sp__h2_receive(c->h2, w->read_buffer, (size_t)n, NULL) < 0) {
         sp__conn_flush(c);
         c->broken = 1;
+    }
+    if (was_guessed || w->queued > queued + 1) {
+        take_note(c, 1); /* several at once: more may come while they are answered */
     }
     return 1;
 }

@@ -227,7 +227,7 @@ void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
 {
     if (c != NULL) {
         c->dirty = 1;
-        c->hot = 1; /* a peer that got an answer may have sent more */
+        sp__conn_guess(c);
     }
     w->unflushed++;
     w->unflushed_bytes += bytes;

@@ -94,6 +94,9 @@ struct conn { /* all under smu */
     struct sp_buffer out; /* what the socket has not taken yet, from out_off on */
     size_t out_off;
     int hot;          /* may have input */
+    int guessed;      /* that is a guess, after an answer */
+    uint32_t misses;  /* guesses in a row that were wrong; many: then several answers */
+    uint32_t passed;  /* are let pass between two, and so many have been */
     int dirty;        /* h2 may have output */
     int stuck;        /* the socket takes no more: wait for POLLOUT */
     int broken;       /* dropped by the next pump */
@@ -420,6 +423,8 @@ int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
                  struct conn **ret_conn, sp_error *err) SP_MUST_CHECK;
 struct conn *sp__conn_find(struct sp_worker *w, enum conn_role role);
 void sp__conn_flush(struct conn *c);
+/* An answer was given: look for input, if that is worth it. */
+void sp__conn_guess(struct conn *c);
 void sp__conns_flush(struct sp_worker *w);
 /* Read what came, without waiting; 1 when something did. `slot` is who asks, NULL the
  * helper. */
