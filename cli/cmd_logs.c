@@ -11,17 +11,6 @@
 
 /* ---- a line ---- */
 
-static int is_head(const char *key)
-{
-    static const char *const heads[] = {"ts", "level", "msg", "pool", "worker"};
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-        if (strcmp(heads[i], key) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static const char *color_of(const char *level)
 {
     return strcmp(level, "error") == 0  ? "red"
@@ -30,31 +19,13 @@ static const char *color_of(const char *level)
 }
 
 /* "2026-11-26T19:20:30.114Z warn  api/7 it died event=worker.died pid=4121" */
-static void put_rest(const json_t *line, struct text *text)
-{
-    const char *pool = field_words(line, "pool");
-    const char *key;
-    json_t *value;
-    if (json_object_get(line, "worker") != NULL) {
-        text_printf(text, "%s/%lld ", pool, field_number(line, "worker"));
-    } else if (pool[0] != '\0') {
-        text_printf(text, "%s ", pool);
-    }
-    text_printf(text, "%s", field_words(line, "msg"));
-    json_object_foreach ((json_t *)(uintptr_t)line, key, value) {
-        if (!is_head(key)) {
-            field_put(text, key, value);
-        }
-    }
-}
-
 static void show_line(const json_t *line)
 {
     struct text text = {0};
     const char *level = field_words(line, "level");
     (void)printf("%s %s%-5s%s ", field_words(line, "ts"), paint(color_of(level)), level,
                  paint(""));
-    put_rest(line, &text);
+    log_line_put(&text, line);
     print_clean(stdout, text_c(&text), strlen(text_c(&text)));
     (void)puts("");
     text_free(&text);

@@ -233,6 +233,16 @@ const struct command commands[] = {
      "  snakepit doctor --python /opt/python3.12/bin/python3 -a myapp.adapters:Main\n"
      "  snakepit doctor -o json\n",
      NULL, cmd_doctor, "", NULL},
+    {"drain", "WORKER", "replace a worker of a daemon, without losing a call",
+     "A fresh worker starts; when it is ready the old one gets no more calls, ends\n"
+     "those it has, and is stopped. WORKER is POOL/SLOT or a pid, as `snakepit\n"
+     "status -o wide` shows them. Returns at once; `snakepit events -f` tells of\n"
+     "the rest. Only the daemon's own user may.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit drain api/3\n"
+     "  snakepit drain 4121\n",
+     view_options, cmd_drain, "", NULL},
     {"events", "", "show what has happened to a daemon's pools",
      "A daemon keeps the last events, 256 KiB of them, but for those that every\n"
      "call has; these are shown as they come, with -f. What comes faster than it is\n"
@@ -290,6 +300,16 @@ const struct command commands[] = {
      "  snakepit inspect api --detailed --recommendations\n"
      "  snakepit inspect -o json | jq '.pools[].utilization_percent'\n",
      inspect_options, cmd_inspect, "", NULL},
+    {"kill", "WORKER", "kill a worker of a daemon, with the calls it has",
+     "At once, with all that it has started; its calls fail, or are tried again where\n"
+     "that is safe, and a fresh worker is started. WORKER is POOL/SLOT or a pid, as\n"
+     "`snakepit status -o wide` shows them; `snakepit drain` loses no call. Only the\n"
+     "daemon's own user may.\n"
+     "\n"
+     "Examples:\n"
+     "  snakepit kill api/3\n"
+     "  snakepit kill 4121\n",
+     view_options, cmd_kill, "", NULL},
     {"logs", "", "show what a daemon has logged",
      "A daemon keeps the last lines of its log, log.keep bytes of them: what\n"
      "happened, failed and slow calls, and what workers printed. With -o json each\n"
@@ -415,7 +435,8 @@ const struct command commands[] = {
      "  snakepit tools -a adapter.py -o json\n",
      tools_options, cmd_tools, "tools", NULL},
     {"top", "", "watch the pools and workers of a daemon",
-     "On a terminal a screen with keys: q ends it, ? explains the others.\n"
+     "On a terminal a screen with keys: q ends it, ? explains the others, among them\n"
+     "those that show a worker's stack and log, drain it and kill it.\n"
      "Elsewhere, and with --once, two tables; what is a rate is measured over the\n"
      "delay.\n"
      "\n"

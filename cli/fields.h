@@ -19,4 +19,7 @@ void field_put(struct text *text, const char *key, const json_t *value);
 /* "12.5MiB"; "-" for 0: nobody has looked. */
 const char *format_bytes(uint64_t bytes, char *text, size_t max);
 
+/* What a line of a log tells, but for its time and level: "api/7 it died pid=4121". */
+void log_line_put(struct text *text, const json_t *line);
+
 #endif

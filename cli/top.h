@@ -39,6 +39,19 @@ void top_sample_free(struct top_sample *sample);
 /* What a worker ("pool/3") does this moment, added to a text. */
 int top_stack(struct view *view, const char *worker, struct text *out, sp_error *err);
 
+/* The last lines that were logged of a worker. */
+struct top_log {
+    json_t *lines; /* NULL before the first look */
+    long long cursor;
+};
+/* Look for more of them; whatever was there of another worker is forgotten by
+ * top_log_free(). */
+int top_log_take(struct view *view, const char *worker, struct top_log *log,
+                 sp_error *err);
+/* The last `rows` of them, a line each. */
+void top_log_text(const struct top_log *log, size_t rows, struct text *out);
+void top_log_free(struct top_log *log);
+
 /* The value of a gauge or counter of a pool or, unless `worker` is NULL, one of its
  * workers by slot; -1: there is none. */
 double top_value(const struct top_sample *sample, const char *metric, const char *pool,

@@ -9,6 +9,7 @@
 #include "top_screen.h"
 
 #include <curses.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <term.h>
@@ -19,7 +20,7 @@
 enum { COLOR_GOOD = 1, COLOR_WARN, COLOR_BAD, FILTER_MAX = 40, TICK_MS = 250 };
 enum { KEY_ESC = 27 };
 
-enum page { PAGE_TABLES, PAGE_WORKER, PAGE_STACK, PAGE_HELP };
+enum page { PAGE_TABLES, PAGE_WORKER, PAGE_STACK, PAGE_LOG, PAGE_HELP };
 
 struct screen {
     const struct top_options *options;
@@ -32,10 +33,14 @@ struct screen {
     char filter[FILTER_MAX];
     int is_typing; /* the filter */
     size_t selected;
-    size_t first;               /* the row at the top of the workers */
-    char chosen[GRID_CELL_MAX]; /* "pool/slot" of PAGE_WORKER */
-    struct text stack;          /* of PAGE_STACK */
-    sp_error error;             /* of the last question, code 0: none */
+    size_t first;                /* the row at the top of the workers */
+    char chosen[GRID_CELL_MAX];  /* "pool/slot"; "": there is none to choose */
+    char process[GRID_CELL_MAX]; /* its pid, or "0" */
+    struct text stack;           /* of PAGE_STACK */
+    struct top_log log;          /* of PAGE_LOG */
+    int is_asking;               /* whether to kill the chosen one */
+    char said[160];              /* what was done to a worker, until the next key */
+    sp_error error;              /* of the last question, code 0: none */
 };
 
 /* ---- samples ---- */
@@ -48,6 +53,10 @@ static void take_sample(struct screen *screen)
         top_sample_free(&screen->before);
         screen->before = screen->now;
         screen->now = fresh;
+    }
+    if (screen->page == PAGE_LOG && screen->error.code == 0) {
+        (void)top_log_take(screen->options->view, screen->chosen, &screen->log,
+                           &screen->error);
     }
     screen->next_ms = clock_ms() + screen->options->delay_ms;
 }
@@ -118,6 +127,7 @@ static void draw_workers(struct screen *screen, int row)
     int last = LINES - 1; /* the keys */
     size_t room = last > row + 1 ? (size_t)(last - row - 1) : 0;
     top_workers(&screen->now, &screen->before, screen->filter, screen->sort, &grid);
+    screen->chosen[0] = '\0';
     scroll_to_selected(screen, grid.count, room > 0 ? room : 1);
     grid_fit(&grid, (size_t)COLS);
     grid_heading(&grid, &text);
@@ -130,6 +140,8 @@ static void draw_workers(struct screen *screen, int row)
             (void)mvchgat(row - 1, 0, (int)grid.widths[TOP_WORKER], A_REVERSE, 0, NULL);
             (void)snprintf(screen->chosen, sizeof screen->chosen, "%s",
                            grid.rows[i].cells[TOP_WORKER].text);
+            (void)snprintf(screen->process, sizeof screen->process, "%s",
+                           grid.rows[i].cells[TOP_PID].text);
         }
     }
     text_free(&text);
@@ -180,6 +192,9 @@ static const char help[] =
     "  up, down     choose a worker; page up, page down, home, end\n"
     "  enter        everything about it\n"
     "  s            its stack: what it does this moment\n"
+    "  l            what was logged of it, as it goes on\n"
+    "  D            drain it: a fresh one takes its place, no call is lost\n"
+    "  K            kill it, and the calls it has; asks before\n"
     "  o            sort by the next column\n"
     "  /            show only workers whose row has this text\n"
     "  p            stop the display, and go on\n"
@@ -192,23 +207,70 @@ static const char help[] =
     "RUNNING        calls a worker has, of how many it runs at once\n"
     "MEMORY         with its children, as of the last look\n";
 
+/* Add a key's words where they fit. */
+static void hint(struct text *text, const char *format, ...) SP_PRINTF(2, 3);
+
+static void hint(struct text *text, const char *format, ...)
+{
+    char words[FILTER_MAX + 32];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    if (text->size == 0) {
+        text_printf(text, "%s", words);
+    } else if (text->size + 2 + strlen(words) <= (size_t)COLS) {
+        text_printf(text, "  %s", words);
+    }
+}
+
+/* The keys, those that are needed most first. */
+static void put_keys(const struct screen *screen, struct text *text)
+{
+    hint(text, "q end");
+    if (screen->page != PAGE_TABLES) {
+        hint(text, "esc back");
+    } else {
+        hint(text, "? help");
+        hint(text, "p %s", screen->is_paused ? "go on" : "pause");
+    }
+    if (screen->page == PAGE_TABLES &&
+        screen->filter[0] != '\0') { /* what is not shown is to be noticed */
+        hint(text, "/ filter %s", screen->filter);
+        hint(text, "o sort (%s)", top_sort_name(screen->sort));
+    }
+    hint(text, "s stack");
+    hint(text, "l log");
+    hint(text, "D drain");
+    hint(text, "K kill");
+    if (screen->page == PAGE_TABLES && screen->filter[0] == '\0') {
+        hint(text, "o sort (%s)", top_sort_name(screen->sort));
+        hint(text, "/ filter");
+        hint(text, "enter describe");
+    }
+}
+
 static void draw_foot(const struct screen *screen)
 {
-    char text[256];
+    struct text text = {0};
+    attr_t attribute = A_DIM;
     if (screen->is_typing) {
-        (void)snprintf(text, sizeof text, "/%s_", screen->filter);
+        text_printf(&text, "/%s_", screen->filter);
+    } else if (screen->is_asking) {
+        attribute = COLOR_PAIR(COLOR_WARN) | A_BOLD;
+        text_printf(&text, "kill %s (pid %s) with its calls? y does, other keys do not",
+                    screen->chosen, screen->process);
     } else if (screen->error.code != 0) {
-        (void)snprintf(text, sizeof text, "%.200s", screen->error.message);
-    } else if (screen->page != PAGE_TABLES) {
-        (void)snprintf(text, sizeof text, "esc back  q end");
+        attribute = COLOR_PAIR(COLOR_BAD);
+        text_printf(&text, "%s", screen->error.message);
+    } else if (screen->said[0] != '\0') {
+        attribute = A_BOLD;
+        text_printf(&text, "%s", screen->said);
     } else {
-        (void)snprintf(
-            text, sizeof text,
-            "q end  enter describe  s stack  o sort (%s)  / filter%s%s  p %s  ? help",
-            top_sort_name(screen->sort), screen->filter[0] != '\0' ? " " : "",
-            screen->filter, screen->is_paused ? "go on" : "pause");
+        put_keys(screen, &text);
     }
-    line(LINES - 1, screen->error.code != 0 ? COLOR_PAIR(COLOR_BAD) : A_DIM, text);
+    line(LINES - 1, attribute, text_c(&text));
+    text_free(&text);
 }
 
 static void draw(struct screen *screen)
@@ -220,6 +282,11 @@ static void draw(struct screen *screen)
         draw_worker(screen);
     } else if (screen->page == PAGE_STACK) {
         draw_lines(text_c(&screen->stack));
+    } else if (screen->page == PAGE_LOG) {
+        struct text text = {0};
+        top_log_text(&screen->log, LINES > 1 ? (size_t)LINES - 1 : 1, &text);
+        draw_lines(text_c(&text));
+        text_free(&text);
     } else if (screen->now.status != NULL) {
         struct text text = {0};
         top_head(&screen->now, &screen->before, &text);
@@ -266,11 +333,89 @@ static void look_at_stack(struct screen *screen)
     }
 }
 
+static void look_at_log(struct screen *screen)
+{
+    sp_error_clear(&screen->error);
+    top_log_free(&screen->log);
+    if (top_log_take(screen->options->view, screen->chosen, &screen->log,
+                     &screen->error) == SP_OK) {
+        screen->page = PAGE_LOG;
+    }
+}
+
+/* Of the process that was looked at: in its slot may be another one by now. */
+static const char *process_of_chosen(const struct screen *screen)
+{
+    return strcmp(screen->process, "0") == 0 ? screen->chosen : screen->process;
+}
+
+static void drain_chosen(struct screen *screen)
+{
+    sp_daemon_worker worker;
+    sp_error_clear(&screen->error);
+    if (sp_daemon_worker_drain(screen->options->view->daemon, process_of_chosen(screen),
+                               &worker, &screen->error) == SP_OK) {
+        (void)snprintf(screen->said, sizeof screen->said,
+                       "%s (pid %d) is drained: a fresh one takes its place",
+                       worker.name, worker.pid);
+    }
+}
+
+static void kill_chosen(struct screen *screen, int key)
+{
+    sp_daemon_worker worker;
+    screen->is_asking = 0;
+    sp_error_clear(&screen->error);
+    if (key != 'y' && key != 'Y') {
+        (void)snprintf(screen->said, sizeof screen->said, "%s lives on",
+                       screen->chosen);
+    } else if (sp_daemon_worker_kill(screen->options->view->daemon,
+                                     process_of_chosen(screen), &worker,
+                                     &screen->error) == SP_OK) {
+        (void)snprintf(screen->said, sizeof screen->said,
+                       "%s (pid %d) is killed: a fresh one is started", worker.name,
+                       worker.pid);
+    }
+}
+
+/* Keys about the chosen worker; 0: it is none of these. */
+static int obey_of_worker(struct screen *screen, int key)
+{
+    switch (key) {
+    case '\n':
+    case KEY_ENTER:
+        screen->page = PAGE_WORKER;
+        return 1;
+    case 's':
+        look_at_stack(screen);
+        return 1;
+    case 'l':
+        look_at_log(screen);
+        return 1;
+    case 'D':
+        drain_chosen(screen);
+        return 1;
+    case 'K':
+        screen->is_asking = 1;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* 0: it was the last one. */
 static int obey(struct screen *screen, int key)
 {
+    screen->said[0] = '\0';
     if (screen->is_typing) {
         type_filter(screen, key);
+        return 1;
+    }
+    if (screen->is_asking) {
+        kill_chosen(screen, key);
+        return 1;
+    }
+    if (screen->chosen[0] != '\0' && obey_of_worker(screen, key)) {
         return 1;
     }
     switch (key) {
@@ -293,13 +438,6 @@ static int obey(struct screen *screen, int key)
         break;
     case KEY_END:
         screen->selected = SIZE_MAX / 2;
-        break;
-    case '\n':
-    case KEY_ENTER:
-        screen->page = PAGE_WORKER;
-        break;
-    case 's':
-        look_at_stack(screen);
         break;
     case '?':
         screen->page = PAGE_HELP;
@@ -372,6 +510,7 @@ int top_screen_run(const struct top_options *options)
     top_sample_free(&screen.now);
     top_sample_free(&screen.before);
     text_free(&screen.stack);
+    top_log_free(&screen.log);
     sp_error_clear(&screen.error);
     return watch_interrupted() ? CODE_INTERRUPTED : CODE_OK;
 }

@@ -36,7 +36,8 @@ extern "C" {
     X(HUNG, 10, "it gave no sign of life")                                 \
     X(STUCK, 11, "it went on with a call that was cancelled or timed out") \
     X(GUARD, 12, "it ended with the guard process")                        \
-    X(CANCELLED, 13, "a call that was cancelled wanted it so")
+    X(CANCELLED, 13, "a call that was cancelled wanted it so")             \
+    X(OPERATOR, 14, "whoever looks after it had it killed")
 
 enum {
 #define X(name, number, text) SP_DEATH_##name = number,

@@ -296,6 +296,21 @@ SP_API int sp_pool_deaths_get(sp_pit *pit, const char *pool, sp_death_cb cb,
  */
 SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error *err);
 
+/*
+ * Kill a worker at once, with all that it has started. Its calls end with
+ * SP_ERR_WORKER_DIED, or are tried again where that is safe, and a fresh worker is started
+ * in its place. Returns at once; SP_EVENT_WORKER_STOPPED tells of its end, whose cause is
+ * SP_DEATH_OPERATOR.
+ *
+ * pool    NULL for the first
+ * worker  its id
+ *
+ * Errors: SP_ERR_NO_POOL, SP_ERR_NOT_FOUND (no such worker in the pool), SP_ERR_INVAL.
+ * Thread: any but a callback. Since: 0.1
+ */
+SP_API int sp_pool_worker_kill(sp_pit *pit, const char *pool, sp_id worker,
+                               sp_error *err);
+
 typedef void (*sp_tool_cb)(const sp_tool_info *tool, void *user_data);
 
 /*

@@ -99,6 +99,27 @@ SP_API void sp_daemon_close(sp_daemon *daemon);
 SP_API int sp_daemon_report(sp_daemon *daemon, const char *name, const char *options,
                             sp_json_cb cb, void *user_data, sp_error *err);
 
+/* A worker of a daemon's pit. */
+typedef struct sp_daemon_worker {
+    char name[80]; /* "pool/3" */
+    int pid;       /* of the process that was meant */
+} sp_daemon_worker;
+
+/*
+ * Have a worker replaced as sp_pool_recycle() does it, or killed as
+ * sp_pool_worker_kill() does. They return at once; *ret_worker says which one it was.
+ *
+ * worker  "pool/3", or the number of its process as text
+ *
+ * Errors: those of sp_daemon_report() but SP_ERR_BAD_JSON, and SP_ERR_NOT_FOUND (there is
+ * no such worker, or it has no process now), SP_ERR_REFUSED (the daemon is of another
+ * user). Thread: any. Since: 0.1
+ */
+SP_API int sp_daemon_worker_drain(sp_daemon *daemon, const char *worker,
+                                  sp_daemon_worker *ret_worker, sp_error *err);
+SP_API int sp_daemon_worker_kill(sp_daemon *daemon, const char *worker,
+                                 sp_daemon_worker *ret_worker, sp_error *err);
+
 /* Events of a daemon's pit, as they happen. One thread at a time. */
 typedef struct sp_daemon_events sp_daemon_events;
 

@@ -611,43 +611,58 @@ SP_API int sp_pool_deaths_get(sp_pit *pit, const char *pool, sp_death_cb cb,
     return rc < 0 ? rc : tell_deaths(found, cb, user_data, err);
 }
 
-struct recycling {
+/* What is to become of a worker, or of all. */
+struct wish {
+    int (*run)(struct pool *part, sp_id worker, sp_error *err);
     struct pool *part;
     sp_id worker;
     sp_error *err;
     int rc;
 };
 
-static void do_recycle(void *user, void *arg)
+static void do_wish(void *user, void *arg)
 {
-    struct recycling *recycling = arg;
-    recycling->rc =
-        sp__pool_recycle(recycling->part, recycling->worker, recycling->err);
+    struct wish *wish = arg;
+    (void)user;
+    wish->rc = wish->run(wish->part, wish->worker, wish->err);
 }
 
-SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error *err)
+static int wish_for(sp_pit *pit, const char *pool, struct wish *wish)
 {
-    struct recycling recycling = {.worker = worker, .err = err};
     struct pool *found;
     if (pit == NULL) {
-        return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
+        return sp__fail(wish->err, SP_ERR_INVAL, "a pit is needed");
     }
-    int rc = sp__pit_pool(pit, pool, &found, err);
+    int rc = sp__pit_pool(pit, pool, &found, wish->err);
     if (rc < 0) {
         return rc;
     }
     /* Of all of them, or of the part that has the worker. */
     for (uint32_t i = 0; i < sp__pool_parts(found); i++) {
-        recycling.part = sp__pool_part(found, i);
-        sp__loop_call(loop_of(recycling.part), do_recycle, &recycling);
-        if (worker != 0 && recycling.rc == SP_OK) {
+        wish->part = sp__pool_part(found, i);
+        sp__loop_call(loop_of(wish->part), do_wish, wish);
+        if (wish->worker != 0 && wish->rc == SP_OK) {
             break;
         }
     }
-    if (recycling.rc == SP_OK) {
-        sp_error_clear(err);
+    if (wish->rc == SP_OK) {
+        sp_error_clear(wish->err);
     }
-    return recycling.rc;
+    return wish->rc;
+}
+
+SP_API int sp_pool_recycle(sp_pit *pit, const char *pool, sp_id worker, sp_error *err)
+{
+    struct wish wish = {.run = sp__pool_recycle, .worker = worker, .err = err};
+    return wish_for(pit, pool, &wish);
+}
+
+SP_API int sp_pool_worker_kill(sp_pit *pit, const char *pool, sp_id worker,
+                               sp_error *err)
+{
+    struct wish wish = {.run = sp__pool_kill, .worker = worker, .err = err};
+    return worker == 0 ? sp__fail(err, SP_ERR_INVAL, "the id of a worker is needed")
+                       : wish_for(pit, pool, &wish);
 }
 
 struct telling {

@@ -81,6 +81,30 @@ SP_API int sp_daemon_report(sp_daemon *daemon, const char *name, const char *opt
                                     cb, user_data, err);
 }
 
+/* ---- workers ---- */
+
+static int ask_for(sp_daemon *daemon, const char *path, const char *worker,
+                   sp_daemon_worker *ret_worker, sp_error *err)
+{
+    return daemon == NULL || worker == NULL || ret_worker == NULL
+               ? sp__fail(err, SP_ERR_INVAL,
+                          "a daemon, a worker and a place for its name are needed")
+               : sp__stub_worker(sp__remote_caller(daemon->remote), path, worker,
+                                 ret_worker, err);
+}
+
+SP_API int sp_daemon_worker_drain(sp_daemon *daemon, const char *worker,
+                                  sp_daemon_worker *ret_worker, sp_error *err)
+{
+    return ask_for(daemon, SP__PATH_DRAIN_WORKER, worker, ret_worker, err);
+}
+
+SP_API int sp_daemon_worker_kill(sp_daemon *daemon, const char *worker,
+                                 sp_daemon_worker *ret_worker, sp_error *err)
+{
+    return ask_for(daemon, SP__PATH_KILL_WORKER, worker, ret_worker, err);
+}
+
 /* ---- events ---- */
 
 struct sp_daemon_events {

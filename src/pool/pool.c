@@ -262,7 +262,8 @@ int sp__pool_died_of_itself(const struct worker *worker, const sp_error *failure
 static int was_asked(const struct worker_death *death)
 {
     return death->why == WHY_ASKED || death->why == WHY_RECYCLED ||
-           death->why == WHY_SPENT || death->why == WHY_CANCELLED;
+           death->why == WHY_SPENT || death->why == WHY_CANCELLED ||
+           death->why == WHY_OPERATOR;
 }
 
 /* The oldest goes when there are too many. */
@@ -584,14 +585,35 @@ void sp__pool_close(struct pool *pool)
     sp__pool_step(pool, &event, NULL);
 }
 
+/* NULL: the pool has none of that id. */
+static struct worker *find_own(struct pool *pool, uint64_t worker_id, sp_error *err)
+{
+    struct worker *worker = sp__map_find(&pool->shop->by_id, worker_id);
+    if (worker == NULL || worker->owner != pool) {
+        sp__fail(err, SP_ERR_NOT_FOUND, "pool %s has no worker %llu", pool->name,
+                 (unsigned long long)worker_id);
+        return NULL;
+    }
+    return worker;
+}
+
+int sp__pool_kill(struct pool *pool, uint64_t worker_id, sp_error *err)
+{
+    struct worker *worker = find_own(pool, worker_id, err);
+    if (worker == NULL) {
+        return SP_ERR_NOT_FOUND;
+    }
+    sp__worker_kill(worker, WHY_OPERATOR);
+    return SP_OK;
+}
+
 int sp__pool_recycle(struct pool *pool, uint64_t worker_id, sp_error *err)
 {
     struct core_event event = {.kind = CORE_RECYCLE, .seat = CORE_NONE};
     if (worker_id != 0) {
-        const struct worker *worker = sp__map_find(&pool->shop->by_id, worker_id);
-        if (worker == NULL || worker->owner != pool) {
-            return sp__fail(err, SP_ERR_NOT_FOUND, "pool %s has no worker %llu",
-                            pool->name, (unsigned long long)worker_id);
+        const struct worker *worker = find_own(pool, worker_id, err);
+        if (worker == NULL) {
+            return SP_ERR_NOT_FOUND;
         }
         event.seat = worker->slot;
     } else if (pool->zygote != NULL) {

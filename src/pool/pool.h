@@ -129,6 +129,9 @@ void sp__pool_end_deadlock(struct request *request);
  * SP_ERR_NOT_FOUND. */
 int sp__pool_recycle(struct pool *pool, uint64_t worker_id, sp_error *err);
 
+/* Kill a worker at once, with the calls it has. 0, or SP_ERR_NOT_FOUND. */
+int sp__pool_kill(struct pool *pool, uint64_t worker_id, sp_error *err);
+
 /* Refuse, end and stop everything; on_closed follows (perhaps from inside). */
 void sp__pool_close(struct pool *pool);
 

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "serve/rpc.h"
+#include "serve/server.h"
 
 enum { PREFIX_BYTES = 5 /* gRPC: not compressed, length */ };
 
@@ -45,6 +46,7 @@ struct asking sp__asking_of(const struct rpc *rpc)
         .deadline_ms = parent != NULL ? parent->deadline_ms : SP_UNLIMITED,
         .call = parent != NULL ? parent->id : 0,
         .worker = peer->worker != NULL ? peer->worker->id : 0,
+        .is_own = peer->client != NULL && sp__client_is_own(peer->client),
     };
 }
 

@@ -17,6 +17,11 @@
 #include "base/mem.h"
 #include "serve/server.h"
 
+int sp__client_is_own(const struct client *client)
+{
+    return client->user == geteuid() || client->user == 0;
+}
+
 static uint64_t now_of(const struct client *client)
 {
     return sp__loop_now_ms(client->server->pit->loop);

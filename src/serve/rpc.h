@@ -58,6 +58,7 @@ struct asking {
     uint64_t deadline_ms; /* of the call that asks, or SP_UNLIMITED */
     sp_id call;           /* the call that asks, 0: none */
     sp_id worker;         /* the worker that asks, 0: a client */
+    int is_own;           /* a client of the host's own user, or root */
     int is_hurried;       /* on the loop: what takes long is ANSWER_LATER */
 };
 

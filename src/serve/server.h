@@ -79,6 +79,8 @@ void sp__server_sweep(struct server *server);
 /* Takes fd on success. */
 int sp__client_open(struct server *server, int fd, uid_t user,
                     sp_error *err) SP_MUST_CHECK;
+/* It is of the host's own user, or root: who sees everything, and may everything. */
+int sp__client_is_own(const struct client *client);
 /* Ends its rpcs, closes the connection and frees. */
 void sp__client_close(struct client *client);
 /* No new rpcs; it is closed when those there are have ended. */

@@ -86,6 +86,10 @@ static const struct method methods[] = {
     /* A clerk makes them: they ask the loops, and wait. */
     {SP__PATH_GET_REPORT, METHOD_CHANGE, FOR_CLIENTS, 0, sp__answer_report,
      sp__answer_message, sp__answer_gone, NULL},
+    {SP__PATH_DRAIN_WORKER, METHOD_CHANGE, FOR_CLIENTS, 0, sp__answer_worker_drain,
+     sp__answer_message, sp__answer_gone, NULL},
+    {SP__PATH_KILL_WORKER, METHOD_CHANGE, FOR_CLIENTS, 0, sp__answer_worker_kill,
+     sp__answer_message, sp__answer_gone, NULL},
     READ(SP__PATH_GET_EXPOSED_ELIXIR_TOOLS, sp__answer_tools_list),
     CHANGE(SP__PATH_REGISTER_TOOLS, sp__answer_tools_register),
     {SP__PATH_EXECUTE_ELIXIR_TOOL, METHOD_CALL, FOR_ALL, 0, NULL, sp__tool_message,
@@ -171,7 +175,7 @@ void sp__rpc_fail(struct rpc *rpc, const sp_error *failure)
     sp__buf_init(&details, DETAILS_MAX);
     sp__error_copy(&told, failure);
     const struct client *client = rpc->peer->client;
-    if (client != NULL && client->user != geteuid() && client->user != 0) {
+    if (client != NULL && !sp__client_is_own(client)) {
         redact(&told);
     }
     if (sp__proto_put_failure(&details, &told, NULL) < 0) {

@@ -125,5 +125,9 @@ int sp__answer_program_list(const struct asking *asking, sp_bytes question,
 
 int sp__answer_report(const struct asking *asking, sp_bytes question,
                       struct sp_buffer *reply, sp_error *err);
+int sp__answer_worker_drain(const struct asking *asking, sp_bytes question,
+                            struct sp_buffer *reply, sp_error *err);
+int sp__answer_worker_kill(const struct asking *asking, sp_bytes question,
+                           struct sp_buffer *reply, sp_error *err);
 
 #endif

@@ -11,6 +11,8 @@
 #define SP__CONTROL "/snakepit.control.v1.Control/"
 #define SP__PATH_GET_REPORT SP__CONTROL "GetReport"
 #define SP__PATH_WATCH_EVENTS SP__CONTROL "WatchEvents"
+#define SP__PATH_DRAIN_WORKER SP__CONTROL "DrainWorker"
+#define SP__PATH_KILL_WORKER SP__CONTROL "KillWorker"
 
 /* GetReportRequest. */
 struct proto_report_get {
@@ -39,5 +41,18 @@ struct proto_events_watch_reply {
     uint64_t dropped;
 };
 PROTO_MESSAGE_OF(events_watch_reply)
+
+/* WorkerRequest. */
+struct proto_worker_wish {
+    const char *worker;
+};
+PROTO_MESSAGE_OF(worker_wish)
+
+/* WorkerResponse. */
+struct proto_worker_wish_reply {
+    const char *worker;
+    int32_t pid;
+};
+PROTO_MESSAGE_OF(worker_wish_reply)
 
 #endif

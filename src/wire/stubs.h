@@ -13,6 +13,7 @@
 #ifndef SP_WIRE_STUBS_H
 #define SP_WIRE_STUBS_H
 
+#include "snakepit/report.h"
 #include "snakepit/worker_state.h"
 #include "wire/proto_state.h"
 
@@ -136,6 +137,9 @@ int sp__stub_programs_list(const struct caller *caller, const char *session,
 
 int sp__stub_report(const struct caller *caller, const char *name, const char *options,
                     sp_json_cb cb, void *user_data, sp_error *err);
+/* DrainWorker or KillWorker, by its path. */
+int sp__stub_worker(const struct caller *caller, const char *path, const char *worker,
+                    sp_daemon_worker *ret, sp_error *err);
 
 /* ---- what the stubs share ---- */
 

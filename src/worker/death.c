@@ -105,7 +105,7 @@ SP_API const char *sp_death_name(int why)
         {SP_DEATH_TOO_SLOW, "too_slow"},   {SP_DEATH_LOST, "lost"},
         {SP_DEATH_PROTOCOL, "protocol"},   {SP_DEATH_HUNG, "hung"},
         {SP_DEATH_STUCK, "stuck"},         {SP_DEATH_GUARD, "guard"},
-        {SP_DEATH_CANCELLED, "cancelled"},
+        {SP_DEATH_CANCELLED, "cancelled"}, {SP_DEATH_OPERATOR, "operator"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (names[i].why == why) {

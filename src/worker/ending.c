@@ -67,6 +67,8 @@ static int cause_of(const struct worker *worker, const struct guard_exit *exit)
         return SP_DEATH_STUCK;
     case WHY_CANCELLED:
         return SP_DEATH_CANCELLED;
+    case WHY_OPERATOR:
+        return SP_DEATH_OPERATOR;
     case WHY_GUARD:
         return SP_DEATH_GUARD;
     }
@@ -126,6 +128,10 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
     case WHY_CANCELLED:
         sp__fail(out, code,
                  "worker %s was killed with a cancelled call, which wanted it so",
+                 worker->name);
+        break;
+    case WHY_OPERATOR:
+        sp__fail(out, code, "worker %s was killed by whoever looks after it",
                  worker->name);
         break;
     case WHY_GUARD:

@@ -60,7 +60,8 @@ void sp__worker_tell_watch_over(const struct worker *worker)
         [WHY_TOO_SLOW] = "too_slow", [WHY_LOST] = "lost",
         [WHY_PROTOCOL] = "protocol", [WHY_HUNG] = "hung",
         [WHY_STUCK] = "stuck",       [WHY_CANCELLED] = "cancelled",
-        [WHY_GUARD] = "guard",       [WHY_SPENT] = "spent"};
+        [WHY_OPERATOR] = "operator", [WHY_GUARD] = "guard",
+        [WHY_SPENT] = "spent"};
     if (worker->spec->health_interval_ms != SP_UNLIMITED) {
         sp__worker_tell(worker,
                         (struct tidings){.event = {.kind = SP_EVENT_HEARTBEAT_STOPPED},

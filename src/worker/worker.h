@@ -84,6 +84,7 @@ enum worker_why {
     WHY_HUNG,      /* it did not answer a PING */
     WHY_STUCK,     /* it went on with a cancelled call past the grace */
     WHY_CANCELLED, /* a call that was cancelled wanted it so */
+    WHY_OPERATOR,  /* whoever looks after the pool wanted it so */
     WHY_GUARD,     /* the guard died and took it along */
     WHY_SPENT      /* its connection has used up its stream numbers */
 };

@@ -13,11 +13,12 @@ COMMANDS = """
     advise
     bench
     call cleanup completion config
-    doctor
+    doctor drain
     events explain
     gen
     hardware help
     init inspect
+    kill
     logs
     map metrics
     program

@@ -164,6 +164,40 @@ def test_a_screen_with_keys(daemon):
         shown.shows(has("ended 0"), "its end")
 
 
+def pid_of(lines, worker):
+    return next(line.split()[1] for line in lines if line.startswith(worker))
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_keys_for_the_chosen_worker(tmp_path, columns):
+    with daemons.running(tmp_path) as daemon, terminal(daemon, columns=columns) as shown:
+        lines = shown.shows(has("default/0"), "the worker")
+        for key in ("l log", "D drain", "K kill", "? help", "o sort"):
+            assert key in lines[-1]
+        pid = pid_of(lines, "default/0")
+        shown.press("l")
+        shown.shows(has("default/0 python 3"), "what was logged of it")
+        assert "esc back" in shown.lines()[-1]
+        shown.press("Escape")
+        shown.shows(has("POOL"), "the tables")
+        shown.press("K")
+        shown.shows(has(f"kill default/0 (pid {pid}) with its calls?"), "a question")
+        shown.press("n")
+        shown.shows(has("default/0 lives on"), "that nothing happened")
+        assert pid_of(shown.lines(), "default/0") == pid
+        shown.press("K", "y")
+        shown.shows(has(f"default/0 (pid {pid}) is killed"), "that it is killed")
+        shown.shows(lambda lines: pid_of(lines, "default/0") not in (pid, "0")
+                    and has(" ready ")(lines), "the next one")
+        second = pid_of(shown.lines(), "default/0")
+        shown.press("D")
+        shown.shows(has("is drained: a fresh one takes its place"), "that it is drained")
+        shown.shows(lambda lines: second not in str(lines[:-1]) and has(" ready ")(lines),
+                    "the third one, in the place of a relief")
+        shown.press("q")
+        shown.shows(has("ended 0"), "its end")
+
+
 def test_the_screen_follows_the_terminals_size(daemon):
     with terminal(daemon) as shown:
         shown.shows(lambda lines: has("POOL")(lines) and not has("ADAPTER")(lines), "80 columns")

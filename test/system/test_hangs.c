@@ -204,6 +204,31 @@ static void a_call_may_want_its_worker_killed_when_it_is_cancelled(void **state)
     assert_int_equal(stats_of(pit).workers_died, 0);
 }
 
+static void whoever_looks_after_it_may_kill_a_worker(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.backoff_min_ms = pool.backoff_max_ms = 600000; /* nobody is punished */
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_worker_info worker = worker_at(pit, 0);
+    sp_id id = call_start(pit, "stubborn", at_path("p"), NULL);
+    UNTIL(file_exists(leak_path("p")));
+    assert_int_equal(sp_pool_worker_kill(pit, NULL, worker.id, last_error()), 0);
+    const sp_error *err = call_wait_fails(pit, id, SP_ERR_WORKER_DIED);
+    assert_int_equal(err->worker_why, SP_DEATH_OPERATOR);
+    assert_has(err->message, "killed by whoever looks after it");
+    call_gives(pit, "echo", "[6]", "6");
+    struct noted noted = last_death(pit);
+    assert_int_equal(noted.why, SP_DEATH_OPERATOR);
+    assert_int_equal(noted.signal, SIGKILL);
+    assert_int_equal(noted.pid, worker.pid);
+    assert_int_equal(stats_of(pit).workers_died, 0);
+    assert_int_equal(sp_pool_worker_kill(pit, NULL, worker.id, last_error()),
+                     SP_ERR_NOT_FOUND);
+    assert_int_equal(sp_pool_worker_kill(pit, NULL, 0, last_error()), SP_ERR_INVAL);
+    assert_int_equal(sp_pool_worker_kill(pit, "nowhere", worker.id, last_error()),
+                     SP_ERR_NO_POOL);
+}
+
 static void its_deadline_does_the_same(void **state)
 {
     sp_pool_options pool = pool_of_probes(1);
@@ -305,6 +330,7 @@ int main(void)
         TEST(a_start_that_hangs_shows_where),
         TEST(a_call_may_want_its_worker_killed_when_it_is_cancelled),
         TEST(its_deadline_does_the_same),
+        TEST(whoever_looks_after_it_may_kill_a_worker),
         TEST(a_call_that_has_not_begun_kills_nobody),
         TEST(a_process_that_cannot_be_killed_is_left_behind),
     };

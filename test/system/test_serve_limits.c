@@ -228,6 +228,46 @@ static void strangers_are_turned_away(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* What a user who may connect is told when it wants a worker drained: SP_ERR_. */
+static int drain_as(uid_t user, const char *address)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        sp_daemon *daemon;
+        sp_daemon_worker worker;
+        int rc = 1;
+        if (setgid(user) == 0 && setuid(user) == 0 &&
+            sp_daemon_connect(address, 0, &daemon, NULL) == 0) {
+            rc = sp_daemon_worker_drain(daemon, "default/0", &worker, NULL);
+        }
+        _exit(-rc & 0xff);
+    }
+    (void)waitpid(pid, &status, 0);
+    return -WEXITSTATUS(status);
+}
+
+static void guests_may_call_and_not_drain(void **state)
+{
+    if (geteuid() != 0) {
+        skip(); /* only root can be another */
+    }
+    uint32_t users[] = {54321};
+    sp_listen_options shared = {
+        .size = sizeof shared, .users = users, .users_count = 1};
+    char folder[] = "/tmp/snakepit-serve-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0);
+    char address[512];
+    (void)snprintf(address, sizeof address, "unix:%s/pit.sock", folder);
+    sp_pit *pit = plain_pit();
+    assert_int_equal(sp_pit_listen(pit, address, &shared, last_error()), 0);
+    assert_int_equal(drain_as(54321, address), SP_ERR_REFUSED);
+    assert_int_equal(drain_as(0, address), SP_OK);
+    pit_close(pit);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* ---- how large, how many ---- */
 
 static void a_message_at_the_limit_passes_and_one_byte_more_does_not(void **state)
@@ -466,6 +506,7 @@ int main(void)
         TEST(addresses_are_checked),
         TEST(a_pool_with_functions_of_the_program_is_not_served),
         TEST(strangers_are_turned_away),
+        TEST(guests_may_call_and_not_drain),
         TEST(a_message_at_the_limit_passes_and_one_byte_more_does_not),
         TEST(the_client_that_was_idle_longest_makes_room),
         TEST(one_too_many_is_told_that_nothing_ran),

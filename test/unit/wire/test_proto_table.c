@@ -29,6 +29,8 @@ struct pair {
 static const struct pair pairs[] = {
     TABLE(report_get, snakepit__control__v1__get_report_request),
     TABLE(report_get_reply, snakepit__control__v1__get_report_response),
+    TABLE(worker_wish, snakepit__control__v1__worker_request),
+    TABLE(worker_wish_reply, snakepit__control__v1__worker_response),
     TABLE(events_watch, snakepit__control__v1__watch_events_request),
     TABLE(events_watch_reply, snakepit__control__v1__watch_events_response),
     TABLE(session_begin, snakepit__bridge__initialize_session_request),
