@@ -86,9 +86,10 @@ int main(void)
         "it\n"
         "and as far as _sp_telemetry_control_() has it. It may have more metadata: "
         "those\n"
-        "of a call say which _tool_ it is of, and its _trace_id_ and _span_id_ when "
-        "it is\n"
-        "in a trace. *worker.telemetry* has the name that user code gave it as "
+        "of a call say which _tool_ it is of, its number as _call_, its _trace_id_ "
+        "and\n"
+        "_span_id_ when it is in a trace, and its _correlation_id_ when it has one.\n"
+        "*worker.telemetry* has the name that user code gave it as "
         "_event_,\n"
         "and that tells its measurements and metadata in _message_ too.\n\n"
         "# EVENTS\n");

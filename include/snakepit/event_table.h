@@ -129,7 +129,7 @@
       "a worker that runs several calls at once has no room for another; told again "  \
       "once half of it has been free")                                                 \
     X(TELEMETRY, 29, "worker.telemetry", MANY, CALL, (SP_EVENT_NO), (SP_EVENT_NO),     \
-      ("event"), "0.1",                                                                \
+      ("event", "tool", "call", "trace_id", "span_id"), "0.1",                         \
       "worker: an event that is not in this table, or not a worker's to tell, with "   \
       "measurements and metadata of its own")                                          \
     X(EVENTS_DROPPED, 30, "events.dropped", FEW, PIT, (SP_EVENT_NO),                   \
@@ -319,15 +319,15 @@
       ("duration_ms", "integer", "ms"), ("exit_mode", "stop_mode", "run_id"), "0.1",   \
       "the last event of a pit that was shut down")                                    \
     X(PYTHON_CALL_START, 84, "python.call.start", MANY, CALL, (SP_EVENT_NO),           \
-      ("count", "integer", "calls"), ("tool", "trace_id", "span_id"), "0.1",           \
+      ("count", "integer", "calls"), ("tool", "call", "trace_id", "span_id"), "0.1",   \
       "worker: a call into an adapter begins")                                         \
     X(PYTHON_CALL_STOP, 85, "python.call.stop", MANY, CALL, (SP_EVENT_NO),             \
       ("duration", "integer", "ns", "count", "integer", "calls"),                      \
-      ("tool", "trace_id", "span_id"), "0.1",                                          \
+      ("tool", "call", "trace_id", "span_id"), "0.1",                                  \
       "worker: a call into an adapter has returned")                                   \
     X(PYTHON_CALL_EXCEPTION, 86, "python.call.exception", MANY, CALL, (SP_EVENT_NO),   \
       ("duration", "integer", "ns", "count", "integer", "calls"),                      \
-      ("tool", "trace_id", "span_id"), "0.1",                                          \
+      ("tool", "call", "trace_id", "span_id"), "0.1",                                  \
       "worker: a call into an adapter has raised an exception")                        \
     X(PYTHON_MEMORY, 87, "python.memory.sampled", MANY, WORKER, (SP_EVENT_NO),         \
       ("rss_bytes", "integer", "bytes", "vms_bytes", "integer", "bytes"),              \
@@ -341,49 +341,49 @@
       (SP_EVENT_NO), "0.1", "worker: the garbage collector has run")                   \
     X(PYTHON_ERROR, 90, "python.error.occurred", MANY, CALL,                           \
       ("error.python_exception"), ("count", "integer", "errors"),                      \
-      ("python_type", "tool", "trace_id", "span_id"), "0.1",                           \
+      ("python_type", "tool", "call", "trace_id", "span_id"), "0.1",                   \
       "worker: user code has raised an exception")                                     \
     X(PYTHON_MAPPED, 91, "python.exception.mapped", MANY, CALL, (SP_EVENT_NO),         \
-      (SP_EVENT_NO), ("python_type", "library", "function", "tool", "trace_id"),       \
+      (SP_EVENT_NO), ("python_type", "library", "function", "tool", "call"),           \
       "0.1",                                                                           \
       "worker: an exception is of a kind whose structure is known: it is kept")        \
     X(PYTHON_UNMAPPED, 92, "python.exception.unmapped", MANY, CALL, (SP_EVENT_NO),     \
-      (SP_EVENT_NO), ("python_type", "library", "function", "tool", "trace_id"),       \
+      (SP_EVENT_NO), ("python_type", "library", "function", "tool", "call"),           \
       "0.1", "worker: an exception has type, message and traceback alone")             \
     X(TOOL_EXECUTION_START, 93, "tool.execution.start", MANY, CALL,                    \
       ("python.tool.execution.start"),                                                 \
       ("system_time", "integer", "ns", "count", "integer", "calls"),                   \
-      ("tool", "trace_id", "span_id"), "0.1", "worker: a tool begins")                 \
+      ("tool", "call", "trace_id", "span_id"), "0.1", "worker: a tool begins")         \
     X(TOOL_EXECUTION_STOP, 94, "tool.execution.stop", MANY, CALL,                      \
       ("python.tool.execution.stop"),                                                  \
       ("duration", "integer", "ns", "count", "integer", "calls"),                      \
-      ("tool", "trace_id", "span_id", "events_dropped"), "0.1",                        \
+      ("tool", "call", "trace_id", "span_id", "events_dropped"), "0.1",                \
       "worker: a tool has returned; events_dropped are those of its worker that "      \
       "nobody read in time")                                                           \
     X(TOOL_EXECUTION_EXCEPTION, 95, "tool.execution.exception", MANY, CALL,            \
       ("python.tool.execution.exception"),                                             \
       ("duration", "integer", "ns", "count", "integer", "calls"),                      \
-      ("tool", "trace_id", "span_id", "events_dropped"), "0.1",                        \
+      ("tool", "call", "trace_id", "span_id", "events_dropped"), "0.1",                \
       "worker: a tool has raised an exception")                                        \
     X(TOOL_RESULT_SIZE, 96, "tool.result_size", MANY, CALL,                            \
       ("python.tool.result_size"), ("message_size", "integer", "bytes"),               \
-      ("tool", "trace_id", "span_id"), "0.1", "worker: the size of a result")          \
+      ("tool", "call", "trace_id", "span_id"), "0.1", "worker: the size of a result")  \
     X(ERROR_SHAPE, 97, "error.shape_mismatch", MANY, CALL, (SP_EVENT_NO),              \
-      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "trace_id"), "0.1",      \
+      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "call"), "0.1",          \
       "worker: user code was given an array of another shape than it expects")         \
     X(ERROR_DEVICE, 98, "error.device", MANY, CALL, (SP_EVENT_NO), (SP_EVENT_NO),      \
-      ("expected", "got", "operation", "tool", "trace_id"), "0.1",                     \
+      ("expected", "got", "operation", "tool", "call"), "0.1",                         \
       "worker: user code was given an array on another device than it expects")        \
     X(ERROR_OOM, 99, "error.oom", MANY, CALL, (SP_EVENT_NO),                           \
       ("requested_bytes", "integer", "bytes", "available_bytes", "integer", "bytes"),  \
-      ("device", "operation", "tool", "trace_id"), "0.1",                              \
+      ("device", "operation", "tool", "call", "trace_id"), "0.1",                      \
       "worker: user code had no memory left, on a device")                             \
     X(ERROR_DTYPE, 100, "error.dtype_mismatch", MANY, CALL, (SP_EVENT_NO),             \
-      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "trace_id"), "0.1",      \
+      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "call"), "0.1",          \
       "worker: user code was given an array of another type of numbers than it "       \
       "expects")                                                                       \
     X(ERROR_DIMENSION, 101, "error.dimension_error", MANY, CALL, (SP_EVENT_NO),        \
-      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "trace_id"), "0.1",      \
+      (SP_EVENT_NO), ("expected", "got", "operation", "tool", "call"), "0.1",          \
       "worker: user code was given an array with another number of dimensions than "   \
       "it expects")                                                                    \
     X(ZERO_COPY_EXPORT, 102, "zero_copy.export", MANY, CALL, (SP_EVENT_NO),            \

@@ -765,6 +765,11 @@ static const char *session_of(const struct worker_call *call)
     return ITEM(call, struct request, call)->session;
 }
 
+static uint64_t number_of_call(const struct worker_call *call)
+{
+    return ITEM(call, const struct request, call)->id;
+}
+
 static const struct worker_events worker_events = {
     .on_spawned = sp__pool_worker_spawned,
     .on_ready = sp__pool_worker_ready,
@@ -772,6 +777,7 @@ static const struct worker_events worker_events = {
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
     .on_describe = describe_call,
+    .on_number = number_of_call,
     .session_of = session_of,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,

@@ -4,8 +4,8 @@
  *
  * The binding gives figures and facts as JSON. They are read into arrays on the stack,
  * their texts into one buffer that is large enough from the start, so that what points
- * into it stays; then telemetry.c has the event, under the lock. Nothing is read while
- * nobody listens.
+ * into it stays; then telemetry.c has the event, under the lock. Nothing is read that
+ * nobody wants.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,26 +23,16 @@ enum {
     EMISSION_MAX = 32 * 1024, /* both JSON texts */
     EMISSION_DEPTH = 16,
     MEASURES_MAX = 32,
-    PAIRS_MAX = 32,
-    JOB_PAIRS = 4, /* what a job adds */
-    TRACE_DIGITS = 32,
-    SPAN_DIGITS = 16
+    PAIRS_MAX = 32
 };
 
 struct reading {
     struct sp_buffer texts;
     struct proto_measure measures[MEASURES_MAX];
     size_t measures_count;
-    const char *metadata[2 * (PAIRS_MAX + JOB_PAIRS) + 1];
+    const char *metadata[2 * (PAIRS_MAX + JOB_FACTS) + 1];
     size_t metadata_count;
 };
-
-SP_API int sp_worker_listens(const sp_worker *w)
-{
-    return w != NULL &&
-           atomic_load_explicit(&w->telemetry_on, memory_order_relaxed) > 0 &&
-           !atomic_load_explicit(&w->forgotten, memory_order_relaxed);
-}
 
 /* ---- texts ---- */
 
@@ -168,32 +158,10 @@ static void read_metadata(struct reading *reading, sp_bytes json)
     }
 }
 
-/* ---- what the job adds ---- */
-
-/* "00-<trace>-<span>-<flags>" */
-static void add_trace(struct reading *reading, const char *traceparent)
+static void add_job(struct reading *reading, const struct job_facts *facts)
 {
-    enum { TRACE_AT = 3, SPAN_AT = TRACE_AT + TRACE_DIGITS + 1 };
-    if (strlen(traceparent) < SPAN_AT + SPAN_DIGITS ||
-        traceparent[TRACE_AT + TRACE_DIGITS] != '-') {
-        return;
-    }
-    add_pair(reading, "trace_id",
-             keep(reading, traceparent + TRACE_AT, TRACE_DIGITS, 0));
-    add_pair(reading, "span_id", keep(reading, traceparent + SPAN_AT, SPAN_DIGITS, 0));
-}
-
-static void add_job(struct reading *reading, const sp_job *job)
-{
-    const char *key, *value;
-    add_pair(reading, "tool", job->tool);
-    if (job->session[0] != '\0') {
-        add_pair(reading, "session_id", job->session);
-    }
-    for (size_t i = 0; sp_job_metadata(job, i, &key, &value); i++) {
-        if (strcmp(key, "traceparent") == 0) {
-            add_trace(reading, value);
-        }
+    for (size_t i = 0; i < facts->count; i++) {
+        add_pair(reading, facts->pairs[2 * i], facts->pairs[2 * i + 1]);
     }
 }
 
@@ -220,10 +188,11 @@ static int check(const sp_emission *event, sp_error *err)
 static size_t texts_size(const sp_emission *event)
 {
     return event->measurements.size + event->metadata.size +
-           2 * (MEASURES_MAX + PAIRS_MAX) + TRACE_DIGITS + SPAN_DIGITS + 2;
+           2 * (MEASURES_MAX + PAIRS_MAX);
 }
 
-static int tell(sp_worker *w, const sp_emission *event, struct reading *reading)
+static int tell(sp_worker *w, const sp_emission *event, struct reading *reading,
+                const char *correlation)
 {
     const struct proto_telemetry message = {
         .event = event->name,
@@ -231,7 +200,7 @@ static int tell(sp_worker *w, const sp_emission *event, struct reading *reading)
         .measures_count = reading->measures_count,
         .metadata = reading->metadata,
         .unix_ns = (int64_t)sp__unix_ns(),
-        .correlation_id = event->correlation_id,
+        .correlation_id = correlation,
     };
     sp__runtime_lock(w);
     int told = sp__telemetry_emit(w, &message, event->span);
@@ -242,8 +211,9 @@ static int tell(sp_worker *w, const sp_emission *event, struct reading *reading)
 SP_API int sp_worker_emit(sp_worker *w, const sp_emission *event, sp_error *err)
 {
     struct reading reading;
+    struct job_facts facts = {.correlation = NULL};
     int rc = check(event, err);
-    if (rc < 0 || !sp_worker_listens(w)) {
+    if (rc < 0 || !sp_worker_wants(w, event->name)) {
         return rc;
     }
     rc = check_object(event->measurements, "measurements", err);
@@ -261,10 +231,13 @@ SP_API int sp_worker_emit(sp_worker *w, const sp_emission *event, sp_error *err)
         read_measures(&reading, event->measurements);
         read_metadata(&reading, event->metadata);
         if (event->job != NULL) {
-            add_job(&reading, event->job);
+            sp__telemetry_describe(event->job, &facts);
+            add_job(&reading, &facts);
         }
         reading.metadata[reading.metadata_count] = NULL;
-        rc = tell(w, event, &reading);
+        rc = tell(w, event, &reading,
+                  event->correlation_id != NULL ? event->correlation_id
+                                                : facts.correlation);
     }
     sp__buf_fini(&reading.texts);
     return rc;

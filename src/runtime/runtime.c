@@ -298,6 +298,7 @@ static void release(struct sp_worker *w)
     sp__free(w->unlink_path);
     sp__free(w->name);
     sp__free(w->runtime);
+    (void)pthread_mutex_destroy(&w->answers.lock);
     (void)pthread_mutex_destroy(&w->smu);
     sp__free(w);
 }
@@ -310,6 +311,7 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
     }
     (void)pthread_mutex_init(&w->smu, NULL);
+    (void)pthread_mutex_init(&w->answers.lock, NULL);
     w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;
     w->poller.fd = w->poller.timer_fd = -1;
     w->leader = LEADER_NONE;

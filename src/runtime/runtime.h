@@ -242,6 +242,29 @@ struct wish {
     size_t rates_count;
 };
 
+/* What was asked of an event, by its name. */
+struct telemetry_answer {
+    char name[48]; /* longer ones are not kept */
+    int stamp;     /* what it was asked at */
+    int is_wanted;
+};
+
+struct telemetry_answers {
+    pthread_mutex_t lock; /* before smu */
+    struct telemetry_answer at[64];
+};
+
+/* What an event of a job says of it. */
+enum { JOB_FACTS = 5 };
+struct job_facts {
+    const char *pairs[2 * JOB_FACTS]; /* key and value of each */
+    size_t count;
+    const char *correlation; /* or NULL */
+    char trace_id[33];
+    char span_id[17];
+    char call[12];
+};
+
 struct telemetry {
     struct rpc rpc;
     struct h2_stream *stream;
@@ -381,7 +404,9 @@ struct sp_worker {
     uint64_t exit_at_ms;  /* when the undertaker strikes, 0: never */
     struct list watchers;
     struct telemetry *telemetry[TELEMETRY_MAX];
-    _Atomic int telemetry_on;        /* enabled streams */
+    int telemetry_on;            /* enabled streams */
+    _Atomic int telemetry_stamp; /* of what they want by now; 0: nothing at all */
+    struct telemetry_answers answers;
     _Atomic int telemetry_jobs;      /* those that want to hear of jobs */
     _Atomic uint64_t events_dropped; /* that they did not read */
     struct list sessions;
@@ -477,6 +502,8 @@ void sp__telemetry_free(struct sp_worker *w, struct telemetry *t);
 int sp__telemetry_emit(struct sp_worker *w, const struct proto_telemetry *event,
                        uint32_t *span);
 void sp__telemetry_start(struct sp_job *job);
+/* Its texts are the job's, or in `ret`. */
+void sp__telemetry_describe(const struct sp_job *job, struct job_facts *ret);
 void sp__telemetry_stop(struct sp_job *job, size_t bytes, int failed);
 
 /* telemetry_wish.c */

@@ -12,11 +12,14 @@
  */
 #include "runtime/runtime.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "snakepit/worker_telemetry.h"
 
 /* A span's number has a bit for each of its listeners, and this one once it has them. */
 enum { CHOSEN = 1 << TELEMETRY_MAX };
@@ -28,14 +31,28 @@ static const char job_result_size[] = "tool.result_size";
 
 /* ---- listeners ---- */
 
+/* Another number than ever before in this process, which may have several workers. */
+static int next_stamp(void)
+{
+    static atomic_uint last;
+    unsigned stamp;
+    do {
+        stamp =
+            (atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1) & INT_MAX;
+    } while (stamp == 0);
+    return (int)stamp;
+}
+
 static void count(struct sp_worker *w, const struct telemetry *t, int by)
 {
     if (t->enabled) {
-        atomic_fetch_add_explicit(&w->telemetry_on, by, memory_order_relaxed);
+        w->telemetry_on += by;
         if (t->wants_jobs) {
             atomic_fetch_add_explicit(&w->telemetry_jobs, by, memory_order_relaxed);
         }
     }
+    atomic_store_explicit(&w->telemetry_stamp, w->telemetry_on > 0 ? next_stamp() : 0,
+                          memory_order_relaxed);
 }
 
 static int wants_jobs(const struct wish *wish)
@@ -96,6 +113,61 @@ void sp__telemetry_free(struct sp_worker *w, struct telemetry *t)
     w->telemetry[t->index] = NULL;
     sp__wish_fini(&t->wish);
     sp__free(t);
+}
+
+/* ---- is it worth while ---- */
+
+SP_API int sp_worker_listens(const sp_worker *w)
+{
+    return w == NULL || atomic_load_explicit(&w->forgotten, memory_order_relaxed)
+               ? 0
+               : atomic_load_explicit(&w->telemetry_stamp, memory_order_relaxed);
+}
+
+/* Whether a listener's filter lets it through. */
+static int look(struct sp_worker *w, const char *event)
+{
+    int is_wanted = 0;
+    sp__runtime_lock(w);
+    for (uint32_t i = 0; i < TELEMETRY_MAX && !is_wanted; i++) {
+        const struct telemetry *t = w->telemetry[i];
+        is_wanted = t != NULL && t->enabled && sp__wish_allows(&t->wish, event);
+    }
+    sp__runtime_unlock(w);
+    return is_wanted;
+}
+
+static struct telemetry_answer *answer_of(struct telemetry_answers *answers,
+                                          const char *event)
+{
+    enum { COUNT = sizeof answers->at / sizeof answers->at[0] };
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (const char *c = event; *c != '\0'; c++) {
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    }
+    return &answers->at[hash % COUNT];
+}
+
+/* A stamp that is too old is asked again, and one can only be too old. */
+SP_API int sp_worker_wants(sp_worker *w, const char *event)
+{
+    int stamp = sp_worker_listens(w);
+    if (stamp == 0 || event == NULL) {
+        return 0;
+    }
+    struct telemetry_answer *answer = answer_of(&w->answers, event);
+    if (strlen(event) >= sizeof answer->name) {
+        return look(w, event);
+    }
+    (void)pthread_mutex_lock(&w->answers.lock);
+    if (answer->stamp != stamp || strcmp(answer->name, event) != 0) {
+        answer->is_wanted = look(w, event);
+        answer->stamp = stamp;
+        (void)snprintf(answer->name, sizeof answer->name, "%s", event);
+    }
+    int is_wanted = answer->is_wanted;
+    (void)pthread_mutex_unlock(&w->answers.lock);
+    return is_wanted;
 }
 
 /* ---- events ---- */
@@ -177,24 +249,73 @@ int sp__telemetry_emit(struct sp_worker *w, const struct proto_telemetry *event,
 
 /* ---- of jobs ---- */
 
+/* "00-<trace>-<span>-<flags>" */
+static int read_trace(const char *traceparent, struct job_facts *ret)
+{
+    enum { TRACE_AT = 3, TRACE = 32, SPAN_AT = TRACE_AT + TRACE + 1, SPAN = 16 };
+    if (strlen(traceparent) < SPAN_AT + SPAN || traceparent[TRACE_AT + TRACE] != '-') {
+        return 0;
+    }
+    memcpy(ret->trace_id, traceparent + TRACE_AT, TRACE);
+    memcpy(ret->span_id, traceparent + SPAN_AT, SPAN);
+    ret->trace_id[TRACE] = ret->span_id[SPAN] = '\0';
+    return 1;
+}
+
+static void add_fact(struct job_facts *facts, const char *key, const char *value)
+{
+    facts->pairs[2 * facts->count] = key;
+    facts->pairs[2 * facts->count + 1] = value;
+    facts->count++;
+}
+
+void sp__telemetry_describe(const struct sp_job *job, struct job_facts *ret)
+{
+    const char *key, *value;
+    ret->count = 0;
+    ret->correlation = NULL;
+    add_fact(ret, "tool", job->tool);
+    if (job->session[0] != '\0') {
+        add_fact(ret, "session_id", job->session);
+    }
+    if (job->trusted) { /* its host knows which call that is */
+        (void)snprintf(ret->call, sizeof ret->call, "%u", job->stream_id);
+        add_fact(ret, SP__CALL_STREAM, ret->call);
+    }
+    for (size_t i = 0; sp_job_metadata(job, i, &key, &value); i++) {
+        if (strcmp(key, "traceparent") == 0) {
+            if (ret->trace_id[0] == '\0' && read_trace(value, ret)) {
+                add_fact(ret, "trace_id", ret->trace_id);
+                add_fact(ret, "span_id", ret->span_id);
+            }
+        } else if (strcmp(key, "x-snakepit-correlation-id") == 0) {
+            ret->correlation = value;
+        }
+    }
+}
+
 /* Two figures, or one when the second has no name. */
 static void tell_job(struct sp_job *job, const char *event, struct proto_measure first,
                      struct proto_measure second, const char *dropped)
 {
     const struct proto_measure measures[] = {first, second};
-    const char *metadata[] = {"tool",
-                              job->tool,
-                              "session_id",
-                              job->session,
-                              dropped != NULL ? "events_dropped" : NULL,
-                              dropped,
-                              NULL};
+    const char *metadata[2 * (JOB_FACTS + 1) + 1];
+    struct job_facts facts = {.count = 0};
+    sp__telemetry_describe(job, &facts);
+    size_t n = 2 * facts.count;
+    memcpy(metadata, facts.pairs, n * sizeof *metadata);
+    if (dropped != NULL) {
+        metadata[n++] = "events_dropped";
+        metadata[n++] = dropped;
+    }
+    metadata[n] = NULL;
     (void)emit(job->worker, job->sampled,
                &(struct proto_telemetry){.event = event,
                                          .measures = measures,
                                          .measures_count = second.name != NULL ? 2 : 1,
                                          .metadata = metadata,
-                                         .unix_ns = (int64_t)sp__unix_ns()});
+                                         .unix_ns = (int64_t)sp__unix_ns(),
+                                         .correlation_id = facts.correlation});
 }
 
 static struct proto_measure figure(const char *name, int64_t value)

@@ -218,6 +218,10 @@ int sp__proto_get_telemetry_event(const uint8_t *data, size_t size,
 void sp__proto_telemetry_event_fini(struct proto_telemetry_event *event);
 
 /* ---- StreamTelemetry ---- */
+
+/* Metadata of an event, to the host of its worker alone: the stream of the call it is of. */
+#define SP__CALL_STREAM "call_stream"
+
 enum proto_measure_kind { MEASURE_INTEGER, MEASURE_REAL, MEASURE_TEXT };
 struct proto_measure {
     const char *name;

@@ -36,6 +36,10 @@ void sp__worker_unlisten(struct worker *worker);
 int sp__worker_is_telemetry(const struct worker *worker, const void *stream_user);
 void sp__worker_heard(struct worker *worker, const uint8_t *data, size_t size);
 void sp__worker_unheard(struct worker *worker, const struct h2_status *status);
+/* listener.c: a call has left it, and may be told of for a moment. */
+void sp__worker_remember(struct worker *worker, const struct worker_call *call);
+/* listener.c: the owner's number of the call that has, or had, this stream; 0: unknown. */
+uint64_t sp__worker_number_of(const struct worker *worker, uint32_t stream_id);
 /* listener.c: a timer. */
 void sp__worker_grant_due(struct timer *timer, uint64_t now_ms);
 /* link.c: ask a stock worker whether it is there. */

@@ -77,6 +77,9 @@ static void call_ended(struct worker_call *call, sp_error *failure)
     call->service_us = now_us - begun_us;
     worker->last_reply_us = now_us;
     sp__list_remove(&call->on_worker);
+    if (worker->telemetry != NULL) {
+        sp__worker_remember(worker, call);
+    }
     sp__worker_end_asks(worker, call->stream_id);
     sp__worker_unshare_call(worker, call);
     sp__worker_sweep_memory(worker);

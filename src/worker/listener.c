@@ -18,6 +18,7 @@
  * has no such method, reports nothing.
  */
 #include "base/error.h"
+#include "base/mem.h"
 #include "wire/proto.h"
 #include "worker/interest.h"
 #include "worker/internal.h"
@@ -27,6 +28,46 @@ enum {
     GRANT_INTERVAL_MS = 100,
     GRPC_UNIMPLEMENTED = 12
 };
+
+/* ---- which call it is of ---- */
+
+/* What a worker does at a call's end it tells behind the answer. Of more calls than these
+ * that ended in one moment, the first ones' events do not say which they were. */
+enum { ENDED = 64 };
+struct ended_calls {
+    struct {
+        uint32_t stream_id;
+        uint64_t number;
+    } at[ENDED];
+    uint32_t next;
+};
+
+void sp__worker_remember(struct worker *worker, const struct worker_call *call)
+{
+    struct ended_calls *ended = worker->ended;
+    if (ended != NULL && worker->events->on_number != NULL) {
+        uint32_t i = ended->next++ % ENDED;
+        ended->at[i].stream_id = call->stream_id;
+        ended->at[i].number = worker->events->on_number(call);
+    }
+}
+
+uint64_t sp__worker_number_of(const struct worker *worker, uint32_t stream_id)
+{
+    for (struct link *link = worker->in_flight.first; link != NULL; link = link->next) {
+        const struct worker_call *call = ITEM(link, struct worker_call, on_worker);
+        if (call->stream_id == stream_id) {
+            return worker->events->on_number != NULL ? worker->events->on_number(call)
+                                                     : 0;
+        }
+    }
+    for (size_t i = 0; worker->ended != NULL && i < ENDED; i++) {
+        if (worker->ended->at[i].stream_id == stream_id) {
+            return worker->ended->at[i].number;
+        }
+    }
+    return 0;
+}
 
 /* ---- asking for it ---- */
 
@@ -91,6 +132,9 @@ static int open_stream(struct worker *worker, const struct sp_buffer *filter)
     }
     sp__h2_hold(worker->telemetry);
     worker->telemetry_owed = 0;
+    if (worker->ended == NULL) {
+        worker->ended = sp__calloc(1, sizeof *worker->ended);
+    }
     return SP_OK;
 }
 

@@ -8,6 +8,7 @@
  * counts by name can grow without end, whatever user code thinks of.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/internal.h"
@@ -84,10 +85,22 @@ static void put_line(char *line, size_t max,
         used += n > 0 ? (size_t)n : 0;
     }
     for (size_t i = 0; i < reported->texts_count && used < max; i++) {
+        if (strcmp(reported->texts[i].name, SP__CALL_STREAM) == 0) {
+            continue;
+        }
         n = snprintf(line + used, max - used, " %s=%s", reported->texts[i].name,
                      reported->texts[i].text);
         used += n > 0 ? (size_t)n : 0;
     }
+}
+
+/* Which call of the program's it is of. 0: nobody knows. */
+static int name_call(const struct worker *worker, const char *stream, char *text,
+                     size_t max)
+{
+    uint64_t number = sp__worker_number_of(worker, (uint32_t)strtoul(stream, NULL, 10));
+    (void)snprintf(text, max, "%llu", (unsigned long long)number);
+    return number != 0;
 }
 
 void sp__worker_tell_own(const struct worker *worker,
@@ -102,6 +115,7 @@ void sp__worker_tell_own(const struct worker *worker,
     int is_known = row != NULL && sp__event_is_workers(row->kind);
     int kind = is_known ? row->kind : SP_EVENT_TELEMETRY;
     char line[512] = "";
+    char call[24];
     const char *session = NULL;
     if (!sp__herald_wants(herald, kind)) {
         return; /* no longer */
@@ -121,6 +135,10 @@ void sp__worker_tell_own(const struct worker *worker,
         const char *name = reported->texts[i].name;
         if (strcmp(name, "session_id") == 0) {
             session = reported->texts[i].text;
+        } else if (strcmp(name, SP__CALL_STREAM) == 0) {
+            if (name_call(worker, reported->texts[i].text, call, sizeof call)) {
+                metadata[texts++] = (sp_event_metadata){.name = "call", .text = call};
+            }
         } else {
             metadata[texts++] =
                 (sp_event_metadata){.name = name, .text = reported->texts[i].text};

@@ -169,6 +169,9 @@ int sp__worker_cancel(struct worker_call *call)
         sp__worker_abandon(worker, call);
     }
     sp__list_remove(&call->on_worker);
+    if (worker->telemetry != NULL) {
+        sp__worker_remember(worker, call);
+    }
     sp__worker_end_asks(worker, call->stream_id);
     sp__worker_unshare_call(worker, call);
     sp__worker_sweep_memory(worker);
@@ -319,6 +322,7 @@ void sp__worker_free(struct worker *worker)
     sp__stock_forget(worker);
     sp__proto_announce_fini(&worker->early_announce);
     sp_error_clear(&worker->refusal);
+    sp__free(worker->ended);
     sp__free(worker);
 }
 

@@ -26,6 +26,7 @@
 
 struct worker;
 struct controls;
+struct ended_calls;
 
 /* Who answers what workers ask their host, told on the loop thread. */
 struct host_service {
@@ -154,6 +155,8 @@ struct worker_events {
     void (*on_describe)(const struct worker_call *call, sp_death_call *ret);
     /* The session of a call, "" for none, for what is told of it. */
     const char *(*session_of)(const struct worker_call *call);
+    /* The number by which the owner tells of a call. NULL: it has none. */
+    uint64_t (*on_number)(const struct worker_call *call);
     /* A cancelled call has left user code: it takes calls again. */
     void (*on_free)(struct worker *worker);
     /* worker->sample is new. */
@@ -236,6 +239,7 @@ struct worker {
     char address[108];  /* stock workers: the unix path, or that of the ready file */
     struct h2_stream *telemetry; /* what it reports, while somebody wants to hear it */
     size_t telemetry_owed;       /* bytes of it that came and are not granted yet */
+    struct ended_calls *ended;   /* that it may still tell of; NULL: none */
     struct timer grant;          /* when they are */
     int is_mute;                 /* it does not know how to report */
     int is_sampled;              /* it was given a rate */

@@ -137,6 +137,45 @@ static void everything_is_heard_by_who_wants_all(void **state)
     pit_close(pit);
 }
 
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+
+static atomic_uint_least64_t
+    call_told; /* the number of the call that was told of last */
+
+static void check_whose(const sp_event *event, void *user_data)
+{
+    int fits = strcmp(text_of(event, "trace_id"), TRACE) == 0 &&
+               strlen(text_of(event, "span_id")) == 16 &&
+               strcmp(text_of(event, "tool"), "report") == 0 &&
+               strcmp(event->session, "s7") == 0;
+    atomic_store(&call_told, strtoull(text_of(event, "call"), NULL, 10));
+    atomic_fetch_add(fits ? &heard[event->kind] : &wrong, 1);
+}
+
+/* Of the runtime, of the bridge and of user code: told before the answer, and behind it. */
+static void an_event_says_which_call_it_is_of(void **state)
+{
+    static const char *const patterns[] = {"tool.execution.start",
+                                           "tool.execution.stop", "python.call.stop",
+                                           "worker.telemetry"};
+    const sp_call_options options = {.size = sizeof options,
+                                     .session = "s7",
+                                     .traceparent = "00-" TRACE "-b7ad6b7169203331-01"};
+    sp_pit *pit = pit_of_probes(1);
+    for (size_t i = 0; i < COUNT_OF(patterns); i++) {
+        reset();
+        uint64_t id = attach(pit, patterns[i], check_whose);
+        int kind = sp_event_info_find(patterns[i])->kind;
+        sp_id number = call_start(pit, "report", "{\"name\":\"own\"}", &options);
+        (void)call_wait(pit, number);
+        UNTIL(heard[kind] + wrong > 0);
+        assert_int_equal(wrong, 0);
+        assert_int_equal(call_told, number);
+        detach(pit, id);
+    }
+    pit_close(pit);
+}
+
 /* ---- only what is wanted ---- */
 
 static void a_worker_makes_nothing_for_nobody(void **state)
@@ -232,6 +271,62 @@ static void a_control_that_makes_no_sense_is_refused(void **state)
     assert_int_equal(sp_telemetry_control(pit, NULL, &options, last_error()),
                      SP_ERR_INVAL);
     pit_close(pit);
+}
+
+/* ---- workers of every language ---- */
+
+static void check_whose_report(const sp_event *event, void *user_data)
+{
+    int fits = strcmp(text_of(event, "event"), "model.loaded") == 0 &&
+               strcmp(text_of(event, "tool"), "report") == 0 &&
+               strtoull(text_of(event, "call"), NULL, 10) > 0 &&
+               number_of(event, "count") == 1 &&
+               strncmp(event->message, "model.loaded count=1", 20) == 0;
+    atomic_fetch_add(fits ? &heard[event->kind] : &wrong, 1);
+}
+
+static void reports_are_heard_from(const char *runtime, const char *file, int is_built)
+{
+    char adapter[512];
+    if (!is_built) {
+        skip(); /* meson has said why the bridge is not built */
+    }
+    sp_pool_options pool = pool_of_probes(1);
+    (void)snprintf(adapter, sizeof adapter, "%s/test/system/workers/telemetry/%s",
+                   TEST_SOURCE, file);
+    pool.runtime = runtime;
+    pool.adapter = adapter;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    reset();
+    assert_int_equal(report(pit, "model.loaded", 3), 0);
+    uint64_t stops = attach(pit, "tool.execution.stop", note);
+    assert_int_equal(report(pit, "model.loaded", 3), 0);
+    uint64_t others = attach(pit, "worker.telemetry", check_whose_report);
+    assert_int_equal(report(pit, "model.loaded", 3), 3);
+    UNTIL(heard[SP_EVENT_TELEMETRY] + wrong >= 3);
+    UNTIL(heard[SP_EVENT_TOOL_EXECUTION_STOP] >= 2);
+    detach(pit, others);
+    detach(pit, stops);
+    assert_int_equal(report(pit, "model.loaded", 3), 0);
+    pit_close(pit);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(heard[SP_EVENT_TELEMETRY], 3);
+    assert_int_equal(heard[SP_EVENT_TOOL_EXECUTION_STOP], 2);
+}
+
+static void node_is_heard(void **state)
+{
+    reports_are_heard_from("node", "reports.js", HAS_NODE);
+}
+
+static void ruby_is_heard(void **state)
+{
+    reports_are_heard_from("ruby", "reports.rb", HAS_RUBY);
+}
+
+static void r_is_heard(void **state)
+{
+    reports_are_heard_from("r", "reports.R", HAS_R);
 }
 
 /* ---- workers of every age and origin ---- */
@@ -337,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(calls_of_a_worker_are_heard),
         TEST(everything_is_heard_by_who_wants_all),
+        TEST(an_event_says_which_call_it_is_of),
         TEST(a_worker_makes_nothing_for_nobody),
         TEST(the_program_says_what_is_left_out),
         TEST(a_worker_that_comes_later_hears_what_was_said),
@@ -344,6 +440,9 @@ int main(void)
         TEST(a_worker_in_the_place_of_a_dead_one_is_listened_to),
         TEST(forked_workers_are_listened_to),
         TEST(workers_of_every_loop_are_listened_to),
+        TEST(node_is_heard),
+        TEST(ruby_is_heard),
+        TEST(r_is_heard),
         TEST(a_flood_stops_no_call),
     };
     return RUN_SYSTEM_TESTS("telemetry", tests);

@@ -67,7 +67,7 @@ function send(name, measurements, metadata, at, mark) {
 
 // Report an event; true when somebody gets it.
 function emit(name, measurements, metadata, options) {
-  if (!native().listens()) return false;
+  if (!native().wants(String(name))) return false;
   const at = { ...place.getStore() };
   at.correlationId = options?.correlationId ?? at.correlationId;
   return send(String(name), measurements, metadata, at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events that tools report: two functions, on the thread of the event loop as all is. */
+/* Events that tools report: four functions, on the thread of the event loop as all is. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,20 @@ static napi_value listens(napi_env env, napi_callback_info info)
 {
     napi_value value = NULL;
     (void)info;
-    (void)napi_get_boolean(env, sp_worker_listens(sp__node.worker), &value);
+    (void)napi_get_boolean(env, sp_worker_listens(sp__node.worker) != 0, &value);
+    return value;
+}
+
+/* wants(name): whether anybody would hear of an event of this name. */
+static napi_value wants(napi_env env, napi_callback_info info)
+{
+    napi_value args[1];
+    napi_value value = NULL;
+    (void)sp__args(env, info, args, 1);
+    char *name =
+        sp_worker_listens(sp__node.worker) != 0 ? sp__copy_text(env, args[0]) : NULL;
+    (void)napi_get_boolean(env, sp_worker_wants(sp__node.worker, name), &value);
+    free(name);
     return value;
 }
 
@@ -74,6 +87,7 @@ napi_value sp__init_telemetry(napi_env env, napi_value exports)
 {
     const napi_property_descriptor functions[] = {
         {"listens", NULL, listens, NULL, NULL, NULL, napi_default, NULL},
+        {"wants", NULL, wants, NULL, NULL, NULL, napi_default, NULL},
         {"emit", NULL, emit, NULL, NULL, NULL, napi_default, NULL},
         {"eventsDropped", NULL, events_dropped, NULL, NULL, NULL, napi_default, NULL},
     };

@@ -23,11 +23,12 @@ SEXP sp__r_report(SEXP name, SEXP measurements, SEXP metadata, SEXP correlation)
 {
     sp_error err = {0};
     sp_worker *worker = sp__r_bridge.worker;
-    if (sp__r_bridge.forgotten || !sp_worker_listens(worker)) {
+    const char *text = sp__r_text(name);
+    if (sp__r_bridge.forgotten || !sp_worker_wants(worker, text)) {
         return Rf_ScalarLogical(0);
     }
     const sp_emission event = {.size = sizeof event,
-                               .name = sp__r_text(name),
+                               .name = text,
                                .measurements = json_of(measurements),
                                .metadata = json_of(metadata),
                                .correlation_id = sp__r_text_or_null(correlation),

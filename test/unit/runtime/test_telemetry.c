@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What listeners are told: of jobs, and what user code reports; as they wish. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -194,7 +195,7 @@ static void reported_events_have_figures_and_facts(void **state)
                             "\"half\":\"a\\ud800\",\"nul\":\"a\\u0000b\"}"),
         .correlation_id = "c-1",
     };
-    assert_int_equal(sp_worker_listens(rig->worker), 1);
+    assert_true(sp_worker_listens(rig->worker) > 0);
     assert_int_equal(sp_worker_emit(rig->worker, &report, NULL), 1);
     PEER_UNTIL(rig->peer, events->messages == 1);
     Event *event = last_event(events);
@@ -228,13 +229,14 @@ static void events_of_a_job_say_what_they_are_of(void **state)
     struct rig *rig = rig_open(NULL);
     struct peer_call *events = open_telemetry(rig);
     control(rig, events, BYTES("\x1a\x0a\x0a\x08work.one"));
-    const struct proto_pair trace = {sp_text("traceparent"),
-                                     sp_text("00-" TRACE "-" SPAN "-01")};
+    const struct proto_pair pairs[] = {
+        {sp_text("traceparent"), sp_text("00-" TRACE "-" SPAN "-01")},
+        {sp_text("x-snakepit-correlation-id"), sp_text("c-7")}};
     const struct proto_request request = {.session_id = sp_text("s7"),
                                           .tool_name = sp_text("report"),
                                           .args_json = sp_text("{}"),
-                                          .metadata = &trace,
-                                          .metadata_count = 1};
+                                          .metadata = pairs,
+                                          .metadata_count = 2};
     struct sp_buffer out;
     sp__buf_init(&out, SIZE_MAX);
     assert_int_equal(sp__proto_put_request(&out, &request, 0, NULL), 0);
@@ -248,6 +250,7 @@ static void events_of_a_job_say_what_they_are_of(void **state)
     assert_string_equal(fact(event, "trace_id"), TRACE);
     assert_string_equal(fact(event, "span_id"),
                         "mine"); /* the tool's own word counts */
+    assert_string_equal(event->correlation_id, "c-7");
     event_free(event);
     sp__buf_fini(&out);
     call_free(call);
@@ -390,11 +393,51 @@ static void nothing_is_made_for_nobody(void **state)
     assert_int_equal(sp_worker_emit(rig->worker, &event, NULL), 0);
     assert_int_equal(sp_worker_events_dropped(rig->worker), 0);
     struct peer_call *events = open_telemetry(rig);
-    assert_int_equal(sp_worker_listens(rig->worker), 1);
+    assert_true(sp_worker_listens(rig->worker) > 0);
     control(rig, events, TOGGLE_OFF);
     assert_int_equal(sp_worker_listens(rig->worker), 0);
     control(rig, events, TOGGLE_ON);
     assert_int_equal(sp_worker_emit(rig->worker, &event, NULL), SP_ERR_BAD_JSON);
+    call_free(events);
+    rig_close(rig);
+}
+
+/* What the worker said of a name holds until a wish changes, of either listener. */
+static void a_name_is_wanted_or_not(void **state)
+{
+    static const char long_name[] =
+        "x.of.a.name.that.is.longer.than.those.that.are.kept";
+    struct rig *rig = rig_open(NULL);
+    sp_worker *w = rig->worker;
+    assert_false(sp_worker_wants(NULL, "a.x") || sp_worker_wants(w, "a.x"));
+    struct peer_call *events = open_telemetry(rig);
+    assert_true(sp_worker_wants(w, "a.x") && sp_worker_wants(w, long_name));
+    assert_false(sp_worker_wants(w, NULL));
+    control(rig, events,
+            BYTES("\x1a\x05\x0a\x03"
+                  "a.*"));
+    int stamp = sp_worker_listens(w);
+    for (int round = 0; round < 2; round++) { /* the second one is remembered */
+        assert_true(sp_worker_wants(w, "a.x"));
+        assert_false(sp_worker_wants(w, "b.x") || sp_worker_wants(w, long_name));
+    }
+    assert_int_equal(sp_worker_listens(w), stamp);
+    for (int i = 0; i < 1000; i++) { /* more than are remembered */
+        char name[16];
+        (void)snprintf(name, sizeof name, "%c.%d", i % 2 == 0 ? 'a' : 'b', i);
+        assert_int_equal(sp_worker_wants(w, name), i % 2 == 0);
+    }
+    struct peer_call *other = open_telemetry(rig);
+    assert_true(sp_worker_wants(w, "b.x"));
+    sp__h2_reset(other->stream, 8);
+    settle(rig);
+    assert_false(sp_worker_wants(w, "b.x"));
+    assert_true(sp_worker_listens(w) != stamp);
+    /* Not even read when nobody wants it. */
+    const sp_emission event = {
+        .size = sizeof event, .name = "b.x", .metadata = sp_text("no JSON")};
+    assert_int_equal(sp_worker_emit(w, &event, NULL), 0);
+    call_free(other);
     call_free(events);
     rig_close(rig);
 }
@@ -511,6 +554,7 @@ int main(void)
         TEST(the_events_of_a_span_have_the_same_listeners),
         TEST(wishes_that_say_too_much_are_not_obeyed),
         TEST(nothing_is_made_for_nobody),
+        TEST(a_name_is_wanted_or_not),
         TEST(malformed_events_are_refused),
         TEST(more_members_than_are_kept_are_left_out),
         TEST(reported_events_that_nobody_reads_are_counted),

@@ -8,6 +8,7 @@
  */
 #include "ask.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -31,10 +32,10 @@ static sp_worker *open_worker(void)
     return self != NULL && !self->forgotten ? self->worker : NULL;
 }
 
-static int is_heard(void)
+static int is_heard(const char *name)
 {
     (void)pthread_mutex_lock(&in_use);
-    int heard = sp_worker_listens(open_worker());
+    int heard = sp_worker_wants(open_worker(), name);
     (void)pthread_mutex_unlock(&in_use);
     return heard;
 }
@@ -63,6 +64,30 @@ static int tell_of_call(sp_emission *event, call_object *call, sp_error *err)
 
 /* ---- what calls do ---- */
 
+static const char call_start[] = "python.call.start";
+static const char call_stop[] = "python.call.stop";
+static const char call_exception[] = "python.call.exception";
+
+/* Whether anybody wants one of these, as it was when they were asked for last. */
+static int are_calls_wanted(sp_worker *worker)
+{
+    static _Atomic int asked_at;
+    static _Atomic int wanted_at;
+    int stamp = sp_worker_listens(worker);
+    if (stamp == 0 || stamp == atomic_load_explicit(&asked_at, memory_order_relaxed)) {
+        return stamp != 0 &&
+               stamp == atomic_load_explicit(&wanted_at, memory_order_relaxed);
+    }
+    int wanted = sp_worker_wants(worker, call_start) ||
+                 sp_worker_wants(worker, call_stop) ||
+                 sp_worker_wants(worker, call_exception);
+    if (wanted) {
+        atomic_store_explicit(&wanted_at, stamp, memory_order_relaxed);
+    }
+    atomic_store_explicit(&asked_at, stamp, memory_order_relaxed);
+    return wanted;
+}
+
 static void tell_of_run(struct server *server, struct running *run, const char *name,
                         const char *measurements)
 {
@@ -77,9 +102,9 @@ static void tell_of_run(struct server *server, struct running *run, const char *
 
 void sp__py_tell_begin(struct server *server, struct running *run)
 {
-    if (sp_worker_listens(server->worker->worker)) {
+    if (are_calls_wanted(server->worker->worker)) {
         run->began_us = sp__now_us();
-        tell_of_run(server, run, "python.call.start", "{\"count\":1}");
+        tell_of_run(server, run, call_start, "{\"count\":1}");
     }
 }
 
@@ -91,8 +116,7 @@ void sp__py_tell_end(struct server *server, struct running *run, int raised)
     }
     (void)snprintf(figures, sizeof figures, "{\"duration\":%llu,\"count\":1}",
                    (unsigned long long)(sp__now_us() - run->began_us) * 1000);
-    tell_of_run(server, run, raised ? "python.call.exception" : "python.call.stop",
-                figures);
+    tell_of_run(server, run, raised ? call_exception : call_stop, figures);
     run->began_us = 0;
 }
 
@@ -144,7 +168,7 @@ static PyObject *emit(PyObject *module, PyObject *args)
             return NULL;
         }
     }
-    if (!is_heard()) {
+    if (!is_heard(event.name)) {
         return PyLong_FromUnsignedLong(span);
     }
     PyObject *figures, *facts = NULL;
@@ -168,7 +192,17 @@ static PyObject *listens(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    return PyBool_FromLong(is_heard());
+    (void)pthread_mutex_lock(&in_use);
+    int heard = sp_worker_listens(open_worker()) != 0;
+    (void)pthread_mutex_unlock(&in_use);
+    return PyBool_FromLong(heard);
+}
+
+static PyObject *wants(PyObject *module, PyObject *name)
+{
+    (void)module;
+    const char *text = PyUnicode_AsUTF8(name);
+    return text != NULL ? PyBool_FromLong(is_heard(text)) : NULL;
 }
 
 static PyObject *events_dropped(PyObject *module, PyObject *unused)
@@ -183,6 +217,7 @@ static PyObject *events_dropped(PyObject *module, PyObject *unused)
 
 static PyMethodDef functions[] = {
     {"listens", listens, METH_NOARGS, "Whether anybody would hear of an event."},
+    {"wants", wants, METH_O, "Whether anybody would hear of an event of this name."},
     {"emit", emit, METH_VARARGS,
      "emit(name, measurements, metadata, correlation_id=None, mark=None): report an "
      "event; both are dicts or None. With a mark, 0 at first, it is one of a span, and "

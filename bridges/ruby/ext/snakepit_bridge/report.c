@@ -18,6 +18,13 @@ static VALUE listens(VALUE self)
     return sp_worker_listens(open_worker()) ? Qtrue : Qfalse;
 }
 
+/* Snakepit.wants?(name): the same of an event of this name. */
+static VALUE wants(VALUE self, VALUE name)
+{
+    (void)self;
+    return sp_worker_wants(open_worker(), StringValueCStr(name)) ? Qtrue : Qfalse;
+}
+
 static sp_bytes text_of(VALUE text)
 {
     return NIL_P(text) ? (sp_bytes){0}
@@ -53,5 +60,6 @@ static VALUE report(VALUE self, VALUE name, VALUE measurements, VALUE metadata,
 void sp__rb_report_init(void)
 {
     rb_define_singleton_method(sp__rb_bridge.module, "listens?", listens, 0);
+    rb_define_singleton_method(sp__rb_bridge.module, "wants?", wants, 1);
     rb_define_singleton_method(sp__rb_bridge.module, "report", report, 4);
 }

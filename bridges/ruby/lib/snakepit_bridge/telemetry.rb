@@ -13,9 +13,10 @@ module Snakepit
       # Report an event; whether somebody gets it. Figures are numbers, booleans and texts;
       # facts become texts. Without a correlation id it has none.
       def emit(name, measurements = nil, metadata = nil, correlation_id: nil)
-        return false unless enabled?
+        name = name.to_s
+        return false unless Snakepit.wants?(name)
 
-        Snakepit.report(name.to_s, json(measurements), json(metadata), correlation_id)
+        Snakepit.report(name, json(measurements), json(metadata), correlation_id)
       end
 
       private

@@ -28,6 +28,11 @@ def is_enabled():
     return True if ask is None else bool(ask())
 
 
+def is_wanted(event):
+    """Whether somebody wants events of this name, as far as the backend can say."""
+    return _worker.wants(event) if _backend is _worker_backend else is_enabled()
+
+
 def dropped_count():
     """Events of this worker that listeners have lost because they did not read."""
     return _worker.events_dropped()
@@ -41,7 +46,7 @@ def emit(event, measurements=None, metadata=None, correlation_id=None):
     metadata        a dict of facts, which become texts
     correlation_id  None: that of the span or call this is a part of
     """
-    if is_enabled():
+    if is_wanted(event):
         send(event, measurements, metadata, correlation_id)
 
 

@@ -17,6 +17,9 @@ import time
 from . import emission
 
 _INTERVAL_MIN_S = 0.1
+_MEMORY = "python.memory.sampled"
+_CPU = "python.cpu.sampled"
+_COLLECTION = "python.gc.completed"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 _lock = threading.Lock()
@@ -36,34 +39,33 @@ class _Sampler:
 
     def run(self):
         while not self.over.wait(self.interval_s):
-            if emission.is_enabled():
-                self.sample()
+            self.sample()
 
     def sample(self):
-        if self.memory:
+        if self.memory and emission.is_wanted(_MEMORY):
             with open("/proc/self/statm", "rb") as file:
                 size, resident = file.read().split()[:2]
             emission.emit(
-                "python.memory.sampled",
+                _MEMORY,
                 {
                     "rss_bytes": int(resident) * _PAGE_BYTES,
                     "vms_bytes": int(size) * _PAGE_BYTES,
                 },
             )
-        if self.cpu:
+        if self.cpu and emission.is_wanted(_CPU):
             now = (time.monotonic(), time.process_time())
             passed, used = now[0] - self.at[0], now[1] - self.at[1]
             self.at = now
             if passed > 0:
                 percent = round(100 * used / passed, 3)
-                emission.emit("python.cpu.sampled", {"cpu_percent": percent})
+                emission.emit(_CPU, {"cpu_percent": percent})
 
     def on_collection(self, phase, info):
         if phase == "start":
             self.begun_ns = time.perf_counter_ns()
-        elif self.begun_ns and emission.is_enabled():
+        elif self.begun_ns and emission.is_wanted(_COLLECTION):
             emission.emit(
-                "python.gc.completed",
+                _COLLECTION,
                 {
                     "count": info["collected"],
                     "generation": info["generation"],
