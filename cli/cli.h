@@ -60,6 +60,7 @@ enum option_id {
     OPTION_DURATION,
     OPTION_EACH,
     OPTION_EXPECT_VERSION,
+    OPTION_FIX_HINTS,
     OPTION_FOLLOW,
     OPTION_FORCE,
     OPTION_FUNCTION,
@@ -186,9 +187,9 @@ struct cli {
     int affinity;                              /* SP_AFFINITY_ */
     int durability;                            /* SP_DURABILITY_ */
     enum output output;
-    int binary, changed, check_version, dry_run, follow, force, global, has_warm_up,
-        help, idempotent, initial, keep_going, list, names, no_color, no_empty, no_wait,
-        once, or_get, show_deaths, show_workers, unordered, version;
+    int binary, changed, check_version, dry_run, fix_hints, follow, force, global,
+        has_warm_up, help, idempotent, initial, keep_going, list, names, no_color,
+        no_empty, no_wait, once, or_get, show_deaths, show_workers, unordered, version;
 
     int is_detailed, wants_advice; /* of `inspect` */
     int quiet;

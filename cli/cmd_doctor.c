@@ -2,25 +2,18 @@
 /*
  * doctor: what workers need, looked at one thing after another, each on a line.
  *
- * The checks go from the outside to the inside: configuration, limits and kernel, then
- * the pool's interpreter by itself (doctor_language.c), the guard by opening a pit, the
+ * The checks go from the outside to the inside: configuration, then kernel, limits and
+ * folders (doctor_machine.c), the pool's interpreter by itself (doctor_language.c), the guard by opening a pit, the
  * bridge by a worker without an adapter, the adapter by a worker with it, what its imports
  * have brought along, and a real call; the other languages last. A check whose ground has
- * failed is left out, so the first `fail` is the one to mend. Nothing is changed.
+ * failed is left out, so the first `fail` is the one to mend; doctor_fix.c says how. Nothing
+ * is changed.
  */
 #include "doctor.h"
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
-#include <time.h>
-#include <unistd.h>
 
 void note(struct doctor *doctor, enum level level, const char *what, const char *hint,
           const char *format, ...)
@@ -34,7 +27,12 @@ void note(struct doctor *doctor, enum level level, const char *what, const char 
     va_end(args);
     need(length < 0 ? NULL : facts);
     doctor->worst = (int)level > doctor->worst ? (int)level : doctor->worst;
-    if (doctor->checks != NULL) {
+    if (doctor->cli->fix_hints) {
+        if (level != LEVEL_OK) {
+            progress_erase();
+            (void)printf("%s: %s\n", what, hint);
+        }
+    } else if (doctor->checks != NULL) {
         json_t *text = json_string(facts);
         json_t *check =
             need(json_pack("{s:s, s:s, s:o, s:s}", "check", what, "level", names[level],
@@ -54,85 +52,6 @@ void note(struct doctor *doctor, enum level level, const char *what, const char 
     free(facts);
 }
 
-/* --- The machine ---------------------------------------------------------------------- */
-
-static void check_system(struct doctor *doctor)
-{
-    struct utsname name;
-    char missing[128] = "";
-    int subreaper;
-    if (uname(&name) != 0) {
-        return;
-    }
-    int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (fd >= 0) {
-        (void)close(fd);
-    } else {
-        (void)strncat(missing, " pidfd_open", sizeof missing - strlen(missing) - 1);
-    }
-    /* An empty range closes nothing and still says whether the call exists. */
-    if (syscall(SYS_close_range, ~0U, ~0U, 0) != 0) {
-        (void)strncat(missing, " close_range", sizeof missing - strlen(missing) - 1);
-    }
-    if (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) != 0) {
-        (void)strncat(missing, " subreaper", sizeof missing - strlen(missing) - 1);
-    }
-    fd = memfd_create("snakepit", MFD_CLOEXEC);
-    if (fd >= 0) {
-        (void)close(fd);
-    } else {
-        (void)strncat(missing, " memfd_create", sizeof missing - strlen(missing) - 1);
-    }
-    if (missing[0] != '\0') {
-        note(doctor, LEVEL_FAIL, "kernel", "Linux 5.9 or newer has them all",
-             "%s %s lacks%s", name.sysname, name.release, missing);
-    } else {
-        note(doctor, LEVEL_OK, "kernel", "",
-             "%s %s: pidfd, close_range, subreaper, memfd", name.sysname, name.release);
-    }
-}
-
-static void show_limit(rlim_t value, char *text, size_t max)
-{
-    if (value == RLIM_INFINITY) {
-        (void)snprintf(text, max, "unlimited");
-    } else {
-        (void)snprintf(text, max, "%llu", (unsigned long long)value);
-    }
-}
-
-static void check_limits(struct doctor *doctor, unsigned workers)
-{
-    /* In the host: two sockets, a pidfd and two pipes for each worker, and some more. */
-    rlim_t files_needed = 5 * (rlim_t)workers + 64;
-    struct rlimit files;
-    struct rlimit processes;
-    char files_text[32];
-    char processes_text[32];
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
-        getrlimit(RLIMIT_NPROC, &processes) != 0) {
-        return;
-    }
-    show_limit(files.rlim_cur, files_text, sizeof files_text);
-    show_limit(processes.rlim_cur, processes_text, sizeof processes_text);
-    int few_files = files.rlim_cur < files_needed;
-    int few_processes = processes.rlim_cur < 2 * (rlim_t)workers;
-    if (few_files || few_processes) {
-        char hint[120];
-        (void)snprintf(
-            hint, sizeof hint, "ulimit -%c %llu; or fewer workers in the pools",
-            few_files ? 'n' : 'u',
-            (unsigned long long)(few_files ? files_needed : 2 * (rlim_t)workers));
-        note(doctor, LEVEL_WARN, "limits", hint,
-             "%s open files, %s processes; %u workers want %llu files", files_text,
-             processes_text, workers, (unsigned long long)files_needed);
-    } else {
-        note(doctor, LEVEL_OK, "limits", "",
-             "%s open files, %s processes, enough for %u workers", files_text,
-             processes_text, workers);
-    }
-}
-
 /* --- Workers -------------------------------------------------------------------------- */
 
 struct trial {
@@ -149,8 +68,10 @@ static void ping_cb(const sp_tool_info *tool, void *user_data)
     trial->has_ping |= strcmp(tool->name, "ping") == 0;
 }
 
+/* With what mends it, as far as the failure tells. */
 static void note_error(struct doctor *doctor, const char *what, sp_error *err)
 {
+    char fix[FIX_MAX];
     talk_hold(0, 1); /* the last line below is enough */
     char text[2048];
     const char *more = err->worker_stderr != NULL  ? err->worker_stderr
@@ -170,7 +91,8 @@ static void note_error(struct doctor *doctor, const char *what, sp_error *err)
     int is_new = last[0] != '\0' && strstr(last, err->message) == NULL;
     (void)snprintf(text, sizeof text, "%s: %s%s%s", sp_error_name(err->code),
                    err->message, is_new ? "; " : "", is_new ? last : "");
-    note(doctor, LEVEL_FAIL, what, sp_error_hint(err->code), "%s", text);
+    doctor_fix(doctor, what, err, text, fix);
+    note(doctor, LEVEL_FAIL, what, fix, "%s", text);
     sp_error_clear(err);
 }
 
@@ -339,8 +261,9 @@ static void check_config(struct doctor *doctor, sp_config *config)
     note(doctor, LEVEL_OK, "config", "", "%s: %zu %s, %u workers",
          path != NULL ? path : "defaults", options->pools_count,
          options->pools_count == 1 ? "pool" : "pools", workers);
-    check_system(doctor);
-    check_limits(doctor, workers);
+    doctor_kernel(doctor);
+    doctor_limits(doctor, workers);
+    doctor_folders(doctor, options);
 }
 
 static int check_all(struct doctor *doctor)
@@ -351,6 +274,7 @@ static int check_all(struct doctor *doctor)
         return code; /* the mistake has been shown */
     }
     const sp_pool_options *pool = chosen_pool(doctor, sp_config_options(config));
+    doctor->pool = pool->name;
     check_config(doctor, config);
     int is_sound = doctor_interpreter(doctor, pool);
     if (is_sound && !watch_interrupted()) {
@@ -373,7 +297,7 @@ int cmd_doctor(struct cli *cli)
     if (cli->words_count > 0) {
         return complain(CODE_USAGE, "doctor takes no \"%s\"", cli->words[0]);
     }
-    if (wants_json(cli)) {
+    if (wants_json(cli) && !cli->fix_hints) {
         doctor.checks = need(json_array());
     }
     int code = check_all(&doctor);

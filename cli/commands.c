@@ -128,6 +128,11 @@ static const struct option_spec cleanup_options[] = {
     {NULL, 0, NULL, OPTION_NONE, NULL},
 };
 
+static const struct option_spec doctor_options[] = {
+    {"fix-hints", 0, NULL, OPTION_FIX_HINTS, "print only what mends what is amiss"},
+    {NULL, 0, NULL, OPTION_NONE, NULL},
+};
+
 static const struct option_spec events_options[] = {
     VIEW_OPTIONS,
     {"follow", 'f', NULL, OPTION_FOLLOW, "go on with events as they come"},
@@ -223,16 +228,17 @@ const struct command commands[] = {
      "  snakepit config explain queue.max\n",
      NULL, NULL, "", config_verbs},
     {"doctor", "", "check what workers need on this machine",
-     "Looks at the configuration, the interpreter, the guard, the bridge and the\n"
-     "adapter, makes a real call, and looks at limits and kernel features. One\n"
-     "line each: ok, warn or fail, with what to do. Exit code 1 when something\n"
-     "failed.\n"
+     "Looks at the configuration, kernel, limits and folders, the interpreter, the\n"
+     "guard, the bridge and the adapter, and makes a real call. One line each: ok,\n"
+     "warn or fail, with what mends it: a command to type or a key to set. Exit code\n"
+     "1 when something failed.\n"
      "\n"
      "Examples:\n"
      "  snakepit doctor\n"
      "  snakepit doctor --python /opt/python3.12/bin/python3 -a myapp.adapters:Main\n"
+     "  snakepit doctor --fix-hints\n"
      "  snakepit doctor -o json\n",
-     NULL, cmd_doctor, "", NULL},
+     doctor_options, cmd_doctor, "", NULL},
     {"drain", "WORKER", "replace a worker of a daemon, without losing a call",
      "A fresh worker starts; when it is ready the old one gets no more calls, ends\n"
      "those it has, and is stopped. WORKER is POOL/SLOT or a pid, as `snakepit\n"

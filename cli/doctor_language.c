@@ -107,23 +107,30 @@ static int check_python(struct doctor *doctor, const char *configured)
     char answer[8192];
     char option[] = "-c";
     char code[sizeof question];
+    char hint[FIX_MAX];
     sp_error err = {0};
     if (configured != NULL) {
         (void)snprintf(path, sizeof path, "%s", configured);
     } else if (sp_interpreter_find("python", path, sizeof path, &err) < 0) {
-        note(doctor, LEVEL_FAIL, "python",
-             "install Python 3.8 or newer, or set `python`", "%s", err.message);
+        (void)snprintf(hint, sizeof hint,
+                       "apt-get install python3; or set pools.%s.python to an "
+                       "interpreter",
+                       doctor->pool);
+        note(doctor, LEVEL_FAIL, "python", hint, "%s", err.message);
         sp_error_clear(&err);
         return 0;
     }
     memcpy(code, question, sizeof question);
     char *argv[] = {path, option, code, NULL};
     int status = capture(argv, VERSION_MS, answer, sizeof answer);
+    (void)snprintf(hint, sizeof hint,
+                   "set pools.%s.python to an interpreter of 3.8 or newer, such as "
+                   "/usr/bin/python3",
+                   doctor->pool);
     if (status != 0) {
         char ended[64];
         (void)snprintf(ended, sizeof ended, "exit status %d", status);
-        note(doctor, LEVEL_FAIL, "python",
-             "set `python` to an interpreter, such as /usr/bin/python3", "%s: %s", path,
+        note(doctor, LEVEL_FAIL, "python", hint, "%s: %s", path,
              status == -2        ? "no answer within 10 s"
              : answer[0] != '\0' ? answer
                                  : ended);
@@ -136,10 +143,11 @@ static int check_python(struct doctor *doctor, const char *configured)
     int is_old = strncmp(version, "3.", 2) != 0 || strtol(version + 2, NULL, 10) < 8;
     int is_elsewhere = real != NULL && strcmp(real, path) != 0;
     const char *environment = strsep(&rest, "\t");
-    note(doctor, is_old ? LEVEL_FAIL : LEVEL_OK, "python",
-         is_old ? "use Python 3.8 or newer" : "", "%s %s%s%s (%s, %s)", version, path,
-         is_elsewhere ? " -> " : "", is_elsewhere ? real : "",
-         environment != NULL ? environment : "", rest != NULL ? rest : "");
+    note(doctor, is_old ? LEVEL_FAIL : LEVEL_OK, "python", is_old ? hint : "",
+         "%s %s%s%s (%s, %s)", version, path, is_elsewhere ? " -> " : "",
+         is_elsewhere ? real : "", environment != NULL ? environment : "",
+         rest != NULL ? rest : "");
+    (void)snprintf(doctor->python, sizeof doctor->python, "%s", path);
     return !is_old;
 }
 
@@ -181,27 +189,38 @@ static int check_language(struct doctor *doctor, const struct language *language
     char path[4096];
     char script[4096];
     char answer[1024];
-    char hint[128];
+    char hint[FIX_MAX];
     sp_error err = {0};
     enum level bad = is_needed ? LEVEL_FAIL : LEVEL_OK;
     if (wanted != NULL) {
         (void)snprintf(path, sizeof path, "%s", wanted);
     } else if (sp_interpreter_find(language->runtime, path, sizeof path, &err) < 0) {
-        (void)snprintf(hint, sizeof hint, "install %s (apt-get install %s)",
-                       language->title, language->package);
+        (void)snprintf(hint, sizeof hint,
+                       "apt-get install %s; or set pools.%s.interpreter to %s's",
+                       language->package, doctor->pool, language->title);
         note(doctor, bad, language->runtime, is_needed ? hint : "",
              "not installed; for pools of runtime %s", language->runtime);
         sp_error_clear(&err);
         return 0;
     }
     if (!ask_version(language, path, answer, sizeof answer)) {
-        note(doctor, bad, language->runtime, "set `interpreter` to another one",
-             "%s: %s", path, answer);
+        (void)snprintf(hint, sizeof hint,
+                       "set pools.%s.interpreter to another one, or apt-get install "
+                       "--reinstall %s",
+                       doctor->pool, language->package);
+        note(doctor, bad, language->runtime, is_needed ? hint : "", "%s: %s", path,
+             answer);
         return 0;
     }
     int rc = sp_bridge_find(language->runtime, script, sizeof script, &err);
-    note(doctor, rc < 0 ? bad : LEVEL_OK, language->runtime, "", "%s %s, %s", answer,
-         path, rc < 0 ? err.message : "bridge built");
+    (void)snprintf(
+        hint, sizeof hint,
+        "install snakepit with its bridge for %s, or set SNAKEPIT_BRIDGE_PATH "
+        "to the folder of snakepit_worker.py that has one",
+        language->title);
+    note(doctor, rc < 0 ? bad : LEVEL_OK, language->runtime,
+         rc < 0 && is_needed ? hint : "", "%s %s, %s", answer, path,
+         rc < 0 ? err.message : "bridge built");
     sp_error_clear(&err);
     return rc == 0;
 }
@@ -249,6 +268,7 @@ static void note_imports(struct doctor *doctor, const sp_pool_options *pool,
 {
     char loaded[512];
     char unsafe[512];
+    char hint[FIX_MAX];
     int gil_before = json_is_true(json_object_get(facts, "gil_before"));
     int gil_after = json_is_true(json_object_get(facts, "gil_after"));
     int is_threads = pool->profile == SP_PROFILE_THREAD;
@@ -257,10 +277,15 @@ static void note_imports(struct doctor *doctor, const sp_pool_options *pool,
     join(not_for_threads, unsafe, sizeof unsafe);
     int has_unsafe = is_threads && json_array_size(not_for_threads) > 0;
     int turned_on = gil_after && !gil_before;
+    (void)snprintf(hint, sizeof hint,
+                   turned_on
+                       ? "set pools.%s.require_gil_disabled to yes, which names the "
+                         "module that does it"
+                       : "set pools.%s.profile to process; or put a lock around their "
+                         "use",
+                   pool->name);
     note(doctor, has_unsafe || turned_on ? LEVEL_WARN : LEVEL_OK, "imports",
-         turned_on    ? "require_gil_disabled: yes names the module that does it"
-         : has_unsafe ? "a lock around their use, or profile: process"
-                      : "",
+         turned_on || has_unsafe ? hint : "",
          "GIL %s%s; known libraries: %s; not made for threads: %s",
          gil_after ? "on" : "off", turned_on ? ", turned on by an import" : "", loaded,
          unsafe);

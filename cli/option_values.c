@@ -49,6 +49,7 @@ static const struct {
     {OPTION_DEATHS, offsetof(struct cli, show_deaths)},
     {OPTION_DETAILED, offsetof(struct cli, is_detailed)},
     {OPTION_DRY_RUN, offsetof(struct cli, dry_run)},
+    {OPTION_FIX_HINTS, offsetof(struct cli, fix_hints)},
     {OPTION_FOLLOW, offsetof(struct cli, follow)},
     {OPTION_FORCE, offsetof(struct cli, force)},
     {OPTION_GLOBAL, offsetof(struct cli, global)},
