@@ -60,8 +60,12 @@ static void left_found(const struct left *left, void *user)
                       .pid = left->process.pid,
                       .message = message};
     sp__herald_tell(&pit->herald, &(struct tidings){.event = event});
-    if (ended) {
-        sp__pit_tell_end(pit, SP_EVENT_CLEANUP_ORPHANS, 1, 0, NULL);
+}
+
+static void tell_orphans(struct sp_pit *pit, uint64_t count)
+{
+    if (count > 0) {
+        sp__pit_tell_end(pit, SP_EVENT_CLEANUP_ORPHANS, (double)count, 0, NULL);
     }
 }
 
@@ -75,7 +79,9 @@ int sp__pit_take_instance(struct sp_pit *pit, const sp_pit_options *options,
                                       .runtime_dir = options->runtime_dir,
                                       .on_left = left_found,
                                       .user = pit};
-    return sp__instance_open(&wanted, &pit->instance, err);
+    int rc = sp__instance_open(&wanted, &pit->instance, err);
+    tell_orphans(pit, atomic_load(&pit->orphans_at_start));
+    return rc;
 }
 
 /* A row that cannot be written leaves the mark to find the process by. */
@@ -324,10 +330,12 @@ void sp__pit_reopen_guard(struct timer *timer, uint64_t now_ms)
 static void sweep(struct sp_pit *pit)
 {
     sp_error failure = {0};
+    uint64_t before = atomic_load(&pit->orphans_later);
     if (pit->instance != NULL && sp__instance_sweep(pit->instance, SWEEP_LIMIT_MS,
                                                     left_found, pit, &failure) < 0) {
         sp__pit_warn(pit, failure.message);
     }
+    tell_orphans(pit, atomic_load(&pit->orphans_later) - before);
     sp_error_clear(&failure);
 }
 

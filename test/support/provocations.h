@@ -118,7 +118,26 @@
     X(GPU_MEMORY, machine, a_graphics_processor_is_looked_at, "")                      \
     X(GPU_UTILIZATION, machine, a_graphics_processor_is_looked_at, "")                 \
     X(GPU_TEMPERATURE, machine, a_graphics_processor_is_looked_at, "")                 \
-    X(GPU_POWER, machine, a_graphics_processor_is_looked_at, "")
+    X(GPU_POWER, machine, a_graphics_processor_is_looked_at, "")                       \
+    X(PYTHON_CALL_START, workers, a_tool_is_run, "")                                   \
+    X(PYTHON_CALL_STOP, workers, a_tool_is_run, "")                                    \
+    X(TOOL_EXECUTION_START, workers, a_tool_is_run, "")                                \
+    X(TOOL_RESULT_SIZE, workers, a_tool_is_run, "")                                    \
+    X(TOOL_EXECUTION_STOP, workers, a_tool_is_run, "")                                 \
+    X(PYTHON_CALL_EXCEPTION, workers, a_tool_fails, "")                                \
+    X(PYTHON_ERROR, workers, a_tool_fails, "")                                         \
+    X(PYTHON_UNMAPPED, workers, a_tool_fails, "")                                      \
+    X(TOOL_EXECUTION_EXCEPTION, workers, a_tool_fails, "")                             \
+    X(PYTHON_MEMORY, workers, a_worker_looks_at_itself, "")                            \
+    X(PYTHON_CPU, workers, a_worker_looks_at_itself, "")                               \
+    X(PYTHON_GC, workers, a_worker_looks_at_itself, "")                                \
+    X(TELEMETRY, workers, a_worker_reports_its_own, "")                                \
+    X(PYTHON_MAPPED, workers, arrays_do_not_fit, "")                                   \
+    X(ERROR_SHAPE, workers, arrays_do_not_fit, "")                                     \
+    X(ERROR_DIMENSION, workers, arrays_do_not_fit, "")                                 \
+    X(ERROR_DTYPE, workers, arrays_do_not_fit, "")                                     \
+    X(ERROR_DEVICE, workers, arrays_do_not_fit, "")                                    \
+    X(ERROR_OOM, workers, arrays_do_not_fit, "")
 /* clang-format on */
 
 #endif

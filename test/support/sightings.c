@@ -36,6 +36,18 @@ static const struct claim {
 #undef X
 };
 
+/* Each row of the table has one claim, or this does not compile. */
+enum {
+#define X(constant, file, scenario, without) CLAIM_FOR_##constant = SP_EVENT_##constant,
+    PROVOCATIONS(X)
+#undef X
+};
+#define X(constant, number, name, flow, about, aliases, measurements, metadata, since, \
+          meaning)                                                                     \
+    _Static_assert((int)CLAIM_FOR_##constant == (number), "another row's");
+SP_EVENT_TABLE(X)
+#undef X
+
 static int has_come_true[COUNT_OF(claims)];
 static const struct scenario *running;
 
@@ -466,6 +478,10 @@ void claims_check(void **state)
     const struct scenario *scenario = *state;
     fail_when_wrong();
     for (size_t i = 0; i < COUNT_OF(claims); i++) {
+        if (!is_word_of(EVENT_FILES, claims[i].file)) {
+            fail_msg("%s is claimed for test_events_%s.c, which is not run",
+                     sp_event_name(claims[i].kind), claims[i].file);
+        }
         if (strcmp(claims[i].file, scenario->file) == 0 && !has_come_true[i]) {
             fail_msg("%s was not seen in %s", sp_event_name(claims[i].kind),
                      claims[i].scenario);

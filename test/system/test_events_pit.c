@@ -49,6 +49,8 @@ static void a_guard_is_killed(void)
     sights_await(SP_EVENT_GUARD_READY, 1);
     assert_int_equal(processes_ended(left, patience_ms(10000)), 1);
     (void)close(left);
+    assert_int_equal((unsigned)sights_number(SP_EVENT_CLEANUP_ORPHANS, "count"),
+                     sights_of(SP_EVENT_ORPHAN_KILLED));
 }
 
 /* ---- the end ---- */
