@@ -94,11 +94,16 @@ hammer: build # HAMMER rounds of lies and scribbles of a worker about shared mem
 docs: build # the man pages, and the reference of everything public
 	@ls $(BUILD)/docs/*.[1-8] && tools/reference.py $(BUILD)
 
-install: build # PREFIX is chosen when the folder is made; DESTDIR is honoured
+install: build # into /usr/local, or what `meson configure build --prefix=` said; or DESTDIR
 	@meson install -C $(BUILD) --no-rebuild
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 valgrind: # unit tests under memcheck
 	@tools/setup check && tools/build $(BUILD) && tools/run_tests.py --valgrind $(BUILD)
 
-clean:
+.PHONY: help
+help: # this menu
+	@sed -n 's/^\([a-z]*\):[^#]*# \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+clean: # remove every build folder
 	@rm -rf $(BUILD) build-asan build-tsan build-fuzz build-gcc build-clang

@@ -41,7 +41,8 @@ static int find_beside(const struct helper_program *program, const char *file,
     const char *const folders[][2] = {{"", ""},
                                       {program->folder, "/"},
                                       {"../", program->folder},
-                                      {"../libexec/", "snakepit"}};
+                                      {"../libexec/", "snakepit"},
+                                      {"../../libexec/", "snakepit"}};
     const char *slash = strrchr(file, '/');
     int folder = slash == NULL ? 0 : (int)(slash - file) + 1;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {

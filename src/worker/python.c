@@ -158,12 +158,14 @@ static int has_bridge(const char *dir)
     return access(script, R_OK) == 0;
 }
 
-/* 1 and the folder of the bridge when it lies beside a file, as in a build tree. */
+/* 1 and the folder of the bridge when it lies beside a file: in a build tree, or installed
+ * beside a program, beside the library, or beside the folder of an architecture. */
 static int find_beside(const char *file, char *dir, size_t max)
 {
     static const char *const beside[] = {
-        "bridges/python", "../bridges/python", "../../bridges/python",
-        "../../../bridges/python", "../lib/snakepit/python"};
+        "bridges/python",          "../bridges/python",      "../../bridges/python",
+        "../../../bridges/python", "../lib/snakepit/python", "snakepit/python",
+        "../snakepit/python"};
     char real[4096];
     if (realpath(file, real) == NULL) {
         return 0;
