@@ -58,15 +58,19 @@ static inline int sp__sched_is_better(const struct sched_worker *a,
 }
 
 /* A tool's run time after one more measurement: an average that forgets slowly and, when
- * a call took much longer than thought, believes it at once. */
+ * a call took much longer than thought, believes it at once. It moves by an eighth of the
+ * way, and by a microsecond at least. */
 static inline uint32_t sp__sched_learn(uint32_t average_us, uint64_t measured_us)
 {
     uint32_t measured = measured_us > 60000000u ? 60000000u : (uint32_t)measured_us;
     if (average_us == 0 || measured > 8 * average_us + SCHED_AHEAD_US) {
         return measured == 0 ? 1 : measured;
     }
-    uint32_t next = average_us - average_us / 8 + measured / 8;
-    return next == 0 ? 1 : next;
+    if (measured < average_us) {
+        uint32_t next = average_us - (average_us - measured + 7) / 8;
+        return next == 0 ? 1 : next;
+    }
+    return average_us + (measured - average_us + 7) / 8;
 }
 
 /*

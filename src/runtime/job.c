@@ -246,6 +246,7 @@ void sp__job_end(struct sp_job *job, size_t bytes, int failed)
     struct sp_worker *w = job->worker;
     struct conn *c = job->conn;
     sp__telemetry_stop(job, bytes, failed);
+    sp__job_tell_time(job);
     sp__job_leave(job);
     sp__job_free(job);
     sp__job_answered(w, c, bytes);

@@ -247,6 +247,7 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 int sp__slot_wait(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 {
     rest(w, slot);
+    w->since_us = 0; /* what comes next begins later */
     return sp__slot_may_lead(w, slot) ? lead(w, slot, until_ms)
                                       : park(w, slot, until_ms);
 }

@@ -391,6 +391,8 @@ struct sp_worker {
     uint32_t begun;      /* jobs RUNNING, PARKED, ASIDE or TURN */
     uint32_t parked;     /* slots that could run a job */
     uint32_t typical_us; /* what a job takes, with several threads */
+    uint64_t since_us; /* with one: when it began the job it runs, or ended the last; 0:
+                            not known */
     struct poller poller;
     struct list askers; /* those and guests that ask */
     uint32_t unflushed;
@@ -534,6 +536,8 @@ int sp__job_push_session_end(struct sp_worker *w, const char *session,
                              sp_error *err) SP_MUST_CHECK;
 /* The job's thread is done with it for now: it is no slot's any more. */
 void sp__job_leave(struct sp_job *job);
+/* Tell the host what a call took that is about to be answered. */
+void sp__job_tell_time(const struct sp_job *job);
 /* The same of a job that its thread will end later. */
 void sp__job_put_aside(struct sp_job *job);
 void sp__jobs_free(struct sp_worker *w);

@@ -26,7 +26,8 @@ enum {
     WORKER_STACK_BYTES = 16 * 1024,
     WORKER_SHARED_BYTES = WORKER_PAGE_BYTES + WORKER_STACK_BYTES,
     WORKER_PAGE_SLOTS = 256,
-    WORKER_PAGE_REVOKED = 64
+    WORKER_PAGE_REVOKED = 64,
+    WORKER_PAGE_TIMES = 128 /* as many answers as are read at once, and more */
 };
 
 struct worker_page {
@@ -44,7 +45,32 @@ struct worker_page {
      * A place is free for another when a later call than the one in it has begun. */
     _Atomic uint32_t revoked_last;
     _Atomic uint32_t revoked[WORKER_PAGE_REVOKED];
+    /* What the last calls took: the stream id above, microseconds below. */
+    _Atomic uint64_t times[WORKER_PAGE_TIMES];
 };
+
+static inline _Atomic uint64_t *sp__page_time_of(struct worker_page *page, uint32_t id)
+{
+    return &page->times[id / 2 % WORKER_PAGE_TIMES]; /* a client's ids are odd */
+}
+
+/* The worker, before it answers. */
+static inline void sp__page_put_time(struct worker_page *page, uint32_t id, uint64_t us)
+{
+    us = us > UINT32_MAX ? UINT32_MAX : us;
+    atomic_store_explicit(sp__page_time_of(page, id), (uint64_t)id << 32 | us,
+                          memory_order_relaxed);
+}
+
+/* The host, when it has the answer. 1, or 0 when the worker did not say. */
+static inline int sp__page_get_time(struct worker_page *page, uint32_t id,
+                                    uint64_t *ret_us)
+{
+    uint64_t time =
+        atomic_load_explicit(sp__page_time_of(page, id), memory_order_relaxed);
+    *ret_us = (uint32_t)time;
+    return time >> 32 == id;
+}
 
 /* The host gives a call up. 1: it has not begun and never will; 0: it may have, or there
  * is no place to say so. *next_place is the host's own. */

@@ -72,9 +72,13 @@ static void call_ended(struct worker_call *call, sp_error *failure)
     if (sp__output_wants_to(&worker->output)) {
         sp__output_catch_up(&worker->output);
     }
-    uint64_t begun_us =
-        call->sent_us > worker->last_reply_us ? call->sent_us : worker->last_reply_us;
-    call->service_us = now_us - begun_us;
+    if (worker->page == NULL ||
+        !sp__page_get_time(worker->page, call->stream_id, &call->service_us)) {
+        uint64_t begun_us = call->sent_us > worker->last_reply_us
+                                ? call->sent_us
+                                : worker->last_reply_us;
+        call->service_us = now_us - begun_us;
+    }
     worker->last_reply_us = now_us;
     sp__list_remove(&call->on_worker);
     if (worker->telemetry != NULL) {

@@ -105,8 +105,8 @@ struct worker_call {
     uint64_t entered_us; /* of a call that is traced, as the worker says: user code
                             began, and ended; 0: it did not say */
     uint64_t left_us;
-    uint64_t service_us; /* once it ended: what the worker took for it, the time
-                                 behind earlier calls left out */
+    uint64_t service_us; /* once it ended: what it took, the time behind earlier calls
+                            left out, as the worker says; with the way, if it does not */
 };
 
 /* The steps towards the end of a process that does not end by itself. */

@@ -80,6 +80,10 @@ static void a_learnt_average_settles_where_the_calls_are(void **state)
         average = sp__sched_learn(average, 40);
     }
     assert_in_range(average, 30, 60);
+    for (int i = 0; i < 200; i++) {
+        average = sp__sched_learn(average, 2);
+    }
+    assert_int_equal(average, 2); /* eighths of small numbers are not nothing */
 }
 
 static void backing_off_doubles_up_to_the_longest_pause(void **state)

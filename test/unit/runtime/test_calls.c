@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "leak.h"
 #include "rig.h"
 #include "runtime/runtime.h"
@@ -229,6 +230,33 @@ static void the_page_shows_what_has_begun(void **state)
     peer_finish(rig->peer, second);
     assert_int_equal(atomic_load(&rig->page->started), second->id);
     peer_finish(rig->peer, first);
+    call_free(first);
+    call_free(second);
+    rig_close(rig);
+}
+
+/* Without what it waited for, in its worker and on its way. */
+static void the_page_says_what_a_call_took(void **state)
+{
+    uint64_t first_us;
+    uint64_t second_us;
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *first = peer_execute(rig->peer, "wait", "{}");
+    struct peer_call *second = peer_execute(rig->peer, "add", "[1,1]");
+    rig_await_begun(rig, 1);
+    uint64_t runs_us = sp__now_us();
+    uint64_t goes_on_us;
+    do {
+        goes_on_us = sp__now_us();
+    } while (goes_on_us - runs_us < 2000);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, first);
+    peer_finish(rig->peer, second);
+    uint64_t over_us = sp__now_us();
+    assert_int_equal(sp__page_get_time(rig->page, first->id, &first_us), 1);
+    assert_int_equal(sp__page_get_time(rig->page, second->id, &second_us), 1);
+    assert_true(first_us >= goes_on_us - runs_us);
+    assert_true(second_us <= over_us - goes_on_us);
     call_free(first);
     call_free(second);
     rig_close(rig);
@@ -608,6 +636,7 @@ int main(void)
         TEST(an_unknown_tool_is_refused_with_near_names),
         TEST(accept_any_hands_unknown_tools_to_the_binding),
         TEST(the_page_shows_what_has_begun),
+        TEST(the_page_says_what_a_call_took),
         TEST(what_the_host_gave_up_is_not_begun),
         TEST(the_announcement_lists_the_tools),
         TEST(a_refused_announcement_says_why),

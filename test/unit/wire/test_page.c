@@ -83,6 +83,21 @@ static void nothing_is_both_given_up_and_begun(void **state)
     }
 }
 
+static void a_time_is_found_by_its_call_alone(void **state)
+{
+    uint64_t us = 1;
+    begin_again();
+    assert_int_equal(sp__page_get_time(&page, 3, &us), 0);
+    sp__page_put_time(&page, 3, 40);
+    sp__page_put_time(&page, 5, UINT64_MAX);
+    assert_int_equal(sp__page_get_time(&page, 3, &us), 1);
+    assert_int_equal(us, 40);
+    assert_int_equal(sp__page_get_time(&page, 5, &us), 1);
+    assert_int_equal(us, UINT32_MAX);
+    sp__page_put_time(&page, 3 + 2 * WORKER_PAGE_TIMES, 7); /* in the same place */
+    assert_int_equal(sp__page_get_time(&page, 3, &us), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +105,7 @@ int main(void)
         TEST(a_worker_that_does_not_look_makes_it_uncertain),
         TEST(without_a_place_it_is_uncertain),
         TEST(nothing_is_both_given_up_and_begun),
+        TEST(a_time_is_found_by_its_call_alone),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }
