@@ -2,12 +2,14 @@
 /*
  * The rows of the table of events, and what names and patterns mean by them.
  *
- * Everything is constant. A search walks the rows: it is done when a handler is attached
- * or a worker's own event comes, never for a call.
+ * Everything is constant, but for an index of the names that is made when one is first
+ * looked for. A pattern walks the rows: that is done when a handler is attached.
  */
 #include "event/table.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -93,6 +95,104 @@ static const char *without_namespace(const char *name)
     return strncmp(name, space, sizeof space - 1) == 0 ? name + sizeof space - 1 : name;
 }
 
+/* ---- by name ---- */
+
+/* All names in their order, made once: a worker's events come by the million. */
+struct named {
+    const char *name;
+    const void *what; /* a row; of measurements the name */
+    size_t place;     /* of those with one name the first counts */
+};
+
+enum {
+    NAMES_MAX = ROWS * (1 + SP_EVENT_ALIASES_MAX),
+    MEASUREMENTS_MAX =
+        ROWS * SP_EVENT_MEASUREMENTS_MAX + sizeof workers_own / sizeof workers_own[0]
+};
+
+static struct {
+    struct named names[NAMES_MAX];
+    struct named measurements[MEASUREMENTS_MAX];
+    size_t names_count;
+    size_t measurements_count;
+} by_name;
+
+static int compare(const void *a, const void *b)
+{
+    const struct named *left = a;
+    const struct named *right = b;
+    int order = strcmp(left->name, right->name);
+    return order != 0 ? order
+                      : (left->place > right->place) - (left->place < right->place);
+}
+
+static void add_named(struct named *list, size_t *count, const char *name,
+                      const void *what)
+{
+    list[*count] = (struct named){.name = name, .what = what, .place = *count};
+    ++*count;
+}
+
+/* In order, and each name once. */
+static void sort(struct named *list, size_t *count)
+{
+    size_t kept = 0;
+    qsort(list, *count, sizeof *list, compare);
+    for (size_t i = 0; i < *count; i++) {
+        if (kept == 0 || strcmp(list[kept - 1].name, list[i].name) != 0) {
+            list[kept++] = list[i];
+        }
+    }
+    *count = kept;
+}
+
+static void make_index(void)
+{
+    for (size_t i = 0; i < sizeof workers_own / sizeof workers_own[0]; i++) {
+        add_named(by_name.measurements, &by_name.measurements_count, workers_own[i],
+                  workers_own[i]);
+    }
+    /* A name of its own comes before an alias of another event. */
+    for (size_t i = 0; i < ROWS; i++) {
+        add_named(by_name.names, &by_name.names_count, rows[i].name, &rows[i]);
+        for (const char *const *at = rows[i].measurements; *at != NULL; at += 3) {
+            add_named(by_name.measurements, &by_name.measurements_count, *at, *at);
+        }
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        for (const char *const *at = rows[i].aliases; *at != NULL; at++) {
+            add_named(by_name.names, &by_name.names_count, *at, &rows[i]);
+        }
+    }
+    sort(by_name.names, &by_name.names_count);
+    sort(by_name.measurements, &by_name.measurements_count);
+}
+
+static int compare_name(const void *key, const void *entry)
+{
+    return strcmp(key, ((const struct named *)entry)->name);
+}
+
+static const void *find(const struct named *list, const size_t *count, const char *name)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_index);
+    const struct named *found = bsearch(name, list, *count, sizeof *list, compare_name);
+    return found != NULL ? found->what : NULL;
+}
+
+const sp_event_info *sp__event_named(const char *name)
+{
+    return find(by_name.names, &by_name.names_count, without_namespace(name));
+}
+
+const char *sp__event_measurement(const char *name)
+{
+    return find(by_name.measurements, &by_name.measurements_count, name);
+}
+
+/* ---- patterns ---- */
+
 /* `size` bytes of a name; one with a dot at its end is a prefix. */
 static int fits(const char *name, const char *pattern, size_t size)
 {
@@ -109,27 +209,6 @@ static int row_fits(const sp_event_info *row, const char *pattern, size_t size)
         fit = fits(row->aliases[i], pattern, size);
     }
     return fit;
-}
-
-const sp_event_info *sp__event_named(const char *name)
-{
-    name = without_namespace(name);
-    size_t size = strlen(name);
-    if (size == 0 || name[size - 1] == '.') {
-        return NULL;
-    }
-    /* A name of its own comes before an alias of another event. */
-    for (size_t i = 0; i < ROWS; i++) {
-        if (strcmp(rows[i].name, name) == 0) {
-            return &rows[i];
-        }
-    }
-    for (size_t i = 0; i < ROWS; i++) {
-        if (row_fits(&rows[i], name, size)) {
-            return &rows[i];
-        }
-    }
-    return NULL;
 }
 
 static int fail_unknown(const char *name, size_t size, sp_error *err)
@@ -186,23 +265,4 @@ int sp__event_pattern(const char *pattern, struct event_set *ret_set, sp_error *
     }
     *ret_set = set;
     return SP_OK;
-}
-
-const char *sp__event_measurement(const char *name)
-{
-    for (size_t i = 0; i < sizeof workers_own / sizeof workers_own[0]; i++) {
-        if (strcmp(workers_own[i], name) == 0) {
-            return workers_own[i];
-        }
-    }
-    for (size_t i = 0; i < ROWS; i++) {
-        for (size_t j = 0;
-             j < SP_EVENT_MEASUREMENTS_MAX * 3 && rows[i].measurements[j] != NULL;
-             j += 3) {
-            if (strcmp(rows[i].measurements[j], name) == 0) {
-                return rows[i].measurements[j];
-            }
-        }
-    }
-    return NULL;
 }

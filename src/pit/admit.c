@@ -21,7 +21,7 @@
 #include "wire/binaries.h"
 #include "wire/json.h"
 
-enum { NAME_MAX_BYTES = 255 };
+enum { NAME_MAX_BYTES = 255, PAIRS_FEW = 16 };
 
 /* The options a caller's struct of any known size stands for. */
 static int read_options(const sp_call_options *given, sp_call_options *ret,
@@ -204,15 +204,12 @@ static void add_pair(struct proto_pair *pairs, size_t *count, const char *name,
     }
 }
 
-/* The pairs with what the call itself says of its trace. Result from sp__malloc(). */
-static struct proto_pair *with_trace(const struct request *request,
-                                     const struct call_wish *wish, size_t *ret_count)
+/* The pairs with what the call itself says of its trace: their number. There is room for
+ * three more than the wish has. */
+static size_t put_trace(const struct request *request, const struct call_wish *wish,
+                        struct proto_pair *pairs)
 {
-    struct proto_pair *pairs = sp__malloc((wish->metadata_count + 3) * sizeof *pairs);
     size_t count = 0;
-    if (pairs == NULL) {
-        return NULL;
-    }
     for (size_t i = 0; i < wish->metadata_count; i++) {
         if (!is_of_trace(&wish->metadata[i])) {
             pairs[count++] = wish->metadata[i];
@@ -223,8 +220,7 @@ static struct proto_pair *with_trace(const struct request *request,
         add_pair(pairs, &count, "tracestate", request->carried->tracestate);
         add_pair(pairs, &count, "baggage", request->carried->baggage);
     }
-    *ret_count = count;
-    return pairs;
+    return count;
 }
 
 /* ---- the message ---- */
@@ -265,13 +261,18 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
     if (request->trace[0] == '\0' && request->carried == NULL) {
         return put_message(request, &message, err);
     }
-    struct proto_pair *pairs = with_trace(request, wish, &message.metadata_count);
-    if (pairs == NULL) {
+    struct proto_pair few[PAIRS_FEW];
+    struct proto_pair *pairs = few;
+    size_t room = wish->metadata_count + 3;
+    if (room > PAIRS_FEW && (pairs = sp__malloc(room * sizeof *pairs)) == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
     message.metadata = pairs;
+    message.metadata_count = put_trace(request, wish, pairs);
     int rc = put_message(request, &message, err);
-    sp__free(pairs);
+    if (pairs != few) {
+        sp__free(pairs);
+    }
     return rc;
 }
 

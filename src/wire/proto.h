@@ -196,7 +196,13 @@ int sp__proto_get_health_request(const uint8_t *data, size_t size,
 
 /* An event that a worker reports: as much of it as there is room for. Names and texts have
  * no control characters: they may reach a terminal. */
-enum { TELEMETRY_NUMBERS = 16, TELEMETRY_TEXTS = 16, TELEMETRY_NAME = 128 };
+enum {
+    TELEMETRY_NUMBERS = 16,
+    TELEMETRY_TEXTS = 16,
+    TELEMETRY_NAME = 128,
+    TELEMETRY_TEXT = 1024, /* of one text */
+    TELEMETRY_ROOM = 16 * 1024
+};
 struct proto_telemetry_event {
     char name[TELEMETRY_NAME]; /* "tool.execution.stop" */
     uint64_t unix_ns;
@@ -210,12 +216,12 @@ struct proto_telemetry_event {
         const char *text;
     } texts[TELEMETRY_TEXTS];
     size_t texts_count;
-    void *message; /* what they point into, until sp__proto_telemetry_event_fini() */
+    size_t used;
+    char room[TELEMETRY_ROOM]; /* what they point into */
 };
 int sp__proto_get_telemetry_event(const uint8_t *data, size_t size,
                                   struct proto_telemetry_event *ret,
                                   sp_error *err) SP_MUST_CHECK;
-void sp__proto_telemetry_event_fini(struct proto_telemetry_event *event);
 
 /* ---- StreamTelemetry ---- */
 

@@ -2,8 +2,8 @@
 /*
  * Telemetry: the events that workers report, and what their host wishes to hear.
  *
- * Writing fills protobuf-c's structs with borrowed pointers and packs them. Reading keeps
- * the message, in which the texts are.
+ * Writing fills protobuf-c's structs with borrowed pointers and packs them. Reading a wish
+ * keeps the message, in which the texts are; an event is read by hand.
  */
 #include <stdio.h>
 #include <string.h>
@@ -149,85 +149,158 @@ int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry 
 
 /* ---- reading an event ---- */
 
-static char *plain(char *text)
+/* By hand: a worker that is listened to reports several for each call. */
+
+enum {
+    EVENT_PART = 1,
+    EVENT_MEASUREMENT,
+    EVENT_METADATA,
+    EVENT_TIME,
+    EVENT_CORRELATION
+};
+enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
+enum { VALUE_INTEGER = 1, VALUE_REAL, VALUE_TEXT };
+
+/* Into the room that is left, cut where it ends. */
+static const char *keep(struct proto_telemetry_event *ret, sp_bytes bytes)
 {
-    for (char *at = text; at != NULL && *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 0x7f) {
-            *at = '?';
-        }
+    char *to = ret->room + ret->used;
+    size_t left = sizeof ret->room - ret->used - 1;
+    size_t size = bytes.size < TELEMETRY_TEXT ? bytes.size : TELEMETRY_TEXT;
+    const unsigned char *from = bytes.data;
+    size = size < left ? size : left;
+    while (size > 0 && size < bytes.size && (from[size] & 0xc0) == 0x80) {
+        size--; /* not within a character */
     }
-    return text;
+    for (size_t i = 0; i < size; i++) {
+        to[i] = (char)(from[i] < ' ' || from[i] == 0x7f ? '?' : from[i]);
+    }
+    to[size] = '\0';
+    ret->used += size + (size < left);
+    return to;
 }
 
-static void add_text(struct proto_telemetry_event *ret, char *name, char *text)
+static void add_text(struct proto_telemetry_event *ret, sp_bytes name, sp_bytes text)
 {
-    if (ret->texts_count < TELEMETRY_TEXTS && name != NULL && text != NULL) {
-        ret->texts[ret->texts_count].name = plain(name);
-        ret->texts[ret->texts_count++].text = plain(text);
+    if (ret->texts_count < TELEMETRY_TEXTS) {
+        ret->texts[ret->texts_count].name = keep(ret, name);
+        ret->texts[ret->texts_count++].text = keep(ret, text);
     }
+}
+
+static void add_number(struct proto_telemetry_event *ret, sp_bytes name, double value)
+{
+    if (ret->numbers_count < TELEMETRY_NUMBERS) {
+        ret->numbers[ret->numbers_count].name = keep(ret, name);
+        ret->numbers[ret->numbers_count++].value = value;
+    }
+}
+
+static void add_part(struct proto_telemetry_event *ret, sp_bytes part)
+{
+    size_t used = strlen(ret->name);
+    if (used > 0 && used < sizeof ret->name - 1) {
+        ret->name[used++] = '.';
+    }
+    const unsigned char *from = part.data;
+    for (size_t i = 0; i < part.size && used < sizeof ret->name - 1; i++) {
+        ret->name[used++] = (char)(from[i] < ' ' || from[i] == 0x7f ? '?' : from[i]);
+    }
+    ret->name[used] = '\0';
+}
+
+/* The entry of a map: 0, or -1 when it is malformed. */
+static int get_entry(sp_bytes entry, sp_bytes *ret_key, sp_bytes *ret_value)
+{
+    struct proto_reader reader = sp__proto_reader(entry.data, entry.size);
+    struct proto_field field;
+    int rc;
+    *ret_key = *ret_value = (sp_bytes){0};
+    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_BYTES && field.number == ENTRY_KEY) {
+            *ret_key = field.bytes;
+        } else if (field.type == PROTO_BYTES && field.number == ENTRY_VALUE) {
+            *ret_value = field.bytes;
+        }
+    }
+    return rc;
+}
+
+static double real_of(sp_bytes bytes)
+{
+    const unsigned char *at = bytes.data;
+    uint64_t bits = 0;
+    double real;
+    for (int i = 7; i >= 0; i--) {
+        bits = bits << 8 | at[i];
+    }
+    memcpy(&real, &bits, sizeof real);
+    return real;
 }
 
 /* One that is a text is metadata. */
-static void add_measurement(struct proto_telemetry_event *ret, Measurement *m)
+static int get_measurement(struct proto_telemetry_event *ret, sp_bytes entry)
 {
-    const Value *value = m->value;
-    if (value == NULL || m->key == NULL) {
-        return;
+    sp_bytes name;
+    sp_bytes value;
+    int rc = get_entry(entry, &name, &value);
+    struct proto_reader reader = sp__proto_reader(value.data, value.size);
+    struct proto_field field;
+    struct proto_field last = {0}; /* of several only that one counts */
+    while (rc >= 0 && (rc = sp__proto_next(&reader, &field)) > 0) {
+        last = field;
     }
-    if (value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE) {
-        add_text(ret, m->key, value->string_value);
-    } else if (ret->numbers_count < TELEMETRY_NUMBERS) {
-        ret->numbers[ret->numbers_count].name = m->key;
-        ret->numbers[ret->numbers_count++].value =
-            value->value_case == SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE
-                ? (double)value->int_value
-                : value->float_value;
+    if (last.number == VALUE_INTEGER && last.type == PROTO_VARINT) {
+        add_number(ret, name, (double)(int64_t)last.varint);
+    } else if (last.number == VALUE_REAL && last.type == PROTO_64) {
+        add_number(ret, name, real_of(last.bytes));
+    } else if (last.number == VALUE_TEXT && last.type == PROTO_BYTES) {
+        add_text(ret, name, last.bytes);
     }
+    return rc;
 }
 
-static void join_parts(char name[TELEMETRY_NAME], const Event *event)
+static int get_metadata(struct proto_telemetry_event *ret, sp_bytes entry)
 {
-    size_t used = 0;
-    name[0] = '\0';
-    for (size_t i = 0; i < event->n_event_parts && used < TELEMETRY_NAME - 1; i++) {
-        int n = snprintf(name + used, TELEMETRY_NAME - used, "%s%s", i == 0 ? "" : ".",
-                         event->event_parts[i]);
-        used += n > 0 ? (size_t)n : 0;
+    sp_bytes name;
+    sp_bytes text;
+    int rc = get_entry(entry, &name, &text);
+    if (rc >= 0) {
+        add_text(ret, name, text);
     }
-    (void)plain(name);
+    return rc;
 }
-
-static char correlation_key[] = "correlation_id";
 
 int sp__proto_get_telemetry_event(const uint8_t *data, size_t size,
                                   struct proto_telemetry_event *ret, sp_error *err)
 {
-    Event *event = (Event *)sp__proto_unpack(
-        &snakepit__bridge__telemetry_event__descriptor, data, size, err);
-    if (event == NULL) {
-        return err != NULL ? err->code : SP_ERR_PROTOCOL;
+    struct proto_reader reader = sp__proto_reader(data, size);
+    struct proto_field field;
+    sp_bytes correlation = {0};
+    int rc = 0;
+    ret->name[0] = '\0';
+    ret->unix_ns = 0;
+    ret->used = ret->numbers_count = ret->texts_count = 0;
+    while (rc >= 0 && (rc = sp__proto_next(&reader, &field)) > 0) {
+        if (field.type == PROTO_BYTES && field.number == EVENT_PART) {
+            add_part(ret, field.bytes);
+        } else if (field.type == PROTO_BYTES && field.number == EVENT_MEASUREMENT) {
+            rc = get_measurement(ret, field.bytes);
+        } else if (field.type == PROTO_BYTES && field.number == EVENT_METADATA) {
+            rc = get_metadata(ret, field.bytes);
+        } else if (field.type == PROTO_VARINT && field.number == EVENT_TIME) {
+            ret->unix_ns = field.varint <= INT64_MAX ? field.varint : 0;
+        } else if (field.type == PROTO_BYTES && field.number == EVENT_CORRELATION) {
+            correlation = field.bytes;
+        }
     }
-    *ret = (struct proto_telemetry_event){
-        .message = event,
-        .unix_ns = event->timestamp_ns > 0 ? (uint64_t)event->timestamp_ns : 0};
-    join_parts(ret->name, event);
-    for (size_t i = 0; i < event->n_measurements; i++) {
-        add_measurement(ret, event->measurements[i]);
+    if (rc < 0) {
+        return sp__proto_malformed(err, "a worker's event");
     }
-    for (size_t i = 0; i < event->n_metadata; i++) {
-        add_text(ret, event->metadata[i]->key, event->metadata[i]->value);
-    }
-    if (event->correlation_id != NULL && event->correlation_id[0] != '\0') {
-        add_text(ret, correlation_key, event->correlation_id);
+    if (correlation.size > 0) {
+        add_text(ret, sp_text("correlation_id"), correlation);
     }
     return SP_OK;
-}
-
-void sp__proto_telemetry_event_fini(struct proto_telemetry_event *event)
-{
-    Event *message = event->message;
-    sp__proto_unpack_free(&message->base);
-    event->message = NULL;
 }
 
 /* ---- writing a wish ---- */

@@ -203,7 +203,6 @@ void sp__worker_heard(struct worker *worker, const uint8_t *data, size_t size)
     if (worker->state == WORKER_READY &&
         sp__proto_get_telemetry_event(data, size, &reported, NULL) == SP_OK) {
         sp__worker_tell_own(worker, &reported);
-        sp__proto_telemetry_event_fini(&reported);
     }
     size_t before = worker->telemetry_owed;
     worker->telemetry_owed += size + 5;

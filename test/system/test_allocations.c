@@ -11,6 +11,7 @@
  * grows for the last time), which is what the allowance is for.
  */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,8 +38,8 @@ static void release(void)
     in_worker = NULL;
 }
 
-/* One worker that is counted. */
-static sp_pit *open_counted(sp_pool_options pool)
+/* One worker that is counted; in a pit with these options beside. */
+static sp_pit *open_counted_with(sp_pool_options pool, sp_pit_options options)
 {
     static char file[400];
     static char preload[500];
@@ -55,9 +56,20 @@ static sp_pit *open_counted(sp_pool_options pool)
     (void)close(fd);
     leak_at_end(release);
     pool.env_set = env;
-    sp_pit *pit = pit_open_ready(&pool, 1);
+    sp_pit *pit;
+    options.size = sizeof options;
+    options.pools = &pool;
+    options.pools_count = 1;
+    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
+    pit_adopt(pit);
+    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
     assert_true(*in_worker > 0); /* it counts */
     return pit;
+}
+
+static sp_pit *open_counted(sp_pool_options pool)
+{
+    return open_counted_with(pool, (sp_pit_options){0});
 }
 
 /* ---- one after the other ---- */
@@ -72,9 +84,8 @@ static void execute(sp_pit *pit, const char *tool, const char *args, int calls)
     }
 }
 
-static void count_calls(sp_pool_options pool, const char *tool, const char *args)
+static void count_calls(sp_pit *pit, const char *tool, const char *args)
 {
-    sp_pit *pit = open_counted(pool);
     execute(pit, tool, args, WARM);
     uint64_t here = allocations_counted();
     uint64_t there = *in_worker;
@@ -87,12 +98,31 @@ static void count_calls(sp_pool_options pool, const char *tool, const char *args
 
 static void a_call_of_a_python_function(void **state)
 {
-    count_calls(pool_of_showcases(1), "add", "{\"a\":2,\"b\":3}");
+    count_calls(open_counted(pool_of_showcases(1)), "add", "{\"a\":2,\"b\":3}");
 }
 
 static void a_call_of_a_worker_in_c(void **state)
 {
-    count_calls(pool_of_program("plain", NULL, 1), "echo", "{\"a\":2,\"b\":3}");
+    count_calls(open_counted(pool_of_program("plain", NULL, 1)), "echo",
+                "{\"a\":2,\"b\":3}");
+}
+
+static void take(const sp_event *event, void *user_data)
+{
+    atomic_fetch_add((atomic_ullong *)user_data, strlen(event->name) > 0);
+}
+
+/* Recorded, counted and told: every one of them, in every way there is. */
+static void a_call_that_all_is_told_of(void **state)
+{
+    static atomic_ullong told;
+    sp_pit *pit = open_counted_with(
+        pool_of_showcases(1),
+        (sp_pit_options){.trace_sample_permille = 1000, .slow_call_ms = 60000});
+    assert_int_equal(sp_events_attach(pit, "", take, &told, NULL, last_error()), 0);
+    count_calls(pit, "add", "{\"a\":2,\"b\":3}");
+    pit_close(pit);
+    assert_true(atomic_load(&told) > 0);
 }
 
 /* ---- many at once ---- */
@@ -177,9 +207,8 @@ static void chunks_of_a_stream(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_call_of_a_python_function),
-        TEST(a_call_of_a_worker_in_c),
-        TEST(calls_in_a_crowd),
+        TEST(a_call_of_a_python_function), TEST(a_call_of_a_worker_in_c),
+        TEST(a_call_that_all_is_told_of),  TEST(calls_in_a_crowd),
         TEST(chunks_of_a_stream),
     };
     return RUN_SYSTEM_TESTS("allocations", tests);

@@ -69,7 +69,6 @@ static void events_are_read(void **state)
     assert_string_equal(read.texts[0].text, "small");
     assert_string_equal(read.texts[2].text, "w1");
     assert_string_equal(read.texts[3].name, "correlation_id");
-    sp__proto_telemetry_event_fini(&read);
     assert_int_equal(sp__proto_get_telemetry_event(out.data, 3, &read, NULL),
                      SP_ERR_PROTOCOL);
     sp__buf_fini(&out);
@@ -86,7 +85,66 @@ static void control_characters_are_not_passed_on(void **state)
     assert_string_equal(read.name, "a?b");
     assert_string_equal(read.texts[0].name, "k?[2J");
     assert_string_equal(read.texts[0].text, "line?break");
-    sp__proto_telemetry_event_fini(&read);
+    sp__buf_fini(&out);
+}
+
+static void what_is_too_much_is_cut_or_left_out(void **state)
+{
+    static struct proto_telemetry_event read;
+    static char name[400];
+    static char text[TELEMETRY_TEXT + 2];
+    const char *pairs[2 * TELEMETRY_TEXTS + 5] = {0};
+    struct proto_measure numbers[TELEMETRY_NUMBERS + 1];
+    struct sp_buffer out = buffer();
+    memset(name, 'n', sizeof name - 1);
+    memset(text, 'x', sizeof text - 1);
+    memcpy(text + TELEMETRY_TEXT - 1, "\xc3\xbc", 2); /* would be cut in two */
+    for (size_t i = 0; i < TELEMETRY_TEXTS + 2; i++) {
+        pairs[2 * i] = "k";
+        pairs[2 * i + 1] = text;
+    }
+    for (size_t i = 0; i < TELEMETRY_NUMBERS + 1; i++) {
+        numbers[i] = (struct proto_measure){
+            .name = "m", .kind = MEASURE_INTEGER, .integer = -(int64_t)i};
+    }
+    const struct proto_telemetry event = {.event = name,
+                                          .metadata = pairs,
+                                          .measures = numbers,
+                                          .measures_count = TELEMETRY_NUMBERS + 1};
+    assert_int_equal(sp__proto_put_telemetry(&out, &event, NULL), SP_OK);
+    assert_int_equal(sp__proto_get_telemetry_event(out.data, out.size, &read, NULL), 0);
+    assert_int_equal(strlen(read.name), TELEMETRY_NAME - 1);
+    assert_int_equal(read.numbers_count, TELEMETRY_NUMBERS);
+    assert_true(read.numbers[TELEMETRY_NUMBERS - 1].value == -TELEMETRY_NUMBERS + 1);
+    assert_int_equal(read.texts_count, TELEMETRY_TEXTS);
+    assert_int_equal(strlen(read.texts[0].text), TELEMETRY_TEXT - 1);
+    assert_true(read.used < sizeof read.room);
+    assert_true(strlen(read.texts[TELEMETRY_TEXTS - 1].text) < TELEMETRY_TEXT - 1);
+    sp__buf_fini(&out);
+}
+
+/* Whatever is cut off or turned over: read, or refused. */
+static void broken_events_are_read_or_refused(void **state)
+{
+    static struct proto_telemetry_event read;
+    struct sp_buffer out = buffer();
+    assert_int_equal(sp__proto_put_telemetry(&out, &an_event, NULL), SP_OK);
+    int refused = 0;
+    for (size_t size = 0; size < out.size; size++) {
+        uint8_t *copy = sp__malloc(size == 0 ? 1 : size); /* so that too much is seen */
+        memcpy(copy, out.data, size);
+        int rc = sp__proto_get_telemetry_event(copy, size, &read, NULL);
+        assert_true(rc == SP_OK || rc == SP_ERR_PROTOCOL);
+        refused += rc != SP_OK;
+        sp__free(copy);
+    }
+    assert_true(refused > (int)out.size / 2);
+    for (size_t bit = 0; bit < 8 * out.size; bit++) {
+        out.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        int rc = sp__proto_get_telemetry_event(out.data, out.size, &read, NULL);
+        assert_true(rc == SP_OK || rc == SP_ERR_PROTOCOL);
+        out.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
     sp__buf_fini(&out);
 }
 
@@ -210,6 +268,8 @@ int main(void)
         TEST(events_are_packed),
         TEST(events_are_read),
         TEST(control_characters_are_not_passed_on),
+        TEST(what_is_too_much_is_cut_or_left_out),
+        TEST(broken_events_are_read_or_refused),
         TEST(toggles_and_rates_are_read),
         TEST(filters_are_read),
         TEST(wishes_go_there_and_back),
