@@ -449,8 +449,8 @@ static size_t message_size_of(const char *message)
 }
 
 /* Everything but the number, encoded, in one allocation. NULL without memory. */
-static struct h2_trailers *make_trailers(const char *message, size_t message_size,
-                                         sp_bytes details,
+static struct h2_trailers *make_trailers(struct h2_mem *mem, const char *message,
+                                         size_t message_size, sp_bytes details,
                                          const struct h2_header *headers, size_t count)
 {
     size_t size = sizeof(struct h2_trailers) + count * sizeof(nghttp2_nv);
@@ -459,7 +459,7 @@ static struct h2_trailers *make_trailers(const char *message, size_t message_siz
     }
     size += encoded_size(headers, count) + sp__base64_size(details.size) +
             4 * message_size + 1;
-    struct h2_trailers *trailers = sp__calloc(1, size);
+    struct h2_trailers *trailers = sp__h2_mem_take(mem, size);
     if (trailers == NULL) {
         return NULL;
     }
@@ -511,12 +511,14 @@ int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message
         details = (sp_bytes){0}; /* a stock peer would refuse the whole status */
     }
     struct lean *lean = stream->h2->lean;
+    struct h2_mem *mem = &stream->h2->mem;
     struct h2_trailers *made = NULL;
     if (message != NULL || details.size > 0 || trailers_count > 0) {
         size_t size = message_size_of(message);
-        made = lean != NULL
-                   ? sp__lean_trailers(message, size, details, trailers, trailers_count)
-                   : make_trailers(message, size, details, trailers, trailers_count);
+        made = lean != NULL ? sp__lean_trailers(mem, message, size, details, trailers,
+                                                trailers_count)
+                            : make_trailers(mem, message, size, details, trailers,
+                                            trailers_count);
         if (made == NULL) {
             return sp__fail(err, SP_ERR_NOMEM, "no memory for a status");
         }
@@ -531,7 +533,7 @@ int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message
     if (submit_now &&
         (lean != NULL ? sp__lean_status(stream)
                       : submit_status(stream, !stream->headers_out)) != 0) {
-        sp__free(made);
+        sp__h2_mem_give(mem, made);
         stream->trailers = NULL;
         stream->status = -1;
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a status");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of one nghttp2 session.
+ * The memory of one connection.
  *
- * nghttp2 allocates and frees about a dozen small objects for every call. A session is
- * used by one thread at a time, so they are kept in lists by size, without locks and
- * without counting each one; a session in steady state asks the library's allocator for
- * nothing. What was kept goes back in sp__h2_mem_fini().
+ * nghttp2 allocates and frees about a dozen small objects for every call, and a status with
+ * more than a number is one too. A connection is used by one thread at a time, so they are
+ * kept in lists by size, without locks and without counting each one; one in steady state
+ * asks the library's allocator for nothing. What was kept goes back in sp__h2_mem_fini().
  *
  * Under AddressSanitizer nothing is kept, so that it sees every use after a free.
  */
@@ -122,6 +122,16 @@ static void *realloc_cb(void *memory, size_t size, void *user_data)
         free_cb(memory, user_data);
     }
     return larger;
+}
+
+void *sp__h2_mem_take(struct h2_mem *mem, size_t size)
+{
+    return calloc_cb(1, size, mem);
+}
+
+void sp__h2_mem_give(struct h2_mem *mem, void *memory)
+{
+    free_cb(memory, mem);
 }
 
 nghttp2_mem sp__h2_mem_of(struct h2_mem *mem)

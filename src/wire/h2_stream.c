@@ -78,7 +78,7 @@ void sp__h2_stream_recycle(struct h2_stream *stream)
         sp__h2_block_fini(stream->block);
         sp__free(stream->block);
     }
-    sp__free(stream->trailers);
+    sp__h2_mem_give(&h2->mem, stream->trailers);
     stream->late_head = NULL;
     stream->block = NULL;
     stream->trailers = NULL;

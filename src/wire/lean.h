@@ -33,6 +33,7 @@
 #include "wire/h2.h"
 
 struct h2_trailers;
+struct h2_mem;
 
 enum {
     LEAN_HEAD_SIZE = 8,
@@ -97,9 +98,9 @@ void sp__lean_admit(struct h2 *h2);
 /* Server. SP_ERR_NOMEM. */
 int sp__lean_accept(struct h2_stream *stream) SP_MUST_CHECK;
 /* Server: a status made ready to be sent; NULL without memory. */
-struct h2_trailers *sp__lean_trailers(const char *message, size_t message_size,
-                                      sp_bytes details, const struct h2_header *headers,
-                                      size_t count);
+struct h2_trailers *sp__lean_trailers(struct h2_mem *mem, const char *message,
+                                      size_t message_size, sp_bytes details,
+                                      const struct h2_header *headers, size_t count);
 /* Server: send the status of a stream whose queue is empty. SP_ERR_NOMEM. */
 int sp__lean_status(struct h2_stream *stream) SP_MUST_CHECK;
 /* Either: what is queued may go. */

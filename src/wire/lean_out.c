@@ -191,13 +191,13 @@ int sp__lean_accept(struct h2_stream *stream)
     return sp__lean_put(stream->h2->lean, LEAN_ACCEPT, stream->id, NULL, 0);
 }
 
-struct h2_trailers *sp__lean_trailers(const char *message, size_t message_size,
-                                      sp_bytes details, const struct h2_header *headers,
-                                      size_t count)
+struct h2_trailers *sp__lean_trailers(struct h2_mem *mem, const char *message,
+                                      size_t message_size, sp_bytes details,
+                                      const struct h2_header *headers, size_t count)
 {
     size_t size = 3 * sizeof(uint32_t) + message_size + 1 + details.size + 1 +
                   headers_size(headers, count);
-    struct h2_trailers *trailers = sp__calloc(1, sizeof *trailers + size);
+    struct h2_trailers *trailers = sp__h2_mem_take(mem, sizeof *trailers + size);
     if (trailers == NULL) {
         return NULL;
     }

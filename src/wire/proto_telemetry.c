@@ -2,8 +2,8 @@
 /*
  * Telemetry: the events that workers report, and what their host wishes to hear.
  *
- * Writing fills protobuf-c's structs with borrowed pointers and packs them. Reading a wish
- * keeps the message, in which the texts are; an event is read by hand.
+ * A wish is one message of protobuf-c's, written from borrowed pointers, and kept when it is
+ * read: the texts are in it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,143 +14,10 @@
 #include "wire/proto.h"
 #include "wire/proto_internal.h"
 
-typedef Snakepit__Bridge__TelemetryEvent Event;
-typedef Snakepit__Bridge__TelemetryEvent__MetadataEntry Metadata;
-typedef Snakepit__Bridge__TelemetryEvent__MeasurementsEntry Measurement;
-typedef Snakepit__Bridge__TelemetryValue Value;
 typedef Snakepit__Bridge__TelemetryControl Control;
 
-/* ---- writing an event ---- */
-
-/* What the message points to, in one piece of memory. */
-struct room {
-    char **parts;
-    Metadata **entries;
-    Metadata *entry;
-    Measurement **measurements;
-    Measurement *measurement;
-    Value *value;
-    char *text;
-};
-
-static size_t count_parts(const char *event)
-{
-    size_t parts = 1;
-    for (const char *c = event; *c != '\0'; c++) {
-        parts += *c == '.';
-    }
-    return parts;
-}
-
-static size_t count_pairs(const char *const *metadata)
-{
-    size_t pairs = 0;
-    while (metadata != NULL && metadata[2 * pairs] != NULL &&
-           metadata[2 * pairs + 1] != NULL) {
-        pairs++;
-    }
-    return pairs;
-}
-
-/* The members with the strictest alignment come first. */
-static void *make_room(const struct proto_telemetry *event, size_t parts, size_t pairs,
-                       struct room *ret)
-{
-    size_t measures = event->measures_count;
-    size_t text_size = strlen(event->event) + 1;
-    char *memory =
-        sp__malloc(measures * (sizeof(Value) + sizeof(Measurement) + sizeof(void *)) +
-                   pairs * (sizeof(Metadata) + sizeof(void *)) +
-                   parts * sizeof(char *) + text_size);
-    if (memory == NULL) {
-        return NULL;
-    }
-    ret->value = (Value *)(void *)memory;
-    ret->measurement = (Measurement *)(void *)(ret->value + measures);
-    ret->entry = (Metadata *)(void *)(ret->measurement + measures);
-    ret->measurements = (Measurement **)(void *)(ret->entry + pairs);
-    ret->entries = (Metadata **)(void *)(ret->measurements + measures);
-    ret->parts = (char **)(void *)(ret->entries + pairs);
-    ret->text = (char *)(ret->parts + parts);
-    memcpy(ret->text, event->event, text_size);
-    return memory;
-}
-
-/* Cut `text` at its dots, in place. */
-static void split_parts(char *text, char **parts)
-{
-    size_t n = 0;
-    parts[n++] = text;
-    for (char *c = text; *c != '\0'; c++) {
-        if (*c == '.') {
-            *c = '\0';
-            parts[n++] = c + 1;
-        }
-    }
-}
-
-static void fill_measurement(const struct proto_measure *measure, Value *value,
-                             Measurement *entry)
-{
-    snakepit__bridge__telemetry_value__init(value);
-    snakepit__bridge__telemetry_event__measurements_entry__init(entry);
-    entry->key = sp__proto_text(measure->name);
-    entry->value = value;
-    switch (measure->kind) {
-    case MEASURE_INTEGER:
-        value->value_case = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_INT_VALUE;
-        value->int_value = measure->integer;
-        return;
-    case MEASURE_REAL:
-        value->value_case = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_FLOAT_VALUE;
-        value->float_value = measure->real;
-        return;
-    case MEASURE_TEXT:
-        value->value_case = SNAKEPIT__BRIDGE__TELEMETRY_VALUE__VALUE_STRING_VALUE;
-        value->string_value = sp__proto_text(measure->text);
-        return;
-    }
-}
-
-int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry *event,
-                            sp_error *err)
-{
-    struct room room;
-    size_t pairs = count_pairs(event->metadata);
-    size_t parts = count_parts(event->event);
-    void *memory = make_room(event, parts, pairs, &room);
-    if (memory == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a telemetry event");
-    }
-    split_parts(room.text, room.parts);
-    for (size_t i = 0; i < pairs; i++) {
-        snakepit__bridge__telemetry_event__metadata_entry__init(&room.entry[i]);
-        room.entry[i].key = sp__proto_text(event->metadata[2 * i]);
-        room.entry[i].value = sp__proto_text(event->metadata[2 * i + 1]);
-        room.entries[i] = &room.entry[i];
-    }
-    for (size_t i = 0; i < event->measures_count; i++) {
-        fill_measurement(&event->measures[i], &room.value[i], &room.measurement[i]);
-        room.measurements[i] = &room.measurement[i];
-    }
-    Event message = SNAKEPIT__BRIDGE__TELEMETRY_EVENT__INIT;
-    message.n_event_parts = parts;
-    message.event_parts = room.parts;
-    message.n_measurements = event->measures_count;
-    message.measurements = room.measurements;
-    message.n_metadata = pairs;
-    message.metadata = room.entries;
-    message.timestamp_ns = event->unix_ns;
-    message.correlation_id = sp__proto_text(event->correlation_id);
-    int rc = sp__proto_pack(out, &message.base, err);
-    sp__free(memory);
-    return rc;
-}
-
-/* ---- reading an event ---- */
-
-/* By hand: a worker that is listened to reports several for each call. */
-
+/* Both by hand, with no memory of their own: a worker that is listened to reports several
+ * for each call. */
 enum {
     EVENT_PART = 1,
     EVENT_MEASUREMENT,
@@ -160,6 +27,124 @@ enum {
 };
 enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
 enum { VALUE_INTEGER = 1, VALUE_REAL, VALUE_TEXT };
+
+/* ---- writing an event ---- */
+
+static size_t text_size(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
+static uint8_t *put_text(uint8_t *to, uint32_t field, const char *text, size_t size)
+{
+    to = sp__proto_put_head(to, field, size);
+    if (size > 0) {
+        memcpy(to, text, size);
+    }
+    return to + size;
+}
+
+static size_t value_size(const struct proto_measure *measure)
+{
+    switch (measure->kind) {
+    case MEASURE_INTEGER:
+        return 1 + sp__proto_varint_size((uint64_t)measure->integer);
+    case MEASURE_REAL:
+        return 1 + sizeof measure->real;
+    case MEASURE_TEXT:
+        return sp__proto_field_size(VALUE_TEXT, text_size(measure->text));
+    }
+    return 0;
+}
+
+static uint8_t *put_value(uint8_t *to, const struct proto_measure *measure)
+{
+    uint64_t bits;
+    switch (measure->kind) {
+    case MEASURE_INTEGER:
+        to = sp__proto_put_varint(to, VALUE_INTEGER << 3 | PROTO_VARINT);
+        return sp__proto_put_varint(to, (uint64_t)measure->integer);
+    case MEASURE_REAL:
+        to = sp__proto_put_varint(to, VALUE_REAL << 3 | PROTO_64);
+        memcpy(&bits, &measure->real, sizeof bits);
+        for (int i = 0; i < 8; i++) {
+            *to++ = (uint8_t)(bits >> (8 * i));
+        }
+        return to;
+    case MEASURE_TEXT:
+        return put_text(to, VALUE_TEXT, measure->text, text_size(measure->text));
+    }
+    return to;
+}
+
+static size_t entry_size(const char *key, size_t value)
+{
+    return sp__proto_field_size(ENTRY_KEY, strlen(key)) +
+           sp__proto_field_size(ENTRY_VALUE, value);
+}
+
+static size_t event_size(const struct proto_telemetry *event)
+{
+    const char *const *metadata = event->metadata;
+    size_t size = 0;
+    for (const char *part = event->event; part != NULL; part = strchr(part, '.')) {
+        part += *part == '.';
+        size += sp__proto_field_size(EVENT_PART, strcspn(part, "."));
+    }
+    for (size_t i = 0; i < event->measures_count; i++) {
+        size += sp__proto_field_size(
+            EVENT_MEASUREMENT,
+            entry_size(event->measures[i].name, value_size(&event->measures[i])));
+    }
+    for (; metadata != NULL && metadata[0] != NULL && metadata[1] != NULL;
+         metadata += 2) {
+        size += sp__proto_field_size(EVENT_METADATA,
+                                     entry_size(metadata[0], strlen(metadata[1])));
+    }
+    return size + 1 + sp__proto_varint_size((uint64_t)event->unix_ns) +
+           sp__proto_field_size(EVENT_CORRELATION, text_size(event->correlation_id));
+}
+
+static uint8_t *put_event(uint8_t *to, const struct proto_telemetry *event)
+{
+    const char *const *metadata = event->metadata;
+    for (const char *part = event->event; part != NULL; part = strchr(part, '.')) {
+        part += *part == '.';
+        to = put_text(to, EVENT_PART, part, strcspn(part, "."));
+    }
+    for (size_t i = 0; i < event->measures_count; i++) {
+        const struct proto_measure *measure = &event->measures[i];
+        size_t size = value_size(measure);
+        to = sp__proto_put_head(to, EVENT_MEASUREMENT, entry_size(measure->name, size));
+        to = put_text(to, ENTRY_KEY, measure->name, strlen(measure->name));
+        to = put_value(sp__proto_put_head(to, ENTRY_VALUE, size), measure);
+    }
+    for (; metadata != NULL && metadata[0] != NULL && metadata[1] != NULL;
+         metadata += 2) {
+        size_t size = strlen(metadata[1]);
+        to = sp__proto_put_head(to, EVENT_METADATA, entry_size(metadata[0], size));
+        to = put_text(to, ENTRY_KEY, metadata[0], strlen(metadata[0]));
+        to = put_text(to, ENTRY_VALUE, metadata[1], size);
+    }
+    to = sp__proto_put_varint(to, EVENT_TIME << 3 | PROTO_VARINT);
+    to = sp__proto_put_varint(to, (uint64_t)event->unix_ns);
+    return put_text(to, EVENT_CORRELATION, event->correlation_id,
+                    text_size(event->correlation_id));
+}
+
+int sp__proto_put_telemetry(struct sp_buffer *out, const struct proto_telemetry *event,
+                            sp_error *err)
+{
+    size_t size = event_size(event);
+    int rc = sp__buf_reserve(out, size, err);
+    if (rc == SP_OK) {
+        (void)put_event(out->data + out->size, event);
+        out->size += size;
+    }
+    return rc;
+}
+
+/* ---- reading an event ---- */
 
 /* Into the room that is left, cut where it ends. */
 static const char *keep(struct proto_telemetry_event *ret, sp_bytes bytes)
