@@ -427,6 +427,49 @@ static void a_flood_stops_no_call(void **state)
     pit_close(pit);
 }
 
+/* The same from a thread beside the calls of the very worker, which goes on until it is
+ * told that nobody listens any more. */
+static void a_flood_stops_no_call_of_its_worker(void **state)
+{
+    enum { CALLS = 50 };
+    sp_pit *pit = pit_of_probes(1);
+    reset();
+    uint64_t id = attach(pit, "worker.telemetry", note);
+    (void)call(pit, "report_on", "{\"name\":\"flood\"}", NULL);
+    UNTIL(heard[SP_EVENT_TELEMETRY] > 0);
+    for (int i = 0; i < CALLS; i++) {
+        call_gives(pit, "add", "{\"a\":1}", "2");
+    }
+    detach(pit, id);
+    unsigned last = heard[SP_EVENT_TELEMETRY];
+    const char *outcome = call(pit, "reported", "{}", NULL)->json;
+    assert_true(json_number(outcome, "told") >= last);
+    assert_false(is_listened_to(pit));
+    assert_int_equal(heard[SP_EVENT_TELEMETRY], last);
+    pit_close(pit);
+}
+
+/* A worker that is ended in the middle of it leaves nothing, and the next one is heard. */
+static void a_worker_is_killed_while_it_floods(void **state)
+{
+    sp_pool_options pool = pool_of_probes(1);
+    pool.backoff_min_ms = pool.backoff_max_ms = 1;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    reset();
+    (void)attach(pit, "worker.telemetry", note);
+    for (uint64_t started = 2; started < 5; started++) {
+        unsigned before = heard[SP_EVENT_TELEMETRY];
+        (void)call(pit, "report_on", "{\"name\":\"flood\"}", NULL);
+        UNTIL(heard[SP_EVENT_TELEMETRY] > before);
+        assert_int_equal(kill(worker_at(pit, 0).pid, SIGKILL), 0);
+        sp_pool_stats stats;
+        UNTIL((stats = stats_of(pit),
+               stats.workers_started == started && stats.available == 1));
+    }
+    (void)call(pit, "report_on", "{\"name\":\"flood\"}", NULL);
+    pit_close(pit); /* it floods still */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +487,8 @@ int main(void)
         TEST(ruby_is_heard),
         TEST(r_is_heard),
         TEST(a_flood_stops_no_call),
+        TEST(a_flood_stops_no_call_of_its_worker),
+        TEST(a_worker_is_killed_while_it_floods),
     };
     return RUN_SYSTEM_TESTS("telemetry", tests);
 }

@@ -10,6 +10,7 @@ import resource
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 from snakepit_bridge import BaseAdapter, telemetry, tool
@@ -194,6 +195,24 @@ class Probe(BaseAdapter):
             for _ in range(count)
         )
         return {"told": told, "lost": telemetry.dropped_count() - before}
+
+    @tool
+    def report_on(self, name):
+        """Report events behind the calls from now on, until nobody wants them; how many
+        that were is told by reported()."""
+        self.told = 0
+
+        def run():
+            while telemetry.emission.is_wanted(name):
+                self.told += telemetry.emission.send(name, {"count": 1}, None, None)
+
+        self.reporter = threading.Thread(target=run)
+        self.reporter.start()
+
+    @tool
+    def reported(self):
+        self.reporter.join()
+        return {"told": self.told, "lost": telemetry.dropped_count()}
 
     @tool
     def listens(self):
