@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/real.h"
 #include "runtime/runtime.h"
 #include "snakepit/worker_telemetry.h"
@@ -22,12 +23,15 @@ enum {
     NAME_MAX_BYTES = 255,
     EMISSION_MAX = 32 * 1024, /* both JSON texts */
     EMISSION_DEPTH = 16,
+    TEXTS_FEW = 1024,
     MEASURES_MAX = 32,
     PAIRS_MAX = 32
 };
 
 struct reading {
-    struct sp_buffer texts;
+    char *texts; /* `few`, or memory of their own */
+    size_t used;
+    char few[TEXTS_FEW];
     struct proto_measure measures[MEASURES_MAX];
     size_t measures_count;
     const char *metadata[2 * (PAIRS_MAX + JOB_FACTS) + 1];
@@ -39,7 +43,7 @@ struct reading {
 /* Room was reserved for every text of both objects. */
 static const char *keep(struct reading *reading, const char *raw, size_t n, int escaped)
 {
-    char *text = (char *)reading->texts.data + reading->texts.size;
+    char *text = reading->texts + reading->used;
     size_t size = n;
     if (escaped) {
         size = sp__json_unescape(raw, n, text);
@@ -54,7 +58,7 @@ static const char *keep(struct reading *reading, const char *raw, size_t n, int 
         }
     }
     text[size] = '\0';
-    reading->texts.size += size + 1;
+    reading->used += size + 1;
     return text;
 }
 
@@ -191,6 +195,16 @@ static size_t texts_size(const sp_emission *event)
            2 * (MEASURES_MAX + PAIRS_MAX);
 }
 
+static int begin_texts(struct reading *reading, size_t size, sp_error *err)
+{
+    reading->used = 0;
+    reading->texts = size <= sizeof reading->few ? reading->few : sp__malloc(size);
+    return reading->texts != NULL
+               ? SP_OK
+               : sp__fail(err, SP_ERR_NOMEM, "no memory for an event of %zu bytes",
+                          size);
+}
+
 static int tell(sp_worker *w, const sp_emission *event, struct reading *reading,
                 const char *correlation)
 {
@@ -225,8 +239,7 @@ SP_API int sp_worker_emit(sp_worker *w, const sp_emission *event, sp_error *err)
     }
     reading.measures_count = 0;
     reading.metadata_count = 0;
-    sp__buf_init(&reading.texts, SIZE_MAX);
-    rc = sp__buf_reserve(&reading.texts, texts_size(event), err);
+    rc = begin_texts(&reading, texts_size(event), err);
     if (rc == SP_OK) {
         read_measures(&reading, event->measurements);
         read_metadata(&reading, event->metadata);
@@ -239,7 +252,9 @@ SP_API int sp_worker_emit(sp_worker *w, const sp_emission *event, sp_error *err)
                   event->correlation_id != NULL ? event->correlation_id
                                                 : facts.correlation);
     }
-    sp__buf_fini(&reading.texts);
+    if (reading.texts != reading.few) {
+        sp__free(reading.texts);
+    }
     return rc;
 }
 

@@ -294,6 +294,7 @@ static void release(struct sp_worker *w)
     sp__tools_free(w);
     sp__free(w->slots_memory);
     sp__free(w->read_buffer);
+    sp__buf_fini(&w->report);
     sp__free(w->address);
     sp__free(w->unlink_path);
     sp__free(w->name);
@@ -310,6 +311,7 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
     if (w == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
     }
+    sp__buf_init(&w->report, SIZE_MAX);
     (void)pthread_mutex_init(&w->smu, NULL);
     (void)pthread_mutex_init(&w->answers.lock, NULL);
     w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;

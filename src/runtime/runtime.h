@@ -394,7 +394,8 @@ struct sp_worker {
     uint64_t since_us; /* with one: when it began the job it runs, or ended the last; 0:
                             not known */
     struct poller poller;
-    struct list askers; /* those and guests that ask */
+    struct list askers;      /* those and guests that ask */
+    struct sp_buffer report; /* an event as it leaves; its memory is kept */
     uint32_t unflushed;
     size_t unflushed_bytes;
     int started_up; /* some thread has called sp_worker_next() */

@@ -22,7 +22,7 @@
 #include "snakepit/worker_telemetry.h"
 
 /* A span's number has a bit for each of its listeners, and this one once it has them. */
-enum { CHOSEN = 1 << TELEMETRY_MAX };
+enum { CHOSEN = 1 << TELEMETRY_MAX, REPORT_KEEP = 4096 };
 
 static const char job_start[] = "tool.execution.start";
 static const char job_stop[] = "tool.execution.stop";
@@ -207,19 +207,19 @@ static uint32_t choose(struct sp_worker *w, const char *event, enum whole whole)
 static int emit(struct sp_worker *w, uint32_t to, const struct proto_telemetry *event)
 {
     int told = 0, rc = SP_OK;
-    struct sp_buffer out;
-    sp__buf_init(&out, SIZE_MAX);
+    struct sp_buffer *out = &w->report;
+    out->size = 0;
     for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
         struct telemetry *t = w->telemetry[i];
         if (t == NULL || !t->enabled || !(to & (1u << i)) ||
             !sp__wish_allows(&t->wish, event->event)) {
             continue;
         }
-        if (out.size == 0 && rc == SP_OK) {
-            rc = sp__proto_put_telemetry(&out, event, NULL);
+        if (out->size == 0 && rc == SP_OK) {
+            rc = sp__proto_put_telemetry(out, event, NULL);
         }
         if (rc < 0 || sp__h2_queued(t->stream) > TELEMETRY_QUEUE_MAX ||
-            sp__h2_write(t->stream, (sp_bytes){out.data, out.size}, NULL) < 0) {
+            sp__h2_write(t->stream, (sp_bytes){out->data, out->size}, NULL) < 0) {
             atomic_fetch_add_explicit(&w->events_dropped, 1, memory_order_relaxed);
         } else {
             told = 1;
@@ -229,9 +229,10 @@ static int emit(struct sp_worker *w, uint32_t to, const struct proto_telemetry *
         for (size_t i = 0; i < w->conns_count; i++) {
             w->conns[i]->dirty = 1;
         }
-        sp__job_answered(w, NULL, out.size);
+        sp__job_answered(w, NULL, out->size);
     }
-    sp__buf_fini(&out);
+    out->size = 0;
+    sp__buf_shrink(out, REPORT_KEEP);
     return told;
 }
 

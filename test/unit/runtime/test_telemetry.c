@@ -527,9 +527,15 @@ static void reports_survive_lack_of_memory(void **state)
                                .name = "a.b",
                                .measurements = sp_text("{\"x\":1}"),
                                .metadata = sp_text("{\"y\":\"z\"}")};
+    static char text[3000];
+    memset(text, 'x', sizeof text - 1);
+    memcpy(text, "{\"y\":\"", 6);
+    memcpy(text + sizeof text - 3, "\"}", 2);
+    sp_emission large = event; /* only that has texts with memory of their own */
+    large.metadata = sp_text(text);
     sp__mem_fail_at(1, 0);
-    assert_int_equal(sp_worker_emit(rig->worker, &event, NULL), SP_ERR_NOMEM);
-    sp__mem_fail_at(2, 0); /* the message itself: lost, and counted */
+    assert_int_equal(sp_worker_emit(rig->worker, &large, NULL), SP_ERR_NOMEM);
+    sp__mem_fail_at(1, 0); /* the message itself: lost, and counted */
     assert_int_equal(sp_worker_emit(rig->worker, &event, NULL), 0);
     sp__mem_fail_at(0, 0);
     assert_int_equal(sp_worker_events_dropped(rig->worker), 1);
