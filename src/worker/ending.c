@@ -309,6 +309,10 @@ void sp__worker_die(struct worker *worker, const struct guard_exit *exit)
     };
     describe(worker, exit, &death.error);
     death.certificate = certify(worker, exit, &death.error);
+    if (worker->state == WORKER_READY) { /* the guard was faster than the connection */
+        sp__worker_tell_lost(worker, death.error.message);
+        sp__worker_tell_watch_over(worker);
+    }
 
     sp__worker_move(worker, WORKER_DEAD);
     sp__list_remove(&worker->on_state);

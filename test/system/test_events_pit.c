@@ -47,6 +47,8 @@ static void a_guard_is_killed(void)
     assert_int_equal(sp_pit_safety(pit, &safety, last_error()), 0);
     assert_int_equal(kill(safety.guard_pid, SIGKILL), 0);
     sights_await(SP_EVENT_GUARD_READY, 1);
+    sights_await(SP_EVENT_CONNECTION_LOST, 1);   /* of its worker, */
+    sights_await(SP_EVENT_HEARTBEAT_STOPPED, 1); /* in whatever order it is heard of */
     assert_int_equal(processes_ended(left, patience_ms(10000)), 1);
     (void)close(left);
     assert_int_equal((unsigned)sights_number(SP_EVENT_CLEANUP_ORPHANS, "count"),
