@@ -90,6 +90,7 @@ static void a_call_waits_its_turn(void)
     sp_pit *pit = sights_open_ready(&pool);
     sp_id held = hold_start(pit, "h", NULL);
     sp_id id = call_start(pit, "echo", "{}", &in);
+    sights_await(SP_EVENT_QUEUE_ENQUEUED, 1);
     hold_release("h");
     (void)call_wait(pit, held);
     (void)call_wait(pit, id);
