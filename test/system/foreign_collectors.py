@@ -86,7 +86,9 @@ def running(command_of, place, sink):
     port = free_port()
     command = command_of(place, port, sink)
     log = place / "log"
+    # A sanitizer's library is not for them.
+    bare = {k: v for k, v in peers.ENVIRONMENT.items() if k != "LD_PRELOAD"}
     with open(log, "wb") as out, \
-            peers.running(*command, stdout=out, stderr=out, cwd=place) as process:
+            peers.running(*command, stdout=out, stderr=out, cwd=place, env=bare) as process:
         await_listener(process, port, log)
         yield f"http://127.0.0.1:{port}"
