@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scaling: how many workers of the configured pool this machine can have. Some are really
- * started, up to a bound that is said; what they cost and what the kernel has left gives
- * the rest by arithmetic, and the limit that is met first.
+ * scaling: how many workers of the configured pool this machine can have, and how much of
+ * what they and their clients need. Workers are really started and the rest is really
+ * taken, up to bounds that are said; what a worker costs and what the kernel has left gives
+ * by arithmetic how many more there could be, and the limit that is met first.
  */
 #include "scaling.h"
+#include "scaling_probe.h"
 
 #include <string.h>
 
@@ -81,6 +83,32 @@ static void print_limits(const struct scaling_limit *limits, size_t count, int i
     table_free(table);
 }
 
+/* What was taken, and for what was refused how to get more. */
+static void print_probes(const struct probes *probes, int is_wide)
+{
+    static const char *const headings[] = {"TAKEN", "REACHED", "STOPPED BY", NULL};
+    static const char *const wide_headings[] = {"TAKEN", "REACHED", "STOPPED BY", "SET",
+                                                NULL};
+    struct table *table = table_new(is_wide ? wide_headings : headings);
+    for (size_t i = 0; i < probes->count; i++) {
+        const struct probe *probe = &probes->list[i];
+        table_cell(table, "%s", probe->name);
+        table_cell(table, "%llu%s", (unsigned long long)probe->reached, probe->unit);
+        table_cell(table, "%s", probe->stopped_by);
+        if (is_wide) {
+            table_cell(table, "%s", probe->set);
+        }
+    }
+    (void)puts("");
+    table_print(table, "");
+    table_free(table);
+    for (size_t i = 0; !is_wide && i < probes->count; i++) {
+        if (probes->list[i].set[0] != '\0') {
+            (void)printf("more %s:\n  %s\n", probes->list[i].name, probes->list[i].set);
+        }
+    }
+}
+
 static void print_verdict(const struct scaling_trial *trial,
                           const struct scaling_limit *first, unsigned max)
 {
@@ -135,7 +163,23 @@ static json_t *limit_json(const struct scaling_limit *limit)
                                 count_json(limit->workers), "raise", limit->raise));
 }
 
+static json_t *probes_json(const struct probes *probes)
+{
+    json_t *list = need(json_array());
+    for (size_t i = 0; i < probes->count; i++) {
+        const struct probe *probe = &probes->list[i];
+        (void)json_array_append_new(
+            list, need(json_pack(
+                      "{s:s, s:s, s:I, s:I, s:b, s:s, s:s}", "name", probe->name,
+                      "unit", probe->unit, "bound", (json_int_t)probe->bound, "reached",
+                      (json_int_t)probe->reached, "refused", probe->is_refused,
+                      "stopped_by", probe->stopped_by, "set", probe->set)));
+    }
+    return list;
+}
+
 static void print_as_json(const struct scaling_trial *trial,
+                          const struct probes *probes,
                           const struct scaling_limit *limits, size_t count,
                           unsigned max)
 {
@@ -144,10 +188,10 @@ static void print_as_json(const struct scaling_trial *trial,
         (void)json_array_append_new(list, limit_json(&limits[i]));
     }
     json_t *root = need(json_pack(
-        "{s:i, s:i, s:o, s:I, s:i, s:s, s:o, s:o}", "version", 1, "max", (int)max,
-        "steps", steps_json(trial), "forked_ms", (json_int_t)trial->forked_ms,
-        "broke_at", (int)trial->broke_at, "why", trial->why, "limits", list, "first",
-        limit_json(scaling_first(limits, count))));
+        "{s:i, s:i, s:o, s:o, s:I, s:i, s:s, s:o, s:o}", "version", 1, "max", (int)max,
+        "steps", steps_json(trial), "taken", probes_json(probes), "forked_ms",
+        (json_int_t)trial->forked_ms, "broke_at", (int)trial->broke_at, "why",
+        trial->why, "limits", list, "first", limit_json(scaling_first(limits, count))));
     print_json(root);
     json_decref(root);
 }
@@ -155,6 +199,7 @@ static void print_as_json(const struct scaling_trial *trial,
 int cmd_scaling(struct cli *cli)
 {
     struct scaling_trial trial;
+    struct probes probes;
     struct scaling_limit limits[LIMITS_MAX];
     uint64_t max = cli->count > 0 ? cli->count : DEFAULT_MAX;
     if (cli->words_count > 0) {
@@ -165,15 +210,24 @@ int cmd_scaling(struct cli *cli)
                         LARGEST_MAX);
     }
     talk("starting up to %llu workers, for a moment each", (unsigned long long)max);
+    talk("then taking up to %d descriptors, %d connections, %d ports, %d clients and "
+         "%d MiB,\n"
+         "for %d s at most each; all is given back",
+         PROBE_DESCRIPTORS, PROBE_CONNECTIONS, PROBE_PORTS, PROBE_CLIENTS,
+         PROBE_MEMORY_MIB, PROBE_TIME_MS / 1000);
     int code = scaling_try(cli, (unsigned)max, &trial);
+    if (code == CODE_OK) {
+        code = probe_all(cli, &probes);
+    }
     if (code != CODE_OK) {
         return code;
     }
     size_t count = scaling_limits(&trial.steps[trial.count - 1].cost, limits);
     if (wants_json(cli)) {
-        print_as_json(&trial, limits, count, (unsigned)max);
+        print_as_json(&trial, &probes, limits, count, (unsigned)max);
     } else {
         print_steps(&trial);
+        print_probes(&probes, cli->output == OUTPUT_WIDE);
         print_limits(limits, count, cli->output == OUTPUT_WIDE);
         print_verdict(&trial, scaling_first(limits, count), (unsigned)max);
     }

@@ -374,9 +374,10 @@ const struct command commands[] = {
      run_options, cmd_run, "files", NULL},
     {"scaling", "", "find how many workers this machine can have",
      "Starts 1, 2, 4 ... workers of the pool, 16 at most unless --max says more,\n"
-     "closes them again, and reads the limits of processes, descriptors and\n"
-     "memory: which is met first, at how many workers, and what to set. Exit code\n"
-     "1 when a step failed.\n"
+     "closes them again; takes descriptors, connections, ports, memory and clients\n"
+     "of a daemon until they are refused, and gives them back; and reads the limits\n"
+     "of the machine: which is met first, at how many workers, and what to set. Exit\n"
+     "code 1 when a step failed.\n"
      "\n"
      "Examples:\n"
      "  snakepit scaling\n"

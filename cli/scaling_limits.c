@@ -241,30 +241,6 @@ static void add_descriptors(struct limits *limits, double each)
                                        .raise = "sysctl fs.file-max"});
 }
 
-/* What clients use, and native workers do not. */
-static void add_network(struct limits *limits)
-{
-    unsigned low = 0;
-    unsigned high = 0;
-    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%u %u", &low, &high) == 2 && high >= low) {
-            add(limits,
-                (struct scaling_limit){
-                    .name = "ephemeral ports",
-                    .value = high - low + 1,
-                    .raise = "sysctl net.ipv4.ip_local_port_range; workers with a "
-                             "port (runtime grpc_server) use one each"});
-        }
-        (void)fclose(file);
-    }
-    add(limits,
-        (struct scaling_limit){
-            .name = "connections that wait to be accepted",
-            .value = number_in("/proc/sys/net/core/somaxconn"),
-            .raise = "sysctl net.core.somaxconn; an accepted one is a descriptor"});
-}
-
 size_t scaling_limits(const struct worker_cost *cost, struct scaling_limit *ret)
 {
     struct limits limits = {.list = ret};
@@ -276,7 +252,6 @@ size_t scaling_limits(const struct worker_cost *cost, struct scaling_limit *ret)
                                .each = cost->memory_bytes,
                                .raise = "zygote: auto shares what is loaded; "
                                         "MemoryMax= of its unit, or more of it"});
-    add_network(&limits);
     add(&limits, (struct scaling_limit){.name = "workers of a pool",
                                         .value = 1000,
                                         .each = 1,

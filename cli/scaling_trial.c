@@ -3,13 +3,14 @@
  * Starting workers to see what they cost and where it ends: 1, 2, 4 and so on, each time
  * in a pit of its own that is closed again, whatever happened. No step is begun that
  * would take more than half of the memory that is left, by what the one before has cost.
+ * Where a step fails, a few in between narrow down how many break it.
  */
 #include "scaling.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORKED_WORKERS = 4 };
+enum { FORKED_WORKERS = 4, NARROWING_STEPS = 4, NARROWING_MS = 30000 };
 
 static void measure(sp_pit *pit, unsigned descriptors_before, struct scaling_step *step)
 {
@@ -91,6 +92,34 @@ static int try_forking(const struct cli *cli, struct scaling_trial *trial)
     return code == CODE_INTERRUPTED ? code : CODE_OK;
 }
 
+/* Between the most that have started and the fewest that have not. */
+static int narrow_down(const struct cli *cli, struct scaling_trial *trial)
+{
+    uint64_t end_ms = clock_ms() + NARROWING_MS;
+    for (int i = 0; i < NARROWING_STEPS && clock_ms() < end_ms; i++) {
+        unsigned most = trial->steps[trial->count - 1].workers;
+        struct scaling_step step = {.workers = most + (trial->broke_at - most) / 2};
+        if (step.workers == most || trial->count == STEPS_MAX) {
+            break;
+        }
+        progress("starting %u workers, between %u and %u", step.workers, most,
+                 trial->broke_at);
+        int code = try_step(cli, 0, &step);
+        if (code == CODE_INTERRUPTED) {
+            return code;
+        }
+        if (code == CODE_OK) {
+            trial->steps[trial->count++] = step;
+        } else {
+            trial->broke_at = step.workers;
+        }
+    }
+    (void)snprintf(trial->why, sizeof trial->why,
+                   "%u workers did not all start, %u did; the error is above",
+                   trial->broke_at, trial->steps[trial->count - 1].workers);
+    return CODE_OK;
+}
+
 int scaling_try(const struct cli *cli, unsigned max, struct scaling_trial *ret)
 {
     *ret = (struct scaling_trial){0};
@@ -103,8 +132,6 @@ int scaling_try(const struct cli *cli, unsigned max, struct scaling_trial *ret)
         }
         if (code != CODE_OK) {
             ret->broke_at = workers;
-            (void)snprintf(ret->why, sizeof ret->why,
-                           "%u workers did not all start; the error is above", workers);
             break;
         }
         ret->steps[ret->count++] = step;
@@ -113,7 +140,9 @@ int scaling_try(const struct cli *cli, unsigned max, struct scaling_trial *ret)
         }
         workers = workers * 2 < max ? workers * 2 : max;
     }
-    int code = ret->broke_at == 0 && max > 1 ? try_forking(cli, ret) : CODE_OK;
+    int code = ret->broke_at > 0 ? narrow_down(cli, ret)
+               : max > 1         ? try_forking(cli, ret)
+                                 : CODE_OK;
     progress_erase();
     return code;
 }

@@ -2,9 +2,11 @@
 """`snakepit scaling`: real workers in doubling steps, and the limits of the machine."""
 
 import resource
+import shutil
+import subprocess
 
 import pytest
-from cli_tool import Started, on_terminal, snakepit
+from cli_tool import SNAKEPIT, Started, environment, on_terminal, snakepit
 
 
 def test_workers_are_started_in_doubling_steps():
@@ -47,6 +49,8 @@ def test_a_limit_that_is_met_is_the_breaking_point(tmp_path):
     assert done.code == 1, done.err
     report = done.json
     assert 1 < report["broke_at"] <= 32 and report["steps"]
+    # Between what went well and what did not there is little left.
+    assert report["broke_at"] - report["steps"][-1]["workers"] <= 2
     assert report["first"]["name"] == "descriptors of the host"
 
 
@@ -72,3 +76,71 @@ def test_progress_is_for_terminals():
                                    out_is_terminal=False)
     assert code == 0 and "starting 2 of at most 2 workers" in shown
     assert "\x1b" not in out
+
+
+# --- what is taken until it is refused ------------------------------------------------------
+
+TAKEN = ["descriptors", "connections (unix)", "connections (TCP)", "connections not accepted",
+         "ports", "memory", "clients of a daemon"]
+
+
+def taken(*words):
+    report = snakepit("scaling", "--max", "1", "-a", "showcase", "-o", "json", *words).json
+    assert [one["name"] for one in report["taken"]] == TAKEN
+    for one in report["taken"]:
+        assert 0 < one["reached"] <= one["bound"] and one["stopped_by"]
+        assert one["refused"] == bool(one["set"])
+    return {one["name"]: one for one in report["taken"]}
+
+
+def test_everything_is_taken_to_its_bound_or_a_limit():
+    found = taken()
+    assert found["memory"]["unit"] == "MiB"
+    queue = found["connections not accepted"]
+    if queue["refused"] and "queue" in queue["stopped_by"]:
+        assert queue["set"] == f"sysctl -w net.core.somaxconn={2 * queue['reached']}"
+
+
+def test_descriptors_and_connections_end_at_the_limit_of_the_process():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
+        found = taken()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    for name in ("descriptors", "connections (unix)", "connections (TCP)", "ports"):
+        assert found[name]["refused"] and found[name]["stopped_by"].startswith("EMFILE")
+        assert found[name]["set"].startswith("ulimit -n ")
+    reached = found["descriptors"]["reached"]
+    assert 250 < reached < 300
+    assert abs(2 * found["connections (TCP)"]["reached"] - reached) <= 4  # both ends
+
+
+def test_a_daemon_has_as_many_clients_as_it_may(tmp_path):
+    clients = taken("--set", "listen.clients=40")["clients of a daemon"]
+    assert (clients["reached"], clients["set"]) == (40, "listen.clients: 80")
+
+
+def test_ports_and_the_queue_of_the_kernel_run_out():
+    """In a network of its own, where there are few of both."""
+    script = ("ip link set lo up && sysctl -qw net.ipv4.ip_local_port_range='50000 50099' "
+              "net.core.somaxconn=20 && exec \"$@\"")
+    if shutil.which("unshare") is None or shutil.which("ip") is None or subprocess.run(
+            ["unshare", "-n", "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs unshare, ip and the right to a network of its own")
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", script, "sh", SNAKEPIT, "scaling", "--max", "1", "-a",
+         "showcase", "-o", "wide"], env=environment("ports"), cwd="/", capture_output=True,
+        text=True, timeout=60)
+    rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert 95 <= int(rows["ports"].split()[1]) <= 100
+    assert 'net.ipv4.ip_local_port_range="1024 65535"' in rows["ports"]
+    assert 95 <= int(rows["connections (TCP)"].split()[2]) <= 100
+    assert "net.core.somaxconn=" in rows["connections not accepted"]
+    assert 15 < int(rows["connections not accepted"].split()[3]) < 30
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"LC_ALL": "C"}])
+def test_plain_terminals_get_plain_text(env):
+    done = snakepit("scaling", "--max", "1", "-a", "showcase", env=env)
+    assert done.code == 0 and "\x1b" not in done.out and done.out.isascii()
