@@ -435,6 +435,9 @@ typedef int (*line_cb)(const char *data, size_t size, void *user_data);
 /* JSON on one line: its line ends are white space and become spaces. */
 void flatten(char *json, size_t size);
 
+/* A chunk as one line: JSON whose line ends are spaces. Borrowed until the next one. */
+const char *one_line(const char *json, size_t size, struct text *copy);
+
 int perform_call(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
                  int slot, sp_result *ret_result, sp_error *err);
 int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_bytes args,
@@ -442,6 +445,11 @@ int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_byte
 
 /* The options that `call`, `stream` and `map` have in common. */
 sp_call_options call_options_of(const struct cli *cli);
+
+/* The tool that the words of the command line name, and its arguments as JSON: 0 or an exit
+ * code, explained. */
+int perform_arguments(struct cli *cli, const char *command, const char **ret_tool,
+                      struct text *ret_args);
 
 /* What those have in common: the words of the command line name a tool and its
  * arguments; a pit is opened for them (flags: OPEN_), and `run` does the rest. */

@@ -6,7 +6,7 @@
  * word is not needed: the function is the tool. `-o text` prints a text result without
  * quotes and anything else as indented JSON, for people.
  */
-#include "cli.h"
+#include "daemon_call.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,30 @@ static int call_in(struct cli *cli, struct opened *opened, const char *tool,
     return code != CODE_OK ? code : written;
 }
 
+/* The same of a daemon. */
+static int call_at(const struct cli *cli, sp_daemon *daemon, const char *tool,
+                   const struct text *args)
+{
+    struct text json = {0};
+    struct text binary = {0};
+    progress("calling %s", tool);
+    int code = daemon_call(cli, daemon, tool, args, &json, &binary);
+    if (code == CODE_OK) {
+        sp_result result = {.json = (char *)text_c(&json),
+                            .json_bytes = json.size,
+                            .binary = binary.data,
+                            .binary_bytes = binary.size};
+        code = print_result(cli, &result);
+    }
+    text_free(&json);
+    text_free(&binary);
+    int written = print_flush();
+    return code != CODE_OK ? code : written;
+}
+
 int cmd_call(struct cli *cli)
 {
-    return perform_words(cli, "call", OPEN_ONE_POOL | OPEN_ONE_WORKER, call_in);
+    return daemon_is_named(cli)
+               ? daemon_words(cli, "call", call_at)
+               : perform_words(cli, "call", OPEN_ONE_POOL | OPEN_ONE_WORKER, call_in);
 }

@@ -7,7 +7,7 @@
  * standard error counts chunks and rate, and shows "progress_percent" when chunks have
  * one. Ctrl-C and --count close the generator in the worker.
  */
-#include "cli.h"
+#include "daemon_call.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +70,20 @@ static int chunk_cb(const char *data, size_t size, void *user_data)
     return s->code != CODE_OK || (s->cli->count > 0 && s->chunks >= s->cli->count);
 }
 
+/* What there is to say when it is over, with the exit code. */
+static int say_end(struct streaming *s, int rc, const sp_error *err)
+{
+    progress_erase();
+    if (rc == 0 || rc == SP_ERR_STOPPED_BY_CALLBACK) {
+        return s->code;
+    }
+    if (watch_interrupted()) {
+        talk("interrupted after %llu chunks", (unsigned long long)s->chunks);
+        return CODE_INTERRUPTED;
+    }
+    return report(err);
+}
+
 static int stream_in(struct cli *cli, struct opened *opened, const char *tool,
                      const struct text *args)
 {
@@ -84,20 +98,28 @@ static int stream_in(struct cli *cli, struct opened *opened, const char *tool,
     progress("streaming %s", tool);
     sp_bytes bytes = {args->data, args->size};
     int rc = perform_stream(opened->pit, cli, tool, bytes, 0, chunk_cb, &s, &err);
-    progress_erase();
-    if (rc == 0 || rc == SP_ERR_STOPPED_BY_CALLBACK) {
-        code = s.code;
-    } else if (watch_interrupted()) {
-        talk("interrupted after %llu chunks", (unsigned long long)s.chunks);
-        code = CODE_INTERRUPTED;
-    } else {
-        code = report(&err);
-    }
+    code = say_end(&s, rc, &err);
+    sp_error_clear(&err);
+    return code;
+}
+
+/* The same of a daemon. */
+static int stream_at(const struct cli *cli, sp_daemon *daemon, const char *tool,
+                     const struct text *args)
+{
+    struct streaming s = {.cli = cli, .started = (double)clock_ns() / 1e9};
+    sp_error err = {0};
+    progress("streaming %s", tool);
+    int rc = daemon_stream(cli, daemon, tool, args, chunk_cb, &s, &err);
+    int code = say_end(&s, rc, &err);
     sp_error_clear(&err);
     return code;
 }
 
 int cmd_stream(struct cli *cli)
 {
-    return perform_words(cli, "stream", OPEN_ONE_POOL | OPEN_ONE_WORKER, stream_in);
+    return daemon_is_named(cli)
+               ? daemon_words(cli, "stream", stream_at)
+               : perform_words(cli, "stream", OPEN_ONE_POOL | OPEN_ONE_WORKER,
+                               stream_in);
 }

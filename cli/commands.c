@@ -23,7 +23,15 @@
         "timeout", 't', "TIME", OPTION_TIMEOUT, "longest time, such as 30s or 2h" \
     }
 
+/* Of commands that call: a daemon that is named has the pools then. */
+#define DAEMON_OPTIONS                                                                 \
+    {"connect", 0, "ADDRESS", OPTION_CONNECT, "call this daemon, such as unix:/path"}, \
+    {                                                                                  \
+        "instance", 0, "NAME", OPTION_INSTANCE, "call the daemon of this instance"     \
+    }
+
 static const struct option_spec call_options[] = {
+    DAEMON_OPTIONS,
     CALL_OPTIONS,
     {"binary", 0, NULL, OPTION_BINARY,
      "write the raw bytes of the result, not its JSON"},
@@ -31,6 +39,7 @@ static const struct option_spec call_options[] = {
 };
 
 static const struct option_spec stream_options[] = {
+    DAEMON_OPTIONS,
     CALL_OPTIONS,
     {"count", 'n', "N", OPTION_COUNT, "stop after N chunks"},
     {"binary", 0, NULL, OPTION_BINARY, "write chunks as they are, without line ends"},

@@ -48,15 +48,13 @@ void flatten(char *json, size_t size)
     }
 }
 
-/* A chunk as one line: JSON whose line ends are spaces. Borrowed until the next call. */
-static const char *one_line(const sp_chunk *chunk, struct text *copy)
+const char *one_line(const char *json, size_t size, struct text *copy)
 {
-    if (memchr(chunk->data, '\n', chunk->size) == NULL &&
-        memchr(chunk->data, '\r', chunk->size) == NULL) {
-        return chunk->data;
+    if (memchr(json, '\n', size) == NULL && memchr(json, '\r', size) == NULL) {
+        return json;
     }
     copy->size = 0;
-    text_add(copy, chunk->data, chunk->size);
+    text_add(copy, json, size);
     flatten(copy->data, copy->size);
     return copy->data;
 }
@@ -74,7 +72,8 @@ int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_byte
     }
     watch_stream(slot, stream);
     while ((rc = sp_stream_next(stream, &chunk, err)) == 1) {
-        const char *data = cli->binary ? chunk.data : one_line(&chunk, &copy);
+        const char *data =
+            cli->binary ? chunk.data : one_line(chunk.data, chunk.size, &copy);
         if (cb(data, chunk.size, user_data) != 0) {
             rc = SP_ERR_STOPPED_BY_CALLBACK;
             break;
@@ -86,25 +85,32 @@ int perform_stream(sp_pit *pit, const struct cli *cli, const char *tool, sp_byte
     return rc;
 }
 
-int perform_words(struct cli *cli, const char *command, int flags, perform_fn run)
+int perform_arguments(struct cli *cli, const char *command, const char **ret_tool,
+                      struct text *ret_args)
 {
-    struct opened opened;
-    struct text args = {0};
-    const char *tool = cli->function;
     int first = 0;
-    if (tool == NULL && cli->words_count == 0) {
+    *ret_tool = cli->function;
+    if (*ret_tool == NULL && cli->words_count == 0) {
         return complain(
             CODE_USAGE,
             "which tool? snakepit %s TOOL [a=5 ...]; `snakepit tools` lists "
             "them",
             command);
     }
-    if (tool == NULL) {
-        tool = cli->words[0];
+    if (*ret_tool == NULL) {
+        *ret_tool = cli->words[0];
         first = 1;
     }
+    return arguments_build(cli->words + first, cli->words_count - first, ret_args);
+}
+
+int perform_words(struct cli *cli, const char *command, int flags, perform_fn run)
+{
+    struct opened opened;
+    struct text args = {0};
+    const char *tool;
     /* Arguments first: a slip in them should not wait for a worker. */
-    int code = arguments_build(cli->words + first, cli->words_count - first, &args);
+    int code = perform_arguments(cli, command, &tool, &args);
     if (code == CODE_OK) {
         code = pit_open(cli, flags, &opened);
         if (code == CODE_OK) {

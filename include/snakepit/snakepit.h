@@ -12,6 +12,7 @@
 #include "base.h"
 #include "call.h"
 #include "config.h"
+#include "daemon_call.h"
 #include "death.h"
 #include "error.h"
 #include "event.h"

@@ -8,16 +8,13 @@
 
 #include <string.h>
 
+#include "api/daemon.h"
 #include "api/options.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "serve/remote.h"
 #include "telemetry/report.h"
 #include "wire/proto_control.h"
-
-struct sp_daemon {
-    struct remote *remote;
-};
 
 static int check(const void *of, const char *name, sp_json_cb cb, sp_error *err)
 {

@@ -130,14 +130,15 @@ static const struct h2_events events = {
     .on_goaway = on_goaway,
 };
 
-int sp__line_begin(struct line *line, struct line_rpc *rpc, const char *path,
-                   uint64_t timeout_ms, sp_bytes request, sp_error *err)
+int sp__line_begin(struct line *line, struct line_rpc *rpc,
+                   const struct line_request *request, sp_error *err)
 {
-    if (request.data == NULL) {
-        request.data = ""; /* a message of no bytes is one */
+    sp_bytes message = request->message;
+    if (message.data == NULL) {
+        message.data = ""; /* a message of no bytes is one */
     }
-    return sp__h2_open(line->h2, path, timeout_ms, NULL, 0, request, 1, rpc,
-                       &rpc->stream, err);
+    return sp__h2_open(line->h2, request->path, request->timeout_ms, request->headers,
+                       request->headers_count, message, 1, rpc, &rpc->stream, err);
 }
 
 void sp__line_forget(struct line_rpc *rpc)

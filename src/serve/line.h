@@ -37,9 +37,18 @@ void sp__line_close(struct line *line);
 /* 1 when a request can go this way: it has not been ended meanwhile. */
 int sp__line_is_usable(struct line *line);
 
-/* Begin an rpc with its one message. The daemon is told the time, SP_UNLIMITED: none. */
-int sp__line_begin(struct line *line, struct line_rpc *rpc, const char *path,
-                   uint64_t timeout_ms, sp_bytes request, sp_error *err) SP_MUST_CHECK;
+/* What an rpc begins with. Borrowed while it does. */
+struct line_request {
+    const char *path;
+    uint64_t timeout_ms; /* which the daemon is told, SP_UNLIMITED: none */
+    const struct h2_header *headers;
+    size_t headers_count;
+    sp_bytes message;
+};
+
+/* Begin an rpc with its one message. */
+int sp__line_begin(struct line *line, struct line_rpc *rpc,
+                   const struct line_request *request, sp_error *err) SP_MUST_CHECK;
 
 /* Forget an rpc: the daemon is told, nothing more of it is heard. */
 void sp__line_forget(struct line_rpc *rpc);

@@ -109,8 +109,11 @@ static int ask_once(struct remote *remote, const char *path, sp_bytes request,
     if (rc < 0) {
         return rc;
     }
-    rc = sp__line_begin(line, &question.rpc, path, until_ms > now ? until_ms - now : 1,
-                        request, err);
+    const struct line_request begun = {.path = path,
+                                       .timeout_ms =
+                                           until_ms > now ? until_ms - now : 1,
+                                       .message = request};
+    rc = sp__line_begin(line, &question.rpc, &begun, err);
     if (rc == SP_OK) {
         rc = wait_for_answer(line, &question, until_ms, err);
     }

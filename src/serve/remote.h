@@ -3,6 +3,7 @@
 #ifndef SP_SERVE_REMOTE_H
 #define SP_SERVE_REMOTE_H
 
+#include "snakepit/call.h"
 #include "snakepit/variable.h"
 #include "wire/stubs.h"
 
@@ -28,6 +29,20 @@ void sp__remote_stream_close(struct remote_stream *stream);
 int sp__remote_stream_peek(struct remote_stream *stream, uint64_t timeout_ms,
                            sp_bytes *ret_message, sp_error *err) SP_MUST_CHECK;
 void sp__remote_stream_pop(struct remote_stream *stream);
+
+/* It has ended well, and all has been popped. */
+int sp__remote_stream_is_over(const struct remote_stream *stream);
+
+/* A call of a tool, on its way at once: messages are ExecuteToolResponse, or ToolChunk. */
+struct remote_call {
+    const char *tool;
+    sp_bytes args;
+    const sp_call_options *options; /* complete; without binaries */
+    int streams;
+};
+int sp__remote_call_open(struct remote *remote, const struct remote_call *call,
+                         struct remote_stream **ret_stream,
+                         sp_error *err) SP_MUST_CHECK;
 
 /* Watches of variables, as sp_watch_open() and so on say. */
 int sp__remote_watch_open(struct remote *remote, const char *session,

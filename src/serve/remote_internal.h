@@ -23,7 +23,12 @@ struct remote {
 int sp__remote_line(struct remote *remote, uint64_t until_ms, struct line **ret_line,
                     sp_error *err) SP_MUST_CHECK;
 
-/* Begin a stream of a line of its own with its one request. Errors also: those with which
+/* Begin a stream of a line of its own with its one request. */
+int sp__remote_stream_begin(struct remote *remote, const struct line_request *request,
+                            struct remote_stream **ret_stream,
+                            sp_error *err) SP_MUST_CHECK;
+
+/* And wait until the daemon has taken it. Errors also: those with which
  * the daemon refuses it. */
 int sp__remote_stream_open(struct remote *remote, const char *path, sp_bytes request,
                            struct remote_stream **ret_stream,

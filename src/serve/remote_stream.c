@@ -47,19 +47,42 @@ static int end_of(struct remote_stream *stream, sp_error *err)
     if (failure->code == 0) {
         return sp__fail(err, SP_ERR_CLOSED, "the daemon has ended the watch");
     }
-    return sp__fail(err, failure->code, "%s", failure->message);
+    sp__error_copy(err, failure);
+    return failure->code;
 }
 
-static int begin(struct remote *remote, struct remote_stream *stream, const char *path,
-                 sp_bytes request, sp_error *err)
+int sp__remote_stream_begin(struct remote *remote, const struct line_request *request,
+                            struct remote_stream **ret_stream, sp_error *err)
 {
-    uint64_t until_ms = sp__now_ms() + remote->timeout_ms;
-    int rc = sp__remote_line(remote, until_ms, &stream->line, err);
-    if (rc == SP_OK) {
-        rc = sp__line_begin(stream->line, &stream->rpc, path, SP_UNLIMITED, request,
-                            err);
+    struct remote_stream *stream = sp__calloc(1, sizeof *stream);
+    if (stream == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
     }
-    while (rc == SP_OK && !stream->rpc.accepted && stream->rpc.stream != NULL) {
+    stream->rpc.on_message = message_came;
+    int rc =
+        sp__remote_line(remote, sp__now_ms() + remote->timeout_ms, &stream->line, err);
+    if (rc == SP_OK) {
+        rc = sp__line_begin(stream->line, &stream->rpc, request, err);
+    }
+    if (rc == SP_OK) { /* on its way, as far as the socket takes it at once */
+        int turn = sp__line_turn(stream->line, sp__now_ms(), err);
+        rc = turn < 0 && stream->rpc.stream != NULL ? turn : SP_OK;
+    }
+    if (rc == SP_OK) {
+        sp_error_clear(err); /* an end is told with what came before it */
+    }
+    if (rc < 0) {
+        sp__remote_stream_close(stream);
+        return rc;
+    }
+    *ret_stream = stream;
+    return SP_OK;
+}
+
+/* Until the daemon has taken it. */
+static int await_taken(struct remote_stream *stream, uint64_t until_ms, sp_error *err)
+{
+    while (!stream->rpc.accepted && stream->rpc.stream != NULL) {
         int turn = sp__line_turn(stream->line, until_ms, err);
         if (turn < 0 && stream->rpc.stream != NULL) {
             return turn;
@@ -69,26 +92,33 @@ static int begin(struct remote *remote, struct remote_stream *stream, const char
         }
     }
     /* An end without headers before it is a refusal. */
-    return rc == SP_OK && stream->rpc.stream == NULL && stream->queue.length == 0
-               ? end_of(stream, err)
-               : rc;
+    return stream->rpc.stream == NULL && stream->queue.length == 0 ? end_of(stream, err)
+                                                                   : SP_OK;
 }
 
 int sp__remote_stream_open(struct remote *remote, const char *path, sp_bytes request,
                            struct remote_stream **ret_stream, sp_error *err)
 {
-    struct remote_stream *stream = sp__calloc(1, sizeof *stream);
-    if (stream == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a watch");
+    struct remote_stream *stream;
+    const struct line_request begun = {
+        .path = path, .timeout_ms = SP_UNLIMITED, .message = request};
+    int rc = sp__remote_stream_begin(remote, &begun, &stream, err);
+    if (rc < 0) {
+        return rc;
     }
-    stream->rpc.on_message = message_came;
-    int rc = begin(remote, stream, path, request, err);
+    rc = await_taken(stream, sp__now_ms() + remote->timeout_ms, err);
     if (rc < 0) {
         sp__remote_stream_close(stream);
         return rc;
     }
     *ret_stream = stream;
     return SP_OK;
+}
+
+int sp__remote_stream_is_over(const struct remote_stream *stream)
+{
+    return stream->queue.length == 0 && stream->rpc.stream == NULL &&
+           stream->rpc.failure.code == 0;
 }
 
 int sp__remote_stream_peek(struct remote_stream *stream, uint64_t timeout_ms,

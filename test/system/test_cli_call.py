@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 
+import daemons
 import pytest
 from cli_tool import ROOT, SNAKEPIT, Started, environment, nobody_left, snakepit, wait_until
 
@@ -320,3 +321,70 @@ def test_an_adapter_takes_the_place_of_one_in_another_language(tmp_path):
     done = snakepit("call", "-a", "words.py", "count", "text=to be", cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
     assert "runs exec" in done.err
+
+
+# --- of a daemon -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    place = tmp_path_factory.mktemp("called")
+    (place / "a.py").write_text(ADAPTER)
+    with daemons.running(place, adapter=f"{place}/a.py:Adapter", more=[
+            {"name": "other", "adapter": "showcase", "size": 1}]) as running:
+        yield running
+
+
+def call_at(daemon, *words, verb="call", **more):
+    return snakepit(verb, *words, "--connect", daemon.address, **more)
+
+
+def test_a_daemon_runs_the_call(daemon, tmp_path):
+    done = call_at(daemon, "show", "a=5", "b=two")
+    assert (done.code, done.out, done.err) == (0, '{"a":5,"b":"two"}\n', "")
+    done = snakepit("call", "show", "a=5", env={"SNAKEPIT_ADDRESS": daemon.address})
+    assert (done.code, done.out) == (0, '{"a":5}\n')
+    done = call_at(daemon, "add", "a=1", "b=2", "-p", "other")
+    assert (done.code, done.out) == (0, '{"result":3}\n')
+    assert call_at(daemon, "pretty").out == '{"text":"two\\nlines","list":[1,2]}\n'
+    assert call_at(daemon, "kind", "-o", "text").out == "NoneType:None\n"
+    by_pit = snakepit("call", "ping", "-a", "showcase", env={"SNAKEPIT_ADDRESS": daemon.address})
+    assert by_pit.code == 0  # a pit was asked for
+
+
+@pytest.mark.parametrize("words, code, said", [
+    (["fail", "text=why"], 7, "LookupError: why"),
+    (["die", "status=3"], 7, "exited with status 3"),
+    (["nothing"], 4, "nothing"),
+    (["show", "-p", "nowhere"], 4, "nowhere"),
+    (["hang", "path=/dev/null", "-t", "200ms"], 6, "deadline"),
+    (["show", "-a", "a.py"], 2, "are for a pit that is started"),
+])
+def test_what_goes_wrong_at_a_daemon_is_told_as_at_home(daemon, words, code, said):
+    done = call_at(daemon, *words, "-o", "json")
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+
+
+def test_a_stream_of_a_daemon(daemon):
+    done = call_at(daemon, "ping_stream", "count=3", "-p", "other", verb="stream")
+    assert (done.code, done.err) == (0, "") and len(done.lines) == 3
+    assert all(isinstance(json.loads(line), (dict, str)) for line in done.lines)
+    done = call_at(daemon, "ping_stream", "count=1000000", "-p", "other", "-n", "2", verb="stream")
+    assert done.code == 0 and len(done.lines) == 2
+
+
+def test_interrupted_it_cancels_the_call_of_the_daemon(daemon, tmp_path):
+    with Started("call", "hang", f"path={tmp_path}/x", "--connect", daemon.address) as command:
+        wait_until((tmp_path / "x").exists, "the call to run")
+        command.signal()
+        done = command.end()
+    assert done.code == 130 and "interrupted" in done.err
+    wait_until((tmp_path / "x.ended").exists, "the end of the call")
+
+
+def test_a_daemon_that_is_not_there(tmp_path):
+    done = snakepit("call", "show", "--connect", f"unix:{tmp_path}/none")
+    assert (done.code, done.out) == (3, "")
+    done = snakepit("call", "show", "--instance", "nobody-has-it")
+    assert done.code == 3 and "no daemon runs here" in done.err

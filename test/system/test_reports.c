@@ -123,6 +123,52 @@ static void events_that_nobody_was_quick_enough_for_are_a_metric(void **state)
     (void)sem_destroy(&gate);
 }
 
+static void a_daemon_is_called(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    sp_daemon *daemon = serve(pit);
+    sp_daemon_call *call;
+    sp_daemon_answer answer;
+    sp_call_options options = {.size = sizeof options, .pool = "default"};
+    assert_int_equal(sp_daemon_call_open(daemon, "add", sp_text("{\"a\":1,\"b\":2}"),
+                                         &options, 0, &call, last_error()),
+                     0);
+    assert_int_equal(sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error()), 1);
+    assert_int_equal(answer.json.size, 1);
+    assert_memory_equal(answer.json.data, "3", 1);
+    assert_int_equal(sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error()), 0);
+    sp_daemon_call_close(call);
+    assert_int_equal(sp_daemon_call_open(daemon, "fail",
+                                         sp_text("{\"message\":\"no\"}"), NULL, 0,
+                                         &call, last_error()),
+                     0);
+    assert_int_equal(sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error()),
+                     SP_ERR_REMOTE);
+    assert_non_null(last_error()->remote_type);
+    sp_daemon_call_close(call);
+    /* One that is closed before its end is cancelled. */
+    char args[600];
+    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("x"));
+    assert_int_equal(sp_daemon_call_open(daemon, "hold", sp_text(args), NULL, 0, &call,
+                                         last_error()),
+                     0);
+    const char *held = leak_path("x.held");
+    UNTIL(file_exists(held));
+    assert_int_equal(sp_daemon_call_next(call, 0, &answer, last_error()),
+                     SP_ERR_NOT_READY);
+    sp_daemon_call_close(call);
+    UNTIL(stats_of(pit).cancelled == 1);
+    options.binaries_count = 1;
+    assert_int_equal(sp_daemon_call_open(daemon, "add", sp_text(""), &options, 0, &call,
+                                         last_error()),
+                     SP_ERR_INVAL);
+    assert_int_equal(
+        sp_daemon_call_open(daemon, "", sp_text(""), NULL, 0, &call, last_error()),
+        SP_ERR_INVAL);
+    sp_daemon_call_close(NULL);
+    sp_daemon_close(daemon);
+}
+
 struct heard {
     uint64_t calls;
     uint64_t last; /* the number of the last event */
@@ -353,6 +399,7 @@ int main(void)
         TEST(a_pit_says_how_it_is),
         TEST(a_daemon_says_the_same),
         TEST(metrics_are_those_of_all_loops),
+        TEST(a_daemon_is_called),
         TEST(watched_calls_are_told_or_counted),
         TEST(what_cannot_be_watched_is_refused),
         TEST(events_that_nobody_was_quick_enough_for_are_a_metric),
