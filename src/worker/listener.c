@@ -3,11 +3,12 @@
  * The host as a listener to what a worker reports: the stream of its telemetry.
  *
  * Normal course: while handlers want events that workers make (interest.c), each worker
- * that is ready has a StreamTelemetry open, whose first message is the filter, followed by a
- * rate where the program wants one (controls.c). When what is wanted changes, living
+ * that is ready has a StreamTelemetry open, whose first message is the filter, followed by
+ * a rate where the program wants one (controls.c). When what is wanted changes, living
  * workers get another filter on the same stream, and those that become ready later begin
- * with it. When nothing is wanted the stream is cancelled: a
- * worker without a listener makes no events, and there is nothing to be read.
+ * with it. When nothing is wanted the stream is cancelled: a worker without a listener
+ * makes no events. One that is to end is heard to its end, for it tells of its last call
+ * behind the answer; a stock one would wait for the stream, and is heard no longer.
  *
  * A worker that reports more than can be told is held by its stream's window: what has come
  * is granted back a share at a time, at most once in an interval. What it cannot send
@@ -200,7 +201,7 @@ void sp__worker_heard(struct worker *worker, const uint8_t *data, size_t size)
 {
     struct loop *loop = worker->shop->loop;
     struct proto_telemetry_event reported;
-    if (worker->state == WORKER_READY &&
+    if (worker->state != WORKER_DEAD &&
         sp__proto_get_telemetry_event(data, size, &reported, NULL) == SP_OK) {
         sp__worker_tell_own(worker, &reported);
     }

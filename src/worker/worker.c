@@ -74,7 +74,9 @@ void sp__worker_begin_stopping(struct worker *worker, enum worker_why why,
     if (worker->on_zygote.on != NULL) {
         grace_ms = 0; /* there is no process */
     }
-    sp__worker_unlisten(worker); /* an open stream would hold its end up */
+    if (worker->page == NULL) {
+        sp__worker_unlisten(worker); /* an open stream would hold its end up */
+    }
     sp__timer_stop(worker->shop->loop, &worker->health);
     sp__timer_stop(worker->shop->loop, &worker->connect);
     sp__timer_set(worker->shop->loop, &worker->deadline,

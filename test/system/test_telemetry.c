@@ -355,6 +355,23 @@ static void a_worker_in_the_place_of_a_dead_one_is_listened_to(void **state)
     pit_close(pit);
 }
 
+/* What it tells of its last call comes behind the answer, with which its end begins. */
+static void a_worker_is_heard_to_its_end(void **state)
+{
+    enum { CALLS = 12 };
+    sp_pool_options pool = pool_of_probes(1);
+    pool.recycle_calls = 1;
+    pool.recycle_surge = SP_NONE;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    reset();
+    (void)attach(pit, "tool.execution.stop", note);
+    for (int i = 0; i < CALLS; i++) {
+        call_gives(pit, "add", "{\"a\":1}", "2");
+    }
+    UNTIL(heard[SP_EVENT_TOOL_EXECUTION_STOP] == CALLS);
+    pit_close(pit);
+}
+
 static void forked_workers_are_listened_to(void **state)
 {
     sp_pool_options pool = pool_of_probes(1);
@@ -481,6 +498,7 @@ int main(void)
         TEST(a_worker_that_comes_later_hears_what_was_said),
         TEST(a_control_that_makes_no_sense_is_refused),
         TEST(a_worker_in_the_place_of_a_dead_one_is_listened_to),
+        TEST(a_worker_is_heard_to_its_end),
         TEST(forked_workers_are_listened_to),
         TEST(workers_of_every_loop_are_listened_to),
         TEST(node_is_heard),
