@@ -131,13 +131,6 @@ void sp__error_copy(sp_error *to, const sp_error *from)
     to->worker_stack = sp__strdup(from->worker_stack);
 }
 
-/* Every call clears a few errors. The message comes last, and its first byte says that
- * there is none. */
-static void forget(sp_error *err)
-{
-    memset(err, 0, offsetof(sp_error, message) + 1);
-}
-
 SP_API void sp_error_clear(sp_error *err)
 {
     if (err == NULL) {
@@ -149,7 +142,7 @@ SP_API void sp_error_clear(sp_error *err)
     sp__free(err->remote_details);
     sp__free(err->worker_stderr);
     sp__free(err->worker_stack);
-    forget(err);
+    sp__error_init(err);
 }
 
 SP_API void sp_error_move(sp_error *to, sp_error *from)

@@ -231,8 +231,9 @@ static int take_binaries(struct place *place, const struct cargo *cargo, sp_erro
 static void make_call(struct sp_map *map, struct place *place, struct calls *calls)
 {
     struct request *request = NULL;
-    sp_error failure = {0};
+    sp_error failure;
     sp_call_options call = map->call;
+    sp__error_init(&failure);
     call.binaries = place->binaries;
     call.binaries_count = place->binaries_count;
     struct call_wish wish = {.tool = map->tool,

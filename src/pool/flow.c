@@ -367,7 +367,8 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
     request->result.worker = worker->id;
     request->result.worker_pid = worker->pid;
     request->slot = worker->public_slot;
-    sp_error failure = {0};
+    sp_error failure;
+    sp__error_init(&failure);
     int rc = sp__worker_send(worker, &request->call,
                              (sp_bytes){request->message, request->message_bytes},
                              left_ms, &failure);
@@ -700,7 +701,8 @@ static void chunk_came(struct worker_call *call, const struct proto_chunk *chunk
     if (sp__herald_listens(pool->shop->herald)) {
         sp__heard_chunk(request, chunk->data.size + chunk->binary.size);
     }
-    sp_error failure = {0};
+    sp_error failure;
+    sp__error_init(&failure);
     int rc = sp__mailbox_put(&request->mailbox, chunk->data, chunk->binary, wire_bytes,
                              &failure);
     if (rc < 0) {

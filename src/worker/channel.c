@@ -111,7 +111,8 @@ static int write_channel(struct channel *channel, sp_error *err)
 
 static void flush_channel(struct channel *channel)
 {
-    sp_error why = {0};
+    sp_error why;
+    sp__error_init(&why);
     if (!channel->broken && write_channel(channel, &why) < 0) {
         break_channel(channel, &why);
     }
@@ -167,7 +168,8 @@ static void ready(void *user, int events)
     if (!(events & WATCH_READ) || channel->broken) {
         return;
     }
-    sp_error why = {0};
+    sp_error why;
+    sp__error_init(&why);
     int rc = 1;
     for (int i = 0; i < READS_PER_TURN && rc > 0; i++) {
         rc = read_once(channel, &why);

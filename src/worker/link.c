@@ -98,9 +98,10 @@ static void call_ended(struct worker_call *call, sp_error *failure)
 static void reply_came(struct worker_call *call, const uint8_t *data, size_t size)
 {
     struct proto_response response;
-    sp_error failure = {0};
+    sp_error failure;
     struct worker *worker = call->worker;
     struct sp_buffer memory;
+    sp__error_init(&failure);
     sp__buf_init(&memory, SIZE_MAX / 2);
     if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0 ||
         sp__worker_fetch_result(call, &response, &memory, &failure) < 0) {
@@ -126,8 +127,9 @@ static void reply_came(struct worker_call *call, const uint8_t *data, size_t siz
 static void chunk_came(struct worker_call *call, const uint8_t *data, size_t size)
 {
     struct proto_chunk chunk;
-    sp_error failure = {0};
+    sp_error failure;
     size_t wire_bytes = size + 5;
+    sp__error_init(&failure);
     if (sp__proto_get_chunk(data, size, &chunk, &failure) < 0) {
         struct worker *worker = call->worker;
         failure.code = SP_ERR_PROTOCOL;

@@ -7,6 +7,7 @@
  * name. A tool whose adapter wants to know its caller is told before. A coroutine is
  * awaited, on the event loop that the package keeps for that.
  */
+#include "base/error.h"
 #include "serve.h"
 
 /* ---- arguments ---- */
@@ -96,7 +97,8 @@ static PyObject *arguments_of(struct server *server, struct running *run,
     if (text.size == 0) {
         text = (sp_bytes){"{}", 2};
     }
-    sp_error err = {0};
+    sp_error err;
+    sp__error_init(&err);
     PyObject *args = sp__py_decode(&server->keys, &source, text.data, text.size, &err);
     if (args != NULL && (PyDict_CheckExact(args) || PyList_CheckExact(args))) {
         return args;

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 
 /* ---- one job ---- */
@@ -227,8 +228,9 @@ void sp__py_session_ended(void *user_data, const char *session)
 static PyObject *loop(struct server *server)
 {
     for (;;) {
-        sp_error err = {0};
+        sp_error err;
         sp_job *job = NULL;
+        sp__error_init(&err);
         int rc = sp_worker_next(server->worker->worker, &job, &err);
         if (rc == 0) {
             Py_RETURN_NONE;
