@@ -224,9 +224,7 @@ static void tell_status(void *user)
 {
     struct lane *lane = user;
     struct sp_pit *pit = lane->pit;
-    for (size_t i = 0;
-         i < pit->pools_count && sp__herald_wants(&pit->herald, SP_EVENT_POOL_STATUS);
-         i++) {
+    for (size_t i = 0; i < pit->pools_count; i++) {
         const struct pool *part = sp__pools_part_on(lane, i);
         if (part != NULL && part->is_open) {
             sp__pool_tell_status(part);

@@ -59,15 +59,26 @@ void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
 void sp__pool_tell_status(const struct pool *pool)
 {
     const struct core *core = &pool->core;
-    uint32_t workers = core->seats_count - core->states[SEAT_EMPTY];
-    sp__herald_tell(pool->shop->herald,
-                    &(struct tidings){
-                        .event = {.kind = SP_EVENT_POOL_STATUS,
-                                  .pool = pool->name,
-                                  .exit_status = -1},
-                        EVENT_NUMBERS(workers, core->idle.length, core->busy.length,
-                                      core->queue.length, (double)pool->stats.requests,
-                                      (double)pool->stats.errors)});
+    struct status status = {.workers = core->seats_count - core->states[SEAT_EMPTY],
+                            .available = core->idle.length,
+                            .busy = core->busy.length,
+                            .queued = core->queue.length,
+                            .requests = pool->stats.requests,
+                            .errors = pool->stats.errors};
+    if (pool->share != NULL) {
+        sp__share_note_status(pool, &status);
+    }
+    if (pool != pool->front) {
+        return; /* the first part speaks for all */
+    }
+    sp__herald_tell(
+        pool->shop->herald,
+        &(struct tidings){.event = {.kind = SP_EVENT_POOL_STATUS,
+                                    .pool = pool->name,
+                                    .exit_status = -1},
+                          EVENT_NUMBERS(status.workers, status.available, status.busy,
+                                        status.queued, (double)status.requests,
+                                        (double)status.errors)});
 }
 
 void sp__pool_tell_started(struct pool *pool)

@@ -140,7 +140,8 @@ uint64_t sp__pool_command_timeout(const struct pool *pool, const char *command,
                                   int streaming);
 
 void sp__pool_stats(const struct pool *pool, sp_pool_stats *ret);
-/* Tell how it is, by an event. */
+/* Tell how it is, by an event; of a part only note it, but for the first, which tells of
+ * all. */
 void sp__pool_tell_status(const struct pool *pool);
 /* Fills at most max; returns how many there are. */
 size_t sp__pool_workers(const struct pool *pool, sp_worker_info *ret, size_t max);

@@ -241,6 +241,25 @@ uint32_t sp__share_busy(const struct pool *part)
     return busy;
 }
 
+void sp__share_note_status(const struct pool *part, struct status *status)
+{
+    struct pool_share *share = part->share;
+    struct status sum = {0};
+    (void)pthread_mutex_lock(&share->lock);
+    share->statuses[part->part] = *status;
+    for (uint32_t i = 0; i < share->parts_count; i++) {
+        const struct status *one = &share->statuses[i];
+        sum.workers += one->workers;
+        sum.available += one->available;
+        sum.busy += one->busy;
+        sum.queued += one->queued;
+        sum.requests += one->requests;
+        sum.errors += one->errors;
+    }
+    (void)pthread_mutex_unlock(&share->lock);
+    *status = sum;
+}
+
 /* ---- the queue of the whole ---- */
 
 void sp__share_take_place(struct pool *part, int has_one)

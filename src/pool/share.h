@@ -40,6 +40,16 @@ struct part_view {
     char apart[64]; /* of the next one, whose writers are others */
 };
 
+/* How a part is, or all of them together. */
+struct status {
+    uint32_t workers;
+    uint32_t available;
+    uint32_t busy;
+    uint32_t queued;
+    uint64_t requests;
+    uint64_t errors;
+};
+
 struct pool_share {
     /* Set before start, then constant. */
     struct pool **parts;
@@ -57,6 +67,7 @@ struct pool_share {
     sp_error last_failure;                 /* of a start; code 0: none */
     struct death *deaths[POOL_DEATHS_MAX]; /* a ring */
     uint64_t deaths_count;
+    struct status statuses[PARTS_MAX]; /* as each part noted it last */
 };
 
 /* Which part is to have a call that may go anywhere: of two that chance picks, the one
@@ -125,5 +136,7 @@ void sp__share_add_stats(sp_pool_stats *sum, const sp_pool_stats *part);
 /* Any thread: calls that wait in all parts, and workers that run some. */
 uint32_t sp__share_queued(const struct pool *part);
 uint32_t sp__share_busy(const struct pool *part);
+/* Its loop: note how a part is, which becomes the sum of what all have noted last. */
+void sp__share_note_status(const struct pool *part, struct status *status);
 
 #endif

@@ -66,13 +66,19 @@ static void a_worker_is_replaced(void)
     assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), 0);
 }
 
+/* As one, though each loop has one of its workers. */
 static void a_pool_is_looked_at(void)
 {
     sp_pool_options pool = pool_of_eventful();
+    pool.workers = 3;
     sp_pit_options options = {
-        .pools = &pool, .pools_count = 1, .sample_interval_ms = 10};
-    (void)sights_open(&options);
-    sights_await(SP_EVENT_POOL_STATUS, 2);
+        .pools = &pool, .pools_count = 1, .sample_interval_ms = 10, .loops = 3};
+    sp_pit *pit = sights_open(&options);
+    UNTIL(sights_number(SP_EVENT_POOL_STATUS, "available_workers") == 3);
+    (void)call(pit, "echo", "{}", NULL);
+    (void)call(pit, "echo", "{}", NULL);
+    UNTIL(sights_number(SP_EVENT_POOL_STATUS, "requests") == 2);
+    assert_int_equal((int)sights_number(SP_EVENT_POOL_STATUS, "total_workers"), 3);
 }
 
 /* Its program cannot be a zygote. */
