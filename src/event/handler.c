@@ -267,7 +267,7 @@ int sp__handler_attach(struct herald *herald, const char *pattern, sp_event_cb c
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&handler->more, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    int rc = sp__tap_open(herald, &handler->tap, pattern, 0, err);
+    int rc = sp__tap_open(herald, &handler->tap, pattern, TAP_FROM_NOW, err);
     if (rc < 0) {
         free_handler(handler);
         return rc;

@@ -230,13 +230,13 @@ static int make_rings(struct herald *herald, const struct event_set *set)
 }
 
 int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
-                 int history, sp_error *err)
+                 enum tap_history history, sp_error *err)
 {
     int rc = sp__event_pattern(pattern, &tap->set, err);
     if (rc < 0) {
         return rc;
     }
-    if (history) {
+    if (history == TAP_KEPT) {
         tap->set = few_of(&tap->set);
     }
     (void)snprintf(tap->pattern, sizeof tap->pattern, "%s", pattern);
@@ -249,7 +249,8 @@ int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
         rc = make_rings(herald, &tap->set);
     }
     if (rc == SP_OK) {
-        tap->at[0] = history ? herald->rings[0].start : herald->rings[0].end;
+        tap->at[0] =
+            history == TAP_FROM_NOW ? herald->rings[0].end : herald->rings[0].start;
         tap->at[1] = herald->rings[1].end;
         sp__list_append(&herald->taps, &tap->on_herald);
         want(herald, &tap->set, 1);

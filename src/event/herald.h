@@ -94,10 +94,16 @@ void sp__herald_tell(struct herald *herald, const struct tidings *tidings);
 
 /* ---- taps ---- */
 
-/* `history`: begin with what is kept, which is of events that are few, and have those
- * alone. QUOTA, NOMEM. The tap is the caller's; on_more may come from now on. */
+enum tap_history {
+    TAP_FROM_NOW, /* nothing that was before */
+    TAP_KEPT,     /* begin with what is kept, which is of events that are few, and have
+                     those alone */
+    TAP_KEPT_ON   /* begin with that, and go on with every event */
+};
+
+/* QUOTA, NOMEM. The tap is the caller's; on_more may come from now on. */
 int sp__tap_open(struct herald *herald, struct tap *tap, const char *pattern,
-                 int history, sp_error *err) SP_MUST_CHECK;
+                 enum tap_history history, sp_error *err) SP_MUST_CHECK;
 void sp__tap_close(struct herald *herald, struct tap *tap);
 
 /* The next events, `most` of them or fewer, as records in a row, copied to `place` of

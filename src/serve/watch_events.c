@@ -181,10 +181,11 @@ static int open_tap(struct watching *watching, const struct asking *asking,
                  : SP_OK;
     }
     if (rc == SP_OK) {
-        int has_history = events->cursor != SP_UNLIMITED;
-        rc = sp__tap_open(events->herald, &events->tap, kinds, has_history, err);
+        int is_fresh = events->cursor == SP_UNLIMITED;
+        rc = sp__tap_open(events->herald, &events->tap, kinds,
+                          is_fresh ? TAP_FROM_NOW : TAP_KEPT_ON, err);
         events->is_tapped = rc == SP_OK;
-        events->cursor = has_history ? events->cursor : 0;
+        events->cursor = is_fresh ? 0 : events->cursor;
     }
     if (rc == SP_OK) {
         sp__watching_wake(watching); /* for what is kept */

@@ -91,7 +91,7 @@ static int put_events(struct herald *herald, struct wish *wish, uint8_t *records
     struct tap tap = {.on_more = never};
     uint64_t count = 0;
     size_t bytes;
-    int rc = sp__tap_open(herald, &tap, wish->kinds, 1, err);
+    int rc = sp__tap_open(herald, &tap, wish->kinds, TAP_KEPT, err);
     if (rc < 0) {
         return rc;
     }

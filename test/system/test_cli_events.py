@@ -119,6 +119,16 @@ def test_what_was_kept_comes_first_and_once(daemon):
         assert after["metadata"]["session"] == "later"
 
 
+@pytest.mark.parametrize("kind", ["request.", "request.executed,worker.ready", ""])
+def test_calls_are_followed_behind_what_was_kept(daemon, client, kind):
+    before = events(daemon, "--kind", kind)
+    with follow(daemon, "--kind", kind) as follower:
+        lines = lines_of(follower)
+        assert [next(lines)["number"] for _ in before] == [one["number"] for one in before]
+        until_heard(daemon, follower, lambda: client.execute("add", {"a": 0}))
+        assert next(one for one in lines if one["event"] == "request.executed")
+
+
 def test_calls_are_followed_as_they_come(daemon, client):
     with follow(daemon, "--kind", "request.executed", "-p", "default") as follower:
         until_heard(daemon, follower, lambda: client.execute("add", {"a": 0}))

@@ -51,7 +51,7 @@ static void nobody_wants_and_nothing_is_made(void **state)
 static void a_tap_gets_what_it_wants_in_order(void **state)
 {
     sp__herald_init(&herald);
-    OPEN(tap, "worker.died,call.dispatched,warning", 0);
+    OPEN(tap, "worker.died,call.dispatched,warning", TAP_FROM_NOW);
     assert_true(sp__herald_wants(&herald, SP_EVENT_CALL_DISPATCHED));
     assert_false(sp__herald_wants(&herald, SP_EVENT_WORKER_READY));
     tell(SP_EVENT_WARNING, "1");
@@ -75,7 +75,7 @@ static void a_tap_gets_what_it_wants_in_order(void **state)
 static void numbers_and_texts_have_the_names_of_the_row(void **state)
 {
     sp__herald_init(&herald);
-    OPEN(tap, "worker.recycled", 0);
+    OPEN(tap, "worker.recycled", TAP_FROM_NOW);
     sp__herald_tell(&herald,
                     &(struct tidings){.event = {.kind = SP_EVENT_WORKER_RECYCLED,
                                                 .pool = "p",
@@ -103,7 +103,7 @@ static void numbers_and_texts_have_the_names_of_the_row(void **state)
 static void only_an_end_has_an_exit_status(void **state)
 {
     sp__herald_init(&herald);
-    OPEN(tap, "worker.died,worker.stopped,worker.ready,sessions.pruned", 0);
+    OPEN(tap, "worker.died,worker.stopped,worker.ready,sessions.pruned", TAP_FROM_NOW);
     static const int kinds[] = {SP_EVENT_WORKER_DIED, SP_EVENT_WORKER_STOPPED,
                                 SP_EVENT_WORKER_READY, SP_EVENT_SESSIONS_PRUNED};
     static const int statuses[] = {0, 0, -1, -1};
@@ -118,7 +118,7 @@ static void only_an_end_has_an_exit_status(void **state)
 static void a_tap_is_woken_once(void **state)
 {
     sp__herald_init(&herald);
-    OPEN(tap, "warning", 0);
+    OPEN(tap, "warning", TAP_FROM_NOW);
     more = 0;
     tell(SP_EVENT_WARNING, "it has not asked yet");
     assert_int_equal(more, 0);
@@ -138,8 +138,8 @@ static void a_slow_tap_counts_what_it_loses(void **state)
 {
     enum { EVENTS = 20000 };
     sp__herald_init(&herald);
-    OPEN(slow, "call.dispatched", 0);
-    OPEN(witness, "events.dropped", 0);
+    OPEN(slow, "call.dispatched", TAP_FROM_NOW);
+    OPEN(witness, "events.dropped", TAP_FROM_NOW);
     for (int i = 0; i < EVENTS; i++) {
         tell(SP_EVENT_CALL_DISPATCHED, "a call");
     }
@@ -175,14 +175,14 @@ static void what_is_many_pushes_out_nothing_that_is_rare(void **state)
     sp__herald_init(&herald);
     assert_int_equal(sp__herald_keep(&herald, (size_t)4 * RECORD_MAX), SP_OK);
     tell(SP_EVENT_WORKER_DIED, "the first");
-    OPEN(busy, "call.", 0);
+    OPEN(busy, "call.", TAP_FROM_NOW);
     for (int i = 0; i < 20000; i++) {
         tell(SP_EVENT_CALL_DISPATCHED, "a call");
     }
-    OPEN(late, "", 1);
+    OPEN(late, "", TAP_KEPT);
     assert_string_equal(take(&late)->message, "the first");
     assert_null(take(&late));
-    OPEN(later, "", 0);
+    OPEN(later, "", TAP_FROM_NOW);
     assert_null(take(&later));
     sp__tap_close(&herald, &busy);
     sp__tap_close(&herald, &late);
@@ -233,17 +233,20 @@ static void there_are_so_many_taps_and_no_more(void **state)
     sp__herald_init(&herald);
     for (int i = 0; i < TAPS_MAX; i++) {
         taps[i] = (struct tap){.on_more = on_more};
-        assert_int_equal(sp__tap_open(&herald, &taps[i], "", 0, &err), SP_OK);
+        assert_int_equal(sp__tap_open(&herald, &taps[i], "", TAP_FROM_NOW, &err),
+                         SP_OK);
     }
     taps[TAPS_MAX] = (struct tap){.on_more = on_more};
-    assert_int_equal(sp__tap_open(&herald, &taps[TAPS_MAX], "", 0, &err), SP_ERR_QUOTA);
+    assert_int_equal(sp__tap_open(&herald, &taps[TAPS_MAX], "", TAP_FROM_NOW, &err),
+                     SP_ERR_QUOTA);
     for (int i = 0; i < TAPS_MAX; i++) {
         sp__tap_close(&herald, &taps[i]);
     }
     sp__mem_fail_at(1, 0);
     struct herald other;
     sp__herald_init(&other);
-    assert_int_equal(sp__tap_open(&other, &taps[0], "", 0, &err), SP_ERR_NOMEM);
+    assert_int_equal(sp__tap_open(&other, &taps[0], "", TAP_FROM_NOW, &err),
+                     SP_ERR_NOMEM);
     sp__mem_fail_at(0, 0);
     sp__herald_fini(&other);
     sp__herald_fini(&herald);
@@ -263,12 +266,12 @@ static void a_change_of_what_workers_shall_make_is_noticed(void **state)
     assert_int_equal(sp__herald_keep(&herald, (size_t)4 * RECORD_MAX), SP_OK);
     changes = 0;
     sp__herald_watch_wanted(&herald, on_wanted);
-    OPEN(own, "queue.enqueued,worker.died", 0);
-    OPEN(past, "", 1); /* a look at what is kept */
+    OPEN(own, "queue.enqueued,worker.died", TAP_FROM_NOW);
+    OPEN(past, "", TAP_KEPT); /* a look at what is kept */
     assert_int_equal(changes, 0);
-    OPEN(first, "python.call.stop,tool.", 0);
+    OPEN(first, "python.call.stop,tool.", TAP_FROM_NOW);
     assert_int_equal(changes, 1);
-    OPEN(second, "python.call.stop", 0);
+    OPEN(second, "python.call.stop", TAP_FROM_NOW);
     assert_int_equal(changes, 1);
     sp__tap_close(&herald, &first);
     assert_int_equal(changes, 2); /* nobody wants tool. any more */
@@ -278,9 +281,28 @@ static void a_change_of_what_workers_shall_make_is_noticed(void **state)
     sp__tap_close(&herald, &second);
     assert_int_equal(changes, 3);
     sp__herald_watch_wanted(&herald, NULL);
-    OPEN(late, "worker.telemetry", 0);
+    OPEN(late, "worker.telemetry", TAP_FROM_NOW);
     sp__tap_close(&herald, &late);
     assert_int_equal(changes, 3);
+    sp__herald_fini(&herald);
+}
+
+static void what_is_kept_may_be_the_begin_of_all(void **state)
+{
+    sp__herald_init(&herald);
+    assert_int_equal(sp__herald_keep(&herald, 64 * 1024), SP_OK);
+    tell(SP_EVENT_WARNING, "before");
+    OPEN(kept, "", TAP_KEPT);
+    assert_false(sp__herald_wants(&herald, SP_EVENT_REQUEST_EXECUTED));
+    OPEN(on, "", TAP_KEPT_ON);
+    assert_true(sp__herald_wants(&herald, SP_EVENT_REQUEST_EXECUTED));
+    assert_string_equal(take(&on)->message, "before");
+    tell(SP_EVENT_REQUEST_EXECUTED, "");
+    assert_int_equal(take(&on)->kind, SP_EVENT_REQUEST_EXECUTED);
+    assert_string_equal(take(&kept)->message, "before");
+    assert_null(take(&kept));
+    sp__tap_close(&herald, &kept);
+    sp__tap_close(&herald, &on);
     sp__herald_fini(&herald);
 }
 
@@ -295,6 +317,7 @@ int main(void)
         TEST(a_slow_tap_counts_what_it_loses),
         TEST(what_is_many_pushes_out_nothing_that_is_rare),
         TEST(a_history_is_bounded),
+        TEST(what_is_kept_may_be_the_begin_of_all),
         TEST(the_few_that_matter_are_told_at_once),
         TEST(there_are_so_many_taps_and_no_more),
         TEST(a_change_of_what_workers_shall_make_is_noticed)};

@@ -73,7 +73,7 @@ static void each_device_tells_what_it_knows(void **state)
     const double mib = 1024 * 1024;
     struct tap tap = {.on_more = on_more};
     make_machine();
-    assert_int_equal(sp__tap_open(&herald, &tap, "gpu.", 0, NULL), 0);
+    assert_int_equal(sp__tap_open(&herald, &tap, "gpu.", TAP_FROM_NOW, NULL), 0);
     assert_int_equal(sp__gpu_sample(&herald, &options), 2);
     expect(&tap, SP_EVENT_GPU_MEMORY, "cuda:0", 60 * mib, 40 * mib);
     expect(&tap, SP_EVENT_GPU_UTILIZATION, "cuda:0", 12, 5);
@@ -98,7 +98,8 @@ static void the_sampler_looks_again_and_again_until_it_is_closed(void **state)
     struct gpu_sampler *sampler = NULL;
     unsigned seen = 0;
     make_machine();
-    assert_int_equal(sp__tap_open(&herald, &tap, "gpu.power.sampled", 0, NULL), 0);
+    assert_int_equal(
+        sp__tap_open(&herald, &tap, "gpu.power.sampled", TAP_FROM_NOW, NULL), 0);
     assert_int_equal(sp__gpu_open(&herald, &options, 1, &sampler, NULL), 0);
     UNTIL((seen += take(&tap) != NULL) >= 3);
     sp__gpu_close(sampler);

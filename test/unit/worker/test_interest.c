@@ -18,7 +18,7 @@ static void on_more(struct tap *tap)
 static void open_tap(struct tap *tap, const char *pattern)
 {
     *tap = (struct tap){.on_more = on_more};
-    assert_int_equal(sp__tap_open(&herald, tap, pattern, 0, NULL), SP_OK);
+    assert_int_equal(sp__tap_open(&herald, tap, pattern, TAP_FROM_NOW, NULL), SP_OK);
 }
 
 static int has(const struct interest_words *words, const char *name)

@@ -49,7 +49,7 @@ static void open_tap(struct tap *tap)
 {
     sp__herald_init(&herald);
     *tap = (struct tap){.on_more = on_more};
-    assert_int_equal(sp__tap_open(&herald, tap, "", 0, NULL), SP_OK);
+    assert_int_equal(sp__tap_open(&herald, tap, "", TAP_FROM_NOW, NULL), SP_OK);
 }
 
 static void close_tap(struct tap *tap)
