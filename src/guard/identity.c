@@ -36,7 +36,12 @@
 enum {
     STAT_MAX = 1024,
     ENVIRON_PART = 8192,
-    ENVIRON_MAX = 4 << 20 /* more than the kernel lets a program start with */
+    ENVIRON_MAX = 4 << 20, /* more than the kernel lets a program start with */
+    SETTLE_TURN_MS = 1,
+    SETTLE_MAX_MS = 500, /* for a program to be loaded; it takes microseconds, really */
+    FLAG_EXITING =
+        0x4, /* PF_EXITING and PF_KTHREAD: no environment any more, or ever */
+    FLAG_KERNEL = 0x200000
 };
 
 #define PIDFS_MAGIC 0x50494446
@@ -138,13 +143,38 @@ static int open_of(int pid, const char *name, int flags)
     return open(path, flags | O_CLOEXEC);
 }
 
-/* As struct process.marked. */
-static int read_mark(int pid, struct mark *ret)
+/* 1 while the program that it executes is being loaded: its old environment is gone, the
+ * new one is not there yet, and whoever waited for the exec may have gone on already. */
+static int is_between_programs(int pid)
+{
+    char text[STAT_MAX];
+    unsigned flags;
+    unsigned long long env_end;
+    int fd = open_of(pid, "stat", O_RDONLY);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *behind = strrchr(text, ')');
+    /* Fields 9 and 51. */
+    return behind != NULL &&
+           sscanf(behind + 1,
+                  " %*s %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                  "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                  "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                  &flags, &env_end) == 2 &&
+           (flags & (FLAG_EXITING | FLAG_KERNEL)) == 0 && env_end == 0;
+}
+
+/* As struct process.marked; *ret_empty: it may be read, and there is nothing. */
+static int read_mark(int pid, struct mark *ret, int *ret_empty)
 {
     struct mark_search search = {.size = 0};
     char part[ENVIRON_PART];
     size_t total = 0;
     int fd = open_of(pid, "environ", O_RDONLY);
+    *ret_empty = 0;
     if (fd < 0) {
         return -1;
     }
@@ -158,7 +188,8 @@ static int read_mark(int pid, struct mark *ret)
         found = end_entry(&search, ret); /* a last one without its end */
     }
     (void)close(fd);
-    return total == 0 ? -1 : found; /* nothing at all: it is just ending */
+    *ret_empty = total == 0;
+    return total == 0 ? -1 : found;
 }
 
 /* ---- one process ---- */
@@ -235,7 +266,14 @@ int sp__process_look_closely(int pid, int pidfd, struct process *ret)
     if (sp__process_look(pid, pidfd, ret) != 0) {
         return -1;
     }
-    ret->marked = read_mark(pid, &ret->mark);
+    int is_empty;
+    ret->marked = read_mark(pid, &ret->mark, &is_empty);
+    for (int waited_ms = 0; is_empty && waited_ms < SETTLE_MAX_MS &&
+                            !has_ended(pidfd, ret->state) && is_between_programs(pid);
+         waited_ms += SETTLE_TURN_MS) {
+        (void)poll(NULL, 0, SETTLE_TURN_MS);
+        ret->marked = read_mark(pid, &ret->mark, &is_empty);
+    }
     return has_ended(pidfd, ret->state) ? -1 : 0;
 }
 

@@ -189,7 +189,11 @@ static void the_next_start_ends_what_a_killed_host_and_guard_left(void **state)
     struct host host = start_host();
     int grandchild = processes_watch(host.grandchild);
     assert_int_equal(kill(host.guard, SIGSTOP), 0); /* so that it cannot react */
+    int status;
     assert_int_equal(kill(host.pid, SIGSTOP), 0);
+    /* All of its threads: one that goes on would sweep when the guard is lost. */
+    assert_int_equal(waitpid(host.pid, &status, WUNTRACED), host.pid);
+    assert_true(WIFSTOPPED(status));
     assert_int_equal(kill(host.guard, SIGKILL), 0);
     kill_host(&host);
     assert_int_equal(processes_ended(grandchild, 0), 0);
