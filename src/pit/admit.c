@@ -156,24 +156,45 @@ static sp_bytes first_of(const char *option, sp_bytes pair, const char *inherite
     return pair.size == 0 && inherited != NULL ? sp_text(inherited) : pair;
 }
 
-/* Its span in the trace of who asks, or, if this one is picked, in one of its own; and
- * what goes along. */
-static int set_trace(struct sp_pit *pit, struct request *request,
-                     const struct call_wish *wish, const sp_call_options *options,
-                     const struct lineage *lineage, sp_error *err)
+/* Most calls of most pits are in no trace, and nothing goes along with them. */
+static int may_be_traced(const struct sp_pit *pit, const struct call_wish *wish,
+                         const sp_call_options *options, const struct lineage *lineage)
 {
-    request->is_asked = wish->is_asked;
-    if (options->traceparent == NULL && options->baggage == NULL &&
-        wish->metadata_count == 0 && lineage == NULL && pit->spans->threshold == 0) {
-        return SP_OK; /* most calls of most pits */
+    return options->traceparent != NULL || options->baggage != NULL ||
+           wish->metadata_count > 0 || lineage != NULL || pit->spans->threshold != 0;
+}
+
+/* Its span in the trace of who asks, or, if this one is picked, in one of its own; "":
+ * neither. The span that asks, if there is one. */
+static sp_bytes begin_trace(struct sp_pit *pit, const struct call_wish *wish,
+                            const sp_call_options *options,
+                            const struct lineage *lineage, char trace[TRACE_BYTES])
+{
+    trace[0] = '\0';
+    if (!may_be_traced(pit, wish, options, lineage)) {
+        return (sp_bytes){0};
     }
     sp_bytes parent = find_parent(wish, options, lineage);
     if (parent.size > 0) {
-        uint8_t trace[TRACE_ID_BYTES];
-        sp__trace_begin_span(request->trace, parent);
-        sp__trace_ids(parent.data, trace, request->parent_span);
+        sp__trace_begin_span(trace, parent);
     } else if (lineage == NULL && sp__spans_picks(pit->spans)) {
-        sp__trace_begin(request->trace);
+        sp__trace_begin(trace);
+    }
+    return parent;
+}
+
+/* Who asked for it, and what goes along. */
+static int set_trace(struct sp_pit *pit, struct request *request,
+                     const struct call_wish *wish, const sp_call_options *options,
+                     const struct lineage *lineage, sp_bytes parent, sp_error *err)
+{
+    request->is_asked = wish->is_asked;
+    if (!may_be_traced(pit, wish, options, lineage)) {
+        return SP_OK;
+    }
+    if (parent.size > 0) {
+        uint8_t trace[TRACE_ID_BYTES];
+        sp__trace_ids(parent.data, trace, request->parent_span);
     }
     request->is_recorded =
         pit->spans->records_calls && sp__trace_is_sampled(request->trace);
@@ -447,20 +468,24 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
         rc = sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name,
                              &tool, err);
     }
-    if (rc == SP_OK) {
-        struct request_names names = {.streaming = wish->streaming,
-                                      .tool = wish->tool,
-                                      .session = session,
-                                      .request_id = options.request_id,
-                                      .dedupe_key = options.dedupe_key};
-        rc = sp__request_new(&names, &request, err);
-    }
     if (rc < 0) {
         return rc;
     }
     const struct lineage *lineage =
         wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
-    rc = set_trace(pit, request, wish, &options, lineage, err);
+    char trace[TRACE_BYTES];
+    sp_bytes parent = begin_trace(pit, wish, &options, lineage, trace);
+    struct request_names names = {.streaming = wish->streaming,
+                                  .tool = wish->tool,
+                                  .session = session,
+                                  .request_id = options.request_id,
+                                  .dedupe_key = options.dedupe_key,
+                                  .trace = trace};
+    rc = sp__request_new(&names, &request, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = set_trace(pit, request, wish, &options, lineage, parent, err);
     if (rc == SP_OK) {
         request->pool = pool;
         request->tool = tool;

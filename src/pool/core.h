@@ -235,10 +235,11 @@ enum core_action_kind {
     CORE_DO_LEAVE /* closed, and every seat is empty */
 };
 
+/* Small: there is room for three for each call. */
 struct core_action {
-    enum core_action_kind kind;
-    int what;
-    int executed; /* CORE_DO_END */
+    uint8_t kind;     /* enum core_action_kind */
+    uint8_t executed; /* CORE_DO_END */
+    int16_t what;
     uint32_t call;
     uint32_t seat;
     uint64_t due_ms; /* or the value of news; ENDING_ELSEWHERE: workers it has ended */

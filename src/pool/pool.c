@@ -77,7 +77,7 @@ static void start_worker(struct pool *pool, uint32_t seat)
 /* 1 when it was the last: the owner may have closed the pool then. */
 static int perform(struct pool *pool, const struct core_action *action)
 {
-    switch (action->kind) {
+    switch ((enum core_action_kind)action->kind) {
     case CORE_DO_START:
         start_worker(pool, action->seat);
         break;

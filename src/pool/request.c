@@ -44,7 +44,8 @@ int sp__request_new(const struct request_names *names, struct request **ret_requ
         names->streaming ? sizeof(struct request) : offsetof(struct request, mailbox);
     struct request *request =
         sp__malloc(size + bytes_of(names->tool) + bytes_of(names->session) +
-                   bytes_of(names->request_id) + bytes_of(names->dedupe_key));
+                   bytes_of(names->request_id) + bytes_of(names->dedupe_key) +
+                   bytes_of(names->trace));
     if (request == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
@@ -59,6 +60,7 @@ int sp__request_new(const struct request_names *names, struct request **ret_requ
     request->session = put_text(&at, names->session);
     request->request_id = put_text(&at, names->request_id);
     request->dedupe_key = put_text(&at, names->dedupe_key);
+    request->trace = put_text(&at, names->trace);
     if (request->session[0] != '\0') {
         request->session_hash = sp__hash(request->session, strlen(request->session));
     }

@@ -28,6 +28,7 @@ struct request_names {
     const char *session;
     const char *request_id;
     const char *dedupe_key;
+    const char *trace;
 };
 
 /*
@@ -98,13 +99,12 @@ struct request {
     uint8_t deaths;     /* its pool; workers it has ended there */
     uint32_t number;    /* the core's, CORE_NONE when it has none */
 
-    const char *tool_name; /* these four point behind the struct */
+    const char *tool_name; /* these five point behind the struct */
     const char *session;   /* "" : none, as for the next two */
     const char *request_id;
     const char *dedupe_key;
+    const char *trace; /* its span, as the worker sees it; "": it is in no trace */
     uint64_t session_hash;
-    char
-        trace[TRACE_BYTES]; /* its span, as the worker sees it; "": it is in no trace */
     uint8_t parent_span[SPAN_ID_BYTES]; /* the span that asks for it; all 0: none */
     struct carried *carried;            /* what goes along, or NULL */
     struct lineage *lineage;   /* of a call that another one asks for, or NULL */

@@ -492,7 +492,7 @@ static void do_action(struct rules *rules, const struct core *core,
                       const struct core_event *event, const struct core_action *action,
                       uint64_t now_ms)
 {
-    switch (action->kind) {
+    switch ((enum core_action_kind)action->kind) {
     case CORE_DO_START:
         do_start(rules, core, action->seat);
         break;

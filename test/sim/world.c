@@ -244,7 +244,7 @@ static void do_stop(struct world *world, uint32_t seat)
 static void do_action(struct world *world, const struct core_action *action)
 {
     note_action(world, action);
-    switch (action->kind) {
+    switch ((enum core_action_kind)action->kind) {
     case CORE_DO_START:
         do_start(world, action->seat);
         break;
