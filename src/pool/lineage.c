@@ -49,7 +49,7 @@ void sp__lineage_after(struct lineage *ret, const struct request *parent)
     if (parent->deadline_ms < ret->deadline_ms) {
         ret->deadline_ms = parent->deadline_ms;
     }
-    memcpy(ret->trace, parent->trace, sizeof ret->trace);
+    memcpy(ret->trace, parent->trace, strlen(parent->trace) + 1);
     ret->carried = parent->carried;
     sp__lineage_add_name(ret, parent->tool_name);
 }
