@@ -104,12 +104,12 @@ static void forget_error(struct request *request)
 
 sp_error *sp__request_error(struct request *request, int executed)
 {
-    sp_error *error = request->error != NULL ? own_error(request) : NULL;
-    if (error == NULL) {
-        error = sp__calloc(1, sizeof *error);
-        assert(executed >= 0 && executed < SHARED_COUNT);
-        request->error = error != NULL ? error : &shared[executed];
+    if (request->error != NULL) {
+        return own_error(request); /* what all share stays: an empty one says nothing */
     }
+    sp_error *error = sp__calloc(1, sizeof *error);
+    assert(executed >= 0 && executed < SHARED_COUNT);
+    request->error = error != NULL ? error : &shared[executed];
     return error;
 }
 

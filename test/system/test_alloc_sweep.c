@@ -58,6 +58,7 @@ static int run_failing_call(void *arg)
     sp_result result = {0};
     int rc = sp_execute(arg, "fail", sp_text(""), NULL, &result, last_error());
     sp_result_clear(&result);
+    assert_int_not_equal(rc, 0);
     return rc == SP_ERR_REMOTE ? 0 : rc;
 }
 

@@ -206,11 +206,29 @@ static void an_error_can_be_taken_once(void **state)
     drop_both(request);
 }
 
+/* Once there was no memory to say how it failed, that is what is said. */
+static void an_error_that_is_shared_stays(void **state)
+{
+    struct request *request = make("");
+    sp_error err = {0};
+    sp__mem_fail_at(1, 0);
+    assert_null(sp__request_fail(request, SP_ERR_REMOTE, SP_EXECUTED_YES, "T: t"));
+    sp__mem_fail_at(0, 0);
+    assert_null(sp__request_error(request, SP_EXECUTED_YES));
+    assert_int_equal(sp__request_code(request), SP_ERR_NOMEM);
+    sp__request_take_error(request, &err);
+    assert_int_equal(err.code, SP_ERR_NOMEM);
+    sp_error_clear(&err);
+    sp__request_drop(request);
+    sp__request_drop(request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_request_keeps_copies_of_its_strings),
         TEST(without_a_session_there_is_no_hash),
+        TEST(an_error_that_is_shared_stays),
         TEST(it_lives_until_both_have_let_go),
         TEST(without_memory_there_is_no_request),
         TEST(an_empty_result_can_be_cleared),
