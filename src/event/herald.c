@@ -213,6 +213,14 @@ void sp__herald_tell(struct herald *herald, const struct tidings *tidings)
     }
 }
 
+uint64_t sp__herald_number(struct herald *herald)
+{
+    (void)pthread_mutex_lock(&herald->lock);
+    uint64_t number = herald->number;
+    (void)pthread_mutex_unlock(&herald->lock);
+    return number;
+}
+
 /* ---- taps ---- */
 
 static int make_rings(struct herald *herald, const struct event_set *set)

@@ -36,7 +36,7 @@ struct pool_events {
     void (*on_readiness)(void *owner, struct pool *pool);
     /* Every worker of a closing pool is gone. */
     void (*on_closed)(void *owner, struct pool *pool);
-    /* What a tool takes, for sp__tools_rules(); NULL: nothing is known. */
+    /* What a tool takes, for sp__rules_check(); NULL: nothing is known. */
     void *(*on_tool)(const struct pool *pool, const struct proto_tool *spec);
     void (*on_forget)(void *rules);
 };

@@ -407,7 +407,6 @@ struct sp_worker {
     uint64_t exit_at_ms;  /* when the undertaker strikes, 0: never */
     struct list watchers;
     struct telemetry *telemetry[TELEMETRY_MAX];
-    int telemetry_on;            /* enabled streams */
     _Atomic int telemetry_stamp; /* of what they want by now; 0: nothing at all */
     struct telemetry_answers answers;
     _Atomic int telemetry_jobs;      /* those that want to hear of jobs */

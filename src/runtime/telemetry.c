@@ -43,15 +43,18 @@ static int next_stamp(void)
     return (int)stamp;
 }
 
-static void count(struct sp_worker *w, const struct telemetry *t, int by)
+/* Each is said once, so that nobody sees a moment in which nothing is wanted. */
+static void count(struct sp_worker *w)
 {
-    if (t->enabled) {
-        w->telemetry_on += by;
-        if (t->wants_jobs) {
-            atomic_fetch_add_explicit(&w->telemetry_jobs, by, memory_order_relaxed);
-        }
+    int on = 0;
+    int jobs = 0;
+    for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
+        const struct telemetry *t = w->telemetry[i];
+        on += t != NULL && t->enabled;
+        jobs += t != NULL && t->enabled && t->wants_jobs;
     }
-    atomic_store_explicit(&w->telemetry_stamp, w->telemetry_on > 0 ? next_stamp() : 0,
+    atomic_store_explicit(&w->telemetry_jobs, jobs, memory_order_relaxed);
+    atomic_store_explicit(&w->telemetry_stamp, on > 0 ? next_stamp() : 0,
                           memory_order_relaxed);
 }
 
@@ -86,7 +89,7 @@ struct telemetry *sp__telemetry_new(struct sp_worker *w, struct h2_stream *strea
         return NULL;
     }
     w->telemetry[index] = t;
-    count(w, t, 1);
+    count(w);
     return t;
 }
 
@@ -98,19 +101,18 @@ void sp__telemetry_control(struct sp_worker *w, struct telemetry *t,
         sp__proto_get_control(data, size, &control, NULL) < 0) {
         return; /* a control of a later version; the stream goes on */
     }
-    count(w, t, -1);
     if (control.enabled >= 0) {
         t->enabled = control.enabled;
     }
     sp__wish_take(&t->wish, &control);
     t->wants_jobs = wants_jobs(&t->wish);
-    count(w, t, 1);
+    count(w);
 }
 
 void sp__telemetry_free(struct sp_worker *w, struct telemetry *t)
 {
-    count(w, t, -1);
     w->telemetry[t->index] = NULL;
+    count(w);
     sp__wish_fini(&t->wish);
     sp__free(t);
 }

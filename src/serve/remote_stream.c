@@ -47,7 +47,9 @@ static int end_of(struct remote_stream *stream, sp_error *err)
     if (failure->code == 0) {
         return sp__fail(err, SP_ERR_CLOSED, "the daemon has ended the watch");
     }
-    sp__error_copy(err, failure);
+    if (err != NULL) {
+        sp__error_copy(err, failure);
+    }
     return failure->code;
 }
 

@@ -185,7 +185,10 @@ static int open_tap(struct watching *watching, const struct asking *asking,
         rc = sp__tap_open(events->herald, &events->tap, kinds,
                           is_fresh ? TAP_FROM_NOW : TAP_KEPT_ON, err);
         events->is_tapped = rc == SP_OK;
-        events->cursor = is_fresh ? 0 : events->cursor;
+        /* One of a daemon that is gone means nothing here. */
+        if (is_fresh || events->cursor > sp__herald_number(events->herald)) {
+            events->cursor = 0;
+        }
     }
     if (rc == SP_OK) {
         sp__watching_wake(watching); /* for what is kept */

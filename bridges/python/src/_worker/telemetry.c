@@ -74,7 +74,7 @@ static int are_calls_wanted(sp_worker *worker)
     static _Atomic int asked_at;
     static _Atomic int wanted_at;
     int stamp = sp_worker_listens(worker);
-    if (stamp == 0 || stamp == atomic_load_explicit(&asked_at, memory_order_relaxed)) {
+    if (stamp == 0 || stamp == atomic_load_explicit(&asked_at, memory_order_acquire)) {
         return stamp != 0 &&
                stamp == atomic_load_explicit(&wanted_at, memory_order_relaxed);
     }
@@ -84,7 +84,7 @@ static int are_calls_wanted(sp_worker *worker)
     if (wanted) {
         atomic_store_explicit(&wanted_at, stamp, memory_order_relaxed);
     }
-    atomic_store_explicit(&asked_at, stamp, memory_order_relaxed);
+    atomic_store_explicit(&asked_at, stamp, memory_order_release);
     return wanted;
 }
 
