@@ -60,7 +60,7 @@ int sp__spans_new(int records, uint32_t sample_permille, uint32_t rate_max,
     (void)pthread_mutex_init(&spans->lock, NULL);
     atomic_init(&spans->references, 1);
     spans->records_calls = records;
-    spans->gap_us = rate_max != 0 ? SECOND_US / rate_max : 0;
+    spans->gap_us = rate_max != 0 ? (SECOND_US + rate_max - 1) / rate_max : 0;
     if (records) {
         spans->threshold = ((uint64_t)1 << 63) / PERMILLE *
                            (sample_permille < PERMILLE ? sample_permille : PERMILLE);

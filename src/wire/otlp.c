@@ -94,21 +94,6 @@ static inline uint8_t *take(struct otlp_writer *writer, size_t size)
     return to;
 }
 
-static inline size_t varint_size(uint64_t number)
-{
-    size_t size = 1;
-    while (number >= 0x80) {
-        number >>= 7;
-        size++;
-    }
-    return size;
-}
-
-static inline size_t tag_size(unsigned field)
-{
-    return field < 16 ? 1 : 2;
-}
-
 static inline uint8_t *write_tag(uint8_t *to, unsigned field, unsigned type)
 {
     return sp__proto_put_varint(to, (uint64_t)field << 3 | type);
@@ -117,7 +102,8 @@ static inline uint8_t *write_tag(uint8_t *to, unsigned field, unsigned type)
 static inline void put_number(struct otlp_writer *writer, unsigned field,
                               uint64_t number)
 {
-    uint8_t *to = take(writer, tag_size(field) + varint_size(number));
+    uint8_t *to =
+        take(writer, sp__proto_tag_size(field) + sp__proto_varint_size(number));
     if (to != NULL) {
         (void)sp__proto_put_varint(write_tag(to, field, WIRE_VARINT), number);
     }
@@ -134,7 +120,7 @@ static inline uint8_t *write_little_endian(uint8_t *to, uint64_t number, size_t 
 static inline void put_fixed64(struct otlp_writer *writer, unsigned field,
                                uint64_t number)
 {
-    uint8_t *to = take(writer, tag_size(field) + 8);
+    uint8_t *to = take(writer, sp__proto_tag_size(field) + 8);
     if (to != NULL) {
         (void)write_little_endian(write_tag(to, field, WIRE_FIXED64), number, 8);
     }
@@ -145,11 +131,6 @@ static uint64_t bits_of(double number)
     uint64_t bits;
     memcpy(&bits, &number, sizeof bits);
     return bits;
-}
-
-static inline size_t bytes_size(unsigned field, size_t size)
-{
-    return tag_size(field) + varint_size(size) + size;
 }
 
 static inline uint8_t *write_bytes(uint8_t *to, unsigned field, const void *data,
@@ -165,7 +146,7 @@ static inline uint8_t *write_bytes(uint8_t *to, unsigned field, const void *data
 static inline void put_bytes(struct otlp_writer *writer, unsigned field,
                              const void *data, size_t size)
 {
-    uint8_t *to = take(writer, bytes_size(field, size));
+    uint8_t *to = take(writer, sp__proto_field_size(field, size));
     if (to != NULL) {
         (void)write_bytes(to, field, data, size);
     }
@@ -197,7 +178,7 @@ static inline void put_text(struct otlp_writer *writer, unsigned field,
 
 static size_t begin(struct otlp_writer *writer, unsigned field)
 {
-    uint8_t *to = take(writer, tag_size(field) + LENGTH_BYTES);
+    uint8_t *to = take(writer, sp__proto_tag_size(field) + LENGTH_BYTES);
     if (to != NULL) {
         memset(write_tag(to, field, WIRE_BYTES), 0, LENGTH_BYTES);
     }
@@ -228,10 +209,12 @@ static void put_attribute(struct otlp_writer *writer, unsigned field,
     size_t key_size = text_size(attribute->key);
     size_t value_size = text_size(text);
     size_t value = text != NULL
-                       ? bytes_size(VALUE_TEXT, value_size)
-                       : tag_size(VALUE_INT) + varint_size((uint64_t)attribute->number);
-    size_t pair = bytes_size(PAIR_KEY, key_size) + bytes_size(PAIR_VALUE, value);
-    uint8_t *to = take(writer, bytes_size(field, pair));
+                       ? sp__proto_field_size(VALUE_TEXT, value_size)
+                       : sp__proto_tag_size(VALUE_INT) +
+                             sp__proto_varint_size((uint64_t)attribute->number);
+    size_t pair = sp__proto_field_size(PAIR_KEY, key_size) +
+                  sp__proto_field_size(PAIR_VALUE, value);
+    uint8_t *to = take(writer, sp__proto_field_size(field, pair));
     if (to == NULL) {
         return;
     }
@@ -313,7 +296,7 @@ void sp__otlp_put_span(struct otlp_writer *writer, const struct otlp_span *span)
         put_number(writer, STATUS_CODE, STATUS_CODE_ERROR);
         end(writer, status);
     }
-    uint8_t *to = take(writer, tag_size(SPAN_FLAGS) + 4);
+    uint8_t *to = take(writer, sp__proto_tag_size(SPAN_FLAGS) + 4);
     if (to != NULL) {
         (void)write_little_endian(write_tag(to, SPAN_FLAGS, WIRE_FIXED32), FLAG_SAMPLED,
                                   4);
