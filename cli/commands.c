@@ -189,8 +189,10 @@ const struct command commands[] = {
      "  snakepit bench -m math.sqrt '[2]' --threads 8\n",
      bench_options, cmd_bench, "tools", NULL},
     {"call", "TOOL [ARGUMENTS]", "call a tool and print its result",
-     "Starts one worker, calls the tool and ends the worker again. Standard output\n"
-     "gets the result as one line of JSON and nothing else.\n"
+     "Starts one worker, calls the tool and ends the worker again; with --connect,\n"
+     "--instance or SNAKEPIT_ADDRESS a daemon runs it. Standard output gets the "
+     "result\n"
+     "as one line of JSON and nothing else.\n"
      "\n"
      "Arguments:\n"
      "  a=5 s=hello     a value is JSON when it is valid JSON, else text\n"
@@ -426,7 +428,8 @@ const struct command commands[] = {
      status_options, cmd_status, "", NULL},
     {"stream", "TOOL [ARGUMENTS]", "call a tool and print its chunks as they come",
      "Standard output gets one line for each chunk. On a terminal a progress line on\n"
-     "standard error counts them. Arguments are those of `snakepit call`.\n"
+     "standard error counts them. Arguments, and where it runs, are as with\n"
+     "`snakepit call`.\n"
      "\n"
      "Examples:\n"
      "  snakepit stream ping_stream count=5\n"

@@ -293,8 +293,12 @@ static void refused_daemon(struct probe *probe, const char *why)
 {
     struct rlimit files = {0};
     (void)getrlimit(RLIMIT_NOFILE, &files);
-    refused(probe, why, "ulimit -n %llu, or LimitNOFILE= of its unit",
-            2 * (unsigned long long)files.rlim_cur);
+    if (files.rlim_cur == RLIM_INFINITY) {
+        refused(probe, why, "what it says");
+    } else {
+        refused(probe, why, "ulimit -n %llu, or LimitNOFILE= of its unit",
+                2 * (unsigned long long)files.rlim_cur);
+    }
 }
 
 static void serve_and_connect(const struct opened *opened, struct probe *probe,
@@ -321,7 +325,8 @@ static void try_clients(const struct cli *cli, struct probe *probe)
     struct opened opened;
     char folder[] = "/tmp/snakepit-scaling-XXXXXX";
     if (mkdtemp(folder) == NULL) {
-        refused_daemon(probe, strerror(errno));
+        refused(probe, strerror(errno),
+                "a folder of its own in /tmp, which was refused");
         return;
     }
     if (pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened) == CODE_OK) {
@@ -377,9 +382,13 @@ static void try_memory(struct probe *probe)
     }
     (void)close(fds[1]);
     struct pollfd ready = {.fd = fds[0], .events = POLLIN};
-    while (pid > 0 && !watch_interrupted() && clock_ms() < end_ms &&
-           (poll(&ready, 1, (int)(end_ms - clock_ms())) < 0 ||
-            read(fds[0], &byte, 1) == 1)) {
+    while (pid > 0 && !watch_interrupted() && clock_ms() < end_ms) {
+        if (poll(&ready, 1, (int)(end_ms - clock_ms())) <= 0) {
+            continue;
+        }
+        if (read(fds[0], &byte, 1) != 1) {
+            break;
+        }
         probe->reached += STRIDE_MIB;
     }
     int status = 0;

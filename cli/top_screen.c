@@ -502,7 +502,8 @@ int top_screen_run(const struct top_options *options)
         if (key != ERR) {
             goes_on = obey(&screen, key);
         }
-        if (!screen.is_paused && clock_ms() >= screen.next_ms) {
+        /* While it asks, what is asked about stays where it is. */
+        if (!screen.is_paused && !screen.is_asking && clock_ms() >= screen.next_ms) {
             take_sample(&screen);
         }
     }

@@ -70,8 +70,10 @@ static int connect_configured(const struct cli *cli, sp_daemon **ret_daemon,
 /* *ret_daemon stays NULL when none was named and none runs. */
 static int find_daemon(const struct cli *cli, sp_daemon **ret_daemon)
 {
-    const char *address =
-        cli->address != NULL ? cli->address : environment_text("SNAKEPIT_ADDRESS");
+    const char *address = cli->address;
+    if (address == NULL && cli->instance == NULL) { /* what was typed comes first */
+        address = environment_text("SNAKEPIT_ADDRESS");
+    }
     sp_error err = {0};
     int rc = address != NULL ? sp_daemon_connect(address, 0, ret_daemon, &err)
                              : connect_configured(cli, ret_daemon, &err);

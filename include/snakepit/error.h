@@ -63,8 +63,8 @@ extern "C" {
       "nothing: it was asked for")                                                     \
     X(NOT_READY, -23, TIME, 1, 4, "not ready in time",                                 \
       "raise the timeout or look at the workers' starts")                              \
-    X(REFUSED, -24, USAGE, 0, 3, "the adapter refused the call",                       \
-      "the message is the adapter's own")                                              \
+    X(REFUSED, -24, USAGE, 0, 3, "refused, by the adapter or the daemon",              \
+      "the message says why")                                                          \
     X(GUARD, -25, SYSTEM, 1, 14, "the guard process failed",                           \
       "check that snakepit-guard is installed and may run")                            \
     X(NOT_FOUND, -26, USAGE, 0, 5, "not found", "check the name")                      \

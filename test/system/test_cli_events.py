@@ -78,7 +78,7 @@ def test_all_there_are(daemon):
 
 
 def follow(daemon, *args):
-    """A follower that has shown an event already: it hears of everything from now on."""
+    """A follower of the daemon's events, as JSON."""
     return Started("events", "-f", "--connect", daemon.address, "-o", "json", *args)
 
 

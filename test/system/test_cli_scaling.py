@@ -49,8 +49,9 @@ def test_a_limit_that_is_met_is_the_breaking_point(tmp_path):
     assert done.code == 1, done.err
     report = done.json
     assert 1 < report["broke_at"] <= 32 and report["steps"]
-    # Between what went well and what did not there is little left.
-    assert report["broke_at"] - report["steps"][-1]["workers"] <= 2
+    # It is narrowed down as far as the time for that goes.
+    assert report["steps"][-1]["workers"] < report["broke_at"]
+    assert report["steps"][-1]["workers"] > 16 or report["broke_at"] < 32
     assert report["first"]["name"] == "descriptors of the host"
 
 

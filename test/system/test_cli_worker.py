@@ -83,3 +83,10 @@ def test_what_it_does_not_take(daemon, command, tmp_path):
     before = workers(daemon)
     done = snakepit(command, "default/0", "--connect", f"unix:{tmp_path}/none")
     assert done.code == 3 and workers(daemon) == before
+
+
+def test_an_instance_that_is_typed_comes_before_an_address_of_the_environment(tmp_path):
+    done = snakepit("kill", "--instance", "nobody", "default/0",
+                    env={"SNAKEPIT_ADDRESS": f"unix:{tmp_path}/other.sock"})
+    assert done.code != 0
+    assert "no daemon runs" in done.err and "other.sock" not in done.err
