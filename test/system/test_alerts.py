@@ -95,7 +95,7 @@ ALERTS = {
          "`snakepit status --deaths` has their last lines and the calls they had."),
         [
             [series("snakepit_worker_deaths_total", "0+9x20", cause=cause, **POOL)]
-            for cause in ("stopped", "recycled", "cancelled")
+            for cause in ("stopped", "recycled", "cancelled", "operator")
         ] + [[series("snakepit_worker_deaths_total", "0+1x2 2x20", cause="crashed", **POOL)]],
     ),
     "SnakepitSessionsFilling": (

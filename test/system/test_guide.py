@@ -15,6 +15,7 @@ NEEDS = {
     "adapters/node.md": {"node with its headers": BUILD / "bridges/node/snakepit_worker.js"},
     "adapters/r.md": {"r-base-core": BUILD / "bridges/r/snakepit_worker.R"},
     "adapters/ruby.md": {"ruby-dev": BUILD / "bridges/ruby/snakepit_worker.rb"},
+    "monitoring.md": {"prometheus": "/usr/bin/promtool"},
     "observability.md": {"curl": "/usr/bin/curl", "prometheus": "/usr/bin/promtool",
                          "protobuf-compiler-grpc": "/usr/bin/grpc_python_plugin"},
     "systemd.md": {"systemd": "/usr/bin/systemd-analyze"},
