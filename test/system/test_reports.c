@@ -251,8 +251,28 @@ static void what_cannot_be_watched_is_refused(void **state)
     } while (rc == 1);
     assert_int_equal(rc, SP_ERR_CLOSED);
     assert_true(heard.last > 0);
+    assert_int_equal(sp_daemon_events_next(events, 0, hear, &heard, &dropped, NULL),
+                     SP_ERR_CLOSED); /* who wants no words gets none */
     sp_daemon_events_close(events);
     sp_daemon_events_close(NULL);
+    sp_daemon_close(daemon);
+}
+
+/* Of a daemon that was, for one whose numbers begin again. */
+static void a_cursor_from_elsewhere_hides_nothing(void **state)
+{
+    const sp_daemon_events_options options = {
+        .size = sizeof options, .kinds = "worker.ready", .cursor = 1000000};
+    sp_daemon_events *events;
+    struct heard heard = {0};
+    uint64_t dropped;
+    sp_daemon *daemon = serve(pit_of_probes(1));
+    assert_int_equal(sp_daemon_events_open(daemon, &options, &events, last_error()), 0);
+    assert_int_equal(sp_daemon_events_next(events, SP_UNLIMITED, hear, &heard, &dropped,
+                                           last_error()),
+                     1);
+    assert_true(heard.last > 0);
+    sp_daemon_events_close(events);
     sp_daemon_close(daemon);
 }
 
@@ -401,6 +421,7 @@ int main(void)
         TEST(metrics_are_those_of_all_loops),
         TEST(a_daemon_is_called),
         TEST(watched_calls_are_told_or_counted),
+        TEST(a_cursor_from_elsewhere_hides_nothing),
         TEST(what_cannot_be_watched_is_refused),
         TEST(events_that_nobody_was_quick_enough_for_are_a_metric),
         TEST(the_hardware_is_found_and_chosen_from_and_told),
