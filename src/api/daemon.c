@@ -6,9 +6,9 @@
 #include "snakepit/daemon_call.h"
 
 #include "api/daemon.h"
-#include "api/options.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "serve/remote.h"
 #include "wire/proto.h"
 
@@ -23,15 +23,11 @@ SP_API int sp_daemon_call_open(sp_daemon *daemon, const char *tool, sp_bytes arg
                                sp_daemon_call **ret_call, sp_error *err)
 {
     sp_call_options full = {0};
-    int rc = SP_OK;
     if (daemon == NULL || tool == NULL || tool[0] == '\0' || ret_call == NULL) {
         return sp__fail(err, SP_ERR_INVAL,
                         "a daemon, a tool and a place for the call are needed");
     }
-    if (options != NULL) {
-        rc = sp__take_options("sp_call_options", options, options->size, &full,
-                              sizeof full, err);
-    }
+    int rc = sp__take_options("sp_call_options", options, &full, sizeof full, err);
     if (rc == SP_OK && full.binaries_count > 0) {
         rc = sp__fail(err, SP_ERR_INVAL, "calls of a daemon have no binaries yet");
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "event/handler.h"
 #include "event/table.h"
 #include "pit/pit.h"
@@ -53,17 +54,10 @@ SP_API int sp_telemetry_control(sp_pit *pit, const char *pool,
     if (pit == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a pit is needed");
     }
-    if (options != NULL) {
-        if (options->size < sizeof options->size || options->size > 4096) {
-            return sp__fail(err, SP_ERR_INVAL,
-                            "sp_telemetry_options.size is %zu; set it to sizeof the "
-                            "struct",
-                            options->size);
-        }
-        memcpy(&full, options,
-               options->size < sizeof full ? options->size : sizeof full);
+    int rc = sp__take_options("sp_telemetry_options", options, &full, sizeof full, err);
+    if (rc == SP_OK && pool != NULL) {
+        rc = sp__pit_pool(pit, pool, &found, err);
     }
-    int rc = pool != NULL ? sp__pit_pool(pit, pool, &found, err) : SP_OK;
     if (rc == SP_OK) {
         rc =
             sp__controls_set(&pit->controls, pool, options != NULL ? &full : NULL, err);

@@ -5,8 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "api/options.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "pit/mapper.h"
 
 enum { IN_FLIGHT_MAX = 65536, TOOL_MAX = 255 };
@@ -14,11 +14,7 @@ enum { IN_FLIGHT_MAX = 65536, TOOL_MAX = 255 };
 static int check_call(const sp_call_options *call, sp_error *err)
 {
     sp_call_options full = {0};
-    if (call == NULL) {
-        return SP_OK;
-    }
-    int rc =
-        sp__take_options("sp_call_options", call, call->size, &full, sizeof full, err);
+    int rc = sp__take_options("sp_call_options", call, &full, sizeof full, err);
     if (rc == SP_OK && (full.request_id != NULL || full.dedupe_key != NULL)) {
         rc = sp__fail(err, SP_ERR_INVAL,
                       "a request_id or dedupe_key names one call, not all of a map");
@@ -43,11 +39,7 @@ SP_API int sp_map_open(sp_pit *pit, const char *tool, const sp_map_options *opti
                         "a tool's name of %zu bytes, allowed are 1 to %d", strlen(tool),
                         TOOL_MAX);
     }
-    int rc = SP_OK;
-    if (options != NULL) {
-        rc = sp__take_options("sp_map_options", options, options->size, &full,
-                              sizeof full, err);
-    }
+    int rc = sp__take_options("sp_map_options", options, &full, sizeof full, err);
     if (rc == SP_OK && full.in_flight_max > IN_FLIGHT_MAX) {
         rc = sp__fail(err, SP_ERR_INVAL, "in_flight_max %u, allowed are 0 to %d",
                       full.in_flight_max, IN_FLIGHT_MAX);

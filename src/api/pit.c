@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "base/spin.h"
 #include "pit/pit.h"
 #include "pit/rules.h"
@@ -98,14 +99,9 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
     if (ret_pit == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a place for the pit is needed");
     }
-    if (options != NULL) {
-        if (options->size < sizeof options->size || options->size > 4096) {
-            return sp__fail(err, SP_ERR_INVAL,
-                            "sp_pit_options.size is %zu; set it to sizeof the struct",
-                            options->size);
-        }
-        memcpy(&full, options,
-               options->size < sizeof full ? options->size : sizeof full);
+    int rc = sp__take_options("sp_pit_options", options, &full, sizeof full, err);
+    if (rc < 0) {
+        return rc;
     }
     if (full.pools_count > 0 && full.pools == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "pools_count is %zu but pools is NULL",
@@ -135,7 +131,7 @@ SP_API int sp_pit_open(const sp_pit_options *options, sp_pit **ret_pit, sp_error
                         full.guard_level, full.guard_require);
     }
     sp_pit *pit = NULL;
-    int rc = set_loops(&full, err);
+    rc = set_loops(&full, err);
     if (rc < 0) {
         return rc;
     }

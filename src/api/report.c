@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "api/daemon.h"
-#include "api/options.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "serve/remote.h"
 #include "telemetry/report.h"
 #include "wire/proto_control.h"
@@ -115,15 +115,12 @@ SP_API int sp_daemon_events_open(sp_daemon *daemon,
                                  sp_daemon_events **ret_events, sp_error *err)
 {
     sp_daemon_events_options full = {0};
-    int rc = SP_OK;
     if (daemon == NULL || ret_events == NULL) {
         return sp__fail(err, SP_ERR_INVAL,
                         "a daemon and a place for its events are needed");
     }
-    if (options != NULL) {
-        rc = sp__take_options("sp_daemon_events_options", options, options->size, &full,
-                              sizeof full, err);
-    }
+    int rc =
+        sp__take_options("sp_daemon_events_options", options, &full, sizeof full, err);
     sp_daemon_events *events = rc < 0 ? NULL : sp__calloc(1, sizeof *events);
     if (events == NULL) {
         return rc < 0 ? rc : sp__fail(err, SP_ERR_NOMEM, "no memory to watch events");

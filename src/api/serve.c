@@ -9,6 +9,7 @@
 
 #include "api/serve.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "pool/options.h"
 #include "serve/server.h"
 
@@ -16,15 +17,10 @@ static int read_options(const sp_listen_options *given, sp_listen_options *ret,
                         sp_error *err)
 {
     *ret = (sp_listen_options){0};
-    if (given == NULL) {
-        return SP_OK;
+    int rc = sp__take_options("sp_listen_options", given, ret, sizeof *ret, err);
+    if (rc < 0) {
+        return rc;
     }
-    if (given->size < sizeof given->size || given->size > 4096) {
-        return sp__fail(err, SP_ERR_INVAL,
-                        "sp_listen_options.size is %zu; set it to sizeof the struct",
-                        given->size);
-    }
-    memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
     if (ret->users_count > 0 && ret->users == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "users_count is %zu but users is NULL",
                         ret->users_count);

@@ -6,10 +6,10 @@
  */
 #include "snakepit/session.h"
 
-#include "api/options.h"
 #include "api/remote.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "session/sessions.h"
 
 static int need_set(const sp_sessions *sessions, sp_error *err)
@@ -46,14 +46,10 @@ SP_API int sp_sessions_open(const sp_sessions_options *options,
                             sp_sessions **ret_sessions, sp_error *err)
 {
     sp_sessions_options full = {0};
-    int rc = SP_OK;
     if (ret_sessions == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a place for the sessions is needed");
     }
-    if (options != NULL) {
-        rc = sp__take_options("sp_sessions_options", options, options->size, &full,
-                              sizeof full, err);
-    }
+    int rc = sp__take_options("sp_sessions_options", options, &full, sizeof full, err);
     if (rc < 0) {
         return rc;
     }
@@ -91,9 +87,8 @@ SP_API int sp_session_create(sp_sessions *sessions, const char *id,
 {
     sp_session_options full = {0};
     int rc = need_set(sessions, err);
-    if (rc == SP_OK && options != NULL) {
-        rc = sp__take_options("sp_session_options", options, options->size, &full,
-                              sizeof full, err);
+    if (rc == SP_OK) {
+        rc = sp__take_options("sp_session_options", options, &full, sizeof full, err);
     }
     if (rc < 0) {
         return rc;

@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-#include "api/options.h"
 #include "api/remote.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "session/variable.h"
 
 /* The set, and the options as a whole struct. */
@@ -22,10 +22,8 @@ static int begin(const sp_sessions *sessions, const sp_change_options *options,
     if (sessions == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a set of sessions is needed");
     }
-    return options == NULL
-               ? SP_OK
-               : sp__take_options("sp_change_options", options, options->size, ret_full,
-                                  sizeof *ret_full, err);
+    return sp__take_options("sp_change_options", options, ret_full, sizeof *ret_full,
+                            err);
 }
 
 static int need(const void *what, const char *name, sp_error *err)
@@ -322,9 +320,8 @@ SP_API int sp_watch_open(sp_sessions *sessions, const char *session,
     if (rc == SP_OK) {
         rc = need(ret_watch, "a place for the watch", err);
     }
-    if (rc == SP_OK && options != NULL) {
-        rc = sp__take_options("sp_watch_options", options, options->size, &full,
-                              sizeof full, err);
+    if (rc == SP_OK) {
+        rc = sp__take_options("sp_watch_options", options, &full, sizeof full, err);
     }
     return rc < 0 ? rc : open_watch(sessions, session, &full, ret_watch, err);
 }

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "hardware/json.h"
 
 enum { TIMEOUT_MS = 5000, WANTED_BYTES = 512, VISIBLE_BYTES = 4096 };
@@ -161,19 +162,6 @@ static void look(const struct search *search, struct hardware *hardware)
     add_processor(hardware);
 }
 
-static int take_options(const sp_hardware_options *options, sp_hardware_options *ret,
-                        sp_error *err)
-{
-    *ret = (sp_hardware_options){0};
-    if (options != NULL && options->size < sizeof options->size) {
-        return sp__fail(err, SP_ERR_INVAL, "sp_hardware_options.size is not set");
-    }
-    if (options != NULL) {
-        memcpy(ret, options, options->size < sizeof *ret ? options->size : sizeof *ret);
-    }
-    return SP_OK;
-}
-
 int sp__hardware_is_known(void)
 {
     (void)pthread_mutex_lock(&lock);
@@ -185,8 +173,9 @@ int sp__hardware_is_known(void)
 int sp__hardware_look(const sp_hardware_options *given, struct hardware **ret_hardware,
                       sp_error *err)
 {
-    sp_hardware_options options;
-    int rc = take_options(given, &options, err);
+    sp_hardware_options options = {0};
+    int rc =
+        sp__take_options("sp_hardware_options", given, &options, sizeof options, err);
     struct hardware *copy = rc == SP_OK ? sp__malloc(sizeof *copy) : NULL;
     if (rc < 0 || copy == NULL) {
         return rc < 0 ? rc : sp__fail(err, SP_ERR_NOMEM, "no memory for the hardware");

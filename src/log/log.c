@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "log/facts.h"
 #include "log/rate.h"
 
@@ -162,15 +163,15 @@ static int open_journal(struct sp_log *log, sp_error *err)
 SP_API int sp_log_open(const sp_log_options *options, sp_log **ret_log, sp_error *err)
 {
     sp_log_options full = {0};
-    if (ret_log == NULL || (options != NULL && options->size < sizeof options->size)) {
-        return sp__fail(err, SP_ERR_INVAL, "sp_log_options.size is not set");
+    if (ret_log == NULL) {
+        return sp__fail(err, SP_ERR_INVAL, "a place for the log is needed");
     }
-    if (options != NULL) {
-        memcpy(&full, options,
-               options->size < sizeof full ? options->size : sizeof full);
+    int rc = sp__take_options("sp_log_options", options, &full, sizeof full, err);
+    if (rc < 0) {
+        return rc;
     }
     fill(&full);
-    int rc = check(&full, err);
+    rc = check(&full, err);
     if (rc < 0) {
         return rc;
     }
@@ -390,12 +391,12 @@ SP_API int sp_log_read(sp_log *log, uint64_t *cursor, const sp_log_filter *filte
     uint64_t looked = 0;
     int seen = 0;
     int stop = 0;
-    if (log == NULL || cursor == NULL || cb == NULL ||
-        (filter != NULL && filter->size < sizeof filter->size)) {
+    if (log == NULL || cursor == NULL || cb == NULL) {
         return sp__fail(err, SP_ERR_INVAL, "a log, a cursor and a callback are needed");
     }
-    if (filter != NULL) {
-        memcpy(&full, filter, filter->size < sizeof full ? filter->size : sizeof full);
+    int rc = sp__take_options("sp_log_filter", filter, &full, sizeof full, err);
+    if (rc < 0) {
+        return rc;
     }
     pthread_mutex_lock(&log->lock);
     uint64_t before = *cursor;

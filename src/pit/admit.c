@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "pit/host_call.h"
 #include "pit/rules.h"
 #include "pool/options.h"
@@ -22,23 +23,6 @@
 #include "wire/json.h"
 
 enum { NAME_MAX_BYTES = 255, PAIRS_FEW = 16 };
-
-/* The options a caller's struct of any known size stands for. */
-static int read_options(const sp_call_options *given, sp_call_options *ret,
-                        sp_error *err)
-{
-    *ret = (sp_call_options){0};
-    if (given == NULL) {
-        return SP_OK;
-    }
-    if (given->size < sizeof given->size || given->size > 4096) {
-        return sp__fail(err, SP_ERR_INVAL,
-                        "sp_call_options.size is %zu; set it to sizeof the struct",
-                        given->size);
-    }
-    memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
-    return SP_OK;
-}
 
 static int check_name(const char *what, const char *name, size_t min, sp_error *err)
 {
@@ -433,11 +417,12 @@ static int check_identity(const struct call_wish *wish, const sp_call_options *o
 int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
               struct request **ret_request, sp_error *err)
 {
-    sp_call_options options;
+    sp_call_options options = {0};
     struct pool *pool;
     struct tool *tool;
     struct request *request;
-    int rc = read_options(wish->options, &options, err);
+    int rc = sp__take_options("sp_call_options", wish->options, &options,
+                              sizeof options, err);
     if (rc < 0) {
         return rc;
     }

@@ -14,12 +14,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "pool/share.h"
 
 enum {
     SLICE_US = 1000, /* of cleaning up in one turn */
-    BETWEEN_MS = 1,  /* two slices: others have their turn */
-    SIZE_MAX_BYTES = 4096
+    BETWEEN_MS = 1   /* two slices: others have their turn */
 };
 
 /* ---- the end of a session ---- */
@@ -85,15 +85,9 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
                     sp_error *err)
 {
     sp_sessions_options full = {0};
-    if (options != NULL) {
-        if (options->size < sizeof options->size || options->size > SIZE_MAX_BYTES) {
-            return sp__fail(err, SP_ERR_INVAL,
-                            "sp_sessions_options.size is %zu; set it to sizeof the "
-                            "struct",
-                            options->size);
-        }
-        memcpy(&full, options,
-               options->size < sizeof full ? options->size : sizeof full);
+    int rc = sp__take_options("sp_sessions_options", options, &full, sizeof full, err);
+    if (rc < 0) {
+        return rc;
     }
     if (full.address != NULL) {
         return sp__fail(err, SP_ERR_UNSUPPORTED,
@@ -103,10 +97,6 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
         return sp__fail(err, SP_ERR_CONFIG,
                         "sessions.on_event: the events of a pit's sessions go to the "
                         "pit's own on_event");
-    }
-    if (full.address != NULL) {
-        return sp__fail(err, SP_ERR_CONFIG,
-                        "sessions.address: a pit keeps its sessions itself");
     }
     if (full.path == NULL && full.durability > SP_DURABILITY_MEMORY) {
         return sp__fail(
@@ -118,7 +108,7 @@ int sp__upkeep_open(struct sp_pit *pit, const sp_sessions_options *options,
     full.on_event = session_event;
     full.event_data = pit;
     sp__visits_init(&pit->visits, is_there, pit);
-    int rc = sp__sessions_new(&full, &pit->sessions, err);
+    rc = sp__sessions_new(&full, &pit->sessions, err);
     if (rc < 0) {
         sp__visits_fini(&pit->visits);
     } else {

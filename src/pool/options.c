@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "worker/language.h"
 
 enum {
@@ -224,23 +225,6 @@ uint32_t sp__pool_options_capacity(const sp_pool_options *options)
                                                  : options->max_concurrency;
 }
 
-/* The options a caller's struct of any known size stands for. */
-static int read_options(const sp_pool_options *given, sp_pool_options *ret,
-                        sp_error *err)
-{
-    *ret = (sp_pool_options){0};
-    if (given != NULL) {
-        if (given->size == 0 || given->size > 4096) {
-            return sp__fail(err, SP_ERR_INVAL,
-                            "sp_pool_options.size is %zu; set it to sizeof the struct",
-                            given->size);
-        }
-        memcpy(ret, given, given->size < sizeof *ret ? given->size : sizeof *ret);
-    }
-    ret->size = sizeof *ret;
-    return SP_OK;
-}
-
 static void fill_u32(uint32_t *value, uint32_t usual)
 {
     *value = *value == 0 ? usual : *value;
@@ -293,11 +277,12 @@ int sp__pool_options_fill(const sp_pool_options *given, sp_pool_options *ret,
 {
     static int (*const checks[])(const sp_pool_options *, sp_error *) = {
         check_name, check, check_profile, check_zygote, check_kind};
-    sp_pool_options options;
-    int rc = read_options(given, &options, err);
+    sp_pool_options options = {0};
+    int rc = sp__take_options("sp_pool_options", given, &options, sizeof options, err);
     if (rc < 0) {
         return rc;
     }
+    options.size = sizeof options;
     fill(&options);
     for (size_t i = 0; rc == SP_OK && i < sizeof checks / sizeof checks[0]; i++) {
         rc = checks[i](&options, err);

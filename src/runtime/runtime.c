@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 
 enum { LINGER_MS = 1000, QUEUE_DEFAULT = 1024 };
 static const uint64_t REQUEST_DEFAULT = 128u << 20;
@@ -160,11 +161,9 @@ static int take_options(struct sp_worker *w, const sp_worker_options *options,
                         sp_error *err)
 {
     sp_worker_options *o = &w->options;
-    if (options != NULL) {
-        if (options->size < sizeof options->size) {
-            return sp__fail(err, SP_ERR_INVAL, "options.size is not set");
-        }
-        memcpy(o, options, options->size < sizeof *o ? options->size : sizeof *o);
+    int rc = sp__take_options("sp_worker_options", options, o, sizeof *o, err);
+    if (rc < 0) {
+        return rc;
     }
     if ((o->on_idle == NULL) != (o->on_busy == NULL)) {
         return sp__fail(err, SP_ERR_INVAL, "on_idle and on_busy belong together");

@@ -27,6 +27,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/options.h"
 #include "wire/proto.h"
 #include "wire/stubs.h"
 
@@ -108,11 +109,9 @@ static int take_options(struct sp_zygote *z, const sp_zygote_options *options,
                         sp_error *err)
 {
     sp_zygote_options *o = &z->options;
-    if (options != NULL) {
-        if (options->size < sizeof options->size) {
-            return sp__fail(err, SP_ERR_INVAL, "options.size is not set");
-        }
-        memcpy(o, options, options->size < sizeof *o ? options->size : sizeof *o);
+    int rc = sp__take_options("sp_zygote_options", options, o, sizeof *o, err);
+    if (rc < 0) {
+        return rc;
     }
     if ((o->on_fork == NULL) != (o->on_forked == NULL)) {
         return sp__fail(err, SP_ERR_INVAL, "on_fork and on_forked belong together");
