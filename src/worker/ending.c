@@ -93,8 +93,7 @@ static void say_how(const struct worker *worker, const struct guard_exit *exit,
 }
 
 /* What to say of a death, by why it came to it. */
-static void describe(struct worker *worker, const struct guard_exit *exit,
-                     sp_error *out)
+static void say_why(struct worker *worker, const struct guard_exit *exit, sp_error *out)
 {
     int code = worker->was_ready ? SP_ERR_WORKER_DIED : SP_ERR_START_FAILED;
     switch (worker->why) {
@@ -156,6 +155,12 @@ static void describe(struct worker *worker, const struct guard_exit *exit,
         say_how(worker, exit, out);
         break;
     }
+}
+
+static void describe(struct worker *worker, const struct guard_exit *exit,
+                     sp_error *out)
+{
+    say_why(worker, exit, out);
     out->worker_pid = worker->pid;
     out->worker_why = cause_of(worker, exit);
     if (worker->why != WHY_REFUSED && worker->why != WHY_ASKED &&
