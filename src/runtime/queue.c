@@ -178,7 +178,8 @@ static int is_timed(const struct sp_job *job)
            w->options.threads == 1 && w->poller.fd < 0;
 }
 
-/* Now, or so little ago that it does not matter. */
+/* Now, or when the last one ended: a program that does something else in between counts
+ * that as the next one's time, and the host looks after deadlines too. */
 static uint64_t begins_ms(struct sp_worker *w)
 {
     if (w->since_us == 0) {
