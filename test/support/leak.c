@@ -341,6 +341,17 @@ static void set_environment(void)
     (void)unsetenv("SNAKEPIT_CONFIG");
 }
 
+void skip_because(const char *format, ...)
+{
+    char why[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    print_message("skipped: %s\n", why);
+    skip();
+}
+
 int leak_setup(void **state)
 {
     (void)snprintf(mark, sizeof mark, "%d-%u", (int)getpid(), ++test_number);

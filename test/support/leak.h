@@ -27,6 +27,9 @@ int leak_teardown(void **state);
 /* Run before the checks of this test, the last given first, also when it failed. */
 void leak_at_end(void (*fn)(void));
 
+/* End this test, which cannot be run here, saying why. */
+void skip_because(const char *format, ...) CMOCKA_PRINTF_ATTRIBUTE(1, 2);
+
 /* A folder for files of the test's own, removed with them after it. */
 const char *leak_folder(void);
 /* The path of a file in that folder; borrowed until the test is over. */

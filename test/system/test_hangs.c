@@ -291,7 +291,7 @@ static void freezer_close(void)
 static void a_process_that_cannot_be_killed_is_left_behind(void **state)
 {
     if (!freezer_open()) {
-        skip(); /* needs a writable v1 freezer, the only thing SIGKILL does not pass */
+        skip_because("needs a writable v1 freezer, which holds even against SIGKILL");
     }
     leak_at_end(freezer_close);
     sp_pit *pit = pit_for_hangs();

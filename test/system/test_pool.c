@@ -160,7 +160,7 @@ static void an_older_programs_smaller_struct_works(void **state)
 static void a_pit_without_options_serves_the_showcase(void **state)
 {
     if (env_for_python() != NULL) {
-        skip(); /* there is no place for what a sanitizer needs */
+        skip_because("there is no place for what a sanitizer needs");
     }
     (void)setenv("SNAKEPIT_PYTHON", "/usr/bin/python3", 1);
     sp_pit *pit = open_with(NULL);

@@ -208,7 +208,7 @@ static char try_as(uid_t user)
 static void strangers_are_turned_away(void **state)
 {
     if (geteuid() != 0) {
-        skip(); /* only root can be two others */
+        skip_because("only root can be two others");
     }
     uint32_t users[] = {54321};
     sp_listen_options shared = {
@@ -250,7 +250,7 @@ static int drain_as(uid_t user, const char *address)
 static void guests_may_call_and_not_drain(void **state)
 {
     if (geteuid() != 0) {
-        skip(); /* only root can be another */
+        skip_because("only root can be another");
     }
     uint32_t users[] = {54321};
     sp_listen_options shared = {

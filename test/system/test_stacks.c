@@ -89,7 +89,7 @@ static void python_shows_every_thread_whoever_has_the_lock(void **state)
 static void node_shows_javascript_and_that_it_waits(void **state)
 {
     if (!HAS_NODE) {
-        skip(); /* meson has said why the bridge is not built */
+        skip_because("the bridge for Node.js is not built");
     }
     sp_pool_options pool = pool_of_spins("node", "spins.js");
     sp_pit *pit = pit_open_ready(&pool, 1);
@@ -105,7 +105,7 @@ static void node_shows_javascript_and_that_it_waits(void **state)
 static void ruby_shows_its_methods(void **state)
 {
     if (!HAS_RUBY) {
-        skip(); /* meson has said why the bridge is not built */
+        skip_because("the bridge for Ruby is not built");
     }
     sp_pool_options pool = pool_of_spins("ruby", "spins.rb");
     sp_pit *pit = pit_open_ready(&pool, 1);
@@ -115,7 +115,7 @@ static void ruby_shows_its_methods(void **state)
 static void r_shows_its_calls(void **state)
 {
     if (!HAS_R) {
-        skip(); /* meson has said why the bridge is not built */
+        skip_because("the bridge for R is not built");
     }
     sp_pool_options pool = pool_of_spins("r", "spins.R");
     sp_pit *pit = pit_open_ready(&pool, 1);

@@ -289,7 +289,7 @@ static void reports_are_heard_from(const char *runtime, const char *file, int is
 {
     char adapter[512];
     if (!is_built) {
-        skip(); /* meson has said why the bridge is not built */
+        skip_because("the bridge for %s is not built", runtime);
     }
     sp_pool_options pool = pool_of_probes(1);
     (void)snprintf(adapter, sizeof adapter, "%s/test/system/workers/telemetry/%s",

@@ -212,9 +212,9 @@ static void groups_without_cgroup_kill_are_ended(void **state)
         .begun_us = 7};
     (void)snprintf(name, sizeof name, GUARD_GROUP_PREFIX "0", (int)getpid(), 7ull);
     if (groups.place < 0 || mkdirat(groups.place, name, 0755) != 0) {
-        print_message("no version 1 groups can be made here\n");
         (void)close(groups.place);
-        return;
+        print_message("skipped: no version 1 groups can be made here\n");
+        skip();
     }
     pid_t child = fork();
     if (child == 0) {

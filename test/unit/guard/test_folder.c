@@ -71,7 +71,7 @@ static void a_folder_of_somebody_else_is_refused(void **state)
 {
     const char *base = leak_path("base");
     if (geteuid() != 0) {
-        skip(); /* nobody but root can give a folder away */
+        skip_because("nobody but root can give a folder away");
     }
     assert_int_equal(open_in(base, "a", 1), 0);
     assert_int_equal(chown(leak_path("base/a"), 54321, 0), 0);
