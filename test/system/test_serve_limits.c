@@ -20,6 +20,7 @@
 enum { OK = 0, DEADLINE = 4, EXHAUSTED = 8 };
 
 static char path[108]; /* of this test */
+static char open_folder[32];
 
 static int listen_at(sp_pit *pit, const char *name, const sp_listen_options *options)
 {
@@ -205,32 +206,50 @@ static char try_as(uid_t user)
     return said;
 }
 
-static void strangers_are_turned_away(void **state)
+enum { GUEST = 54321, STRANGER = 54322 };
+
+/* Served to one user who is a guest, in a folder that is open to all, as that of the test
+ * is not. */
+static sp_pit *pit_with_a_guest(void)
 {
-    if (geteuid() != 0) {
-        skip_because("only root can be two others");
-    }
-    uint32_t users[] = {54321};
-    sp_listen_options shared = {
-        .size = sizeof shared, .users = users, .users_count = 1};
-    char folder[] = "/tmp/snakepit-serve-XXXXXX";
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(chmod(folder, 0755), 0);
-    (void)snprintf(path, sizeof path, "%s/pit.sock", folder);
+    static uint32_t guest = GUEST;
+    const sp_listen_options shared = {
+        .size = sizeof shared, .users = &guest, .users_count = 1};
     char address[512];
+    if (geteuid() != 0) {
+        skip_because("only root can be other users");
+    }
+    (void)snprintf(open_folder, sizeof open_folder, "/tmp/snakepit-serve-XXXXXX");
+    assert_non_null(mkdtemp(open_folder));
+    assert_int_equal(chmod(open_folder, 0755), 0);
+    (void)snprintf(path, sizeof path, "%s/pit.sock", open_folder);
     (void)snprintf(address, sizeof address, "unix:%s", path);
     sp_pit *pit = plain_pit();
     assert_int_equal(sp_pit_listen(pit, address, &shared, last_error()), 0);
-    assert_int_equal(try_as(54321), 'G');
-    assert_int_equal(try_as(54322), 'E');
-    assert_int_equal(served(pit).clients_refused, 1);
+    return pit;
+}
+
+/* It leaves nothing in the folder. */
+static void close_with_its_folder(sp_pit *pit)
+{
     pit_close(pit);
-    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(rmdir(open_folder), 0);
+}
+
+static void strangers_are_turned_away(void **state)
+{
+    sp_pit *pit = pit_with_a_guest();
+    assert_int_equal(try_as(GUEST), 'G');
+    assert_int_equal(try_as(STRANGER), 'E');
+    assert_int_equal(served(pit).clients_refused, 1);
+    close_with_its_folder(pit);
 }
 
 /* What a user who may connect is told when it wants a worker drained: SP_ERR_. */
-static int drain_as(uid_t user, const char *address)
+static int drain_as(uid_t user)
 {
+    char address[512];
+    (void)snprintf(address, sizeof address, "unix:%s", path);
     int status = 0;
     pid_t pid = fork();
     if (pid == 0) {
@@ -249,23 +268,10 @@ static int drain_as(uid_t user, const char *address)
 
 static void guests_may_call_and_not_drain(void **state)
 {
-    if (geteuid() != 0) {
-        skip_because("only root can be another");
-    }
-    uint32_t users[] = {54321};
-    sp_listen_options shared = {
-        .size = sizeof shared, .users = users, .users_count = 1};
-    char folder[] = "/tmp/snakepit-serve-XXXXXX";
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(chmod(folder, 0755), 0);
-    char address[512];
-    (void)snprintf(address, sizeof address, "unix:%s/pit.sock", folder);
-    sp_pit *pit = plain_pit();
-    assert_int_equal(sp_pit_listen(pit, address, &shared, last_error()), 0);
-    assert_int_equal(drain_as(54321, address), SP_ERR_REFUSED);
-    assert_int_equal(drain_as(0, address), SP_OK);
-    pit_close(pit);
-    assert_int_equal(rmdir(folder), 0);
+    sp_pit *pit = pit_with_a_guest();
+    assert_int_equal(drain_as(GUEST), SP_ERR_REFUSED);
+    assert_int_equal(drain_as(0), SP_OK);
+    close_with_its_folder(pit);
 }
 
 /* ---- how large, how many ---- */
