@@ -392,6 +392,13 @@ def connected(address):
         yield Client(channel)
 
 
+def event_of(address, tool, name):
+    """The event of that name which a worker tells of in a call of the tool."""
+    with connected(address) as worker, worker.listening() as (events, _):
+        assert worker.execute(tool) is True
+        return next(event for event in events if list(event.event_parts) == [name])
+
+
 def failure(call):
     """The RpcError of a call that must fail, its trailers, and what its details say."""
     import grpc

@@ -428,11 +428,6 @@ tool("keeps", function(ctx, v) { ctx$set("v", v); list(ctx$get("v"), ctx$session
 
 def test_an_event_needs_no_figures(stubs, place, tmp_path):
     program = ["Rscript", "--vanilla", BRIDGE / "snakepit_worker.R"]
-    with (
-        peers.listening_worker(tmp_path, place / "probe.R", program) as address,
-        peers.connected(address) as worker,
-        worker.listening() as (events, _),
-    ):
-        assert worker.execute("reports_little") is True
-        event = next(event for event in events if list(event.event_parts) == ["little"])
+    with peers.listening_worker(tmp_path, place / "probe.R", program) as address:
+        event = peers.event_of(address, "reports_little", "little")
     assert not event.measurements

@@ -570,12 +570,7 @@ def test_a_stock_grpc_worker(tmp_path):
 
 def test_an_event_has_figures_that_are_no_numbers(stubs, place, tmp_path):
     program = ["ruby", BRIDGE / "snakepit_worker.rb"]
-    with (
-        peers.listening_worker(tmp_path, place / "probe.rb:Probe", program) as address,
-        peers.connected(address) as worker,
-        worker.listening() as (events, _),
-    ):
-        assert worker.execute("reports_odd") is True
-        event = next(event for event in events if list(event.event_parts) == ["odd"])
+    with peers.listening_worker(tmp_path, place / "probe.rb:Probe", program) as address:
+        event = peers.event_of(address, "reports_odd", "odd")
     found = {key: value.float_value for key, value in event.measurements.items()}
     assert math.isnan(found["loss"]) and found["most"] == -math.inf
