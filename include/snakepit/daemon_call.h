@@ -32,8 +32,7 @@ typedef struct sp_daemon_answer {
  * args     a JSON object or array; none: size 0
  * options  NULL, or pool, session, timeout_ms, queue_timeout_ms, request_id, dedupe_key,
  *          affinity, traceparent, tracestate, baggage and the flag SP_CALL_IDEMPOTENT of
- *          sp_call_options; binaries and what else there is stay with calls of a pit. A
- *          time of SP_UNLIMITED is the one that the daemon's pool has
+ *          sp_call_options; binaries and what else there is stay with calls of a pit
  * streams  1: the answer is a stream of chunks
  *
  * Errors: SP_ERR_INVAL, SP_ERR_SYSTEM, SP_ERR_CLOSED (the daemon has gone, or ends),

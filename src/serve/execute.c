@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "pit/admit.h"
 #include "serve/rpc.h"
+#include "wire/grpc_meta.h"
 #include "wire/json.h"
 
 enum {
@@ -341,11 +342,15 @@ static int copy_name(sp_bytes name, const char *what, char text[NAME_MAX_BYTES +
     return SP_OK;
 }
 
-/* In the words of sp_call_options, where 0 is the pool's own. */
+/* In the words of sp_call_options, where 0 is the pool's own. A peer that wants no end can
+ * only say the longest time. */
 static uint64_t timeout_of(const struct rpc *rpc)
 {
     if (rpc->timeout_ms == SP_UNLIMITED) {
         return 0;
+    }
+    if (rpc->timeout_ms >= SP__GRPC_TIMEOUT_LONGEST_MS) {
+        return SP_UNLIMITED;
     }
     return rpc->timeout_ms == 0 ? 1 : rpc->timeout_ms;
 }

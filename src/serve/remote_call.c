@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "serve/remote_internal.h"
+#include "wire/grpc_meta.h"
 #include "wire/proto.h"
 
 enum { HEADERS_MAX = 9 };
@@ -41,7 +42,7 @@ static void fill(struct head *head, const sp_call_options *options)
                        options->affinity <= SP_AFFINITY_STRICT_FAIL_FAST;
     head->count = 0;
     head->queue_timeout[0] = '\0';
-    if (options->queue_timeout_ms != 0 && options->queue_timeout_ms != SP_UNLIMITED) {
+    if (options->queue_timeout_ms != 0) {
         (void)snprintf(head->queue_timeout, sizeof head->queue_timeout, "%llu",
                        (unsigned long long)options->queue_timeout_ms);
     }
@@ -55,6 +56,16 @@ static void fill(struct head *head, const sp_call_options *options)
     add(head, "traceparent", options->traceparent);
     add(head, "tracestate", options->tracestate);
     add(head, "baggage", options->baggage);
+}
+
+/* In the words of a line, where none is the pool's own: no end is the longest time. */
+static uint64_t told_timeout_ms(const sp_call_options *options)
+{
+    if (options->timeout_ms == 0) {
+        return SP_UNLIMITED;
+    }
+    return options->timeout_ms == SP_UNLIMITED ? SP__GRPC_TIMEOUT_LONGEST_MS
+                                               : options->timeout_ms;
 }
 
 int sp__remote_call_open(struct remote *remote, const struct remote_call *call,
@@ -71,12 +82,12 @@ int sp__remote_call_open(struct remote *remote, const struct remote_call *call,
     sp__buf_init(&message, SIZE_MAX / 2);
     int rc = sp__proto_put_request(&message, &request, 0, err);
     if (rc == SP_OK) {
-        const struct line_request line = {
-            .path = call->streams ? SP__PATH_STREAM : SP__PATH_EXECUTE,
-            .timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : SP_UNLIMITED,
-            .headers = head.headers,
-            .headers_count = head.count,
-            .message = {message.data, message.size}};
+        const struct line_request line = {.path = call->streams ? SP__PATH_STREAM
+                                                                : SP__PATH_EXECUTE,
+                                          .timeout_ms = told_timeout_ms(options),
+                                          .headers = head.headers,
+                                          .headers_count = head.count,
+                                          .message = {message.data, message.size}};
         rc = sp__remote_stream_begin(remote, &line, ret_stream, err);
     }
     sp__buf_fini(&message);

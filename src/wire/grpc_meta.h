@@ -15,6 +15,9 @@
 
 enum { SP__GRPC_TIMEOUT_MAX = 10 }; /* 8 digits, a unit, NUL */
 
+/* What 8 digits hold at most: 11 000 years. */
+#define SP__GRPC_TIMEOUT_LONGEST_MS (UINT64_C(99999999) * 3600000)
+
 /* Write a grpc-timeout and return its length. Rounds up where 8 digits do not hold the
  * milliseconds; 0 becomes the shortest deadline there is. */
 size_t sp__grpc_put_timeout(uint64_t timeout_ms, char out[SP__GRPC_TIMEOUT_MAX]);

@@ -169,6 +169,56 @@ static void a_daemon_is_called(void **state)
     sp_daemon_close(daemon);
 }
 
+static sp_daemon_call *open_call(sp_daemon *daemon, const char *tool, const char *args,
+                                 const sp_call_options *options)
+{
+    sp_daemon_call *call;
+    assert_int_equal(sp_daemon_call_open(daemon, tool, sp_text(args), options, 0, &call,
+                                         last_error()),
+                     0);
+    return call;
+}
+
+static int call_next(sp_daemon_call *call)
+{
+    sp_daemon_answer answer;
+    return sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error());
+}
+
+/* Of three calls, the last has the pool's times: when they are over, they would be for
+ * those before it too. */
+static void a_call_of_a_daemon_may_take_any_time(void **state)
+{
+    char args[600];
+    const char *sum = "{\"a\":1,\"b\":2}";
+    const sp_call_options endless = {.size = sizeof endless,
+                                     .timeout_ms = SP_UNLIMITED,
+                                     .queue_timeout_ms = SP_UNLIMITED};
+    sp_pool_options pool = pool_of_probes(1);
+    pool.call_timeout_ms = 200;
+    pool.queue_timeout_ms = 200;
+    sp_daemon *daemon = serve(pit_open_ready(&pool, 1));
+    sp_daemon_answer answer;
+    sp_daemon_call *asked = open_call(daemon, "seconds_left", "", &endless);
+    assert_int_equal(sp_daemon_call_next(asked, SP_UNLIMITED, &answer, last_error()),
+                     1);
+    assert_memory_equal(answer.json.data, "null", 4);
+    sp_daemon_call_close(asked);
+    sp_daemon_call *held =
+        open_call(daemon, "hold", hold_args("h", args, sizeof args), &endless);
+    hold_await("h");
+    sp_daemon_call *waiting = open_call(daemon, "add", sum, &endless);
+    sp_daemon_call *late = open_call(daemon, "add", sum, NULL);
+    assert_true(call_next(late) < 0);
+    hold_release("h");
+    assert_int_equal(call_next(held), 1);
+    assert_int_equal(call_next(waiting), 1);
+    sp_daemon_call_close(held);
+    sp_daemon_call_close(waiting);
+    sp_daemon_call_close(late);
+    sp_daemon_close(daemon);
+}
+
 struct heard {
     uint64_t calls;
     uint64_t last; /* the number of the last event */
@@ -420,6 +470,7 @@ int main(void)
         TEST(a_daemon_says_the_same),
         TEST(metrics_are_those_of_all_loops),
         TEST(a_daemon_is_called),
+        TEST(a_call_of_a_daemon_may_take_any_time),
         TEST(watched_calls_are_told_or_counted),
         TEST(a_cursor_from_elsewhere_hides_nothing),
         TEST(what_cannot_be_watched_is_refused),

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from snakepit_bridge import BaseAdapter, telemetry, tool
+from snakepit_bridge import BaseAdapter, telemetry, time_left, tool
 
 CALL_FD = 3  # where every native worker finds its call connection
 
@@ -67,6 +67,10 @@ class Probe(BaseAdapter):
     def where(self):
         self.calls += 1
         return {"pid": os.getpid(), "calls": self.calls, "session": self.session_id}
+
+    @tool
+    def seconds_left(self):
+        return time_left()
 
     @tool
     def variable(self, name):
