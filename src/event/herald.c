@@ -188,9 +188,9 @@ static void hand_over(struct herald *herald, const struct tidings *tidings,
                       const struct record_plan *plan, uint64_t now_ns)
 {
     _Alignas(RECORD_ALIGN) uint8_t place[RECORD_MAX];
-    struct read_event read;
-    sp__record_read(complete(sp__record_write(place, tidings, plan), 0, now_ns), &read);
-    herald->on_told(herald->user, &read.event, tidings->with);
+    herald->on_told(herald->user,
+                    complete(sp__record_write(place, tidings, plan), 0, now_ns),
+                    tidings->with);
 }
 
 void sp__herald_tell(struct herald *herald, const struct tidings *tidings)

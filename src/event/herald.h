@@ -42,7 +42,7 @@ struct herald {
     atomic_uint many;                /* how many want something that is many */
     /* Set before start, then constant. The events whose flow is TOLD; `with` is the
      * teller's. */
-    void (*on_told)(void *user, const sp_event *event, void *with);
+    void (*on_told)(void *user, const struct event_record *record, void *with);
     void *user; /* for on_wanted too */
 
     pthread_mutex_t lock;

@@ -48,9 +48,7 @@ static size_t at_most(size_t count, size_t max)
 static void plan_own(const struct tidings *tidings, struct record_plan *plan)
 {
     const sp_event *event = &tidings->event;
-    size_t count = at_most(event->metadata_count, plan->form == RECORD_WHOLE
-                                                      ? EVENT_METADATA + EVENT_COMMON
-                                                      : EVENT_METADATA);
+    size_t count = at_most(event->metadata_count, EVENT_METADATA);
     uint16_t *sizes = plan->sizes + 3;
     for (size_t i = 0; i < count; i++) {
         size_t name = text_bytes(event->metadata[i].name, NAME_MAX_BYTES);
@@ -75,27 +73,17 @@ static void plan_row(const struct tidings *tidings, struct record_plan *plan)
     plan->texts_count = tidings->texts_count;
 }
 
-static enum record_form form_of(const struct tidings *tidings)
-{
-    if (tidings->is_whole) {
-        return RECORD_WHOLE;
-    }
-    return tidings->event.measurements_count + tidings->event.metadata_count > 0
-               ? RECORD_OWN
-               : RECORD_ROW;
-}
-
 void sp__record_plan(const struct tidings *tidings, struct record_plan *ret)
 {
     const sp_event *event = &tidings->event;
-    ret->form = form_of(tidings);
+    ret->has_names = event->measurements_count + event->metadata_count > 0;
     ret->texts_count = 0;
     ret->sizes[0] = (uint16_t)text_bytes(event->pool, NAME_MAX_BYTES);
     ret->sizes[1] = (uint16_t)text_bytes(event->session, NAME_MAX_BYTES);
     ret->sizes[2] = (uint16_t)text_bytes(event->message, MESSAGE_MAX);
     ret->bytes = sizeof(struct event_record) + ret->sizes[0] + ret->sizes[1] +
                  (size_t)ret->sizes[2];
-    if (ret->form == RECORD_ROW) {
+    if (!ret->has_names) {
         assert(tidings->numbers_count <= SP_EVENT_MEASUREMENTS_MAX &&
                tidings->texts_count <= SP_EVENT_METADATA_MAX);
         ret->measurements_count = tidings->numbers_count;
@@ -136,7 +124,7 @@ struct event_record *sp__record_write(void *place, const struct tidings *tidings
     *record =
         (struct event_record){.bytes = (uint32_t)plan->bytes,
                               .kind = (uint16_t)event->kind,
-                              .form = (uint8_t)plan->form,
+                              .has_names = (uint8_t)plan->has_names,
                               .measurements_count = (uint8_t)plan->measurements_count,
                               .texts_count = (uint16_t)plan->texts_count,
                               .sizes = {sizes[0], sizes[1], sizes[2]},
@@ -148,21 +136,21 @@ struct event_record *sp__record_write(void *place, const struct tidings *tidings
                               .exit_status = event->exit_status,
                               .signal = event->signal};
     char *at = (char *)(record + 1);
-    at = plan->form == RECORD_ROW
-             ? put_bytes(at, tidings->numbers,
-                         plan->measurements_count * sizeof *tidings->numbers)
-             : put_bytes(at, event->measurements,
-                         plan->measurements_count * sizeof *event->measurements);
+    at = plan->has_names
+             ? put_bytes(at, event->measurements,
+                         plan->measurements_count * sizeof *event->measurements)
+             : put_bytes(at, tidings->numbers,
+                         plan->measurements_count * sizeof *tidings->numbers);
     at = put_text(at, event->pool, sizes[0]);
     at = put_text(at, event->session, sizes[1]);
     at = put_text(at, event->message, sizes[2]);
     sizes += 3;
     for (size_t i = 0; i < plan->texts_count; i++) {
-        if (plan->form == RECORD_ROW) {
-            at = put_text(at, tidings->texts[i], *sizes++);
-        } else {
+        if (plan->has_names) {
             at = put_text(at, event->metadata[i].name, *sizes++);
             at = put_text(at, event->metadata[i].text, *sizes++);
+        } else {
+            at = put_text(at, tidings->texts[i], *sizes++);
         }
     }
     assert(at <= (char *)place + plan->bytes);
@@ -236,18 +224,13 @@ static const char *read_own_numbers(const struct event_record *record,
 static void read_texts(const struct event_record *record, struct read_event *ret,
                        const sp_event_info *row, const char *at)
 {
-    if (record->form != RECORD_WHOLE) {
-        add_common(ret);
-    }
+    add_common(ret);
     for (size_t i = 0; i < record->texts_count; i++) {
-        assert(record->form != RECORD_ROW || row->metadata[i] != NULL);
-        const char *name =
-            record->form == RECORD_ROW ? row->metadata[i] : next_text(&at);
+        assert(record->has_names || row->metadata[i] != NULL);
+        const char *name = record->has_names ? next_text(&at) : row->metadata[i];
         add_text(ret, name, next_text(&at));
     }
-    if (record->form != RECORD_WHOLE) {
-        add_text(ret, "message", ret->event.message);
-    }
+    add_text(ret, "message", ret->event.message);
 }
 
 void sp__record_read(const struct event_record *record, struct read_event *ret)
@@ -266,8 +249,8 @@ void sp__record_read(const struct event_record *record, struct read_event *ret)
                         .measurements_count = record->measurements_count,
                         .metadata = ret->metadata,
                         .time_unix_ns = record->time_unix_ns};
-    const char *at = record->form == RECORD_ROW ? read_numbers(record, ret, row)
-                                                : read_own_numbers(record, ret);
+    const char *at = record->has_names ? read_own_numbers(record, ret)
+                                       : read_numbers(record, ret, row);
     event->pool = at;
     event->session = event->pool + record->sizes[0];
     event->message = event->session + record->sizes[1];

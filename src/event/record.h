@@ -20,8 +20,7 @@ enum {
 };
 
 /*
- * What is told: the event, whose name, and lists unless it is whole, are filled in where it
- * is read. Numbers and texts are those of its row, in that order, and as many. An event
+ * What is told: the event, whose name and lists are filled in where it is read. Numbers and texts are those of its row, in that order, and as many. An event
  * that a worker made has measurements and metadata of its own instead, whose names stay.
  */
 struct tidings {
@@ -30,8 +29,7 @@ struct tidings {
     size_t numbers_count;
     const char *const *texts;
     size_t texts_count;
-    int is_whole; /* as it was read: its metadata are all there are */
-    void *with;   /* for on_told (herald.h) */
+    void *with; /* for on_told (herald.h) */
 };
 #define EVENT_NUMBERS(...)                    \
     .numbers = (const double[]){__VA_ARGS__}, \
@@ -40,16 +38,11 @@ struct tidings {
     .texts = (const char *const[]){__VA_ARGS__}, \
     .texts_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
 
-enum record_form {
-    RECORD_ROW,  /* numbers, and texts without names */
-    RECORD_OWN,  /* its own measurements, and texts with names */
-    RECORD_WHOLE /* likewise, and they are all metadata */
-};
-
 struct event_record {
     uint32_t bytes; /* all of it, a multiple of RECORD_ALIGN */
     uint16_t kind;  /* 0: the rest of the ring's end */
-    uint8_t form;   /* RECORD_ */
+    uint8_t
+        has_names; /* measurements and texts have their own; else those of the row */
     uint8_t measurements_count;
     uint16_t texts_count; /* behind pool, session and message */
     uint16_t sizes[3];    /* of those three, with their NUL */
@@ -70,9 +63,8 @@ struct record_plan {
     size_t bytes;
     size_t texts_count;
     size_t measurements_count;
-    enum record_form form;
-    uint16_t
-        sizes[3 + 2 * (EVENT_METADATA + EVENT_COMMON)]; /* of each text, with its NUL */
+    int has_names;
+    uint16_t sizes[3 + 2 * EVENT_METADATA]; /* of each text, with its NUL */
 };
 void sp__record_plan(const struct tidings *tidings, struct record_plan *ret);
 /* Write it as planned, and not yet numbered. */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -22,7 +23,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "event/record.h"
-#include "event/table.h"
 
 struct event_node {
     struct link on_events;
@@ -133,20 +133,17 @@ void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn)
     }
 }
 
-void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
+void sp__dispatch_event(struct dispatch *dispatch, const struct event_record *record,
                         struct death *certificate)
 {
-    const struct tidings tidings = {.event = *event, .is_whole = 1};
-    struct record_plan plan;
-    sp__record_plan(&tidings, &plan);
     struct event_node *node =
-        sp__malloc(offsetof(struct event_node, record) + plan.bytes);
+        sp__malloc(offsetof(struct event_node, record) + record->bytes);
     if (node == NULL) {
         return; /* an event is not worth failing for */
     }
     node->on_events = (struct link){0};
     node->certificate = sp__death_hold(certificate);
-    (void)sp__record_write(&node->record, &tidings, &plan);
+    memcpy(&node->record, record, record->bytes);
 
     struct link *oldest = NULL;
     pthread_mutex_lock(&dispatch->lock);
@@ -284,23 +281,20 @@ static void run_event(const struct event_node *node, sp_event_cb on_event,
 /* Before those that have come after them. */
 static void tell_lost(uint64_t lost, sp_event_cb on_event, void *event_data)
 {
+    _Alignas(RECORD_ALIGN) uint8_t place[sizeof(struct event_record) + 128];
     char message[120];
-    const sp_event_metadata metadata = {"message", message};
-    uint64_t now_ns = sp__unix_ns();
-    const sp_event event = {.kind = SP_EVENT_WARNING,
-                            .time_unix_ms = now_ns / 1000000u,
-                            .pool = "",
-                            .exit_status = -1,
-                            .session = "",
-                            .message = message,
-                            .name = sp__event_row(SP_EVENT_WARNING)->name,
-                            .metadata = &metadata,
-                            .metadata_count = 1,
-                            .time_unix_ns = now_ns};
+    const struct tidings tidings = {.event = {.kind = SP_EVENT_WARNING,
+                                              .exit_status = -1,
+                                              .message = message,
+                                              .time_unix_ns = sp__unix_ns()}};
+    struct record_plan plan;
+    struct read_event read;
     (void)snprintf(message, sizeof message,
                    "%llu events are lost: more than %d waited for sp_pit_dispatch()",
                    (unsigned long long)lost, EVENTS_MAX);
-    on_event(&event, event_data);
+    sp__record_plan(&tidings, &plan);
+    sp__record_read(sp__record_write(place, &tidings, &plan), &read);
+    on_event(&read.event, event_data);
 }
 
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,

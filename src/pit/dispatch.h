@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "event/record.h"
 #include "pit/host_work.h"
 #include "pool/request.h"
 #include "snakepit/event.h"
@@ -39,7 +40,7 @@ void sp__dispatch_add(struct list *turn, struct request *request);
 void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn);
 /* Any thread: one event; the oldest goes when there are too many. certificate: of the
  * death it tells, or NULL. */
-void sp__dispatch_event(struct dispatch *dispatch, const sp_event *event,
+void sp__dispatch_event(struct dispatch *dispatch, const struct event_record *record,
                         struct death *certificate);
 
 /* Any thread: a call of a host tool waits to be run. */

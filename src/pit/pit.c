@@ -301,10 +301,10 @@ static void take_gone(void *user, struct host_tool *tool)
 }
 
 /* Any thread. */
-static void event_told(void *user, const sp_event *event, void *certificate)
+static void event_told(void *user, const struct event_record *record, void *certificate)
 {
     struct sp_pit *pit = user;
-    sp__dispatch_event(&pit->dispatch, event, certificate);
+    sp__dispatch_event(&pit->dispatch, record, certificate);
 }
 
 static void set_options(struct sp_pit *pit, const sp_pit_options *options)

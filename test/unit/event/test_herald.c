@@ -204,10 +204,11 @@ static void a_history_is_bounded(void **state)
 }
 
 static int told;
-static void on_told(void *user, const sp_event *event, void *with)
+static void on_told(void *user, const struct event_record *record, void *with)
 {
     assert_ptr_equal(user, &herald);
-    assert_string_equal(event->name, "warning");
+    assert_int_equal(record->kind, SP_EVENT_WARNING);
+    assert_true(record->time_unix_ns > 0);
     assert_ptr_equal(with, &told);
     told++;
 }

@@ -71,6 +71,17 @@ static int readable(const struct dispatch *dispatch)
     return poll(&ready, 1, 0) == 1;
 }
 
+static void tell(struct dispatch *dispatch, const char *pool, const char *message)
+{
+    static uint64_t place[RECORD_MAX / sizeof(uint64_t)];
+    const struct tidings tidings = {
+        .event = {.kind = SP_EVENT_WARNING, .pool = pool, .message = message}};
+    struct record_plan plan;
+    sp__record_plan(&tidings, &plan);
+    sp__dispatch_event(dispatch, sp__record_write(place, &tidings, &plan), NULL);
+    memset(place, '#', plan.bytes); /* it was copied */
+}
+
 static void begin(struct dispatch *dispatch)
 {
     told = (struct told){.stop_at = -1};
@@ -192,13 +203,8 @@ static void a_callback_stops_a_stream(void **state)
 static void an_event_is_copied(void **state)
 {
     struct dispatch dispatch;
-    char pool[] = "pool";
-    char message[] = "message";
     begin(&dispatch);
-    sp_event event = {.kind = SP_EVENT_WARNING, .pool = pool, .message = message};
-    sp__dispatch_event(&dispatch, &event, NULL);
-    memset(pool, '#', sizeof pool - 1);
-    memset(message, '#', sizeof message - 1);
+    tell(&dispatch, "pool", "message");
     assert_true(readable(&dispatch));
     assert_int_equal(run(&dispatch), 1);
     assert_string_equal(told.first, "pool:message");
@@ -213,8 +219,7 @@ static void too_many_events_push_out_the_oldest(void **state)
     begin(&dispatch);
     for (int i = 0; i < EVENTS_MAX + 10; i++) {
         (void)snprintf(message, sizeof message, "%d", i);
-        sp_event event = {.kind = SP_EVENT_WARNING, .pool = "", .message = message};
-        sp__dispatch_event(&dispatch, &event, NULL);
+        tell(&dispatch, "", message);
     }
     assert_int_equal(run(&dispatch), EVENTS_MAX + 1);
     assert_string_equal(told.text, ":1033"); /* the newest came last */
@@ -228,9 +233,8 @@ static void without_memory_an_event_is_left_out(void **state)
 {
     struct dispatch dispatch;
     begin(&dispatch);
-    sp_event event = {.kind = SP_EVENT_WARNING, .pool = "", .message = "m"};
     sp__mem_fail_at(1, 0);
-    sp__dispatch_event(&dispatch, &event, NULL);
+    tell(&dispatch, "", "m");
     assert_int_equal(run(&dispatch), 0);
     sp__dispatch_fini(&dispatch);
 }
@@ -258,8 +262,7 @@ static void what_was_never_taken_is_freed_at_the_end(void **state)
     request->id = 42;
     assert_int_equal(sp__dispatch_keep(&dispatch, request, NULL), 0);
     sp__request_drop(request); /* the loop's */
-    sp_event event = {.kind = SP_EVENT_WARNING, .pool = "", .message = "m"};
-    sp__dispatch_event(&dispatch, &event, NULL);
+    tell(&dispatch, "", "m");
     sp__dispatch_fini(&dispatch);
 }
 
