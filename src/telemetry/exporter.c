@@ -181,7 +181,7 @@ static void post(struct exporter *exporter, const struct parcel *parcel)
 
 /* ---- spans ---- */
 
-/* 1 when there is something to send. */
+/* 1 when there is something to send; negative without memory or room for it. */
 static int encode_spans(struct exporter *exporter, size_t records)
 {
     struct otlp_writer writer;
@@ -199,7 +199,8 @@ static int encode_spans(struct exporter *exporter, size_t records)
         }
         spans += tree.count;
     }
-    return sp__otlp_end(&writer, NULL) == SP_OK && spans > 0;
+    int rc = sp__otlp_end(&writer, NULL);
+    return rc < 0 ? rc : spans > 0;
 }
 
 static void send_spans(struct exporter *exporter)
@@ -212,9 +213,12 @@ static void send_spans(struct exporter *exporter)
         if (lost > 0) {
             count_loss(exporter, EXPORT_TRACES, EXPORT_OVERWRITTEN, lost);
         }
-        if (records > 0 && encode_spans(exporter, records)) {
+        int rc = records > 0 ? encode_spans(exporter, records) : 0;
+        if (rc > 0) {
             post(exporter, &(struct parcel){EXPORT_TRACES, exporter->traces,
                                             exporter->settings.traces_url, records});
+        } else if (rc < 0) {
+            count_loss(exporter, EXPORT_TRACES, EXPORT_UNREACHED, records);
         }
     } while (records > 0);
     sp__buf_shrink(&exporter->body, 0);
