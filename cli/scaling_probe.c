@@ -48,16 +48,36 @@ static void hold_begin(struct held *held, struct probe *probe, size_t fds_max)
                           .end_ms = clock_ms() + PROBE_TIME_MS};
 }
 
+static void stopped_by_bound(struct probe *probe)
+{
+    (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the bound of this trial");
+}
+
+static void stopped_by_time(struct probe *probe)
+{
+    (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the time of this trial");
+}
+
+static int is_over(uint64_t end_ms)
+{
+    return clock_ms() >= end_ms || watch_interrupted();
+}
+
+static int left_ms(uint64_t end_ms)
+{
+    uint64_t now_ms = clock_ms();
+    return now_ms < end_ms ? (int)(end_ms - now_ms) : 0;
+}
+
 /* 1: another one may be tried. */
 static int may_go_on(const struct held *held)
 {
-    struct probe *probe = held->probe;
-    if (probe->reached >= probe->bound) {
-        (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the bound of this trial");
+    if (held->probe->reached >= held->probe->bound) {
+        stopped_by_bound(held->probe);
         return 0;
     }
-    if (clock_ms() >= held->end_ms || watch_interrupted()) {
-        (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the time of this trial");
+    if (is_over(held->end_ms)) {
+        stopped_by_time(held->probe);
         return 0;
     }
     return 1;
@@ -254,7 +274,7 @@ static int await_clients(sp_pit *pit, const struct held *held, uint64_t wanted,
         if (ret_stats->clients_total + ret_stats->clients_turned_away >= wanted) {
             return 1;
         }
-        if (clock_ms() >= held->end_ms || watch_interrupted()) {
+        if (is_over(held->end_ms)) {
             return 0;
         }
         (void)poll(NULL, 0, 1); /* it accepts them on a thread of its own */
@@ -275,7 +295,7 @@ static void connect_clients(struct probe *probe, sp_pit *pit, const union place 
             break;
         }
         if (!await_clients(pit, &held, ++asked, &stats)) {
-            (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the time of this trial");
+            stopped_by_time(probe);
             break;
         }
         probe->reached = stats.clients;
@@ -382,8 +402,8 @@ static void try_memory(struct probe *probe)
     }
     (void)close(fds[1]);
     struct pollfd ready = {.fd = fds[0], .events = POLLIN};
-    while (pid > 0 && !watch_interrupted() && clock_ms() < end_ms) {
-        if (poll(&ready, 1, (int)(end_ms - clock_ms())) <= 0) {
+    while (pid > 0 && !is_over(end_ms)) {
+        if (poll(&ready, 1, left_ms(end_ms)) <= 0) {
             continue;
         }
         if (read(fds[0], &byte, 1) != 1) {
@@ -392,8 +412,8 @@ static void try_memory(struct probe *probe)
         probe->reached += STRIDE_MIB;
     }
     int status = 0;
-    int is_late = clock_ms() >= end_ms || watch_interrupted();
-    if (pid > 0 && is_late) {
+    int is_cut_off = is_over(end_ms);
+    if (pid > 0 && is_cut_off) {
         (void)kill(pid, SIGKILL);
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -401,10 +421,10 @@ static void try_memory(struct probe *probe)
     (void)close(fds[0]);
     if (pid < 0) {
         refused(probe, strerror(errno), "ulimit -u, or TasksMax= of its unit");
-    } else if (is_late) {
-        (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the time of this trial");
+    } else if (is_cut_off) {
+        stopped_by_time(probe);
     } else if (status == 0) {
-        (void)snprintf(probe->stopped_by, PROBE_TEXT_MAX, "the bound of this trial");
+        stopped_by_bound(probe);
     } else {
         refused(probe, WIFSIGNALED(status) ? "the kernel killed who took it" : "ENOMEM",
                 "MemoryMax= of its unit, ulimit -v, or more memory");

@@ -15,9 +15,8 @@ struct probe {
     uint64_t reached;
     int is_refused; /* else by the bound, or the time */
     char stopped_by[PROBE_TEXT_MAX];
-    char
-        set[PROBE_TEXT_MAX]; /* key or command, with the value, for more; "": it was not
-                                  refused */
+    /* A key or command, with the value, for more; "": it was not refused. */
+    char set[PROBE_TEXT_MAX];
 };
 
 struct probes {
