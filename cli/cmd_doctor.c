@@ -3,11 +3,11 @@
  * doctor: what workers need, looked at one thing after another, each on a line.
  *
  * The checks go from the outside to the inside: configuration, then kernel, limits and
- * folders (doctor_machine.c), the pool's interpreter by itself (doctor_language.c), the guard by opening a pit, the
- * bridge by a worker without an adapter, the adapter by a worker with it, what its imports
- * have brought along, and a real call; the other languages last. A check whose ground has
- * failed is left out, so the first `fail` is the one to mend; doctor_fix.c says how. Nothing
- * is changed.
+ * folders (doctor_machine.c), the pool's interpreter by itself (doctor_language.c), the
+ * guard by opening a pit, the bridge by a worker without an adapter, the adapter by a
+ * worker with it, what its imports have brought along, and a real call; the other languages
+ * last. A check whose ground has failed is left out, so the first `fail` is the one to mend;
+ * doctor_fix.c says how. Nothing is changed.
  */
 #include "doctor.h"
 
