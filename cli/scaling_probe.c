@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "scaling.h"
+#include "view.h"
 
 union place {
     sa_family_t family;
@@ -263,6 +264,10 @@ static void try_ports(struct probe *probe)
 
 /* ---- clients of a daemon ---- */
 
+static const char socket_name[] = "/pit.sock";
+
+enum { FOLDER_MAX = sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof socket_name };
+
 /* Until the daemon has heard of so many. 0: not in time. */
 static int await_clients(sp_pit *pit, const struct held *held, uint64_t wanted,
                          sp_listen_stats *ret_stats)
@@ -329,8 +334,8 @@ static void serve_and_connect(const struct opened *opened, struct probe *probe,
     sp_error err = {0};
     sp_listen_options limits = sp_config_service(opened->config)->listen;
     limits.size = sizeof limits;
-    (void)snprintf(place.local.sun_path, sizeof place.local.sun_path, "%s/pit.sock",
-                   folder);
+    (void)snprintf(place.local.sun_path, sizeof place.local.sun_path, "%s%s", folder,
+                   socket_name);
     (void)snprintf(address, sizeof address, "unix:%s", place.local.sun_path);
     if (sp_pit_listen(opened->pit, address, &limits, &err) < 0) {
         refused_daemon(probe, err.message);
@@ -340,13 +345,24 @@ static void serve_and_connect(const struct opened *opened, struct probe *probe,
     sp_error_clear(&err);
 }
 
+/* Where TMPDIR says, unless a socket there had too long a path. */
+static int make_folder(char folder[FOLDER_MAX])
+{
+    static const char name[] = "snakepit-scaling-XXXXXX";
+    const char *base = environment_text("TMPDIR");
+    if (base == NULL || strlen(base) + 1 + sizeof name > FOLDER_MAX) {
+        base = "/tmp";
+    }
+    (void)snprintf(folder, FOLDER_MAX, "%s/%s", base, name);
+    return mkdtemp(folder) != NULL;
+}
+
 static void try_clients(const struct cli *cli, struct probe *probe)
 {
     struct opened opened;
-    char folder[] = "/tmp/snakepit-scaling-XXXXXX";
-    if (mkdtemp(folder) == NULL) {
-        refused(probe, strerror(errno),
-                "a folder of its own in /tmp, which was refused");
+    char folder[FOLDER_MAX];
+    if (!make_folder(folder)) {
+        refused(probe, strerror(errno), "TMPDIR=DIR, a folder that can be written to");
         return;
     }
     if (pit_open(cli, OPEN_ONE_POOL | OPEN_ONE_WORKER, &opened) == CODE_OK) {

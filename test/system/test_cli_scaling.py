@@ -117,9 +117,18 @@ def test_descriptors_and_connections_end_at_the_limit_of_the_process():
     assert abs(2 * found["connections (TCP)"]["reached"] - reached) <= 4  # both ends
 
 
-def test_a_daemon_has_as_many_clients_as_it_may(tmp_path):
+def test_a_daemon_has_as_many_clients_as_it_may():
     clients = taken("--set", "listen.clients=40")["clients of a daemon"]
     assert (clients["reached"], clients["set"]) == (40, "listen.clients: 80")
+
+
+def test_its_folder_is_where_tmpdir_says(tmp_path):
+    nowhere = tmp_path / "no"
+    done = snakepit("scaling", "--max", "1", "-a", "showcase", "-o", "json",
+                    env={"TMPDIR": str(nowhere)})
+    clients = done.json["taken"][-1]
+    assert (clients["name"], clients["reached"]) == ("clients of a daemon", 0)
+    assert clients["refused"] and clients["set"].startswith("TMPDIR=")
 
 
 def test_ports_and_the_queue_of_the_kernel_run_out():
