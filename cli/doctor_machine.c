@@ -130,10 +130,10 @@ static int find_obstacle(const char *folder, char ret_path[FOLDER_BYTES],
             break; /* a link that leads somewhere */
         }
         char *slash = strrchr(ret_path, '/');
-        if (slash == NULL || slash == ret_path) {
+        if (slash == NULL) {
             return 0;
         }
-        *slash = '\0';
+        slash[slash == ret_path] = '\0'; /* the root keeps its own */
     }
     if (!S_ISDIR(found.st_mode)) {
         *ret_why = "is no folder";

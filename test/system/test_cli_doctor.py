@@ -231,6 +231,18 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
                     "or set runtime_dir to another folder")
 
 
+def test_a_folder_that_would_be_made_in_the_root():
+    """Which nobody may write to, in a view of the files where none can be written to."""
+    words = ["unshare", "-m", "sh", "-c", 'mount -o remount,ro,bind / && exec "$@"', "sh"]
+    if subprocess.run([*words, "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs the right to a view of the files of its own")
+    ran = subprocess.run([*words, SNAKEPIT, "doctor", "--fix-hints", "--set",
+                          "runtime_dir=/none-of-ours/run"], env=environment("root"), cwd="/",
+                         capture_output=True, text=True, timeout=60)
+    [hint] = [line for line in ran.stdout.splitlines() if line.startswith("folders: ")]
+    assert hint.startswith("folders: sudo install -d ") and "/none-of-ours/run" in hint
+
+
 def test_a_name_of_a_folder_that_is_too_long_for_a_socket(tmp_path):
     config = tmp_path / "snakepit.yaml"
     config.write_text(f"runtime_dir: {tmp_path}/{'x' * 100}\n")
