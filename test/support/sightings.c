@@ -330,6 +330,15 @@ void sights_await(int kind, unsigned count)
 
 /* ---- pits ---- */
 
+sp_pool_options pool_of_eventful(const char *argument)
+{
+    sp_pool_options pool = pool_of_program("eventful", argument, 1);
+    pool.queue_timeout_ms = patience_ms(20000);
+    pool.backoff_min_ms = 1;
+    pool.backoff_max_ms = 2;
+    return pool;
+}
+
 sp_pit *sights_open(const sp_pit_options *options)
 {
     sp_pit *pit = NULL;

@@ -12,7 +12,7 @@
  *
  *     static void a_worker_ends_itself(void)
  *     {
- *         sp_pool_options pool = pool_of_program("eventful", NULL, 1);
+ *         sp_pool_options pool = pool_of_eventful(NULL);
  *         sp_pit *pit = sights_open_ready(&pool);
  *         call_fails(pit, "exit", "{\"code\":7}", NULL, SP_ERR_WORKER_DIED);
  *     }
@@ -51,6 +51,10 @@ void claims_check(void **state);
 #define ALL_CLAIMS                                         \
     IN_SCENARIO("every_claim_has_come_true", claims_check, \
                 ((struct scenario){EVENTS_FILE, NULL, NULL}))
+
+/* A worker of the program "eventful"; calls wait long for one, and one that has died is
+ * replaced at once. */
+sp_pool_options pool_of_eventful(const char *argument);
 
 /* Open, with a handler of every event from the very first moment that one can be
  * attached. The second waits until the pool is ready. */

@@ -13,15 +13,6 @@ enum { SHARED_MIN = 64 * 1024, SHARED_MAX = 1 << 20 };
 
 static double numbers[2 * SHARED_MAX / sizeof(double)];
 
-static sp_pool_options pool_of_eventful(const char *argument)
-{
-    sp_pool_options pool = pool_of_program("eventful", argument, 1);
-    pool.queue_timeout_ms = patience_ms(20000);
-    pool.backoff_min_ms = 1;
-    pool.backoff_max_ms = 2;
-    return pool;
-}
-
 /* Whose calls are recorded, all of them. */
 static sp_pit *pit_of_traced(uint64_t slow_call_ms)
 {

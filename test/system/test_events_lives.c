@@ -11,20 +11,11 @@
 
 #define EVENTS_FILE "lives"
 
-static sp_pool_options pool_of_eventful(void)
-{
-    sp_pool_options pool = pool_of_program("eventful", NULL, 1);
-    pool.queue_timeout_ms = patience_ms(20000);
-    pool.backoff_min_ms = 1;
-    pool.backoff_max_ms = 2;
-    return pool;
-}
-
 /* A pool whose program is whatever a link says at the time. */
 static sp_pool_options pool_of_link(const char *program)
 {
     static const char *command[2];
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     command[0] = leak_path("worker");
     assert_int_equal(symlink(path_of_program(program), command[0]), 0);
     pool.command = command;
@@ -53,7 +44,7 @@ static sp_pit *sights_open_first(sp_pool_options *pool)
 
 static void a_pool_starts(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_pit *pit = sights_open_first(&pool);
     sights_await(SP_EVENT_POOL_READY, 1);
     sights_recall(pit); /* of its very beginning */
@@ -61,7 +52,7 @@ static void a_pool_starts(void)
 
 static void a_worker_is_replaced(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_pit *pit = sights_open_ready(&pool);
     assert_int_equal(sp_pool_recycle(pit, NULL, 0, last_error()), 0);
 }
@@ -69,7 +60,7 @@ static void a_worker_is_replaced(void)
 /* As one, though each loop has one of its workers. */
 static void a_pool_is_looked_at(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     pool.workers = 3;
     sp_pit_options options = {
         .pools = &pool, .pools_count = 1, .sample_interval_ms = 10, .loops = 3};
@@ -84,7 +75,7 @@ static void a_pool_is_looked_at(void)
 /* Its program cannot be a zygote. */
 static void a_pool_has_trouble(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     pool.zygote = SP_ZYGOTE_AUTO;
     (void)sights_open_first(&pool);
 }
@@ -100,7 +91,7 @@ static void a_worker_does_not_start(void)
 
 static void a_worker_ends_itself(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     pool.suspect_ms = 10;
     sp_pit *pit = sights_open_ready(&pool);
     (void)call_fails(pit, "exit", "{\"code\":7}", NULL, SP_ERR_WORKER_DIED);
@@ -109,7 +100,7 @@ static void a_worker_ends_itself(void)
 static void a_worker_prints_in_a_call(void)
 {
     char args[400];
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_call_options in = {.size = sizeof in, .session = "s"};
     sp_pit *pit = sights_open_ready(&pool);
     sp_id id = call_start(pit, "print", hold_args("p", args, sizeof args), &in);
@@ -120,14 +111,14 @@ static void a_worker_prints_in_a_call(void)
 
 static void a_worker_hangs_up(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_pit *pit = sights_open_ready(&pool);
     (void)call_fails(pit, "hang_up", "{}", NULL, SP_ERR_WORKER_DIED);
 }
 
 static void a_worker_stands_still(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     pool.health_interval_ms = patience_ms(100);
     pool.hang_grace_ms = 100;
     sp_pit *pit = sights_open_ready(&pool);
@@ -147,7 +138,7 @@ static void a_relief_does_not_start(void)
 
 static void a_worker_is_too_big_at_once(void)
 {
-    sp_pool_options pool = pool_of_program("eventful", "big", 1);
+    sp_pool_options pool = pool_of_eventful("big");
     pool.recycle_memory_bytes = 1 << 20;
     sp_pit_options options = {
         .pools = &pool, .pools_count = 1, .sample_interval_ms = 10};

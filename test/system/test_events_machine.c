@@ -17,11 +17,6 @@
 #define EVENTS_FILE "machine"
 #define DRIVERS "/proc/driver"
 
-static sp_pool_options pool_of_eventful(void)
-{
-    return pool_of_program("eventful", NULL, 1);
-}
-
 static void nothing(sp_bytes json, void *user_data)
 {
 }
@@ -34,7 +29,7 @@ static void ask(sp_pit *pit, const char *options)
 
 static void the_machine_is_looked_at(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_pit *pit = sights_open_ready(&pool);
     ask(pit, "{\"refresh\":true}");
     ask(pit, "{\"select\":\"cpu\"}");
@@ -84,7 +79,7 @@ static void install_tool(void)
 
 static void a_graphics_processor_is_looked_at(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     install_driver();
     install_tool();
     sp_pit_options options = {.pools = &pool, .pools_count = 1, .gpu_interval_ms = 100};

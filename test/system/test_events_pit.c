@@ -15,16 +15,9 @@
 
 #define EVENTS_FILE "pit"
 
-static sp_pool_options pool_of_eventful(void)
-{
-    sp_pool_options pool = pool_of_program("eventful", NULL, 1);
-    pool.queue_timeout_ms = patience_ms(20000);
-    return pool;
-}
-
 static sp_pit *pit_of_eventful(void)
 {
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     return sights_open_ready(&pool);
 }
 
@@ -35,7 +28,7 @@ static sp_pit *pit_of_eventful(void)
 static void a_guard_is_killed(void)
 {
     sp_safety safety;
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_pit_options options = {.instance = "eventful",
                               .runtime_dir = leak_path("run"),
                               .pools = &pool,
@@ -73,7 +66,7 @@ static void a_pit_is_shut_down(void)
 static void a_worker_outlasts_the_shutdown(void)
 {
     char args[400];
-    sp_pool_options pool = pool_of_eventful();
+    sp_pool_options pool = pool_of_eventful(NULL);
     pool.shutdown_grace_ms = 60000;
     pool.cancel_grace_ms = SP_UNLIMITED;
     sp_pit *pit = sights_open_ready(&pool);

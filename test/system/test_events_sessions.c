@@ -12,7 +12,7 @@
 
 static sp_sessions *sessions_with(const sp_sessions_options *options)
 {
-    sp_pool_options pool = pool_of_program("eventful", NULL, 1);
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_pit_options all = {.pools = &pool, .pools_count = 1, .sessions = options};
     return sp_pit_sessions(sights_open(&all));
 }
@@ -116,7 +116,7 @@ static void variables_are_used_at_once(void)
 
 static void a_worker_makes_a_variable(void)
 {
-    sp_pool_options pool = pool_of_program("eventful", NULL, 1);
+    sp_pool_options pool = pool_of_eventful(NULL);
     sp_call_options in = {.size = sizeof in, .session = "s"};
     (void)call(sights_open_ready(&pool), "register", "{}", &in);
 }
