@@ -676,11 +676,6 @@ void world_call(struct world *world, int idempotent, int poison)
     call_now(world, idempotent, poison);
 }
 
-void world_recycle_all(struct world *world)
-{
-    step(world, EVENT(.kind = CORE_RECYCLE, .seat = CORE_NONE, .call = CORE_NONE));
-}
-
 void world_close(struct world *world)
 {
     step(world, EVENT(.kind = CORE_CLOSE, .seat = CORE_NONE, .call = CORE_NONE));

@@ -61,7 +61,6 @@ struct world_options *world_options(struct world *world);
 
 /* A call now: idempotent, or poison. */
 void world_call(struct world *world, int idempotent, int poison);
-void world_recycle_all(struct world *world);
 void world_close(struct world *world);
 
 const struct core *world_core(const struct world *world);

@@ -165,11 +165,6 @@ void caller_close(struct caller *caller)
     free(caller);
 }
 
-int caller_fd(const struct caller *caller)
-{
-    return caller->fd;
-}
-
 int caller_is_over(const struct caller *caller)
 {
     return caller->over;

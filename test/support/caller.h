@@ -56,7 +56,6 @@ struct caller *caller_open(const char *path);
 struct caller *caller_on(int fd);
 /* Close without a word. NULL is fine. */
 void caller_close(struct caller *caller);
-int caller_fd(const struct caller *caller);
 
 struct asked *caller_ask(struct caller *caller, const struct wish *wish);
 void caller_reset(struct caller *caller, struct asked *asked);

@@ -76,14 +76,6 @@ void disk_fail(enum disk_op op, uint64_t n, int sticky, enum disk_fault fault)
     (void)pthread_mutex_unlock(&lock);
 }
 
-uint64_t disk_count(enum disk_op op)
-{
-    (void)pthread_mutex_lock(&lock);
-    uint64_t count = counts[op];
-    (void)pthread_mutex_unlock(&lock);
-    return count;
-}
-
 int disk_has_failed(void)
 {
     (void)pthread_mutex_lock(&lock);

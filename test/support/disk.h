@@ -26,7 +26,6 @@ void disk_install(void);
 /* Let the n-th operation of a kind fail from here on (1 is the next), and with `sticky`
  * every one after it; n 0: none. */
 void disk_fail(enum disk_op op, uint64_t n, int sticky, enum disk_fault fault);
-uint64_t disk_count(enum disk_op op);
 int disk_has_failed(void); /* a fault came true since it was asked for */
 
 /* The same with the n-th allocation of SQLite. */
