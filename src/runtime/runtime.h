@@ -54,11 +54,8 @@ enum {
     HIGH_WATER = 256 * 1024,       /* a stream with more queued must wait */
     PEND_BYTES = 32 * 1024,        /* a stream's area for chunks not yet published */
     SLOT_BUFFER_KEEP = 256 * 1024, /* of an answer's memory, for the next one */
-    EXIT_HOST_GONE = 75,  /* EX_TEMPFAIL: the status of a worker without a host */
-    UNDERTAKER_MS = 2000, /* from the host's death, seen while idle, to _exit */
-    RST_INTERNAL = 2,     /* RFC 9113, like the next two */
-    RST_REFUSED = 7,
-    RST_CANCEL = 8
+    EXIT_HOST_GONE = 75, /* EX_TEMPFAIL: the status of a worker without a host */
+    UNDERTAKER_MS = 2000 /* from the host's death, seen while idle, to _exit */
 };
 
 enum rpc_method {

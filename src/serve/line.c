@@ -28,8 +28,6 @@
 
 enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 256 * 1024 };
 
-enum { RST_CANCEL = 8 };
-
 /* Of one answer: a whole export may come in one. */
 #define MESSAGE_MAX ((size_t)1 << 30)
 
@@ -40,19 +38,19 @@ static int code_of_status(const struct h2_status *status)
 {
     switch (status->grpc_status) {
     case -1: /* cut off */
-    case 14: /* UNAVAILABLE */
+    case GRPC_UNAVAILABLE:
         return SP_ERR_CLOSED;
-    case 1: /* CANCELLED */
+    case GRPC_CANCELLED:
         return SP_ERR_CANCELLED;
-    case 3: /* INVALID_ARGUMENT */
+    case GRPC_INVALID_ARGUMENT:
         return SP_ERR_INVAL;
-    case 4: /* DEADLINE_EXCEEDED */
+    case GRPC_DEADLINE_EXCEEDED:
         return SP_ERR_TIMEOUT;
-    case 5: /* NOT_FOUND */
+    case GRPC_NOT_FOUND:
         return SP_ERR_NOT_FOUND;
-    case 8: /* RESOURCE_EXHAUSTED */
+    case GRPC_RESOURCE_EXHAUSTED:
         return SP_ERR_TOO_BIG;
-    case 12: /* UNIMPLEMENTED */
+    case GRPC_UNIMPLEMENTED:
         return SP_ERR_UNSUPPORTED;
     default:
         return SP_ERR_PROTOCOL;
@@ -119,7 +117,7 @@ static int on_request(void *user, struct h2_stream *stream,
     (void)user;
     (void)stream;
     (void)request;
-    return 12; /* UNIMPLEMENTED */
+    return GRPC_UNIMPLEMENTED;
 }
 
 static const struct h2_events events = {

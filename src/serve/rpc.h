@@ -24,14 +24,6 @@ enum {
     HIGH_WATER_BYTES = 256 * 1024 /* waiting on a stream: no more chunks come there */
 };
 
-enum {
-    RST_NO_ERROR = 0,
-    RST_INTERNAL = 2,
-    RST_REFUSED = 7,
-    RST_CANCEL = 8,
-    RST_CALM = 11
-};
-
 struct client;
 struct deed;
 struct watching;

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 
+#include "base/grpc_status.h"
 #include "snakepit/base.h"
 
 /* ---- grpc-timeout ---- */
@@ -214,19 +215,19 @@ int sp__grpc_of_http(int http_status)
     /* From "HTTP to gRPC Status Code Mapping". */
     switch (http_status) {
     case 400:
-        return 13; /* INTERNAL */
+        return GRPC_INTERNAL;
     case 401:
-        return 16; /* UNAUTHENTICATED */
+        return GRPC_UNAUTHENTICATED;
     case 403:
-        return 7; /* PERMISSION_DENIED */
+        return GRPC_PERMISSION_DENIED;
     case 404:
-        return 12; /* UNIMPLEMENTED */
+        return GRPC_UNIMPLEMENTED;
     case 429:
     case 502:
     case 503:
     case 504:
-        return 14; /* UNAVAILABLE */
+        return GRPC_UNAVAILABLE;
     default:
-        return 2; /* UNKNOWN */
+        return GRPC_UNKNOWN;
     }
 }

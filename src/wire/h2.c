@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/h2_internal.h"
 
@@ -155,16 +156,16 @@ void sp__h2_request_came(struct h2 *h2, struct h2_stream *stream)
     if (block->no_memory) {
         sp__h2_reset(stream, NGHTTP2_REFUSED_STREAM);
     } else if (block->overflow) {
-        refuse(stream, 8,
-               "the metadata is larger than the limit"); /* RESOURCE_EXHAUSTED */
+        refuse(stream, GRPC_RESOURCE_EXHAUSTED,
+               "the metadata is larger than the limit");
     } else if (h2->lean == NULL && !block->is_post) {
         refuse_http(stream, "405");
     } else if (h2->lean == NULL && !block->is_grpc) {
         refuse_http(stream, "415");
     } else if (block->path == NULL) {
-        refuse(stream, 12, "no path"); /* UNIMPLEMENTED */
+        refuse(stream, GRPC_UNIMPLEMENTED, "no path");
     } else if (block->bad_timeout) {
-        refuse(stream, 13, "grpc-timeout is malformed"); /* INTERNAL */
+        refuse(stream, GRPC_INTERNAL, "grpc-timeout is malformed");
     } else {
         useful(h2, 2);
         struct h2_request request = {.path = block->path,
@@ -222,7 +223,7 @@ static void response_came(struct h2 *h2, struct h2_stream *stream, int is_end)
     } else if (is_end) {
         take_status(h2, stream);
     } else if (!block->is_grpc) {
-        sp__h2_stream_fail(stream, 2, "the peer's answer is not gRPC"); /* UNKNOWN */
+        sp__h2_stream_fail(stream, GRPC_UNKNOWN, "the peer's answer is not gRPC");
     } else if (h2->events.on_headers != NULL && !stream->deaf) {
         h2->events.on_headers(h2->user, stream);
     }
@@ -233,7 +234,7 @@ static void response_came(struct h2 *h2, struct h2_stream *stream, int is_end)
 void sp__h2_cut_short(struct h2_stream *stream)
 {
     if (stream->status <= 0) {
-        stream->status = 13; /* INTERNAL */
+        stream->status = GRPC_INTERNAL;
         stream->status_text = "the answer was cut short";
     }
 }
@@ -243,7 +244,7 @@ void sp__h2_peer_ended(struct h2 *h2, struct h2_stream *stream)
     int cut_short = stream->prefix_size != 0;
     if (h2->role == H2_SERVER) {
         if (cut_short && !stream->deaf) {
-            sp__h2_stream_fail(stream, 13, "the request was cut short"); /* INTERNAL */
+            sp__h2_stream_fail(stream, GRPC_INTERNAL, "the request was cut short");
         } else if (!stream->deaf && !stream->silent &&
                    h2->events.on_half_close != NULL) {
             h2->events.on_half_close(h2->user, stream);

@@ -181,8 +181,17 @@ int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message
                   sp_bytes details, const struct h2_header *trailers,
                   size_t trailers_count, sp_error *err) SP_MUST_CHECK;
 
-/* Reset the stream: CANCEL (8) from a client that lost interest, and so on. on_end
- * follows during a later sp__h2_send() or sp__h2_receive(). */
+/* Why a stream is reset, or the peer told to go away: RFC 9113, section 7. */
+enum {
+    RST_NO_ERROR = 0,
+    RST_INTERNAL = 2,
+    RST_REFUSED = 7,
+    RST_CANCEL = 8,
+    RST_CALM = 11
+};
+
+/* Reset the stream: RST_CANCEL from a client that lost interest, and so on. on_end follows
+ * during a later sp__h2_send() or sp__h2_receive(). */
 void sp__h2_reset(struct h2_stream *stream, uint32_t rst_code);
 
 /* Bytes queued for the peer on this stream and not yet handed out. */

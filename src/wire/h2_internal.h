@@ -85,7 +85,8 @@ struct h2_stream {
     uint8_t *late_head; /* client: the head while it waits for the peer to have room */
 };
 
-/* A server's status beyond the bare number, until it is sent. One block of the connection's memory. */
+/* A server's status beyond the bare number, until it is sent. One block of the
+ * connection's memory. */
 struct h2_trailers {
     char *message; /* percent-encoded; NULL: none */
     size_t message_size;

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/h2_internal.h"
 
@@ -257,7 +258,8 @@ static int begin_message(struct h2_stream *stream)
         return 0;
     }
     if (size > h2->options.message_max) {
-        sp__h2_stream_fail(stream, 8, "the message is larger than the limit");
+        sp__h2_stream_fail(stream, GRPC_RESOURCE_EXHAUSTED,
+                           "the message is larger than the limit");
         return 0;
     }
     stream->message_size = size;
@@ -281,7 +283,8 @@ static int gather(struct h2_stream *stream, const uint8_t *data, size_t size)
     struct h2 *h2 = stream->h2;
     if (!h2->options.trusted && h2->in_bytes + size > STRANGER_IN_MAX &&
         h2->in_bytes + size > h2->options.message_max) {
-        sp__h2_stream_fail(stream, 8, "too many bytes in unfinished messages");
+        sp__h2_stream_fail(stream, GRPC_RESOURCE_EXHAUSTED,
+                           "too many bytes in unfinished messages");
         return 0;
     }
     /* One of our own has the bytes it speaks of; a stranger must send them first. One
@@ -292,7 +295,8 @@ static int gather(struct h2_stream *stream, const uint8_t *data, size_t size)
     }
     if ((stream->in.size == 0 && sp__buf_reserve(&stream->in, soon, NULL) < 0) ||
         sp__buf_append(&stream->in, data, size, NULL) < 0) {
-        sp__h2_stream_fail(stream, 8, "no memory for the message");
+        sp__h2_stream_fail(stream, GRPC_RESOURCE_EXHAUSTED,
+                           "no memory for the message");
         return 0;
     }
     h2->in_bytes += size;

@@ -19,6 +19,7 @@
  * has no such method, reports nothing.
  */
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/proto.h"
 #include "worker/interest.h"
@@ -26,8 +27,7 @@
 
 enum {
     GRANT_BYTES = 256 * 1024, /* a quarter of the window */
-    GRANT_INTERVAL_MS = 100,
-    GRPC_UNIMPLEMENTED = 12
+    GRANT_INTERVAL_MS = 100
 };
 
 /* ---- which call it is of ---- */
@@ -176,7 +176,7 @@ void sp__worker_unlisten(struct worker *worker)
     sp__timer_stop(worker->shop->loop, &worker->grant);
     if (stream != NULL && !worker->calls.broken) {
         sp__h2_stream_set_user(stream, NULL);
-        sp__h2_reset(stream, 8 /* CANCEL */);
+        sp__h2_reset(stream, RST_CANCEL);
         sp__channel_touch(&worker->calls);
     }
 }

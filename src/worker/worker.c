@@ -164,7 +164,7 @@ int sp__worker_cancel(struct worker_call *call)
         !sp__page_revoke(worker->page, &worker->revoked_next, call->stream_id);
     if (call->stream != NULL) {
         sp__h2_stream_set_user(call->stream, NULL);
-        sp__h2_reset(call->stream, 8 /* CANCEL */);
+        sp__h2_reset(call->stream, RST_CANCEL);
         sp__channel_touch(&worker->calls);
     }
     if (started && !call->replied) {
