@@ -54,7 +54,6 @@ static void tell_moved(struct sp_pit *pit, const struct request *request,
         .worker = fate.pid != 0 ? worker_id : 0,
         .slot = fate.slot,
         .pid = fate.pid,
-        .exit_status = -1,
         .session = request->session,
         .message = fate.text,
     };

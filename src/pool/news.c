@@ -49,10 +49,8 @@ static void tell(struct pool *pool, const struct worker *worker,
 void sp__pool_tell(struct pool *pool, int kind, const struct worker *worker,
                    uint64_t duration_ms, const char *message)
 {
-    struct tidings tidings = {.event = {.kind = kind,
-                                        .exit_status = -1,
-                                        .duration_ms = duration_ms,
-                                        .message = message}};
+    struct tidings tidings = {
+        .event = {.kind = kind, .duration_ms = duration_ms, .message = message}};
     tell(pool, worker, &tidings);
 }
 
@@ -73,9 +71,7 @@ void sp__pool_tell_status(const struct pool *pool)
     }
     sp__herald_tell(
         pool->shop->herald,
-        &(struct tidings){.event = {.kind = SP_EVENT_POOL_STATUS,
-                                    .pool = pool->name,
-                                    .exit_status = -1},
+        &(struct tidings){.event = {.kind = SP_EVENT_POOL_STATUS, .pool = pool->name},
                           EVENT_NUMBERS(status.workers, status.available, status.busy,
                                         status.queued, (double)status.requests,
                                         (double)status.errors)});
@@ -84,19 +80,17 @@ void sp__pool_tell_status(const struct pool *pool)
 void sp__pool_tell_started(struct pool *pool)
 {
     tell(pool, NULL,
-         &(struct tidings){
-             .event = {.kind = SP_EVENT_POOL_INIT_STARTED, .exit_status = -1},
-             EVENT_NUMBERS(pool->options.workers, 1)});
+         &(struct tidings){.event = {.kind = SP_EVENT_POOL_INIT_STARTED},
+                           EVENT_NUMBERS(pool->options.workers, 1)});
 }
 
 void sp__pool_tell_unstarted(struct pool *pool, const struct worker *worker,
                              const char *why)
 {
     tell(pool, worker,
-         &(struct tidings){
-             .event = {.kind = SP_EVENT_WORKER_SPAWN_FAILED, .exit_status = -1},
-             EVENT_NUMBERS(1),
-             EVENT_TEXTS(why)});
+         &(struct tidings){.event = {.kind = SP_EVENT_WORKER_SPAWN_FAILED},
+                           EVENT_NUMBERS(1),
+                           EVENT_TEXTS(why)});
 }
 
 /* An exit status in words, "" for none. */
@@ -114,12 +108,11 @@ void sp__pool_tell_tainted(struct pool *pool, const struct worker *worker,
                            const struct worker_death *death)
 {
     char status[16];
-    tell(
-        pool, worker,
-        &(struct tidings){.event = {.kind = SP_EVENT_WORKER_TAINTED, .exit_status = -1},
-                          EVENT_NUMBERS((double)pool->core.options.suspect_ms),
-                          EVENT_TEXTS(death->error.message,
-                                      status_text(status, death->certificate))});
+    tell(pool, worker,
+         &(struct tidings){.event = {.kind = SP_EVENT_WORKER_TAINTED},
+                           EVENT_NUMBERS((double)pool->core.options.suspect_ms),
+                           EVENT_TEXTS(death->error.message,
+                                       status_text(status, death->certificate))});
 }
 
 void sp__pool_tell_restarted(struct pool *pool, const struct worker *worker)
@@ -134,7 +127,7 @@ void sp__pool_tell_restarted(struct pool *pool, const struct worker *worker)
         }
         tell(pool, worker,
              &(struct tidings){
-                 .event = {.kind = SP_EVENT_WORKER_RESTARTED, .exit_status = -1},
+                 .event = {.kind = SP_EVENT_WORKER_RESTARTED},
                  EVENT_NUMBERS(1,
                                (double)(sp__unix_ns() / 1000000u - facts->time_unix_ms),
                                worker->generation - 1),
@@ -149,7 +142,6 @@ void sp__pool_tell_ready(struct pool *pool, const struct worker *worker)
     tell(
         pool, worker,
         &(struct tidings){.event = {.kind = SP_EVENT_WORKER_READY,
-                                    .exit_status = -1,
                                     .duration_ms = duration_ms,
                                     .message = worker->runtime},
                           EVENT_NUMBERS((double)duration_ms, (double)duration_ms / 1000,
@@ -165,7 +157,6 @@ void sp__pool_tell_hung(struct pool *pool, const struct worker *worker)
     tell(pool, worker,
          &(struct tidings){
              .event = {.kind = SP_EVENT_HEALTH_FAILED,
-                       .exit_status = -1,
                        .duration_ms = worker->spec->health_interval_ms * worker->missed,
                        .message = text},
              EVENT_NUMBERS(worker->missed),
@@ -204,7 +195,7 @@ void sp__pool_tell_death(struct pool *pool, const struct worker *worker,
 
 /* ---- lines and calls ---- */
 
-enum { ID_TEXT = 24, TRACE_ID_AT = 3, TRACE_ID_TEXT = 33 };
+enum { ID_TEXT = 24 };
 
 /* What a line that was read now was printed in: the worker's only call, unless it has been
  * sent in this very turn, when the line may be of the one before. */
@@ -236,7 +227,6 @@ void sp__pool_tell_line(struct pool *pool, const struct worker *worker, int stre
     tell(pool, worker,
          &(struct tidings){
              .event = {.kind = SP_EVENT_WORKER_OUTPUT,
-                       .exit_status = -1,
                        .session = request != NULL ? request->session : NULL,
                        .message = line},
              EVENT_TEXTS(name, generation, request != NULL ? request->tool_name : "",
@@ -247,7 +237,7 @@ void sp__pool_tell_line(struct pool *pool, const struct worker *worker, int stre
 struct call_texts {
     char id[ID_TEXT];
     char generation[ID_TEXT];
-    char trace_id[TRACE_ID_TEXT];
+    char trace_id[TRACE_ID_TEXT_BYTES];
 };
 
 static void describe(const struct pool *pool, const struct request *request,
@@ -265,8 +255,7 @@ static void describe(const struct pool *pool, const struct request *request,
                        worker->generation);
     }
     if (request->trace[0] != '\0') {
-        (void)snprintf(texts->trace_id, sizeof texts->trace_id, "%.32s",
-                       request->trace + TRACE_ID_AT);
+        sp__trace_id_text(request->trace, texts->trace_id);
     }
 }
 
@@ -276,7 +265,6 @@ static void tell_failed(struct pool *pool, const struct request *request,
     struct call_texts texts;
     describe(pool, request, &texts);
     struct tidings tidings = {.event = {.kind = SP_EVENT_CALL_FAILED,
-                                        .exit_status = -1,
                                         .duration_ms = lasted_ms,
                                         .message = request->error->message},
                               EVENT_NUMBERS((double)lasted_ms),
@@ -300,7 +288,6 @@ static void tell_slow(struct pool *pool, const struct request *request,
                    (unsigned long long)queued_ms);
     struct tidings tidings = {
         .event = {.kind = SP_EVENT_CALL_SLOW,
-                  .exit_status = -1,
                   .duration_ms = lasted_ms,
                   .message = text},
         EVENT_NUMBERS((double)lasted_ms, (double)queued_ms),
@@ -555,7 +542,6 @@ static sp_event event_about(struct pool *pool, const struct core_action *action,
                             const sp_death *leaver)
 {
     sp_event event = {.kind = kinds[action->what].kind,
-                      .exit_status = -1,
                       .duration_ms = duration_of(pool, action)};
     const struct worker *worker =
         action->seat != CORE_NONE ? pool->workers[action->seat] : NULL;

@@ -20,7 +20,6 @@ void sp__worker_tell(const struct worker *worker, struct tidings tidings)
     event->worker = worker->id;
     event->slot = worker->public_slot;
     event->pid = worker->pid;
-    event->exit_status = -1;
     sp__herald_tell(worker->shop->herald, &tidings);
 }
 
