@@ -5,7 +5,8 @@
  * A writer is opened on an empty buffer with what is said of the whole resource, takes one
  * span or one metric after the other, and is closed. It is filled from front to back: the
  * lengths of large messages are written when they are known, in four bytes each, which
- * protobuf allows. One that has failed, for want of memory or of room, takes nothing more, and closing says so.
+ * protobuf allows. One that has failed, for want of memory or of room, takes nothing more,
+ * and closing says so.
  *
  * The field numbers are those of opentelemetry-proto 1.x, which do not change.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of the messages about reports, events and workers: numbers as in control.proto. */
+/* The tables of the messages about reports, events and workers, with the numbers of
+ * control.proto. */
 #include "wire/proto_control.h"
 
 PROTO_TABLE(report_get, "GetReportRequest", PROTO_SLOT(report_get, name, 1, PROTO_TEXT),
