@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
+#include "serve/affinity.h"
 #include "serve/rpc.h"
 #include "wire/grpc_meta.h"
 #include "wire/json.h"
@@ -74,15 +75,10 @@ static int has_name(const struct h2_header *header, const char *name)
 
 static int affinity_of(const struct h2_header *header)
 {
-    static const char *const words[] = {
-        [SP_AFFINITY_HINT] = "hint",
-        [SP_AFFINITY_NONE] = "none",
-        [SP_AFFINITY_STRICT_QUEUE] = "strict_queue",
-        [SP_AFFINITY_STRICT_FAIL_FAST] = "strict_fail_fast",
-    };
     for (int i = SP_AFFINITY_HINT; i <= SP_AFFINITY_STRICT_FAIL_FAST; i++) {
-        if (header->value_size == strlen(words[i]) &&
-            memcmp(header->value, words[i], header->value_size) == 0) {
+        const char *word = sp__affinity_word(i);
+        if (header->value_size == strlen(word) &&
+            memcmp(header->value, word, header->value_size) == 0) {
             return i;
         }
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "serve/affinity.h"
 #include "serve/remote_internal.h"
 #include "wire/grpc_meta.h"
 #include "wire/proto.h"
@@ -32,14 +33,6 @@ static void add(struct head *head, const char *name, const char *value)
 
 static void fill(struct head *head, const sp_call_options *options)
 {
-    static const char *const affinities[] = {
-        [SP_AFFINITY_HINT] = "hint",
-        [SP_AFFINITY_NONE] = "none",
-        [SP_AFFINITY_STRICT_QUEUE] = "strict_queue",
-        [SP_AFFINITY_STRICT_FAIL_FAST] = "strict_fail_fast",
-    };
-    int has_affinity = options->affinity >= SP_AFFINITY_HINT &&
-                       options->affinity <= SP_AFFINITY_STRICT_FAIL_FAST;
     head->count = 0;
     head->queue_timeout[0] = '\0';
     if (options->queue_timeout_ms != 0) {
@@ -50,7 +43,7 @@ static void fill(struct head *head, const sp_call_options *options)
     add(head, "snakepit-request-id", options->request_id);
     add(head, "snakepit-dedupe-key", options->dedupe_key);
     add(head, "snakepit-queue-timeout-ms", head->queue_timeout);
-    add(head, "snakepit-affinity", has_affinity ? affinities[options->affinity] : NULL);
+    add(head, "snakepit-affinity", sp__affinity_word(options->affinity));
     add(head, "snakepit-idempotent",
         (options->flags & SP_CALL_IDEMPOTENT) != 0 ? "1" : NULL);
     add(head, "traceparent", options->traceparent);
@@ -78,6 +71,12 @@ int sp__remote_call_open(struct remote *remote, const struct remote_call *call,
                                           .tool_name = sp_text(call->tool),
                                           .args_json = call->args,
                                           .stream = call->streams};
+    if (options->affinity != SP_AFFINITY_DEFAULT &&
+        sp__affinity_word(options->affinity) == NULL) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "an affinity of %d, allowed are the SP_AFFINITY_ constants",
+                        options->affinity);
+    }
     fill(&head, options);
     sp__buf_init(&message, SIZE_MAX / 2);
     int rc = sp__proto_put_request(&message, &request, 0, err);

@@ -158,6 +158,11 @@ static void a_daemon_is_called(void **state)
                      SP_ERR_NOT_READY);
     sp_daemon_call_close(call);
     UNTIL(stats_of(pit).cancelled == 1);
+    options.affinity = SP_AFFINITY_STRICT_FAIL_FAST + 1;
+    assert_int_equal(sp_daemon_call_open(daemon, "add", sp_text(""), &options, 0, &call,
+                                         last_error()),
+                     SP_ERR_INVAL);
+    options.affinity = SP_AFFINITY_DEFAULT;
     options.binaries_count = 1;
     assert_int_equal(sp_daemon_call_open(daemon, "add", sp_text(""), &options, 0, &call,
                                          last_error()),
