@@ -55,8 +55,7 @@ static enum MHD_Result request_cb(void *user, struct MHD_Connection *connection,
     const struct http *http = user;
     struct http_answer answer;
     if (*state == NULL) {
-        *state =
-            &begun; /* the headers are there; the body, which nobody wants, is not */
+        *state = &begun; /* there are headers, and not yet the body that nobody wants */
         return MHD_YES;
     }
     if (*size > 0) {

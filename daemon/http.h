@@ -47,7 +47,7 @@ struct http_answer {
 
 enum { HTTP_METHOD_NOT_ALLOWED = 405 };
 
-/* What is at a path. accept: the request's header, or NULL. */
+/* What is at a path, for GET and HEAD. accept: the request's header, or NULL. */
 void http_answer(sp_pit *pit, const char *method, const char *path, const char *accept,
                  struct http_answer *ret);
 
