@@ -2,8 +2,10 @@
 """What is installed runs from where it is, wherever that is: DESTDIR is a folder of the test,
 and nothing is told where the build or the library would be."""
 
+import contextlib
 import subprocess
 
+import daemons
 import peers
 import pytest
 
@@ -48,12 +50,13 @@ def here(tmp_path):
     return tmp_path
 
 
+def told_nothing(here, **more):
+    """An environment that says where the programs of the system are, and nothing of ours."""
+    return {"PATH": "/usr/bin:/bin", "HOME": str(here), "XDG_RUNTIME_DIR": str(here), **more}
+
+
 def run(here, *command, **environment):
-    """A program that is told nothing but where the programs of the system are."""
-    return peers.run(*command, cwd=here, env={
-        "PATH": "/usr/bin:/bin", "HOME": str(here), "XDG_RUNTIME_DIR": str(here),
-        **environment,
-    })  # fmt: skip
+    return peers.run(*command, cwd=here, env=told_nothing(here, **environment))
 
 
 def library(prefix):
@@ -67,9 +70,20 @@ def test_the_command_line_finds_all_it_needs(prefix, here):
     assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
 
 
-def test_the_daemon_starts(prefix, here):
-    done = run(here, prefix / "sbin" / "snakepitd", "--version")
-    assert done.returncode == 0 and done.stdout.startswith("snakepitd "), done.stderr
+def test_the_daemon_serves(prefix, here):
+    address = here / "s" / "pit.sock"
+    with (
+        contextlib.closing(daemons.Manager(here / "notify")) as manager,
+        peers.running(
+            prefix / "sbin" / "snakepitd", "--socket", address,
+            "--set", f"state_dir={here}/state", "--set", "pools.default.adapter=words.py",
+            cwd=here, env=told_nothing(here, NOTIFY_SOCKET=manager.name),
+        ),
+    ):  # fmt: skip
+        manager.await_line("READY=1")
+        done = run(here, prefix / "bin" / "snakepit", "call", "--connect", f"unix:{address}",
+                   "count", "text=to be or not to be")
+    assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
 
 
 def test_a_program_in_c_finds_the_bridge_beside_the_library(destdir, prefix, here):
