@@ -123,37 +123,42 @@ static void events_that_nobody_was_quick_enough_for_are_a_metric(void **state)
     (void)sem_destroy(&gate);
 }
 
+static sp_daemon_call *open_call(sp_daemon *daemon, const char *tool, const char *args,
+                                 const sp_call_options *options)
+{
+    sp_daemon_call *call;
+    assert_int_equal(sp_daemon_call_open(daemon, tool, sp_text(args), options, 0, &call,
+                                         last_error()),
+                     0);
+    return call;
+}
+
+static int call_next(sp_daemon_call *call)
+{
+    sp_daemon_answer answer;
+    return sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error());
+}
+
 static void a_daemon_is_called(void **state)
 {
     sp_pit *pit = pit_of_probes(1);
     sp_daemon *daemon = serve(pit);
-    sp_daemon_call *call;
     sp_daemon_answer answer;
     sp_call_options options = {.size = sizeof options, .pool = "default"};
-    assert_int_equal(sp_daemon_call_open(daemon, "add", sp_text("{\"a\":1,\"b\":2}"),
-                                         &options, 0, &call, last_error()),
-                     0);
+    sp_daemon_call *call = open_call(daemon, "add", "{\"a\":1,\"b\":2}", &options);
     assert_int_equal(sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error()), 1);
     assert_int_equal(answer.json.size, 1);
     assert_memory_equal(answer.json.data, "3", 1);
-    assert_int_equal(sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error()), 0);
+    assert_int_equal(call_next(call), 0);
     sp_daemon_call_close(call);
-    assert_int_equal(sp_daemon_call_open(daemon, "fail",
-                                         sp_text("{\"message\":\"no\"}"), NULL, 0,
-                                         &call, last_error()),
-                     0);
-    assert_int_equal(sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error()),
-                     SP_ERR_REMOTE);
+    call = open_call(daemon, "fail", "{\"message\":\"no\"}", NULL);
+    assert_int_equal(call_next(call), SP_ERR_REMOTE);
     assert_non_null(last_error()->remote_type);
     sp_daemon_call_close(call);
     /* One that is closed before its end is cancelled. */
     char args[600];
-    (void)snprintf(args, sizeof args, "{\"path\":\"%s\"}", leak_path("x"));
-    assert_int_equal(sp_daemon_call_open(daemon, "hold", sp_text(args), NULL, 0, &call,
-                                         last_error()),
-                     0);
-    const char *held = leak_path("x.held");
-    UNTIL(file_exists(held));
+    call = open_call(daemon, "hold", hold_args("x", args, sizeof args), NULL);
+    hold_await("x");
     assert_int_equal(sp_daemon_call_next(call, 0, &answer, last_error()),
                      SP_ERR_NOT_READY);
     sp_daemon_call_close(call);
@@ -172,22 +177,6 @@ static void a_daemon_is_called(void **state)
         SP_ERR_INVAL);
     sp_daemon_call_close(NULL);
     sp_daemon_close(daemon);
-}
-
-static sp_daemon_call *open_call(sp_daemon *daemon, const char *tool, const char *args,
-                                 const sp_call_options *options)
-{
-    sp_daemon_call *call;
-    assert_int_equal(sp_daemon_call_open(daemon, tool, sp_text(args), options, 0, &call,
-                                         last_error()),
-                     0);
-    return call;
-}
-
-static int call_next(sp_daemon_call *call)
-{
-    sp_daemon_answer answer;
-    return sp_daemon_call_next(call, SP_UNLIMITED, &answer, last_error());
 }
 
 /* Of three calls, the last has the pool's times: when they are over, they would be for
