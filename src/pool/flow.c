@@ -767,7 +767,7 @@ static const char *session_of(const struct worker_call *call)
     return ITEM(call, struct request, call)->session;
 }
 
-static uint64_t number_of_call(const struct worker_call *call)
+static uint64_t number_of(const struct worker_call *call)
 {
     return ITEM(call, const struct request, call)->id;
 }
@@ -779,7 +779,7 @@ static const struct worker_events worker_events = {
     .on_dead = sp__pool_worker_dead,
     .on_line = sp__pool_worker_line,
     .on_describe = describe_call,
-    .on_number = number_of_call,
+    .number_of = number_of,
     .session_of = session_of,
     .on_free = sp__pool_worker_free,
     .on_hung = sp__pool_worker_hung,

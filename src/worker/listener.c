@@ -46,10 +46,10 @@ struct ended_calls {
 void sp__worker_remember(struct worker *worker, const struct worker_call *call)
 {
     struct ended_calls *ended = worker->ended;
-    if (ended != NULL && worker->events->on_number != NULL) {
+    if (ended != NULL && worker->events->number_of != NULL) {
         uint32_t i = ended->next++ % ENDED;
         ended->at[i].stream_id = call->stream_id;
-        ended->at[i].number = worker->events->on_number(call);
+        ended->at[i].number = worker->events->number_of(call);
     }
 }
 
@@ -58,7 +58,7 @@ uint64_t sp__worker_number_of(const struct worker *worker, uint32_t stream_id)
     for (struct link *link = worker->in_flight.first; link != NULL; link = link->next) {
         const struct worker_call *call = ITEM(link, struct worker_call, on_worker);
         if (call->stream_id == stream_id) {
-            return worker->events->on_number != NULL ? worker->events->on_number(call)
+            return worker->events->number_of != NULL ? worker->events->number_of(call)
                                                      : 0;
         }
     }

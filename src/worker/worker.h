@@ -156,7 +156,7 @@ struct worker_events {
     /* The session of a call, "" for none, for what is told of it. */
     const char *(*session_of)(const struct worker_call *call);
     /* The number by which the owner tells of a call. NULL: it has none. */
-    uint64_t (*on_number)(const struct worker_call *call);
+    uint64_t (*number_of)(const struct worker_call *call);
     /* A cancelled call has left user code: it takes calls again. */
     void (*on_free)(struct worker *worker);
     /* worker->sample is new. */
@@ -239,8 +239,8 @@ struct worker {
     char address[108];  /* stock workers: the unix path, or that of the ready file */
     struct h2_stream *telemetry; /* what it reports, while somebody wants to hear it */
     size_t telemetry_owed;       /* bytes of it that came and are not granted yet */
-    struct ended_calls *ended;   /* that it may still tell of; NULL: none */
     struct timer grant;          /* when they are */
+    struct ended_calls *ended;   /* that it may still tell of; NULL: none */
     int is_mute;                 /* it does not know how to report */
     int is_sampled;              /* it was given a rate */
     uint16_t port;               /* stock workers: the one they told; 0: not yet */
