@@ -93,9 +93,9 @@ typedef struct sp_pit_options {
                                    nowhere */
     const char *statsd_prefix;   /* of their names, default "snakepit" */
     uint64_t statsd_interval_ms; /* default 10 000 */
-    uint32_t trace_rate_max; /* traces that begin here in a second, at most 1 000 000;
-                                default 1 000 where trace_sample_permille is 0 too, else
-                                no limit */
+    uint32_t trace_rate_max; /* traces that begin here in a second, a tenth more after a
+                                quiet one; at most 1 000 000; default 1 000 where
+                                trace_sample_permille is 0 too, else no limit */
 } sp_pit_options;
 
 /*

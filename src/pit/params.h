@@ -89,9 +89,9 @@
       "0.1 where spans go somewhere, else none.")                                      \
     X(TELEMETRY_TRACE_RATE, TOP, "telemetry.trace_rate", COUNT, 1, 1000000, "", "",    \
       "SNAKEPIT_TELEMETRY_TRACE_RATE", pit, trace_rate_max,                            \
-      "Most traces that begin in a second; those that calls come with are not "        \
-      "counted. Without it 1000 where `telemetry.sample` is not set either, else as "  \
-      "many as that says.")                                                            \
+      "Most traces that begin in a second, or a tenth more after a quiet one; those "  \
+      "that calls come with are not counted. Without it 1000 where "                   \
+      "`telemetry.sample` is not set either, else as many as that says.")              \
     X(LOOPS, TOP, "loops", COUNT, 1, 64, "", "", "SNAKEPIT_LOOPS", pit, loops,         \
       "Threads that the workers are divided over, and with them the work of the "      \
       "program; never more than there are workers. Without it one for up to four "     \

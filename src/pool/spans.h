@@ -121,8 +121,8 @@ struct spans {
 };
 
 /* How many of the calls that come without a trace begin one: sample_permille of a thousand,
- * and not more than rate_max in a second (0: no limit). `records`: whether those of any
- * trace are kept. */
+ * and not more than rate_max in a second, or a tenth more after a quiet one (0: no limit).
+ * `records`: whether those of any trace are kept. */
 int sp__spans_new(int records, uint32_t sample_permille, uint32_t rate_max,
                   struct spans **ret_spans, sp_error *err) SP_MUST_CHECK;
 void sp__spans_hold(struct spans *spans);
