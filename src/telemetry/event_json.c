@@ -9,17 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/real.h"
 #include "wire/json.h"
 
 /* Whole numbers are integers; what JSON has no number for is null. */
 static int put_number(struct sp_buffer *out, double value, sp_error *err)
 {
     char text[40];
-    int is_whole = value > -1e15 && value < 1e15 && value == (double)(int64_t)value;
     if (!isfinite(value)) {
         return sp__buf_append(out, "null", 4, err);
     }
-    (void)snprintf(text, sizeof text, is_whole ? "%.0f" : "%.15g", value);
+    (void)snprintf(text, sizeof text, sp__real_is_whole(value) ? "%.0f" : "%.15g",
+                   value);
     char *comma = strchr(text, ','); /* of the program's locale */
     if (comma != NULL) {
         *comma = '.';

@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "base/real.h"
 #include "base/utf8.h"
 #include "telemetry/metrics.h"
 
@@ -33,8 +34,8 @@ static void put(struct writer *writer, const char *text)
 static void put_number(struct writer *writer, double value)
 {
     char text[40];
-    int is_whole = value < 1e15 && value == (double)(int64_t)value;
-    (void)snprintf(text, sizeof text, is_whole ? "%.0f" : "%.15g", value);
+    (void)snprintf(text, sizeof text, sp__real_is_whole(value) ? "%.0f" : "%.15g",
+                   value);
     put(writer, text);
 }
 

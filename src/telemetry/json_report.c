@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/real.h"
 
 static int append(const char *data, size_t size, void *out)
 {
@@ -21,8 +22,8 @@ int sp__report_put_json(struct sp_buffer *out, json_t *value, sp_error *err)
 
 json_t *sp__report_number(double value)
 {
-    int is_whole = value > -1e15 && value < 1e15 && value == (double)(int64_t)value;
-    return is_whole ? json_integer((json_int_t)value) : json_real(value);
+    return sp__real_is_whole(value) ? json_integer((json_int_t)value)
+                                    : json_real(value);
 }
 
 void sp__report_add(json_t **list, json_t *value)
