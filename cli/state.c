@@ -92,11 +92,10 @@ static int open_configured(const struct cli *cli, const char *folder, struct sta
 
 int state_open(const struct cli *cli, struct state *ret, sp_error *err)
 {
-    const char *address = cli->address;
     const char *folder = cli->state_dir;
+    const char *address = folder != NULL ? cli->address : address_named(cli);
     *ret = (struct state){0};
-    if (address == NULL && folder == NULL) {
-        address = environment_text("SNAKEPIT_ADDRESS");
+    if (folder == NULL && cli->instance == NULL) {
         folder = environment_text("SNAKEPIT_STATE_DIR");
     }
     if (address == NULL) {

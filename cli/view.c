@@ -19,6 +19,13 @@ const char *environment_text(const char *name)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
+const char *address_named(const struct cli *cli)
+{
+    return cli->address != NULL || cli->instance != NULL
+               ? cli->address
+               : environment_text("SNAKEPIT_ADDRESS");
+}
+
 int daemon_address(sp_config *config, const char *instance, struct text *ret_address,
                    sp_error *err)
 {
@@ -70,10 +77,7 @@ static int connect_configured(const struct cli *cli, sp_daemon **ret_daemon,
 /* *ret_daemon stays NULL when none was named and none runs. */
 static int find_daemon(const struct cli *cli, sp_daemon **ret_daemon)
 {
-    const char *address = cli->address;
-    if (address == NULL && cli->instance == NULL) { /* what was typed comes first */
-        address = environment_text("SNAKEPIT_ADDRESS");
-    }
+    const char *address = address_named(cli);
     sp_error err = {0};
     int rc = address != NULL ? sp_daemon_connect(address, 0, ret_daemon, &err)
                              : connect_configured(cli, ret_daemon, &err);

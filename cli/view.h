@@ -47,6 +47,10 @@ int view_text(struct view *view, const char *name, json_t *options,
 
 /* NULL when the variable is not set, or "". */
 const char *environment_text(const char *name);
+
+/* The address of --connect, or else the environment's, which an instance that is typed
+ * comes before. NULL: neither says one. */
+const char *address_named(const struct cli *cli);
 /* "unix:" and the socket on which the daemon of an instance would listen. */
 int daemon_address(sp_config *config, const char *instance, struct text *ret_address,
                    sp_error *err);

@@ -429,6 +429,16 @@ def test_instances_have_states_of_their_own(tmp_path):
     assert sorted(p.name for p in (tmp_path / "snakepit").iterdir()) == ["default", "other"]
 
 
+def test_an_instance_that_is_typed_comes_before_the_environment(tmp_path):
+    with daemons.running(tmp_path, instance="typed") as daemon:
+        env = {"SNAKEPIT_ADDRESS": f"unix:{tmp_path}/none", "SNAKEPIT_STATE_DIR": f"{tmp_path}/no"}
+        words = ["--config", tmp_path / "snakepit.yaml", "--instance", "typed"]
+        assert snakepit("session", "create", "here", *words, env=env).code == 0
+        assert State(["--connect", daemon.address]).ok(
+            "session", "list", "--names").out == "here\n"
+    assert not (tmp_path / "no").exists()
+
+
 def test_a_daemon_that_is_not_there_is_told(tmp_path):
     done = snakepit("session", "list", "--connect", f"unix:{tmp_path}/sock")
     assert done.code == 3 and "no daemon at unix:" in done.err
