@@ -14,20 +14,22 @@ def daemon(tmp_path_factory):
         yield running
 
 
+def pool_of(daemon):
+    return snakepit("status", "-o", "json", "--connect", daemon.address).json["pools"][0]
+
+
 def workers(daemon):
     """{slot: pid} of those that are there for calls."""
-    pools = snakepit("status", "-o", "json", "--connect", daemon.address).json["pools"]
-    return {one["slot"]: one["pid"] for one in pools[0]["worker_list"]
+    return {one["slot"]: one["pid"] for one in pool_of(daemon)["worker_list"]
             if one["state"] in ("ready", "busy")}
 
 
 def last_death(daemon):
-    pools = snakepit("status", "-o", "json", "--connect", daemon.address).json["pools"]
-    return [{"pid": 0}, *pools[0]["deaths"]][-1]
+    return [{"pid": 0}, *pool_of(daemon)["deaths"]][-1]
 
 
 def held(client, path, session):
-    """A call that holds a worker, and the process of that one."""
+    """A call that holds a worker."""
     call = client.bridge.ExecuteTool.future(
         client.request("hold", {"path": str(path)}, session_id=session))
     wait_until(path.with_name(path.name + ".held").exists, "the call to run")
@@ -35,8 +37,7 @@ def held(client, path, session):
 
 
 def busy(daemon):
-    pools = snakepit("status", "-o", "json", "--connect", daemon.address).json["pools"]
-    [one] = [w for w in pools[0]["worker_list"] if w["state"] == "busy"]
+    [one] = [w for w in pool_of(daemon)["worker_list"] if w["state"] == "busy"]
     return one["slot"], one["pid"]
 
 
