@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/real.h"
 #include "wire/json.h"
 
 struct writer {
@@ -80,7 +81,7 @@ static void number(struct writer *w, const char *name, double value, double none
         put(w, "null");
     } else {
         (void)snprintf(digits, sizeof digits, "%.15g", value);
-        put(w, digits);
+        put(w, sp__real_dot(digits));
     }
 }
 

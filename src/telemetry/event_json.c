@@ -21,11 +21,7 @@ static int put_number(struct sp_buffer *out, double value, sp_error *err)
     }
     (void)snprintf(text, sizeof text, sp__real_is_whole(value) ? "%.0f" : "%.15g",
                    value);
-    char *comma = strchr(text, ','); /* of the program's locale */
-    if (comma != NULL) {
-        *comma = '.';
-    }
-    return sp__buf_append(out, text, strlen(text), err);
+    return sp__buf_append(out, sp__real_dot(text), strlen(text), err);
 }
 
 /* `"name":` of a member, the first one or a later one. */

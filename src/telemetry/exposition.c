@@ -36,7 +36,7 @@ static void put_number(struct writer *writer, double value)
     char text[40];
     (void)snprintf(text, sizeof text, sp__real_is_whole(value) ? "%.0f" : "%.15g",
                    value);
-    put(writer, text);
+    put(writer, sp__real_dot(text));
 }
 
 static void put_seconds(struct writer *writer, uint64_t us)
@@ -121,6 +121,7 @@ static void put_histogram(struct writer *writer, const struct metric_sample *sam
             uint64_t us = sp__histogram_bounds_us[i];
             (void)snprintf(le, sizeof le, us % 1000000 == 0 ? "%.1f" : "%.10g",
                            (double)us / 1e6);
+            (void)sp__real_dot(le);
         }
         count += histogram->counts[i];
         put_name(writer, sample, "_bucket", le);

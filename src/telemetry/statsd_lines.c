@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "base/real.h"
 #include "telemetry/statsd.h"
 
 enum { NAME_MAX_BYTES = 400, LINE_MAX_BYTES = 512 };
@@ -93,7 +94,10 @@ static void put_line(const struct lines *lines, const char *name, double value,
                      const char *kind)
 {
     char line[LINE_MAX_BYTES];
-    int size = snprintf(line, sizeof line, "%s:%.10g|%s\n", name, value, kind);
+    char number[32];
+    (void)snprintf(number, sizeof number, "%.10g", value);
+    int size =
+        snprintf(line, sizeof line, "%s:%s|%s\n", name, sp__real_dot(number), kind);
     lines->fn(lines->user, line, (size_t)size);
 }
 
@@ -106,6 +110,7 @@ static void put_times(const struct lines *lines, const char *name,
         char kind[40] = "ms";
         if (more > 1) {
             (void)snprintf(kind, sizeof kind, "ms|@%.10g", 1.0 / (double)more);
+            (void)sp__real_dot(kind);
         }
         if (more > 0) {
             put_line(lines, name, (double)sp__histogram_bounds_us[bound] / 1e3, kind);
