@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/real.h"
 #include "log/facts.h"
 #include "snakepit/log.h"
 
@@ -77,7 +78,7 @@ static void add_number(struct draft *draft, const char *name, double number)
     size_t at = draft->record.fields_count;
     if (at < FIELDS_MAX) {
         (void)snprintf(draft->numbers[at], NUMBER_MAX, "%.15g", number);
-        add_field(draft, name, draft->numbers[at]);
+        add_field(draft, name, sp__real_dot(draft->numbers[at]));
     }
 }
 

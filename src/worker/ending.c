@@ -213,7 +213,7 @@ static void end_calls(struct worker *worker, const sp_error *cause)
             call->stream_id <= started ? SP_EXECUTED_UNKNOWN : SP_EXECUTED_NO;
         if (call->stream != NULL) {
             sp__h2_stream_set_user(call->stream, NULL);
-            sp__h2_reset(call->stream, 8 /* CANCEL */); /* lets go of the message */
+            sp__h2_reset(call->stream, RST_CANCEL); /* lets go of the message */
         }
         call->worker = NULL;
         call->stream = NULL;

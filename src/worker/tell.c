@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/real.h"
 #include "worker/internal.h"
 
 void sp__worker_tell(const struct worker *worker, struct tidings tidings)
@@ -79,8 +80,10 @@ static void put_line(char *line, size_t max,
     int n = snprintf(line, max, "%s", reported->name);
     size_t used = n > 0 ? (size_t)n : 0;
     for (size_t i = 0; i < reported->numbers_count && used < max; i++) {
-        n = snprintf(line + used, max - used, " %s=%.15g", reported->numbers[i].name,
-                     reported->numbers[i].value);
+        char number[32];
+        (void)snprintf(number, sizeof number, "%.15g", reported->numbers[i].value);
+        n = snprintf(line + used, max - used, " %s=%s", reported->numbers[i].name,
+                     sp__real_dot(number));
         used += n > 0 ? (size_t)n : 0;
     }
     for (size_t i = 0; i < reported->texts_count && used < max; i++) {
