@@ -3,11 +3,11 @@
  * A worker that a zygote has forked, from its first instruction until it is what an
  * executed worker is when its program begins.
  *
- * Its parent, a process made only to end, waits until the newborn has asked to be told of
- * that end, and ends. The kernel then gives the newborn to the nearest subreaper, which is
- * the guard, and tells it so by the signal it asked for. Only from then on can the death of
- * the parent mean the death of the guard, and PDEATHSIG be what guard/spawn.c makes it; a
- * newborn that asked for SIGKILL earlier would be killed by the kernel itself.
+ * Its parent, a process made only to end, has ended; the kernel has given the newborn to the
+ * nearest subreaper, which is the guard. A newborn that asked for PDEATHSIG before that
+ * would be killed for the end of the wrong parent, so it waits at a gate: the zygote opens
+ * it when it has waited for the process between. From then on the death of the parent
+ * means the death of the guard, and PDEATHSIG is what guard/spawn.c makes it.
  *
  * Until it leads a group of its own it is in the zygote's and dies with that; from then on
  * its own lifeline is armed. At no moment does nothing hold it.
@@ -29,7 +29,7 @@
 #include "base/mem.h"
 #include "runtime/zygote.h"
 
-enum { END_FAILED = 127, END_UNHEARD = 126, PARENT_SIGNAL = SIGURG };
+enum { END_FAILED = 127, END_UNHEARD = 126 };
 
 void sp__newborn_say(const struct newborn *n, int stage, int value)
 {
@@ -42,53 +42,6 @@ static _Noreturn void give_up(const struct newborn *n, int stage, int os_errno)
 {
     sp__newborn_say(n, stage, os_errno);
     _exit(END_FAILED);
-}
-
-/* ---- away from the zygote ---- */
-
-static void block_signals(struct newborn *n)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, PARENT_SIGNAL);
-    (void)sigaddset(&set, SIGPIPE); /* of a status pipe that nobody reads */
-    (void)sigprocmask(SIG_BLOCK, &set, &n->before);
-}
-
-/* The kernel sends it after the newborn has its new parent, and as the old one. */
-static void await_end_of(pid_t middle)
-{
-    sigset_t set;
-    siginfo_t info;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, PARENT_SIGNAL);
-    do {
-        info.si_pid = 0;
-    } while (sigwaitinfo(&set, &info) != PARENT_SIGNAL || info.si_pid != middle);
-}
-
-void sp__newborn_leave(struct newborn *n)
-{
-    int gate[2];
-    n->middle = getpid();
-    block_signals(n);
-    if (pipe2(gate, O_CLOEXEC) != 0) {
-        give_up(n, n->request.fork_stage, errno);
-    }
-    pid_t pid = fork();
-    if (pid < 0) {
-        give_up(n, n->request.fork_stage, errno);
-    }
-    if (pid > 0) {
-        char none;
-        (void)close(gate[1]);
-        while (read(gate[0], &none, 1) < 0 && errno == EINTR) {
-        }
-        _exit(0);
-    }
-    (void)close(gate[0]);
-    (void)prctl(PR_SET_PDEATHSIG, PARENT_SIGNAL);
-    (void)close(gate[1]);
 }
 
 /* ---- ties ---- */
@@ -107,11 +60,23 @@ static int arm_lifeline(int fd)
     return 0;
 }
 
+/* A gate that closes without a byte is that of a dead zygote. */
+static void pass(const int gate[2])
+{
+    char word;
+    ssize_t n;
+    (void)close(gate[1]);
+    do {
+        n = read(gate[0], &word, 1);
+    } while (n < 0 && errno == EINTR);
+    (void)close(gate[0]);
+    if (n != 1) {
+        _exit(END_UNHEARD);
+    }
+}
+
 static void become_the_guards(const struct newborn *n)
 {
-    if (getppid() == n->middle) {
-        await_end_of(n->middle);
-    }
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         give_up(n, n->request.setup_stage, errno);
     }
@@ -190,10 +155,11 @@ static int enter_groups(const int *groups, uint32_t count)
     return 0;
 }
 
-void sp__newborn_tie(struct sp_zygote *z, struct newborn *n)
+void sp__newborn_tie(struct sp_zygote *z, struct newborn *n, const int gate[2])
 {
     const struct zygote_request *request = &n->request;
     const int *groups = n->fds + 2 + (request->has_lifeline != 0);
+    pass(gate);
     if (setsid() < 0 || (request->has_lifeline && arm_lifeline(n->fds[2]) != 0)) {
         give_up(n, request->setup_stage, errno);
     }
@@ -212,6 +178,5 @@ void sp__newborn_tie(struct sp_zygote *z, struct newborn *n)
     for (size_t i = 1; i < n->fds_count; i++) {
         (void)close(n->fds[i]);
     }
-    (void)sigprocmask(SIG_SETMASK, &n->before, NULL);
     (void)close(n->fds[0]); /* the last: that is how the guard knows that it runs */
 }

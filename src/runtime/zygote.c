@@ -38,7 +38,6 @@ enum {
     TRACE_MAX = 32 * 1024,   /* bytes of a traceback that are told */
     THREADS_TRIES = 200,     /* a thread that was joined may take a moment to be gone */
     THREADS_PAUSE_US = 1000, /* between two looks */
-    REAP_TURN_MS = 20,
     LINKS_OF_A_FOLDER = 2
 };
 
@@ -315,54 +314,61 @@ static int receive(struct sp_zygote *z, struct newborn *n)
     return 1;
 }
 
-/* Take those in between that have ended, without waiting for the others: the next fork
- * need not be held up by their turn on the processor. By number, for there may be
- * children that somebody else waits for. */
-static void reap_middles(struct sp_zygote *z)
+/* Wait for the process between to be gone, and the worker the guard's child by that; the
+ * errno of its fork, or 0. */
+static int await_middle(pid_t middle)
 {
-    int left = 0;
-    for (int i = 0; i < z->middles_count; i++) {
-        if (waitpid(z->middles[i], NULL, WNOHANG) == 0) {
-            z->middles[left++] = z->middles[i];
-        }
-    }
-    z->middles_count = left;
+    int status = 0;
+    pid_t ended;
+    do {
+        ended = waitpid(middle, &status, 0);
+    } while (ended < 0 && errno == EINTR);
+    return ended == middle && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
-static void remember_middle(struct sp_zygote *z, pid_t pid)
+/* Fork twice. The process between has the zygote's memory itself, not a copy, for it does
+ * nothing with it; the zygote stands still meanwhile. 1 in the worker; in the zygote 0,
+ * or a negated errno. */
+static int fork_worker(const int gate[2])
 {
-    if (z->middles_count == MIDDLES_MAX) {
-        while (waitpid(z->middles[0], NULL, 0) < 0 && errno == EINTR) {
+    pid_t middle = vfork();
+    if (middle == 0) {
+        pid_t worker = fork();
+        if (worker != 0) {
+            _exit(worker < 0 ? errno : 0);
         }
-        reap_middles(z);
+        return 1;
     }
-    z->middles[z->middles_count++] = pid;
+    int wrong = middle < 0 ? errno : await_middle(middle);
+    if (wrong == 0) {
+        (void)!write(gate[1], "", 1); /* the worker may go on */
+    }
+    return -wrong;
 }
 
 /* 1: this is the worker. */
 static int make_worker(struct sp_zygote *z, struct newborn *n)
 {
-    int wrong = 0;
+    int gate[2] = {-1, -1};
     if (z->options.on_fork != NULL) {
         z->options.on_fork(z->options.user_data);
     }
-    pid_t middle = fork();
-    if (middle == 0) {
-        sp__newborn_leave(n); /* returns in the worker alone */
-        sp__newborn_tie(z, n);
+    int rc = pipe2(gate, O_CLOEXEC) == 0 ? fork_worker(gate) : -errno;
+    if (rc > 0) {
+        sp__newborn_tie(z, n, gate);
         return 1;
     }
-    wrong = errno;
     if (z->options.on_forked != NULL) {
         z->options.on_forked(z->options.user_data);
     }
-    if (middle < 0) {
-        sp__newborn_say(n, n->request.fork_stage, wrong);
+    if (rc < 0) {
+        sp__newborn_say(n, n->request.fork_stage, -rc);
+    }
+    if (gate[0] >= 0) {
+        (void)close(gate[0]);
+        (void)close(gate[1]);
     }
     close_fds(n);
-    if (middle > 0) {
-        remember_middle(z, middle);
-    }
     return 0;
 }
 
@@ -371,12 +377,7 @@ SP_API int sp_zygote_next(sp_zygote *z, sp_error *err)
     for (;;) {
         struct pollfd polled[] = {{.fd = z->guard_fd, .events = POLLIN},
                                   {.fd = z->host_fd, .events = POLLIN}};
-        reap_middles(z);
-        int count = poll(polled, 2, z->middles_count > 0 ? REAP_TURN_MS : -1);
-        if (count == 0) {
-            continue; /* only to look at them again */
-        }
-        if (count < 0) {
+        if (poll(polled, 2, -1) < 0) {
             if (errno == EINTR || errno == ENOMEM) {
                 continue;
             }

@@ -3,7 +3,6 @@
 #ifndef SP_RUNTIME_ZYGOTE_H
 #define SP_RUNTIME_ZYGOTE_H
 
-#include <signal.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,8 +10,7 @@
 #include "wire/zygote.h"
 
 enum {
-    NEWBORN_FDS = 7, /* the numbers below are a worker's own */
-    MIDDLES_MAX = 32
+    NEWBORN_FDS = 7 /* the numbers below are a worker's own */
 };
 
 struct sp_zygote {
@@ -22,8 +20,6 @@ struct sp_zygote {
     int guard_fd;
     int kept[NEWBORN_FDS]; /* open on nothing, so that nothing else gets the numbers */
     int kept_count;
-    pid_t middles[MIDDLES_MAX]; /* processes made only to end, not waited for yet */
-    int middles_count;
     char *block; /* in a worker: its variables, */
     const char **variables;
 };
@@ -33,16 +29,11 @@ struct newborn {
     struct zygote_request request;
     int fds[ZYGOTE_FDS_MAX]; /* the first is the status pipe */
     size_t fds_count;
-    pid_t middle;    /* the process between the zygote and it */
-    sigset_t before; /* the signals that were blocked when it was made */
 };
 
-/* In a child of the zygote: fork the worker and end. Returns in the worker alone. */
-void sp__newborn_leave(struct newborn *newborn);
-
-/* In the worker: become the guard's, with everything a worker has. Ends the process when
- * that fails. */
-void sp__newborn_tie(struct sp_zygote *z, struct newborn *newborn);
+/* In the worker: become the guard's, with everything a worker has, when a byte comes
+ * through the gate. Ends the process when that fails. */
+void sp__newborn_tie(struct sp_zygote *z, struct newborn *newborn, const int gate[2]);
 
 /* A word on the status pipe. */
 void sp__newborn_say(const struct newborn *newborn, int stage, int value);

@@ -8,7 +8,7 @@
  * has_lifeline), `groups` files that it writes "0" to, and `fds` that become its 0, 1,
  * 2 ... Whatever the zygote has of its own stays open in the worker.
  *
- * The zygote forks a process that forks the worker and ends, so that the worker becomes
+ * The zygote makes a process that forks the worker and ends, so that the worker becomes
  * the guard's: fork() runs what the libraries in the process have asked to be run, which
  * a bare clone(CLONE_PARENT) would not. The worker then says on the status pipe what
  * process it is, ties itself to this world as an executed one is tied (guard/spawn.c), and
