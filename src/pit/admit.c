@@ -299,43 +299,69 @@ static void set_deadlines(struct request *request, const sp_call_options *option
     }
 }
 
+/* The arguments of a call, and what is needed while they are checked. */
+struct arguments {
+    sp_bytes json;
+    struct binaries binaries;
+    struct sp_buffer rewritten; /* by the adapter */
+    uint64_t timeout_ms;
+};
+
+/* The longer way: binaries that become arguments, an adapter that is asked, arguments that
+ * are wrong or that only a closer look can tell. */
+static int check_closely(struct arguments *arguments, const struct request *request,
+                         const struct call_wish *wish, const sp_call_options *options,
+                         sp_error *err)
+{
+    const struct pool *pool = request->pool;
+    int rc = check_args(pool, arguments->json, err);
+    if (rc == SP_OK) {
+        rc = sp__binaries_read(&arguments->binaries, options->binaries,
+                               options->binaries_count, err);
+        arguments->json = arguments->binaries.args;
+    }
+    if (rc == SP_OK && request->adapter != NULL) {
+        rc = ask_adapter(request->adapter, wish->tool, &arguments->json,
+                         &arguments->rewritten, &arguments->timeout_ms, err);
+        if (rc == SP_OK && arguments->rewritten.size > 0) {
+            rc = check_args(pool, arguments->json, err);
+        }
+    }
+    if (rc == SP_OK && request->tool != NULL) {
+        rc = sp__rules_check(request->tool, &arguments->binaries, arguments->json, err);
+    }
+    if (rc == SP_OK) {
+        rc = check_size(pool, arguments->json.size + arguments->binaries.bytes, err);
+    }
+    return rc;
+}
+
 /* The arguments and what travels beside them: checked, seen by the pool's adapter, and
  * made the message for the worker. */
 static int encode_arguments(struct request *request, const struct call_wish *wish,
                             const sp_call_options *options, uint64_t *timeout_ms,
                             sp_error *err)
 {
-    struct pool *pool = request->pool;
-    sp_bytes args = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
-    struct sp_buffer rewritten;
-    struct binaries binaries = {
-        .args = args, .pairs = wish->binary, .count = wish->binary_count};
-    sp__buf_init(&rewritten, pool->options.request_max_bytes);
+    const struct pool *pool = request->pool;
+    sp_bytes json = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
+    struct arguments arguments = {
+        .json = json,
+        .binaries = {.args = json, .pairs = wish->binary, .count = wish->binary_count},
+        .timeout_ms = *timeout_ms};
+    sp__buf_init(&arguments.rewritten, pool->options.request_max_bytes);
 
-    int rc = check_args(pool, args, err);
-    if (rc == SP_OK) {
-        rc = sp__binaries_read(&binaries, options->binaries, options->binaries_count,
-                               err);
-        args = binaries.args;
-    }
-    if (rc == SP_OK && request->adapter != NULL) {
-        rc = ask_adapter(request->adapter, wish->tool, &args, &rewritten, timeout_ms,
-                         err);
-        if (rc == SP_OK && rewritten.size > 0) {
-            rc = check_args(pool, args, err);
-        }
-    }
-    if (rc == SP_OK && request->tool != NULL) {
-        rc = sp__rules_check(request->tool, &binaries, args, err);
+    int rc = check_size(pool, json.size, err);
+    int is_plain = request->adapter == NULL && request->tool != NULL &&
+                   options->binaries_count == 0 && wish->binary_count == 0;
+    if (rc == SP_OK && !(is_plain && sp__rules_take(request->tool, json))) {
+        rc = check_closely(&arguments, request, wish, options, err);
     }
     if (rc == SP_OK) {
-        rc = check_size(pool, args.size + binaries.bytes, err);
+        rc = encode(request, wish, arguments.json, &arguments.binaries, err);
     }
-    if (rc == SP_OK) {
-        rc = encode(request, wish, args, &binaries, err);
-    }
-    sp__binaries_fini(&binaries);
-    sp__buf_fini(&rewritten);
+    *timeout_ms = arguments.timeout_ms;
+    sp__binaries_fini(&arguments.binaries);
+    sp__buf_fini(&arguments.rewritten);
     return rc;
 }
 

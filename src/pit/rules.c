@@ -90,11 +90,21 @@ static int is_beside(void *user, const char *name, size_t size)
     return 0;
 }
 
+static const struct schema *schema_of(const struct tool *tool)
+{
+    return atomic_load_explicit(&tool->rules, memory_order_acquire);
+}
+
+int sp__rules_take(const struct tool *tool, sp_bytes args)
+{
+    const struct schema *schema = schema_of(tool);
+    return schema != NULL && sp__schema_takes(schema, args.data, args.size);
+}
+
 int sp__rules_check(const struct tool *tool, const struct binaries *binaries,
                     sp_bytes args, sp_error *err)
 {
-    const struct schema *schema =
-        atomic_load_explicit(&tool->rules, memory_order_acquire);
+    const struct schema *schema = schema_of(tool);
     struct schema_beside beside = {.has = is_beside, .user = (void *)binaries};
     if (schema == NULL) {
         return SP_OK;

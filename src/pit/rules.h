@@ -18,6 +18,9 @@ void sp__rules_forget(void *rules);
 int sp__rules_check(const struct tool *tool, const struct binaries *binaries,
                     sp_bytes args, sp_error *err) SP_MUST_CHECK;
 
+/* Any thread: 1 when the text is certainly JSON and what the tool takes. */
+int sp__rules_take(const struct tool *tool, sp_bytes args);
+
 /* Append the JSON Schema of what was announced. */
 int sp__rules_put_schema(struct sp_buffer *out, const sp_tool_parameter *params,
                          size_t count, int with_types, sp_error *err) SP_MUST_CHECK;

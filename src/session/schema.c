@@ -569,6 +569,7 @@ int sp__schema_new(const char *json, size_t size, struct schema **ret_schema,
         sp__schema_free(schema);
         return rc;
     }
+    sp__schema_flatten(schema);
     *ret_schema = schema;
     return SP_OK;
 }

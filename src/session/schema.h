@@ -42,6 +42,7 @@ struct schema_property {
     char *name;
     size_t name_size;
     int required;
+    unsigned types;        /* SCHEMA_ of its schema, in one that is flat */
     struct schema *schema; /* NULL: anything */
 };
 
@@ -63,6 +64,10 @@ struct schema {
     struct schema *additional; /* ... or must be like this, when not NULL */
     struct schema **any_of;
     size_t any_of_count;
+
+    /* An object's that wants nothing but types, of 64 properties at most. */
+    int is_flat;
+    uint64_t required; /* its properties that are, as bits */
 };
 
 /*
@@ -92,5 +97,11 @@ struct schema_beside {
  */
 int sp__schema_check(const struct schema *schema, const char *json, size_t size,
                      const struct schema_beside *beside, sp_error *err) SP_MUST_CHECK;
+
+/* 1 when the text is JSON, an object, and what sp__schema_check() accepts, all found in one
+ * pass; 0 says nothing: it may be so nevertheless. */
+int sp__schema_takes(const struct schema *schema, const char *json, size_t size);
+/* Once, when a schema has been read: what the former needs of it. */
+void sp__schema_flatten(struct schema *schema);
 
 #endif

@@ -19,74 +19,72 @@
 
 enum { BAD_SYNTAX = 1, BAD_UTF8, BAD_ESCAPE, BAD_CONTROL, BAD_DEPTH };
 
-/* Where the reading is, and why it stopped. */
+/* What is read, and why the reading stopped. Where it is goes from function to function:
+ * each gets where its part begins and returns where the part ends, or NULL. */
 struct reading {
     const uint8_t *start;
     const uint8_t *end;
-    const uint8_t *at;
-    int bad;
+    const uint8_t *at;    /* where it could not go on */
     const char *expected; /* for BAD_SYNTAX */
+    int bad;
+    int stopped; /* what the handler stopped it with */
     const struct json_handler *handler;
     void *user;
 };
 
-static int fail_at(struct reading *r, const uint8_t *at, int bad, const char *expected)
+static const uint8_t *fail_at(struct reading *r, const uint8_t *at, int bad,
+                              const char *expected)
 {
     r->at = at;
     r->bad = bad;
     r->expected = expected;
-    return SP_ERR_BAD_JSON;
+    return NULL;
 }
 
-/* r->at stands behind the opening quote; afterwards behind the closing one. */
-static inline int read_string(struct reading *r, const char **raw, size_t *n,
-                              int *escaped)
+/* What is not plain in a string: a character that is not ASCII, an escape. */
+static const uint8_t *read_special(struct reading *r, const uint8_t *p)
 {
-    const uint8_t *p = r->at;
     const uint8_t *end = r->end;
-    *raw = (const char *)p;
+    if (*p >= 0x80) {
+        size_t size = sp__utf8_size(p, (size_t)(end - p));
+        return size == 0 ? fail_at(r, p, BAD_UTF8, NULL) : p + size;
+    }
+    if (*p != '\\') {
+        return fail_at(r, p, BAD_CONTROL, NULL);
+    }
+    uint8_t c = end - p > 1 ? p[1] : 0;
+    if (c == 'u') {
+        for (int i = 2; i < 6; i++) {
+            if (end - p <= i || sp__json_hex(p[i]) < 0) {
+                return fail_at(r, p, BAD_ESCAPE, NULL);
+            }
+        }
+        return p + 6;
+    }
+    int is_known = c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' ||
+                   c == 'n' || c == 'r' || c == 't';
+    return is_known ? p + 2 : fail_at(r, p, BAD_ESCAPE, NULL);
+}
+
+/* `p` stands behind the opening quote; what is returned, behind the closing one. */
+static inline const uint8_t *read_string(struct reading *r, const uint8_t *p,
+                                         int *escaped)
+{
     *escaped = 0;
     for (;;) {
-        p = sp__json_skip_plain(p, end);
-        if (p == end) {
+        p = sp__json_skip_plain(p, r->end);
+        if (p == r->end) {
             return fail_at(r, p, BAD_SYNTAX, "'\"'");
         }
         if (*p == '"') {
-            *n = (size_t)(p - (const uint8_t *)*raw);
-            r->at = p + 1;
-            return 0;
+            return p + 1;
         }
-        if (*p >= 0x80) {
-            size_t size = sp__utf8_size(p, (size_t)(end - p));
-            if (size == 0) {
-                return fail_at(r, p, BAD_UTF8, NULL);
-            }
-            p += size;
-        } else if (*p == '\\') {
-            *escaped = 1;
-            uint8_t c = end - p > 1 ? p[1] : 0;
-            if (c == 'u') {
-                for (int i = 2; i < 6; i++) {
-                    if (end - p <= i || sp__json_hex(p[i]) < 0) {
-                        return fail_at(r, p, BAD_ESCAPE, NULL);
-                    }
-                }
-                p += 6;
-            } else if (c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' ||
-                       c == 'n' || c == 'r' || c == 't') {
-                p += 2;
-            } else {
-                return fail_at(r, p, BAD_ESCAPE, NULL);
-            }
-        } else {
-            return fail_at(r, p, BAD_CONTROL, NULL);
+        *escaped |= *p == '\\';
+        p = read_special(r, p);
+        if (p == NULL) {
+            return NULL;
         }
     }
-}
-
-static inline int is_digit(const uint8_t *p, const uint8_t *end)
-{
-    return p < end && *p >= '0' && *p <= '9';
 }
 
 static inline int is_word(const uint8_t *p, const uint8_t *end, const char *word,
@@ -96,229 +94,197 @@ static inline int is_word(const uint8_t *p, const uint8_t *end, const char *word
 }
 #define IS_WORD(p, end, word) is_word(p, end, word, sizeof word - 1)
 
-static inline int read_number(struct reading *r, enum json_number *kind)
+/* The digits of a fraction or an exponent: one at least. */
+static const uint8_t *read_digits(struct reading *r, const uint8_t *p)
 {
-    const uint8_t *p = r->at;
+    const uint8_t *behind = sp__json_skip_digits(p, r->end);
+    return behind > p ? behind : fail_at(r, p, BAD_SYNTAX, "a digit");
+}
+
+static inline const uint8_t *read_number(struct reading *r, const uint8_t *p,
+                                         enum json_number *kind)
+{
     const uint8_t *end = r->end;
     *kind = JSON_INTEGER;
     if (*p == '-') {
         p++;
         if (IS_WORD(p, end, "Infinity")) {
             *kind = JSON_NEG_INF;
-            r->at = p + 8;
-            return 0;
+            return p + 8;
         }
     }
-    if (!is_digit(p, end)) {
+    const uint8_t *behind = sp__json_skip_whole(p, end);
+    if (behind == p) {
         return fail_at(r, p, BAD_SYNTAX, "a digit");
     }
-    if (*p == '0') {
-        p++;
-    } else {
-        while (is_digit(p, end)) {
-            p++;
-        }
-    }
+    p = behind;
     if (p < end && *p == '.') {
         *kind = JSON_REAL;
-        p++;
-        if (!is_digit(p, end)) {
-            return fail_at(r, p, BAD_SYNTAX, "a digit");
-        }
-        while (is_digit(p, end)) {
-            p++;
-        }
+        p = read_digits(r, p + 1);
     }
-    if (p < end && (*p == 'e' || *p == 'E')) {
+    if (p != NULL && p < end && (*p == 'e' || *p == 'E')) {
         *kind = JSON_REAL;
         p++;
-        if (p < end && (*p == '+' || *p == '-')) {
-            p++;
-        }
-        if (!is_digit(p, end)) {
-            return fail_at(r, p, BAD_SYNTAX, "a digit");
-        }
-        while (is_digit(p, end)) {
-            p++;
-        }
+        p = read_digits(r, p < end && (*p == '+' || *p == '-') ? p + 1 : p);
     }
-    r->at = p;
-    return 0;
+    return p;
 }
 
 /* Call a handler's function, when there is one; stop when it says so. */
-#define TELL(r, function, ...)                              \
-    do {                                                    \
-        if (tells && (r)->handler->function != NULL) {      \
-            int stop = (r)->handler->function(__VA_ARGS__); \
-            if (stop != 0) {                                \
-                return stop;                                \
-            }                                               \
-        }                                                   \
+#define TELL(r, function, ...)                                  \
+    do {                                                        \
+        if (tells && (r)->handler->function != NULL) {          \
+            (r)->stopped = (r)->handler->function(__VA_ARGS__); \
+            if ((r)->stopped != 0) {                            \
+                return NULL;                                    \
+            }                                                   \
+        }                                                       \
     } while (0)
 
-/* A value that is not an object or array; r->at stands on its first character. */
-static inline int read_scalar(struct reading *r, const int tells)
+static const uint8_t *read_word(struct reading *r, const uint8_t *first,
+                                const int tells)
 {
-    const uint8_t *first = r->at;
-    int rc;
-    switch (*first) {
-    case '"': {
-        const char *raw;
-        size_t n;
-        int escaped;
-        r->at = first + 1;
-        rc = read_string(r, &raw, &n, &escaped);
-        if (rc != 0) {
-            return rc;
-        }
-        TELL(r, string, r->user, raw, n, escaped);
-        return 0;
+    if (IS_WORD(first, r->end, "true")) {
+        TELL(r, literal, r->user, 1);
+        return first + 4;
     }
-    case 't':
-        if (IS_WORD(first, r->end, "true")) {
-            r->at += 4;
-            TELL(r, literal, r->user, 1);
-            return 0;
-        }
-        break;
-    case 'f':
-        if (IS_WORD(first, r->end, "false")) {
-            r->at += 5;
-            TELL(r, literal, r->user, 0);
-            return 0;
-        }
-        break;
-    case 'n':
-        if (IS_WORD(first, r->end, "null")) {
-            r->at += 4;
-            TELL(r, literal, r->user, -1);
-            return 0;
-        }
-        break;
-    case 'N':
-        if (IS_WORD(first, r->end, "NaN")) {
-            r->at += 3;
-            TELL(r, number, r->user, (const char *)first, 3, JSON_NAN);
-            return 0;
-        }
-        break;
-    case 'I':
-        if (IS_WORD(first, r->end, "Infinity")) {
-            r->at += 8;
-            TELL(r, number, r->user, (const char *)first, 8, JSON_INF);
-            return 0;
-        }
-        break;
-    default:
-        if (*first == '-' || (*first >= '0' && *first <= '9')) {
-            enum json_number kind;
-            rc = read_number(r, &kind);
-            if (rc != 0) {
-                return rc;
-            }
-            TELL(r, number, r->user, (const char *)first, (size_t)(r->at - first),
-                 kind);
-            return 0;
-        }
-        break;
+    if (IS_WORD(first, r->end, "false")) {
+        TELL(r, literal, r->user, 0);
+        return first + 5;
+    }
+    if (IS_WORD(first, r->end, "null")) {
+        TELL(r, literal, r->user, -1);
+        return first + 4;
+    }
+    if (IS_WORD(first, r->end, "NaN")) {
+        TELL(r, number, r->user, (const char *)first, 3, JSON_NAN);
+        return first + 3;
+    }
+    if (IS_WORD(first, r->end, "Infinity")) {
+        TELL(r, number, r->user, (const char *)first, 8, JSON_INF);
+        return first + 8;
     }
     return fail_at(r, first, BAD_SYNTAX, "a value");
 }
 
-/* A key and its colon; r->at stands where the key should begin. */
-static inline int read_key(struct reading *r, const char *expected, const int tells)
+/* A value that is not an object or array; `first` is its first character. */
+static inline const uint8_t *read_scalar(struct reading *r, const uint8_t *first,
+                                         const int tells)
 {
-    const char *raw;
-    size_t n;
+    const uint8_t *p;
+    if (*first == '"') {
+        int escaped;
+        p = read_string(r, first + 1, &escaped);
+        if (p != NULL) {
+            TELL(r, string, r->user, (const char *)first + 1, (size_t)(p - first - 2),
+                 escaped);
+        }
+        return p;
+    }
+    if (*first == '-' || (*first >= '0' && *first <= '9')) {
+        enum json_number kind;
+        p = read_number(r, first, &kind);
+        if (p != NULL) {
+            TELL(r, number, r->user, (const char *)first, (size_t)(p - first), kind);
+        }
+        return p;
+    }
+    return read_word(r, first, tells);
+}
+
+/* A key and its colon. */
+static inline const uint8_t *read_key(struct reading *r, const uint8_t *p,
+                                      const char *expected, const int tells)
+{
     int escaped;
-    const uint8_t *p = sp__json_skip_space(r->at, r->end);
+    p = sp__json_skip_space(p, r->end);
     if (p == r->end || *p != '"') {
         return fail_at(r, p, BAD_SYNTAX, expected);
     }
-    r->at = p + 1;
-    int rc = read_string(r, &raw, &n, &escaped);
-    if (rc != 0) {
-        return rc;
+    const uint8_t *key = p + 1;
+    p = read_string(r, key, &escaped);
+    if (p == NULL) {
+        return NULL;
     }
-    TELL(r, key, r->user, raw, n, escaped);
-    p = sp__json_skip_space(r->at, r->end);
+    TELL(r, key, r->user, (const char *)key, (size_t)(p - key - 1), escaped);
+    p = sp__json_skip_space(p, r->end);
     if (p == r->end || *p != ':') {
         return fail_at(r, p, BAD_SYNTAX, "':'");
     }
-    r->at = p + 1;
-    return 0;
+    return p + 1;
 }
 
-/* The whole reader. Made twice by the compiler: `tells` is a constant. */
-static inline __attribute__((always_inline)) int read_all(struct reading *r,
-                                                          unsigned depth_max,
-                                                          const int tells)
+/* The whole reader, of the value that begins at `p`. Made twice by the compiler: `tells`
+ * is a constant. */
+static inline __attribute__((always_inline)) const uint8_t *read_all(struct reading *r,
+                                                                     const uint8_t *p,
+                                                                     unsigned depth_max,
+                                                                     const int tells)
 {
     uint64_t objects[SP__JSON_DEPTH_CAP / 64]; /* a bit for each level: 1 an object */
+    const uint8_t *end = r->end;
     unsigned depth = 0;
-    int rc;
 
 value:
-    r->at = sp__json_skip_space(r->at, r->end);
-    if (r->at == r->end) {
-        return fail_at(r, r->at, BAD_SYNTAX, "a value");
+    p = sp__json_skip_space(p, end);
+    if (p == end) {
+        return fail_at(r, p, BAD_SYNTAX, "a value");
     }
-    if (*r->at == '{' || *r->at == '[') {
+    if (*p == '{' || *p == '[') {
         uint64_t bit = UINT64_C(1) << (depth % 64);
         if (depth == depth_max) {
-            return fail_at(r, r->at, BAD_DEPTH, NULL);
+            return fail_at(r, p, BAD_DEPTH, NULL);
         }
-        if (*r->at++ == '{') {
+        if (*p++ == '{') {
             objects[depth++ / 64] |= bit;
             TELL(r, object_begin, r->user);
-            r->at = sp__json_skip_space(r->at, r->end);
-            if (r->at < r->end && *r->at == '}') {
+            p = sp__json_skip_space(p, end);
+            if (p < end && *p == '}') {
                 goto close;
             }
-            rc = read_key(r, "a key or '}'", tells);
-            if (rc != 0) {
-                return rc;
+            p = read_key(r, p, "a key or '}'", tells);
+            if (p == NULL) {
+                return NULL;
             }
         } else {
             objects[depth++ / 64] &= ~bit;
             TELL(r, array_begin, r->user);
-            r->at = sp__json_skip_space(r->at, r->end);
-            if (r->at < r->end && *r->at == ']') {
+            p = sp__json_skip_space(p, end);
+            if (p < end && *p == ']') {
                 goto close;
             }
         }
         goto value;
     }
-    rc = read_scalar(r, tells);
-    if (rc != 0) {
-        return rc;
+    p = read_scalar(r, p, tells);
+    if (p == NULL) {
+        return NULL;
     }
 
 after:
-    r->at = sp__json_skip_space(r->at, r->end);
     if (depth == 0) {
-        return r->at == r->end ? 0 : fail_at(r, r->at, BAD_SYNTAX, "the end");
+        return p;
     }
+    p = sp__json_skip_space(p, end);
     int in_object = (objects[(depth - 1) / 64] >> ((depth - 1) % 64) & 1) != 0;
-    uint8_t c = r->at < r->end ? *r->at : 0;
+    uint8_t c = p < end ? *p : 0;
     if (c == ',') {
-        r->at++;
+        p++;
         if (in_object) {
-            rc = read_key(r, "a key", tells);
-            if (rc != 0) {
-                return rc;
+            p = read_key(r, p, "a key", tells);
+            if (p == NULL) {
+                return NULL;
             }
         }
         goto value;
     }
     if (c != (in_object ? '}' : ']')) {
-        return fail_at(r, r->at, BAD_SYNTAX, in_object ? "',' or '}'" : "',' or ']'");
+        return fail_at(r, p, BAD_SYNTAX, in_object ? "',' or '}'" : "',' or ']'");
     }
 
 close:
     depth--;
-    if (*r->at++ == '}') {
+    if (*p++ == '}') {
         TELL(r, object_end, r->user);
     } else {
         TELL(r, array_end, r->user);
@@ -326,14 +292,18 @@ close:
     goto after;
 }
 
-static __attribute__((noinline)) int check(struct reading *r, unsigned depth_max)
+static __attribute__((noinline)) const uint8_t *check(struct reading *r,
+                                                      const uint8_t *p,
+                                                      unsigned depth_max)
 {
-    return read_all(r, depth_max, 0);
+    return read_all(r, p, depth_max, 0);
 }
 
-static __attribute__((noinline)) int tell(struct reading *r, unsigned depth_max)
+static __attribute__((noinline)) const uint8_t *tell(struct reading *r,
+                                                     const uint8_t *p,
+                                                     unsigned depth_max)
 {
-    return read_all(r, depth_max, 1);
+    return read_all(r, p, depth_max, 1);
 }
 
 /* ---- errors ---- */
@@ -391,14 +361,25 @@ int sp__json_read(const char *text, size_t n, unsigned depth_max,
                   const struct json_handler *handler, void *user, sp_error *err)
 {
     const uint8_t *start = sp__json_start(text, n);
-    struct reading r = {.start = start,
-                        .end = start + n,
-                        .at = start,
-                        .handler = handler,
-                        .user = user};
+    struct reading r = {
+        .start = start, .end = start + n, .handler = handler, .user = user};
     if (depth_max > SP__JSON_DEPTH_CAP) {
         depth_max = SP__JSON_DEPTH_CAP;
     }
-    int rc = handler == NULL ? check(&r, depth_max) : tell(&r, depth_max);
-    return r.bad != 0 ? report(&r, depth_max, err) : rc;
+    const uint8_t *p =
+        handler == NULL ? check(&r, start, depth_max) : tell(&r, start, depth_max);
+    if (p != NULL) {
+        p = sp__json_skip_space(p, r.end);
+        if (p == r.end) {
+            return 0;
+        }
+        (void)fail_at(&r, p, BAD_SYNTAX, "the end");
+    }
+    return r.bad != 0 ? report(&r, depth_max, err) : r.stopped;
+}
+
+const char *sp__json_skip(const char *at, const char *end, unsigned depth_max)
+{
+    struct reading r = {.start = (const uint8_t *)at, .end = (const uint8_t *)end};
+    return (const char *)check(&r, r.start, depth_max);
 }

@@ -52,6 +52,11 @@ struct json_handler {
 int sp__json_read(const char *text, size_t n, unsigned depth_max,
                   const struct json_handler *handler, void *user, sp_error *err);
 
+/* Behind the value that begins at `at`, white space before it skipped, checked as
+ * sp__json_read() does; NULL when there is none, or it is nested deeper than depth_max, at
+ * most SP__JSON_DEPTH_CAP. What follows it is not looked at. */
+const char *sp__json_skip(const char *at, const char *end, unsigned depth_max);
+
 /* Undo escapes: writes at most n bytes to `out` (which may not overlap) and returns how
  * many. Lone surrogates become WTF-8 (ED A0..BF xx), as Python's surrogatepass has it. */
 size_t sp__json_unescape(const char *raw, size_t n, char *out);

@@ -59,6 +59,21 @@ static inline const uint8_t *sp__json_skip_space(const uint8_t *p, const uint8_t
     return p;
 }
 
+static inline const uint8_t *sp__json_skip_digits(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && *p >= '0' && *p <= '9') {
+        p++;
+    }
+    return p;
+}
+
+/* Behind the whole number without a sign that begins at `p`; `p` when there is none. A
+ * leading zero stands alone. */
+static inline const uint8_t *sp__json_skip_whole(const uint8_t *p, const uint8_t *end)
+{
+    return p < end && *p == '0' ? p + 1 : sp__json_skip_digits(p, end);
+}
+
 /* Of a hexadecimal digit, -1 for another byte. */
 static inline int sp__json_hex(uint8_t c)
 {
