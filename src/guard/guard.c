@@ -165,6 +165,9 @@ static int send_pending(struct guard *guard, struct pending *pending)
     if (wrong == EAGAIN || wrong == ENOBUFS || wrong == ENOMEM ||
         wrong == ETOOMANYREFS) {
         guard->blocked = 1;
+        if (guard->events->on_blocked != NULL) {
+            guard->events->on_blocked(guard->user);
+        }
         return 0;
     }
     guard->unanswered += wrong == 0 && is_spawn(pending);

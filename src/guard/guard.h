@@ -47,6 +47,9 @@ struct guard_events {
     /* Limits of a worker do not hold as they should, for the reasons of the GUARD_WEAK_
      * bits. Told once for each. May be NULL. */
     void (*on_weak)(void *user, uint32_t weak);
+    /* The socket is full: sp__guard_wants_write() says so from now on. On the thread that
+     * asked the guard for something, under its lock: to be passed on. May be NULL. */
+    void (*on_blocked)(void *user);
     /* The guard died. Its workers die with it, by the kernel, and nothing more is
      * reported about them; every later spawn and kill fails. Called once. */
     void (*on_lost)(void *user, const sp_error *err);

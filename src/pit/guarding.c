@@ -139,6 +139,32 @@ static void guard_exited(void *user, uint64_t id, const struct guard_exit *exit)
 
 static void guard_lost(void *user, const sp_error *err);
 
+/* First loop: hear when there is room again, as long as something waits for it. */
+static void watch_writes(struct sp_pit *pit)
+{
+    if (pit->guard_watch != NULL) {
+        int waits = sp__guard_wants_write(pit->guard);
+        sp__watch_set(pit->guard_watch, WATCH_READ | (waits ? WATCH_WRITE : 0));
+    }
+}
+
+static void run_blocked(struct command *command, void *user)
+{
+    struct sp_pit *pit = ((struct lane *)user)->pit;
+    atomic_store(&pit->blocked_posted, 0);
+    watch_writes(pit);
+}
+
+/* Any loop may have been the one to fill it. */
+static void guard_blocked(void *user)
+{
+    struct sp_pit *pit = user;
+    if (atomic_exchange(&pit->blocked_posted, 1) == 0) {
+        pit->guard_blocked.run = run_blocked;
+        sp__loop_post(pit->loop, &pit->guard_blocked);
+    }
+}
+
 /* Once each, however many workers it concerns. */
 static void guard_weak(void *user, uint32_t weak)
 {
@@ -160,6 +186,7 @@ static const struct guard_events guard_events = {
     .on_spawned = guard_spawned,
     .on_exited = guard_exited,
     .on_weak = guard_weak,
+    .on_blocked = guard_blocked,
     .on_lost = guard_lost,
 };
 
@@ -168,6 +195,7 @@ static void guard_ready(void *user, int events)
     struct sp_pit *pit = user;
     if ((events & WATCH_WRITE) && pit->guard != NULL) {
         sp__guard_on_writable(pit->guard);
+        watch_writes(pit);
     }
     if ((events & WATCH_READ) && pit->guard != NULL) {
         sp__guard_on_readable(pit->guard);
@@ -178,20 +206,6 @@ static int watch_guard(struct sp_pit *pit, sp_error *err)
 {
     return sp__watch_open(pit->loop, sp__guard_fd(pit->guard), guard_ready, pit,
                           &pit->guard_watch, err);
-}
-
-void sp__pit_watch_guard(struct lane *lane)
-{
-    struct sp_pit *pit = lane->pit;
-    int wants_write =
-        lane->shop.guard != NULL && sp__guard_wants_write(lane->shop.guard);
-    if (lane->number > 0) {
-        if (wants_write) {
-            sp__reports_stuck(lane);
-        }
-    } else if (pit->guard_watch != NULL) {
-        sp__watch_set(pit->guard_watch, WATCH_READ | (wants_write ? WATCH_WRITE : 0));
-    }
 }
 
 /* Every lane may ask it for workers from now on. */

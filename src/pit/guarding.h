@@ -14,9 +14,6 @@ int sp__pit_take_instance(struct sp_pit *pit, const sp_pit_options *options,
                           sp_error *err) SP_MUST_CHECK;
 void sp__pit_leave_instance(struct sp_pit *pit);
 
-/* Any lane's loop, at the end of a turn: see to what waits to be sent to the guard. */
-void sp__pit_watch_guard(struct lane *lane);
-
 /* For sp_pit.guard_retry: open it again, and try until it works. */
 void sp__pit_reopen_guard(struct timer *timer, uint64_t now_ms);
 

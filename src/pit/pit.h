@@ -128,6 +128,8 @@ struct sp_pit {
     struct guard *guard;       /* NULL while it is lost */
     struct guard *guard_found; /* the last one, for other lanes to take over */
     struct watch *guard_watch;
+    struct command guard_blocked; /* to look whether it is: for any loop to post */
+    atomic_int blocked_posted;
     struct timer guard_retry; /* a guard could not be opened: try again */
     struct command bury_guard;
     struct guard *dead_guard;  /* lost, and to be closed by that errand */

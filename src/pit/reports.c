@@ -36,8 +36,6 @@ struct guard_reports {
     struct command lose;
     struct command mourn;
     struct command find;
-    struct command flush;
-    atomic_int flush_posted;
     void (*heard)(struct sp_pit *pit);
 
     pthread_mutex_t lock;
@@ -217,19 +215,4 @@ void sp__reports_found(struct lane *lane)
 {
     lane->reports->find.run = run_find;
     sp__loop_post(lane->loop, &lane->reports->find);
-}
-
-static void run_flush(struct command *command, void *user)
-{
-    struct guard_reports *reports = ITEM(command, struct guard_reports, flush);
-    atomic_store(&reports->flush_posted, 0); /* the end of the turn does it */
-}
-
-void sp__reports_stuck(struct lane *lane)
-{
-    struct guard_reports *reports = lane->reports;
-    if (atomic_exchange(&reports->flush_posted, 1) == 0) {
-        reports->flush.run = run_flush;
-        sp__loop_post(lane->pit->loop, &reports->flush);
-    }
 }

@@ -18,8 +18,4 @@ void sp__reports_exited(struct lane *lane, uint64_t id, const struct guard_exit 
 void sp__reports_lost(struct lane *lane, void (*heard)(struct sp_pit *pit));
 void sp__reports_found(struct lane *lane);
 
-/* Another loop, at the end of its turn: what could not be sent to the guard waits until the
- * first loop sees that it can. */
-void sp__reports_stuck(struct lane *lane);
-
 #endif

@@ -3,7 +3,6 @@
  * The end of a turn of a lane's loop: everything that the turn has brought about leaves it,
  * in one write for each connection and one wake-up for each sleeper.
  */
-#include "pit/guarding.h"
 #include "pit/pit_internal.h"
 
 static void wake_takers(struct lane *lane)
@@ -94,7 +93,6 @@ static void turn_ended(void *user)
         tell_takers(lane);
         sp__channels_flush(&lane->shop.channels);
     } while (lane->to_tell.length > 0);
-    sp__pit_watch_guard(lane);
     wake_takers(lane);
     lane->published = lane->to_publish.length > 0;
     sp__dispatch_publish(&pit->dispatch, &lane->to_publish);

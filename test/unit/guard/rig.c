@@ -61,6 +61,12 @@ static void on_exited(void *user, uint64_t id, const struct guard_exit *exit)
     h->exited++;
 }
 
+static void on_blocked(void *user)
+{
+    struct host *h = user;
+    h->blocked++;
+}
+
 static void on_lost(void *user, const sp_error *err)
 {
     struct host *h = user;
@@ -68,8 +74,10 @@ static void on_lost(void *user, const sp_error *err)
     memcpy(h->lost_text, err->message, sizeof h->lost_text);
 }
 
-const struct guard_events events = {
-    .on_spawned = on_spawned, .on_exited = on_exited, .on_lost = on_lost};
+const struct guard_events events = {.on_spawned = on_spawned,
+                                    .on_exited = on_exited,
+                                    .on_blocked = on_blocked,
+                                    .on_lost = on_lost};
 
 static int count_fds(void)
 {
@@ -123,7 +131,8 @@ int pump(const uint32_t *counter, uint32_t wanted)
 {
     uint64_t end_ms = sp__now_ms() + DEADLINE_MS;
     while (*counter < wanted && !host.lost && sp__now_ms() < end_ms) {
-        int out = sp__guard_wants_write(host.guard) ? POLLOUT : 0;
+        /* What it was not told of is not watched for. */
+        int out = host.blocked && sp__guard_wants_write(host.guard) ? POLLOUT : 0;
         struct pollfd fd = {.fd = sp__guard_fd(host.guard),
                             .events = (short)(POLLIN | out)};
         (void)poll(&fd, 1, 100);

@@ -27,6 +27,7 @@ struct host {
     struct record records[RECORDS];
     uint32_t answered;
     uint32_t exited;
+    int blocked; /* how often it was told of a full socket */
     int lost;
     char lost_text[SP_ERROR_MESSAGE_MAX];
     int fds_before;

@@ -278,6 +278,23 @@ static void requests_wait_in_the_client_when_many_are_made_at_once(void **state)
     }
 }
 
+static void full_socket_is_told(void **state)
+{
+    enum { ENOUGH = 10000, NOBODY = 7 };
+    (void)state;
+    const char *const argv[] = {"/bin/true", NULL};
+    (void)kill(sp__guard_pid(host.guard), SIGSTOP);
+    for (int i = 0; i < ENOUGH && host.blocked == 0; i++) {
+        assert_int_equal(sp__guard_kill(host.guard, NOBODY, SIGTERM, 0, NULL), SP_OK);
+    }
+    assert_int_equal(host.blocked, 1);
+    assert_true(sp__guard_wants_write(host.guard));
+    (void)kill(sp__guard_pid(host.guard), SIGCONT);
+    spawn(1, argv, NULL, 0);
+    assert_true(pump(&host.exited, 1)); /* behind all of them */
+    assert_false(sp__guard_wants_write(host.guard));
+}
+
 /* ---- opening ---- */
 
 static void missing_guard_is_an_error(void **state)
@@ -457,6 +474,7 @@ int main(int argc, char **argv)
                                         open_guard_rudely, close_guard_rudely),
         WITH_GUARD(two_hundred_workers_come_and_go),
         WITH_GUARD(requests_wait_in_the_client_when_many_are_made_at_once),
+        WITH_GUARD(full_socket_is_told),
         WITHOUT(missing_guard_is_an_error),
         WITHOUT(program_that_is_no_guard_is_an_error),
         WITHOUT(guard_started_by_hand_explains_itself),
