@@ -131,17 +131,27 @@ void sp__error_copy(sp_error *to, const sp_error *from)
     to->worker_stack = sp__strdup(from->worker_stack);
 }
 
+/* Most have none: a call that goes well has several errors, all of them empty. */
+static int has_texts(const sp_error *err)
+{
+    return err->remote_type != NULL || err->remote_message != NULL ||
+           err->remote_trace != NULL || err->remote_details != NULL ||
+           err->worker_stderr != NULL || err->worker_stack != NULL;
+}
+
 SP_API void sp_error_clear(sp_error *err)
 {
     if (err == NULL) {
         return;
     }
-    sp__free(err->remote_type);
-    sp__free(err->remote_message);
-    sp__free(err->remote_trace);
-    sp__free(err->remote_details);
-    sp__free(err->worker_stderr);
-    sp__free(err->worker_stack);
+    if (has_texts(err)) {
+        sp__free(err->remote_type);
+        sp__free(err->remote_message);
+        sp__free(err->remote_trace);
+        sp__free(err->remote_details);
+        sp__free(err->worker_stderr);
+        sp__free(err->worker_stack);
+    }
     sp__error_init(err);
 }
 

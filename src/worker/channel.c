@@ -115,8 +115,8 @@ static void flush_channel(struct channel *channel)
     sp__error_init(&why);
     if (!channel->broken && write_channel(channel, &why) < 0) {
         break_channel(channel, &why);
+        sp_error_clear(&why);
     }
-    sp_error_clear(&why);
 }
 
 void sp__channels_flush(struct channels *channels)
@@ -177,10 +177,10 @@ static void ready(void *user, int events)
     if (rc < 0) {
         (void)write_channel(channel, NULL); /* what can still be said */
         break_channel(channel, &why);
+        sp_error_clear(&why);
     } else if (sp__h2_wants_send(channel->h2)) {
         sp__channel_touch(channel);
     }
-    sp_error_clear(&why);
 }
 
 /* ---- life ---- */
