@@ -103,8 +103,7 @@ static int grow_calls(struct core *core)
         return SP_ERR_NOMEM;
     }
     for (uint32_t i = max; i > core->calls_max; i--) {
-        core->calls[i - 1] = (struct core_call){.next = core->calls_free};
-        core->calls_free = i - 1;
+        sp__core_call_drop(core, i - 1);
     }
     core->calls_max = max;
     return SP_OK;
@@ -127,7 +126,8 @@ uint32_t sp__core_call_new(struct core *core)
 
 void sp__core_call_drop(struct core *core, uint32_t call)
 {
-    core->calls[call] = (struct core_call){.next = core->calls_free};
+    core->calls[call].state = CALL_FREE;
+    core->calls[call].next = core->calls_free;
     core->calls_free = call;
 }
 
@@ -205,8 +205,7 @@ static void end_call(struct core *core, uint32_t at, enum core_ending ending)
     action->call = at;
     action->what = ending;
     action->executed = call->executed;
-    *call = (struct core_call){.next = core->calls_free, .seat = CORE_NONE};
-    core->calls_free = at;
+    sp__core_call_drop(core, at);
 }
 
 void sp__core_end_queue(struct core *core, enum core_ending ending)

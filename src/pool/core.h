@@ -129,7 +129,8 @@ struct core_seat {
 enum core_call_state { CALL_FREE, CALL_QUEUED, CALL_RESTING, CALL_SENT };
 
 struct core_call {
-    uint8_t state; /* enum core_call_state */
+    uint8_t
+        state; /* enum core_call_state; FREE: of the rest only `next` says something */
     uint8_t idempotent;
     uint8_t streaming;
     uint8_t touched;  /* a chunk of it came */

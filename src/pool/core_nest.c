@@ -84,7 +84,9 @@ void sp__core_nest_released(struct core *core, uint32_t at)
     }
     core->calls[at].asks = 0;
     for (uint32_t i = 0; i < core->calls_max; i++) {
-        forget_ancestor(core, &core->calls[i], at);
+        if (core->calls[i].state != CALL_FREE) {
+            forget_ancestor(core, &core->calls[i], at);
+        }
     }
     assert(core->calls[at].held == 0);
 }

@@ -377,6 +377,7 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
         sp__list_append(&pool->unsent, &request->on_queue);
         return;
     }
+    pool->has_spent |= sp__worker_is_spent(worker);
     request->sent_us = request->call.sent_us;
     if (request->first_sent_us == 0) {
         request->first_sent_us = request->sent_us;

@@ -136,36 +136,37 @@ static void return_unstarted(struct pool *pool)
     }
 }
 
-/* A worker whose connection has given its last number takes no more calls. */
-static void note_spent(struct pool *pool, const struct core_action *action)
+/* Workers whose connection has given its last number take no more calls. */
+static void retire_spent(struct pool *pool)
 {
-    const struct worker *worker = pool->workers[action->seat];
-    if (worker != NULL && sp__worker_is_spent(worker)) {
-        struct core_event event = {.kind = CORE_SPENT, .seat = action->seat};
-        sp__pool_step(pool, &event, NULL);
+    pool->has_spent = 0;
+    for (uint32_t i = 0; i < pool->core.seats_count; i++) {
+        const struct worker *worker = pool->workers[i];
+        if (worker != NULL && !pool->core.seats[i].spent &&
+            sp__worker_is_spent(worker)) {
+            struct core_event event = {.kind = CORE_SPENT, .seat = i};
+            sp__pool_step(pool, &event, NULL);
+        }
     }
 }
 
 void sp__pool_step(struct pool *pool, const struct core_event *event, sp_error *failure)
 {
     struct core *core = &pool->core;
-    struct core_action sent = {.kind = CORE_DO_LOOK};
     pool->failure = failure;
     if (pool->share != NULL) {
         sp__share_prepare(pool);
     }
     sp__core_step(core, event, sp__loop_now_ms(pool->shop->loop));
     for (uint32_t i = 0; i < core->actions_count; i++) {
-        const struct core_action *action = &core->actions[i];
-        sent = action->kind == CORE_DO_SEND ? *action : sent;
-        if (perform(pool, action)) {
+        if (perform(pool, &core->actions[i])) {
             return;
         }
     }
     pool->failure = NULL;
     set_tick(pool);
-    if (sent.kind == CORE_DO_SEND) {
-        note_spent(pool, &sent);
+    if (pool->has_spent) {
+        retire_spent(pool);
     }
     if (pool->unsent.length > 0) {
         sp__flow_return_unsent(pool);

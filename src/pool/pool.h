@@ -70,13 +70,14 @@ struct pool {
     struct timer tick; /* the core's next_due_ms */
     uint64_t tick_ms;
     uint64_t started_ms;
-    uint32_t stuck;        /* seats that the core takes for stuck */
-    sp_error *failure;     /* of the event being stepped, for what ends by it */
-    struct list unsent;    /* requests whose worker would not take them */
-    uint32_t unstarted;    /* seats whose process could not be started, this step */
-    sp_error last_failure; /* of a start; code 0: none */
-    sp_pool_stats stats;   /* the counters of it */
-    struct meter meter;    /* and those for metrics */
+    uint32_t stuck;     /* seats that the core takes for stuck */
+    sp_error *failure;  /* of the event being stepped, for what ends by it */
+    struct list unsent; /* requests whose worker would not take them */
+    uint32_t unstarted; /* seats whose process could not be started, this step */
+    int has_spent; /* a call of this step has the last number of its worker's connection */
+    sp_error last_failure;                 /* of a start; code 0: none */
+    sp_pool_stats stats;                   /* the counters of it */
+    struct meter meter;                    /* and those for metrics */
     struct death *deaths[POOL_DEATHS_MAX]; /* a ring */
     uint64_t deaths_count;                 /* ever */
 
