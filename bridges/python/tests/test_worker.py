@@ -36,6 +36,10 @@ class Tools(BaseAdapter):
         return [a, b]
 
     @tool
+    def all_of_it(self, **args):
+        return list(args.items())
+
+    @tool
     def odd(self):
         class Point:
             pass
@@ -235,6 +239,52 @@ def test_values_come_back_as_they_went(client, value, kind):
     assert json.loads(response.result.value) == value
     assert type(json.loads(response.result.value)) is type(value)
     assert response.result.type_url.endswith(kind)
+
+
+def call_text(client, tool, text):
+    request = client.request(tool, {})
+    request.args_json = text.encode()
+    response = client.stub.ExecuteTool(request, timeout=DEADLINE)
+    if not response.success:
+        raise Failed(response.error_message)
+    return json.loads(response.result.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"b":2}',
+        '{"a":1,"b":[2,{"a":3}]}',
+        ' { "a" : "x" , "b" : null } ',
+        '{"b":2,"a":1}',
+        '{"a":1}',
+        '{"a":1,"b":2,"c":3}',
+        '{"a":1,"b":2,"a":3}',
+        '{"a":1,"a":2}',
+        '{"\\u0061":1,"b":2}',
+        '{"aa":1,"b":2}',
+        '{"ä":1,"b":2}',
+        "{}",
+        json.dumps({f"k{i}": i for i in range(16)}),
+        json.dumps({f"k{i}": i for i in range(17)}),
+    ],
+)
+def test_arguments_are_the_same_whatever_the_call_before_had(client, text):
+    """A worker expects what the tool's last call had."""
+    expected = [list(item) for item in json.loads(text).items()]
+    for before in ['{"a":1,"b":2}', "{}", '{"b":[]}', text]:
+        call_text(client, "all_of_it", before)
+        assert call_text(client, "all_of_it", text) == expected
+        assert call_text(client, "all_of_it", text) == expected
+
+
+def test_arguments_that_do_not_fit_are_told_however_often(client):
+    for _ in range(3):
+        with pytest.raises(grpc.RpcError) as caught:
+            call_text(client, "named", '{"a":1,"c":2}')
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "'c'" in caught.value.details()
+        assert call_text(client, "named", '{"a":1,"b":3}') == [1, 3]
 
 
 def test_the_adapter_is_one_object_for_all_calls(client):

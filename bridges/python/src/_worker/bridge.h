@@ -22,7 +22,10 @@
 #include "base/list.h"
 #include "snakepit/worker.h"
 
-enum { SP__PY_REPEAT_MS = 1000 }; /* a swallowed interruption comes again after this */
+enum {
+    SP__PY_REPEAT_MS = 1000, /* a swallowed interruption comes again after this */
+    NAMES_MAX = 16, /* tools of which it is known what their arguments are called */
+};
 
 enum tool_style {
     STYLE_KEYWORDS = 0, /* f(**object) or f(*array) */
@@ -94,6 +97,7 @@ struct server {
     unsigned long ident;   /* as the interpreter numbers threads */
     struct running *spare; /* kept for the next call, or NULL */
     struct key_cache keys;
+    PyObject *names[NAMES_MAX]; /* tuples, or NULL: see invoke.c */
     struct encoder encoder;
     struct parts parts; /* of the answer that is being made */
 };

@@ -52,16 +52,38 @@ void sp__py_keys_pin(struct key_cache *cache, PyObject *text);
 PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n);
 
 /*
+ * The members of an object as a vectorcall takes them, when they are those that are
+ * expected: no dict is made, and no name is looked for.
+ */
+enum { MEMBERS_MAX = 16 };
+struct members {
+    PyObject
+        *names; /* expected, in this order: a tuple of ASCII str, or NULL; borrowed */
+    Py_ssize_t count;              /* of values */
+    PyObject *values[MEMBERS_MAX]; /* owned */
+};
+
+void sp__py_members_clear(struct members *members);
+
+/* The names of a dict's members for next time: a new reference, NULL without an
+ * exception when they cannot be expected. */
+PyObject *sp__py_members_names(PyObject *dict);
+
+/*
  * Build the value that `text` describes.
  *
- * keys   NULL: no cache (another thread may be using it)
- * parts  NULL: an object that stands for a part is an object like others
+ * keys     NULL: no cache (another thread may be using it)
+ * parts    NULL: an object that stands for a part is an object like others
+ * members  NULL, or with no values yet. When the text is an object with the members
+ *          expected they are in it, and what is returned is their names: a tuple, which
+ *          no text describes.
  *
  * NULL with `err` filled and no exception (SP_ERR_BAD_JSON, SP_ERR_TOO_DEEP,
  * SP_ERR_NOMEM), or NULL with err->code 0 and an exception.
  */
 PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
-                        const char *text, size_t n, sp_error *err);
+                        struct members *members, const char *text, size_t n,
+                        sp_error *err);
 
 /* The same, and what is wrong with the text is an exception too: ValueError, or
  * MemoryError. */

@@ -9,6 +9,8 @@
 #include <Python.h>
 
 #if PY_VERSION_HEX < 0x03090000
+#define PyObject_Vectorcall _PyObject_Vectorcall
+
 static inline PyObject *PyObject_CallNoArgs(PyObject *callable)
 {
     return PyObject_CallFunctionObjArgs(callable, NULL);

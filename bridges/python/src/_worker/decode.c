@@ -4,7 +4,9 @@
  *
  * The reader of src/wire checks the text and reports what it meets; this file answers
  * each report by making an object and putting it into the innermost open container. The
- * open containers stand on a stack as deep as the reader allows, so nothing recurses.
+ * open containers stand on a stack as deep as the reader allows, so nothing recurses. An
+ * outermost object that has the members expected is never made: the first member that is
+ * another one makes it a dict like others.
  *
  * A failure is either the text's fault (the reader's sp_error) or an exception of the
  * interpreter, nearly always MemoryError; a handler tells the second by returning
@@ -16,12 +18,13 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "wire/json_read.h"
 
 enum { RAISED = 1 };
 
 struct open_container {
-    PyObject *object;
-    PyObject *key; /* of the member whose value comes next; NULL in lists */
+    PyObject *object; /* NULL: what is expected, as long as it is that */
+    PyObject *key;    /* of the member whose value comes next; NULL in lists */
     int is_list;
     int is_part; /* stands for a part */
 };
@@ -29,6 +32,7 @@ struct open_container {
 struct builder {
     struct key_cache *keys;
     const struct part_source *parts;
+    struct members *members; /* or NULL */
     PyObject *root;
     unsigned depth;
     char *scratch; /* where escaped strings are undone */
@@ -49,6 +53,10 @@ static int place(struct builder *builder, PyObject *value)
 
     struct open_container *top = &builder->open[builder->depth - 1];
     int rc;
+    if (top->object == NULL) {
+        builder->members->values[builder->members->count++] = value;
+        return 0;
+    }
     if (top->is_list) {
         rc = PyList_Append(top->object, value);
     } else {
@@ -69,6 +77,60 @@ static int open_one(struct builder *builder, PyObject *container, int is_list)
     return 0;
 }
 
+/* ---- the members expected ---- */
+
+void sp__py_members_clear(struct members *members)
+{
+    while (members->count > 0) {
+        Py_DECREF(members->values[--members->count]);
+    }
+}
+
+static int is_name(PyObject *name, const char *text, size_t n)
+{
+    return (size_t)PyUnicode_GET_LENGTH(name) == n &&
+           memcmp(PyUnicode_1BYTE_DATA(name), text, n) == 0;
+}
+
+/* Whether the next member is the one of this name. */
+static int is_expected(const struct members *members, const char *raw, size_t n)
+{
+    return members->count < PyTuple_GET_SIZE(members->names) &&
+           is_name(PyTuple_GET_ITEM(members->names, members->count), raw, n);
+}
+
+/* They are not, after all: what there is becomes a dict. */
+static int make_dict(struct builder *builder)
+{
+    struct members *members = builder->members;
+    PyObject *dict = PyDict_New();
+    int rc = dict == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; rc == 0 && i < members->count; i++) {
+        rc = PyDict_SetItem(dict, PyTuple_GET_ITEM(members->names, i),
+                            members->values[i]);
+    }
+    builder->open[0].object = dict;
+    sp__py_members_clear(members);
+    return rc < 0 ? RAISED : 0;
+}
+
+PyObject *sp__py_members_names(PyObject *dict)
+{
+    if (PyDict_GET_SIZE(dict) > MEMBERS_MAX) {
+        return NULL;
+    }
+    PyObject *names = PySequence_Tuple(dict);
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
+        if (!PyUnicode_IS_ASCII(PyTuple_GET_ITEM(names, i))) {
+            Py_CLEAR(names);
+        }
+    }
+    PyErr_Clear();
+    return names;
+}
+
+/* ---- containers ---- */
+
 static int close_one(struct builder *builder)
 {
     struct open_container *top = &builder->open[--builder->depth];
@@ -83,7 +145,12 @@ static int close_one(struct builder *builder)
 
 static int on_object_begin(void *user)
 {
-    return open_one(user, PyDict_New(), 0);
+    struct builder *builder = user;
+    if (builder->depth == 0 && builder->members != NULL) {
+        builder->open[builder->depth++] = (struct open_container){0};
+        return 0;
+    }
+    return open_one(builder, PyDict_New(), 0);
 }
 
 static int on_array_begin(void *user)
@@ -93,7 +160,19 @@ static int on_array_begin(void *user)
 
 static int on_end(void *user)
 {
-    return close_one(user);
+    struct builder *builder = user;
+    const struct open_container *top = &builder->open[builder->depth - 1];
+    if (top->object == NULL) {
+        if (builder->members->count == PyTuple_GET_SIZE(builder->members->names)) {
+            builder->depth--;
+            builder->root = Py_NewRef(builder->members->names);
+            return 0;
+        }
+        if (make_dict(builder) != 0) {
+            return RAISED;
+        }
+    }
+    return close_one(builder);
 }
 
 /* A string with escapes. The result is never longer than what it came from. */
@@ -123,13 +202,21 @@ static PyObject *text_of(struct builder *builder, const char *raw, size_t n,
 static int on_key(void *user, const char *raw, size_t n, int escaped)
 {
     struct builder *builder = user;
+    struct open_container *top = &builder->open[builder->depth - 1];
+    if (top->object == NULL) {
+        if (!escaped && is_expected(builder->members, raw, n)) {
+            return 0;
+        }
+        if (make_dict(builder) != 0) {
+            return RAISED;
+        }
+    }
     PyObject *key;
     if (builder->keys != NULL && !escaped) {
         key = sp__py_keys_get(builder->keys, raw, n);
     } else {
         key = text_of(builder, raw, n, escaped);
     }
-    struct open_container *top = &builder->open[builder->depth - 1];
     top->key = key;
     top->is_part |= builder->parts != NULL && sp__py_is_part_key(raw, n);
     return key == NULL ? RAISED : 0;
@@ -235,17 +322,19 @@ static const struct json_handler building = {
 };
 
 PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
-                        const char *text, size_t n, sp_error *err)
+                        struct members *members, const char *text, size_t n,
+                        sp_error *err)
 {
     struct builder builder;
     builder.keys = keys;
     builder.parts = parts;
+    builder.members = members != NULL && members->names != NULL ? members : NULL;
     builder.root = NULL;
     builder.depth = 0;
     builder.scratch = NULL;
     builder.scratch_size = 0;
 
-    int rc = sp__json_read(text, n, SP__JSON_DEPTH_MAX, &building, &builder, err);
+    int rc = sp__json_read_with(text, n, SP__JSON_DEPTH_MAX, &building, &builder, err);
     sp__free(builder.scratch);
     if (rc == 0) {
         return builder.root;
@@ -254,6 +343,9 @@ PyObject *sp__py_decode(struct key_cache *keys, const struct part_source *parts,
         struct open_container *top = &builder.open[--builder.depth];
         Py_XDECREF(top->object);
         Py_XDECREF(top->key);
+    }
+    if (builder.members != NULL) {
+        sp__py_members_clear(builder.members);
     }
     Py_XDECREF(builder.root);
     return NULL;
@@ -264,7 +356,7 @@ PyObject *sp__py_decode_or_raise(struct key_cache *keys,
                                  size_t n)
 {
     sp_error err = {0};
-    PyObject *value = sp__py_decode(keys, parts, text, n, &err);
+    PyObject *value = sp__py_decode(keys, parts, NULL, text, n, &err);
     if (value == NULL && err.code == SP_ERR_NOMEM) {
         (void)PyErr_NoMemory();
     } else if (value == NULL && err.code < 0) {
@@ -285,19 +377,13 @@ static struct key_slot *slot_of(struct key_cache *cache, const char *text, size_
     return &cache->slots[(hash ^ (hash >> 16)) & (KEYS_MAX - 1)];
 }
 
-static int slot_holds(const struct key_slot *slot, const char *text, size_t n)
-{
-    return slot->text != NULL && (size_t)PyUnicode_GET_LENGTH(slot->text) == n &&
-           memcmp(PyUnicode_1BYTE_DATA(slot->text), text, n) == 0;
-}
-
 PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n)
 {
     if (n > KEY_SIZE_MAX) {
         return PyUnicode_FromStringAndSize(text, (Py_ssize_t)n);
     }
     struct key_slot *slot = slot_of(cache, text, n);
-    if (slot_holds(slot, text, n)) {
+    if (slot->text != NULL && is_name(slot->text, text, n)) {
         return Py_NewRef(slot->text);
     }
     PyObject *key = PyUnicode_FromStringAndSize(text, (Py_ssize_t)n);

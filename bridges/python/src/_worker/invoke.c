@@ -4,11 +4,15 @@
  * gives looked at.
  *
  * The arguments are a JSON object or array; raw binary arguments join the object by
- * name. A tool whose adapter wants to know its caller is told before. A coroutine is
- * awaited, on the event loop that the package keeps for that.
+ * name. An object with the members that the tool had in its last call, in their order,
+ * becomes no dict: their values go to the tool as they are. A tool whose adapter wants to
+ * know its caller is told before. A coroutine is awaited, on the event loop that the
+ * package keeps for that.
  */
 #include "base/error.h"
 #include "serve.h"
+
+#include <string.h>
 
 /* ---- arguments ---- */
 
@@ -88,9 +92,10 @@ static int add_binaries(const struct call_parts *parts, PyObject *dict)
     return 0;
 }
 
-/* The decoded arguments: a dict or a list. NULL with an exception. */
-static PyObject *arguments_of(struct server *server, struct running *run,
-                              struct call_parts *parts)
+/* The decoded arguments: a dict, a list, or the names of `members`. NULL with an
+ * exception. */
+static PyObject *decoded(struct server *server, struct running *run,
+                         struct call_parts *parts, struct members *members)
 {
     const struct part_source source = {.slice = slice_binary, .user = parts};
     sp_bytes text = sp_job_args(run->job);
@@ -99,8 +104,10 @@ static PyObject *arguments_of(struct server *server, struct running *run,
     }
     sp_error err;
     sp__error_init(&err);
-    PyObject *args = sp__py_decode(&server->keys, &source, text.data, text.size, &err);
-    if (args != NULL && (PyDict_CheckExact(args) || PyList_CheckExact(args))) {
+    PyObject *args =
+        sp__py_decode(&server->keys, &source, members, text.data, text.size, &err);
+    if (args != NULL && (PyTuple_CheckExact(args) || PyDict_CheckExact(args) ||
+                         PyList_CheckExact(args))) {
         return args;
     }
     if (args != NULL) {
@@ -113,6 +120,37 @@ static PyObject *arguments_of(struct server *server, struct running *run,
     }
     sp_error_clear(&err);
     return NULL;
+}
+
+/* What the tool's arguments were called last time. A guess: tools may share a place. */
+static PyObject **names_of(struct server *server, const PyObject *tool)
+{
+    return &server->names[(uintptr_t)tool / 64 % NAMES_MAX];
+}
+
+/* As decoded(), with the binaries among them. */
+static PyObject *arguments_of(struct server *server, struct running *run,
+                              PyObject *tool, struct call_parts *parts,
+                              struct members *members)
+{
+    const char *name;
+    sp_bytes binary;
+    long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
+    int by_name = (style == STYLE_KEYWORDS || style == STYLE_CONTEXT) &&
+                  !sp_job_binary(run->job, 0, &name, &binary);
+    PyObject **names = names_of(server, tool);
+    members->names = by_name ? *names : NULL;
+    members->count = 0;
+    PyObject *args = decoded(server, run, parts, members);
+    if (args == NULL || !PyDict_CheckExact(args)) {
+        return args;
+    }
+    if (by_name) {
+        Py_XSETREF(*names, sp__py_members_names(args));
+    } else if (add_binaries(parts, args) < 0) {
+        Py_CLEAR(args);
+    }
+    return args;
 }
 
 /* ---- calling the tool ---- */
@@ -150,9 +188,25 @@ static PyObject *call_keywords(PyObject *callable, PyObject *first, PyObject *di
     return result;
 }
 
+static PyObject *call_members(PyObject *callable, PyObject *first,
+                              const struct members *members)
+{
+    PyObject *stack[2 + MEMBERS_MAX]; /* the first is the callee's to use */
+    size_t count = first != NULL;
+    stack[1] = first;
+    memcpy(stack + 1 + count, members->values,
+           (size_t)members->count * sizeof *members->values);
+    return PyObject_Vectorcall(callable, stack + 1,
+                               count | PY_VECTORCALL_ARGUMENTS_OFFSET, members->names);
+}
+
 static PyObject *call_with(PyObject *callable, PyObject *first, PyObject *args,
+                           const struct members *members,
                            const struct call_parts *parts)
 {
+    if (PyTuple_CheckExact(args)) {
+        return call_members(callable, first, members);
+    }
     return PyDict_CheckExact(args) ? call_keywords(callable, first, args)
                                    : call_positional(callable, first, args, parts);
 }
@@ -191,13 +245,11 @@ PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *to
     PyObject *callable = PyTuple_GET_ITEM(tool, 0);
     long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
     struct call_parts parts = {.job = run->job};
+    struct members members;
     PyObject *result = NULL;
     PyObject *context = NULL;
-    PyObject *args = arguments_of(server, run, &parts);
-    if (args == NULL || (PyDict_CheckExact(args) && add_binaries(&parts, args) < 0)) {
-        goto drop_args;
-    }
-    if (set_context(server, PyTuple_GET_ITEM(tool, 2)) < 0) {
+    PyObject *args = arguments_of(server, run, tool, &parts, &members);
+    if (args == NULL || set_context(server, PyTuple_GET_ITEM(tool, 2)) < 0) {
         goto drop_args;
     }
     if (style == STYLE_CONTEXT) {
@@ -208,7 +260,7 @@ PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *to
     }
     *ret_at_boundary = 1;
     if (style == STYLE_KEYWORDS || style == STYLE_CONTEXT) {
-        result = call_with(callable, context, args, &parts);
+        result = call_with(callable, context, args, &members, &parts);
     } else if (!PyDict_CheckExact(args)) {
         PyErr_Format(sp__py_bridge.bad_args, "%U takes named arguments: a JSON object",
                      run->tool);
@@ -220,6 +272,7 @@ PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *to
 drop_args:
     Py_XDECREF(context);
     Py_XDECREF(args);
+    sp__py_members_clear(&members);
     Py_XDECREF(parts.spoken);
     return result;
 }

@@ -47,6 +47,9 @@ void sp__py_server_free(struct server *server)
     sp__free(server->spare);
     Py_XDECREF(server->gate);
     Py_XDECREF(server->canceller);
+    for (size_t i = 0; i < NAMES_MAX; i++) {
+        Py_XDECREF(server->names[i]);
+    }
     sp__py_keys_fini(&server->keys);
     sp__py_encoder_fini(&server->encoder);
     sp__py_parts_fini(&server->parts);
