@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the showcase has no tool for: streams, arrays, a wait."""
+"""What is measured: `add` as every peer runs it, streams, arrays, a wait."""
 
 import time
 
@@ -7,7 +7,7 @@ from snakepit_bridge import BaseAdapter, tool
 
 
 class Bench(BaseAdapter):
-    """Streams for measuring."""
+    """Tools that do next to nothing."""
 
     @tool(supports_streaming=True)
     def numbers(self, count: int):

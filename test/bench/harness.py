@@ -65,7 +65,8 @@ class Bench:
         self.samples = {}
         self.seconds = {}  # how long each part has taken
         self.missing = {}  # name of a peer: why it was not measured
-        self.environment = dict(os.environ, BENCH_PYTHON=python)
+        self.environment = dict(
+            os.environ, BENCH_PYTHON=python, BENCH_ADAPTER=str(self.adapter))
 
     # ---- running programs ----
 

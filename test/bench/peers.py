@@ -45,7 +45,7 @@ def grpc_calls(bench, name, path):
 
 def listen(bench):
     path = bench.folder / "listen.sock"
-    with bench.server(bench.worker, "--adapter", "showcase", "--listen", f"unix:{path}"):
+    with bench.server(bench.worker, "--adapter", bench.adapter, "--listen", f"unix:{path}"):
         grpc_calls(bench, "listen", path)
 
 

@@ -24,7 +24,7 @@ sp_pool_options pool_of(uint32_t workers, const char *adapter)
         .size = sizeof(sp_pool_options),
         .name = "bench",
         .runtime = "python",
-        .adapter = adapter,
+        .adapter = adapter != NULL ? adapter : getenv("BENCH_ADAPTER"),
         .python = getenv("BENCH_PYTHON"),
         .workers = workers,
         .queue_max = CALLS_MAX,
