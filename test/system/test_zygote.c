@@ -130,6 +130,29 @@ static void each_has_random_numbers_of_its_own(void **state)
     pit_close(pit);
 }
 
+/* Not the usual one, whose state is written to directly. */
+static void another_generator_for_numpy_is_seeded_anew_too(void **state)
+{
+    (void)state;
+    sp_pool_options pool =
+        pool_of_text("from snakepit_bridge import tool\n"
+                     "try:\n"
+                     "    import numpy\n"
+                     "    numpy.random.set_bit_generator(numpy.random.PCG64(1))\n"
+                     "except (ImportError, AttributeError):\n"
+                     "    numpy = None\n"
+                     "@tool\n"
+                     "def is_another():\n"
+                     "    return numpy is None or numpy.random.rand() != \\\n"
+                     "        numpy.random.RandomState(numpy.random.PCG64(1)).rand()\n",
+                     1);
+    pool.zygote = SP_ZYGOTE_ON;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    call_gives(pit, "is_another", "{}", "true");
+    assert_int_equal(stats_of(pit).workers_forked, 1);
+    pit_close(pit);
+}
+
 static void files_are_each_workers_own(void **state)
 {
     (void)state;
@@ -558,6 +581,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(workers_share_what_was_loaded),
         TEST(each_has_random_numbers_of_its_own),
+        TEST(another_generator_for_numpy_is_seeded_anew_too),
         TEST(files_are_each_workers_own),
         TEST(programs_in_c_are_forked_too),
         TEST(workers_of_several_threads_are_forked),

@@ -8,14 +8,21 @@
  */
 #include "bridge.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "snakepit/zygote.h"
 
 static sp_zygote *zygote;
-static PyObject *prepare; /* what is called before each fork, while it makes workers */
+
+/* Before each fork, while it makes workers. */
+static struct {
+    Py_buffer noise;   /* gets random bytes, or nothing */
+    PyObject *prepare; /* is called, or None */
+} each;
 
 static int has_zygote(void)
 {
@@ -25,14 +32,30 @@ static int has_zygote(void)
     return zygote != NULL;
 }
 
+static void make_noise(char *at, size_t left)
+{
+    while (left > 0) {
+        ssize_t n = getrandom(at, left, 0);
+        if (n < 0 && errno != EINTR) {
+            return; /* a kernel without it runs no zygote */
+        }
+        n = n < 0 ? 0 : n;
+        at += n;
+        left -= (size_t)n;
+    }
+}
+
 static void before_fork(void *unused)
 {
     (void)unused;
-    PyObject *done = PyObject_CallNoArgs(prepare);
-    if (done == NULL) {
-        PyErr_WriteUnraisable(prepare);
+    make_noise(each.noise.buf, (size_t)each.noise.len);
+    if (each.prepare != Py_None) {
+        PyObject *done = PyObject_CallNoArgs(each.prepare);
+        if (done == NULL) {
+            PyErr_WriteUnraisable(each.prepare);
+        }
+        Py_XDECREF(done);
     }
-    Py_XDECREF(done);
     PyOS_BeforeFork();
 }
 
@@ -123,14 +146,17 @@ static PyObject *variables(void)
     return dict;
 }
 
-static PyObject *zygote_next(PyObject *module, PyObject *callback)
+static PyObject *zygote_next(PyObject *module, PyObject *args)
 {
     (void)module;
     sp_error err = {0};
-    if (!has_zygote()) {
+    PyObject *noise;
+    if (!PyArg_ParseTuple(args, "OO:zygote_next", &noise, &each.prepare) ||
+        !has_zygote() ||
+        (noise != Py_None &&
+         PyObject_GetBuffer(noise, &each.noise, PyBUF_WRITABLE) < 0)) {
         return NULL;
     }
-    prepare = callback;
     int rc = sp_zygote_next(zygote, &err);
     if (rc > 0) {
         PyOS_AfterFork_Child();
@@ -138,6 +164,7 @@ static PyObject *zygote_next(PyObject *module, PyObject *callback)
     PyObject *result = rc > 0 ? variables() : NULL;
     sp_zygote_close(zygote);
     zygote = NULL;
+    PyBuffer_Release(&each.noise); /* fine for an empty one */
     if (rc < 0) {
         return sp__py_raise(&err);
     }
@@ -158,11 +185,11 @@ static PyMethodDef functions[] = {
      "Tell the host that workers can be made."},
     {"zygote_refuse", zygote_refuse, METH_VARARGS,
      "zygote_refuse(permanent, type, message, trace): tell the host why not."},
-    {"zygote_next", zygote_next, METH_O,
-     "zygote_next(prepare): make workers, calling prepare() before each. In each "
-     "worker: its variables, as a dict. In the zygote: None, "
-     "when "
-     "it is wanted no more."},
+    {"zygote_next", zygote_next, METH_VARARGS,
+     "zygote_next(noise, prepare): make workers; before each fill the buffer noise "
+     "with "
+     "random bytes and call prepare(), unless they are None. In each worker: its "
+     "variables, as a dict. In the zygote: None, when it is wanted no more."},
     {NULL, NULL, 0, NULL},
 };
 

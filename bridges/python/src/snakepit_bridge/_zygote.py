@@ -248,17 +248,39 @@ def open_files_anew():
             os.close(own)
 
 
-def _seed_anew():
-    """Before each fork: the next worker has random numbers of its own. Here, where the
-    code that does it is at hand; every worker would have to bring it to its memory.
+def _numpy_key(numpy_random):
+    """The state of NumPy's generator as bytes to write to; None when it is another one
+    than usual or does not lie in memory as this expects, which is looked at."""
+    if not hasattr(numpy_random, "get_bit_generator"):  # NumPy 1.24
+        return None
+    state = numpy_random.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        return None
+    import ctypes
+
+    key = state["state"]["key"].tobytes()
+    address = numpy_random.get_bit_generator().ctypes.state_address
+    memory = (ctypes.c_char * len(key)).from_address(address)
+    return memory if bytes(memory) == key else None
+
+
+def _seeding():
+    """(a buffer to fill with random bytes or None, a function to call or None) before each
+    fork, so that the next worker has random numbers of its own. In the zygote, and the
+    less code the better: every page that is written to between two forks is copied.
     Python seeds the module random by itself, in the worker, and so does OpenSSL;
     generators that the adapter has made are the adapter's."""
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed(list(memoryview(os.urandom(32)).cast("I")))
     uuid = sys.modules.get("uuid")
     if uuid is not None:
         uuid._last_timestamp = None
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is None:
+        return None, None
+    numpy_random.seed()  # at its beginning, with nothing left of before
+    key = _numpy_key(numpy_random)
+    if key is not None:
+        return key, None
+    return None, lambda: numpy_random.seed(list(memoryview(os.urandom(32)).cast("I")))
 
 
 # ---- the whole ----
@@ -277,13 +299,14 @@ def hatch(runtime, load, refuse):
         refuse(failure)
         return None, 1
     del watch
+    seeding = _seeding()
     _open.update(_files_to_open())
     gc.collect()
     _inherited.extend(_files())
     _flush(_inherited)  # or every worker would write what is in their buffers
     gc.freeze()
     _worker.zygote_announce()
-    variables = _worker.zygote_next(_seed_anew)
+    variables = _worker.zygote_next(*seeding)
     if variables is None:
         return None, 0
     os.environ.update(variables)

@@ -21,6 +21,8 @@ LINES = open(os.path.join(PLACE, "lines"), encoding="ascii", buffering=1)
 FIRST = LINES.readline()
 LOG = open(os.path.join(PLACE, "log"), "a", encoding="ascii")
 LOG.write("loaded\n")  # and not flushed
+if numpy is not None:
+    numpy.random.randn()  # they are made in twos: another one is in store
 
 
 def numbers():
@@ -33,7 +35,9 @@ def numbers():
         str(uuid.uuid1()),
         next(tempfile._get_candidate_names()),
     ]
-    return found if numpy is None else [*found, float(numpy.random.rand())]
+    if numpy is not None:
+        found += [float(numpy.random.randn()), float(numpy.random.rand())]
+    return found
 
 
 class Warm(BaseAdapter):
