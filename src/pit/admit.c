@@ -16,81 +16,34 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/options.h"
+#include "pit/arguments.h"
 #include "pit/host_call.h"
-#include "pit/rules.h"
 #include "pool/options.h"
-#include "wire/binaries.h"
-#include "wire/json.h"
 
 enum { NAME_MAX_BYTES = 255, PAIRS_FEW = 16 };
 
-static int check_name(const char *what, const char *name, size_t min, sp_error *err)
-{
-    size_t n = name == NULL ? 0 : strlen(name);
-    if (n < min || n > NAME_MAX_BYTES) {
-        return sp__fail(err, SP_ERR_INVAL, "%s of %zu bytes, allowed are %zu to %d",
-                        what, n, min, NAME_MAX_BYTES);
-    }
-    return SP_OK;
-}
+/* A call on its way to a request. */
+struct admission {
+    struct sp_pit *pit;
+    const struct call_wish *wish;
+    const sp_call_options *options;
+    struct request_names names;
+    struct pool *pool;
+    struct tool *tool;             /* what is known of it, or NULL */
+    const struct lineage *lineage; /* who asks for it, or NULL */
 
-static int check_size(const struct pool *pool, size_t bytes, sp_error *err)
-{
-    if (bytes > pool->options.request_max_bytes) {
-        return sp__fail(err, SP_ERR_TOO_BIG,
-                        "the arguments have %zu bytes, pool %s takes at most %llu "
-                        "(request_max)",
-                        bytes, pool->name,
-                        (unsigned long long)pool->options.request_max_bytes);
-    }
-    return SP_OK;
-}
+    sp_bytes parent;         /* the span that asks, or nothing */
+    char trace[TRACE_BYTES]; /* its own; "": it is in no trace */
+    struct carried *carried; /* what goes along, or NULL */
+};
 
-static int check_args(const struct pool *pool, sp_bytes args, sp_error *err)
+static int check_name(const char *what, const char *name, sp_bytes *ret, sp_error *err)
 {
-    int rc = check_size(pool, args.size, err);
-    if (rc < 0) {
-        return rc;
+    *ret = sp_text(name);
+    if (ret->size < 1 || ret->size > NAME_MAX_BYTES) {
+        return sp__fail(err, SP_ERR_INVAL, "%s of %zu bytes, allowed are 1 to %d", what,
+                        ret->size, NAME_MAX_BYTES);
     }
-    rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
-    if (rc < 0) {
-        return rc;
-    }
-    char kind = sp__json_kind(args.data, args.size);
-    if (kind != '{' && kind != '[') {
-        return sp__fail(err, SP_ERR_BAD_ARGS,
-                        "the arguments are neither a JSON object nor an array");
-    }
-    return SP_OK;
-}
-
-/* What the pool's own adapter says: let it check, rewrite, and set the time. */
-static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *args,
-                       struct sp_buffer *rewritten, uint64_t *timeout_ms, sp_error *err)
-{
-    sp_error refusal = {0};
-    int rc = 0;
-    if (adapter->validate != NULL) {
-        rc = adapter->validate(adapter->user_data, tool, *args, &refusal);
-    }
-    if (rc == 0 && adapter->prepare != NULL) {
-        rc = adapter->prepare(adapter->user_data, tool, *args, rewritten, &refusal);
-        if (rc == 0 && rewritten->size > 0) {
-            *args = (sp_bytes){rewritten->data, rewritten->size};
-        }
-    }
-    if (rc != 0) {
-        rc = sp__fail(err, SP_ERR_REFUSED, "%s",
-                      refusal.message[0] != '\0' ? refusal.message
-                                                 : "the adapter gave no reason");
-        sp_error_clear(&refusal);
-        return rc;
-    }
-    if (adapter->size >= sizeof *adapter && adapter->timeout_ms != NULL) {
-        uint64_t wanted_ms = adapter->timeout_ms(adapter->user_data, tool, *args);
-        *timeout_ms = wanted_ms != 0 ? wanted_ms : *timeout_ms;
-    }
-    sp_error_clear(&refusal);
     return SP_OK;
 }
 
@@ -115,19 +68,14 @@ static sp_bytes find_pair(const struct call_wish *wish, const char *name)
 
 /* The span that asks for a call: the one it came with, or that of another call which asks
  * for it. A text that is none is passed over. */
-static sp_bytes find_parent(const struct call_wish *wish,
-                            const sp_call_options *options,
-                            const struct lineage *lineage)
+static sp_bytes find_parent(const struct admission *admission)
 {
-    sp_bytes parent = {0};
-    if (options->traceparent != NULL) {
-        parent = sp_text(options->traceparent);
-    }
+    sp_bytes parent = sp_text(admission->options->traceparent);
     if (!sp__trace_is_valid(parent)) {
-        parent = find_pair(wish, "traceparent");
+        parent = find_pair(admission->wish, "traceparent");
     }
-    if (!sp__trace_is_valid(parent) && lineage != NULL) {
-        parent = sp_text(lineage->trace);
+    if (!sp__trace_is_valid(parent) && admission->lineage != NULL) {
+        parent = sp_text(admission->lineage->trace);
     }
     return sp__trace_is_valid(parent) ? parent : (sp_bytes){0};
 }
@@ -140,59 +88,59 @@ static sp_bytes first_of(const char *option, sp_bytes pair, const char *inherite
     return pair.size == 0 && inherited != NULL ? sp_text(inherited) : pair;
 }
 
-/* Most calls of most pits are in no trace, and nothing goes along with them. */
-static int may_be_traced(const struct sp_pit *pit, const struct call_wish *wish,
-                         const sp_call_options *options, const struct lineage *lineage)
+/* What goes along, from its options, from the wire, or from who asks for it. */
+static int find_carried(struct admission *admission, sp_error *err)
 {
-    return options->traceparent != NULL || options->baggage != NULL ||
-           wish->metadata_count > 0 || lineage != NULL || pit->spans->threshold != 0;
-}
-
-/* Its span in the trace of who asks, or, if this one is picked, in one of its own; "":
- * neither. The span that asks, if there is one. */
-static sp_bytes begin_trace(struct sp_pit *pit, const struct call_wish *wish,
-                            const sp_call_options *options,
-                            const struct lineage *lineage, char trace[TRACE_BYTES])
-{
-    trace[0] = '\0';
-    if (!may_be_traced(pit, wish, options, lineage)) {
-        return (sp_bytes){0};
-    }
-    sp_bytes parent = find_parent(wish, options, lineage);
-    if (parent.size > 0) {
-        sp__trace_begin_span(trace, parent);
-    } else if (lineage == NULL && sp__spans_picks(pit->spans)) {
-        sp__trace_begin(trace);
-    }
-    return parent;
-}
-
-/* Who asked for it, and what goes along. */
-static int set_trace(struct sp_pit *pit, struct request *request,
-                     const struct call_wish *wish, const sp_call_options *options,
-                     const struct lineage *lineage, sp_bytes parent, sp_error *err)
-{
-    request->is_asked = wish->is_asked;
-    if (!may_be_traced(pit, wish, options, lineage)) {
-        return SP_OK;
-    }
-    if (parent.size > 0) {
-        uint8_t trace[TRACE_ID_BYTES];
-        sp__trace_ids(parent.data, trace, request->parent_span);
-    }
-    request->is_recorded =
-        pit->spans->records_calls && sp__trace_is_sampled(request->trace);
+    const sp_call_options *options = admission->options;
+    const struct lineage *lineage = admission->lineage;
     const struct carried *carried = lineage != NULL ? lineage->carried : NULL;
-    sp_bytes state =
-        first_of(options->tracestate, find_pair(wish, "tracestate"),
-                 carried != NULL && parent.size > 0 ? carried->tracestate : NULL);
-    sp_bytes baggage = first_of(options->baggage, find_pair(wish, "baggage"),
+    int is_inside = admission->parent.size > 0;
+    sp_bytes baggage = first_of(options->baggage, find_pair(admission->wish, "baggage"),
                                 carried != NULL ? carried->baggage : NULL);
-    state.size = parent.size > 0 ? state.size : 0; /* it is about the trace */
+    sp_bytes state = {0};
+    if (is_inside) { /* it is about the trace */
+        state = first_of(options->tracestate, find_pair(admission->wish, "tracestate"),
+                         carried != NULL ? carried->tracestate : NULL);
+    }
     if (state.size + baggage.size == 0) {
         return SP_OK;
     }
-    return sp__carried_new(state, baggage, &request->carried, err);
+    return sp__carried_new(state, baggage, &admission->carried, err);
+}
+
+/* Its span in the trace of who asks, or, if this one is picked, in one of its own. Most
+ * calls of most pits are in no trace, and nothing goes along with them. */
+static int begin_trace(struct admission *admission, sp_error *err)
+{
+    const sp_call_options *options = admission->options;
+    struct spans *spans = admission->pit->spans;
+    if (options->traceparent == NULL && options->baggage == NULL &&
+        admission->wish->metadata_count == 0 && admission->lineage == NULL &&
+        spans->threshold == 0) {
+        return SP_OK;
+    }
+    admission->parent = find_parent(admission);
+    if (admission->parent.size > 0) {
+        sp__trace_begin_span(admission->trace, admission->parent);
+    } else if (admission->lineage == NULL && sp__spans_picks(spans)) {
+        sp__trace_begin(admission->trace);
+    }
+    admission->names.trace = sp_text(admission->trace);
+    return find_carried(admission, err);
+}
+
+/* What the request keeps of it. */
+static void set_trace(struct request *request, struct admission *admission)
+{
+    request->carried = admission->carried;
+    admission->carried = NULL;
+    if (admission->parent.size > 0) {
+        uint8_t trace[TRACE_ID_BYTES];
+        sp__trace_ids(admission->parent.data, trace, request->parent_span);
+    }
+    request->is_recorded = admission->names.trace.size > 0 &&
+                           admission->pit->spans->records_calls &&
+                           sp__trace_is_sampled(request->trace);
 }
 
 static int is_of_trace(const struct proto_pair *pair)
@@ -211,60 +159,84 @@ static void add_pair(struct proto_pair *pairs, size_t *count, const char *name,
 
 /* The pairs with what the call itself says of its trace: their number. There is room for
  * three more than the wish has. */
-static size_t put_trace(const struct request *request, const struct call_wish *wish,
-                        struct proto_pair *pairs)
+static size_t put_trace(const struct admission *admission, struct proto_pair *pairs)
 {
+    const struct call_wish *wish = admission->wish;
     size_t count = 0;
     for (size_t i = 0; i < wish->metadata_count; i++) {
         if (!is_of_trace(&wish->metadata[i])) {
             pairs[count++] = wish->metadata[i];
         }
     }
-    add_pair(pairs, &count, "traceparent", request->trace);
-    if (request->carried != NULL) {
-        add_pair(pairs, &count, "tracestate", request->carried->tracestate);
-        add_pair(pairs, &count, "baggage", request->carried->baggage);
+    add_pair(pairs, &count, "traceparent", admission->trace);
+    if (admission->carried != NULL) {
+        add_pair(pairs, &count, "tracestate", admission->carried->tracestate);
+        add_pair(pairs, &count, "baggage", admission->carried->baggage);
     }
     return count;
 }
 
 /* ---- the message ---- */
 
-static int put_message(struct request *request, const struct proto_request *message,
-                       sp_error *err)
+/* Of a stock worker, whose message takes arguments apart, in memory of its own. */
+static int put_split(struct request *request, const struct proto_request *message,
+                     sp_error *err)
 {
-    int split = request->pool->spec.transport != SP_TRANSPORT_INHERITED;
-    int rc = SP_OK;
     struct sp_buffer out;
     sp__buf_init(&out, SIZE_MAX / 2);
-    if (!split) {
-        rc = sp__buf_fit(&out, sp__proto_request_size(message), err);
-    }
-    if (rc == SP_OK) {
-        rc = sp__proto_put_request(&out, message, split, err);
-    }
+    int rc = sp__proto_put_request(&out, message, 1, err);
     if (rc == SP_OK) {
         sp__buf_take(&out, &request->message, &request->message_bytes);
+        request->has_own_message = 1;
     }
     sp__buf_fini(&out);
     return rc;
 }
 
-static int encode(struct request *request, const struct call_wish *wish, sp_bytes args,
-                  const struct binaries *binaries, sp_error *err)
+static int make_request(const struct admission *admission,
+                        const struct proto_request *message,
+                        struct request **ret_request, sp_error *err)
 {
+    int streaming = admission->wish->streaming;
+    if (admission->pool->spec.transport == SP_TRANSPORT_INHERITED) {
+        size_t size = sp__proto_request_size(message);
+        int rc = sp__request_new(&admission->names, streaming, size, ret_request, err);
+        if (rc == SP_OK) {
+            sp__proto_write_request((*ret_request)->message, message);
+        }
+        return rc;
+    }
+    struct request *request;
+    int rc = sp__request_new(&admission->names, streaming, 0, &request, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = put_split(request, message, err);
+    if (rc < 0) {
+        sp__request_drop(request);
+        sp__request_drop(request);
+        return rc;
+    }
+    *ret_request = request;
+    return SP_OK;
+}
+
+static int encode(const struct admission *admission, const struct arguments *arguments,
+                  struct request **ret_request, sp_error *err)
+{
+    const struct call_wish *wish = admission->wish;
     struct proto_request message = {
-        .session_id = sp_text(request->session),
-        .tool_name = sp_text(request->tool_name),
-        .args_json = args,
-        .stream = request->streaming,
-        .binary = binaries->pairs,
-        .binary_count = binaries->count,
+        .session_id = admission->names.session,
+        .tool_name = admission->names.tool,
+        .args_json = arguments->json,
+        .stream = wish->streaming,
+        .binary = arguments->binaries.pairs,
+        .binary_count = arguments->binaries.count,
         .metadata = wish->metadata,
         .metadata_count = wish->metadata_count,
     };
-    if (request->trace[0] == '\0' && request->carried == NULL) {
-        return put_message(request, &message, err);
+    if (admission->trace[0] == '\0' && admission->carried == NULL) {
+        return make_request(admission, &message, ret_request, err);
     }
     struct proto_pair few[PAIRS_FEW];
     struct proto_pair *pairs = few;
@@ -273,8 +245,8 @@ static int encode(struct request *request, const struct call_wish *wish, sp_byte
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
     message.metadata = pairs;
-    message.metadata_count = put_trace(request, wish, pairs);
-    int rc = put_message(request, &message, err);
+    message.metadata_count = put_trace(admission, pairs);
+    int rc = make_request(admission, &message, ret_request, err);
     if (pairs != few) {
         sp__free(pairs);
     }
@@ -299,81 +271,16 @@ static void set_deadlines(struct request *request, const sp_call_options *option
     }
 }
 
-/* The arguments of a call, and what is needed while they are checked. */
-struct arguments {
-    sp_bytes json;
-    struct binaries binaries;
-    struct sp_buffer rewritten; /* by the adapter */
-    uint64_t timeout_ms;
-};
-
-/* The longer way: binaries that become arguments, an adapter that is asked, arguments that
- * are wrong or that only a closer look can tell. */
-static int check_closely(struct arguments *arguments, const struct request *request,
-                         const struct call_wish *wish, const sp_call_options *options,
-                         sp_error *err)
-{
-    const struct pool *pool = request->pool;
-    int rc = check_args(pool, arguments->json, err);
-    if (rc == SP_OK) {
-        rc = sp__binaries_read(&arguments->binaries, options->binaries,
-                               options->binaries_count, err);
-        arguments->json = arguments->binaries.args;
-    }
-    if (rc == SP_OK && request->adapter != NULL) {
-        rc = ask_adapter(request->adapter, wish->tool, &arguments->json,
-                         &arguments->rewritten, &arguments->timeout_ms, err);
-        if (rc == SP_OK && arguments->rewritten.size > 0) {
-            rc = check_args(pool, arguments->json, err);
-        }
-    }
-    if (rc == SP_OK && request->tool != NULL) {
-        rc = sp__rules_check(request->tool, &arguments->binaries, arguments->json, err);
-    }
-    if (rc == SP_OK) {
-        rc = check_size(pool, arguments->json.size + arguments->binaries.bytes, err);
-    }
-    return rc;
-}
-
-/* The arguments and what travels beside them: checked, seen by the pool's adapter, and
- * made the message for the worker. */
-static int encode_arguments(struct request *request, const struct call_wish *wish,
-                            const sp_call_options *options, uint64_t *timeout_ms,
-                            sp_error *err)
-{
-    const struct pool *pool = request->pool;
-    sp_bytes json = wish->args_json.size == 0 ? sp_text("{}") : wish->args_json;
-    struct arguments arguments = {
-        .json = json,
-        .binaries = {.args = json, .pairs = wish->binary, .count = wish->binary_count},
-        .timeout_ms = *timeout_ms};
-    sp__buf_init(&arguments.rewritten, pool->options.request_max_bytes);
-
-    int rc = check_size(pool, json.size, err);
-    int is_plain = request->adapter == NULL && request->tool != NULL &&
-                   options->binaries_count == 0 && wish->binary_count == 0;
-    if (rc == SP_OK && !(is_plain && sp__rules_take(request->tool, json))) {
-        rc = check_closely(&arguments, request, wish, options, err);
-    }
-    if (rc == SP_OK) {
-        rc = encode(request, wish, arguments.json, &arguments.binaries, err);
-    }
-    *timeout_ms = arguments.timeout_ms;
-    sp__binaries_fini(&arguments.binaries);
-    sp__buf_fini(&arguments.rewritten);
-    return rc;
-}
-
 /* Within the time of who asks for it, and not for the millionth time. */
-static int set_lineage(struct sp_pit *pit, struct request *request,
-                       const struct call_wish *wish, const struct lineage *lineage,
+static int set_lineage(const struct admission *admission, struct request *request,
                        sp_error *err)
 {
+    const struct lineage *lineage = admission->lineage;
     if (lineage == NULL || lineage->depth == 0) {
         return SP_OK;
     }
-    int rc = sp__lineage_check(lineage, wish->tool, pit->nesting_max, err);
+    int rc = sp__lineage_check(lineage, admission->wish->tool,
+                               admission->pit->nesting_max, err);
     if (rc < 0) {
         return rc;
     }
@@ -392,25 +299,27 @@ static int set_lineage(struct sp_pit *pit, struct request *request,
     return SP_OK;
 }
 
-static int fill_request(struct request *request, const struct call_wish *wish,
-                        const sp_call_options *options, sp_error *err)
+static void fill_request(struct request *request, struct admission *admission,
+                         uint64_t timeout_ms)
 {
-    const struct pool *pool = request->pool;
-    uint64_t timeout_ms = sp__pool_command_timeout(pool, wish->tool, wish->streaming);
-
+    const struct call_wish *wish = admission->wish;
+    const sp_call_options *options = admission->options;
+    const struct pool *pool = admission->pool;
+    request->pool = admission->pool;
+    request->tool = admission->tool;
     request->taker = (uint8_t)wish->taker;
     request->flags = options->flags;
     request->affinity =
         (uint8_t)(options->affinity != SP_AFFINITY_DEFAULT ? options->affinity
                                                            : pool->options.affinity);
     request->adapter = pool->options.custom;
+    request->is_asked = (uint8_t)wish->is_asked;
     if (wish->taker == TAKER_WAITER) {
         request->interrupt = options->interrupt;
         request->interrupt_data = options->interrupt_data;
     }
-    int rc = encode_arguments(request, wish, options, &timeout_ms, err);
+    set_trace(request, admission);
     set_deadlines(request, options, timeout_ms);
-    return rc;
 }
 
 static int check_affinity(int affinity, sp_error *err)
@@ -424,97 +333,113 @@ static int check_affinity(int affinity, sp_error *err)
     return SP_OK;
 }
 
-static int check_identity(const struct call_wish *wish, const sp_call_options *options,
-                          sp_error *err)
+static int check_names(struct admission *admission, sp_error *err)
 {
-    int rc = SP_OK;
-    if (options->request_id != NULL) {
-        rc = check_name("a request_id", options->request_id, 1, err);
+    const struct call_wish *wish = admission->wish;
+    const sp_call_options *options = admission->options;
+    struct request_names *names = &admission->names;
+    const char *session = wish->session != NULL ? wish->session : options->session;
+    int rc = check_name("a tool's name", wish->tool, &names->tool, err);
+    if (rc == SP_OK && session != NULL) {
+        rc = check_name("a session's name", session, &names->session, err);
+    }
+    if (rc == SP_OK && options->request_id != NULL) {
+        rc = check_name("a request_id", options->request_id, &names->request_id, err);
     }
     if (rc == SP_OK && options->dedupe_key != NULL) {
-        rc = check_name("a dedupe_key", options->dedupe_key, 1, err);
+        rc = check_name("a dedupe_key", options->dedupe_key, &names->dedupe_key, err);
         if (rc == SP_OK && wish->streaming) {
             rc = sp__fail(err, SP_ERR_INVAL, "a dedupe_key is not for streams");
         }
     }
-    return rc;
+    return rc == SP_OK ? check_affinity(options->affinity, err) : rc;
+}
+
+static int find_tool(struct admission *admission, sp_error *err)
+{
+    const struct call_wish *wish = admission->wish;
+    const char *name = admission->options->pool;
+    if (name == NULL) {
+        admission->pool = sp__pit_pool_of_tool(admission->pit, wish->tool);
+    } else {
+        int rc = sp__pit_pool(admission->pit, name, &admission->pool, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    struct pool *pool = admission->pool;
+    if (wish->is_asked && sp__adapter_has_functions(pool->options.custom)) {
+        return sp__fail(
+            err, SP_ERR_UNSUPPORTED,
+            "the adapter of pool %s has functions of the program, which run "
+            "for calls of the program alone",
+            pool->name);
+    }
+    return sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name,
+                           &admission->tool, err);
+}
+
+/* Everything is known to be right but the arguments. */
+static int admit(struct admission *admission, struct request **ret_request,
+                 sp_error *err)
+{
+    const struct call_wish *wish = admission->wish;
+    struct arguments arguments;
+    struct request *request = NULL;
+    arguments.timeout_ms =
+        sp__pool_command_timeout(admission->pool, wish->tool, wish->streaming);
+    int rc = sp__arguments_read(&arguments, admission->pool, admission->tool, wish,
+                                admission->options, err);
+    if (rc == SP_OK) {
+        rc = begin_trace(admission, err);
+    }
+    if (rc == SP_OK) {
+        rc = encode(admission, &arguments, &request, err);
+    }
+    if (rc == SP_OK) {
+        fill_request(request, admission, arguments.timeout_ms);
+        rc = set_lineage(admission, request, err);
+    }
+    sp__arguments_fini(&arguments);
+    sp__free(admission->carried);
+    if (rc < 0) {
+        if (request != NULL) {
+            sp__request_drop(request);
+            sp__request_drop(request);
+        }
+        return rc;
+    }
+    *ret_request = request;
+    return SP_OK;
 }
 
 int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
               struct request **ret_request, sp_error *err)
 {
     sp_call_options options = {0};
-    struct pool *pool;
-    struct tool *tool;
-    struct request *request;
+    struct admission admission = {.pit = pit, .wish = wish, .options = &options};
     int rc = sp__take_options("sp_call_options", wish->options, &options,
                               sizeof options, err);
-    if (rc < 0) {
-        return rc;
-    }
-    const char *session = wish->session != NULL ? wish->session : options.session;
-    rc = check_name("a tool's name", wish->tool, 1, err);
-    if (rc == SP_OK && session != NULL) {
-        rc = check_name("a session's name", session, 1, err);
+    if (rc == SP_OK) {
+        rc = check_names(&admission, err);
     }
     if (rc == SP_OK) {
-        rc = check_identity(wish, &options, err);
+        rc = find_tool(&admission, err);
     }
     if (rc == SP_OK) {
-        rc = check_affinity(options.affinity, err);
-    }
-    if (rc == SP_OK && options.pool == NULL) {
-        pool = sp__pit_pool_of_tool(pit, wish->tool);
-    } else if (rc == SP_OK) {
-        rc = sp__pit_pool(pit, options.pool, &pool, err);
-    }
-    if (rc == SP_OK && wish->is_asked &&
-        sp__adapter_has_functions(pool->options.custom)) {
-        rc = sp__fail(err, SP_ERR_UNSUPPORTED,
-                      "the adapter of pool %s has functions of the program, which run "
-                      "for calls of the program alone",
-                      pool->name);
-    }
-    if (rc == SP_OK) {
-        rc = sp__tools_check(&pool->tools, wish->tool, wish->streaming, pool->name,
-                             &tool, err);
+        admission.lineage =
+            wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
+        rc = admit(&admission, ret_request, err);
     }
     if (rc < 0) {
         return rc;
     }
-    const struct lineage *lineage =
-        wish->lineage != NULL ? wish->lineage : sp__host_call_lineage(pit);
-    char trace[TRACE_BYTES];
-    sp_bytes parent = begin_trace(pit, wish, &options, lineage, trace);
-    struct request_names names = {.streaming = wish->streaming,
-                                  .tool = wish->tool,
-                                  .session = session,
-                                  .request_id = options.request_id,
-                                  .dedupe_key = options.dedupe_key,
-                                  .trace = trace};
-    rc = sp__request_new(&names, &request, err);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = set_trace(pit, request, wish, &options, lineage, parent, err);
-    if (rc == SP_OK) {
-        request->pool = pool;
-        request->tool = tool;
-        rc = fill_request(request, wish, &options, err);
-    }
-    if (rc == SP_OK) {
-        rc = set_lineage(pit, request, wish, lineage, err);
-    }
-    if (rc < 0) {
-        sp__request_drop(request);
-        sp__request_drop(request);
-        return rc;
-    }
-    if (session != NULL &&
+    struct request *request = *ret_request;
+    if (request->session[0] != '\0' &&
         atomic_load_explicit(&pit->sessions->count, memory_order_relaxed) > 0) {
-        (void)sp__session_get(pit->sessions, session, NULL, NULL); /* it is used */
+        (void)sp__session_get(pit->sessions, request->session, NULL,
+                              NULL); /* it is used */
     }
     request->id = atomic_fetch_add_explicit(&pit->next_call, 1, memory_order_relaxed);
-    *ret_request = request;
     return SP_OK;
 }

@@ -18,41 +18,41 @@
 #include "base/mem.h"
 #include "pool/pool.h"
 
-/* Put a text behind the others; a missing one is empty. */
-static const char *put_text(char **at, const char *text)
+static size_t room_of(sp_bytes text)
 {
-    const char *begin = *at;
-    size_t bytes = text == NULL ? 0 : strlen(text);
-    if (bytes > 0) {
-        memcpy(*at, text, bytes);
+    return text.size == 0 ? 0 : text.size + 1;
+}
+
+/* Put a text behind the others. */
+static const char *put_text(char **at, sp_bytes text)
+{
+    char *begin = *at;
+    if (text.size == 0) {
+        return "";
     }
-    (*at)[bytes] = '\0';
-    *at += bytes + 1;
+    memcpy(begin, text.data, text.size);
+    begin[text.size] = '\0';
+    *at = begin + text.size + 1;
     return begin;
 }
 
-static size_t bytes_of(const char *text)
-{
-    return text == NULL ? 1 : strlen(text) + 1;
-}
-
-int sp__request_new(const struct request_names *names, struct request **ret_request,
-                    sp_error *err)
+int sp__request_new(const struct request_names *names, int streaming,
+                    size_t message_bytes, struct request **ret_request, sp_error *err)
 {
     /* Thousands of calls may wait: what a call does not use is not there. */
     size_t size =
-        names->streaming ? sizeof(struct request) : offsetof(struct request, mailbox);
-    struct request *request =
-        sp__malloc(size + bytes_of(names->tool) + bytes_of(names->session) +
-                   bytes_of(names->request_id) + bytes_of(names->dedupe_key) +
-                   bytes_of(names->trace));
+        streaming ? sizeof(struct request) : offsetof(struct request, mailbox);
+    size_t texts = room_of(names->tool) + room_of(names->session) +
+                   room_of(names->request_id) + room_of(names->dedupe_key) +
+                   room_of(names->trace);
+    struct request *request = sp__malloc(size + texts + message_bytes);
     if (request == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
     memset(request, 0, size);
     atomic_init(&request->references, 2);
-    request->streaming = names->streaming;
-    if (names->streaming) {
+    if (streaming) {
+        request->streaming = 1;
         sp__mailbox_init(&request->mailbox);
     }
     char *at = (char *)request + size;
@@ -61,8 +61,10 @@ int sp__request_new(const struct request_names *names, struct request **ret_requ
     request->request_id = put_text(&at, names->request_id);
     request->dedupe_key = put_text(&at, names->dedupe_key);
     request->trace = put_text(&at, names->trace);
-    if (request->session[0] != '\0') {
-        request->session_hash = sp__hash(request->session, strlen(request->session));
+    request->message = (uint8_t *)at;
+    request->message_bytes = message_bytes;
+    if (names->session.size > 0) {
+        request->session_hash = sp__hash(request->session, names->session.size);
     }
     sp__latch_init(&request->done);
     *ret_request = request;
@@ -140,7 +142,9 @@ void sp__request_drop(struct request *request)
     if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    sp__free(request->message);
+    if (request->has_own_message) {
+        sp__free(request->message);
+    }
     sp_result_clear(&request->result);
     forget_error(request);
     sp__free(request->lineage);

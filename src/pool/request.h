@@ -21,14 +21,13 @@ struct tool;
 struct outcome;
 struct lineage;
 
-/* The texts a call carries; NULL for none. And whether it is a stream. */
+/* The texts a call carries, which may be none. */
 struct request_names {
-    int streaming;
-    const char *tool;
-    const char *session;
-    const char *request_id;
-    const char *dedupe_key;
-    const char *trace;
+    sp_bytes tool;
+    sp_bytes session;
+    sp_bytes request_id;
+    sp_bytes dedupe_key;
+    sp_bytes trace;
 };
 
 /*
@@ -99,7 +98,7 @@ struct request {
     uint8_t deaths;     /* its pool; workers it has ended there */
     uint32_t number;    /* the core's, CORE_NONE when it has none */
 
-    const char *tool_name; /* these five point behind the struct */
+    const char *tool_name; /* these five point behind the struct, if they are not "" */
     const char *session;   /* "" : none, as for the next two */
     const char *request_id;
     const char *dedupe_key;
@@ -109,8 +108,10 @@ struct request {
     struct carried *carried;            /* what goes along, or NULL */
     struct lineage *lineage;   /* of a call that another one asks for, or NULL */
     const sp_adapter *adapter; /* for `process`, or NULL */
-    uint8_t *message;          /* the encoded ExecuteToolRequest */
+    /* The encoded ExecuteToolRequest, behind the texts or in memory of its own. */
+    uint8_t *message;
     size_t message_bytes;
+    int has_own_message;
 
     /* Loop thread. */
     struct link on_queue; /* the pool's list of those no worker would take */
@@ -136,8 +137,10 @@ struct request {
     struct mailbox mailbox; /* last: there is memory for it in streams alone */
 };
 
-/* A request with its strings, and its mailbox if it is a stream; message empty; one reference each for loop and taker. */
-int sp__request_new(const struct request_names *names, struct request **ret_request,
+/* A request with its texts, room for its message, and its mailbox if it is a stream; one
+ * reference each for loop and taker. */
+int sp__request_new(const struct request_names *names, int streaming,
+                    size_t message_bytes, struct request **ret_request,
                     sp_error *err) SP_MUST_CHECK;
 
 /* Drop one reference; the last one frees. */

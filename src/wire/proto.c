@@ -312,6 +312,14 @@ size_t sp__proto_request_size(const struct proto_request *request)
     return size + put_binaries(NULL, request, size);
 }
 
+void sp__proto_write_request(uint8_t *to, const struct proto_request *request)
+{
+    const uint8_t *start = to;
+    to = put_common(to, request);
+    to = put_bytes(to, REQUEST_ARGS_JSON, request->args_json);
+    (void)put_binaries(to, request, (size_t)(to - start));
+}
+
 /* One member of the argument object becomes one parameter. */
 static int put_member(struct sp_buffer *out, const struct json_member *member,
                       sp_error *err)
@@ -364,24 +372,19 @@ static int put_split(struct sp_buffer *out, sp_bytes args, sp_error *err)
 int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *request,
                           int split, sp_error *err)
 {
-    size_t common = common_size(request);
-    if (!split) {
-        common += bytes_size(REQUEST_ARGS_JSON, request->args_json);
+    struct proto_request whole = *request;
+    if (split) {
+        whole.args_json = (sp_bytes){0};
     }
-    size_t size = common + put_binaries(NULL, request, common);
+    size_t size = sp__proto_request_size(&whole);
     int rc = sp__buf_reserve(out, size, err);
     if (rc < 0) {
         return rc;
     }
     size_t start = out->size;
     if (size > 0) {
-        uint8_t *to = put_common(out->data + out->size, request);
-        if (!split) {
-            to = put_bytes(to, REQUEST_ARGS_JSON, request->args_json);
-        }
-        to += put_binaries(to, request, common);
+        sp__proto_write_request(out->data + start, &whole);
         out->size += size;
-        assert(to == out->data + out->size);
     }
     if (split) {
         rc = put_split(out, request->args_json, err);

@@ -93,8 +93,8 @@ static void begin(struct dispatch *dispatch)
 static struct request *make(int streaming)
 {
     struct request *request;
-    const struct request_names names = {.streaming = streaming, .tool = "tool"};
-    assert_int_equal(sp__request_new(&names, &request, NULL), 0);
+    const struct request_names names = {.tool = sp_text("tool")};
+    assert_int_equal(sp__request_new(&names, streaming, 0, &request, NULL), 0);
     request->taker = TAKER_DISPATCH;
     request->reply_cb = on_reply;
     request->chunk_cb = on_chunk;

@@ -65,8 +65,8 @@ static void *wait_for_it(void *arg)
 /* Returns when it rests. */
 static void open_taker(struct taker *taker)
 {
-    struct request_names names = {.tool = "tool"};
-    assert_int_equal(sp__request_new(&names, &taker->request, NULL), 0);
+    struct request_names names = {.tool = sp_text("tool")};
+    assert_int_equal(sp__request_new(&names, 0, 0, &taker->request, NULL), 0);
     assert_int_equal(pthread_create(&taker->thread, NULL, wait_for_it, taker), 0);
     while (atomic_load(&taker->request->done.state) == 0) {
         (void)sched_yield();

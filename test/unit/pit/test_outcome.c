@@ -15,10 +15,11 @@ static struct outcomes outcomes;
 static struct request *request_named(const char *request_id, const char *dedupe_key,
                                      sp_id id)
 {
-    struct request_names names = {
-        .tool = "add", .request_id = request_id, .dedupe_key = dedupe_key};
+    struct request_names names = {.tool = sp_text("add"),
+                                  .request_id = sp_text(request_id),
+                                  .dedupe_key = sp_text(dedupe_key)};
     struct request *request = NULL;
-    assert_int_equal(sp__request_new(&names, &request, NULL), SP_OK);
+    assert_int_equal(sp__request_new(&names, 0, 0, &request, NULL), SP_OK);
     request->id = id;
     return request;
 }

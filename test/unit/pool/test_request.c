@@ -11,10 +11,8 @@
 static struct request *make(const char *session)
 {
     struct request *request = NULL;
-    assert_int_equal(
-        sp__request_new(&(struct request_names){.tool = "tool", .session = session},
-                        &request, NULL),
-        0);
+    struct request_names names = {.tool = sp_text("tool"), .session = sp_text(session)};
+    assert_int_equal(sp__request_new(&names, 0, 0, &request, NULL), 0);
     return request;
 }
 
@@ -23,10 +21,8 @@ static void a_request_keeps_copies_of_its_strings(void **state)
     char tool[] = "tool";
     char session[] = "session";
     struct request *request;
-    assert_int_equal(
-        sp__request_new(&(struct request_names){.tool = tool, .session = session},
-                        &request, NULL),
-        0);
+    struct request_names names = {.tool = sp_text(tool), .session = sp_text(session)};
+    assert_int_equal(sp__request_new(&names, 0, 0, &request, NULL), 0);
     memset(tool, '#', sizeof tool - 1);
     memset(session, '#', sizeof session - 1);
     assert_string_equal(request->tool_name, "tool");
@@ -52,10 +48,27 @@ static void it_lives_until_both_have_let_go(void **state)
     sp__request_fail(request, SP_ERR_REMOTE, SP_EXECUTED_YES, "T: t")->remote_type =
         sp__strdup("T");
     request->message = (uint8_t *)sp__strdup("bytes");
+    request->has_own_message = 1;
     sp__request_drop(request);
     assert_string_equal(request->result.json, "{}");
     sp__request_drop(request);
     assert_int_equal(sp__mem_live(), before);
+}
+
+static void its_message_has_room_behind_its_texts(void **state)
+{
+    struct request_names names = {.tool = sp_text("tool"), .trace = sp_text("00-1")};
+    struct request *request;
+    for (int streaming = 0; streaming < 2; streaming++) {
+        assert_int_equal(sp__request_new(&names, streaming, 100, &request, NULL), 0);
+        assert_int_equal(request->message_bytes, 100);
+        memset(request->message, 0xff, 100);
+        assert_string_equal(request->tool_name, "tool");
+        assert_string_equal(request->session, "");
+        assert_string_equal(request->trace, "00-1");
+        sp__request_drop(request);
+        sp__request_drop(request);
+    }
 }
 
 static void without_memory_there_is_no_request(void **state)
@@ -63,9 +76,8 @@ static void without_memory_there_is_no_request(void **state)
     struct request *request = NULL;
     sp_error err = {0};
     sp__mem_fail_at(1, 0);
-    assert_int_equal(
-        sp__request_new(&(struct request_names){.tool = "tool"}, &request, &err),
-        SP_ERR_NOMEM);
+    struct request_names names = {.tool = sp_text("tool")};
+    assert_int_equal(sp__request_new(&names, 0, 0, &request, &err), SP_ERR_NOMEM);
     assert_null(request);
     sp_error_clear(&err);
 }
@@ -230,6 +242,7 @@ int main(void)
         TEST(without_a_session_there_is_no_hash),
         TEST(an_error_that_is_shared_stays),
         TEST(it_lives_until_both_have_let_go),
+        TEST(its_message_has_room_behind_its_texts),
         TEST(without_memory_there_is_no_request),
         TEST(an_empty_result_can_be_cleared),
         TEST(an_adapter_that_adds_nothing_keeps_the_result),
