@@ -6,11 +6,10 @@
 
 #include <stddef.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
-#include "pit/host_call.h"
+#include "pit/taker.h"
 
 /* Take the ending of a request whose latch is open, and let go of it. */
 static int take_ending(struct request *request, sp_result *ret_result, sp_error *err)
@@ -25,79 +24,6 @@ static int take_ending(struct request *request, sp_result *ret_result, sp_error 
     }
     sp__request_drop(request);
     return rc;
-}
-
-struct waiting {
-    struct lane *lane; /* whose loop is driven */
-    struct request *request;
-};
-
-/* It has ended or gone elsewhere, or a host tool is to be run, perhaps the one it waits
- * for. */
-static int is_over_or_busy(void *arg)
-{
-    struct waiting *waiting = arg;
-    return sp__latch_is_open(&waiting->request->done) ||
-           sp__work_is_due(&waiting->lane->pit->dispatch.work) ||
-           sp__pit_where(waiting->request) != waiting->lane;
-}
-
-/* Drive the borrowed loop until the call has ended, or there is something else to do. */
-static void drive(struct lane *lane, struct request *request)
-{
-    struct waiting waiting = {.lane = lane, .request = request};
-    uint64_t end_ms =
-        request->interrupt != NULL ? sp__now_ms() + SP__INTERRUPT_MS : UINT64_MAX;
-    while (!sp__loop_drive(lane->loop, is_over_or_busy, &waiting, end_ms) &&
-           request->interrupt == NULL) {
-        /* Only a signal ends it early, and the call goes on. */
-    }
-    sp__loop_leave(lane->loop, REST_AFTER_CALL);
-}
-
-/* Wait until the call has ended, and ask the program now and then whether it shall. */
-static void wait_to_end(struct sp_pit *pit, struct request *request)
-{
-    struct host_work *work = &pit->dispatch.work;
-    while (request->interrupt != NULL && !sp__latch_is_open(&request->done)) {
-        if (request->interrupt(request->interrupt_data) != 0) {
-            sp__pit_cancel_request(pit, request);
-            break;
-        }
-        struct lane *lane = sp__pit_where(request);
-        int has_driven = sp__loop_borrow(lane->loop);
-        if (has_driven) {
-            drive(lane, request);
-        }
-        if (!has_driven || sp__work_is_due(work)) {
-            (void)sp__work_wait_taker(work, &request->done, SP__INTERRUPT_MS);
-        }
-    }
-    (void)sp__work_wait_taker(work, &request->done, SP_UNLIMITED);
-}
-
-/* Submit, and do the loop's work until the call has ended, when nobody else is at it. */
-static void run_to_end(struct sp_pit *pit, struct request *request)
-{
-    struct host_work *work = &pit->dispatch.work;
-    struct lane *lane = sp__pit_route(pit, request);
-    if (sp__loop_borrow(lane->loop)) {
-        sp__pit_send(lane, request);
-        drive(lane, request);
-    } else if (request->interrupt != NULL) {
-        sp__pit_send(lane, request);
-        (void)sp__work_wait_taker(work, &request->done, SP__INTERRUPT_MS);
-    } else {
-        request->drives = !sp__host_call_on_runner();
-        sp__pit_send(lane, request);
-        while (request->drives && !sp__work_rest_taker(work, &request->done)) {
-            lane = sp__pit_where(request);
-            if (sp__loop_borrow(lane->loop)) { /* which was left for this thread */
-                drive(lane, request);
-            }
-        }
-    }
-    wait_to_end(pit, request);
 }
 
 static int execute(struct sp_pit *pit, const char *session, const char *tool,
@@ -118,7 +44,7 @@ static int execute(struct sp_pit *pit, const char *session, const char *tool,
     if (rc < 0) {
         return rc;
     }
-    run_to_end(pit, request);
+    sp__taker_run(pit, request);
     return take_ending(request, ret_result, err);
 }
 
@@ -199,7 +125,7 @@ SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error
             "no call %llu to wait for: it has a callback, or was waited for",
             (unsigned long long)call);
     }
-    wait_to_end(pit, request);
+    sp__taker_wait(pit, request, 0);
     return take_ending(request, ret_result, err);
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "pit/admit.h"
+#include "pit/taker.h"
 
 struct sp_stream {
     struct sp_pit *pit;
@@ -50,7 +51,7 @@ static int open_stream(struct sp_pit *pit, const char *session, const char *tool
         return rc;
     }
     stream->pit = pit;
-    sp__pit_submit(pit, stream->request);
+    sp__taker_start(pit, stream->request);
     *ret_stream = stream;
     return SP_OK;
 }
@@ -79,21 +80,6 @@ static int end_stream(struct sp_stream *stream)
     return stream->over;
 }
 
-/* Wait for a chunk, or the end; the program may want to end it meanwhile. */
-static void await_chunk(struct sp_stream *stream)
-{
-    struct host_work *work = &stream->pit->dispatch.work;
-    struct request *request = stream->request;
-    while (request->interrupt != NULL &&
-           !sp__work_wait_taker(work, &request->mailbox.ready, SP__INTERRUPT_MS)) {
-        if (request->interrupt(request->interrupt_data) != 0) {
-            request->interrupt = NULL;
-            sp_stream_cancel(stream);
-        }
-    }
-    (void)sp__work_wait_taker(work, &request->mailbox.ready, SP_UNLIMITED);
-}
-
 SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
 {
     if (stream == NULL || ret_chunk == NULL) {
@@ -105,6 +91,10 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
         struct mailbox_chunk chunk;
         size_t credit;
         int rc = sp__mailbox_take(&request->mailbox, &chunk, &credit);
+        if (rc == 0) {
+            sp__taker_wait(stream->pit, request, credit);
+            continue;
+        }
         if (credit > 0) {
             sp__pit_grant(stream->pit, request, credit);
         }
@@ -116,11 +106,7 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
                                     .binary_bytes = chunk.binary_size};
             return 1;
         }
-        if (rc < 0) {
-            end_stream(stream);
-        } else {
-            await_chunk(stream);
-        }
+        end_stream(stream);
     }
     if (stream->over < 0) {
         if (err != NULL) {

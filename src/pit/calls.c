@@ -29,14 +29,22 @@ static void tell_taker(struct lane *lane, struct request *request)
     }
 }
 
+static void set_wait(struct lane *lane, struct request *request, int wait)
+{
+    lane->sleepers -= request->wait == WAIT_ASLEEP;
+    lane->away -= request->wait == WAIT_AWAY;
+    lane->sleepers += wait == WAIT_ASLEEP;
+    lane->away += wait == WAIT_AWAY;
+    request->wait = (uint8_t)wait;
+}
+
 static void unregister(struct lane *lane, struct request *request)
 {
     (void)sp__map_take(&lane->requests, request->id);
     if (request->timer.fire != NULL) {
         sp__timer_fini(lane->loop, &request->timer);
     }
-    lane->sleepers -= request->is_awaited;
-    request->is_awaited = 0;
+    set_wait(lane, request, WAIT_NONE);
     sp__work_remove_taker(request);
     if (request->pool->share != NULL) {
         sp__share_count(request->pool, -1);
@@ -215,8 +223,7 @@ static int enroll(struct lane *lane, struct request *request)
                "no memory to register a call");
         return 0;
     }
-    request->is_awaited = request->taker != TAKER_DISPATCH;
-    lane->sleepers += request->is_awaited;
+    set_wait(lane, request, request->taker != TAKER_DISPATCH ? WAIT_ASLEEP : WAIT_NONE);
     if (request->taker == TAKER_WAITER) {
         sp__work_add_taker(&lane->pit->dispatch.work, &lane->takers, request);
     }
@@ -393,6 +400,41 @@ void sp__pit_cancel_request(struct sp_pit *pit, struct request *request)
         atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
         request->cancel.run = run_cancel_request;
         sp__loop_post(sp__pit_where(request)->loop, &request->cancel);
+    }
+}
+
+/* What has ended, or is on its way elsewhere, is at WAIT_NONE. */
+void sp__calls_leave(struct lane *lane, struct request *request)
+{
+    if (sp__pit_where(request) == lane && request->wait == WAIT_ASLEEP) {
+        set_wait(lane, request, WAIT_AWAY);
+    }
+}
+
+static void run_await(struct command *command, void *user)
+{
+    struct mailbox *mailbox = ITEM(command, struct mailbox, await);
+    struct request *request = ITEM(mailbox, struct request, mailbox);
+    struct lane *at = sp__pit_where(request);
+    if (at != user) {
+        sp__loop_post(at->loop, command); /* after it */
+        return;
+    }
+    atomic_store_explicit(&mailbox->await_posted, 0, memory_order_relaxed);
+    if (request->wait == WAIT_AWAY) {
+        set_wait(at, request, WAIT_ASLEEP);
+    }
+    sp__request_drop(request);
+}
+
+void sp__pit_await(struct sp_pit *pit, struct request *request)
+{
+    struct mailbox *mailbox = &request->mailbox;
+    if (atomic_exchange_explicit(&mailbox->await_posted, 1, memory_order_relaxed) ==
+        0) {
+        atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
+        mailbox->await.run = run_await;
+        sp__loop_post(sp__pit_where(request)->loop, &mailbox->await);
     }
 }
 

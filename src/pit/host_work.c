@@ -41,8 +41,7 @@ static int has_some(const struct host_work *work)
 
 static int nudge_taker(struct request *request)
 {
-    return sp__latch_nudge(request->streaming ? &request->mailbox.ready
-                                              : &request->done);
+    return sp__latch_nudge(sp__request_latch(request));
 }
 
 /* Locked: threads that are wanted for what there is. */
@@ -207,8 +206,7 @@ int sp__work_run(struct host_work *work, int max)
     return ran;
 }
 
-/* Some is left by a thread that goes. */
-static void pass_on(struct host_work *work)
+void sp__work_pass_on(struct host_work *work)
 {
     if (sp__work_is_due(work)) {
         (void)pthread_mutex_lock(&work->lock);
@@ -253,21 +251,12 @@ int sp__work_wait(struct host_work *work, struct latch *latch, uint64_t timeout_
     return is_open;
 }
 
-int sp__work_wait_taker(struct host_work *work, struct latch *latch,
-                        uint64_t timeout_ms)
+int sp__work_rest(struct host_work *work, struct latch *latch, uint64_t timeout_ms)
 {
     if (sp__host_call_on_runner()) {
         return sp__latch_wait(latch, timeout_ms);
     }
-    int is_open = help(work, latch, timeout_ms);
-    pass_on(work);
-    return is_open;
-}
-
-int sp__work_rest_taker(struct host_work *work, struct latch *latch)
-{
-    if (sp__latch_rest(latch, SP_UNLIMITED, &work->length)) {
-        pass_on(work);
+    if (sp__latch_rest(latch, timeout_ms, &work->length)) {
         return 1;
     }
     (void)sp__work_run(work, 1);

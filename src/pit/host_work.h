@@ -72,12 +72,11 @@ int sp__work_run(struct host_work *work, int max);
 
 /* As sp__latch_wait(), by a thread of the program that helps meanwhile. */
 int sp__work_wait(struct host_work *work, struct latch *latch, uint64_t timeout_ms);
-/* The same for the taker of a request, which the loop finds by itself: takes no lock. The
- * second rests once, and also returns when it has helped or was nudged for another
- * reason. */
-int sp__work_wait_taker(struct host_work *work, struct latch *latch,
-                        uint64_t timeout_ms);
-int sp__work_rest_taker(struct host_work *work, struct latch *latch);
+/* The same for the taker of a request, which the loop finds by itself: takes no lock. It
+ * rests once, and also returns 0 when it has helped or was nudged for another reason. */
+int sp__work_rest(struct host_work *work, struct latch *latch, uint64_t timeout_ms);
+/* A thread that goes leaves what there is to another one. */
+void sp__work_pass_on(struct host_work *work);
 
 /* Around the sleep of a dispatcher. */
 void sp__work_sleep(struct host_work *work);

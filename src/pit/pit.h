@@ -64,7 +64,8 @@ struct lane {
     struct list to_tell;   /* requests whose taker is on a loop; likewise, before */
     struct list to_publish; /* requests for a dispatcher; likewise */
     struct list takers;     /* requests that a thread waits for, by on_takers */
-    size_t sleepers;        /* requests whose taker sleeps until they end */
+    size_t sleepers;        /* requests whose taker sleeps, WAIT_ASLEEP; */
+    size_t away;            /* and those of WAIT_AWAY */
     int published;          /* the last turn gave a dispatcher something to do */
     int closing;
     int draining;           /* no more calls are taken */
@@ -221,6 +222,9 @@ static inline struct lane *sp__pit_where(const struct request *request)
 int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err);
 /* The same for the taker of a request, who needs no memory for it. */
 void sp__pit_cancel_request(struct sp_pit *pit, struct request *request);
+
+/* Likewise: it was away (WAIT_AWAY), and sleeps now. */
+void sp__pit_await(struct sp_pit *pit, struct request *request);
 
 /* Any thread: give a stream's credit back. */
 void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The files of the runtime itself: pit.c opens and closes, pools.c has the pools, route.c and
- * calls.c the calls, turn.c ends a turn. Loop thread, where nothing else is said. */
+ * calls.c the calls, turn.c ends a turn, taker.c waits for a call. Loop thread, where nothing
+ * else is said. */
 #ifndef SP_PIT_PIT_INTERNAL_H
 #define SP_PIT_PIT_INTERNAL_H
 
@@ -35,6 +36,9 @@ void sp__calls_ended(void *owner, struct request *request);
 void sp__calls_chunks(void *owner, struct request *request);
 void sp__calls_elsewhere(void *owner, struct request *request, struct pool *part);
 struct request *sp__calls_find(void *owner, sp_id call);
+
+/* Its taker, which drives, goes off with what came. */
+void sp__calls_leave(struct lane *lane, struct request *request);
 
 /* Calls in whose place another one ended without having run. */
 void sp__calls_go_on(struct lane *lane);

@@ -111,8 +111,7 @@ static struct request *next_driver(struct lane *lane)
     if (lane->sleepers != 1 || takers->length != 1) {
         return NULL;
     }
-    struct request *request = ITEM(takers->first, struct request, on_takers);
-    return request->drives ? request : NULL;
+    return ITEM(takers->first, struct request, on_takers);
 }
 
 /* Not while somebody relies on the loop being driven: a sleeping taker, a server's
@@ -130,9 +129,9 @@ static int may_rest(void *user, enum loop_rest occasion)
     if (lane->sleepers > 0) {
         struct request *request = next_driver(lane);
         return occasion == REST_BETWEEN_TURNS && request != NULL &&
-               sp__latch_is_rested_at(&request->done);
+               sp__latch_is_rested_at(sp__request_latch(request));
     }
-    if (lane->requests.length == 0) {
+    if (lane->requests.length == lane->away) {
         return 1;
     }
     return pit->lanes_count == 1 &&
@@ -147,7 +146,7 @@ static int on_rest(void *user)
         return 1; /* who comes next borrows it */
     }
     struct request *request = next_driver(lane);
-    return request != NULL && sp__latch_nudge(&request->done);
+    return request != NULL && sp__latch_nudge(sp__request_latch(request));
 }
 
 const struct loop_events sp__turn_events = {

@@ -91,10 +91,10 @@ static int swap(struct mailbox *mailbox, size_t *ret_credit)
     struct sp_buffer empty = mailbox->draining;
     mailbox->draining = mailbox->filling;
     mailbox->filling = empty;
-    *ret_credit = mailbox->draining_wire;
+    int ended = mailbox->ended;
+    *ret_credit = ended ? 0 : mailbox->draining_wire; /* nobody is to go on */
     mailbox->draining_wire = mailbox->filling_wire;
     mailbox->filling_wire = 0;
-    int ended = mailbox->ended;
     if (mailbox->draining.size == 0 && !ended) {
         sp__latch_close(&mailbox->ready);
     }

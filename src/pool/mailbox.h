@@ -33,6 +33,8 @@ struct mailbox {
     struct latch ready;    /* something came since the consumer last looked */
     struct command grant;  /* gives credit back; posted at most once at a time */
     atomic_size_t granted; /* what it gives */
+    struct command await;  /* the consumer sleeps from now on; likewise */
+    atomic_int await_posted;
 };
 
 void sp__mailbox_init(struct mailbox *mailbox);

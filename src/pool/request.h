@@ -47,6 +47,13 @@ enum request_taker {
     TAKER_LOOP      /* a callback on the loop thread, at the end of the turn */
 };
 
+/* What its taker does meanwhile, for all that the loop knows. */
+enum request_wait {
+    WAIT_NONE,   /* nobody, or one that is called when there is something to tell */
+    WAIT_ASLEEP, /* it relies on the loop */
+    WAIT_AWAY /* it comes back soon, and drives the loop then or says that it sleeps */
+};
+
 struct request {
     struct command
         submit; /* first: the inbox's node, of the loop that is to hear of it */
@@ -61,7 +68,7 @@ struct request {
     void *user_data;
     union { /* what each kind of taker needs */
         struct {
-            int (*interrupt)(void *interrupt_data); /* or NULL */
+            int (*interrupt)(void *interrupt_data); /* NULL: none, or not any more */
             void *interrupt_data;
             struct link on_takers; /* the loop's list of those waited for */
         };                         /* TAKER_WAITER */
@@ -87,16 +94,17 @@ struct request {
     uint8_t taker;    /* enum request_taker */
     uint8_t affinity; /* SP_AFFINITY_, never the default */
     uint8_t streaming;
-    uint8_t drives;      /* of TAKER_WAITER: the loop, when nudged */
     uint8_t is_asked;    /* over a connection */
     uint8_t is_recorded; /* in the pit's spans, once it has ended */
 
+    uint8_t is_away; /* the taker's: it is at WAIT_AWAY */
+
     /* Loop thread. */
-    uint8_t state;      /* enum request_state */
-    uint8_t is_awaited; /* it counts as one whose taker sleeps */
-    uint8_t executed;   /* SP_EXECUTED_, and: what came of it in other parts of */
-    uint8_t deaths;     /* its pool; workers it has ended there */
-    uint32_t number;    /* the core's, CORE_NONE when it has none */
+    uint8_t state;    /* enum request_state */
+    uint8_t wait;     /* enum request_wait */
+    uint8_t executed; /* SP_EXECUTED_, and: what came of it in other parts of */
+    uint8_t deaths;   /* its pool; workers it has ended there */
+    uint32_t number;  /* the core's, CORE_NONE when it has none */
 
     const char *tool_name; /* these five point behind the struct, if they are not "" */
     const char *session;   /* "" : none, as for the next two */
@@ -157,6 +165,12 @@ sp_error *sp__request_fail(struct request *request, int code, int executed,
                            const char *message);
 /* Move it out; the request has none afterwards. `ret` may be NULL. */
 void sp__request_take_error(struct request *request, sp_error *ret);
+/* Where a thread waits: for the end, or for news of a stream. */
+static inline struct latch *sp__request_latch(struct request *request)
+{
+    return request->streaming ? &request->mailbox.ready : &request->done;
+}
+
 static inline int sp__request_code(const struct request *request)
 {
     return request->error != NULL ? request->error->code : 0;

@@ -183,3 +183,20 @@ size_t processes_resident_bytes(void)
     }
     return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }
+
+int processes_thread_polls(int tid)
+{
+    char path[64];
+    char text[64];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    if (slurp(path, text, sizeof text) == 0) {
+        fail_msg("no %s", path);
+    }
+    long call = strtol(text, NULL, 10);
+#ifdef SYS_epoll_wait
+    if (call == SYS_epoll_wait && isdigit((unsigned char)text[0])) {
+        return 1;
+    }
+#endif
+    return call == SYS_epoll_pwait;
+}

@@ -24,6 +24,9 @@ int processes_ended(int pidfd, uint64_t timeout_ms);
 
 int processes_exists(pid_t pid); /* and is no zombie */
 
+/* 1 when this thread of the process sleeps on descriptors, as who drives a loop does. */
+int processes_thread_polls(int tid);
+
 /* Resident memory of this process. */
 size_t processes_resident_bytes(void);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "pits.h"
+#include "processes.h"
 
 enum { THREADS = 4, CALLS = 100 };
 
@@ -152,27 +153,6 @@ static void a_long_call_that_drives_does_not_keep_others(void **state)
     }
 }
 
-/* 1 when the thread sleeps where who drives does: on descriptors. */
-static int polls(int tid)
-{
-    char path[64];
-    char text[64] = "";
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        fail_msg("no %s", path);
-    }
-    (void)!fgets(text, sizeof text, file);
-    (void)fclose(file);
-    long call = strtol(text, NULL, 10);
-#ifdef SYS_epoll_wait
-    if (text[0] != '\0' && call == SYS_epoll_wait) {
-        return 1;
-    }
-#endif
-    return call == SYS_epoll_pwait;
-}
-
 /* The first caller drives and the second one sleeps. When the first has gone the loop
  * thread takes over, and leaves the loop to the second, the only one who is left. */
 static void who_sleeps_alone_is_given_the_loop(void **state)
@@ -196,7 +176,7 @@ static void who_sleeps_alone_is_given_the_loop(void **state)
         hold_begin(&second, pit, names[1]);
         hold_release(names[0]);
         assert_int_equal(pthread_join(first.thread, NULL), 0);
-        UNTIL(polls(atomic_load(&second.tid)));
+        UNTIL(processes_thread_polls(atomic_load(&second.tid)));
         call_gives(pit, "add", "[1,2]", "3"); /* by a loop that the other one drives */
         hold_release(names[1]);
         assert_int_equal(pthread_join(second.thread, NULL), 0);

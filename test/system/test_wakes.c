@@ -25,6 +25,7 @@ static atomic_uint looks;  /* of libuv, by a counted thread, without sleeping */
 static unsigned signals;   /* by a counted thread, to itself: */
 static int signal_fd = -1; /* here */
 static _Thread_local int is_counted;
+static _Thread_local unsigned own_sends; /* by this thread */
 
 /* ---- what stands in front of the C library ---- */
 
@@ -59,6 +60,7 @@ SP_API ssize_t send(int fd, const void *data, size_t size, int flags)
         *(void **)&next = next_one("send");
     }
     atomic_fetch_add(&sends, !is_counted);
+    own_sends++;
     return next(fd, data, size, flags);
 }
 
@@ -176,11 +178,35 @@ static void a_dispatcher_that_drives_signals_nobody_and_looks_once(void **state)
     pit_close(pit);
 }
 
+static int drop_chunk(const sp_chunk *chunk, void *user_data)
+{
+    return 0;
+}
+
+/* When it was kept from coming back for long, the loop's own thread has that stream. */
+static void a_reader_sends_for_itself_what_it_asks_for(void **state)
+{
+    enum { ONE_BY_ONE = 200 };
+    sp_pool_options pool = pool_of_program("plain", NULL, 1);
+    pool.health_interval_ms = SP_UNLIMITED;
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    unsigned before = own_sends;
+    for (unsigned i = 0; i < ONE_BY_ONE; i++) {
+        assert_int_equal(sp_execute_stream(pit, "count", sp_text("{\"to\":2}"), NULL,
+                                           drop_chunk, NULL, last_error()),
+                         0);
+    }
+    print_message("%u requests sent\n", own_sends - before);
+    assert_in_range(own_sends - before, ONE_BY_ONE / 2, ONE_BY_ONE);
+    pit_close(pit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_array_of_calls_is_one_wake_and_one_write_for_each_worker),
         TEST(a_dispatcher_that_drives_signals_nobody_and_looks_once),
+        TEST(a_reader_sends_for_itself_what_it_asks_for),
     };
     return RUN_SYSTEM_TESTS("wakes", tests);
 }

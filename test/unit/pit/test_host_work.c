@@ -58,8 +58,10 @@ struct taker {
 static void *wait_for_it(void *arg)
 {
     struct taker *taker = arg;
-    return sp__work_wait_taker(&work, &taker->request->done, SP_UNLIMITED) ? taker
-                                                                           : NULL;
+    while (!sp__work_rest(&work, &taker->request->done, SP_UNLIMITED)) {
+    }
+    sp__work_pass_on(&work);
+    return taker;
 }
 
 /* Returns when it rests. */
