@@ -89,6 +89,10 @@ typedef struct sp_worker_options {
      * wakes another thread for what comes next, which costs a few microseconds. Shorter
      * ones stay on one thread as long as it keeps up, default 50. Since: 0.1 */
     uint32_t spread_us;
+    /* 1: sp_worker_connect() does what concerns this process alone, later: for a zygote
+     * (zygote.h), which prepares what its workers have in common once. All else here that
+     * says where to connect, and name, must be left out. Since: 0.1 */
+    int unconnected;
 } sp_worker_options;
 
 typedef struct sp_tool_param {
@@ -115,6 +119,12 @@ typedef struct sp_tool {
  * Errors: SP_ERR_INVAL, SP_ERR_SYSTEM, SP_ERR_NOMEM. */
 SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_worker,
                           sp_error *err);
+
+/* Connect a worker that was opened with options.unconnected, in the process that opened it
+ * or in one that was forked from that. Before it only tools are added, the capacity is set
+ * and the worker is closed; after a failure it is closed.
+ * Errors: SP_ERR_INVAL (also: it is connected), SP_ERR_SYSTEM, SP_ERR_NOMEM. Since: 0.1 */
+SP_API int sp_worker_connect(sp_worker *worker, sp_error *err);
 
 /* Register a tool; before sp_worker_announce(). Everything is copied.
  * Errors: SP_ERR_INVAL (name empty, too long or taken), SP_ERR_NOMEM. */

@@ -12,6 +12,9 @@
  *         sp_worker_open(NULL, &worker, &err); ... as every worker does
  *     }
  *
+ * What the workers have in common, their tools first of all, may be prepared before it is
+ * announced: with sp_worker_options.unconnected. Then each calls sp_worker_connect().
+ *
  * sp_zygote_next() returns in the zygote when the pool is over, and in each worker once.
  * A worker is in a session and process group of its own, has the descriptors 0 to 2 and
  * the environment variables of a worker that was executed, is a child of the guard, ends

@@ -4,8 +4,10 @@
  *
  * sp_worker_open() takes what the guard handed down (numbers of descriptors in the
  * environment), or listens, and starts the helper, which serves PINGs and watches the
- * host while the binding is still starting up. sp_worker_close() writes what is left,
- * for a bounded time, and gives everything back. What open cannot do it undoes.
+ * host while the binding is still starting up. A zygote's worker does that in two steps:
+ * what takes memory in the zygote, what makes it this process's own in each fork
+ * (sp_worker_connect()). sp_worker_close() writes what is left, for a bounded time, and
+ * gives everything back. What open cannot do it undoes.
  */
 #include "runtime/runtime.h"
 
@@ -181,13 +183,24 @@ static int take_options(struct sp_worker *w, const sp_worker_options *options,
     o->queue_max = o->queue_max == 0 ? QUEUE_DEFAULT : o->queue_max;
     o->request_max_bytes =
         o->request_max_bytes == 0 ? REQUEST_DEFAULT : o->request_max_bytes;
-    const char *id = getenv("SNAKEPIT_WORKER_ID");
-    id = o->name != NULL ? o->name : id != NULL ? id : "worker";
-    w->name = sp__strdup(id);
+    if (o->unconnected && (o->listen != NULL || o->name != NULL || o->call_fd > 0)) {
+        return sp__fail(err, SP_ERR_INVAL,
+                        "unconnected: what a worker is called and connected to comes "
+                        "later, from the environment");
+    }
     w->runtime = sp__strdup(o->runtime != NULL ? o->runtime : "c");
-    return w->name != NULL && w->runtime != NULL
-               ? SP_OK
-               : sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
+    o->runtime = NULL;
+    return w->runtime != NULL ? SP_OK
+                              : sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
+}
+
+static int take_name(struct sp_worker *w, sp_error *err)
+{
+    const char *id = getenv("SNAKEPIT_WORKER_ID");
+    id = w->options.name != NULL ? w->options.name : id != NULL ? id : "worker";
+    w->name = sp__strdup(id);
+    return w->name != NULL ? SP_OK
+                           : sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
 }
 
 static int make_slots(struct sp_worker *w, sp_error *err)
@@ -220,14 +233,18 @@ static int make_slots(struct sp_worker *w, sp_error *err)
     return SP_OK;
 }
 
-static int make_rest(struct sp_worker *w, sp_error *err)
+static int make_kicks(struct sp_worker *w, sp_error *err)
 {
     w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->helper_kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->stop_fd < 0 || w->kick_fd < 0 || w->helper_kick_fd < 0) {
-        return sp__fail_errno(err, errno, "cannot make an eventfd");
-    }
+    return w->stop_fd < 0 || w->kick_fd < 0 || w->helper_kick_fd < 0
+               ? sp__fail_errno(err, errno, "cannot make an eventfd")
+               : SP_OK;
+}
+
+static int make_rest(struct sp_worker *w, sp_error *err)
+{
     w->read_buffer = sp__malloc(READ_BYTES);
     if (w->read_buffer == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
@@ -303,8 +320,9 @@ static void release(struct sp_worker *w)
     sp__free(w);
 }
 
-SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_worker,
-                          sp_error *err)
+/* What needs nobody else yet. */
+static int make(const sp_worker_options *options, struct sp_worker **ret_worker,
+                sp_error *err)
 {
     struct sp_worker *w = sp__calloc(1, sizeof *w);
     if (w == NULL) {
@@ -316,12 +334,31 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
     w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;
     w->poller.fd = w->poller.timer_fd = -1;
     w->leader = LEADER_NONE;
-    w->opened_us = sp__now_us();
     w->next_deadline_ms = SP_UNLIMITED;
+    w->gone = 1; /* nobody is there yet */
     w->serial = atomic_fetch_add(&serials, 1) + 1;
     int rc = take_options(w, options, err);
     if (rc == SP_OK) {
         rc = make_rest(w, err);
+    }
+    if (rc < 0) {
+        release(w);
+        return rc;
+    }
+    *ret_worker = w;
+    return SP_OK;
+}
+
+SP_API int sp_worker_connect(sp_worker *w, sp_error *err)
+{
+    if (w->is_open) {
+        return sp__fail(err, SP_ERR_INVAL, "the worker is connected already");
+    }
+    w->opened_us = sp__now_us();
+    w->gone = 0;
+    int rc = take_name(w, err);
+    if (rc == SP_OK) {
+        rc = make_kicks(w, err);
     }
     if (rc == SP_OK) {
         rc = connect_up(w, err);
@@ -333,7 +370,6 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
         for (size_t i = 0; i < w->conns_count; i++) {
             w->conns[i]->fd = -1; /* still the caller's */
         }
-        release(w);
         return rc;
     }
     /* The page stays mapped; its descriptor is one less for user code to find, unless
@@ -342,11 +378,27 @@ SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_work
         (void)close(w->options.page_fd);
         w->options.page_fd = -1;
     }
-    w->options.listen = w->options.runtime = w->options.name = NULL;
+    w->options.listen = w->options.name = NULL;
     sp__fork_register(w);
     w->is_open = 1;
-    *ret_worker = w;
     return SP_OK;
+}
+
+SP_API int sp_worker_open(const sp_worker_options *options, sp_worker **ret_worker,
+                          sp_error *err)
+{
+    struct sp_worker *w = NULL;
+    int rc = make(options, &w, err);
+    if (rc == SP_OK && !w->options.unconnected) {
+        rc = sp_worker_connect(w, err);
+        if (rc < 0) {
+            release(w);
+        }
+    }
+    if (rc == SP_OK) {
+        *ret_worker = w;
+    }
+    return rc;
 }
 
 /* ---- the end ---- */
@@ -396,6 +448,10 @@ SP_API void sp_worker_close(sp_worker *w)
 {
     if (w == NULL || atomic_load(&w->forgotten)) {
         return; /* in a forked child nothing here can be trusted, and it ends soon */
+    }
+    if (!w->is_open) {
+        release(w); /* it was never connected */
+        return;
     }
     sp_worker_release_signals(w);
     sp__fork_unregister(w);

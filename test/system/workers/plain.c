@@ -110,7 +110,7 @@ static int work(sp_job *job, sp_error *err)
     return sp_job_reply(job, sp_job_args(job), "map", (sp_bytes){0}, err);
 }
 
-static int serve(sp_worker *worker, sp_error *err)
+static int add_tools(sp_worker *worker, sp_error *err)
 {
     static const sp_tool tools[] = {
         {.size = sizeof(sp_tool), .name = "echo", .description = "gives back"},
@@ -124,9 +124,12 @@ static int serve(sp_worker *worker, sp_error *err)
     for (size_t i = 0; rc == 0 && i < sizeof tools / sizeof tools[0]; i++) {
         rc = sp_worker_add_tool(worker, &tools[i], err);
     }
-    if (rc == 0) {
-        rc = sp_worker_announce(worker, err);
-    }
+    return rc;
+}
+
+static int serve(sp_worker *worker, sp_error *err)
+{
+    int rc = sp_worker_announce(worker, err);
     sp_job *job;
     while (rc >= 0 && (rc = sp_worker_next(worker, &job, err)) > 0) {
         rc = work(job, err);
@@ -135,32 +138,44 @@ static int serve(sp_worker *worker, sp_error *err)
 }
 
 /* As a zygote: 1 in each worker, else what it ends with. */
-static int hatch(sp_error *err)
+static int hatch(sp_zygote *zygote, sp_error *err)
 {
-    sp_zygote *zygote;
-    int rc = sp_zygote_open(NULL, &zygote, err);
-    if (rc == 0) {
-        rc = sp_zygote_announce(zygote, err);
-        rc = rc < 0 ? rc : sp_zygote_next(zygote, err);
-        sp_zygote_close(zygote);
+    int rc = sp_zygote_announce(zygote, err);
+    rc = rc < 0 ? rc : sp_zygote_next(zygote, err);
+    sp_zygote_close(zygote);
+    return rc;
+}
+
+/* Tools are added where there is but one process yet. 1: `worker` is to serve. */
+static int begin(const sp_worker_options *options, sp_worker **worker, sp_error *err)
+{
+    sp_zygote *zygote = NULL;
+    int rc = options->unconnected ? sp_zygote_open(NULL, &zygote, err) : 0;
+    rc = rc < 0 ? rc : sp_worker_open(options, worker, err);
+    rc = rc < 0 ? rc : add_tools(*worker, err);
+    if (rc < 0 || !options->unconnected) {
+        return rc < 0 ? rc : 1;
+    }
+    rc = hatch(zygote, err);
+    if (rc == 1 && sp_worker_connect(*worker, err) < 0) {
+        rc = err->code;
     }
     return rc;
 }
 
 int main(int argc, char **argv)
 {
-    sp_worker *worker;
+    sp_worker *worker = NULL;
     sp_error err = {0};
-    if (sp_zygote_is_wanted() && hatch(&err) != 1) {
-        return err.code < 0;
-    }
     int wide = argc > 1 && strcmp(argv[1], "wide") == 0;
-    sp_worker_options options = {.size = sizeof options, .threads = wide ? 4 : 1};
-    int rc = sp_worker_open(&options, &worker, &err);
-    if (rc == 0) {
+    sp_worker_options options = {.size = sizeof options,
+                                 .threads = wide ? 4 : 1,
+                                 .unconnected = sp_zygote_is_wanted()};
+    int rc = begin(&options, &worker, &err);
+    if (rc == 1) {
         rc = serve(worker, &err);
-        sp_worker_close(worker);
     }
+    sp_worker_close(worker);
     if (rc < 0) {
         (void)fprintf(stderr, "plain: %s\n", err.message);
     }

@@ -291,6 +291,48 @@ static void a_worker_needs_a_host_or_an_address(void **state)
     sp_error_clear(&err);
 }
 
+static void set_call_fd(int fd)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%d", fd);
+    assert_int_equal(setenv("SNAKEPIT_CALL_FD", text, 1), 0);
+}
+
+static void a_worker_may_be_connected_later(void **state)
+{
+    sp_worker *worker = NULL;
+    sp_error err = {0};
+    int pair[2];
+    sp_worker_options options = {
+        .size = sizeof options, .unconnected = 1, .listen = "127.0.0.1:0"};
+    assert_int_equal(sp_worker_open(&options, &worker, &err), SP_ERR_INVAL);
+    assert_null(worker);
+    options.listen = NULL;
+    const sp_tool tool = {.size = sizeof tool, .name = "add"};
+    sp_job *job;
+    assert_int_equal(sp_worker_open(&options, &worker, &err), SP_OK);
+    assert_int_equal(sp_worker_add_tool(worker, &tool, &err), SP_OK);
+    assert_int_equal(sp_worker_announce(worker, &err), SP_ERR_CLOSED);
+    assert_int_equal(sp_worker_next(worker, &job, &err), 0); /* nobody is there */
+    sp_worker_close(worker);
+
+    assert_int_equal(sp_worker_open(&options, &worker, &err), SP_OK);
+    assert_int_equal(sp_worker_connect(worker, &err), SP_ERR_INVAL);
+    assert_non_null(strstr(err.message, "SNAKEPIT_CALL_FD"));
+    sp_worker_close(worker);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(sp_worker_open(&options, &worker, &err), SP_OK);
+    set_call_fd(pair[1]);
+    assert_int_equal(sp_worker_connect(worker, &err), SP_OK);
+    assert_int_equal(sp_worker_connect(worker, &err), SP_ERR_INVAL);
+    assert_non_null(strstr(err.message, "already"));
+    sp_worker_close(worker);
+    assert_int_equal(unsetenv("SNAKEPIT_CALL_FD"), 0);
+    (void)close(pair[0]);
+    sp_error_clear(&err);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, leak_setup, no_socket_is_left)
@@ -304,6 +346,7 @@ int main(void)
         CASE(a_stale_socket_is_replaced_and_a_live_one_is_not),
         CASE(only_the_loopback_is_listened_on),
         CASE(a_worker_needs_a_host_or_an_address),
+        CASE(a_worker_may_be_connected_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

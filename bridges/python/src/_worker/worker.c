@@ -80,16 +80,16 @@ static int is_open(const worker_object *self)
 
 static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "runtime",  "listen", "cancel_signal", "exit_grace_ms", "threads",
-        "jobs_max", NULL};
+    static char *names[] = {"runtime", "listen",   "cancel_signal", "exit_grace_ms",
+                            "threads", "jobs_max", "connected",     NULL};
     unsigned threads = 1, jobs_max = 0;
+    int connected = 1;
     const char *runtime = NULL, *listen = NULL;
     int cancel_signal = SIGURG;
     unsigned long long exit_grace_ms = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zziKII:Worker", names, &runtime,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zziKIIp:Worker", names, &runtime,
                                      &listen, &cancel_signal, &exit_grace_ms, &threads,
-                                     &jobs_max)) {
+                                     &jobs_max, &connected)) {
         return NULL;
     }
     if (sp__py_bridge.worker != NULL) {
@@ -123,6 +123,7 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .threads = threads,
         .jobs_max = jobs_max,
         .spread_us = has_lock() ? LOCKED_SPREAD_US : 0,
+        .unconnected = !connected,
     };
     sp_error err = {0};
     if (sp_worker_open(&options, &self->worker, &err) < 0) {
@@ -131,6 +132,20 @@ static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     }
     sp__py_bridge.worker = self;
     return (PyObject *)self;
+}
+
+static PyObject *worker_connect(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    worker_object *self = (worker_object *)object;
+    sp_error err = {0};
+    if (!is_open(self)) {
+        return NULL;
+    }
+    if (sp_worker_connect(self->worker, &err) < 0) {
+        return sp__py_raise(&err);
+    }
+    Py_RETURN_NONE;
 }
 
 /* Read (name, type, description, default_json): borrowed text. */
@@ -448,6 +463,9 @@ static void worker_dealloc(PyObject *object)
 }
 
 static PyMethodDef worker_methods[] = {
+    {"connect", worker_connect, METH_NOARGS,
+     "Connect a worker made with connected=False, once, in this process or a fork of "
+     "it."},
     {"add_tool", worker_add_tool, METH_VARARGS,
      "add_tool(name, description, streaming, params, idempotent=False): params are "
      "tuples (name, type, "
@@ -500,9 +518,10 @@ static PyType_Slot worker_slots[] = {
     {Py_tp_clear, worker_clear},
     {Py_tp_methods, worker_methods},
     {Py_tp_getset, worker_getset},
-    {Py_tp_doc,
-     "Worker(runtime=None, listen=None, cancel_signal=SIGURG, "
-     "exit_grace_ms=0, threads=1, jobs_max=0): this process as a worker of a pit."},
+    {Py_tp_doc, "Worker(runtime=None, listen=None, cancel_signal=SIGURG, "
+                "exit_grace_ms=0, threads=1, jobs_max=0, connected=True): this process "
+                "as a worker "
+                "of a pit; not yet, if it is not to be connected."},
     {0, NULL},
 };
 

@@ -148,7 +148,9 @@ class Worker:
         exit_grace_ms: int = 0,
         threads: int = 1,
         jobs_max: int = 0,
+        connected: bool = True,
     ) -> None: ...
+    def connect(self) -> None: ...
     @property
     def address(self) -> Optional[str]: ...
     def add_tool(

@@ -286,9 +286,10 @@ def _seeding():
 # ---- the whole ----
 
 
-def hatch(runtime, load, refuse):
+def hatch(runtime, load, refuse, hidden):
     """Load, and be forked. Gives (what load() gave, None) in each worker, (None, status)
-    in the zygote when it is over. refuse(exception) tells why there is nothing to fork."""
+    in the zygote when it is over. refuse(exception) tells why there is nothing to fork;
+    a worker's variables come into os.environ, except those that are hidden."""
     _worker.zygote_open(runtime)
     watch = Watch()
     try:
@@ -309,7 +310,9 @@ def hatch(runtime, load, refuse):
     variables = _worker.zygote_next(*seeding)
     if variables is None:
         return None, 0
-    os.environ.update(variables)
+    for name, value in variables.items():
+        if name not in hidden:
+            os.environ[name] = value
     return loaded, None
 
 

@@ -12,7 +12,7 @@ import sys
 
 from . import _serve, _spec, _worker, loader
 
-_INHERITED = (
+INHERITED = (
     "SNAKEPIT_CALL_FD",
     "SNAKEPIT_HOST_FD",
     "SNAKEPIT_PAGE_FD",
@@ -110,30 +110,36 @@ def _number_from(variable):
     return int(text) if text.isdigit() and int(text) > 0 else 1
 
 
-def open_worker(listen=None):
-    """Connect to what the host left in the environment, or listen. SNAKEPIT_LISTEN is
-    for scripts that have no --listen."""
+def _make_worker(listen, connected):
     global _threads_wanted, _overlapping
-    if _is_zygote:
-        raise _worker.WorkerError(
-            "a script that serves by itself cannot be forked: the pool needs zygote: off"
-        )
     _threads_wanted = _number_from("SNAKEPIT_WORKER_THREADS")
     concurrency = _number_from("SNAKEPIT_WORKER_CONCURRENCY")
     if concurrency > 1:
         from . import _overlap  # before the adapter, which is to find its event loop
 
         _overlapping = _overlap
-    worker = _worker.Worker(
+    return _worker.Worker(
         threads=_threads_wanted,
         jobs_max=concurrency if concurrency > 1 else 0,
         runtime=runtime_name(),
-        listen=listen or os.environ.pop("SNAKEPIT_LISTEN", None),
+        listen=listen,
         cancel_signal=cancel_signal(),
+        connected=connected,
     )
+
+
+def open_worker(listen=None):
+    """Connect to what the host left in the environment, or listen. SNAKEPIT_LISTEN is
+    for scripts that have no --listen."""
+    if _is_zygote:
+        raise _worker.WorkerError(
+            "a script that serves by itself cannot be forked: the pool needs zygote: off"
+        )
+    listen = listen or os.environ.pop("SNAKEPIT_LISTEN", None)
+    worker = _make_worker(listen, True)
     offer_stacks(worker)
     os.register_at_fork(after_in_child=worker.forget)
-    for name in _INHERITED:
+    for name in INHERITED:
         os.environ.pop(name, None)  # a child of ours must not take them for its own
     return worker
 
@@ -156,8 +162,8 @@ def prepare_process():
         sys.path.insert(min(1, len(sys.path)), folder)
 
 
-def announce(worker, tools):
-    """Tell the host what there is, and that the worker is ready."""
+def describe(worker, tools):
+    """Tell the worker what it is to announce."""
     for tool in tools.tools:
         worker.add_tool(
             tool.name,
@@ -169,7 +175,6 @@ def announce(worker, tools):
         )
     if tools.accepts_any:
         worker.accept_any()
-    worker.announce()
 
 
 def _parameter(worker, parameter):
@@ -195,13 +200,15 @@ def _start_samplers():
         telemetry.start_samplers(float(interval_s))
 
 
-def serve(worker, tools):
+def serve(worker, tools, is_described=False):
     """Announce and run calls until the worker shall end."""
     global _was_served
     _was_served = True
     threads = _threads_allowed(worker, tools)
     overlap = _overlap_for(worker, tools)
-    announce(worker, tools)
+    if not is_described:
+        describe(worker, tools)
+    worker.announce()
     if worker.address:
         print(f"snakepit worker: listening on {worker.address}")
     _serve.tell_session_ends(tools.end_session)
@@ -279,17 +286,23 @@ def _load(spec, preload):
 
 
 def _hatch(spec, preload):
-    """In a zygote, as _zygote.hatch() gives: the tools in each worker it makes."""
+    """In a zygote, as _zygote.hatch() gives: (worker, its tools) in each it makes."""
     global _is_zygote
     from . import _zygote
+
+    def load():
+        tools = _load(spec, preload)
+        worker = _make_worker(None, False)
+        describe(worker, tools)
+        return worker, tools
 
     def cannot(failure):
         refuse(_worker.zygote_refuse, _zygote.without_watch(failure), True)
 
     _is_zygote = True
-    tools, status = _zygote.hatch(runtime_name(), lambda: _load(spec, preload), cannot)
+    made, status = _zygote.hatch(runtime_name(), load, cannot, INHERITED)
     _is_zygote = False
-    return tools, status
+    return made, status
 
 
 def _begin_forked(tools):
@@ -298,18 +311,14 @@ def _begin_forked(tools):
 
     _zygote.open_files_anew()
     tools.after_fork()
+    return tools
 
 
-def _start(worker, spec, preload, tools):
-    """The tools, ready to run; None after a refusal. `tools`: those of a forked worker,
-    loaded by its zygote."""
-    permanent = tools is None
+def _start(worker, load, permanent):
+    """What load() gives, the tools, ready to run; None after a refusal."""
     try:
-        if tools is None:
-            tools = _load(spec, preload)
-            permanent = False  # what initialize() lacks now it may have another time
-        else:
-            _begin_forked(tools)
+        tools = load()
+        permanent = False  # what initialize() lacks now it may have another time
         if not _was_served:
             tools.start()
         return tools
@@ -318,27 +327,45 @@ def _start(worker, spec, preload, tools):
         return None
 
 
-def _run(spec, preload, listen, tools):
+def _run(worker, load, is_forked):
     """From the connection to the end of the worker; its exit status."""
     global _open_worker
+    _open_worker = worker
     try:
-        worker = _open_worker = open_worker(listen)
-    except (_worker.WorkerError, ValueError) as failure:
-        sys.stderr.write(f"snakepit_worker.py: {failure}\n")
-        return 1
-    try:
-        tools = _start(worker, spec, preload, tools)
+        tools = _start(worker, load, not is_forked)
         if tools is None:
             return 1
         if not _was_served:  # a script may have done it while it was loaded
             try:
-                serve(worker, tools)
+                serve(worker, tools, is_forked)
             finally:
                 tools.stop()
         return 0
     finally:
         _serve.finish()
         worker.close()
+
+
+def _run_executed(spec, preload, listen):
+    try:
+        worker = open_worker(listen)
+    except (_worker.WorkerError, ValueError) as failure:
+        sys.stderr.write(f"snakepit_worker.py: {failure}\n")
+        return 1
+    return _run(worker, lambda: _load(spec, preload), False)
+
+
+def _run_forked(worker, tools):
+    try:
+        worker.connect()
+    except _worker.WorkerError as failure:
+        sys.stderr.write(f"snakepit_worker.py: {failure}\n")
+        return 1
+    offer_stacks(worker)
+    os.register_at_fork(after_in_child=worker.forget)
+    for name in INHERITED:
+        os.unsetenv(name)  # os.environ never had them
+    return _run(worker, lambda: _begin_forked(tools), True)
 
 
 def tell_facts(spec, preload):
@@ -372,10 +399,10 @@ def main(arguments=None):
     if asks_facts:
         return tell_facts(spec, preload)
     if not _worker.zygote_wanted():
-        return _run(spec, preload, listen, None)
-    tools, status = _hatch(spec, preload)
+        return _run_executed(spec, preload, listen)
+    made, status = _hatch(spec, preload)
     if status is None:
         from . import _zygote
 
-        _zygote.leave(_run(spec, preload, listen, tools))
+        _zygote.leave(_run_forked(*made))
     return status
