@@ -299,19 +299,31 @@ static int encode_response(struct sp_job *job, struct proto_response *response,
     return sp__proto_put_response(out, response, err);
 }
 
-/* Hand what the slot's buffer holds to h2: a large answer without copying it again. */
+/* End the stream with what the slot's buffer holds: a large answer without copying it
+ * again. On failure nothing of it leaves. */
 static int write_response(struct sp_job *job, struct slot *slot, size_t bytes,
                           sp_error *err)
 {
-    if (bytes < TAKE_BYTES) {
-        return sp__h2_write(job->stream,
-                            (sp_bytes){slot->out.data + PREFIX_BYTES, bytes}, err);
+    sp_bytes message = {slot->out.data + PREFIX_BYTES, bytes};
+    int rc;
+    if (bytes < TAKE_BYTES && !job->is_traced) {
+        return sp__h2_answer(job->stream, message, err);
     }
-    uint8_t *data;
-    size_t size;
-    sp__buf_take(&slot->out, &data, &size);
-    int rc = sp__h2_write_take(job->stream, &data, bytes, err);
-    sp__free(data); /* NULL once it was taken */
+    if (bytes < TAKE_BYTES) {
+        rc = sp__h2_write(job->stream, message, err);
+    } else {
+        uint8_t *data;
+        size_t size;
+        sp__buf_take(&slot->out, &data, &size);
+        rc = sp__h2_write_take(job->stream, &data, bytes, err);
+        sp__free(data); /* NULL once it was taken */
+    }
+    if (rc == SP_OK) {
+        rc = sp__job_finish(job, GRPC_OK, NULL, (sp_bytes){0}, err);
+        if (rc < 0) {
+            sp__h2_reset(job->stream, RST_INTERNAL);
+        }
+    }
     return rc;
 }
 
@@ -330,9 +342,6 @@ static int send_response(struct sp_job *job, int rc, int failed, sp_error *err)
         if (rc == SP_OK) {
             rc = write_response(job, slot, bytes, err);
             is_written = rc == SP_OK;
-        }
-        if (rc == SP_OK) {
-            rc = sp__job_finish(job, GRPC_OK, NULL, (sp_bytes){0}, err);
         }
         if (rc == SP_ERR_CLOSED) {
             rc = SP_OK; /* reset by the peer, its end is on the way */

@@ -181,6 +181,11 @@ int sp__h2_finish(struct h2_stream *stream, int grpc_status, const char *message
                   sp_bytes details, const struct h2_header *trailers,
                   size_t trailers_count, sp_error *err) SP_MUST_CHECK;
 
+/* Server: end the RPC with one more message and the status OK. On failure nothing of it
+ * has left, and the stream was reset unless it can still be ended otherwise. */
+int sp__h2_answer(struct h2_stream *stream, sp_bytes message,
+                  sp_error *err) SP_MUST_CHECK;
+
 /* Why a stream is reset, or the peer told to go away: RFC 9113, section 7. */
 enum {
     RST_NO_ERROR = 0,

@@ -208,19 +208,21 @@ static int submit_request(struct h2_stream *stream, const char *path,
     return SP_OK;
 }
 
+/* message  what goes with the head, or NULL: only in a lean connection */
 static int open_stream(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
                        const struct h2_header *headers, size_t headers_count,
-                       int half_close, void *user, sp_error *err)
+                       const sp_bytes *message, int half_close, void *user,
+                       sp_error *err)
 {
     int rc = check_headers(headers, headers_count, err);
     if (rc < 0) {
         return rc;
     }
     int has_body = stream->queued > 0 || !half_close;
-    rc = stream->h2->lean != NULL
-             ? sp__lean_request(stream, path, timeout_ms, headers, headers_count, err)
-             : submit_request(stream, path, timeout_ms, headers, headers_count,
-                              has_body, err);
+    rc = stream->h2->lean != NULL ? sp__lean_request(stream, path, timeout_ms, headers,
+                                                     headers_count, message, err)
+                                  : submit_request(stream, path, timeout_ms, headers,
+                                                   headers_count, has_body, err);
     if (rc < 0) {
         return rc;
     }
@@ -248,13 +250,16 @@ static int open_with(struct h2 *h2, const char *path, uint64_t timeout_ms,
     if (stream == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
     }
-    if (message.data != NULL || message.size > 0) {
+    int has_message = message.data != NULL || message.size > 0;
+    int goes_along = h2->lean != NULL && has_message && half_close &&
+                     message.size <= LEAN_MESSAGE_MAX;
+    if (has_message && !goes_along) {
         rc = lend ? sp__h2_queue_lent(stream, message, err)
                   : sp__h2_queue_message(stream, message, err);
     }
     if (rc == SP_OK) {
-        rc = open_stream(stream, path, timeout_ms, headers, headers_count, half_close,
-                         user, err);
+        rc = open_stream(stream, path, timeout_ms, headers, headers_count,
+                         goes_along ? &message : NULL, half_close, user, err);
     }
     if (rc < 0) {
         sp__h2_stream_recycle(stream);
@@ -297,8 +302,8 @@ int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
     }
     rc = sp__h2_queue_taken(stream, *data, size, err);
     if (rc == SP_OK) {
-        rc = open_stream(stream, path, timeout_ms, headers, headers_count, half_close,
-                         user, err);
+        rc = open_stream(stream, path, timeout_ms, headers, headers_count, NULL,
+                         half_close, user, err);
         if (rc < 0) {
             sp__h2_queue_untake(stream);
         }

@@ -148,6 +148,9 @@ void sp__h2_stream_fail(struct h2_stream *stream, int status, const char *text);
 void sp__h2_stream_data(struct h2_stream *stream, const uint8_t *data, size_t size,
                         int is_last);
 
+/* A whole message at once. */
+void sp__h2_stream_message(struct h2_stream *stream, const uint8_t *data, size_t size);
+
 /* h2_send.c */
 int sp__h2_queue_message(struct h2_stream *stream, sp_bytes message,
                          sp_error *err) SP_MUST_CHECK;

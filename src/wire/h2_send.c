@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/h2_internal.h"
 
@@ -348,6 +349,33 @@ int sp__h2_write_framed(struct h2_stream *stream, const uint8_t *data, size_t si
     memcpy(room, data, size);
     sp__h2_wake(stream);
     return SP_OK;
+}
+
+int sp__h2_answer(struct h2_stream *stream, sp_bytes message, sp_error *err)
+{
+    int rc = cannot_write(stream, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (stream->h2->lean != NULL && stream->queued == 0 &&
+        message.size <= LEAN_MESSAGE_MAX) {
+        if (sp__lean_answer(stream, message) < 0) {
+            return sp__fail(err, SP_ERR_NOMEM, "no memory for an answer of %zu bytes",
+                            message.size);
+        }
+        stream->finished = 1;
+        stream->half_closed = 1;
+        stream->deaf = 1;
+        return SP_OK;
+    }
+    rc = sp__h2_write(stream, message, err);
+    if (rc == SP_OK) {
+        rc = sp__h2_finish(stream, GRPC_OK, NULL, (sp_bytes){0}, NULL, 0, err);
+        if (rc < 0) {
+            sp__h2_reset(stream, RST_INTERNAL); /* the message does not leave alone */
+        }
+    }
+    return rc;
 }
 
 /* ---- bytes out ---- */

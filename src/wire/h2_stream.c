@@ -245,10 +245,20 @@ void sp__h2_grant(struct h2_stream *stream, size_t bytes)
 
 /* ---- messages ---- */
 
+/* 0 when the stream was given up, because a message of so many bytes is too large. */
+static int has_room(struct h2_stream *stream, size_t size)
+{
+    if (size > stream->h2->options.message_max) {
+        sp__h2_stream_fail(stream, GRPC_RESOURCE_EXHAUSTED,
+                           "the message is larger than the limit");
+        return 0;
+    }
+    return 1;
+}
+
 /* The prefix is whole. 0 when the stream was given up. */
 static int begin_message(struct h2_stream *stream)
 {
-    const struct h2 *h2 = stream->h2;
     const uint8_t *p = stream->prefix;
     size_t size = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (p[0] != 0) {
@@ -257,13 +267,8 @@ static int begin_message(struct h2_stream *stream)
                                      : "the message's prefix is malformed");
         return 0;
     }
-    if (size > h2->options.message_max) {
-        sp__h2_stream_fail(stream, GRPC_RESOURCE_EXHAUSTED,
-                           "the message is larger than the limit");
-        return 0;
-    }
     stream->message_size = size;
-    return 1;
+    return has_room(stream, size);
 }
 
 static void deliver(struct h2_stream *stream, const uint8_t *data, size_t size)
@@ -274,6 +279,13 @@ static void deliver(struct h2_stream *stream, const uint8_t *data, size_t size)
     }
     if (!stream->deaf && !stream->silent) {
         h2->events.on_message(h2->user, stream, data, size);
+    }
+}
+
+void sp__h2_stream_message(struct h2_stream *stream, const uint8_t *data, size_t size)
+{
+    if (!stream->deaf && has_room(stream, size)) {
+        deliver(stream, data, size);
     }
 }
 

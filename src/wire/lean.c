@@ -2,8 +2,8 @@
 /*
  * The framing of a trusted connection: its life, and what comes.
  *
- * Normal course: frames that lie whole in the bytes that came are read where they lie.
- * DATA goes to its stream as it comes, however it is cut; of any other frame the
+ * Normal course: frames that lie whole in the bytes that came are read where they lie; a
+ * small call is one of them, and so is its answer. DATA goes to its stream as it comes, however it is cut; of any other frame the
  * beginning is gathered until it is whole. A number that is not known any more is no
  * mistake: the other side could not know yet.
  *
@@ -16,10 +16,16 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/h2_internal.h"
 
-enum { IN_KEEP = 4096, STREAMS_MAX = 1 << 20 };
+enum {
+    FRAME_MAX =
+        LEAN_PAYLOAD_MAX + LEAN_MESSAGE_MAX, /* the payload, unless it is DATA */
+    IN_KEEP = 8192,
+    STREAMS_MAX = 1 << 20
+};
 
 /* ---- life ---- */
 
@@ -31,7 +37,7 @@ int sp__lean_open(struct h2 *h2)
     }
     h2->lean = lean;
     sp__buf_init(&lean->control, SIZE_MAX / 2);
-    sp__buf_init(&lean->in, LEAN_HEAD_SIZE + LEAN_PAYLOAD_MAX);
+    sp__buf_init(&lean->in, LEAN_HEAD_SIZE + FRAME_MAX);
     lean->next_id = h2->options.first_stream_id != 0 ? h2->options.first_stream_id : 1;
     lean->peer_window = LEAN_WINDOW;
     lean->peer_streams_max = STREAMS_MAX;
@@ -129,7 +135,12 @@ static void get_headers(struct h2 *h2, struct reader *reader, uint32_t count)
                                                   .value_size = value_size});
         }
     }
-    reader->failed |= reader->left > 0;
+}
+
+/* All of it was right, and nothing is left. */
+static int is_read(const struct reader *reader)
+{
+    return !reader->failed && reader->left == 0;
 }
 
 static int on_hello(struct h2 *h2, struct reader *reader)
@@ -153,8 +164,8 @@ static int on_hello(struct h2 *h2, struct reader *reader)
     return 1;
 }
 
-/* A call. */
-static int on_head(struct h2 *h2, uint32_t id, struct reader *reader)
+/* A call; with `is_whole` its only message too. */
+static int on_head(struct h2 *h2, uint32_t id, struct reader *reader, int is_whole)
 {
     struct lean *lean = h2->lean;
     struct h2_block *block = &h2->block;
@@ -175,7 +186,7 @@ static int on_head(struct h2 *h2, uint32_t id, struct reader *reader)
     block->path = get_text(reader, path_size);
     block->path_size = path_size;
     get_headers(h2, reader, count);
-    if (reader->failed) {
+    if (is_whole ? reader->failed : !is_read(reader)) {
         return 0;
     }
     struct h2_stream *stream = sp__h2_stream_new(h2);
@@ -192,6 +203,10 @@ static int on_head(struct h2 *h2, uint32_t id, struct reader *reader)
     stream->silent = 1; /* until on_request */
     h2->recent = stream;
     sp__h2_request_came(h2, stream);
+    if (is_whole) {
+        sp__h2_stream_message(stream, reader->at, reader->left);
+        sp__h2_peer_ended(h2, stream);
+    }
     return 1;
 }
 
@@ -225,7 +240,7 @@ static int on_status(struct h2 *h2, uint32_t id, struct reader *reader)
         block->details = (const uint8_t *)get_text(reader, details_size);
         block->details_size = details_size;
         get_headers(h2, reader, count);
-        if (reader->failed) {
+        if (!is_read(reader)) {
             return 0;
         }
         block->details = details_size > 0 ? block->details : NULL;
@@ -240,6 +255,25 @@ static int on_status(struct h2 *h2, uint32_t id, struct reader *reader)
     }
     if (stream->prefix_size != 0) {
         sp__h2_cut_short(stream);
+    }
+    sp__lean_end(stream, NGHTTP2_NO_ERROR);
+    return 1;
+}
+
+/* One message, and a good end. */
+static int on_answer(struct h2 *h2, uint32_t id, struct reader *reader)
+{
+    struct h2_stream *stream = h2->role == H2_CLIENT ? find(h2, id) : NULL;
+    if (stream == NULL) {
+        return h2->role == H2_CLIENT;
+    }
+    if (stream->prefix_size != 0) {
+        return 0;
+    }
+    answer_begins(h2, stream);
+    sp__h2_stream_message(stream, reader->at, reader->left);
+    if (stream->status < 0) {
+        stream->status = GRPC_OK;
     }
     sp__lean_end(stream, NGHTTP2_NO_ERROR);
     return 1;
@@ -295,18 +329,28 @@ static int on_goaway(struct h2 *h2, struct reader *reader)
     return 1;
 }
 
+struct frame {
+    enum lean_kind kind;
+    uint32_t id;
+    uint32_t size; /* of the payload */
+    int is_last;
+};
+
 /* One whole frame that is no DATA. 0 when it cannot be right. */
-static int on_frame(struct h2 *h2, enum lean_kind kind, uint32_t id,
-                    const uint8_t *payload, uint32_t size)
+static int on_frame(struct h2 *h2, const struct frame *frame, const uint8_t *payload)
 {
-    struct reader reader = {payload, size, 0};
+    struct reader reader = {payload, frame->size, 0};
+    uint32_t id = frame->id;
+    uint32_t size = frame->size;
     struct h2_stream *stream;
     uint64_t opaque;
-    switch (kind) {
+    switch (frame->kind) {
     case LEAN_HELLO:
         return on_hello(h2, &reader);
     case LEAN_HEAD:
-        return on_head(h2, id, &reader);
+        return on_head(h2, id, &reader, frame->is_last);
+    case LEAN_ANSWER:
+        return on_answer(h2, id, &reader);
     case LEAN_STATUS:
         return on_status(h2, id, &reader);
     case LEAN_RESET:
@@ -361,24 +405,20 @@ static size_t take_data(struct h2 *h2, const uint8_t *data, size_t size)
     return n;
 }
 
-static int is_fit(const struct h2 *h2, uint32_t kind, uint32_t size)
+static int is_fit(const struct h2 *h2, const struct frame *frame)
 {
-    return (h2->greeted || kind == LEAN_HELLO) &&
-           (kind == LEAN_DATA || size <= LEAN_PAYLOAD_MAX);
+    int has_message = frame->kind == LEAN_HEAD && frame->is_last;
+    uint32_t size_max = has_message ? FRAME_MAX : LEAN_PAYLOAD_MAX;
+    return (h2->greeted || frame->kind == LEAN_HELLO) &&
+           (frame->kind == LEAN_DATA || frame->size <= size_max);
 }
-
-struct frame {
-    uint32_t kind;
-    uint32_t id;
-    uint32_t size; /* of the payload */
-    int is_last;
-};
 
 static struct frame read_head(const uint8_t *head)
 {
     uint32_t word = sp__lean_u32(head);
     uint32_t id = sp__lean_u32(head + sizeof word);
-    return (struct frame){word >> 24, id & INT32_MAX, word & 0xffffff, id >> 31 != 0};
+    return (struct frame){(enum lean_kind)(word >> 24), id & INT32_MAX, word & 0xffffff,
+                          id >> 31 != 0};
 }
 
 static void begin_data(struct h2 *h2, const struct frame *frame)
@@ -414,7 +454,7 @@ static size_t take_part(struct h2 *h2, const uint8_t *data, size_t size)
         return n;
     }
     struct frame frame = read_head(in->data);
-    if (!is_fit(h2, frame.kind, frame.size)) {
+    if (!is_fit(h2, &frame)) {
         return 0;
     }
     if (frame.kind == LEAN_DATA) {
@@ -427,8 +467,7 @@ static size_t take_part(struct h2 *h2, const uint8_t *data, size_t size)
     if (in->size < whole) {
         return n;
     }
-    int is_right =
-        on_frame(h2, frame.kind, frame.id, in->data + LEAN_HEAD_SIZE, frame.size);
+    int is_right = on_frame(h2, &frame, in->data + LEAN_HEAD_SIZE);
     in->size = 0;
     sp__buf_shrink(in, IN_KEEP);
     return is_right ? n : 0;
@@ -442,7 +481,7 @@ static size_t take_frame(struct h2 *h2, const uint8_t *data, size_t size)
     }
     struct frame frame = read_head(data);
     size_t whole = LEAN_HEAD_SIZE + (size_t)frame.size;
-    if (!is_fit(h2, frame.kind, frame.size)) {
+    if (!is_fit(h2, &frame)) {
         return 0;
     }
     if (frame.kind == LEAN_DATA) {
@@ -452,8 +491,7 @@ static size_t take_frame(struct h2 *h2, const uint8_t *data, size_t size)
     if (size < whole) {
         return take_part(h2, data, size);
     }
-    return on_frame(h2, frame.kind, frame.id, data + LEAN_HEAD_SIZE, frame.size) ? whole
-                                                                                 : 0;
+    return on_frame(h2, &frame, data + LEAN_HEAD_SIZE) ? whole : 0;
 }
 
 int sp__lean_receive(struct h2 *h2, const uint8_t *data, size_t size, sp_error *err)

@@ -12,9 +12,12 @@
  *
  *   HELLO    first, from each side: u32 magic, u32 window of a stream, u32 streams_max
  *   HEAD     client: a call. u64 timeout_ms, u32 size of the path, u32 headers; the path;
- *            then each header: u32, u32 sizes, name, value
+ *            then each header: u32, u32 sizes, name, value. When it is the sender's last,
+ *            what is left is its only message
  *   ACCEPT   server: an answer will come
- *   DATA     bytes of messages, with the five of gRPC before each
+ *   ANSWER   server: a message, and the end with status 0
+ *   DATA     bytes of messages, with the five of gRPC before each. A message in another
+ *            frame has none, takes no credit, and is small
  *   STATUS   server: the end. u8 grpc_status and, unless that is all: u32, u32 sizes and
  *            u32 headers; message, details; the headers as above
  *   RESET    the end without one: u32 HTTP/2 error code
@@ -37,8 +40,9 @@ struct h2_mem;
 
 enum {
     LEAN_HEAD_SIZE = 8,
-    LEAN_MAGIC = 0x314e4c53,    /* "SLN1": the digit is the version */
-    LEAN_PAYLOAD_MAX = 1 << 20, /* of a frame that is no DATA */
+    LEAN_MAGIC = 0x324e4c53,    /* "SLN2": the digit is the version */
+    LEAN_MESSAGE_MAX = 4096,    /* of one that comes with a head or a status */
+    LEAN_PAYLOAD_MAX = 1 << 20, /* of a frame that is no DATA, without such a message */
     LEAN_WINDOW = 65535         /* until the peer's HELLO came */
 };
 
@@ -53,7 +57,8 @@ enum lean_kind {
     LEAN_PING,
     LEAN_PONG,
     LEAN_GOAWAY,
-    LEAN_NOTHING
+    LEAN_NOTHING,
+    LEAN_ANSWER
 };
 
 struct lean {
@@ -89,10 +94,11 @@ int sp__lean_send(struct h2 *h2, struct sp_buffer *out, size_t max,
                   sp_error *err) SP_MUST_CHECK;
 int sp__lean_wants_send(const struct h2 *h2);
 
-/* Client: give the stream a number and send its head. */
+/* Client: give the stream a number and send its head; with it the only message, of at most
+ * LEAN_MESSAGE_MAX bytes, unless that is NULL. */
 int sp__lean_request(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
                      const struct h2_header *headers, size_t headers_count,
-                     sp_error *err) SP_MUST_CHECK;
+                     const sp_bytes *message, sp_error *err) SP_MUST_CHECK;
 /* Client: there may be room for one that waits. */
 void sp__lean_admit(struct h2 *h2);
 /* Server. SP_ERR_NOMEM. */
@@ -103,6 +109,8 @@ struct h2_trailers *sp__lean_trailers(struct h2_mem *mem, const char *message,
                                       const struct h2_header *headers, size_t count);
 /* Server: send the status of a stream whose queue is empty. SP_ERR_NOMEM. */
 int sp__lean_status(struct h2_stream *stream) SP_MUST_CHECK;
+/* The same, OK, and before it a message of at most LEAN_MESSAGE_MAX bytes. */
+int sp__lean_answer(struct h2_stream *stream, sp_bytes message) SP_MUST_CHECK;
 /* Either: what is queued may go. */
 void sp__lean_wake(struct h2_stream *stream);
 /* These three: SP_ERR_NOMEM. */

@@ -2,8 +2,9 @@
 /*
  * The framing of a trusted connection: what leaves.
  *
- * Everything but DATA is written down as frames at once, and those go first. A stream
- * with messages stands on a list and has its turn with one frame, as long as the peer's
+ * Everything but DATA is written down as frames at once, and those go first; a small
+ * message that is a side's only one is in the frame of the head, or of the end. A stream
+ * with other messages stands on a list and has its turn with one frame, as long as the peer's
  * credit lasts; the messages are copied once, behind the frame's head. The status of a
  * server follows the last of them at once.
  *
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/h2_internal.h"
 
@@ -123,7 +125,7 @@ static int keep_late(struct h2_stream *stream, size_t size)
 
 int sp__lean_request(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
                      const struct h2_header *headers, size_t headers_count,
-                     sp_error *err)
+                     const sp_bytes *message, sp_error *err)
 {
     struct h2 *h2 = stream->h2;
     struct lean *lean = h2->lean;
@@ -138,18 +140,23 @@ int sp__lean_request(struct h2_stream *stream, const char *path, uint64_t timeou
         return sp__fail(err, SP_ERR_TOO_BIG, "%zu bytes of metadata, at most %d", size,
                         LEAN_PAYLOAD_MAX);
     }
+    size += message != NULL ? message->size : 0;
     uint8_t *to = control_room(lean, size);
     if (to == NULL || sp__map_put(&lean->streams, lean->next_id, stream) < 0) {
         lean->control.size -= to != NULL ? LEAN_HEAD_SIZE + size : 0;
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a request");
     }
-    put_head(&to, LEAN_HEAD, lean->next_id, 0, size);
+    put_head(&to, LEAN_HEAD, lean->next_id, message != NULL, size);
     put_u32(&to, (uint32_t)timeout_ms);
     put_u32(&to, (uint32_t)(timeout_ms >> 32));
     put_u32(&to, (uint32_t)path_size);
     put_u32(&to, (uint32_t)headers_count);
     put_text(&to, path, path_size);
     put_headers(&to, headers, headers_count);
+    if (message != NULL && message->size > 0) {
+        memcpy(to, message->data, message->size);
+    }
+    stream->eof_out = message != NULL;
     stream->credit = lean->peer_window;
     stream->head_size = LEAN_HEAD_SIZE + size;
     stream->head_at = control_end(lean) - stream->head_size;
@@ -219,6 +226,12 @@ static size_t status_size(const struct h2_stream *stream)
     return 1 + (stream->trailers != NULL ? stream->trailers->details_size : 0);
 }
 
+static void end_soon(struct h2_stream *stream)
+{
+    sp__list_remove(&stream->on_lean);
+    sp__list_append(&stream->h2->lean->over, &stream->on_lean);
+}
+
 static void put_status(uint8_t *to, struct h2_stream *stream)
 {
     size_t size = status_size(stream);
@@ -228,8 +241,7 @@ static void put_status(uint8_t *to, struct h2_stream *stream)
         memcpy(to, stream->trailers->details, size - 1);
     }
     stream->status_sent = 1;
-    sp__list_remove(&stream->on_lean);
-    sp__list_append(&stream->h2->lean->over, &stream->on_lean);
+    end_soon(stream);
 }
 
 int sp__lean_status(struct h2_stream *stream)
@@ -239,6 +251,22 @@ int sp__lean_status(struct h2_stream *stream)
         return SP_ERR_NOMEM;
     }
     put_status(to, stream);
+    return SP_OK;
+}
+
+int sp__lean_answer(struct h2_stream *stream, sp_bytes message)
+{
+    uint8_t *to = control_room(stream->h2->lean, message.size);
+    if (to == NULL) {
+        return SP_ERR_NOMEM;
+    }
+    put_head(&to, LEAN_ANSWER, stream->id, 1, message.size);
+    if (message.size > 0) {
+        memcpy(to, message.data, message.size);
+    }
+    stream->status = GRPC_OK;
+    stream->status_sent = 1;
+    end_soon(stream);
     return SP_OK;
 }
 
@@ -271,8 +299,7 @@ int sp__lean_reset(struct h2_stream *stream, uint32_t code)
         uint8_t *to = lean->control.data + at;
         put_head(&to, LEAN_NOTHING, 0, 0, stream->head_size - LEAN_HEAD_SIZE);
     }
-    sp__list_remove(&stream->on_lean);
-    sp__list_append(&lean->over, &stream->on_lean);
+    end_soon(stream);
     return rc;
 }
 

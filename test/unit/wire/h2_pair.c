@@ -261,11 +261,16 @@ void pair_run(struct pair *pair)
 
 struct heard *pair_open(struct pair *pair, const char *text, int half_close)
 {
+    return pair_begin(pair, sp_text(text), half_close);
+}
+
+struct heard *pair_begin(struct pair *pair, sp_bytes message, int half_close)
+{
     assert_true(pair->client_count < HEARD_MAX);
     struct heard *heard = &pair->at_client[pair->client_count];
     init_heard(heard, pair, NULL);
-    int rc = sp__h2_open(pair->client, "/test/Call", SP_UNLIMITED, NULL, 0,
-                         sp_text(text), half_close, heard, &heard->stream, NULL);
+    int rc = sp__h2_open(pair->client, "/test/Call", SP_UNLIMITED, NULL, 0, message,
+                         half_close, heard, &heard->stream, NULL);
     if (rc < 0) {
         return NULL;
     }

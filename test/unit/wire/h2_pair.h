@@ -69,6 +69,7 @@ size_t pair_server_to_client(struct pair *pair);
 
 /* Open an RPC whose record is returned. */
 struct heard *pair_open(struct pair *pair, const char *text, int half_close);
+struct heard *pair_begin(struct pair *pair, sp_bytes message, int half_close);
 
 /* Hooks: answer with the same bytes; answer and finish OK when the client is done. */
 void pair_echo(struct heard *heard, const uint8_t *data, size_t size);

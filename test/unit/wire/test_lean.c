@@ -40,6 +40,14 @@ static void put_call(struct scene *scene, uint32_t id)
     put_frame(scene, LEAN_DATA, id | 1u << 31, message, sizeof message);
 }
 
+/* The same in one frame. */
+static void put_small_call(struct scene *scene, uint32_t id)
+{
+    uint8_t head[20] = {0, 0, 0, 0, 1, 0, 0,   0,   2, 0,
+                        0, 0, 0, 0, 0, 0, '/', 'p', 0, 'x'};
+    put_frame(scene, LEAN_HEAD, id | 1u << 31, head, sizeof head);
+}
+
 static struct scene begin(void)
 {
     struct scene scene = {.pair = pair_new(&trusted, &trusted)};
@@ -76,18 +84,123 @@ static void a_call_may_be_cut_anywhere(void **state)
         scene.pair->on_half_close = pair_finish;
         put_hello(&scene, 1000, 10);
         put_call(&scene, 1);
+        put_small_call(&scene, 3);
         put_call(&scene, 7);
         assert_int_equal(say(&scene, scene.pair->server, step), SP_OK);
-        assert_int_equal(scene.pair->server_count, 2);
-        for (int i = 0; i < 2; i++) {
+        assert_int_equal(scene.pair->server_count, 3);
+        for (int i = 0; i < 3; i++) {
             struct heard *heard = &scene.pair->at_server[i];
             assert_string_equal(heard->path, "/p");
             assert_true(heard->timeout_ms == UINT64_C(1) << 32);
             assert_int_equal(heard->messages, 1);
+            assert_int_equal(heard->last.size, 1);
+            assert_int_equal(heard->last.data[0], 'x');
             assert_int_equal(heard->half_closes, 1);
         }
         end(&scene);
     }
+}
+
+static void answer_same(struct heard *heard, const uint8_t *data, size_t size)
+{
+    assert_int_equal(sp__h2_answer(heard->stream, (sp_bytes){data, size}, NULL), 0);
+    /* It was ended. */
+    assert_int_equal(sp__h2_answer(heard->stream, (sp_bytes){data, size}, NULL),
+                     SP_ERR_CLOSED);
+    assert_int_equal(
+        sp__h2_finish(heard->stream, 0, NULL, (sp_bytes){0}, NULL, 0, NULL),
+        SP_ERR_CLOSED);
+}
+
+/* Calls and answers of all sizes come as they were, by either framing; small ones of ours
+ * take a frame each way. */
+static void an_answer_ends_the_call(void **state)
+{
+    static const struct h2_options strange = {0};
+    static const size_t sizes[] = {0, 1, LEAN_MESSAGE_MAX, LEAN_MESSAGE_MAX + 1, 70000};
+    static char text[70000];
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (int trusts = 0; trusts < 2; trusts++) {
+            const struct h2_options *options = trusts ? &trusted : &strange;
+            struct pair *pair = pair_new(options, options);
+            pair->on_server_message = answer_same;
+            pair_run(pair);
+            pair->to_client = pair->to_server = 0;
+            struct heard *call = pair_begin(pair, (sp_bytes){text, sizes[i]}, 1);
+            pair_run(pair);
+            assert_int_equal(pair->broken, 0);
+            assert_int_equal(call->messages, 1);
+            assert_int_equal(call->headers_came, 1);
+            assert_int_equal(call->last.size, sizes[i]);
+            assert_true(sizes[i] == 0 || memcmp(call->last.data, text, sizes[i]) == 0);
+            assert_int_equal(call->ends, 1);
+            assert_int_equal(call->grpc_status, 0);
+            assert_int_equal(pair->at_server[0].half_closes, 0); /* it had ended */
+            assert_int_equal(pair->at_server[0].ends, 1);
+            if (trusts && sizes[i] <= LEAN_MESSAGE_MAX) {
+                assert_int_equal(pair->to_client, LEAN_HEAD_SIZE + sizes[i]);
+            }
+            pair_free(pair);
+        }
+    }
+}
+
+/* Behind messages that wait it waits too. */
+static void answer_behind(struct heard *heard, const uint8_t *data, size_t size)
+{
+    assert_int_equal(sp__h2_write(heard->stream, (sp_bytes){"first", 5}, NULL), 0);
+    assert_int_equal(sp__h2_answer(heard->stream, (sp_bytes){data, size}, NULL), 0);
+}
+
+static void an_answer_overtakes_nothing(void **state)
+{
+    struct pair *pair = pair_new(&trusted, &trusted);
+    pair->on_server_message = answer_behind;
+    struct heard *call = pair_open(pair, "last", 1);
+    pair_run(pair);
+    assert_int_equal(call->messages, 2);
+    assert_int_equal(call->last.size, 4);
+    assert_memory_equal(call->last.data, "last", 4);
+    assert_int_equal(call->grpc_status, 0);
+    pair_free(pair);
+}
+
+static void a_small_call_that_is_larger_than_the_limit_is_refused(void **state)
+{
+    const struct h2_options small = {.trusted = 1, .message_max = 3};
+    struct pair *pair = pair_new(&small, &small);
+    pair->on_server_message = pair_echo;
+    pair->on_half_close = pair_finish;
+    struct heard *fits = pair_open(pair, "abc", 1);
+    struct heard *larger = pair_open(pair, "abcd", 1);
+    pair_run(pair);
+    heard_assert_ok(fits, "abc");
+    assert_int_equal(larger->grpc_status, 8); /* RESOURCE_EXHAUSTED */
+    assert_int_equal(pair->at_server[1].messages, 0);
+    /* An answer that is too large for who asked. */
+    struct scene scene = {.pair = pair};
+    sp__buf_init(&scene.bytes, SIZE_MAX / 2);
+    larger = pair_open(pair, "abc", 1);
+    assert_true(pair_client_to_server(pair) > 0);
+    put_frame(&scene, LEAN_ANSWER, 5, "abcd", 4);
+    assert_int_equal(say(&scene, pair->client, 0), SP_OK);
+    assert_int_equal(larger->messages, 0);
+    assert_int_equal(larger->ends, 1);
+    assert_int_equal(larger->grpc_status, 8);
+    end(&scene);
+}
+
+static void an_answer_inside_a_message_breaks_it(void **state)
+{
+    struct scene scene = begin();
+    (void)pair_open(scene.pair, "x", 1);
+    assert_true(pair_client_to_server(scene.pair) > 0);
+    put_hello(&scene, 1000, 10);
+    put_frame(&scene, LEAN_DATA, 1, "\0\0", 2);
+    put_frame(&scene, LEAN_ANSWER, 1, "x", 1);
+    assert_int_equal(say(&scene, scene.pair->client, 0), SP_ERR_PROTOCOL);
+    end(&scene);
 }
 
 static void nothing_comes_before_the_greeting(void **state)
@@ -179,6 +292,7 @@ static void what_comes_too_late_is_no_mistake(void **state)
     put_frame(&scene, LEAN_GRANT, 1, &number, sizeof number);
     put_frame(&scene, LEAN_RESET, 1, &number, sizeof number);
     put_frame(&scene, LEAN_STATUS, 1, "\5", 1);
+    put_frame(&scene, LEAN_ANSWER, 1, "y", 1);
     assert_int_equal(say(&scene, scene.pair->client, 0), SP_OK);
     heard_assert_ok(call, "x");
     assert_int_equal(call->headers_came, 1);
@@ -289,6 +403,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_call_may_be_cut_anywhere),
+        TEST(an_answer_ends_the_call),
+        TEST(an_answer_overtakes_nothing),
+        TEST(a_small_call_that_is_larger_than_the_limit_is_refused),
+        TEST(an_answer_inside_a_message_breaks_it),
         TEST(nothing_comes_before_the_greeting),
         TEST(another_version_is_told_at_once),
         TEST(http2_is_not_understood),
