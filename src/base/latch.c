@@ -3,12 +3,15 @@
  * A latch over a futex: opening it costs a system call only when somebody sleeps.
  *
  * A caller that waits for its answer sleeps here, one latch per call, so that the loop
- * thread wakes exactly the callers whose answers came.
+ * thread wakes exactly the callers whose answers came. Callers are many and answers come
+ * together: their latches have a bed (base/beds.h), and one call wakes several of them. In
+ * whose hall that is stands in the state, beside what the waiter does.
  */
 #include "base/latch.h"
 
-#include <assert.h>
+#include <errno.h>
 #include <linux/futex.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,29 +19,59 @@
 #include "base/clock.h"
 #include "snakepit/base.h"
 
-enum { CLOSED, RESTING, OPEN, NUDGED, ASLEEP };
+/* In the low bits of the state; the hall is above them. */
+enum { CLOSED, RESTING, OPEN, NUDGED, ASLEEP, HALL = 8 };
 
-static void wake(struct latch *latch)
+static unsigned what(unsigned state)
+{
+    return state % HALL;
+}
+
+static struct bed bed_of(unsigned bed, unsigned state)
+{
+    return (struct bed){.hall = state / HALL, .number = bed - 1};
+}
+
+static void wake_alone(struct latch *latch)
 {
     (void)syscall(SYS_futex, &latch->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void sp__latch_open(struct latch *latch)
+void sp__latch_open_with(struct latch *latch, struct rousing *rousing)
 {
+    unsigned bed = latch->bed; /* it may be gone as soon as it is open */
     unsigned before =
         atomic_exchange_explicit(&latch->state, OPEN, memory_order_acq_rel);
-    if (before == RESTING || before == ASLEEP) {
-        wake(latch);
+    if (what(before) != RESTING && what(before) != ASLEEP) {
+        return;
     }
+    if (bed == 0) {
+        wake_alone(latch);
+    } else {
+        sp__rousing_add(rousing, bed_of(bed, before));
+    }
+}
+
+void sp__latch_open(struct latch *latch)
+{
+    struct rousing rousing = {0};
+    sp__latch_open_with(latch, &rousing);
+    sp__rousing_end(&rousing);
 }
 
 int sp__latch_nudge(struct latch *latch)
 {
-    unsigned expected = RESTING;
-    if (!atomic_compare_exchange_strong(&latch->state, &expected, NUDGED)) {
-        return 0;
+    unsigned seen = atomic_load(&latch->state);
+    do {
+        if (what(seen) != RESTING) {
+            return 0;
+        }
+    } while (!atomic_compare_exchange_weak(&latch->state, &seen, NUDGED));
+    if (latch->bed == 0) {
+        wake_alone(latch);
+    } else {
+        (void)sp__bed_wake(bed_of(latch->bed, seen));
     }
-    wake(latch);
     return 1;
 }
 
@@ -66,41 +99,45 @@ static int get_up(struct latch *latch)
     return seen == OPEN;
 }
 
-/* One sleep, until end_ms (UINT64_MAX: never). 0 when that has passed. */
-static int sleep_once(struct latch *latch, unsigned how, uint64_t end_ms)
+static int sleep_alone(struct latch *latch, unsigned how, const struct timespec *end)
 {
-    struct timespec left = {0};
-    if (end_ms != UINT64_MAX) {
-        uint64_t now_ms = sp__now_ms();
-        if (now_ms >= end_ms) {
-            return 0;
-        }
-        left.tv_sec = (time_t)((end_ms - now_ms) / 1000);
-        left.tv_nsec = (long)((end_ms - now_ms) % 1000) * 1000000;
-    }
-    (void)syscall(SYS_futex, &latch->state, FUTEX_WAIT_PRIVATE, how,
-                  end_ms == UINT64_MAX ? NULL : &left, NULL, 0);
-    return 1;
+    /* As a bit set, because then the end is a time, and not how long it is until then. */
+    return syscall(SYS_futex, &latch->state, FUTEX_WAIT_BITSET_PRIVATE, how, end, NULL,
+                   FUTEX_BITSET_MATCH_ANY) == 0 ||
+           errno != ETIMEDOUT;
 }
 
-static uint64_t end_of(uint64_t timeout_ms)
+/* Until the latch is open or nudged, there is work (NULL: never), or the time is over. */
+static int wait(struct latch *latch, unsigned how, uint64_t timeout_ms,
+                atomic_size_t *work)
 {
-    return timeout_ms == SP_UNLIMITED ? UINT64_MAX : sp__now_ms() + timeout_ms;
+    struct timespec at, *end = NULL;
+    if (timeout_ms != SP_UNLIMITED) {
+        uint64_t end_ms = sp__now_ms() + timeout_ms;
+        at.tv_sec = (time_t)(end_ms / 1000);
+        at.tv_nsec = (long)(end_ms % 1000) * 1000000;
+        end = &at;
+    }
+    int is_over = 0;
+    while (!is_over) {
+        unsigned state = latch->bed == 0 ? how : how + HALL * sp__bed_hall();
+        struct bed bed = bed_of(latch->bed, state);
+        unsigned seen = latch->bed == 0 ? how : sp__bed_look(bed);
+        if (!lie_down(latch, state) || (work != NULL && atomic_load(work) > 0)) {
+            break;
+        }
+        is_over = latch->bed == 0 ? !sleep_alone(latch, how, end)
+                                  : !sp__bed_sleep(bed, seen, end);
+    }
+    return get_up(latch);
 }
 
 int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
 {
-    uint64_t end_ms = end_of(timeout_ms);
-    while (lie_down(latch, ASLEEP) && sleep_once(latch, ASLEEP, end_ms)) {
-    }
-    return get_up(latch);
+    return wait(latch, ASLEEP, timeout_ms, NULL);
 }
 
 int sp__latch_rest(struct latch *latch, uint64_t timeout_ms, atomic_size_t *work)
 {
-    uint64_t end_ms = end_of(timeout_ms);
-    while (lie_down(latch, RESTING) && atomic_load(work) == 0 &&
-           sleep_once(latch, RESTING, end_ms)) {
-    }
-    return get_up(latch);
+    return wait(latch, RESTING, timeout_ms, work);
 }

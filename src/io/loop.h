@@ -104,6 +104,10 @@ int sp__timer_init(struct loop *loop, struct timer *timer,
                    void (*fire)(struct timer *timer, uint64_t now_ms)) SP_MUST_CHECK;
 void sp__timer_set(struct loop *loop, struct timer *timer, uint64_t at_ms);
 void sp__timer_stop(struct loop *loop, struct timer *timer);
+static inline int sp__timer_is_set(const struct timer *timer)
+{
+    return timer->node.at != 0;
+}
 /* Give the reserved room back; stops it too. Fine for a zeroed timer. */
 void sp__timer_fini(struct loop *loop, struct timer *timer);
 

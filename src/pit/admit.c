@@ -441,5 +441,6 @@ int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
                               NULL); /* it is used */
     }
     request->id = atomic_fetch_add_explicit(&pit->next_call, 1, memory_order_relaxed);
+    sp__latch_init_of_many(&request->done, request->id);
     return SP_OK;
 }

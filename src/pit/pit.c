@@ -186,7 +186,8 @@ static void start_shop(void *user, void *arg)
     struct lane *lane = user;
     struct sp_pit *pit = lane->pit;
     sp_error *err = arg;
-    if (sp__workshop_init(&lane->shop, lane->loop, lane->number, pit->lanes_count,
+    if (sp__turn_init(lane, err) < 0 ||
+        sp__workshop_init(&lane->shop, lane->loop, lane->number, pit->lanes_count,
                           err) < 0) {
         return;
     }

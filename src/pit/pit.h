@@ -61,6 +61,7 @@ struct lane {
     struct map requests;    /* by id: those that have not ended */
     struct list to_submit; /* calls that go in the place of others; at the turn's end */
     struct list to_wake;   /* requests whose taker sleeps; likewise */
+    struct timer late;     /* to look after takers whom others are to wake */
     struct list to_tell;   /* requests whose taker is on a loop; likewise, before */
     struct list to_publish; /* requests for a dispatcher; likewise */
     struct list takers;     /* requests that a thread waits for, by on_takers */

@@ -47,4 +47,7 @@ void sp__calls_go_on(struct lane *lane);
 
 extern const struct loop_events sp__turn_events;
 
+/* Before there are calls. Their loop has it to its end. */
+int sp__turn_init(struct lane *lane, sp_error *err) SP_MUST_CHECK;
+
 #endif

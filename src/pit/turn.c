@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The end of a turn of a lane's loop: everything that the turn has brought about leaves it,
- * in one write for each connection and one wake-up for each sleeper.
+ * in one write for each connection and one wake-up for each processor's sleepers.
  */
+#include "base/error.h"
 #include "pit/pit_internal.h"
+
+enum { LATE_MS = 2 };
 
 static void wake_takers(struct lane *lane)
 {
+    struct rousing rousing = {0};
     struct link *link;
     while ((link = sp__list_pop(&lane->to_wake)) != NULL) {
         struct request *request = ITEM(link, struct request, on_wake);
@@ -15,10 +19,29 @@ static void wake_takers(struct lane *lane)
             sp__latch_open(&request->mailbox.ready);
         }
         if (ended) {
-            sp__latch_open(&request->done);
+            sp__latch_open_with(&request->done, &rousing);
             sp__request_drop(request);
         }
     }
+    sp__rousing_end(&rousing);
+    if (rousing.any_left && !sp__timer_is_set(&lane->late)) {
+        sp__timer_set(lane->loop, &lane->late, sp__loop_now_ms(lane->loop) + LATE_MS);
+    }
+}
+
+/* Takers are woken by each other, which one of them may be kept from: a debugger has
+ * stopped it, or more urgent threads have all processors. */
+static void rouse_late(struct timer *timer, uint64_t now_ms)
+{
+    sp__beds_rouse();
+}
+
+int sp__turn_init(struct lane *lane, sp_error *err)
+{
+    if (sp__timer_init(lane->loop, &lane->late, rouse_late) < 0) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for a lane's timer");
+    }
+    return SP_OK;
 }
 
 /* On the taker's loop. What is told late may have been told before, with the end. */

@@ -144,6 +144,7 @@ static void execute(sp_pit *pit, uint32_t threads, long warm_ms, long measure_ms
     if (callers == NULL || sum == NULL) {
         give_up("product: no memory for %u threads", threads);
     }
+    double host_us = processor_us(getpid()), workers_us = all_workers_us(pit);
     load_begin(sum, threads, warm_ms, measure_ms);
     for (uint32_t i = 0; i < threads; i++) {
         callers[i].pit = pit;
@@ -158,7 +159,12 @@ static void execute(sp_pit *pit, uint32_t threads, long warm_ms, long measure_ms
         (void)pthread_join(callers[i].thread, NULL);
         load_join(sum, &callers[i].load);
     }
-    load_print(sum, "execute", "");
+    double ended = (double)sum->ended;
+    char extra[128];
+    (void)snprintf(extra, sizeof extra, "\"host_cpu_us\":%.3f,\"worker_cpu_us\":%.3f",
+                   (processor_us(getpid()) - host_us) / ended,
+                   (all_workers_us(pit) - workers_us) / ended);
+    load_print(sum, "execute", extra);
     if (sum->wrong > 0) {
         give_up("product: %llu wrong answers", (unsigned long long)sum->wrong);
     }

@@ -99,7 +99,7 @@ static void nobody_rests_while_there_is_work(void **state)
     assert_int_equal(sp__latch_rest(&latch, SP_UNLIMITED, &work), 1);
 }
 
-struct bed {
+struct sleeper {
     struct latch latch;
     atomic_size_t work;
     atomic_int rests; /* that ended without the latch being open */
@@ -107,72 +107,147 @@ struct bed {
 
 static void *rest(void *arg)
 {
-    struct bed *bed = arg;
-    while (!sp__latch_rest(&bed->latch, SP_UNLIMITED, &bed->work)) {
-        atomic_fetch_add(&bed->rests, 1);
-        atomic_store(&bed->work, 0);
+    struct sleeper *sleeper = arg;
+    while (!sp__latch_rest(&sleeper->latch, SP_UNLIMITED, &sleeper->work)) {
+        atomic_fetch_add(&sleeper->rests, 1);
+        atomic_store(&sleeper->work, 0);
     }
     return NULL;
 }
 
 static void a_sleeper_is_nudged_awake(void **state)
 {
-    struct bed bed;
+    struct sleeper sleeper;
     pthread_t thread;
-    sp__latch_init(&bed.latch);
-    atomic_init(&bed.rests, 0);
-    atomic_init(&bed.work, 0);
-    assert_int_equal(pthread_create(&thread, NULL, rest, &bed), 0);
+    sp__latch_init(&sleeper.latch);
+    atomic_init(&sleeper.rests, 0);
+    atomic_init(&sleeper.work, 0);
+    assert_int_equal(pthread_create(&thread, NULL, rest, &sleeper), 0);
     for (int i = 1; i <= 1000; i++) {
-        UNTIL(sp__latch_nudge(&bed.latch));
-        UNTIL(atomic_load(&bed.rests) >= i);
+        UNTIL(sp__latch_nudge(&sleeper.latch));
+        UNTIL(atomic_load(&sleeper.rests) >= i);
     }
-    sp__latch_open(&bed.latch);
+    sp__latch_open(&sleeper.latch);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(atomic_load(&bed.rests), 1000);
+    assert_int_equal(atomic_load(&sleeper.rests), 1000);
 }
 
 /* Who adds work and nudges once is heard, whatever the waiter is just about to do. */
 static void work_is_never_missed(void **state)
 {
-    struct bed bed;
+    struct sleeper sleeper;
     pthread_t thread;
-    sp__latch_init(&bed.latch);
-    atomic_init(&bed.rests, 0);
-    atomic_init(&bed.work, 0);
-    assert_int_equal(pthread_create(&thread, NULL, rest, &bed), 0);
+    sp__latch_init(&sleeper.latch);
+    atomic_init(&sleeper.rests, 0);
+    atomic_init(&sleeper.work, 0);
+    assert_int_equal(pthread_create(&thread, NULL, rest, &sleeper), 0);
     for (int i = 1; i <= ROUNDS; i++) {
-        atomic_store(&bed.work, 1);
-        (void)sp__latch_nudge(&bed.latch);
-        while (atomic_load(&bed.work) != 0) {
+        atomic_store(&sleeper.work, 1);
+        (void)sp__latch_nudge(&sleeper.latch);
+        while (atomic_load(&sleeper.work) != 0) {
             (void)sched_yield(); /* for ever when it is missed */
         }
     }
-    sp__latch_open(&bed.latch);
+    sp__latch_open(&sleeper.latch);
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 static void *sleep_soundly(void *arg)
 {
-    struct bed *bed = arg;
-    atomic_store(&bed->rests, 1);
-    (void)sp__latch_wait(&bed->latch, SP_UNLIMITED);
+    struct sleeper *sleeper = arg;
+    atomic_store(&sleeper->rests, 1);
+    (void)sp__latch_wait(&sleeper->latch, SP_UNLIMITED);
     return NULL;
 }
 
 static void who_only_waits_is_not_nudged(void **state)
 {
-    struct bed bed;
+    struct sleeper sleeper;
     pthread_t thread;
-    sp__latch_init(&bed.latch);
-    atomic_init(&bed.rests, 0);
-    assert_int_equal(pthread_create(&thread, NULL, sleep_soundly, &bed), 0);
-    UNTIL(atomic_load(&bed.latch.state) != 0);
+    sp__latch_init(&sleeper.latch);
+    atomic_init(&sleeper.rests, 0);
+    assert_int_equal(pthread_create(&thread, NULL, sleep_soundly, &sleeper), 0);
+    UNTIL(atomic_load(&sleeper.latch.state) != 0);
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(sp__latch_nudge(&bed.latch), 0);
+        assert_int_equal(sp__latch_nudge(&sleeper.latch), 0);
     }
-    sp__latch_open(&bed.latch);
+    sp__latch_open(&sleeper.latch);
     assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* Many wait, each for its own latch, and all are opened in one go: again and again, with
+ * some of the waiters about to lie down, and some to get up. */
+enum { SLEEPERS = 40, OPENINGS = 500 };
+
+struct dormitory {
+    struct latch latches[SLEEPERS];
+    atomic_int up;
+    int rounds[SLEEPERS]; /* no atomic: the latches order it */
+};
+
+struct one_of_many {
+    struct dormitory *dormitory;
+    int number;
+};
+
+static void *get_up_each_round(void *arg)
+{
+    struct one_of_many *one = arg;
+    struct dormitory *dormitory = one->dormitory;
+    struct latch *latch = &dormitory->latches[one->number];
+    for (int i = 0; i < OPENINGS; i++) {
+        (void)sp__latch_wait(latch, SP_UNLIMITED);
+        sp__latch_close(latch);
+        dormitory->rounds[one->number]++;
+        atomic_fetch_add(&dormitory->up, 1);
+    }
+    return NULL;
+}
+
+static void many_are_woken_in_one_go(void **state)
+{
+    struct dormitory dormitory = {.up = 0};
+    struct one_of_many all[SLEEPERS];
+    pthread_t threads[SLEEPERS];
+    for (int i = 0; i < SLEEPERS; i++) {
+        all[i] = (struct one_of_many){.dormitory = &dormitory, .number = i};
+        sp__latch_init_of_many(&dormitory.latches[i], (uint64_t)i * 7);
+        assert_int_equal(pthread_create(&threads[i], NULL, get_up_each_round, &all[i]),
+                         0);
+    }
+    for (int i = 1; i <= OPENINGS; i++) {
+        struct rousing rousing = {0};
+        for (int k = 0; k < SLEEPERS; k++) {
+            sp__latch_open_with(&dormitory.latches[k], &rousing);
+        }
+        sp__rousing_end(&rousing);
+        uint64_t until_ms = leak_now_ms() + patience_ms(20000);
+        while (atomic_load(&dormitory.up) < i * SLEEPERS) {
+            assert_true(leak_now_ms() < until_ms); /* somebody sleeps on */
+            (void)sched_yield();
+        }
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(dormitory.rounds[i], OPENINGS);
+    }
+}
+
+static void one_of_many_is_nudged_alone(void **state)
+{
+    struct sleeper sleeper;
+    pthread_t thread;
+    sp__latch_init_of_many(&sleeper.latch, 5);
+    atomic_init(&sleeper.rests, 0);
+    atomic_init(&sleeper.work, 0);
+    assert_int_equal(pthread_create(&thread, NULL, rest, &sleeper), 0);
+    for (int i = 1; i <= 1000; i++) {
+        UNTIL(sp__latch_nudge(&sleeper.latch));
+        UNTIL(atomic_load(&sleeper.rests) >= i);
+    }
+    sp__latch_open(&sleeper.latch);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(atomic_load(&sleeper.rests), 1000);
 }
 
 int main(void)
@@ -186,6 +261,8 @@ int main(void)
         TEST(a_sleeper_is_nudged_awake),
         TEST(work_is_never_missed),
         TEST(who_only_waits_is_not_nudged),
+        TEST(many_are_woken_in_one_go),
+        TEST(one_of_many_is_nudged_alone),
     };
     return cmocka_run_group_tests_name("latch", tests, NULL, NULL);
 }
