@@ -3,8 +3,9 @@
  * Every allocation of the library.
  *
  * One place so that the embedder can bring an allocator (sp_set_allocator), so that a
- * test can count what is alive and so that it can make the n-th allocation fail. The
- * counters are relaxed atomics: exact when nobody allocates, cheap always.
+ * test can count what is alive and so that it can make the n-th allocation fail. Nothing is
+ * counted before a test asks: a counter that all threads write costs more than the memory.
+ * The counters are relaxed atomics, exact when nobody allocates.
  */
 #include "base/mem.h"
 
@@ -25,7 +26,7 @@ static atomic_int_least64_t live;
 static atomic_uint_least64_t fail_countdown; /* 0: never; 1: the next one */
 static atomic_uint_least64_t calls;
 static atomic_bool fail_sticky;
-static atomic_bool watching; /* a test wants counts: see sp__mem_fail_at() */
+static atomic_bool watching; /* a test has asked for any of these */
 
 SP_API int sp_set_allocator(void *(*new_malloc)(size_t),
                             void *(*new_realloc)(void *, size_t),
@@ -40,12 +41,14 @@ SP_API int sp_set_allocator(void *(*new_malloc)(size_t),
     return SP_OK;
 }
 
+static inline int is_watched(void)
+{
+    return atomic_load_explicit(&watching, memory_order_relaxed);
+}
+
 /* 1 when a test wants this allocation to fail. */
 static int must_fail(void)
 {
-    if (!atomic_load_explicit(&watching, memory_order_relaxed)) {
-        return 0;
-    }
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
     while (left != 0) {
@@ -74,11 +77,17 @@ static void advise(void *memory, size_t size)
 
 void *sp__malloc(size_t size)
 {
-    void *memory = must_fail() ? NULL : malloc_fn(size == 0 ? 1 : size);
-    if (memory != NULL) {
-        if (size >= ADVISE_BYTES) {
-            advise(memory, size);
-        }
+    if (is_watched() && must_fail()) {
+        return NULL;
+    }
+    void *memory = malloc_fn(size == 0 ? 1 : size);
+    if (memory == NULL) {
+        return NULL;
+    }
+    if (size >= ADVISE_BYTES) {
+        advise(memory, size);
+    }
+    if (is_watched()) {
         atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     }
     return memory;
@@ -101,15 +110,16 @@ void *sp__realloc(void *memory, size_t size)
     if (memory == NULL) {
         return sp__malloc(size);
     }
-    return must_fail() ? NULL : realloc_fn(memory, size == 0 ? 1 : size);
+    return is_watched() && must_fail() ? NULL
+                                       : realloc_fn(memory, size == 0 ? 1 : size);
 }
 
-void sp__free(void *memory)
+void sp__release(void *memory)
 {
-    if (memory != NULL) {
+    if (is_watched()) {
         atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
-        free_fn(memory);
     }
+    free_fn(memory);
 }
 
 char *sp__strndup(const char *text, size_t n)
@@ -129,6 +139,7 @@ char *sp__strdup(const char *text)
 
 int64_t sp__mem_live(void)
 {
+    atomic_store(&watching, 1);
     return atomic_load(&live);
 }
 
@@ -141,5 +152,6 @@ void sp__mem_fail_at(uint64_t n, int sticky)
 
 uint64_t sp__mem_calls(void)
 {
+    atomic_store(&watching, 1);
     return atomic_load(&calls);
 }

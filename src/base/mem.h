@@ -11,12 +11,19 @@
 void *sp__malloc(size_t size) SP_MUST_CHECK;
 void *sp__calloc(size_t count, size_t size) SP_MUST_CHECK;
 void *sp__realloc(void *memory, size_t size) SP_MUST_CHECK;
-void sp__free(void *memory);
+void sp__release(void *memory); /* not NULL */
+static inline void sp__free(void *memory)
+{
+    if (memory != NULL) { /* often it is, where what may be there is cleared */
+        sp__release(memory);
+    }
+}
 char *sp__strdup(const char *text) SP_MUST_CHECK; /* NULL gives NULL */
 char *sp__strndup(const char *text, size_t n) SP_MUST_CHECK;
 
-/* For tests: allocations alive now, and "fail the n-th allocation from here on" (1 is
- * the next; 0 never; `sticky` fails every one after it too). */
+/* For tests: how many allocations more are alive than when the first of these was called,
+ * and "fail the n-th allocation from here on" (1 is the next; 0 never; `sticky` fails every
+ * one after it too). */
 int64_t sp__mem_live(void);
 void sp__mem_fail_at(uint64_t n, int sticky);
 uint64_t sp__mem_calls(void);
