@@ -64,14 +64,9 @@ int sp__proto_malformed(sp_error *err, const char *what)
     return sp__fail(err, SP_ERR_PROTOCOL, "the peer sent a malformed %s", what);
 }
 
-static int get_varint(struct proto_reader *reader, uint64_t *ret)
+static int get_long_varint(struct proto_reader *reader, uint64_t *ret)
 {
     const uint8_t *at = reader->at;
-    if (at < reader->end && *at < 0x80) { /* nearly always */
-        *ret = *at;
-        reader->at = at + 1;
-        return 1;
-    }
     uint64_t value = 0;
     for (unsigned shift = 0; at < reader->end && shift < 7 * VARINT_MAX; shift += 7) {
         uint8_t byte = *at++;
@@ -85,9 +80,20 @@ static int get_varint(struct proto_reader *reader, uint64_t *ret)
     return 0;
 }
 
-int sp__proto_next(struct proto_reader *reader, struct proto_field *ret)
+static inline int get_varint(struct proto_reader *reader, uint64_t *ret)
+{
+    if (reader->at < reader->end && *reader->at < 0x80) { /* nearly always */
+        *ret = *reader->at++;
+        return 1;
+    }
+    return get_long_varint(reader, ret);
+}
+
+/* As sp__proto_next(); here the compiler has it inside of the loops. */
+static inline int next_field(struct proto_reader *reader, struct proto_field *ret)
 {
     uint64_t tag;
+    uint64_t size;
     if (reader->at == reader->end) {
         return 0;
     }
@@ -95,36 +101,35 @@ int sp__proto_next(struct proto_reader *reader, struct proto_field *ret)
         return -1;
     }
     ret->number = (uint32_t)(tag >> 3);
-    size_t left;
-    uint64_t size;
-    switch (tag & 7) {
-    case PROTO_VARINT:
-        ret->type = PROTO_VARINT;
-        return get_varint(reader, &ret->varint) ? 1 : -1;
+    ret->type = (enum proto_wire)(tag & 7);
+    switch (ret->type) {
     case PROTO_BYTES:
-        ret->type = PROTO_BYTES;
         if (!get_varint(reader, &size)) {
             return -1;
         }
         break;
+    case PROTO_VARINT:
+        return get_varint(reader, &ret->varint) ? 1 : -1;
     case PROTO_64:
-        ret->type = PROTO_64;
         size = 8;
         break;
     case PROTO_32:
-        ret->type = PROTO_32;
         size = 4;
         break;
     default:
         return -1;
     }
-    left = (size_t)(reader->end - reader->at);
-    if (size > left) {
+    if (size > (size_t)(reader->end - reader->at)) {
         return -1;
     }
     ret->bytes = (sp_bytes){.data = reader->at, .size = (size_t)size};
     reader->at += size;
     return 1;
+}
+
+int sp__proto_next(struct proto_reader *reader, struct proto_field *ret)
+{
+    return next_field(reader, ret);
 }
 
 /* The two byte fields of a small message: a map entry, an Any. */
@@ -134,7 +139,7 @@ static int get_two(sp_bytes message, sp_bytes *first, sp_bytes *second)
     struct proto_field field;
     int rc;
     *first = *second = (sp_bytes){0};
-    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+    while ((rc = next_field(&reader, &field)) > 0) {
         if (field.type == PROTO_BYTES && field.number == 1) {
             *first = field.bytes;
         } else if (field.type == PROTO_BYTES && field.number == 2) {
@@ -435,7 +440,7 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
     ret->metadata = metadata;
     struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
-    while (sp__proto_next(&reader, &field) > 0) {
+    while (next_field(&reader, &field) > 0) {
         struct proto_pair pair;
         if (field.type != PROTO_BYTES ||
             (field.number != REQUEST_PARAMETERS && field.number != REQUEST_BINARY &&
@@ -471,7 +476,7 @@ int sp__proto_get_request(const uint8_t *data, size_t size,
     struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     int rc;
-    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+    while ((rc = next_field(&reader, &field)) > 0) {
         if (field.type == PROTO_VARINT) {
             if (field.number == REQUEST_STREAM) {
                 request.stream = field.varint != 0;
@@ -577,26 +582,26 @@ int sp__proto_put_response(struct sp_buffer *out, const struct proto_response *r
     return SP_OK;
 }
 
+/* Behind the last such character, or where the text begins. */
+static const char *behind_last(const char *text, const char *end, int character)
+{
+    const char *at = memrchr(text, character, (size_t)(end - text));
+    return at != NULL ? at + 1 : text;
+}
+
 /* "type.googleapis.com/snakepit.map" -> "map"; other names from the last dot on. */
 static sp_bytes type_of_url(sp_bytes url)
 {
     static const char prefix[] = "snakepit.";
     enum { PREFIX = sizeof prefix - 1 };
-    const char *text = url.data;
-    size_t start = url.size;
-    while (start > 0 && text[start - 1] != '/') {
-        start--;
-    }
-    if (url.size - start >= PREFIX && memcmp(text + start, prefix, PREFIX) == 0) {
-        start += PREFIX;
+    const char *end = (const char *)url.data + url.size;
+    const char *type = behind_last(url.data, end, '/');
+    if (end - type >= PREFIX && memcmp(type, prefix, PREFIX) == 0) {
+        type += PREFIX;
     } else {
-        size_t dot = url.size;
-        while (dot > start && text[dot - 1] != '.') {
-            dot--;
-        }
-        start = dot;
+        type = behind_last(type, end, '.');
     }
-    return (sp_bytes){.data = text + start, .size = url.size - start};
+    return (sp_bytes){.data = type, .size = (size_t)(end - type)};
 }
 
 int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_response *ret,
@@ -606,7 +611,7 @@ int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_respon
     struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     int rc;
-    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+    while ((rc = next_field(&reader, &field)) > 0) {
         if (field.type == PROTO_VARINT) {
             if (field.number == RESPONSE_SUCCESS) {
                 response.success = field.varint != 0;
@@ -668,7 +673,7 @@ int sp__proto_get_chunk(const uint8_t *data, size_t size, struct proto_chunk *re
     struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
     int rc;
-    while ((rc = sp__proto_next(&reader, &field)) > 0) {
+    while ((rc = next_field(&reader, &field)) > 0) {
         if (field.type == PROTO_VARINT && field.number == CHUNK_FINAL) {
             chunk.is_final = field.varint != 0;
         } else if (field.type == PROTO_BYTES && field.number == CHUNK_ID) {
