@@ -125,7 +125,7 @@ SP_API int sp_call_wait(sp_pit *pit, sp_id call, sp_result *ret_result, sp_error
             "no call %llu to wait for: it has a callback, or was waited for",
             (unsigned long long)call);
     }
-    sp__taker_wait(pit, request, 0);
+    sp__taker_wait(request, 0);
     return take_ending(request, ret_result, err);
 }
 

@@ -288,12 +288,12 @@ SP_API int sp_pit_fd(const sp_pit *pit)
 
 static void grant(void *user, struct request *request, size_t wire_bytes)
 {
-    sp__pit_grant(user, request, wire_bytes);
+    sp__pit_grant(request, wire_bytes);
 }
 
 static void cancel(void *user, struct request *request)
 {
-    sp__pit_cancel_request(user, request);
+    sp__pit_cancel_request(request);
 }
 
 static int is_due(void *dispatch)

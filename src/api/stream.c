@@ -12,12 +12,11 @@
 #include "pit/admit.h"
 #include "pit/taker.h"
 
-struct sp_stream {
-    struct sp_pit *pit;
-    struct request *request;
-    int over;     /* 1: came to its end; negative: the error that ended it */
-    sp_error end; /* that error */
-};
+/* A handle is the taker's reference of the request. */
+static struct request *request_of(sp_stream *stream)
+{
+    return (struct request *)(void *)stream;
+}
 
 static int prepare(struct sp_pit *pit, const char *session, const char *tool,
                    sp_bytes args_json, const sp_call_options *options,
@@ -40,19 +39,14 @@ static int open_stream(struct sp_pit *pit, const char *session, const char *tool
                        sp_bytes args_json, const sp_call_options *options,
                        sp_stream **ret_stream, sp_error *err)
 {
-    struct sp_stream *stream = sp__calloc(1, sizeof *stream);
-    if (stream == NULL) {
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
-    }
-    int rc = prepare(pit, session, tool, args_json, options, TAKER_WAITER,
-                     &stream->request, err);
+    struct request *request;
+    int rc =
+        prepare(pit, session, tool, args_json, options, TAKER_WAITER, &request, err);
     if (rc < 0) {
-        sp__free(stream);
         return rc;
     }
-    stream->pit = pit;
-    sp__taker_start(pit, stream->request);
-    *ret_stream = stream;
+    sp__taker_start(pit, request);
+    *ret_stream = (sp_stream *)(void *)request;
     return SP_OK;
 }
 
@@ -66,18 +60,14 @@ SP_API int sp_stream_open(sp_pit *pit, const char *tool, sp_bytes args_json,
     return open_stream(pit, NULL, tool, args_json, options, ret_stream, err);
 }
 
-/* No chunk will come any more: find out how it ended. */
-static int end_stream(struct sp_stream *stream)
+/* No chunk will come any more: how it ended. */
+static int tell_end(struct request *request, sp_error *err)
 {
-    struct request *request = stream->request;
     (void)sp__latch_wait(&request->done, SP_UNLIMITED);
-    if (request->error != NULL) {
-        stream->over = sp__request_code(request);
-        sp__request_take_error(request, &stream->end);
-    } else {
-        stream->over = 1;
+    if (request->error != NULL && err != NULL) {
+        sp__error_copy(err, request->error);
     }
-    return stream->over;
+    return sp__request_code(request);
 }
 
 SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
@@ -86,35 +76,25 @@ SP_API int sp_stream_next(sp_stream *stream, sp_chunk *ret_chunk, sp_error *err)
         return sp__fail(err, SP_ERR_INVAL,
                         "a stream and a place for a chunk are needed");
     }
-    struct request *request = stream->request;
-    while (stream->over == 0) {
-        struct mailbox_chunk chunk;
-        size_t credit;
-        int rc = sp__mailbox_take(&request->mailbox, &chunk, &credit);
-        if (rc == 0) {
-            sp__taker_wait(stream->pit, request, credit);
-            continue;
-        }
-        if (credit > 0) {
-            sp__pit_grant(stream->pit, request, credit);
-        }
-        if (rc > 0) {
-            *ret_chunk = (sp_chunk){.data = (const char *)chunk.data,
-                                    .size = chunk.size,
-                                    .index = request->mailbox.index - 1,
-                                    .binary = chunk.binary,
-                                    .binary_bytes = chunk.binary_size};
-            return 1;
-        }
-        end_stream(stream);
+    struct request *request = request_of(stream);
+    struct mailbox_chunk chunk;
+    size_t credit;
+    int rc;
+    while ((rc = sp__mailbox_take(&request->mailbox, &chunk, &credit)) == 0) {
+        sp__taker_wait(request, credit);
     }
-    if (stream->over < 0) {
-        if (err != NULL) {
-            sp__error_copy(err, &stream->end);
-        }
-        return stream->over;
+    if (rc < 0) {
+        return tell_end(request, err);
     }
-    return 0;
+    if (credit > 0) {
+        sp__pit_grant(request, credit);
+    }
+    *ret_chunk = (sp_chunk){.data = (const char *)chunk.data,
+                            .size = chunk.size,
+                            .index = request->mailbox.index - 1,
+                            .binary = chunk.binary,
+                            .binary_bytes = chunk.binary_size};
+    return 1;
 }
 
 SP_API int sp_chunk_tensor(const sp_chunk *chunk, const char *pointer,
@@ -131,13 +111,13 @@ SP_API int sp_chunk_tensor(const sp_chunk *chunk, const char *pointer,
 SP_API void sp_stream_cancel(sp_stream *stream)
 {
     if (stream != NULL) {
-        sp__pit_cancel_request(stream->pit, stream->request);
+        sp__pit_cancel_request(request_of(stream));
     }
 }
 
 SP_API sp_id sp_stream_call(const sp_stream *stream)
 {
-    return stream == NULL ? 0 : stream->request->id;
+    return stream == NULL ? 0 : ((const struct request *)(const void *)stream)->id;
 }
 
 SP_API void sp_stream_close(sp_stream *stream)
@@ -145,12 +125,11 @@ SP_API void sp_stream_close(sp_stream *stream)
     if (stream == NULL) {
         return;
     }
-    if (stream->over == 0) {
+    struct request *request = request_of(stream);
+    if (!sp__latch_is_open(&request->done)) {
         sp_stream_cancel(stream);
     }
-    sp_error_clear(&stream->end);
-    sp__request_drop(stream->request);
-    sp__free(stream);
+    sp__request_drop(request);
 }
 
 static int execute_stream(struct sp_pit *pit, const char *session, const char *tool,

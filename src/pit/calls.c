@@ -364,7 +364,7 @@ void sp__pit_cancel_here(struct lane *lane, struct request *request)
 {
     SP__ON_LOOP(lane->loop);
     if (sp__pit_where(request) != lane) {
-        sp__pit_cancel_request(lane->pit, request);
+        sp__pit_cancel_request(request);
         return;
     }
     if (request->state == REQUEST_ENDED) {
@@ -393,7 +393,7 @@ static void run_cancel_request(struct command *command, void *user)
     sp__request_drop(request);
 }
 
-void sp__pit_cancel_request(struct sp_pit *pit, struct request *request)
+void sp__pit_cancel_request(struct request *request)
 {
     if (atomic_exchange_explicit(&request->cancel_posted, 1, memory_order_relaxed) ==
         0) {
@@ -427,7 +427,7 @@ static void run_await(struct command *command, void *user)
     sp__request_drop(request);
 }
 
-void sp__pit_await(struct sp_pit *pit, struct request *request)
+void sp__pit_await(struct request *request)
 {
     struct mailbox *mailbox = &request->mailbox;
     if (atomic_exchange_explicit(&mailbox->await_posted, 1, memory_order_relaxed) ==
@@ -502,7 +502,7 @@ static void run_grant(struct command *command, void *user)
 }
 
 /* Chunks have come, so it is with a worker, and stays on that lane. */
-void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes)
+void sp__pit_grant(struct request *request, size_t wire_bytes)
 {
     struct mailbox *mailbox = &request->mailbox;
     if (atomic_fetch_add_explicit(&mailbox->granted, wire_bytes,
@@ -518,6 +518,6 @@ void sp__pit_grant_here(struct lane *lane, struct request *request, size_t wire_
     if (sp__pit_where(request) == lane) {
         sp__worker_grant(&request->call, wire_bytes);
     } else {
-        sp__pit_grant(lane->pit, request, wire_bytes);
+        sp__pit_grant(request, wire_bytes);
     }
 }

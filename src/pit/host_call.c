@@ -269,7 +269,7 @@ static void cancel_on(struct lane *lane, const struct sp_tool_call *call)
     struct request *request;
     while ((request = sp__map_next(&lane->requests, &at)) != NULL) {
         if (request->lineage != NULL && request->lineage->via == call->id) {
-            sp__pit_cancel_request(lane->pit, request);
+            sp__pit_cancel_request(request);
         }
     }
 }

@@ -679,7 +679,7 @@ static void cancel_all(struct sp_map *map)
     map->closing = 1;
     for (uint32_t i = 0; i < map->places_count; i++) {
         if (map->places[i].state == PLACE_UNDER_WAY) {
-            sp__pit_cancel_request(map->pit, map->places[i].request);
+            sp__pit_cancel_request(map->places[i].request);
         }
     }
     while (map->under_way > 0) {

@@ -222,12 +222,12 @@ static inline struct lane *sp__pit_where(const struct request *request)
 /* Any thread. */
 int sp__pit_cancel(struct sp_pit *pit, sp_id call, sp_error *err);
 /* The same for the taker of a request, who needs no memory for it. */
-void sp__pit_cancel_request(struct sp_pit *pit, struct request *request);
+void sp__pit_cancel_request(struct request *request);
 
 /* Likewise: it was away (WAIT_AWAY), and sleeps now. */
-void sp__pit_await(struct sp_pit *pit, struct request *request);
+void sp__pit_await(struct request *request);
 
 /* Any thread: give a stream's credit back. */
-void sp__pit_grant(struct sp_pit *pit, struct request *request, size_t wire_bytes);
+void sp__pit_grant(struct request *request, size_t wire_bytes);
 
 #endif

@@ -55,41 +55,41 @@ static void drive(struct lane *lane, struct request *request)
 }
 
 /* Somebody else drives, or there is work: sleep, or do it. */
-static void rest(struct sp_pit *pit, struct request *request)
+static void rest(struct host_work *work, struct request *request)
 {
     if (request->is_away) {
         request->is_away = 0;
-        sp__pit_await(pit, request);
+        sp__pit_await(request);
     }
-    (void)sp__work_rest(&pit->dispatch.work, sp__request_latch(request),
+    (void)sp__work_rest(work, sp__request_latch(request),
                         request->interrupt != NULL ? SP__INTERRUPT_MS : SP_UNLIMITED);
 }
 
-static void ask_program(struct sp_pit *pit, struct request *request)
+static void ask_program(struct request *request)
 {
     if (request->interrupt != NULL &&
         request->interrupt(request->interrupt_data) != 0) {
         request->interrupt = NULL; /* once is enough */
-        sp__pit_cancel_request(pit, request);
+        sp__pit_cancel_request(request);
     }
 }
 
-/* `borrowed`: the lane whose loop it has, or NULL. */
-static void wait_on(struct sp_pit *pit, struct request *request, struct lane *borrowed)
+/* On a lane, whose loop it has borrowed or not. */
+static void wait_on(struct lane *lane, struct request *request, int is_borrowed)
 {
-    struct host_work *work = &pit->dispatch.work;
+    struct host_work *work = &lane->pit->dispatch.work;
     for (;;) {
-        if (borrowed != NULL) {
-            drive(borrowed, request);
+        if (is_borrowed) {
+            drive(lane, request);
         } else {
-            rest(pit, request);
+            rest(work, request);
         }
         if (sp__latch_is_open(sp__request_latch(request))) {
             break;
         }
-        ask_program(pit, request);
-        struct lane *lane = sp__pit_where(request);
-        borrowed = !sp__work_is_due(work) && sp__loop_borrow(lane->loop) ? lane : NULL;
+        ask_program(request);
+        lane = sp__pit_where(request);
+        is_borrowed = !sp__work_is_due(work) && sp__loop_borrow(lane->loop);
     }
     sp__work_pass_on(work);
 }
@@ -99,7 +99,7 @@ void sp__taker_run(struct sp_pit *pit, struct request *request)
     struct lane *lane = sp__pit_route(pit, request);
     int is_borrowed = sp__loop_borrow(lane->loop);
     sp__pit_send(lane, request);
-    wait_on(pit, request, is_borrowed ? lane : NULL);
+    wait_on(lane, request, is_borrowed);
 }
 
 static int after_one_turn(void *arg)
@@ -118,12 +118,12 @@ void sp__taker_start(struct sp_pit *pit, struct request *request)
     }
 }
 
-void sp__taker_wait(struct sp_pit *pit, struct request *request, size_t credit)
+void sp__taker_wait(struct request *request, size_t credit)
 {
     struct lane *lane = sp__pit_where(request);
     int is_borrowed = sp__loop_borrow(lane->loop);
     if (credit > 0) {
-        sp__pit_grant(pit, request, credit);
+        sp__pit_grant(request, credit);
     }
-    wait_on(pit, request, is_borrowed ? lane : NULL);
+    wait_on(lane, request, is_borrowed);
 }

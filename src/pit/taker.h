@@ -21,6 +21,6 @@ void sp__taker_start(struct sp_pit *pit, struct request *request);
 
 /* The same as the first for one that has been submitted. First give so much of a stream's
  * credit back. */
-void sp__taker_wait(struct sp_pit *pit, struct request *request, size_t credit);
+void sp__taker_wait(struct request *request, size_t credit);
 
 #endif

@@ -316,7 +316,7 @@ void sp__execute_gone(struct rpc *rpc)
         sp__pit_cancel_here(rpc->peer->lane, request);
     } else {
         /* A pool may be at it just now to end the call that asks, or the worker. */
-        sp__pit_cancel_request(rpc->peer->pit, request);
+        sp__pit_cancel_request(request);
     }
 }
 
