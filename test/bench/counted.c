@@ -5,6 +5,7 @@
  *   bench-counted one CALLS       sp_execute, one call at a time; in counted_one()
  *   bench-counted many CALLS      started with callbacks, 64 in flight; counted_many()
  *   bench-counted stream CHUNKS   one stream; counted_stream()
+ *   bench-counted first STREAMS   streams of two chunks, one at a time; counted_first()
  *   bench-counted session CALLS   reads and writes of a variable; counted_session()
  *
  * What comes before, and a warm-up of the same kind, stays outside of the functions that
@@ -114,6 +115,13 @@ static void run_stream(uint32_t chunks)
     }
 }
 
+static void run_first(uint32_t streams)
+{
+    for (uint32_t i = 0; i < streams; i++) {
+        run_stream(2);
+    }
+}
+
 static void run_session(uint32_t calls)
 {
     for (uint32_t i = 0; i < calls; i++) {
@@ -130,6 +138,7 @@ static void run_session(uint32_t calls)
 void counted_one(uint32_t calls);
 void counted_many(uint32_t calls);
 void counted_stream(uint32_t chunks);
+void counted_first(uint32_t streams);
 void counted_session(uint32_t calls);
 
 __attribute__((noinline)) void counted_one(uint32_t calls)
@@ -145,6 +154,11 @@ __attribute__((noinline)) void counted_many(uint32_t calls)
 __attribute__((noinline)) void counted_stream(uint32_t chunks)
 {
     run_stream(chunks);
+}
+
+__attribute__((noinline)) void counted_first(uint32_t streams)
+{
+    run_first(streams);
 }
 
 __attribute__((noinline)) void counted_session(uint32_t calls)
@@ -180,6 +194,7 @@ int main(int argc, char **argv)
     } kinds[] = {{"one", run_one, counted_one},
                  {"many", run_many, counted_many},
                  {"stream", run_stream, counted_stream},
+                 {"first", run_first, counted_first},
                  {"session", run_session, counted_session}};
     uint32_t count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && count > 0; i++) {
@@ -196,5 +211,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    give_up("usage: bench-counted one|many|stream|session COUNT [--adapter FILE]");
+    give_up(
+        "usage: bench-counted one|many|stream|first|session COUNT [--adapter FILE]");
 }
