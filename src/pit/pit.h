@@ -67,6 +67,7 @@ struct lane {
     struct list takers;     /* requests that a thread waits for, by on_takers */
     size_t sleepers;        /* requests whose taker sleeps, WAIT_ASLEEP; */
     size_t away;            /* and those of WAIT_AWAY */
+    uint32_t lone_turns;    /* since several slept at once */
     int published;          /* the last turn gave a dispatcher something to do */
     int closing;
     int draining;           /* no more calls are taken */

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "pit/pit_internal.h"
 
-enum { LATE_MS = 2 };
+enum { LATE_MS = 2, LONE_TURNS = 16 };
 
 static void wake_takers(struct lane *lane)
 {
@@ -117,6 +117,7 @@ static void turn_ended(void *user)
         sp__channels_flush(&lane->shop.channels);
     } while (lane->to_tell.length > 0);
     wake_takers(lane);
+    lane->lone_turns = lane->sleepers > 1 ? 0 : lane->lone_turns + 1;
     lane->published = lane->to_publish.length > 0;
     sp__dispatch_publish(&pit->dispatch, &lane->to_publish);
     if (lane->is_awaited && lane->requests.length == 0 &&
@@ -137,6 +138,12 @@ static struct request *next_driver(struct lane *lane)
     return ITEM(takers->first, struct request, on_takers);
 }
 
+/* Callers that are several would hand the loop to each other all the time. */
+static int is_crowded(const struct lane *lane)
+{
+    return lane->lone_turns < LONE_TURNS;
+}
+
 /* Not while somebody relies on the loop being driven: a sleeping taker, a server's
  * strangers. A dispatcher comes by itself, when there is something for it; but only to the
  * loop of a pit that has no other. */
@@ -147,6 +154,9 @@ static int may_rest(void *user, enum loop_rest occasion)
     if (lane->closing || lane->draining ||
         (lane->number == 0 &&
          (pit->servers.length > 0 || pit->ready_waiters.length > 0))) {
+        return 0;
+    }
+    if (is_crowded(lane) && occasion != REST_BETWEEN_DISPATCHES) {
         return 0;
     }
     if (lane->sleepers > 0) {
