@@ -8,7 +8,9 @@
  * their tools, refuse nothing. A configured list of names narrows what workers announce.
  *
  * Entries are never removed while the pool lives, so a pointer to one stays good; names
- * that were only called, not announced, are kept up to a limit.
+ * that were only called, not announced, are kept up to a limit. Callers of many threads
+ * look names up and take no lock: a table that is full is replaced by a larger one and kept
+ * until the end, for those who still look into it.
  */
 #include "pool/tools.h"
 
@@ -22,6 +24,46 @@
 
 enum { CAPACITY_MIN = 64 };
 
+/* Open addressing over the names. */
+struct tool_table {
+    struct tool_table *before; /* the one it replaced */
+    size_t capacity;
+    _Atomic(struct tool *) slots[];
+};
+
+static struct tool *tool_at(struct tool_table *table, size_t at)
+{
+    return atomic_load_explicit(&table->slots[at], memory_order_acquire);
+}
+
+static struct tool_table *table_of(struct tools *tools)
+{
+    return atomic_load_explicit(&tools->table, memory_order_acquire);
+}
+
+static size_t capacity_of(const struct tool_table *table)
+{
+    return table == NULL ? 0 : table->capacity;
+}
+
+static int is_announced(struct tool *tool)
+{
+    return atomic_load_explicit(&tool->announced, memory_order_acquire);
+}
+
+/* May it be called? */
+static int is_offered(struct tool *tool)
+{
+    return is_announced(tool) ||
+           atomic_load_explicit(&tool->declared, memory_order_relaxed);
+}
+
+/* Asked before a name is looked up: what makes the list complete has been added then. */
+static int is_known(struct tools *tools)
+{
+    return atomic_load_explicit(&tools->known, memory_order_acquire);
+}
+
 void sp__tools_init(struct tools *tools)
 {
     *tools = (struct tools){0};
@@ -30,8 +72,9 @@ void sp__tools_init(struct tools *tools)
 
 void sp__tools_fini(struct tools *tools)
 {
-    for (size_t i = 0; i < tools->capacity; i++) {
-        struct tool *tool = tools->table[i];
+    struct tool_table *table = table_of(tools);
+    for (size_t i = 0; i < capacity_of(table); i++) {
+        struct tool *tool = tool_at(table, i);
         if (tool != NULL) {
             void *rules = atomic_load(&tool->rules);
             if (rules != NULL) {
@@ -42,59 +85,76 @@ void sp__tools_fini(struct tools *tools)
             sp__free(tool);
         }
     }
-    sp__free(tools->table);
+    while (table != NULL) {
+        struct tool_table *before = table->before;
+        sp__free(table);
+        table = before;
+    }
     (void)pthread_mutex_destroy(&tools->lock);
 }
 
-static size_t place_of(const struct tools *tools, const char *name)
+/* Where a name is, or would be. */
+static size_t place_of(struct tool_table *table, const char *name, size_t size)
 {
-    size_t at = (size_t)sp__hash(name, strlen(name)) & (tools->capacity - 1);
-    while (tools->table[at] != NULL && strcmp(tools->table[at]->name, name) != 0) {
-        at = (at + 1) & (tools->capacity - 1);
+    size_t at = (size_t)sp__hash(name, size) & (table->capacity - 1);
+    struct tool *tool;
+    while ((tool = tool_at(table, at)) != NULL &&
+           (tool->name_size != size || memcmp(tool->name, name, size) != 0)) {
+        at = (at + 1) & (table->capacity - 1);
     }
     return at;
 }
 
-static struct tool *find(const struct tools *tools, const char *name)
+static struct tool *find(struct tools *tools, const char *name)
 {
-    return tools->capacity == 0 ? NULL : tools->table[place_of(tools, name)];
+    struct tool_table *table = table_of(tools);
+    return table == NULL ? NULL : tool_at(table, place_of(table, name, strlen(name)));
 }
 
+static void put(struct tool_table *table, struct tool *tool)
+{
+    size_t at = place_of(table, tool->name, tool->name_size);
+    atomic_store_explicit(&table->slots[at], tool, memory_order_release);
+}
+
+/* Under lock, as all that add. */
 static int grow(struct tools *tools)
 {
-    struct tools bigger = {.capacity = tools->capacity == 0 ? CAPACITY_MIN
-                                                            : tools->capacity * 2};
-    bigger.table = sp__calloc(bigger.capacity, sizeof(struct tool *));
-    if (bigger.table == NULL) {
+    struct tool_table *table = table_of(tools);
+    size_t capacity = table == NULL ? CAPACITY_MIN : 2 * table->capacity;
+    struct tool_table *bigger =
+        sp__calloc(1, sizeof *bigger + capacity * sizeof bigger->slots[0]);
+    if (bigger == NULL) {
         return SP_ERR_NOMEM;
     }
-    for (size_t i = 0; i < tools->capacity; i++) {
-        if (tools->table[i] != NULL) {
-            bigger.table[place_of(&bigger, tools->table[i]->name)] = tools->table[i];
+    bigger->before = table;
+    bigger->capacity = capacity;
+    for (size_t i = 0; i < capacity_of(table); i++) {
+        if (tool_at(table, i) != NULL) {
+            put(bigger, tool_at(table, i));
         }
     }
-    sp__free(tools->table);
-    tools->table = bigger.table;
-    tools->capacity = bigger.capacity;
+    atomic_store_explicit(&tools->table, bigger, memory_order_release);
     return SP_OK;
 }
 
-/* Under lock. NULL without memory. */
+/* NULL without memory. */
 static struct tool *insert(struct tools *tools, const char *name)
 {
-    if ((tools->length + 1) * 3 > tools->capacity * 2 && grow(tools) < 0) {
+    if ((tools->length + 1) * 3 > capacity_of(table_of(tools)) * 2 && grow(tools) < 0) {
         return NULL;
     }
     struct tool *tool = sp__calloc(1, sizeof *tool);
     if (tool == NULL) {
         return NULL;
     }
+    tool->name_size = strlen(name);
     tool->name = sp__strdup(name);
     if (tool->name == NULL) {
         sp__free(tool);
         return NULL;
     }
-    tools->table[place_of(tools, name)] = tool;
+    put(table_of(tools), tool);
     tools->length++;
     return tool;
 }
@@ -103,12 +163,6 @@ static struct tool *find_or_insert(struct tools *tools, const char *name)
 {
     struct tool *tool = find(tools, name);
     return tool != NULL ? tool : insert(tools, name);
-}
-
-/* May it be called? Under lock. */
-static int is_offered(const struct tool *tool)
-{
-    return tool->announced || tool->declared;
 }
 
 int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
@@ -125,16 +179,16 @@ int sp__tools_announce(struct tools *tools, struct proto_announce *announce,
         }
         if (tool == NULL) {
             rc = sp__fail(err, SP_ERR_NOMEM, "no memory for the list of tools");
-        } else if (!tool->announced) {
-            tool->announced = 1;
+        } else if (!is_announced(tool)) {
             tool->spec = *spec;
             *spec = (struct proto_tool){0};
             if (tools->learn != NULL) {
                 atomic_store(&tool->rules, tools->learn(tools->user, &tool->spec));
             }
+            atomic_store_explicit(&tool->announced, 1, memory_order_release);
         }
     }
-    tools->known = tools->declared || !announce->accepts_any;
+    atomic_store(&tools->known, tools->declared || !announce->accepts_any);
     pthread_mutex_unlock(&tools->lock);
     return rc;
 }
@@ -151,7 +205,7 @@ int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *e
             tool->declared = 1;
         }
     }
-    tools->known = 1;
+    atomic_store(&tools->known, 1);
     tools->declared = 1;
     pthread_mutex_unlock(&tools->lock);
     return rc;
@@ -159,8 +213,12 @@ int sp__tools_declare(struct tools *tools, const char *const *names, sp_error *e
 
 struct tool *sp__tools_of(struct tools *tools, const char *name)
 {
-    pthread_mutex_lock(&tools->lock);
     struct tool *tool = find(tools, name);
+    if (tool != NULL) {
+        return tool;
+    }
+    pthread_mutex_lock(&tools->lock);
+    tool = find(tools, name);
     if (tool == NULL && tools->length < TOOLS_LEARNED_MAX) {
         tool = insert(tools, name);
     }
@@ -171,12 +229,14 @@ struct tool *sp__tools_of(struct tools *tools, const char *name)
 static int refuse_unknown(struct tools *tools, const char *name, const char *pool,
                           sp_error *err)
 {
+    struct tool_table *table = table_of(tools);
     struct near near;
     char text[256];
     sp__near_init(&near, name);
-    for (size_t i = 0; i < tools->capacity; i++) {
-        if (tools->table[i] != NULL && is_offered(tools->table[i])) {
-            sp__near_offer(&near, tools->table[i]->name);
+    for (size_t i = 0; i < capacity_of(table); i++) {
+        struct tool *tool = tool_at(table, i);
+        if (tool != NULL && is_offered(tool)) {
+            sp__near_offer(&near, tool->name);
         }
     }
     return sp__fail(err, SP_ERR_NO_TOOL, "pool %s has no tool \"%s\"%s", pool, name,
@@ -186,38 +246,28 @@ static int refuse_unknown(struct tools *tools, const char *name, const char *poo
 int sp__tools_check(struct tools *tools, const char *name, int streaming,
                     const char *pool, struct tool **ret_tool, sp_error *err)
 {
-    int rc = SP_OK;
-    pthread_mutex_lock(&tools->lock);
+    int known = is_known(tools);
     struct tool *tool = find(tools, name);
-    if (tool != NULL && is_offered(tool)) {
-        if (tool->announced && tool->spec.streaming && !streaming) {
-            rc = sp__fail(err, SP_ERR_BAD_ARGS,
-                          "tool \"%s\" answers a stream: open it as one", name);
-        }
-    } else if (tools->known) {
-        rc = refuse_unknown(tools, name, pool, err);
-    }
-    pthread_mutex_unlock(&tools->lock);
     *ret_tool = tool;
-    return rc;
+    if (tool == NULL || !is_offered(tool)) {
+        return known ? refuse_unknown(tools, name, pool, err) : SP_OK;
+    }
+    if (!streaming && is_announced(tool) && tool->spec.streaming) {
+        return sp__fail(err, SP_ERR_BAD_ARGS,
+                        "tool \"%s\" answers a stream: open it as one", name);
+    }
+    return SP_OK;
 }
 
 int sp__tools_has(struct tools *tools, const char *name)
 {
-    pthread_mutex_lock(&tools->lock);
-    const struct tool *tool = find(tools, name);
-    int has = tool != NULL && is_offered(tool);
-    pthread_mutex_unlock(&tools->lock);
-    return has;
+    struct tool *tool = find(tools, name);
+    return tool != NULL && is_offered(tool);
 }
 
 int sp__tools_lack(struct tools *tools, const char *name)
 {
-    pthread_mutex_lock(&tools->lock);
-    const struct tool *tool = find(tools, name);
-    int lacks = tools->known && (tool == NULL || !is_offered(tool));
-    pthread_mutex_unlock(&tools->lock);
-    return lacks;
+    return is_known(tools) && !sp__tools_has(tools, name);
 }
 
 /* A tool as it was when it was asked for. */
@@ -266,11 +316,12 @@ int sp__tools_each(struct tools *tools, void (*cb)(const sp_tool_info *, void *)
 {
     pthread_mutex_lock(&tools->lock);
     struct listed *list = sp__calloc(tools->length + 1, sizeof *list);
+    struct tool_table *table = table_of(tools);
     size_t n = 0;
-    for (size_t i = 0; list != NULL && i < tools->capacity; i++) {
-        const struct tool *tool = tools->table[i];
+    for (size_t i = 0; list != NULL && i < capacity_of(table); i++) {
+        struct tool *tool = tool_at(table, i);
         if (tool != NULL && is_offered(tool)) {
-            list[n++] = (struct listed){.tool = tool, .announced = tool->announced};
+            list[n++] = (struct listed){.tool = tool, .announced = is_announced(tool)};
         }
     }
     pthread_mutex_unlock(&tools->lock);

@@ -17,20 +17,23 @@ struct tool_meter;
 
 struct tool {
     char *name;
-    uint32_t average_us; /* 0: never ran */
-    int declared;        /* it is on the configured list */
-    int announced;
+    size_t name_size;
+    uint32_t average_us;      /* 0: never ran */
+    atomic_int declared;      /* it is on the configured list */
+    atomic_int announced;     /* then what follows is complete */
     struct proto_tool spec;   /* owned when announced */
     _Atomic(void *) rules;    /* what it takes, as its owner knows; or NULL */
     struct tool_meter *meter; /* what counts its calls; NULL: none has ended */
 };
 
+struct tool_table;
+
 struct tools {
-    pthread_mutex_t lock; /* callers look names up; the loop adds */
-    struct tool **table;  /* open addressing over the names */
-    size_t capacity;
+    /* Whoever looks a name up, reads. The loops add, under the lock. */
+    _Atomic(struct tool_table *) table; /* NULL: there is none yet */
+    atomic_int known;                   /* the list is complete: others are refused */
+    pthread_mutex_t lock;               /* for what follows, and for adding */
     size_t length;
-    int known;    /* the list is complete: others are refused */
     int declared; /* it was configured: what else is announced is left out */
 
     /* What is to be known of a tool besides, made when it is announced. Set before the

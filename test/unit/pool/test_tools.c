@@ -216,6 +216,67 @@ static void an_entry_stays_where_it_is_while_the_table_grows(void **state)
     sp__tools_fini(&tools);
 }
 
+enum { READERS = 3, ADDED = 1000 };
+
+struct reader {
+    struct tools *tools;
+    const struct tool *first;
+    atomic_int *is_over;
+    unsigned looks;
+    unsigned wrong;
+    pthread_t thread;
+};
+
+/* What has been announced is found, and may be called, whatever is added meanwhile. */
+static void *look_up(void *arg)
+{
+    struct reader *reader = arg;
+    int is_last;
+    do {
+        struct tool *tool;
+        is_last = atomic_load(reader->is_over);
+        reader->wrong +=
+            sp__tools_check(reader->tools, "first", 0, "p", &tool, NULL) != SP_OK ||
+            tool != reader->first || !sp__tools_has(reader->tools, "first");
+        reader->wrong +=
+            sp__tools_check(reader->tools, "none", 0, "p", &tool, NULL) == SP_OK;
+        reader->looks++;
+    } while (!is_last);
+    reader->wrong += sp__tools_lack(reader->tools, "tool999");
+    return NULL;
+}
+
+static void threads_look_up_while_others_are_added(void **state)
+{
+    static const char *const first[] = {"first"};
+    struct reader readers[READERS];
+    atomic_int is_over = 0;
+    struct tools tools;
+    char name[32];
+    const char *names[] = {name};
+    sp__tools_init(&tools);
+    announce(&tools, first, 1, 0);
+    for (size_t i = 0; i < READERS; i++) {
+        readers[i] = (struct reader){.tools = &tools,
+                                     .first = sp__tools_of(&tools, "first"),
+                                     .is_over = &is_over};
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, look_up, &readers[i]),
+                         0);
+    }
+    for (int i = 0; i < ADDED; i++) {
+        (void)snprintf(name, sizeof name, "tool%d", i);
+        announce(&tools, names, 1, 0);
+    }
+    atomic_store(&is_over, 1);
+    for (size_t i = 0; i < READERS; i++) {
+        assert_int_equal(pthread_join(readers[i].thread, NULL), 0);
+        assert_int_equal(readers[i].wrong, 0);
+        assert_true(readers[i].looks > 0);
+    }
+    assert_int_equal(sp__tools_each(&tools, NULL, NULL), ADDED + 1);
+    sp__tools_fini(&tools);
+}
+
 static void only_so_many_names_are_learnt(void **state)
 {
     struct tools tools;
@@ -282,6 +343,7 @@ int main(void)
         TEST(a_declared_list_narrows_workers_that_run_anything),
         TEST(tools_are_listed_by_name),
         TEST(an_entry_stays_where_it_is_while_the_table_grows),
+        TEST(threads_look_up_while_others_are_added),
         TEST(only_so_many_names_are_learnt),
         TEST(every_failing_allocation_is_told_and_nothing_leaks),
         TEST(freeing_needs_no_memory),
