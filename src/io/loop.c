@@ -6,26 +6,26 @@
  * in one batch, then on_turn_end runs once (it writes what is due, per socket one write,
  * and wakes callers), then the loop sleeps until the next event or deadline.
  *
- * Posting takes the inbox lock for two pointer writes; the loop takes the whole list in
- * one swap. The loop looks into the inbox before it sleeps and says so when it does, so a
- * wake-up is written only to a loop that sleeps: a burst costs one, a busy loop none.
+ * Posting is a swap of one word (inbox.h), and so is taking all there is. The loop looks
+ * into the inbox before it sleeps and says so when it does: a wake-up is written only to a
+ * loop that sleeps, so a burst costs one, a busy loop none.
  *
- * All timers share one uv_timer over a heap: a call's deadline costs two heap steps and
- * no libuv call.
+ * All timers share one heap: a call's deadline costs two steps in it and no libuv call.
  *
- * One thread at a time drives, and who does is changed under the lock:
+ * The clock is read once in a turn, when the first thing in it happens.
  *
- *   NONE ──borrow──▶ GUEST ──leave──▶ NONE ──resume, or nobody came──▶ THREAD
- *                                      ▲                                  │
- *                                      └── somebody wanted it, all quiet ─┘
+ * One thread at a time drives:
+ *
+ *   RESTS ──borrow──▶ a guest ──leave──▶ RESTS ──resume, or nobody came──▶ the thread
+ *                                          ▲                                  │
+ *                                          └── somebody wanted it, all quiet ─┘
  *
  * A caller that would only sleep until the loop thread has its answer does the loop's work
  * itself, as a guest: two hand-overs between threads less. One that came too early for it
- * and is alone is woken for it (on_rest). NONE is a rest of REST_US at
- * most, between a guest and the next. Nobody hears a descriptor then, so a guest that
- * leaves anything somebody sleeps for wakes the loop thread, and so does who posts. A
- * guest that stays longer than a rest is asked to tell when it goes, and the loop thread
- * sleeps without looking up until then.
+ * and is alone is woken for it (on_rest). The rest between a guest and the next is REST_US
+ * at most. Nobody hears a descriptor then, so a guest that leaves anything somebody sleeps
+ * for wakes the loop thread, and so does who posts. A guest that stays longer than a rest
+ * is asked to tell when it goes, and the loop thread sleeps without looking up until then.
  */
 #include "io/loop.h"
 
@@ -47,6 +47,7 @@
 #include "base/mem.h"
 #include "base/spin.h"
 #include "base/thread.h"
+#include "io/inbox.h"
 
 enum { INBOX_ROUNDS = 4, REST_US = 1000, HEARD_MAX = 64 };
 
@@ -66,27 +67,26 @@ struct loop {
     size_t timers_reserved;
     uint64_t timer_due_ms; /* what uv_timer is set to; UINT64_MAX: stopped */
     uint64_t now_us;
-    int dirty;            /* something happened since the last end of turn */
+    int dirty;            /* something happened since the last end of turn: at now_us */
     struct watch **by_fd; /* by_fd_max of them; NULL where nothing is watched */
     int by_fd_max;
     int tells_fd; /* libuv's epoll says of an event which descriptor it is about */
     struct spin spin;
 
-    /* Under lock. */
-    pthread_mutex_t lock;
-    struct command *first;
-    struct command **last;
-    int asleep; /* the loop is in, or on its way to, the kernel: write to wake_fd */
-    enum { DRIVER_NONE, DRIVER_THREAD, DRIVER_GUEST } driver;
-    pthread_cond_t rest; /* the loop thread sleeps here while others drive, or may */
-    uint64_t guests;     /* how many there were */
-    int resume;          /* the loop thread is needed now */
-    int is_told;         /* a guest that goes wakes the loop thread */
-
     /* Any thread. */
+    struct inbox inbox;
     atomic_int wanted; /* somebody would have liked to borrow the loop */
 
+    /* Of the loop thread's sleep while others drive, or may. Written under lock. */
+    pthread_mutex_t lock;
+    pthread_cond_t rest;
+    int resume;            /* it is needed now */
+    atomic_int is_told;    /* a guest that goes wakes it */
+    atomic_int is_offered; /* it is leaving: who wants the loop waits for the lock */
+    atomic_uint guests;    /* how many there were; written by each */
+
     /* Who drives. */
+    int is_guest;
     int unsettled;    /* the kernel has not been told yet what is watched now */
     int cancel_state; /* the guest's, as pthread_setcancelstate() knows it */
 };
@@ -103,10 +103,14 @@ struct watch {
 static _Thread_local const struct loop *on_thread;  /* the loop this thread runs */
 static _Thread_local const struct loop *postponing; /* see sp__loop_postpone() */
 
+/* Something happens. The first in a turn finds out what time it is. */
 static void touch(struct loop *loop)
 {
-    loop->now_us = sp__now_us();
-    loop->dirty = 1;
+    if (!loop->dirty) {
+        loop->dirty = 1;
+        loop->now_us = sp__now_us();
+        sp__inbox_wake(&loop->inbox);
+    }
 }
 
 uint64_t sp__loop_now_us(const struct loop *loop)
@@ -127,38 +131,40 @@ static void wake(struct loop *loop)
     (void)!write(loop->wake_fd, &one, sizeof one); /* an eventfd at 0 takes it */
 }
 
-void sp__loop_post_all(struct loop *loop, struct command *first, struct command *last)
+static void call_thread(struct loop *loop)
 {
-    last->next = NULL;
     pthread_mutex_lock(&loop->lock);
-    *loop->last = first;
-    loop->last = &last->next;
-    int was_asleep = loop->asleep;
-    loop->asleep = 0;
-    if (loop->driver == DRIVER_NONE && !loop->resume && postponing != loop) {
-        loop->resume = 1;
-        (void)pthread_cond_signal(&loop->rest);
-    }
+    loop->resume = 1;
+    (void)pthread_cond_signal(&loop->rest);
     pthread_mutex_unlock(&loop->lock);
-    if (was_asleep) {
+}
+
+void sp__loop_post_all(struct loop *loop, struct command *chain)
+{
+    int will_borrow = sp__inbox_rests(&loop->inbox) && postponing == loop;
+    switch (sp__inbox_post(&loop->inbox, chain, will_borrow)) {
+    case INBOX_ASLEEP:
         wake(loop);
+        break;
+    case INBOX_RESTS:
+        call_thread(loop);
+        break;
+    case INBOX_AWAKE:
+    case INBOX_MARKS:
+        break;
     }
 }
 
 void sp__loop_post(struct loop *loop, struct command *command)
 {
-    sp__loop_post_all(loop, command, command);
+    command->next = NULL;
+    sp__loop_post_all(loop, command);
 }
 
-/* Run what was posted; 1 when there was something, 0 (and asleep from now on) when not. */
+/* Run what was posted; 1 when there was something. */
 static int run_commands(struct loop *loop)
 {
-    pthread_mutex_lock(&loop->lock);
-    struct command *command = loop->first;
-    loop->first = NULL;
-    loop->last = &loop->first;
-    loop->asleep = command == NULL;
-    pthread_mutex_unlock(&loop->lock);
+    struct command *command = sp__inbox_take(&loop->inbox);
     if (command == NULL) {
         return 0;
     }
@@ -230,7 +236,6 @@ void sp__timer_set(struct loop *loop, struct timer *timer, uint64_t at_ms)
     } else {
         sp__heap_move(&loop->timers, &timer->node, at_ms);
     }
-    loop->dirty = 1;
 }
 
 void sp__timer_stop(struct loop *loop, struct timer *timer)
@@ -301,21 +306,13 @@ static int end_turn(struct loop *loop)
 }
 
 /* Before the loop sleeps. What was posted meanwhile is run first, a few times over; then
- * descriptors have their turn again, and a wake-up to itself keeps the rest from waiting. */
+ * descriptors have their turn again. */
 static int finish_turn(struct loop *loop)
 {
-    int any = 0;
-    for (int round = 0;; round++) {
+    int any = end_turn(loop);
+    for (int round = 0; round < INBOX_ROUNDS && run_commands(loop); round++) {
         any |= end_turn(loop);
-        if (round == INBOX_ROUNDS) {
-            wake(loop);
-            break;
-        }
-        if (!run_commands(loop)) {
-            break;
-        }
     }
-    arm_timer(loop);
     return any;
 }
 
@@ -337,36 +334,57 @@ void sp__loop_set_spin(struct loop *loop, uint64_t limit_us)
 static void prepare_cb(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
-    if (finish_turn(loop) && loop->driver == DRIVER_THREAD &&
-        atomic_load_explicit(&loop->wanted, memory_order_relaxed) &&
+    int any = finish_turn(loop);
+    arm_timer(loop);
+    if (loop->is_guest) {
+        return; /* it does not sleep in here */
+    }
+    if (any && atomic_load_explicit(&loop->wanted, memory_order_relaxed) &&
         may_rest(loop, REST_BETWEEN_TURNS)) {
         uv_stop(&loop->uv);
-    } else if (loop->driver == DRIVER_THREAD) {
+    } else if (!sp__inbox_mark(&loop->inbox, INBOX_ASLEEP)) {
+        wake(loop); /* something is left, or has come just now: no sleep */
+    } else {
         (void)sp__spin(&loop->spin, has_news, loop); /* then the sleep is a short one */
     }
 }
 
 /* ---- driving ---- */
 
+/* The loop thread lays the loop down under the lock, after it has woken who shall have it. */
+static int await_offer(struct loop *loop)
+{
+    if (atomic_load(&loop->is_offered)) {
+        pthread_mutex_lock(&loop->lock);
+        pthread_mutex_unlock(&loop->lock);
+    }
+    return sp__inbox_claim(&loop->inbox);
+}
+
 int sp__loop_borrow(struct loop *loop)
 {
-    pthread_mutex_lock(&loop->lock);
-    int is_free = loop->driver == DRIVER_NONE && !loop->resume;
-    if (is_free) {
-        loop->driver = DRIVER_GUEST;
-        loop->asleep = 0;
-        loop->guests++;
-    }
-    pthread_mutex_unlock(&loop->lock);
-    if (!is_free) {
-        atomic_store_explicit(&loop->wanted, 1, memory_order_relaxed);
+    if (!await_offer(loop)) {
+        if (!atomic_load_explicit(&loop->wanted, memory_order_relaxed)) {
+            atomic_store_explicit(&loop->wanted, 1, memory_order_relaxed);
+        }
         return 0;
     }
     /* A guest that pthread_cancel() ended in here would take the loop with it. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &loop->cancel_state);
     on_thread = loop;
-    touch(loop);
+    loop->is_guest = 1;
+    unsigned guests = atomic_load_explicit(&loop->guests, memory_order_relaxed);
+    atomic_store_explicit(&loop->guests, guests + 1, memory_order_relaxed);
+    loop->now_us = sp__now_us();
     return 1;
+}
+
+void sp__loop_run(struct loop *loop, struct command *command)
+{
+    SP__ON_LOOP(loop);
+    (void)run_commands(loop);
+    loop->dirty = 1;
+    command->run(command, loop->user);
 }
 
 /* One event of a sleep. 0: it is for libuv, as are errors and what it alone knows of. */
@@ -396,9 +414,24 @@ static int hear(struct loop *loop, const struct epoll_event *event)
 
 enum guest_sleep {
     SLEEP_HEARD,  /* what came has been handled */
-    SLEEP_LIBUV,  /* libuv is to look: for events, or for what is due there */
+    SLEEP_LIBUV,  /* libuv is to look */
     SLEEP_SIGNAL, /* the same, and a signal handler has run */
 };
+
+/* Until the first timer is due, or end_ms; -1: for ever. */
+static int ms_to_sleep(const struct loop *loop, uint64_t end_ms)
+{
+    const struct heap_node *node = sp__heap_first(&loop->timers);
+    uint64_t now_ms = sp__loop_now_ms(loop);
+    if (node != NULL && node->key < end_ms) {
+        end_ms = node->key;
+    }
+    if (end_ms == UINT64_MAX) {
+        return -1;
+    }
+    uint64_t left_ms = end_ms > now_ms ? end_ms - now_ms : 0;
+    return left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
+}
 
 /* Sleep until a descriptor or a timer of the loop is due, or end_ms. libuv's own sleep is
  * not used because it does not tell of signals. What its epoll says is heard here, which
@@ -406,30 +439,22 @@ enum guest_sleep {
 static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms)
 {
     struct epoll_event events[HEARD_MAX];
-    uv_update_time(&loop->uv);
-    int wait_ms = uv_backend_timeout(&loop->uv);
-    if (wait_ms == 0) {
-        return SLEEP_LIBUV;
-    }
-    if (end_ms != UINT64_MAX) {
-        uint64_t now_ms = sp__now_ms();
-        uint64_t left_ms = now_ms < end_ms ? end_ms - now_ms : 0;
-        if (wait_ms < 0 || left_ms < (uint64_t)wait_ms) {
-            wait_ms = left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
-        }
-    }
+    int may_sleep = sp__inbox_mark(&loop->inbox, INBOX_ASLEEP);
+    int wait_ms = may_sleep ? ms_to_sleep(loop, end_ms) : 0;
     if (wait_ms != 0 && sp__spin(&loop->spin, has_news, loop)) {
         wait_ms = 0;
     }
     int n = epoll_wait(uv_backend_fd(&loop->uv), events, HEARD_MAX, wait_ms);
-    if (n <= 0 || !loop->tells_fd) {
-        return n < 0 && errno == EINTR ? SLEEP_SIGNAL : SLEEP_LIBUV;
-    }
+    int failure = n < 0 ? errno : 0;
     int heard = 0;
     touch(loop);
-    for (int i = 0; i < n; i++) {
+    if (n < 0) {
+        return failure == EINTR ? SLEEP_SIGNAL : SLEEP_LIBUV;
+    }
+    for (int i = 0; loop->tells_fd && i < n; i++) {
         heard += hear(loop, &events[i]);
     }
+    fire_due(loop);
     return heard == n ? SLEEP_HEARD : SLEEP_LIBUV;
 }
 
@@ -443,7 +468,7 @@ int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
         if (is_done(arg)) {
             return 1;
         }
-        if (sleep == SLEEP_SIGNAL || (end_ms != UINT64_MAX && sp__now_ms() >= end_ms)) {
+        if (sleep == SLEEP_SIGNAL || sp__loop_now_ms(loop) >= end_ms) {
             return 0;
         }
         /* The kernel learns what is watched in uv_run() only: no sleep before. */
@@ -461,16 +486,14 @@ void sp__loop_leave(struct loop *loop, enum loop_rest occasion)
     int may = may_rest(loop, occasion);
     int cancel_state = loop->cancel_state;
     on_thread = NULL;
-    pthread_mutex_lock(&loop->lock);
-    loop->driver = DRIVER_NONE;
-    loop->asleep = 0;
-    if (!may || loop->first != NULL) {
-        loop->resume = 1;
-    }
-    if (loop->resume || loop->is_told) {
+    loop->is_guest = 0;
+    if (!may || !sp__inbox_mark(&loop->inbox, INBOX_RESTS)) {
+        call_thread(loop);
+    } else if (atomic_load(&loop->is_told)) {
+        pthread_mutex_lock(&loop->lock);
         (void)pthread_cond_signal(&loop->rest);
+        pthread_mutex_unlock(&loop->lock);
     }
-    pthread_mutex_unlock(&loop->lock);
     (void)pthread_setcancelstate(cancel_state, NULL);
 }
 
@@ -482,10 +505,7 @@ void sp__loop_postpone(struct loop *loop)
 void sp__loop_catch_up(struct loop *loop)
 {
     postponing = NULL;
-    pthread_mutex_lock(&loop->lock);
-    int any = loop->first != NULL;
-    pthread_mutex_unlock(&loop->lock);
-    if (any && sp__loop_borrow(loop)) {
+    if (!sp__inbox_is_empty(&loop->inbox) && sp__loop_borrow(loop)) {
         (void)finish_turn(loop);
         sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
     }
@@ -508,21 +528,32 @@ static int rest(struct loop *loop)
 static void await_turn(struct loop *loop)
 {
     while (!loop->resume) {
-        uint64_t seen = loop->guests;
-        if (!rest(loop) || loop->guests != seen) {
+        unsigned seen = atomic_load_explicit(&loop->guests, memory_order_relaxed);
+        if (!rest(loop) || atomic_load(&loop->guests) != seen) {
             continue;
         }
-        if (loop->driver == DRIVER_NONE) {
+        if (sp__inbox_claim(&loop->inbox)) {
             break; /* nobody came for a while */
         }
-        loop->is_told = 1;
-        while (loop->driver == DRIVER_GUEST && loop->guests == seen && !loop->resume) {
+        atomic_store(&loop->is_told, 1);
+        while (!sp__inbox_rests(&loop->inbox) && atomic_load(&loop->guests) == seen &&
+               !loop->resume) {
             (void)pthread_cond_wait(&loop->rest, &loop->lock);
         }
-        loop->is_told = 0;
+        atomic_store(&loop->is_told, 0);
     }
     loop->resume = 0;
-    loop->driver = DRIVER_THREAD;
+}
+
+/* Under lock, by the loop thread: lay the loop down, unless it is needed on. */
+static int lay_down(struct loop *loop)
+{
+    atomic_store(&loop->is_offered, 1);
+    int may = sp__inbox_is_empty(&loop->inbox) &&
+              (loop->events.on_rest == NULL || loop->events.on_rest(loop->user));
+    int rests = may && sp__inbox_mark(&loop->inbox, INBOX_RESTS);
+    atomic_store(&loop->is_offered, 0);
+    return rests;
 }
 
 /* ---- descriptors ---- */
@@ -619,12 +650,6 @@ void sp__watch_close(struct watch *watch)
 
 /* ---- life ---- */
 
-/* Under lock, by the loop thread. */
-static int may_leave(struct loop *loop)
-{
-    return loop->events.on_rest == NULL || loop->events.on_rest(loop->user);
-}
-
 static void *thread_main(void *arg)
 {
     struct loop *loop = arg;
@@ -641,9 +666,9 @@ static void *thread_main(void *arg)
         on_thread = NULL;
         atomic_store_explicit(&loop->wanted, 0, memory_order_relaxed);
         pthread_mutex_lock(&loop->lock);
-        loop->driver = DRIVER_NONE;
-        loop->asleep = 0;
-        loop->resume = loop->first != NULL || !may_leave(loop);
+        if (alive && !lay_down(loop)) {
+            loop->resume = 1;
+        }
     }
     pthread_mutex_unlock(&loop->lock);
     return NULL;
@@ -670,7 +695,6 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
     }
     loop->events = *events;
     loop->user = user;
-    loop->last = &loop->first;
     loop->timer_due_ms = UINT64_MAX;
     (void)pthread_mutex_init(&loop->lock, NULL);
     pthread_condattr_t attr;
@@ -729,6 +753,7 @@ free_loop:
 static void stop_loop(struct command *command, void *user)
 {
     struct loop *loop = ((struct errand *)(void *)command)->arg;
+    loop->unsettled = 1;
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);

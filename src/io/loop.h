@@ -56,9 +56,9 @@ void sp__loop_close(struct loop *loop);
 
 /* Thread: any. Run a command on the loop, in order of posting. */
 void sp__loop_post(struct loop *loop, struct command *command);
-/* The same for several, chained by `next` from the first to the last: they run in one
- * batch, and a loop that sleeps is woken once. */
-void sp__loop_post_all(struct loop *loop, struct command *first, struct command *last);
+/* The same for several, chained by `next`, the last one's NULL: they run in one batch, and
+ * a loop that sleeps is woken once. */
+void sp__loop_post_all(struct loop *loop, struct command *chain);
 
 /* Thread: any but the loop's. Run fn on the loop and wait until it has returned. */
 void sp__loop_call(struct loop *loop, void (*fn)(void *user, void *arg), void *arg);
@@ -71,6 +71,8 @@ void sp__loop_call(struct loop *loop, void (*fn)(void *user, void *arg), void *a
  * sp__loop_drive() until there is no more to wait for, then sp__loop_leave().
  */
 int sp__loop_borrow(struct loop *loop);
+/* Just after that: run a command at once, behind those that have been posted. */
+void sp__loop_run(struct loop *loop, struct command *command);
 /* Turns until is_done(arg): 1. Or until end_ms (sp__now_ms(); UINT64_MAX: never) or a
  * signal handler has run: 0. */
 int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,

@@ -268,6 +268,12 @@ void sp__pit_send(struct lane *lane, struct request *request)
     sp__loop_post(lane->loop, &request->submit);
 }
 
+void sp__pit_run(struct lane *lane, struct request *request)
+{
+    request->submit.run = run_submit;
+    sp__loop_run(lane->loop, &request->submit);
+}
+
 void sp__pit_submit(struct sp_pit *pit, struct request *request)
 {
     sp__pit_send(sp__pit_route(pit, request), request);
@@ -279,19 +285,18 @@ static struct command *post_one_lane(struct command *chain)
     const struct lane *lane = sp__pit_where((struct request *)(void *)chain);
     struct command *first = NULL, *rest = NULL;
     struct command **last = &first, **rest_last = &rest;
-    struct command *tail = chain;
     for (struct command *next; chain != NULL; chain = next) {
         next = chain->next;
         chain->next = NULL;
         if (sp__pit_where((struct request *)(void *)chain) == lane) {
-            *last = tail = chain;
+            *last = chain;
             last = &chain->next;
         } else {
             *rest_last = chain;
             rest_last = &chain->next;
         }
     }
-    sp__loop_post_all(lane->loop, first, tail);
+    sp__loop_post_all(lane->loop, first);
     return rest;
 }
 

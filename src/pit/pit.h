@@ -201,6 +201,8 @@ void sp__pit_submit_all(struct sp_pit *pit, struct command *chain);
 /* The same in two steps: to which lane it goes, and there. */
 struct lane *sp__pit_route(struct sp_pit *pit, struct request *request);
 void sp__pit_send(struct lane *lane, struct request *request);
+/* The same by who has just borrowed the lane's loop: it is sent at once. */
+void sp__pit_run(struct lane *lane, struct request *request);
 
 /* Loop thread of `lane`: the same for a request of TAKER_LOOP whose taker is there, and
  * that one's wishes. */

@@ -94,12 +94,22 @@ static void wait_on(struct lane *lane, struct request *request, int is_borrowed)
     sp__work_pass_on(work);
 }
 
+/* On its way: at once when the loop can be borrowed, 1; else another one sees to it. */
+static int submit(struct lane *lane, struct request *request)
+{
+    int is_borrowed = sp__loop_borrow(lane->loop);
+    if (is_borrowed) {
+        sp__pit_run(lane, request);
+    } else {
+        sp__pit_send(lane, request);
+    }
+    return is_borrowed;
+}
+
 void sp__taker_run(struct sp_pit *pit, struct request *request)
 {
     struct lane *lane = sp__pit_route(pit, request);
-    int is_borrowed = sp__loop_borrow(lane->loop);
-    sp__pit_send(lane, request);
-    wait_on(lane, request, is_borrowed);
+    wait_on(lane, request, submit(lane, request));
 }
 
 static int after_one_turn(void *arg)
@@ -110,9 +120,7 @@ static int after_one_turn(void *arg)
 void sp__taker_start(struct sp_pit *pit, struct request *request)
 {
     struct lane *lane = sp__pit_route(pit, request);
-    int is_borrowed = sp__loop_borrow(lane->loop);
-    sp__pit_send(lane, request);
-    if (is_borrowed) {
+    if (submit(lane, request)) {
         (void)sp__loop_drive(lane->loop, after_one_turn, NULL, UINT64_MAX);
         leave(lane, request);
     }

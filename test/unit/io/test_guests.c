@@ -119,6 +119,21 @@ static void a_guest_runs_what_it_posted(void **state)
     sp__loop_close(rig.loop);
 }
 
+static void a_guest_runs_at_once_behind_what_was_posted(void **state)
+{
+    struct rig rig;
+    struct note note, at_once = {.command = {.run = take_note}};
+    open_rig(&rig);
+    sp__latch_init(&at_once.done);
+    borrow(&rig);
+    post_note(&rig, &note);
+    sp__loop_run(rig.loop, &at_once.command);
+    assert_true(sp__latch_is_open(&note.done));
+    assert_true(sp__latch_is_open(&at_once.done));
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    sp__loop_close(rig.loop);
+}
+
 static void a_loop_that_may_not_rest_is_not_lent(void **state)
 {
     struct rig rig;
@@ -394,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_guest_runs_what_it_posted),
+        TEST(a_guest_runs_at_once_behind_what_was_posted),
         TEST(a_loop_that_may_not_rest_is_not_lent),
         TEST(every_post_wakes_a_guest_that_sleeps),
         TEST(a_guest_hears_new_descriptors_and_new_timers),
