@@ -91,6 +91,14 @@ static void leave_place(struct sp_job *job)
     }
 }
 
+static void destroy(struct sp_job *job)
+{
+    sp__buf_fini(&job->input);
+    sp__buf_fini(&job->args);
+    sp__proto_scratch_fini(&job->scratch);
+    sp__free(job);
+}
+
 /* Forget a job that no thread runs; its stream has been seen to. */
 void sp__job_free(struct sp_job *job)
 {
@@ -107,21 +115,15 @@ void sp__job_free(struct sp_job *job)
     leave_place(job);
     sp_kept_drop(job->kept);
     sp__held_drop(&job->held);
-    struct sp_buffer input = job->input;
-    struct sp_buffer args = job->args;
-    struct proto_scratch scratch = job->scratch;
-    input.size = args.size = 0;
-    sp__buf_shrink(&input, SPARE_BYTES);
-    sp__buf_shrink(&args, SPARE_BYTES);
     sp__free(job->pend);
     if (w->spare_count == SPARE_MAX) {
-        sp__buf_fini(&input);
-        sp__buf_fini(&args);
-        sp__proto_scratch_fini(&scratch);
-        sp__free(job);
+        destroy(job);
         return;
     }
-    *job = (struct sp_job){.input = input, .args = args, .scratch = scratch};
+    job->input.size = job->args.size = 0;
+    sp__buf_shrink(&job->input, SPARE_BYTES);
+    sp__buf_shrink(&job->args, SPARE_BYTES);
+    memset(job, 0, offsetof(struct sp_job, input));
     w->spare[w->spare_count++] = job;
 }
 
@@ -140,11 +142,7 @@ void sp__jobs_free(struct sp_worker *w)
         sp__job_free(ITEM(link, struct sp_job, on_list));
     }
     while (w->spare_count > 0) {
-        struct sp_job *job = w->spare[--w->spare_count];
-        sp__buf_fini(&job->input);
-        sp__buf_fini(&job->args);
-        sp__proto_scratch_fini(&job->scratch);
-        sp__free(job);
+        destroy(w->spare[--w->spare_count]);
     }
 }
 

@@ -167,14 +167,11 @@ struct sp_job {
     _Atomic size_t pend_n;   /* stored (release) by the owner after the bytes */
 
     /* the owner's: smu's holders before RUNNING, then the running thread */
-    struct sp_buffer input;
     struct proto_request request; /* borrows from input */
-    struct proto_scratch scratch;
-    struct sp_buffer args; /* put together from the parameters of a stranger */
-    struct held held;      /* its large arguments */
-    struct sp_kept *kept;  /* has all three, and then they are empty; or NULL */
-    int answer_shared;     /* the answer is in shared memory: ... */
-    uint32_t answer_slot;  /* ... there */
+    struct held held;             /* its large arguments */
+    struct sp_kept *kept;         /* has all three, and then they are empty; or NULL */
+    int answer_shared;            /* the answer is in shared memory: ... */
+    uint32_t answer_slot;         /* ... there */
     sp_bytes args_json;
     const char *tool;
     const char *session;
@@ -189,6 +186,11 @@ struct sp_job {
     uint64_t clock_us;   /* when it last read the clock ... */
     uint32_t unclocked;  /* ... and chunks since */
     int brisk;           /* chunks come fast: read the clock for every 8th */
+
+    /* likewise; what is before them is nothing again when the job is used again */
+    struct sp_buffer input;
+    struct sp_buffer args; /* put together from the parameters of a stranger */
+    struct proto_scratch scratch;
 };
 
 struct slot {
