@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "wire/json_bytes.h"
 #include "wire/tensor.h"
 
 /* The host refuses results far smaller; this only keeps a runaway from eating the
@@ -133,22 +134,24 @@ static size_t put_wide(uint8_t *out, Py_UCS4 c)
     return 4;
 }
 
+/* What needs no escape is what the reader calls plain. */
 static int put_ascii(struct encoder *encoder, const uint8_t *text, size_t n)
 {
-    size_t from = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (escapes[text[i]] == 0) {
-            continue;
-        }
-        uint8_t escaped[6];
-        size_t size = escape_ascii(escaped, text[i]);
-        if (put_bytes(encoder, text + from, i - from) < 0 ||
-            put_bytes(encoder, escaped, size) < 0) {
+    const uint8_t *end = text + n;
+    for (;;) {
+        const uint8_t *special = sp__json_skip_plain(text, end);
+        if (put_bytes(encoder, text, (size_t)(special - text)) < 0) {
             return -1;
         }
-        from = i + 1;
+        if (special == end) {
+            return 0;
+        }
+        uint8_t escaped[6];
+        if (put_bytes(encoder, escaped, escape_ascii(escaped, *special)) < 0) {
+            return -1;
+        }
+        text = special + 1;
     }
-    return put_bytes(encoder, text + from, n - from);
 }
 
 static int put_text(struct encoder *encoder, PyObject *text)
