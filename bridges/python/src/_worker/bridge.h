@@ -24,7 +24,7 @@
 
 enum {
     SP__PY_REPEAT_MS = 1000, /* a swallowed interruption comes again after this */
-    NAMES_MAX = 16, /* tools of which it is known what their arguments are called */
+    KNOWN_MAX = 16,          /* tools that are remembered */
 };
 
 enum tool_style {
@@ -85,6 +85,13 @@ typedef struct {
     PyObject *fallback;     /* of every encoder */
 } worker_object;
 
+/* A tool that has been called. What the table says of a name it says for good. */
+struct known_tool {
+    PyObject *name;      /* an ASCII str; NULL: none */
+    PyObject *tool;      /* its tuple */
+    PyObject *arguments; /* what those of its last call were called, a tuple; or NULL */
+};
+
 /* A thread that serves: what it works with, and what it is at. */
 struct server {
     worker_object *worker;
@@ -97,7 +104,7 @@ struct server {
     unsigned long ident;   /* as the interpreter numbers threads */
     struct running *spare; /* kept for the next call, or NULL */
     struct key_cache keys;
-    PyObject *names[NAMES_MAX]; /* tuples, or NULL: see invoke.c */
+    struct known_tool known[KNOWN_MAX];
     struct encoder encoder;
     struct parts parts; /* of the answer that is being made */
 };

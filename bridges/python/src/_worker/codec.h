@@ -45,6 +45,13 @@ struct key_cache {
 
 void sp__py_keys_fini(struct key_cache *cache);
 
+/* Whether an ASCII str is this text. */
+static inline int sp__py_is_text(PyObject *ascii, const char *text, size_t n)
+{
+    return (size_t)PyUnicode_GET_LENGTH(ascii) == n &&
+           memcmp(PyUnicode_1BYTE_DATA(ascii), text, n) == 0;
+}
+
 /* Keep this str for good, if it is one the cache can hold. */
 void sp__py_keys_pin(struct key_cache *cache, PyObject *text);
 

@@ -86,17 +86,11 @@ void sp__py_members_clear(struct members *members)
     }
 }
 
-static int is_name(PyObject *name, const char *text, size_t n)
-{
-    return (size_t)PyUnicode_GET_LENGTH(name) == n &&
-           memcmp(PyUnicode_1BYTE_DATA(name), text, n) == 0;
-}
-
 /* Whether the next member is the one of this name. */
 static int is_expected(const struct members *members, const char *raw, size_t n)
 {
     return members->count < PyTuple_GET_SIZE(members->names) &&
-           is_name(PyTuple_GET_ITEM(members->names, members->count), raw, n);
+           sp__py_is_text(PyTuple_GET_ITEM(members->names, members->count), raw, n);
 }
 
 /* They are not, after all: what there is becomes a dict. */
@@ -383,7 +377,7 @@ PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n)
         return PyUnicode_FromStringAndSize(text, (Py_ssize_t)n);
     }
     struct key_slot *slot = slot_of(cache, text, n);
-    if (slot->text != NULL && is_name(slot->text, text, n)) {
+    if (slot->text != NULL && sp__py_is_text(slot->text, text, n)) {
         return Py_NewRef(slot->text);
     }
     PyObject *key = PyUnicode_FromStringAndSize(text, (Py_ssize_t)n);

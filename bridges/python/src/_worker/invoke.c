@@ -122,31 +122,24 @@ static PyObject *decoded(struct server *server, struct running *run,
     return NULL;
 }
 
-/* What the tool's arguments were called last time. A guess: tools may share a place. */
-static PyObject **names_of(struct server *server, const PyObject *tool)
-{
-    return &server->names[(uintptr_t)tool / 64 % NAMES_MAX];
-}
-
 /* As decoded(), with the binaries among them. */
-static PyObject *arguments_of(struct server *server, struct running *run,
-                              PyObject *tool, struct call_parts *parts,
+static PyObject *arguments_of(struct server *server, struct running *run, long style,
+                              struct known_tool *known, struct call_parts *parts,
                               struct members *members)
 {
     const char *name;
     sp_bytes binary;
-    long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
-    int by_name = (style == STYLE_KEYWORDS || style == STYLE_CONTEXT) &&
+    int by_name = known != NULL &&
+                  (style == STYLE_KEYWORDS || style == STYLE_CONTEXT) &&
                   !sp_job_binary(run->job, 0, &name, &binary);
-    PyObject **names = names_of(server, tool);
-    members->names = by_name ? *names : NULL;
+    members->names = by_name ? known->arguments : NULL;
     members->count = 0;
     PyObject *args = decoded(server, run, parts, members);
     if (args == NULL || !PyDict_CheckExact(args)) {
         return args;
     }
     if (by_name) {
-        Py_XSETREF(*names, sp__py_members_names(args));
+        Py_XSETREF(known->arguments, sp__py_members_names(args));
     } else if (add_binaries(parts, args) < 0) {
         Py_CLEAR(args);
     }
@@ -240,7 +233,7 @@ static int set_context(struct server *server, PyObject *setter)
 
 /* Run a tool. *ret_at_boundary says whether an exception may mean "bad arguments". */
 PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *tool,
-                        int *ret_at_boundary)
+                        struct known_tool *known, int *ret_at_boundary)
 {
     PyObject *callable = PyTuple_GET_ITEM(tool, 0);
     long style = PyLong_AsLong(PyTuple_GET_ITEM(tool, 1));
@@ -248,7 +241,7 @@ PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *to
     struct members members;
     PyObject *result = NULL;
     PyObject *context = NULL;
-    PyObject *args = arguments_of(server, run, tool, &parts, &members);
+    PyObject *args = arguments_of(server, run, style, known, &parts, &members);
     if (args == NULL || set_context(server, PyTuple_GET_ITEM(tool, 2)) < 0) {
         goto drop_args;
     }

@@ -29,14 +29,44 @@
 
 /* ---- one job ---- */
 
-/* The tool tuple of a name: a new reference, or NULL with an exception. */
-static PyObject *find_tool(struct server *server, PyObject *name)
+/* Where the tool of this name is remembered, which is not empty. */
+static struct known_tool *place_of(struct server *server, const char *name, size_t n)
 {
-    PyObject *tool;
-    if (PyDict_GetItemRef(server->worker->tools, name, &tool) != 0) {
+    const unsigned char *text = (const unsigned char *)name;
+    return &server->known[(text[0] + 5u * text[n - 1] + n) % KNOWN_MAX];
+}
+
+static void remember(struct known_tool *known, PyObject *name, PyObject *tool)
+{
+    if (PyUnicode_IS_ASCII(name)) {
+        Py_XSETREF(known->name, Py_NewRef(name));
+        Py_XSETREF(known->tool, Py_NewRef(tool));
+        Py_CLEAR(known->arguments);
+    }
+}
+
+/* The tool tuple of the call: a new reference, or NULL with an exception. */
+static PyObject *find_tool(struct server *server, struct running *run,
+                           struct known_tool **ret_known)
+{
+    const char *name = sp_job_tool(run->job);
+    size_t n = strlen(name);
+    struct known_tool *known = place_of(server, name, n);
+    if (known->name != NULL && sp__py_is_text(known->name, name, n)) {
+        run->tool = Py_NewRef(known->name);
+        *ret_known = known;
+        return Py_NewRef(known->tool);
+    }
+    PyObject *tool = NULL;
+    run->tool = sp__py_keys_get(&server->keys, name, n);
+    if (run->tool == NULL ||
+        PyDict_GetItemRef(server->worker->tools, run->tool, &tool) != 0) {
+        if (tool != NULL) {
+            remember(known, run->tool, tool);
+        }
         return tool;
     }
-    tool = PyObject_CallOneArg(server->worker->resolve, name);
+    tool = PyObject_CallOneArg(server->worker->resolve, run->tool);
     if (tool != NULL && (!PyTuple_CheckExact(tool) || PyTuple_GET_SIZE(tool) != 3)) {
         PyErr_SetString(PyExc_TypeError,
                         "resolve() must give (callable, style, context)");
@@ -87,15 +117,14 @@ static PyObject *settled(struct server *server, const struct running *run,
 static enum outcome start_call(struct server *server, struct running *run,
                                int *ret_at_boundary)
 {
-    const char *name = sp_job_tool(run->job);
-    run->tool = sp__py_keys_get(&server->keys, name, strlen(name));
+    struct known_tool *known = NULL;
     sp__py_server_at(server, run, 1); /* finding a function may import its module */
-    PyObject *tool = run->tool != NULL ? find_tool(server, run->tool) : NULL;
+    PyObject *tool = find_tool(server, run, &known);
     if (tool == NULL) {
         return RAISED;
     }
     sp__py_tell_begin(server, run);
-    PyObject *result = sp__py_invoke(server, run, tool, ret_at_boundary);
+    PyObject *result = sp__py_invoke(server, run, tool, known, ret_at_boundary);
     Py_DECREF(tool);
     if (result != NULL) {
         *ret_at_boundary = 0;

@@ -69,10 +69,10 @@ void sp__py_fail_raised(struct server *server, struct running *run, int at_bound
 
 /* ---- invoke.c ---- */
 
-/* Decode the arguments and run a tool. NULL with an exception; then *ret_at_boundary
- * says whether the call itself was reached. */
+/* Decode the arguments and run a tool, of which `known` is remembered, or NULL. NULL with
+ * an exception; then *ret_at_boundary says whether the call itself was reached. */
 PyObject *sp__py_invoke(struct server *server, struct running *run, PyObject *tool,
-                        int *ret_at_boundary);
+                        struct known_tool *known, int *ret_at_boundary);
 
 /* Types whose values are never awaited, iterated or unwrapped. */
 int sp__py_is_plain(PyObject *value);

@@ -39,6 +39,15 @@ struct server *sp__py_server_new(worker_object *worker)
     return server;
 }
 
+static void forget_tools(struct server *server)
+{
+    for (size_t i = 0; i < KNOWN_MAX; i++) {
+        Py_CLEAR(server->known[i].name);
+        Py_CLEAR(server->known[i].tool);
+        Py_CLEAR(server->known[i].arguments);
+    }
+}
+
 void sp__py_server_free(struct server *server)
 {
     if (server == NULL) {
@@ -47,9 +56,7 @@ void sp__py_server_free(struct server *server)
     sp__free(server->spare);
     Py_XDECREF(server->gate);
     Py_XDECREF(server->canceller);
-    for (size_t i = 0; i < NAMES_MAX; i++) {
-        Py_XDECREF(server->names[i]);
-    }
+    forget_tools(server);
     sp__py_keys_fini(&server->keys);
     sp__py_encoder_fini(&server->encoder);
     sp__py_parts_fini(&server->parts);
@@ -99,6 +106,8 @@ void sp__py_servers_close(worker_object *worker)
     for (uint32_t i = 0; servers != NULL && i < worker->servers_count; i++) {
         if (servers[i] != worker->main_one) {
             sp__py_server_free(servers[i]);
+        } else {
+            forget_tools(servers[i]); /* the next table may be another one */
         }
     }
     sp__free(servers);
