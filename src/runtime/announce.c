@@ -33,25 +33,10 @@ static int encode(struct sp_worker *w, const struct proto_announce *head,
     announce.accepts_any = w->accept_any;
     announce.opened_us = w->opened_us;
     announce.announced_us = sp__now_us();
-    if (w->tools_count > 0 && !announce.failed) {
-        announce.tools = sp__calloc(w->tools_count, sizeof *announce.tools);
-        if (announce.tools == NULL) {
-            return sp__fail(err, SP_ERR_NOMEM, "no memory for the list of tools");
-        }
-        announce.tools_count = w->tools_count;
-    }
-    for (size_t i = 0; i < announce.tools_count; i++) {
-        announce.tools[i] = (struct proto_tool){
-            .name = w->tools[i].name,
-            .description = w->tools[i].description,
-            .streaming = w->tools[i].streaming,
-            .idempotent = w->tools[i].idempotent,
-            .params = w->tools[i].params,
-            .params_count = w->tools[i].params_count,
-        };
-    }
     int rc = sp__proto_put_announce(out, &announce, err);
-    sp__free(announce.tools);
+    if (rc == SP_OK && !announce.failed) {
+        rc = sp__buf_append(out, w->tools_message.data, w->tools_message.size, err);
+    }
     return rc;
 }
 

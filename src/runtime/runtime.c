@@ -329,6 +329,7 @@ static int make(const sp_worker_options *options, struct sp_worker **ret_worker,
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a worker");
     }
     sp__buf_init(&w->report, SIZE_MAX);
+    sp__buf_init(&w->tools_message, SIZE_MAX);
     (void)pthread_mutex_init(&w->smu, NULL);
     (void)pthread_mutex_init(&w->answers.lock, NULL);
     w->listen_fd = w->stop_fd = w->kick_fd = w->helper_kick_fd = -1;

@@ -283,11 +283,6 @@ struct session {
 struct tool {
     char *name;
     size_t name_size;
-    char *description;
-    int streaming;
-    int idempotent;
-    struct proto_param *params;
-    size_t params_count;
 };
 
 /*
@@ -361,6 +356,7 @@ struct sp_worker {
     struct tool *tools;
     size_t tools_count;
     size_t tools_capacity;
+    struct sp_buffer tools_message; /* what the announcement says of them */
     int accept_any;
     uint32_t capacity; /* announced; 0: options.threads */
 

@@ -3,7 +3,8 @@
  * The tools a worker has registered, and what to say about one it has not.
  *
  * Registered before the announcement, constant afterwards, so finding one needs no
- * lock. A worker has tens of tools: a walk that compares lengths first is quicker than
+ * lock. What the host is told of one is encoded as it is registered: in a zygote that is
+ * once for all workers. A worker has tens of tools: a walk that compares lengths first is quicker than
  * a table.
  */
 #include "runtime/runtime.h"
@@ -82,61 +83,46 @@ int sp__tool_unknown(const struct sp_worker *w, const char *name, sp_error *err)
 
 /* ---- registering ---- */
 
-static void param_fini(struct proto_param *param)
-{
-    sp__free(param->name);
-    sp__free(param->type);
-    sp__free(param->description);
-    sp__free(param->default_json);
-}
-
-static void tool_fini(struct tool *tool)
-{
-    for (size_t i = 0; i < tool->params_count; i++) {
-        param_fini(&tool->params[i]);
-    }
-    sp__free(tool->params);
-    sp__free(tool->description);
-    sp__free(tool->name);
-}
-
 void sp__tools_free(struct sp_worker *w)
 {
     for (size_t i = 0; i < w->tools_count; i++) {
-        tool_fini(&w->tools[i]);
+        sp__free(w->tools[i].name);
     }
     sp__free(w->tools);
+    sp__buf_fini(&w->tools_message);
 }
 
-static int copy_param(struct proto_param *to, const sp_tool_param *from)
+/* An announcement of nothing but this tool, behind those of the others: read as one, they
+ * are an announcement of them all. */
+static int encode_tool(struct sp_worker *w, const sp_tool *from, sp_error *err)
 {
-    to->name = sp__strdup(from->name != NULL ? from->name : "");
-    to->type = sp__strdup(from->type != NULL ? from->type : "any");
-    to->description = sp__strdup(from->description != NULL ? from->description : "");
-    to->default_json = sp__strdup(from->default_json);
-    return to->name != NULL && to->type != NULL && to->description != NULL &&
-           (to->default_json != NULL) == (from->default_json != NULL);
-}
-
-static int copy_tool(struct tool *to, const sp_tool *from)
-{
-    *to = (struct tool){
+    struct proto_param *params =
+        sp__calloc(from->params_count + 1, sizeof *params); /* never of nothing */
+    if (params == NULL) {
+        return sp__fail(err, SP_ERR_NOMEM, "no memory for the tool '%.64s'",
+                        from->name);
+    }
+    for (size_t i = 0; i < from->params_count; i++) {
+        const sp_tool_param *param = &from->params[i];
+        params[i] = (struct proto_param){
+            .name = (char *)param->name,
+            .type = (char *)(param->type != NULL ? param->type : "any"),
+            .description = (char *)param->description,
+            .default_json = (char *)param->default_json};
+    }
+    struct proto_tool tool = {
+        .name = (char *)from->name,
+        .description = (char *)from->description,
         .streaming = from->streaming != 0,
         .idempotent =
             from->size > offsetof(sp_tool, idempotent) && from->idempotent != 0,
-        .name_size = strlen(from->name),
-        .name = sp__strdup(from->name),
-        .description = sp__strdup(from->description != NULL ? from->description : "")};
-    int copied = to->name != NULL && to->description != NULL;
-    if (copied && from->params_count > 0) {
-        to->params = sp__calloc(from->params_count, sizeof *to->params);
-        copied = to->params != NULL;
-    }
-    for (size_t i = 0; copied && i < from->params_count; i++) {
-        to->params_count++;
-        copied = copy_param(&to->params[i], &from->params[i]);
-    }
-    return copied;
+        .params = params,
+        .params_count = from->params_count,
+    };
+    struct proto_announce announce = {.tools = &tool, .tools_count = 1};
+    int rc = sp__proto_put_announce(&w->tools_message, &announce, err);
+    sp__free(params);
+    return rc;
 }
 
 static int grow(struct sp_worker *w)
@@ -171,13 +157,17 @@ SP_API int sp_worker_add_tool(sp_worker *w, const sp_tool *tool, sp_error *err)
     if (w->announced) {
         return sp__fail(err, SP_ERR_INVAL, "the worker has been announced");
     }
-    struct tool copy = {0};
-    if (!grow(w) || !copy_tool(&copy, tool)) {
-        tool_fini(&copy);
+    char *name = grow(w) ? sp__strdup(tool->name) : NULL;
+    if (name == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for the tool '%.64s'",
                         tool->name);
     }
-    w->tools[w->tools_count++] = copy;
+    int rc = encode_tool(w, tool, err);
+    if (rc < 0) {
+        sp__free(name);
+        return rc;
+    }
+    w->tools[w->tools_count++] = (struct tool){.name = name, .name_size = size};
     return SP_OK;
 }
 
