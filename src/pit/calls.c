@@ -29,6 +29,7 @@ static void tell_taker(struct lane *lane, struct request *request)
     }
 }
 
+/* Who is away is not looked for when there is something to do: he looks by himself. */
 static void set_wait(struct lane *lane, struct request *request, int wait)
 {
     lane->sleepers -= request->wait == WAIT_ASLEEP;
@@ -36,6 +37,11 @@ static void set_wait(struct lane *lane, struct request *request, int wait)
     lane->sleepers += wait == WAIT_ASLEEP;
     lane->away += wait == WAIT_AWAY;
     request->wait = (uint8_t)wait;
+    if (wait != WAIT_ASLEEP) {
+        sp__work_remove_taker(request);
+    } else if (request->taker == TAKER_WAITER) {
+        sp__work_add_taker(&lane->pit->dispatch.work, &lane->takers, request);
+    }
 }
 
 static void unregister(struct lane *lane, struct request *request)
@@ -45,7 +51,6 @@ static void unregister(struct lane *lane, struct request *request)
         sp__timer_fini(lane->loop, &request->timer);
     }
     set_wait(lane, request, WAIT_NONE);
-    sp__work_remove_taker(request);
     if (request->pool->share != NULL) {
         sp__share_count(request->pool, -1);
     }
@@ -224,9 +229,6 @@ static int enroll(struct lane *lane, struct request *request)
         return 0;
     }
     set_wait(lane, request, request->taker != TAKER_DISPATCH ? WAIT_ASLEEP : WAIT_NONE);
-    if (request->taker == TAKER_WAITER) {
-        sp__work_add_taker(&lane->pit->dispatch.work, &lane->takers, request);
-    }
     return 1;
 }
 

@@ -64,7 +64,7 @@ struct lane {
     struct timer late;     /* to look after takers whom others are to wake */
     struct list to_tell;   /* requests whose taker is on a loop; likewise, before */
     struct list to_publish; /* requests for a dispatcher; likewise */
-    struct list takers;     /* requests that a thread waits for, by on_takers */
+    struct list takers;     /* requests that a thread sleeps for, by on_takers */
     size_t sleepers;        /* requests whose taker sleeps, WAIT_ASLEEP; */
     size_t away;            /* and those of WAIT_AWAY */
     uint32_t lone_turns;    /* since several slept at once */
