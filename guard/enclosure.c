@@ -7,8 +7,9 @@
  * guard has been killed.
  *
  * The normal course: the group is made in version 2 below the group the guard is in, and
- * tried with a child that moves there and ends. Workers are born in it (clone3) or move
- * there before they execute. A worker with limits moves on to a group of its own
+ * tried with a child that is born there, or moves there, and ends. So do workers: they are
+ * born in it (clone3) or, before Linux 5.7, move there before they execute. To move takes
+ * ten milliseconds and more, for the kernel waits until every processor has taken note. A worker with limits moves on to a group of its own
  * (cgroup.c) whose name begins alike, by which the host finds it. When the guard ends it
  * writes to cgroup.kill, reaps, and removes the group.
  *
@@ -22,7 +23,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdint.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,12 +69,27 @@ int sp__enclosure_enter(void)
     return enclosure.is_open ? enter() : 0;
 }
 
-/* Whether a child of the guard can move there: 0 or an errno. */
+/* As fork(), with the child in the group. */
+static pid_t bear(void)
+{
+    struct clone_args args = {
+        .flags = CLONE_INTO_CGROUP,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)enclosure.group,
+    };
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+/* Whether a child of the guard can be there: 0 or an errno. */
 static int try_out(void)
 {
-    pid_t pid = fork();
+    pid_t pid = bear();
+    int is_born_there = pid >= 0;
+    if (pid < 0) {
+        pid = fork();
+    }
     if (pid == 0) {
-        _exit(enter() == 0 ? 0 : errno);
+        _exit(is_born_there || enter() == 0 ? 0 : errno);
     }
     int status = 0;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {

@@ -87,20 +87,13 @@ static void become_the_guards(const struct newborn *n)
 
 /* ---- what it has ---- */
 
+/* None is in the way of another: all are above the numbers they go to (zygote.c). */
 static int place_fds(const int *fds, size_t count)
 {
-    int lifted[NEWBORN_FDS];
     for (size_t i = 0; i < count; i++) {
-        lifted[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, NEWBORN_FDS);
-        if (lifted[i] < 0) {
+        if (dup2(fds[i], (int)i) < 0) {
             return -1;
         }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (dup2(lifted[i], (int)i) < 0) {
-            return -1;
-        }
-        (void)close(lifted[i]);
     }
     return 0;
 }
