@@ -57,6 +57,9 @@ enum {
     PADDING = 17 /* of requests and responses */
 };
 
+/* What stands before a field: its number, and its type. */
+#define TAG(number, type) ((number) << 3 | (type))
+
 /* ---- reading ---- */
 
 int sp__proto_malformed(sp_error *err, const char *what)
@@ -89,61 +92,88 @@ static inline int get_varint(struct proto_reader *reader, uint64_t *ret)
     return get_long_varint(reader, ret);
 }
 
-/* As sp__proto_next(); here the compiler has it inside of the loops. */
-static inline int next_field(struct proto_reader *reader, struct proto_field *ret)
+/* A field's number and type as they stand before it: 1, 0 at the end, -1 for none. */
+static inline int get_tag(struct proto_reader *reader, uint64_t *ret)
 {
-    uint64_t tag;
-    uint64_t size;
     if (reader->at == reader->end) {
         return 0;
     }
-    if (!get_varint(reader, &tag) || tag > UINT32_MAX || tag >> 3 == 0) {
-        return -1;
-    }
-    ret->number = (uint32_t)(tag >> 3);
-    ret->type = (enum proto_wire)(tag & 7);
-    switch (ret->type) {
-    case PROTO_BYTES:
-        if (!get_varint(reader, &size)) {
-            return -1;
-        }
-        break;
-    case PROTO_VARINT:
-        return get_varint(reader, &ret->varint) ? 1 : -1;
-    case PROTO_64:
-        size = 8;
-        break;
-    case PROTO_32:
-        size = 4;
-        break;
-    default:
-        return -1;
-    }
+    return get_varint(reader, ret) && *ret <= UINT32_MAX && *ret >> 3 != 0 ? 1 : -1;
+}
+
+static inline int get_fixed(struct proto_reader *reader, uint64_t size, sp_bytes *ret)
+{
     if (size > (size_t)(reader->end - reader->at)) {
-        return -1;
+        return 0;
     }
-    ret->bytes = (sp_bytes){.data = reader->at, .size = (size_t)size};
+    *ret = (sp_bytes){.data = reader->at, .size = (size_t)size};
     reader->at += size;
     return 1;
 }
 
+static inline int get_bytes(struct proto_reader *reader, sp_bytes *ret)
+{
+    uint64_t size;
+    return get_varint(reader, &size) && get_fixed(reader, size, ret);
+}
+
+static int get_value(struct proto_reader *reader, struct proto_field *ret)
+{
+    switch (ret->type) {
+    case PROTO_VARINT:
+        return get_varint(reader, &ret->varint);
+    case PROTO_BYTES:
+        return get_bytes(reader, &ret->bytes);
+    case PROTO_64:
+        return get_fixed(reader, 8, &ret->bytes);
+    case PROTO_32:
+        return get_fixed(reader, 4, &ret->bytes);
+    }
+    return 0;
+}
+
+/* What nobody asks for, or not as this type. */
+static int skip_value(struct proto_reader *reader, uint64_t tag)
+{
+    struct proto_field field = {.type = (enum proto_wire)(tag & 7)};
+    return get_value(reader, &field);
+}
+
+static int get_flag(struct proto_reader *reader, int *ret)
+{
+    uint64_t value;
+    int is_good = get_varint(reader, &value);
+    if (is_good) {
+        *ret = value != 0;
+    }
+    return is_good;
+}
+
 int sp__proto_next(struct proto_reader *reader, struct proto_field *ret)
 {
-    return next_field(reader, ret);
+    uint64_t tag;
+    int rc = get_tag(reader, &tag);
+    if (rc <= 0) {
+        return rc;
+    }
+    ret->number = (uint32_t)(tag >> 3);
+    ret->type = (enum proto_wire)(tag & 7);
+    return get_value(reader, ret) ? 1 : -1;
 }
 
 /* The two byte fields of a small message: a map entry, an Any. */
 static int get_two(sp_bytes message, sp_bytes *first, sp_bytes *second)
 {
     struct proto_reader reader = sp__proto_reader(message.data, message.size);
-    struct proto_field field;
+    uint64_t tag;
     int rc;
     *first = *second = (sp_bytes){0};
-    while ((rc = next_field(&reader, &field)) > 0) {
-        if (field.type == PROTO_BYTES && field.number == 1) {
-            *first = field.bytes;
-        } else if (field.type == PROTO_BYTES && field.number == 2) {
-            *second = field.bytes;
+    while ((rc = get_tag(&reader, &tag)) > 0) {
+        int is_good = tag == TAG(1, PROTO_BYTES)   ? get_bytes(&reader, first)
+                      : tag == TAG(2, PROTO_BYTES) ? get_bytes(&reader, second)
+                                                   : skip_value(&reader, tag);
+        if (!is_good) {
+            return -1;
         }
     }
     return rc;
@@ -440,7 +470,7 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
     ret->metadata = metadata;
     struct proto_reader reader = sp__proto_reader(data, size);
     struct proto_field field;
-    while (next_field(&reader, &field) > 0) {
+    while (sp__proto_next(&reader, &field) > 0) {
         struct proto_pair pair;
         if (field.type != PROTO_BYTES ||
             (field.number != REQUEST_PARAMETERS && field.number != REQUEST_BINARY &&
@@ -468,51 +498,57 @@ static int get_maps(const uint8_t *data, size_t size, struct proto_pair *pairs,
     return 0;
 }
 
+/* How many entries of a map there are. NULL: the field is no map's. */
+static size_t *count_of(struct proto_request *request, uint64_t tag)
+{
+    switch (tag) {
+    case TAG(REQUEST_PARAMETERS, PROTO_BYTES):
+        return &request->parameters_count;
+    case TAG(REQUEST_BINARY, PROTO_BYTES):
+        return &request->binary_count;
+    case TAG(REQUEST_SHARED, PROTO_BYTES):
+        return &request->shared_count;
+    case TAG(REQUEST_METADATA, PROTO_BYTES):
+        return &request->metadata_count;
+    default:
+        return NULL;
+    }
+}
+
 int sp__proto_get_request(const uint8_t *data, size_t size,
                           struct proto_scratch *scratch, struct proto_request *ret,
                           sp_error *err)
 {
     struct proto_request request = {0};
     struct proto_reader reader = sp__proto_reader(data, size);
-    struct proto_field field;
-    int rc;
-    while ((rc = next_field(&reader, &field)) > 0) {
-        if (field.type == PROTO_VARINT) {
-            if (field.number == REQUEST_STREAM) {
-                request.stream = field.varint != 0;
+    uint64_t tag;
+    int is_good = 1;
+    int rc = 0;
+    while (is_good && (rc = get_tag(&reader, &tag)) > 0) {
+        switch (tag) {
+        case TAG(REQUEST_STREAM, PROTO_VARINT):
+            is_good = get_flag(&reader, &request.stream);
+            break;
+        case TAG(REQUEST_SESSION, PROTO_BYTES):
+            is_good = get_bytes(&reader, &request.session_id);
+            break;
+        case TAG(REQUEST_TOOL, PROTO_BYTES):
+            is_good = get_bytes(&reader, &request.tool_name);
+            break;
+        case TAG(REQUEST_ARGS_JSON, PROTO_BYTES):
+            is_good = get_bytes(&reader, &request.args_json);
+            break;
+        default: {
+            size_t *count = count_of(&request, tag);
+            if (count != NULL) {
+                ++*count;
             }
-            continue;
+            is_good = skip_value(&reader, tag);
+            break;
         }
-        if (field.type != PROTO_BYTES) {
-            continue;
-        }
-        switch (field.number) {
-        case REQUEST_SESSION:
-            request.session_id = field.bytes;
-            break;
-        case REQUEST_TOOL:
-            request.tool_name = field.bytes;
-            break;
-        case REQUEST_ARGS_JSON:
-            request.args_json = field.bytes;
-            break;
-        case REQUEST_PARAMETERS:
-            request.parameters_count++;
-            break;
-        case REQUEST_BINARY:
-            request.binary_count++;
-            break;
-        case REQUEST_SHARED:
-            request.shared_count++;
-            break;
-        case REQUEST_METADATA:
-            request.metadata_count++;
-            break;
-        default:
-            break;
         }
     }
-    if (rc < 0) {
+    if (rc < 0 || !is_good) {
         return sp__proto_malformed(err, "ExecuteToolRequest");
     }
     size_t count = request.parameters_count + request.binary_count +
@@ -604,38 +640,55 @@ static sp_bytes type_of_url(sp_bytes url)
     return (sp_bytes){.data = type, .size = (size_t)(end - type)};
 }
 
+static int get_result(struct proto_reader *reader, struct proto_response *response)
+{
+    sp_bytes any;
+    sp_bytes url;
+    if (!get_bytes(reader, &any) || get_two(any, &url, &response->result_json) < 0) {
+        return 0;
+    }
+    response->result_type = url.size > 0 ? type_of_url(url) : (sp_bytes){0};
+    return 1;
+}
+
 int sp__proto_get_response(const uint8_t *data, size_t size, struct proto_response *ret,
                            sp_error *err)
 {
     struct proto_response response = {0};
     struct proto_reader reader = sp__proto_reader(data, size);
-    struct proto_field field;
-    int rc;
-    while ((rc = next_field(&reader, &field)) > 0) {
-        if (field.type == PROTO_VARINT) {
-            if (field.number == RESPONSE_SUCCESS) {
-                response.success = field.varint != 0;
-            } else if (field.number == RESPONSE_TIME) {
-                response.execution_time_ms = (int64_t)field.varint;
-            }
-        } else if (field.type == PROTO_BYTES) {
-            if (field.number == RESPONSE_RESULT) {
-                sp_bytes url;
-                if (get_two(field.bytes, &url, &response.result_json) < 0) {
-                    rc = -1;
-                    break;
-                }
-                response.result_type = url.size > 0 ? type_of_url(url) : (sp_bytes){0};
-            } else if (field.number == RESPONSE_ERROR) {
-                response.error_message = field.bytes;
-            } else if (field.number == RESPONSE_BINARY) {
-                response.binary_result = field.bytes;
-            } else if (field.number == RESPONSE_SHARED) {
-                response.shared_result = field.bytes;
-            }
+    uint64_t tag;
+    int is_good = 1;
+    int rc = 0;
+    while (is_good && (rc = get_tag(&reader, &tag)) > 0) {
+        switch (tag) {
+        case TAG(RESPONSE_SUCCESS, PROTO_VARINT):
+            is_good = get_flag(&reader, &response.success);
+            break;
+        case TAG(RESPONSE_RESULT, PROTO_BYTES):
+            is_good = get_result(&reader, &response);
+            break;
+        case TAG(RESPONSE_ERROR, PROTO_BYTES):
+            is_good = get_bytes(&reader, &response.error_message);
+            break;
+        case TAG(RESPONSE_TIME, PROTO_VARINT): {
+            uint64_t time_ms;
+            is_good = get_varint(&reader, &time_ms);
+            response.execution_time_ms =
+                is_good ? (int64_t)time_ms : response.execution_time_ms;
+            break;
+        }
+        case TAG(RESPONSE_BINARY, PROTO_BYTES):
+            is_good = get_bytes(&reader, &response.binary_result);
+            break;
+        case TAG(RESPONSE_SHARED, PROTO_BYTES):
+            is_good = get_bytes(&reader, &response.shared_result);
+            break;
+        default:
+            is_good = skip_value(&reader, tag);
+            break;
         }
     }
-    if (rc < 0) {
+    if (rc < 0 || !is_good) {
         return sp__proto_malformed(err, "ExecuteToolResponse");
     }
     *ret = response;
@@ -671,20 +724,29 @@ int sp__proto_get_chunk(const uint8_t *data, size_t size, struct proto_chunk *re
 {
     struct proto_chunk chunk = {0};
     struct proto_reader reader = sp__proto_reader(data, size);
-    struct proto_field field;
-    int rc;
-    while ((rc = next_field(&reader, &field)) > 0) {
-        if (field.type == PROTO_VARINT && field.number == CHUNK_FINAL) {
-            chunk.is_final = field.varint != 0;
-        } else if (field.type == PROTO_BYTES && field.number == CHUNK_ID) {
-            chunk.chunk_id = field.bytes;
-        } else if (field.type == PROTO_BYTES && field.number == CHUNK_DATA) {
-            chunk.data = field.bytes;
-        } else if (field.type == PROTO_BYTES && field.number == CHUNK_BINARY) {
-            chunk.binary = field.bytes;
+    uint64_t tag;
+    int is_good = 1;
+    int rc = 0;
+    while (is_good && (rc = get_tag(&reader, &tag)) > 0) {
+        switch (tag) {
+        case TAG(CHUNK_ID, PROTO_BYTES):
+            is_good = get_bytes(&reader, &chunk.chunk_id);
+            break;
+        case TAG(CHUNK_DATA, PROTO_BYTES):
+            is_good = get_bytes(&reader, &chunk.data);
+            break;
+        case TAG(CHUNK_FINAL, PROTO_VARINT):
+            is_good = get_flag(&reader, &chunk.is_final);
+            break;
+        case TAG(CHUNK_BINARY, PROTO_BYTES):
+            is_good = get_bytes(&reader, &chunk.binary);
+            break;
+        default:
+            is_good = skip_value(&reader, tag);
+            break;
         }
     }
-    if (rc < 0) {
+    if (rc < 0 || !is_good) {
         return sp__proto_malformed(err, "ToolChunk");
     }
     *ret = chunk;
