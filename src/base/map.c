@@ -8,16 +8,12 @@
 #include "base/mem.h"
 #include "snakepit/error.h"
 
-enum { CAPACITY_MIN = 64 };
+enum { CAPACITY_MIN = 64, KEY_BITS = 64 };
 
-/* The finaliser of MurmurHash3 (public domain constants): ids count up, buckets must
- * not. */
+/* Fibonacci hashing: ids count up, and their buckets are spread evenly. */
 static size_t bucket(const struct map *map, uint64_t key)
 {
-    key ^= key >> 33;
-    key *= 0xff51afd7ed558ccdu;
-    key ^= key >> 33;
-    return (size_t)key & (map->capacity - 1);
+    return (size_t)((key * 0x9e3779b97f4a7c15u) >> map->shift);
 }
 
 void sp__map_fini(struct map *map)
@@ -26,29 +22,29 @@ void sp__map_fini(struct map *map)
     *map = (struct map){0};
 }
 
-static void insert(struct map *map, uint64_t key, void *value)
+/* The entry of a key, or the free one where it would be, which has no value. There is one:
+ * the map has memory and is never full. */
+static struct map_entry *probe(const struct map *map, uint64_t key)
 {
     size_t at = bucket(map, key);
     while (map->entries[at].key != 0 && map->entries[at].key != key) {
         at = (at + 1) & (map->capacity - 1);
     }
-    if (map->entries[at].key == 0) {
-        map->length++;
-    }
-    map->entries[at] = (struct map_entry){.key = key, .value = value};
+    return &map->entries[at];
 }
 
 static int grow(struct map *map)
 {
-    struct map bigger = {.capacity =
-                             map->capacity == 0 ? CAPACITY_MIN : map->capacity * 2};
+    struct map bigger = {.length = map->length};
+    bigger.capacity = map->capacity == 0 ? CAPACITY_MIN : map->capacity * 2;
+    bigger.shift = KEY_BITS - (unsigned)__builtin_ctzll(bigger.capacity);
     bigger.entries = sp__calloc(bigger.capacity, sizeof *bigger.entries);
     if (bigger.entries == NULL) {
         return SP_ERR_NOMEM;
     }
     for (size_t i = 0; i < map->capacity; i++) {
         if (map->entries[i].key != 0) {
-            insert(&bigger, map->entries[i].key, map->entries[i].value);
+            *probe(&bigger, map->entries[i].key) = map->entries[i];
         }
     }
     sp__free(map->entries);
@@ -64,46 +60,33 @@ int sp__map_put(struct map *map, uint64_t key, void *value)
             return rc;
         }
     }
-    insert(map, key, value);
+    struct map_entry *entry = probe(map, key);
+    map->length += entry->key == 0;
+    entry->key = key;
+    entry->value = value;
     return SP_OK;
-}
-
-static size_t find(const struct map *map, uint64_t key)
-{
-    if (map->capacity == 0 || key == 0) {
-        return SIZE_MAX;
-    }
-    size_t at = bucket(map, key);
-    while (map->entries[at].key != 0) {
-        if (map->entries[at].key == key) {
-            return at;
-        }
-        at = (at + 1) & (map->capacity - 1);
-    }
-    return SIZE_MAX;
 }
 
 void *sp__map_find(const struct map *map, uint64_t key)
 {
-    size_t at = find(map, key);
-    return at == SIZE_MAX ? NULL : map->entries[at].value;
+    return map->length == 0 ? NULL : probe(map, key)->value;
 }
 
 void *sp__map_take(struct map *map, uint64_t key)
 {
-    size_t hole = find(map, key);
-    if (hole == SIZE_MAX) {
+    struct map_entry *entry = map->length == 0 ? NULL : probe(map, key);
+    if (entry == NULL || entry->key == 0) {
         return NULL;
     }
-    void *value = map->entries[hole].value;
+    void *value = entry->value;
+    size_t mask = map->capacity - 1;
+    size_t hole = (size_t)(entry - map->entries);
     map->length--;
     /* Shift back the entries that probed past the hole. */
-    for (size_t at = (hole + 1) & (map->capacity - 1); map->entries[at].key != 0;
-         at = (at + 1) & (map->capacity - 1)) {
+    for (size_t at = (hole + 1) & mask; map->entries[at].key != 0;
+         at = (at + 1) & mask) {
         size_t home = bucket(map, map->entries[at].key);
-        size_t from_home = (at - home) & (map->capacity - 1);
-        size_t from_hole = (at - hole) & (map->capacity - 1);
-        if (from_home >= from_hole) {
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
             map->entries[hole] = map->entries[at];
             hole = at;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* id -> object. Ids are never 0; the map owns nothing. */
+/* id -> object. Ids are never 0, objects never NULL; the map owns nothing. */
 #ifndef SP_BASE_MAP_H
 #define SP_BASE_MAP_H
 
@@ -15,6 +15,7 @@ struct map {
     struct map_entry *entries; /* a power of two of them */
     size_t capacity;
     size_t length;
+    unsigned shift; /* of a key's hash, which leaves as many bits as capacity needs */
 };
 
 void sp__map_fini(struct map *map);
