@@ -78,7 +78,7 @@ static int send_out(struct channel *channel, sp_error *err)
 static int write_channel(struct channel *channel, sp_error *err)
 {
     for (;;) {
-        int rc = send_out(channel, err);
+        int rc = channel->out.size > 0 ? send_out(channel, err) : 1;
         if (rc < 0) {
             return rc;
         }

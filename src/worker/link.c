@@ -22,25 +22,39 @@
 
 /* ---- the call connection: we are the client ---- */
 
+/* Perhaps with the large binaries of its message in the memory that they share. */
+static int open_large(struct worker *worker, struct worker_call *call, const char *path,
+                      sp_bytes message, uint64_t timeout_ms, struct h2_stream **ret,
+                      sp_error *err)
+{
+    struct sp_buffer shared;
+    int rc;
+    sp__buf_init(&shared, SIZE_MAX / 2);
+    if (sp__worker_share_call(worker, call, message, &shared)) {
+        rc = sp__h2_open(worker->calls.h2, path, timeout_ms, NULL, 0,
+                         (sp_bytes){shared.data, shared.size}, 1, call, ret, err);
+    } else {
+        rc = sp__h2_open_lend(worker->calls.h2, path, timeout_ms, NULL, 0, message, 1,
+                              call, ret, err);
+    }
+    sp__buf_fini(&shared);
+    if (rc < 0) {
+        sp__worker_unshare_call(worker, call);
+    }
+    return rc;
+}
+
 int sp__worker_send(struct worker *worker, struct worker_call *call, sp_bytes message,
                     uint64_t timeout_ms, sp_error *err)
 {
     assert(worker->state == WORKER_READY);
     const char *path = call->streaming ? SP__PATH_STREAM : SP__PATH_EXECUTE;
     struct h2_stream *stream;
-    struct sp_buffer shared;
-    int rc;
-    sp__buf_init(&shared, SIZE_MAX / 2);
-    if (sp__worker_share_call(worker, call, message, &shared)) {
-        rc = sp__h2_open(worker->calls.h2, path, timeout_ms, NULL, 0,
-                         (sp_bytes){shared.data, shared.size}, 1, call, &stream, err);
-    } else {
-        rc = sp__h2_open_lend(worker->calls.h2, path, timeout_ms, NULL, 0, message, 1,
-                              call, &stream, err);
-    }
-    sp__buf_fini(&shared);
+    int rc = message.size < worker->spec->shared_min_bytes
+                 ? sp__h2_open_lend(worker->calls.h2, path, timeout_ms, NULL, 0,
+                                    message, 1, call, &stream, err)
+                 : open_large(worker, call, path, message, timeout_ms, &stream, err);
     if (rc < 0) {
-        sp__worker_unshare_call(worker, call);
         return rc;
     }
     if (call->streaming) {
@@ -104,7 +118,8 @@ static void reply_came(struct worker_call *call, const uint8_t *data, size_t siz
     sp__error_init(&failure);
     sp__buf_init(&memory, SIZE_MAX / 2);
     if (call->replied || sp__proto_get_response(data, size, &response, &failure) < 0 ||
-        sp__worker_fetch_result(call, &response, &memory, &failure) < 0) {
+        (response.shared_result.size > 0 &&
+         sp__worker_fetch_result(call, &response, &memory, &failure) < 0)) {
         int is_ours = failure.code == SP_ERR_TOO_BIG || failure.code == SP_ERR_NOMEM;
         int code = is_ours ? failure.code : SP_ERR_PROTOCOL;
         sp__wrap(&failure, code, "an answer of worker %s", worker->name);

@@ -156,7 +156,7 @@ int sp__worker_share_call(struct worker *worker, struct worker_call *call,
     uint8_t texts[ARENA_SLOTS][SP__PROTO_REF_MAX];
     struct proto_scratch *scratch = &worker->shop->scratch;
     struct proto_request request;
-    if (worker->memory == NULL || message.size < worker->spec->shared_min_bytes ||
+    if (worker->memory == NULL ||
         !atomic_load_explicit(&worker->memory->head->is_mapped, memory_order_acquire) ||
         sp__proto_get_request(message.data, message.size, scratch, &request, NULL) <
             0 ||
@@ -211,9 +211,6 @@ int sp__worker_fetch_result(const struct worker_call *call,
     struct worker *worker = call->worker;
     struct arena_ref ref;
     sp_bytes there;
-    if (response->shared_result.size == 0) {
-        return SP_OK;
-    }
     int rc = sp__proto_get_ref(response->shared_result, &ref, err);
     if (rc < 0) {
         return rc;
