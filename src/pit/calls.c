@@ -255,7 +255,6 @@ static void run_submit(struct command *command, void *user)
 {
     struct lane *lane = user;
     struct request *request = (struct request *)(void *)command;
-    SP__ON_LOOP(lane->loop);
     if (lane->draining && !lane->closing) {
         refuse(lane, request, SP_ERR_CLOSED, SP_EXECUTED_NO,
                "the pit takes no more calls, it is shutting down");

@@ -10,6 +10,9 @@ enum { LATE_MS = 2, LONE_TURNS = 16 };
 
 static void wake_takers(struct lane *lane)
 {
+    if (lane->to_wake.length == 0) {
+        return;
+    }
     struct rousing rousing = {0};
     struct link *link;
     while ((link = sp__list_pop(&lane->to_wake)) != NULL) {

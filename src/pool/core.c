@@ -116,11 +116,13 @@ uint32_t sp__core_call_new(struct core *core)
     }
     uint32_t call = core->calls_free;
     core->calls_free = core->calls[call].next;
-    core->calls[call] = (struct core_call){.seat = CORE_NONE,
-                                           .preferred = CORE_NONE,
-                                           .affinity = (uint8_t)core->options.affinity,
-                                           .next = CORE_NONE,
-                                           .prev = CORE_NONE};
+    struct core_call *fresh = &core->calls[call];
+    memset(fresh, 0, offsetof(struct core_call, ancestors));
+    fresh->seat = CORE_NONE;
+    fresh->preferred = CORE_NONE;
+    fresh->affinity = (uint8_t)core->options.affinity;
+    fresh->next = CORE_NONE;
+    fresh->prev = CORE_NONE;
     return call;
 }
 

@@ -142,8 +142,6 @@ struct core_call {
     uint8_t asks;     /* SENT: there may be calls it is an ancestor of */
     uint8_t ancestors_count;
     uint32_t held; /* SENT: nested calls of its that wait in this queue */
-    uint32_t ancestors[CORE_ANCESTORS_MAX]; /* in this pool, SENT: who asked for it, who
-                                               asked for that, ... */
     uint32_t attempts;
     uint32_t seat; /* SENT: where; else the last one */
     uint32_t generation;
@@ -154,6 +152,8 @@ struct core_call {
     uint64_t deadline_ms;
     uint64_t queue_deadline_ms;
     uint64_t fingerprint; /* of tool and arguments, 0: not known */
+    /* ancestors_count of them, in this pool, SENT: who asked for it, who asked for that */
+    uint32_t ancestors[CORE_ANCESTORS_MAX];
 };
 
 enum core_event_kind {
@@ -311,8 +311,8 @@ struct core {
 int sp__core_init(struct core *core, const struct core_options *options) SP_MUST_CHECK;
 void sp__core_fini(struct core *core);
 
-/* A number for a call, zeroed except for `preferred` and `affinity`, to be filled in before
- * CORE_SUBMIT.
+/* A number for a call, to be filled in before CORE_SUBMIT: without ancestors, a preferred
+ * seat and all else that is not of every call.
  * The only thing besides init that takes memory. CORE_NONE: there was none. */
 uint32_t sp__core_call_new(struct core *core);
 

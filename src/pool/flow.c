@@ -328,6 +328,7 @@ static uint64_t estimate_of(const struct request *request)
 static void forget_attempt(struct request *request)
 {
     sp__request_take_error(request, NULL);
+    request->call = (struct worker_call){0};
     sp__free(request->result.json);
     sp__free(request->result.memory);
     request->result.json = NULL;
@@ -348,9 +349,6 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
         /* Its timer may be due in this very turn. */
         left_ms = action->due_ms > now_ms ? action->due_ms - now_ms : 1;
     }
-    request->call =
-        (struct worker_call){.streaming = request->streaming,
-                             .estimate_us = pool->core.calls[action->call].estimate_us};
     if (request->tool != NULL && request->tool->announced &&
         request->tool->spec.idempotent) {
         /* A worker is ready, so what tools say of themselves is known. */
@@ -363,6 +361,8 @@ void sp__flow_send(struct pool *pool, const struct core_action *action)
         pool->stats.retried++;
         forget_attempt(request);
     }
+    request->call.streaming = request->streaming;
+    request->call.estimate_us = pool->core.calls[action->call].estimate_us;
     request->result.attempts++;
     request->result.worker = worker->id;
     request->result.worker_pid = worker->pid;
