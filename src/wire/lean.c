@@ -68,16 +68,22 @@ static struct h2_stream *find(struct h2 *h2, uint32_t id)
     return h2->recent = sp__map_find(&h2->lean->streams, id);
 }
 
-void sp__lean_end(struct h2_stream *stream, uint32_t code)
+/* The stream is over, and was found nowhere any more. */
+static void end_unknown(struct h2_stream *stream, uint32_t code)
 {
     struct h2 *h2 = stream->h2;
-    (void)sp__map_take(&h2->lean->streams, stream->id);
     h2->recent = NULL;
     if (!stream->reset) {
         stream->headers_sent = (uint8_t)sp__lean_has_left(stream);
     }
     sp__h2_stream_end(stream, code);
     sp__lean_admit(h2);
+}
+
+void sp__lean_end(struct h2_stream *stream, uint32_t code)
+{
+    (void)sp__map_take(&stream->h2->lean->streams, stream->id);
+    end_unknown(stream, code);
 }
 
 static int broken(struct h2 *h2, const char *why, sp_error *err)
@@ -263,9 +269,12 @@ static int on_status(struct h2 *h2, uint32_t id, struct reader *reader)
 /* One message, and a good end. */
 static int on_answer(struct h2 *h2, uint32_t id, struct reader *reader)
 {
-    struct h2_stream *stream = h2->role == H2_CLIENT ? find(h2, id) : NULL;
+    if (h2->role != H2_CLIENT) {
+        return 0;
+    }
+    struct h2_stream *stream = sp__map_take(&h2->lean->streams, id);
     if (stream == NULL) {
-        return h2->role == H2_CLIENT;
+        return 1;
     }
     if (stream->prefix_size != 0) {
         return 0;
@@ -275,7 +284,7 @@ static int on_answer(struct h2 *h2, uint32_t id, struct reader *reader)
     if (stream->status < 0) {
         stream->status = GRPC_OK;
     }
-    sp__lean_end(stream, NGHTTP2_NO_ERROR);
+    end_unknown(stream, NGHTTP2_NO_ERROR);
     return 1;
 }
 
