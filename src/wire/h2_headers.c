@@ -166,11 +166,12 @@ static nghttp2_nv timeout_field(struct h2 *h2, uint64_t timeout_ms,
 }
 
 /* The request's header block: our own fields and the user's. */
-static int submit_request(struct h2_stream *stream, const char *path,
-                          uint64_t timeout_ms, const struct h2_header *headers,
-                          size_t headers_count, int has_body, sp_error *err)
+static int submit_request(struct h2_stream *stream, const struct h2_opening *opening,
+                          int has_body, sp_error *err)
 {
     struct h2 *h2 = stream->h2;
+    const struct h2_header *headers = opening->headers;
+    size_t headers_count = opening->headers_count;
     nghttp2_nv small[OUT_FIELDS];
     nghttp2_nv *fields = small;
     char timeout[SP__GRPC_TIMEOUT_MAX];
@@ -182,9 +183,9 @@ static int submit_request(struct h2_stream *stream, const char *path,
         }
     }
 
-    size_t n = put_request(h2, path, fields);
-    if (timeout_ms != SP_UNLIMITED) {
-        fields[n++] = timeout_field(h2, timeout_ms, timeout);
+    size_t n = put_request(h2, opening->path, fields);
+    if (opening->timeout_ms != SP_UNLIMITED) {
+        fields[n++] = timeout_field(h2, opening->timeout_ms, timeout);
     }
     put_headers(fields + n, headers, headers_count,
                 (char *)(fields + OUT_FIELDS + headers_count));
@@ -208,39 +209,32 @@ static int submit_request(struct h2_stream *stream, const char *path,
     return SP_OK;
 }
 
-/* message  what goes with the head, or NULL: only in a lean connection */
-static int open_stream(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
-                       const struct h2_header *headers, size_t headers_count,
-                       const sp_bytes *message, int half_close, void *user,
+static int open_stream(struct h2_stream *stream, const struct h2_opening *opening,
                        sp_error *err)
 {
-    int rc = check_headers(headers, headers_count, err);
+    int rc = check_headers(opening->headers, opening->headers_count, err);
     if (rc < 0) {
         return rc;
     }
-    int has_body = stream->queued > 0 || !half_close;
-    rc = stream->h2->lean != NULL ? sp__lean_request(stream, path, timeout_ms, headers,
-                                                     headers_count, message, err)
-                                  : submit_request(stream, path, timeout_ms, headers,
-                                                   headers_count, has_body, err);
+    int has_body = stream->queued > 0 || !opening->half_close;
+    rc = stream->h2->lean != NULL ? sp__lean_request(stream, opening, err)
+                                  : submit_request(stream, opening, has_body, err);
     if (rc < 0) {
         return rc;
     }
-    stream->user = user;
+    stream->user = opening->user;
     stream->headers_out = 1;
-    stream->half_closed = half_close != 0;
-    if (stream->h2->lean != NULL) {
-        sp__lean_wake(stream);
-    } else {
+    stream->half_closed = opening->half_close != 0;
+    if (stream->h2->lean == NULL) {
         stream->eof_out = !has_body;
+    } else if (opening->message == NULL) {
+        sp__lean_wake(stream);
     }
     return SP_OK;
 }
 
-static int open_with(struct h2 *h2, const char *path, uint64_t timeout_ms,
-                     const struct h2_header *headers, size_t headers_count,
-                     sp_bytes message, int lend, int half_close, void *user,
-                     struct h2_stream **ret_stream, sp_error *err)
+static int open_with(struct h2 *h2, struct h2_opening *opening, const sp_bytes *message,
+                     int lend, struct h2_stream **ret_stream, sp_error *err)
 {
     int rc = cannot_open(h2, err);
     if (rc < 0) {
@@ -250,16 +244,17 @@ static int open_with(struct h2 *h2, const char *path, uint64_t timeout_ms,
     if (stream == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a stream");
     }
-    int has_message = message.data != NULL || message.size > 0;
-    int goes_along = h2->lean != NULL && has_message && half_close &&
-                     message.size <= LEAN_MESSAGE_MAX;
-    if (has_message && !goes_along) {
-        rc = lend ? sp__h2_queue_lent(stream, message, err)
-                  : sp__h2_queue_message(stream, message, err);
+    if (message->data != NULL || message->size > 0) {
+        if (h2->lean != NULL && opening->half_close &&
+            message->size <= LEAN_MESSAGE_MAX) {
+            opening->message = message;
+        } else {
+            rc = lend ? sp__h2_queue_lent(stream, *message, err)
+                      : sp__h2_queue_message(stream, *message, err);
+        }
     }
     if (rc == SP_OK) {
-        rc = open_stream(stream, path, timeout_ms, headers, headers_count,
-                         goes_along ? &message : NULL, half_close, user, err);
+        rc = open_stream(stream, opening, err);
     }
     if (rc < 0) {
         sp__h2_stream_recycle(stream);
@@ -274,8 +269,9 @@ int sp__h2_open(struct h2 *h2, const char *path, uint64_t timeout_ms,
                 int half_close, void *user, struct h2_stream **ret_stream,
                 sp_error *err)
 {
-    return open_with(h2, path, timeout_ms, headers, headers_count, message, 0,
-                     half_close, user, ret_stream, err);
+    struct h2_opening opening = {path, timeout_ms, headers, headers_count,
+                                 NULL, half_close, user};
+    return open_with(h2, &opening, &message, 0, ret_stream, err);
 }
 
 int sp__h2_open_lend(struct h2 *h2, const char *path, uint64_t timeout_ms,
@@ -283,8 +279,10 @@ int sp__h2_open_lend(struct h2 *h2, const char *path, uint64_t timeout_ms,
                      sp_bytes message, int half_close, void *user,
                      struct h2_stream **ret_stream, sp_error *err)
 {
-    return open_with(h2, path, timeout_ms, headers, headers_count, message,
-                     message.size >= LEND_BYTES, half_close, user, ret_stream, err);
+    struct h2_opening opening = {path, timeout_ms, headers, headers_count,
+                                 NULL, half_close, user};
+    return open_with(h2, &opening, &message, message.size >= LEND_BYTES, ret_stream,
+                     err);
 }
 
 int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
@@ -292,6 +290,8 @@ int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
                      uint8_t **data, size_t size, int half_close, void *user,
                      struct h2_stream **ret_stream, sp_error *err)
 {
+    struct h2_opening opening = {path, timeout_ms, headers, headers_count,
+                                 NULL, half_close, user};
     int rc = cannot_open(h2, err);
     if (rc < 0) {
         return rc;
@@ -302,8 +302,7 @@ int sp__h2_open_take(struct h2 *h2, const char *path, uint64_t timeout_ms,
     }
     rc = sp__h2_queue_taken(stream, *data, size, err);
     if (rc == SP_OK) {
-        rc = open_stream(stream, path, timeout_ms, headers, headers_count, NULL,
-                         half_close, user, err);
+        rc = open_stream(stream, &opening, err);
         if (rc < 0) {
             sp__h2_queue_untake(stream);
         }

@@ -85,6 +85,17 @@ struct h2_stream {
     uint8_t *late_head; /* client: the head while it waits for the peer to have room */
 };
 
+/* What a client opens a stream with: as sp__h2_open() was given it. */
+struct h2_opening {
+    const char *path;
+    uint64_t timeout_ms;
+    const struct h2_header *headers;
+    size_t headers_count;
+    const sp_bytes *message; /* lean: goes with the head; or NULL */
+    int half_close;
+    void *user;
+};
+
 /* A server's status beyond the bare number, until it is sent. One block of the
  * connection's memory. */
 struct h2_trailers {

@@ -35,6 +35,7 @@
 #include "base/map.h"
 #include "wire/h2.h"
 
+struct h2_opening;
 struct h2_trailers;
 struct h2_mem;
 
@@ -96,9 +97,8 @@ int sp__lean_wants_send(const struct h2 *h2);
 
 /* Client: give the stream a number and send its head; with it the only message, of at most
  * LEAN_MESSAGE_MAX bytes, unless that is NULL. */
-int sp__lean_request(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
-                     const struct h2_header *headers, size_t headers_count,
-                     const sp_bytes *message, sp_error *err) SP_MUST_CHECK;
+int sp__lean_request(struct h2_stream *stream, const struct h2_opening *opening,
+                     sp_error *err) SP_MUST_CHECK;
 /* Client: there may be room for one that waits. */
 void sp__lean_admit(struct h2 *h2);
 /* Server. SP_ERR_NOMEM. */

@@ -123,15 +123,15 @@ static int keep_late(struct h2_stream *stream, size_t size)
     return SP_OK;
 }
 
-int sp__lean_request(struct h2_stream *stream, const char *path, uint64_t timeout_ms,
-                     const struct h2_header *headers, size_t headers_count,
-                     const sp_bytes *message, sp_error *err)
+int sp__lean_request(struct h2_stream *stream, const struct h2_opening *opening,
+                     sp_error *err)
 {
     struct h2 *h2 = stream->h2;
     struct lean *lean = h2->lean;
-    size_t path_size = strlen(path);
-    size_t size =
-        4 * sizeof(uint32_t) + path_size + 1 + headers_size(headers, headers_count);
+    const sp_bytes *message = opening->message;
+    size_t path_size = strlen(opening->path);
+    size_t size = 4 * sizeof(uint32_t) + path_size + 1 +
+                  headers_size(opening->headers, opening->headers_count);
     if (lean->next_id > INT32_MAX) {
         return sp__fail(err, SP_ERR_CLOSED,
                         "the connection has used up its stream ids");
@@ -147,12 +147,12 @@ int sp__lean_request(struct h2_stream *stream, const char *path, uint64_t timeou
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a request");
     }
     put_head(&to, LEAN_HEAD, lean->next_id, message != NULL, size);
-    put_u32(&to, (uint32_t)timeout_ms);
-    put_u32(&to, (uint32_t)(timeout_ms >> 32));
+    put_u32(&to, (uint32_t)opening->timeout_ms);
+    put_u32(&to, (uint32_t)(opening->timeout_ms >> 32));
     put_u32(&to, (uint32_t)path_size);
-    put_u32(&to, (uint32_t)headers_count);
-    put_text(&to, path, path_size);
-    put_headers(&to, headers, headers_count);
+    put_u32(&to, (uint32_t)opening->headers_count);
+    put_text(&to, opening->path, path_size);
+    put_headers(&to, opening->headers, opening->headers_count);
     if (message != NULL && message->size > 0) {
         memcpy(to, message->data, message->size);
     }
