@@ -137,7 +137,7 @@ static void server_status(const struct h2_stream *stream, uint32_t error_code,
     }
 }
 
-void sp__h2_stream_end(struct h2_stream *stream, uint32_t error_code)
+static void tell_end(struct h2_stream *stream, uint32_t error_code)
 {
     struct h2 *h2 = stream->h2;
     struct h2_status status = {.grpc_status = -1, .message = ""};
@@ -157,8 +157,13 @@ void sp__h2_stream_end(struct h2_stream *stream, uint32_t error_code)
     stream->deaf = 1;
     stream->half_closed = 1;
     stream->finished = 1;
-    if (!stream->silent) {
-        h2->events.on_end(h2->user, stream, &status);
+    h2->events.on_end(h2->user, stream, &status);
+}
+
+void sp__h2_stream_end(struct h2_stream *stream, uint32_t error_code)
+{
+    if (!stream->silent && stream->user != NULL) {
+        tell_end(stream, error_code);
     }
     sp__h2_stream_recycle(stream);
 }
