@@ -138,7 +138,11 @@ static struct request *next_driver(struct lane *lane)
     if (lane->sleepers != 1 || takers->length != 1) {
         return NULL;
     }
-    return ITEM(takers->first, struct request, on_takers);
+    struct request *request = ITEM(takers->first, struct request, on_takers);
+    if (request->streaming && lane->requests.length > lane->away + 1) {
+        return NULL; /* with each chunk that it went off with the loop would come back */
+    }
+    return request;
 }
 
 /* Callers that are several would hand the loop to each other all the time. */

@@ -25,7 +25,8 @@ static atomic_uint looks;  /* of libuv, by a counted thread, without sleeping */
 static unsigned signals;   /* by a counted thread, to itself: */
 static int signal_fd = -1; /* here */
 static _Thread_local int is_counted;
-static _Thread_local unsigned own_sends; /* by this thread */
+static _Thread_local unsigned own_sends;  /* by this thread, */
+static _Thread_local unsigned own_sleeps; /* and its sleeps: it drives then */
 
 /* ---- what stands in front of the C library ---- */
 
@@ -44,6 +45,7 @@ SP_API int epoll_pwait(int fd, struct epoll_event *events, int max, int timeout,
         *(void **)&next = next_one("epoll_pwait");
     }
     atomic_fetch_add(&sleeps, timeout != 0);
+    own_sleeps += timeout != 0;
     atomic_fetch_add(&looks, is_counted && timeout == 0);
     return next(fd, events, max, timeout, mask);
 }
@@ -201,12 +203,38 @@ static void a_reader_sends_for_itself_what_it_asks_for(void **state)
     pit_close(pit);
 }
 
+/* While a callback is awaited the loop cannot rest, so a reader that drove would wake the
+ * loop's own thread with every chunk: that one goes on instead. */
+static void a_reader_beside_a_callback_leaves_the_loop_alone(void **state)
+{
+    enum { ONE_BY_ONE = 200 };
+    char args[400];
+    unsigned ended = 0;
+    sp_pit *pit = pit_of_probes(2);
+    assert_int_equal(sp_call_start(pit, "hold",
+                                   sp_text(hold_args("held", args, sizeof args)), NULL,
+                                   count_reply, &ended, NULL, last_error()),
+                     0);
+    hold_await("held");
+    own_sleeps = 0;
+    for (unsigned i = 0; i < ONE_BY_ONE; i++) {
+        assert_int_equal(sp_execute_stream(pit, "numbers", sp_text("{\"count\":2}"),
+                                           NULL, drop_chunk, NULL, last_error()),
+                         0);
+    }
+    print_message("%u sleeps\n", own_sleeps);
+    assert_in_range(own_sleeps, 0, ONE_BY_ONE / 10);
+    hold_release("held");
+    UNTIL(sp_pit_dispatch(pit, 100, last_error()) >= 0 && ended == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_array_of_calls_is_one_wake_and_one_write_for_each_worker),
         TEST(a_dispatcher_that_drives_signals_nobody_and_looks_once),
         TEST(a_reader_sends_for_itself_what_it_asks_for),
+        TEST(a_reader_beside_a_callback_leaves_the_loop_alone),
     };
     return RUN_SYSTEM_TESTS("wakes", tests);
 }
