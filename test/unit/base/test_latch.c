@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "leak.h"
 #include "snakepit/base.h"
@@ -176,7 +178,8 @@ static void who_only_waits_is_not_nudged(void **state)
 }
 
 /* Many wait, each for its own latch, and all are opened in one go: again and again, with
- * some of the waiters about to lie down, and some to get up. */
+ * some of the waiters about to lie down, and some to get up. They go from one processor to
+ * the next meanwhile, and signals disturb them. */
 enum { SLEEPERS = 40, OPENINGS = 500 };
 
 struct dormitory {
@@ -190,12 +193,33 @@ struct one_of_many {
     int number;
 };
 
+/* The number-th of those that this process may use, round and round. */
+static void go_to_processor(int number)
+{
+    cpu_set_t allowed, one;
+    assert_int_equal(sched_getaffinity(getpid(), sizeof allowed, &allowed), 0);
+    int processor = 0;
+    for (int left = number % CPU_COUNT(&allowed); left >= 0; processor++) {
+        left -= CPU_ISSET(processor, &allowed) != 0;
+    }
+    CPU_ZERO(&one);
+    CPU_SET(processor - 1, &one);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+}
+
+static void be_disturbed(int signal)
+{
+}
+
 static void *get_up_each_round(void *arg)
 {
     struct one_of_many *one = arg;
     struct dormitory *dormitory = one->dormitory;
     struct latch *latch = &dormitory->latches[one->number];
     for (int i = 0; i < OPENINGS; i++) {
+        if (i % 8 == 0) {
+            go_to_processor(one->number + i / 8);
+        }
         (void)sp__latch_wait(latch, SP_UNLIMITED);
         sp__latch_close(latch);
         dormitory->rounds[one->number]++;
@@ -209,6 +233,8 @@ static void many_are_woken_in_one_go(void **state)
     struct dormitory dormitory = {.up = 0};
     struct one_of_many all[SLEEPERS];
     pthread_t threads[SLEEPERS];
+    struct sigaction before, disturbed = {.sa_handler = be_disturbed};
+    assert_int_equal(sigaction(SIGUSR1, &disturbed, &before), 0);
     for (int i = 0; i < SLEEPERS; i++) {
         all[i] = (struct one_of_many){.dormitory = &dormitory, .number = i};
         sp__latch_init_of_many(&dormitory.latches[i], (uint64_t)i * 7);
@@ -217,6 +243,7 @@ static void many_are_woken_in_one_go(void **state)
     }
     for (int i = 1; i <= OPENINGS; i++) {
         struct rousing rousing = {0};
+        assert_int_equal(pthread_kill(threads[i % SLEEPERS], SIGUSR1), 0);
         for (int k = 0; k < SLEEPERS; k++) {
             sp__latch_open_with(&dormitory.latches[k], &rousing);
         }
@@ -231,6 +258,7 @@ static void many_are_woken_in_one_go(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_int_equal(dormitory.rounds[i], OPENINGS);
     }
+    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
 }
 
 static void one_of_many_is_nudged_alone(void **state)
