@@ -20,6 +20,7 @@ _LOOKS = 200  # at most, for a thread that was joined and is not gone yet
 
 _inherited = []  # file objects that were there at the fork
 _open = {}  # and files: {number: path}
+_kept = []  # what each worker would have to take to pieces
 
 
 class CannotFork(RuntimeError):
@@ -318,6 +319,7 @@ def hatch(runtime, load, refuse, hidden):
     gc.collect()
     _inherited.extend(_files())
     _flush(_inherited)  # or every worker would write what is in their buffers
+    _kept.extend((load, refuse, seeding))
     gc.freeze()
     _worker.zygote_announce()
     variables = _worker.zygote_next(*seeding)

@@ -34,6 +34,7 @@ _was_served = False
 _threads_wanted = 1
 _overlapping = None  # the module, when the host wants calls to overlap
 _is_zygote = False  # while the adapter is loaded to be forked
+_zygote = None  # the module, in a zygote and in what it forks
 
 
 def parse(arguments):
@@ -80,10 +81,14 @@ def _signal_number(variable, usual):
     return number
 
 
-def offer_stacks(worker):
-    """Let the host see where this process hangs: on SNAKEPIT_STACK_SIGNAL (SIGQUIT; none:
-    not) faulthandler writes every thread's stack, also while C code holds the lock."""
-    number = _signal_number("SNAKEPIT_STACK_SIGNAL", "SIGQUIT")
+def stack_signal():
+    """The number of the signal that shows stacks; 0: none."""
+    return _signal_number("SNAKEPIT_STACK_SIGNAL", "SIGQUIT")
+
+
+def offer_stacks(worker, number):
+    """Let the host see where this process hangs: on that signal faulthandler writes every
+    thread's stack, also while C code holds the lock."""
     if number == 0:
         return
     try:
@@ -137,7 +142,7 @@ def open_worker(listen=None):
         )
     listen = listen or os.environ.pop("SNAKEPIT_LISTEN", None)
     worker = _make_worker(listen, True)
-    offer_stacks(worker)
+    offer_stacks(worker, stack_signal())
     os.register_at_fork(after_in_child=worker.forget)
     for name in INHERITED:
         os.environ.pop(name, None)  # a child of ours must not take them for its own
@@ -286,15 +291,14 @@ def _load(spec, preload):
 
 
 def _hatch(spec, preload):
-    """In a zygote, as _zygote.hatch() gives: (worker, its tools) in each it makes."""
+    """In a zygote, as _zygote.hatch() gives: what _run_forked() takes in each it makes."""
     global _is_zygote
-    from . import _zygote
 
     def load():
         tools = _load(spec, preload)
         worker = _make_worker(None, False)
         describe(worker, tools)
-        return worker, tools
+        return worker, tools, stack_signal()
 
     def cannot(failure):
         refuse(_worker.zygote_refuse, _zygote.without_watch(failure), True)
@@ -307,8 +311,6 @@ def _hatch(spec, preload):
 
 def _begin_forked(tools):
     """What the worker shares with others becomes its own."""
-    from . import _zygote
-
     _zygote.open_files_anew()
     tools.after_fork()
     return tools
@@ -355,13 +357,13 @@ def _run_executed(spec, preload, listen):
     return _run(worker, lambda: _load(spec, preload), False)
 
 
-def _run_forked(worker, tools):
+def _run_forked(worker, tools, stacks):
     try:
         worker.connect()
     except _worker.WorkerError as failure:
         sys.stderr.write(f"snakepit_worker.py: {failure}\n")
         return 1
-    offer_stacks(worker)
+    offer_stacks(worker, stacks)
     os.register_at_fork(after_in_child=worker.forget)
     for name in INHERITED:
         os.unsetenv(name)  # os.environ never had them
@@ -391,6 +393,7 @@ def tell_facts(spec, preload):
 
 def main(arguments=None):
     """Run a worker; returns its exit status. A forked one ends itself."""
+    global _zygote
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     asks_facts = arguments[:1] == ["--facts"]
     spec, preload, listen, rest = parse(arguments[1:] if asks_facts else arguments)
@@ -400,9 +403,9 @@ def main(arguments=None):
         return tell_facts(spec, preload)
     if not _worker.zygote_wanted():
         return _run_executed(spec, preload, listen)
+    from . import _zygote
+
     made, status = _hatch(spec, preload)
     if status is None:
-        from . import _zygote
-
         _zygote.leave(_run_forked(*made))
     return status
