@@ -35,7 +35,7 @@ static int names_a_file(char **words, int count)
     return 0;
 }
 
-static int is_json(const struct text *text)
+static int jansson_reads(const struct text *text)
 {
     json_t *value = json_loadb(text->data, text->size, JSON_DECODE_INT_AS_REAL, NULL);
     json_decref(value);
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct text json = {0};
         int as_it_is = count == 1 && (words[0][0] == '{' || words[0][0] == '[');
         if (arguments_build(words, count, &json) == CODE_OK && !as_it_is &&
-            !is_json(&json)) {
+            !jansson_reads(&json)) {
             __builtin_trap();
         }
         text_free(&json);

@@ -68,7 +68,8 @@ static const char *const paths[] = {
 
 /* ---- a pit without pools ---- */
 
-static struct sp_pit pit;
+static struct lane lane;
+static struct sp_pit pit = {.lanes = &lane, .lanes_count = 1};
 static struct server server = {.pit = &pit,
                                .limits = {.size = sizeof server.limits,
                                           .clients_max = 4,
@@ -81,17 +82,19 @@ static struct server server = {.pit = &pit,
 
 static void on_turn_end(void *user)
 {
-    if (pit.shop.channels.read_buffer != NULL) {
-        sp__channels_flush(&pit.shop.channels);
+    if (lane.shop.channels.read_buffer != NULL) {
+        sp__channels_flush(&lane.shop.channels);
     }
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const struct loop_events events = {.on_turn_end = on_turn_end};
-    CHECK(sp__loop_open(&events, &pit, &pit.loop, NULL) == SP_OK);
-    CHECK(sp__channels_init(&pit.shop.channels, pit.loop, NULL) == SP_OK);
-    sp__clerks_init(&pit.clerks, pit.loop);
+    lane.pit = &pit;
+    CHECK(sp__loop_open(&events, &lane, &lane.loop, NULL) == SP_OK);
+    pit.loop = lane.loop;
+    CHECK(sp__channels_init(&lane.shop.channels, pit.loop, NULL) == SP_OK);
+    sp__clerks_init(&lane.clerks, pit.loop);
     return 0;
 }
 
@@ -152,9 +155,9 @@ static void read_away(int fd)
 /* A question that was reset may still be with a clerk. */
 static int clerks_are_idle(void)
 {
-    (void)pthread_mutex_lock(&pit.clerks.lock);
-    int idle = pit.clerks.queue.length == 0 && pit.clerks.idle == pit.clerks.count;
-    (void)pthread_mutex_unlock(&pit.clerks.lock);
+    (void)pthread_mutex_lock(&lane.clerks.lock);
+    int idle = lane.clerks.queue.length == 0 && lane.clerks.idle == lane.clerks.count;
+    (void)pthread_mutex_unlock(&lane.clerks.lock);
     return idle;
 }
 
