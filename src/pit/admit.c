@@ -47,6 +47,13 @@ static int check_name(const char *what, const char *name, sp_bytes *ret, sp_erro
     return SP_OK;
 }
 
+static int check_optional(const char *what, const char *name, sp_bytes *ret,
+                          sp_error *err)
+{
+    *ret = (sp_bytes){0};
+    return name == NULL ? SP_OK : check_name(what, name, ret, err);
+}
+
 /* ---- the trace ---- */
 
 static int is_named(const struct proto_pair *pair, const char *name)
@@ -114,6 +121,8 @@ static int begin_trace(struct admission *admission, sp_error *err)
 {
     const sp_call_options *options = admission->options;
     struct spans *spans = admission->pit->spans;
+    admission->parent = admission->names.trace = (sp_bytes){0};
+    admission->trace[0] = '\0';
     if (options->traceparent == NULL && options->baggage == NULL &&
         admission->wish->metadata_count == 0 && admission->lineage == NULL &&
         spans->threshold == 0) {
@@ -340,17 +349,19 @@ static int check_names(struct admission *admission, sp_error *err)
     struct request_names *names = &admission->names;
     const char *session = wish->session != NULL ? wish->session : options->session;
     int rc = check_name("a tool's name", wish->tool, &names->tool, err);
-    if (rc == SP_OK && session != NULL) {
-        rc = check_name("a session's name", session, &names->session, err);
+    if (rc == SP_OK) {
+        rc = check_optional("a session's name", session, &names->session, err);
     }
-    if (rc == SP_OK && options->request_id != NULL) {
-        rc = check_name("a request_id", options->request_id, &names->request_id, err);
+    if (rc == SP_OK) {
+        rc = check_optional("a request_id", options->request_id, &names->request_id,
+                            err);
     }
-    if (rc == SP_OK && options->dedupe_key != NULL) {
-        rc = check_name("a dedupe_key", options->dedupe_key, &names->dedupe_key, err);
-        if (rc == SP_OK && wish->streaming) {
-            rc = sp__fail(err, SP_ERR_INVAL, "a dedupe_key is not for streams");
-        }
+    if (rc == SP_OK) {
+        rc = check_optional("a dedupe_key", options->dedupe_key, &names->dedupe_key,
+                            err);
+    }
+    if (rc == SP_OK && wish->streaming && options->dedupe_key != NULL) {
+        rc = sp__fail(err, SP_ERR_INVAL, "a dedupe_key is not for streams");
     }
     return rc == SP_OK ? check_affinity(options->affinity, err) : rc;
 }
@@ -416,10 +427,20 @@ static int admit(struct admission *admission, struct request **ret_request,
 int sp__admit(struct sp_pit *pit, const struct call_wish *wish,
               struct request **ret_request, sp_error *err)
 {
-    sp_call_options options = {0};
-    struct admission admission = {.pit = pit, .wish = wish, .options = &options};
-    int rc = sp__take_options("sp_call_options", wish->options, &options,
-                              sizeof options, err);
+    static const sp_call_options none = {.size = sizeof none};
+    sp_call_options given;
+    struct admission admission; /* whoever checks something of it also sets it */
+    int rc = SP_OK;
+    admission.pit = pit;
+    admission.wish = wish;
+    admission.options = &none;
+    admission.carried = NULL;
+    if (wish->options != NULL) {
+        given = none;
+        admission.options = &given;
+        rc = sp__take_options("sp_call_options", wish->options, &given, sizeof given,
+                              err);
+    }
     if (rc == SP_OK) {
         rc = check_names(&admission, err);
     }

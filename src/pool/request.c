@@ -23,7 +23,7 @@ static size_t room_of(sp_bytes text)
     return text.size == 0 ? 0 : text.size + 1;
 }
 
-/* Put a text behind the others. */
+/* Put a text behind the others; the NUL is there. */
 static const char *put_text(char **at, sp_bytes text)
 {
     char *begin = *at;
@@ -31,7 +31,6 @@ static const char *put_text(char **at, sp_bytes text)
         return "";
     }
     memcpy(begin, text.data, text.size);
-    begin[text.size] = '\0';
     *at = begin + text.size + 1;
     return begin;
 }
@@ -49,7 +48,7 @@ int sp__request_new(const struct request_names *names, int streaming,
     if (request == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
-    memset(request, 0, size);
+    memset(request, 0, size + texts);
     atomic_init(&request->references, 2);
     if (streaming) {
         request->streaming = 1;
