@@ -131,8 +131,8 @@ static void a_reader_that_is_left_alone_is_given_the_loop(void **state)
     }
 }
 
-/* It drove, and went off with a chunk; others have the loop when it is back. */
-static void a_reader_that_comes_back_sleeps_beside_who_drives(void **state)
+/* It went off with a chunk, and another one has the loop when it is back. */
+static void a_reader_that_comes_back_beside_another_hears_of_the_end(void **state)
 {
     struct reader away;
     struct reader other;
@@ -150,12 +150,10 @@ static void a_reader_that_comes_back_sleeps_beside_who_drives(void **state)
                          0);
         assert_int_equal(sp_stream_next(away.stream, &chunk, last_error()), 1);
         reader_begin(&other, pit, names[1], NULL);
-        await_driving(&other);
         assert_int_equal(pthread_create(&away.thread, NULL, read_all, &away), 0);
         UNTIL(atomic_load(&away.tid) != 0);
         hold_release(names[1]);
         reader_ends_with(&other, 0, 1);
-        await_driving(&away);
         sp_stream_cancel(away.stream);
         reader_ends_with(&away, SP_ERR_CANCELLED, 0);
     }
@@ -284,7 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_reader_that_waits_drives_the_loop),
         TEST(a_reader_that_is_left_alone_is_given_the_loop),
-        TEST(a_reader_that_comes_back_sleeps_beside_who_drives),
+        TEST(a_reader_that_comes_back_beside_another_hears_of_the_end),
         TEST(a_reader_that_drives_is_cancelled),
         TEST(a_reader_that_drives_keeps_its_deadline),
         TEST(a_shutdown_ends_a_stream_whose_reader_drives),
