@@ -36,6 +36,8 @@ static int on_request(void *user, struct h2_stream *stream,
         return 12;
     }
     seen[id % STREAMS_MAX] = (struct seen){.open = 1};
+    sp__h2_stream_set_user(stream,
+                           &seen[id % STREAMS_MAX]); /* who is told of its end */
     if (id % 5 == 4) {
         sp__h2_hold(stream);
     }
