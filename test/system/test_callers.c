@@ -2,6 +2,7 @@
 /* Callers that do the loop's work while they wait: alone, beside others, and leaving. */
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "pits.h"
 #include "processes.h"
 
-enum { THREADS = 4, CALLS = 100 };
+enum { THREADS = 4, CROWD = 48, CALLS = 100 };
 
 static int sum_is(const sp_result *result, unsigned sum)
 {
@@ -97,6 +98,32 @@ static void threads_that_execute_share_the_loop_with_one_that_dispatches(void **
         assert_int_equal(pthread_join(threads[i], &good), 0);
         assert_int_equal((uintptr_t)good, CALLS);
     }
+}
+
+static void be_disturbed(int number)
+{
+}
+
+/* They wake each other, and a signal may end the sleep of one that is to do that. */
+static void a_crowd_that_signals_disturb_has_its_answers(void **state)
+{
+    pthread_t threads[CROWD];
+    struct sigaction before, disturbed = {.sa_handler = be_disturbed};
+    sp_pit *pit = pit_of_probes(2);
+    assert_int_equal(sigaction(SIGUSR1, &disturbed, &before), 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, execute_many, pit), 0);
+    }
+    for (size_t i = 0; i < 10 * CROWD; i++) {
+        (void)pthread_kill(threads[i % CROWD], SIGUSR1);
+        (void)sched_yield();
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        void *good;
+        assert_int_equal(pthread_join(threads[i], &good), 0);
+        assert_int_equal((uintptr_t)good, CALLS);
+    }
+    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
 }
 
 /* ---- beside one that takes long ---- */
@@ -275,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(callbacks_may_start_and_execute_calls),
         TEST(threads_that_execute_share_the_loop_with_one_that_dispatches),
+        TEST(a_crowd_that_signals_disturb_has_its_answers),
         TEST(a_long_call_that_drives_does_not_keep_others),
         TEST(who_sleeps_alone_is_given_the_loop),
         TEST(a_loop_that_spins_sleeps_in_the_end),
