@@ -56,7 +56,7 @@ struct loop {
     struct loop_events events;
     void *user;
     int wake_fd;      /* an eventfd */
-    pthread_t thread; /* to join; who asks for the thread uses on_thread */
+    pthread_t thread; /* to join */
 
     /* Loop thread. */
     uv_loop_t uv;
@@ -75,7 +75,8 @@ struct loop {
 
     /* Any thread. */
     struct inbox inbox;
-    atomic_int wanted; /* somebody would have liked to borrow the loop */
+    atomic_int wanted;         /* somebody would have liked to borrow the loop */
+    _Atomic(pthread_t) driver; /* written by each with his own name, and taken back */
 
     /* Of the loop thread's sleep while others drive, or may. Written under lock. */
     pthread_mutex_t lock;
@@ -100,7 +101,6 @@ struct watch {
     void *user;
 };
 
-static _Thread_local const struct loop *on_thread;  /* the loop this thread runs */
 static _Thread_local const struct loop *postponing; /* see sp__loop_postpone() */
 
 /* Something happens. The first in a turn finds out what time it is. */
@@ -118,9 +118,17 @@ uint64_t sp__loop_now_us(const struct loop *loop)
     return loop->now_us;
 }
 
+/* Linux has no thread of the name 0. */
+static void set_driver(struct loop *loop, pthread_t thread)
+{
+    atomic_store_explicit(&loop->driver, thread, memory_order_relaxed);
+}
+
+/* Any thread: what others write is not its name, whenever it is seen. */
 int sp__on_loop(const struct loop *loop)
 {
-    return on_thread == loop;
+    return pthread_equal(atomic_load_explicit(&loop->driver, memory_order_relaxed),
+                         pthread_self());
 }
 
 /* ---- inbox ---- */
@@ -371,7 +379,7 @@ int sp__loop_borrow(struct loop *loop)
     }
     /* A guest that pthread_cancel() ended in here would take the loop with it. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &loop->cancel_state);
-    on_thread = loop;
+    set_driver(loop, pthread_self());
     loop->is_guest = 1;
     unsigned guests = atomic_load_explicit(&loop->guests, memory_order_relaxed);
     atomic_store_explicit(&loop->guests, guests + 1, memory_order_relaxed);
@@ -485,7 +493,7 @@ void sp__loop_leave(struct loop *loop, enum loop_rest occasion)
     SP__ON_LOOP(loop);
     int may = may_rest(loop, occasion);
     int cancel_state = loop->cancel_state;
-    on_thread = NULL;
+    set_driver(loop, 0);
     loop->is_guest = 0;
     if (!may || !sp__inbox_mark(&loop->inbox, INBOX_RESTS)) {
         call_thread(loop);
@@ -659,11 +667,11 @@ static void *thread_main(void *arg)
     while (alive) {
         await_turn(loop);
         pthread_mutex_unlock(&loop->lock);
-        on_thread = loop;
+        set_driver(loop, pthread_self());
         loop->now_us = sp__now_us();
         alive = uv_run(&loop->uv, UV_RUN_DEFAULT);
         (void)end_turn(loop); /* what came while it was about to rest */
-        on_thread = NULL;
+        set_driver(loop, 0);
         atomic_store_explicit(&loop->wanted, 0, memory_order_relaxed);
         pthread_mutex_lock(&loop->lock);
         if (alive && !lay_down(loop)) {
