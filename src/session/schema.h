@@ -98,8 +98,8 @@ struct schema_beside {
 int sp__schema_check(const struct schema *schema, const char *json, size_t size,
                      const struct schema_beside *beside, sp_error *err) SP_MUST_CHECK;
 
-/* 1 when the text is JSON, an object, and what sp__schema_check() accepts, all found in one
- * pass; 0 says nothing: it may be so nevertheless. */
+/* 1 when the text is JSON, an object or an array, and what sp__schema_check() accepts, all
+ * found in one pass; 0 says nothing: it may be so nevertheless. */
 int sp__schema_takes(const struct schema *schema, const char *json, size_t size);
 /* Once, when a schema has been read: what the former needs of it. */
 void sp__schema_flatten(struct schema *schema);

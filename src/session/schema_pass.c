@@ -3,7 +3,7 @@
  * Arguments that are in order, seen in one pass over their text.
  *
  * Nearly all calls give an object whose members have plain names and the types that are
- * wanted, and most schemas want no more than that. For these, whether the text is JSON and
+ * wanted, or an array of such values, and most schemas want no more than that. For these, whether the text is JSON and
  * whether it is what the schema asks for are one question. Anything else is left to the
  * JSON reader and to schema_check.c, which also say what is wrong.
  */
@@ -128,25 +128,42 @@ static const uint8_t *take_member(struct pass *pass, const uint8_t *p)
     return p == NULL ? NULL : sp__json_skip_space(p, end);
 }
 
+/* Behind an item, which is for the property of its place, and the white space after it. */
+static const uint8_t *take_item(struct pass *pass, const uint8_t *p)
+{
+    const struct schema *schema = pass->schema;
+    unsigned types = schema->closed ? 0 : SCHEMA_ANY;
+    if (pass->next < schema->properties_count) {
+        types = schema->properties[pass->next].types;
+        pass->given |= UINT64_C(1) << pass->next;
+        pass->next++;
+    }
+    p = types != 0 ? take_value(p, pass->end, types) : NULL;
+    return p == NULL ? NULL : sp__json_skip_space(p, pass->end);
+}
+
 int sp__schema_takes(const struct schema *schema, const char *json, size_t size)
 {
     const uint8_t *p = sp__json_start(json, size);
     struct pass pass = {.schema = schema, .end = p + size};
     p = sp__json_skip_space(p, pass.end);
-    if (!schema->is_flat || p == pass.end || *p != '{') {
+    if (!schema->is_flat || p == pass.end ||
+        (*p != '{' && (*p != '[' || schema->properties_count == 0))) {
         return 0;
     }
+    int is_object = *p == '{';
+    uint8_t close = is_object ? '}' : ']';
     p = sp__json_skip_space(p + 1, pass.end);
-    int has_more = p < pass.end && *p != '}';
+    int has_more = p < pass.end && *p != close;
     while (has_more) {
-        p = take_member(&pass, p);
+        p = is_object ? take_member(&pass, p) : take_item(&pass, p);
         if (p == NULL) {
             return 0;
         }
         has_more = p < pass.end && *p == ',';
         p = has_more ? sp__json_skip_space(p + 1, pass.end) : p;
     }
-    return p < pass.end && *p == '}' &&
+    return p < pass.end && *p == close &&
            sp__json_skip_space(p + 1, pass.end) == pass.end &&
            (schema->required & ~pass.given) == 0;
 }

@@ -31,7 +31,7 @@ static int takes(const struct schema *schema, const char *args)
 static int is_in_order(const struct schema *schema, const char *args, size_t size)
 {
     return sp__json_read(args, size, SP__JSON_DEPTH_MAX, NULL, NULL, NULL) == SP_OK &&
-           sp__json_kind(args, size) == '{' &&
+           strchr("{[", sp__json_kind(args, size)) != NULL &&
            sp__schema_check(schema, args, size, NULL, NULL) == SP_OK;
 }
 
@@ -43,6 +43,8 @@ static void plain_arguments_are_taken(void **state)
         "{\"a\":1.5e3,\"b\":null,\"text\":\"\\u00e9\xc3\xa9\",\"rest\":[{\"x\":[]}]}",
         "{\"rest\":{},\"text\":\"\",\"a\":NaN,\"b\":1}",
         "{\"a\":-Infinity,\"b\":1,\"b\":2}",
+        "[1,2]",
+        " [ 0.5 , null , \"\" , [ { } ] ] ",
     };
     struct schema *schema = read_schema(two_numbers);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
@@ -53,10 +55,13 @@ static void plain_arguments_are_taken(void **state)
     schema = read_schema(open_one);
     assert_int_equal(takes(schema, "{\"c\":1,\"d\":\"x\",\"a\":[],\"b\":true}"), 1);
     assert_int_equal(takes(schema, "{\"d\":1}"), 0);
+    assert_int_equal(takes(schema, "[[1],true,0,\"more\"]"), 1);
+    assert_int_equal(takes(schema, "[[1],true]"), 0);
     sp__schema_free(schema);
     schema = read_schema("{}");
     assert_int_equal(takes(schema, "{}"), 1);
     assert_int_equal(takes(schema, "\t{ } "), 1);
+    assert_int_equal(takes(schema, "[]"), 0); /* an array as such */
     sp__schema_free(schema);
 }
 
@@ -66,7 +71,14 @@ static void the_rest_goes_the_longer_way(void **state)
         "",
         "{",
         "{}",
-        "[1,2]",
+        "[]",
+        "[1]",
+        "[1,2.0]",
+        "[1,2,]",
+        "[1,2,\"\",4,5]",
+        "[1,2}",
+        "[1,2]]",
+        "[1,\"2\"]",
         "{\"a\":1}",
         "{\"a\":1,\"b\":2.0}",
         "{\"a\":1,\"b\":2,\"c\":3}",
@@ -157,6 +169,8 @@ static void only_what_the_longer_way_accepts_is_taken(void **state)
         "{\"b\":null,\"a\":1.5e-3,\"rest\":true}",
         " {\"a\":NaN,\"b\":0,\"text\":\"x\\n\",\"rest\":[1,{\"k\":\"\xc3\xa9\"}]} ",
         "{\"c\":{\"d\":false},\"a\":[[]],\"b\":true}",
+        "[10,-2,\"x\",{}]",
+        "[[1],false,null,2.5]",
     };
     struct schema *closed = read_schema(two_numbers);
     struct schema *open = read_schema(open_one);
