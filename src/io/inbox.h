@@ -44,7 +44,8 @@ static inline struct command *sp__inbox_turn(struct command *from)
 }
 
 /* Any thread: post a chain, the first one first. Returns the mark that it took away, for
- * the caller to act on; RESTS stays when the caller `claims`, and is not returned. */
+ * the caller to act on; RESTS stays when the caller `claims`, and is not returned. Whom the
+ * caller then has drive sees, through him, what the last driver did: so it acquires too. */
 static inline enum inbox_mark sp__inbox_post(struct inbox *inbox, struct command *chain,
                                              int claims)
 {
@@ -54,7 +55,7 @@ static inline enum inbox_mark sp__inbox_post(struct inbox *inbox, struct command
     do {
         chain->next = (struct command *)(before & ~(uintptr_t)INBOX_MARKS);
     } while (!atomic_compare_exchange_weak_explicit(
-        &inbox->word, &before, (uintptr_t)last | (before & stays), memory_order_release,
+        &inbox->word, &before, (uintptr_t)last | (before & stays), memory_order_acq_rel,
         memory_order_relaxed));
     return (enum inbox_mark)(before & INBOX_MARKS & ~stays);
 }
