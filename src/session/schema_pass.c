@@ -69,7 +69,8 @@ static unsigned type_of(char kind)
 }
 
 /* Behind a value of one of these types. NULL: the longer way, here and below. */
-static const uint8_t *take_value(const uint8_t *p, const uint8_t *end, unsigned types)
+static inline const uint8_t *take_value(const uint8_t *p, const uint8_t *end,
+                                        unsigned types)
 {
     const uint8_t *digits = p < end && *p == '-' ? p + 1 : p;
     const uint8_t *behind = sp__json_skip_whole(digits, end);
@@ -91,7 +92,8 @@ struct pass {
 };
 
 /* The types that the member of this name may have; 0 when there may be none. */
-static unsigned types_of_member(struct pass *pass, const uint8_t *name, size_t size)
+static inline unsigned types_of_member(struct pass *pass, const uint8_t *name,
+                                       size_t size)
 {
     const struct schema *schema = pass->schema;
     size_t count = schema->properties_count;
@@ -108,7 +110,7 @@ static unsigned types_of_member(struct pass *pass, const uint8_t *name, size_t s
 }
 
 /* Behind a member and the white space after it. */
-static const uint8_t *take_member(struct pass *pass, const uint8_t *p)
+static inline const uint8_t *take_member(struct pass *pass, const uint8_t *p)
 {
     const uint8_t *end = pass->end;
     if (p == end || *p != '"') {
