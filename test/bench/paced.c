@@ -7,7 +7,7 @@
  * Latency is counted from the moment a call was due, not from when this program got
  * around to it: a stall of whatever kind, here or there, is paid for by every call that
  * was due meanwhile. One thread does all of it, as in a program with an event loop: it
- * begins what is due, takes what has ended, and sleeps until the next of either. Prints
+ * takes what has ended, begins what is due, and sleeps until the next of either. Prints
  * one line of JSON for run.py; a call that fails, or more waiting than PACED_MAX, ends it
  * with status 1.
  */
@@ -30,6 +30,7 @@ struct call {
 static struct {
     sp_pit *pit;
     double rate;
+    uint64_t first_ns; /* when the first call was due */
     struct load load;
     struct call all[PACED_MAX]; /* the n-th call is at n modulo this */
     uint64_t started;
@@ -37,6 +38,8 @@ static struct {
     uint64_t open_max;
     struct latencies lateness; /* of starting, not of answering */
 } pace;
+
+static void start_due(void);
 
 static void on_reply(const sp_reply *reply, void *user_data)
 {
@@ -53,6 +56,7 @@ static void on_reply(const sp_reply *reply, void *user_data)
     pace.load.wrong += !is_right;
     call->is_open = 0;
     pace.ended++;
+    start_due();
 }
 
 static void start_call(uint64_t due_ns)
@@ -74,6 +78,21 @@ static void start_call(uint64_t due_ns)
     pace.open_max = open > pace.open_max ? open : pace.open_max;
 }
 
+/* When the next call is due. */
+static uint64_t next_ns(void)
+{
+    return pace.first_ns + (uint64_t)((double)pace.started * 1e9 / pace.rate);
+}
+
+static void start_due(void)
+{
+    uint64_t due_ns = next_ns();
+    for (uint64_t now = now_ns(); due_ns <= now && due_ns < pace.load.end_ns;
+         due_ns = next_ns()) {
+        start_call(due_ns);
+    }
+}
+
 static void sleep_until(uint64_t at_ns)
 {
     struct timespec at = {.tv_sec = (time_t)(at_ns / 1000000000u),
@@ -81,23 +100,18 @@ static void sleep_until(uint64_t at_ns)
     (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
-/* Answers are waited for while there are any to come, and what is due is begun after each
- * turn: a call that became due meanwhile is late, and that is counted. */
+/* While answers are to come they are what the thread waits for, and each looks what has
+ * become due meanwhile: it is late then, and that is counted. */
 static void keep_schedule(void)
 {
-    uint64_t first_ns = now_ns();
     sp_error err = {0};
-    for (;;) {
-        uint64_t due_ns = first_ns + (uint64_t)((double)pace.started * 1e9 / pace.rate);
-        int is_over = due_ns >= pace.load.end_ns;
-        if (!is_over && due_ns <= now_ns()) {
-            start_call(due_ns);
-        } else if (pace.ended < pace.started) {
-            check(sp_pit_dispatch(pace.pit, 1, &err), &err, "dispatch");
-        } else if (!is_over) {
-            sleep_until(due_ns);
+    pace.first_ns = now_ns();
+    while (pace.ended < pace.started || next_ns() < pace.load.end_ns) {
+        if (pace.ended < pace.started) {
+            check(sp_pit_dispatch(pace.pit, SP_UNLIMITED, &err), &err, "dispatch");
         } else {
-            return;
+            sleep_until(next_ns());
+            start_due();
         }
     }
 }
