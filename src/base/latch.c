@@ -4,8 +4,8 @@
  *
  * A caller that waits for its answer sleeps here, one latch per call, so that the loop
  * thread wakes exactly the callers whose answers came. Callers are many and answers come
- * together: their latches have a bed (base/beds.h), and one call wakes several of them. In
- * whose hall that is stands in the state, beside what the waiter does.
+ * together: their latches have a spot (base/parking.h), and one call wakes several of them. In
+ * whose lot that is stands in the state, beside what the waiter does.
  */
 #include "base/latch.h"
 
@@ -19,17 +19,17 @@
 #include "base/clock.h"
 #include "snakepit/base.h"
 
-/* In the low bits of the state; the hall is above them. */
-enum { CLOSED, RESTING, OPEN, NUDGED, ASLEEP, HALL = 8 };
+/* In the low bits of the state; the lot is above them. */
+enum { CLOSED, RESTING, OPEN, NUDGED, ASLEEP, LOT = 8 };
 
 static unsigned what(unsigned state)
 {
-    return state % HALL;
+    return state % LOT;
 }
 
-static struct bed bed_of(unsigned bed, unsigned state)
+static struct spot spot_of(unsigned spot, unsigned state)
 {
-    return (struct bed){.hall = state / HALL, .number = bed - 1};
+    return (struct spot){.lot = state / LOT, .number = spot - 1};
 }
 
 static void wake_alone(struct latch *latch)
@@ -37,26 +37,26 @@ static void wake_alone(struct latch *latch)
     (void)syscall(SYS_futex, &latch->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void sp__latch_open_with(struct latch *latch, struct rousing *rousing)
+void sp__latch_open_with(struct latch *latch, struct unparking *unparking)
 {
-    unsigned bed = latch->bed; /* it may be gone as soon as it is open */
+    unsigned spot = latch->spot; /* it may be gone as soon as it is open */
     unsigned before =
         atomic_exchange_explicit(&latch->state, OPEN, memory_order_acq_rel);
     if (what(before) != RESTING && what(before) != ASLEEP) {
         return;
     }
-    if (bed == 0) {
+    if (spot == 0) {
         wake_alone(latch);
     } else {
-        sp__rousing_add(rousing, bed_of(bed, before));
+        sp__unparking_add(unparking, spot_of(spot, before));
     }
 }
 
 void sp__latch_open(struct latch *latch)
 {
-    struct rousing rousing = {0};
-    sp__latch_open_with(latch, &rousing);
-    sp__rousing_end(&rousing);
+    struct unparking unparking = {0};
+    sp__latch_open_with(latch, &unparking);
+    sp__unparking_end(&unparking);
 }
 
 int sp__latch_nudge(struct latch *latch)
@@ -67,17 +67,17 @@ int sp__latch_nudge(struct latch *latch)
             return 0;
         }
     } while (!atomic_compare_exchange_weak(&latch->state, &seen, NUDGED));
-    if (latch->bed == 0) {
+    if (latch->spot == 0) {
         wake_alone(latch);
     } else {
-        (void)sp__bed_wake(bed_of(latch->bed, seen));
+        (void)sp__unpark(spot_of(latch->spot, seen));
     }
     return 1;
 }
 
 /* The waiter: say that it sleeps, and how. 0 when there is no reason to: the latch is
  * open, or has been nudged. */
-static int lie_down(struct latch *latch, unsigned how)
+static int mark_asleep(struct latch *latch, unsigned how)
 {
     unsigned seen = CLOSED;
     while (!atomic_compare_exchange_weak(&latch->state, &seen, how)) {
@@ -89,7 +89,7 @@ static int lie_down(struct latch *latch, unsigned how)
 }
 
 /* The waiter: nobody nudges it any more. 1 when the latch is open. */
-static int get_up(struct latch *latch)
+static int mark_awake(struct latch *latch)
 {
     unsigned seen = atomic_load_explicit(&latch->state, memory_order_acquire);
     while (seen != OPEN && !atomic_compare_exchange_weak_explicit(
@@ -120,16 +120,16 @@ static int wait(struct latch *latch, unsigned how, uint64_t timeout_ms,
     }
     int is_over = 0;
     while (!is_over) {
-        unsigned state = latch->bed == 0 ? how : how + HALL * sp__bed_hall();
-        struct bed bed = bed_of(latch->bed, state);
-        unsigned seen = latch->bed == 0 ? how : sp__bed_look(bed);
-        if (!lie_down(latch, state) || (work != NULL && atomic_load(work) > 0)) {
+        unsigned state = latch->spot == 0 ? how : how + LOT * sp__parking_lot();
+        struct spot spot = spot_of(latch->spot, state);
+        unsigned seen = latch->spot == 0 ? how : sp__parking_look(spot);
+        if (!mark_asleep(latch, state) || (work != NULL && atomic_load(work) > 0)) {
             break;
         }
-        is_over = latch->bed == 0 ? !sleep_alone(latch, how, end)
-                                  : !sp__bed_sleep(bed, seen, end);
+        is_over = latch->spot == 0 ? !sleep_alone(latch, how, end)
+                                   : !sp__park(spot, seen, end);
     }
-    return get_up(latch);
+    return mark_awake(latch);
 }
 
 int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)

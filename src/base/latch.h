@@ -7,32 +7,32 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "base/beds.h"
+#include "base/parking.h"
 
 struct latch {
     atomic_uint state; /* 0 closed; 1 and somebody sleeps, 4 soundly; 2 open; 3 nudged;
-                          8 for each hall before the sleeper's */
-    unsigned bed;      /* where one sleeps, from 1; 0: at the state */
+                          8 for each lot before the sleeper's */
+    unsigned spot;     /* where one sleeps, from 1; 0: at the state */
 };
 
 static inline void sp__latch_init(struct latch *latch)
 {
     atomic_init(&latch->state, 0);
-    latch->bed = 0;
+    latch->spot = 0;
 }
 
 /* One of many that are opened together: best with numbers close to each other. */
 static inline void sp__latch_init_of_many(struct latch *latch, uint64_t number)
 {
     atomic_init(&latch->state, 0);
-    latch->bed = 1 + (unsigned)(number % BEDS_IN_HALL);
+    latch->spot = 1 + (unsigned)(number % LOT_SPOTS);
 }
 
 /* Everything written before is seen by the waiter. The latch may be gone the moment
  * after the waiter woke: the wake-up passes only its address to the kernel. */
 void sp__latch_open(struct latch *latch);
-/* The same for one of many: the waiter gets up when the rousing ends. */
-void sp__latch_open_with(struct latch *latch, struct rousing *rousing);
+/* The same for one of many: the waiter gets up when the unparking ends. */
+void sp__latch_open_with(struct latch *latch, struct unparking *unparking);
 
 static inline int sp__latch_is_open(struct latch *latch)
 {

@@ -13,7 +13,7 @@ static void wake_takers(struct lane *lane)
     if (lane->to_wake.length == 0) {
         return;
     }
-    struct rousing rousing = {0};
+    struct unparking unparking = {0};
     struct link *link;
     while ((link = sp__list_pop(&lane->to_wake)) != NULL) {
         struct request *request = ITEM(link, struct request, on_wake);
@@ -22,26 +22,26 @@ static void wake_takers(struct lane *lane)
             sp__latch_open(&request->mailbox.ready);
         }
         if (ended) {
-            sp__latch_open_with(&request->done, &rousing);
+            sp__latch_open_with(&request->done, &unparking);
             sp__request_drop(request);
         }
     }
-    sp__rousing_end(&rousing);
-    if (rousing.any_left && !sp__timer_is_set(&lane->late)) {
+    sp__unparking_end(&unparking);
+    if (unparking.any_left && !sp__timer_is_set(&lane->late)) {
         sp__timer_set(lane->loop, &lane->late, sp__loop_now_ms(lane->loop) + LATE_MS);
     }
 }
 
 /* Takers are woken by each other, which one of them may be kept from: a debugger has
  * stopped it, or more urgent threads have all processors. */
-static void rouse_late(struct timer *timer, uint64_t now_ms)
+static void unpark_late(struct timer *timer, uint64_t now_ms)
 {
-    sp__beds_rouse();
+    sp__unpark_left();
 }
 
 int sp__turn_init(struct lane *lane, sp_error *err)
 {
-    if (sp__timer_init(lane->loop, &lane->late, rouse_late) < 0) {
+    if (sp__timer_init(lane->loop, &lane->late, unpark_late) < 0) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a lane's timer");
     }
     return SP_OK;

@@ -242,12 +242,12 @@ static void many_are_woken_in_one_go(void **state)
                          0);
     }
     for (int i = 1; i <= OPENINGS; i++) {
-        struct rousing rousing = {0};
+        struct unparking unparking = {0};
         assert_int_equal(pthread_kill(threads[i % SLEEPERS], SIGUSR1), 0);
         for (int k = 0; k < SLEEPERS; k++) {
-            sp__latch_open_with(&dormitory.latches[k], &rousing);
+            sp__latch_open_with(&dormitory.latches[k], &unparking);
         }
-        sp__rousing_end(&rousing);
+        sp__unparking_end(&unparking);
         uint64_t until_ms = leak_now_ms() + patience_ms(20000);
         while (atomic_load(&dormitory.up) < i * SLEEPERS) {
             assert_true(leak_now_ms() < until_ms); /* somebody sleeps on */
