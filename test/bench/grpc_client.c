@@ -41,6 +41,7 @@ struct client {
 
 static struct client client;
 static struct call all[IN_FLIGHT_MAX];
+static struct call streamed; /* the one of a stream */
 
 static void check(int rc, const sp_error *err, const char *what)
 {
@@ -81,7 +82,7 @@ static void on_message(void *user, struct h2_stream *stream, const uint8_t *data
 {
     struct call *call = sp__h2_stream_user(stream);
     sp_error err = {0};
-    if (call == NULL) {
+    if (call == &streamed) {
         struct proto_chunk chunk;
         check(sp__proto_get_chunk(data, size, &chunk, &err), &err, "chunk");
         if (chunk.data.size > 0) {
@@ -104,7 +105,7 @@ static void on_end(void *user, struct h2_stream *stream, const struct h2_status 
     if (status->grpc_status != 0) {
         give_up("grpc_client: status %d: %s", status->grpc_status, status->message);
     }
-    if (call == NULL) {
+    if (call == &streamed) {
         return;
     }
     uint64_t ended_ns = now_ns();
@@ -167,7 +168,7 @@ static void stream(long chunks, const char *tool)
         .stream = 1,
     };
     uint64_t began_ns = now_ns();
-    open_rpc(SP__PATH_STREAM, &request, NULL);
+    open_rpc(SP__PATH_STREAM, &request, &streamed);
     run();
     double seconds = (double)(now_ns() - began_ns) / 1e9;
     uint64_t n = (uint64_t)chunks;
