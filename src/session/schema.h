@@ -104,4 +104,7 @@ int sp__schema_takes(const struct schema *schema, const char *json, size_t size)
 /* Once, when a schema has been read: what the former needs of it. */
 void sp__schema_flatten(struct schema *schema);
 
+/* SCHEMA_ of a value of this sp__json_kind(); of any number SCHEMA_NUMBER. */
+unsigned sp__schema_type(char kind);
+
 #endif

@@ -109,9 +109,9 @@ static int is_whole(const char *json, size_t size)
            number >= -0x1p63L && (var_number)(int64_t)number == number;
 }
 
-static unsigned type_of(const char *json, size_t size)
+unsigned sp__schema_type(char kind)
 {
-    switch (sp__json_kind(json, size)) {
+    switch (kind) {
     case '{':
         return SCHEMA_OBJECT;
     case '[':
@@ -124,8 +124,14 @@ static unsigned type_of(const char *json, size_t size)
     case 'f':
         return SCHEMA_BOOLEAN;
     default:
-        return is_whole(json, size) ? SCHEMA_INTEGER : SCHEMA_NUMBER;
+        return SCHEMA_NUMBER;
     }
+}
+
+static unsigned type_of(const char *json, size_t size)
+{
+    unsigned type = sp__schema_type(sp__json_kind(json, size));
+    return type == SCHEMA_NUMBER && is_whole(json, size) ? SCHEMA_INTEGER : type;
 }
 
 static const char *name_types(unsigned types, char text[96])

@@ -3,9 +3,10 @@
  * Arguments that are in order, seen in one pass over their text.
  *
  * Nearly all calls give an object whose members have plain names and the types that are
- * wanted, or an array of such values, and most schemas want no more than that. For these, whether the text is JSON and
- * whether it is what the schema asks for are one question. Anything else is left to the
- * JSON reader and to schema_check.c, which also say what is wrong.
+ * wanted, or an array of such values, and most schemas want no more than that. For these,
+ * whether the text is JSON and whether it is what the schema asks for are one question.
+ * Anything else is left to the JSON reader and to schema_check.c, which also say what is
+ * wrong.
  */
 #include "session/schema.h"
 
@@ -48,26 +49,6 @@ static int is_whole(const uint8_t *p, const uint8_t *behind, const uint8_t *end)
            (behind == end || (*behind != '.' && *behind != 'e' && *behind != 'E'));
 }
 
-/* A real number may be as whole as 2.0: for a number it does not matter. */
-static unsigned type_of(char kind)
-{
-    switch (kind) {
-    case '{':
-        return SCHEMA_OBJECT;
-    case '[':
-        return SCHEMA_ARRAY;
-    case '"':
-        return SCHEMA_STRING;
-    case 't':
-    case 'f':
-        return SCHEMA_BOOLEAN;
-    case 'n':
-        return SCHEMA_NULL;
-    default:
-        return SCHEMA_NUMBER;
-    }
-}
-
 /* Behind a value of one of these types. NULL: the longer way, here and below. */
 static inline const uint8_t *take_value(const uint8_t *p, const uint8_t *end,
                                         unsigned types)
@@ -77,7 +58,9 @@ static inline const uint8_t *take_value(const uint8_t *p, const uint8_t *end,
     if (is_whole(digits, behind, end)) {
         return (types & SCHEMA_INTEGER) != 0 ? behind : NULL;
     }
-    if ((types & type_of(sp__json_kind((const char *)p, (size_t)(end - p)))) == 0) {
+    /* A real number may be as whole as 2.0: for a number it does not matter. */
+    char kind = sp__json_kind((const char *)p, (size_t)(end - p));
+    if ((types & sp__schema_type(kind)) == 0) {
         return NULL;
     }
     return (const uint8_t *)sp__json_skip((const char *)p, (const char *)end,
