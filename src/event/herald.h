@@ -88,8 +88,9 @@ static inline int sp__herald_listens(const struct herald *herald)
            atomic_load_explicit(&herald->many, memory_order_relaxed) != 0;
 }
 
-/* Any thread, under any lock of upper layers; under the herald's own a tap's on_more may post
- * to a loop, and nothing is told under a loop's lock. The event's time (when 0) and, but for a worker's end, exit status are filled in. */
+/* Any thread, under any lock of upper layers, but not of a loop: under the herald's own a
+ * tap's on_more may post to one. The event's time (when 0) and, but for a worker's end, exit
+ * status are filled in. */
 void sp__herald_tell(struct herald *herald, const struct tidings *tidings);
 
 /* Any thread: the number of the last event. */

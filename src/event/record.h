@@ -20,8 +20,9 @@ enum {
 };
 
 /*
- * What is told: the event, whose name and lists are filled in where it is read. Numbers and texts are those of its row, in that order, and as many. An event
- * that a worker made has measurements and metadata of its own instead, whose names stay.
+ * What is told: the event, whose name and lists are filled in where it is read. Numbers and
+ * texts are those of its row, in that order, and as many. An event that a worker made has
+ * measurements and metadata of its own instead, whose names stay.
  */
 struct tidings {
     sp_event event;
@@ -39,10 +40,9 @@ struct tidings {
     .texts_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
 
 struct event_record {
-    uint32_t bytes; /* all of it, a multiple of RECORD_ALIGN */
-    uint16_t kind;  /* 0: the rest of the ring's end */
-    uint8_t
-        has_names; /* measurements and texts have their own; else those of the row */
+    uint32_t bytes;    /* all of it, a multiple of RECORD_ALIGN */
+    uint16_t kind;     /* 0: the rest of the ring's end */
+    uint8_t has_names; /* its measurements and texts; else they have those of the row */
     uint8_t measurements_count;
     uint16_t texts_count; /* behind pool, session and message */
     uint16_t sizes[3];    /* of those three, with their NUL */
