@@ -4,10 +4,11 @@
  * program, whose allocator is counted as everybody's in this process, and in a worker,
  * into which the same counter is loaded.
  *
- * The program allocates three times for a call: the call itself and its message, which
- * live from the caller's thread to the loop's and back, and the result, which is the
- * caller's. Streams and workers allocate nothing for another chunk or another call, and
- * telemetry nothing for either, whatever is listened to.
+ * The program allocates twice for a call: the call with its message, which lives from the
+ * caller's thread to the loop's and back, and the result, which is the caller's. Streams
+ * and workers allocate nothing for another chunk or another call, and telemetry nothing for
+ * either, whatever is listened to.
+ *
  * Once in a while something else comes along (a sample of the workers, a buffer that
  * grows for the last time), which is what the allowance is for.
  */
@@ -25,7 +26,7 @@ enum {
     CALLS = 4000,
     CHUNKS = 40000,
     IN_FLIGHT = 64,
-    PER_CALL = 3,
+    PER_CALL = 2,
     ALLOWANCE = CALLS / 10
 };
 
