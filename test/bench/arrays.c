@@ -2,7 +2,7 @@
 /*
  * Arrays of float64, to a Python tool that takes a NumPy array and from one that gives one.
  *
- *     arrays --how tensor|shared|json --bytes N [--times T] [--adapter FILE] [--warm W]
+ *     arrays --how tensor|shared|json --bytes N [--times T] [--warm W]
  *
  * A program has a double[] and wants one back; that is where the clock stands, so JSON pays
  * for its text on both sides. Prints one line of JSON: the least and the median time of a
@@ -30,14 +30,14 @@ static void check(int rc, const sp_error *err, const char *what)
     }
 }
 
-static void open_pit(const char *adapter, int is_shared)
+static void open_pit(int is_shared)
 {
     sp_error err = {0};
     sp_pool_options pool = {
         .size = sizeof pool,
         .name = "bench",
         .runtime = "python",
-        .adapter = adapter,
+        .adapter = getenv("BENCH_ADAPTER"),
         .python = getenv("BENCH_PYTHON"),
         .workers = 1,
         .request_max_bytes = 1u << 30,
@@ -180,8 +180,7 @@ int main(int argc, char **argv)
         numbers[i] = (double)i * 0.37 + 0.1; /* as adapter's `give` has them */
     }
     int is_json = strcmp(how, "json") == 0;
-    open_pit(option_text(argc, argv, "adapter", "bench_adapter.py"),
-             strcmp(how, "shared") == 0);
+    open_pit(strcmp(how, "shared") == 0);
     measure(is_json ? take_list : take_tensor, warm, times, &least[0], &median[0]);
     measure(is_json ? give_list : give_tensor, warm, times, &least[1], &median[1]);
     printf("{\"what\": \"arrays\", \"how\": \"%s\", \"bytes\": %zu, \"times\": %ld, "

@@ -166,11 +166,13 @@ __attribute__((noinline)) void counted_session(uint32_t calls)
     run_session(calls);
 }
 
-static void open_pit(const char *adapter)
+static void open_pit(void)
 {
     sp_error err = {0};
-    sp_pool_options pool = {
-        .size = sizeof pool, .workers = 1, .runtime = "python", .adapter = adapter};
+    sp_pool_options pool = {.size = sizeof pool,
+                            .workers = 1,
+                            .runtime = "python",
+                            .adapter = getenv("BENCH_ADAPTER")};
     sp_pit_options options = {.size = sizeof options, .pools = &pool, .pools_count = 1};
     check(sp_pit_open(&options, &pit, &err), &err, "open");
     check(sp_pit_await_ready(pit, 0, &err), &err, "ready");
@@ -202,7 +204,7 @@ int main(int argc, char **argv)
             if (kinds[i].warm == run_session) {
                 open_sessions();
             } else {
-                open_pit(option_text(argc, argv, "adapter", "showcase"));
+                open_pit();
             }
             kinds[i].warm(WARM);
             kinds[i].counted(count);
@@ -211,6 +213,5 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    give_up(
-        "usage: bench-counted one|many|stream|first|session COUNT [--adapter FILE]");
+    give_up("usage: bench-counted one|many|stream|first|session COUNT");
 }

@@ -4,7 +4,7 @@
  * calls one after the other.
  *
  *     host-memory idle  --workers W
- *     host-memory queue --calls N --adapter FILE    behind one that runs
+ *     host-memory queue --calls N    behind one that runs
  *     host-memory long  --calls N [--samples S]
  *
  * Heap is what the allocator has given out, of this program and every library in it;
@@ -49,10 +49,10 @@ static void print_growth(const char *what, long count, struct weight from,
 
 static void idle(uint32_t workers)
 {
-    sp_pit *pit = pit_of(1, "showcase");
+    sp_pit *pit = pit_of(1);
     struct weight one = weigh();
     sp_pit_close(pit);
-    pit = pit_of(workers + 1, "showcase");
+    pit = pit_of(workers + 1);
     struct weight many = weigh();
     sp_pit_close(pit);
     print_growth("idle", workers, one, many);
@@ -94,7 +94,7 @@ static void await_queued(sp_pit *pit, uint32_t least)
     } while (stats.queued < least);
 }
 
-static void queue(uint32_t calls, const char *adapter)
+static void queue(uint32_t calls)
 {
     char folder[] = "/tmp/snakepit-bench-XXXXXX";
     char path[64];
@@ -108,7 +108,7 @@ static void queue(uint32_t calls, const char *adapter)
     if (mkfifo(path, 0600) < 0) {
         give_up("host-memory: %s: %s", path, strerrordesc_np(errno));
     }
-    sp_pool_options pool = pool_of(1, adapter);
+    sp_pool_options pool = pool_of(1);
     pool.pipeline_max = 1;
     sp_pit *pit = pit_with(&pool);
     start(pit, "wait", args, &left);
@@ -192,7 +192,7 @@ static void many(uint64_t calls, long samples)
     static long long heap[SAMPLES_MAX + 1];
     static long long resident[SAMPLES_MAX + 1];
     static long long worker[SAMPLES_MAX + 1];
-    line.pit = pit_of(1, "showcase");
+    line.pit = pit_of(1);
     run_calls(calls / 100 + 1); /* buffers have grown */
     line.ended = 0;
     int pid = worker_pid(line.pit);
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
     if (strcmp(what, "idle") == 0) {
         idle((uint32_t)option_number(argc, argv, "workers", 100));
     } else if (strcmp(what, "queue") == 0 && calls < CALLS_MAX - 1) {
-        queue((uint32_t)calls, option_text(argc, argv, "adapter", "showcase"));
+        queue((uint32_t)calls);
     } else if (strcmp(what, "long") == 0) {
         many((uint64_t)calls, samples);
     } else {

@@ -124,8 +124,7 @@ int main(int argc, char **argv)
         give_up("usage: paced --rate CALLS-A-SECOND [--workers W]");
     }
     pace.rate = (double)rate;
-    sp_pool_options pool =
-        pool_of((uint32_t)option_number(argc, argv, "workers", 1), NULL);
+    sp_pool_options pool = pool_of((uint32_t)option_number(argc, argv, "workers", 1));
     pool.queue_max = PACED_MAX; /* a queue that is full would hide how late calls are */
     pace.pit = pit_with(&pool);
     load_begin(&pace.load, 0, option_number(argc, argv, "warm-ms", 200),

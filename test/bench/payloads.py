@@ -24,7 +24,7 @@ def _ours(bench, size):
             continue
         bench.add("arrays", how, size,
                   bench.run("arrays", "--how", how, "--bytes", size, "--times",
-                            _times(size, how), "--warm", 1, "--adapter", bench.adapter))
+                            _times(size, how), "--warm", 1))
 
 
 def payloads(bench):

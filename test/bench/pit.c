@@ -18,13 +18,13 @@ void check(int rc, const sp_error *err, const char *what)
     }
 }
 
-sp_pool_options pool_of(uint32_t workers, const char *adapter)
+sp_pool_options pool_of(uint32_t workers)
 {
     return (sp_pool_options){
         .size = sizeof(sp_pool_options),
         .name = "bench",
         .runtime = "python",
-        .adapter = adapter != NULL ? adapter : getenv("BENCH_ADAPTER"),
+        .adapter = getenv("BENCH_ADAPTER"),
         .python = getenv("BENCH_PYTHON"),
         .workers = workers,
         .queue_max = CALLS_MAX,
@@ -45,9 +45,9 @@ sp_pit *pit_with(const sp_pool_options *pool)
     return pit;
 }
 
-sp_pit *pit_of(uint32_t workers, const char *adapter)
+sp_pit *pit_of(uint32_t workers)
 {
-    sp_pool_options pool = pool_of(workers, adapter);
+    sp_pool_options pool = pool_of(workers);
     return pit_with(&pool);
 }
 

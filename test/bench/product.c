@@ -239,8 +239,7 @@ int main(int argc, char **argv)
                                   levels, LEVELS_MAX);
     long warm_ms = option_number(argc, argv, "warm-ms", 200);
     long measure_ms = option_number(argc, argv, "measure-ms", 1000);
-    sp_pit *pit = pit_of((uint32_t)option_number(argc, argv, "workers", 1),
-                         option_text(argc, argv, "adapter", NULL));
+    sp_pit *pit = pit_of((uint32_t)option_number(argc, argv, "workers", 1));
     for (size_t i = 0; i < count && !is_map; i++) {
         if (levels[i] > (is_calls ? CALLS_MAX : THREADS_MAX)) {
             give_up("product: %ld is too many", levels[i]);

@@ -2,9 +2,10 @@
 /*
  * Starting a pit: until all workers are ready, until each has answered, and to close.
  *
- *     start --workers W [--adapter FILE] [--zygote 1] [--preload MODULE]
+ *     start --workers W [--zygote 1] [--preload MODULE]
  *
- * With a zygote, forking included; a module is imported before the adapter.
+ * Of the showcase's adapter. With a zygote, forking included; a module is imported before
+ * the adapter.
  *
  * Prints one line of JSON for run.py, with the memory of the workers while they are idle:
  * shared pages are split among their users, and the host's share is left out.
@@ -69,8 +70,8 @@ int main(int argc, char **argv)
     }
     uint64_t began_ns = now_ns();
     const char *const preload[] = {option_text(argc, argv, "preload", NULL), NULL};
-    sp_pool_options pool =
-        pool_of(workers, option_text(argc, argv, "adapter", "showcase"));
+    sp_pool_options pool = pool_of(workers);
+    pool.adapter = "showcase";
     pool.preload = preload;
     pool.zygote = option_number(argc, argv, "zygote", 0) ? SP_ZYGOTE_ON : SP_ZYGOTE_OFF;
     sp_pit *pit = pit_with(&pool);

@@ -7,21 +7,17 @@ from harness import cell
 TITLES = {"product": "snakepit", "grpcio_aio": "grpcio aio", "grpcio_sync": "grpcio sync"}
 
 
-def streams(bench, *arguments):
-    return bench.run("streams", *arguments, "--adapter", bench.adapter)
-
-
 def many(bench):
-    bench.add("stream", "product", 1, streams(bench, "many", "--chunks", bench.plan.chunks))
+    bench.add("stream", "product", 1, bench.run("streams", "many", "--chunks", bench.plan.chunks))
 
 
 def first(bench):
-    bench.add("first", "product", 1, streams(bench, "first", "--times", 2000))
+    bench.add("first", "product", 1, bench.run("streams", "first", "--times", 2000))
 
 
 def sparse(bench):
     bench.add("sparse", "product", 100,
-              streams(bench, "sparse", "--chunks", 3000, "--pause-us", 100))
+              bench.run("streams", "sparse", "--chunks", 3000, "--pause-us", 100))
 
 
 PARTS = [many, first, sparse]
@@ -29,7 +25,7 @@ PARTS = [many, first, sparse]
 
 def once(bench):
     bench.add("memory", "product", 1,
-              streams(bench, "many", "--chunks", bench.plan.long_chunks))
+              bench.run("streams", "many", "--chunks", bench.plan.long_chunks))
 
 
 def table(bench):

@@ -7,8 +7,8 @@
  *     streams sparse --chunks N --pause-us P  chunks with a pause between them: each has
  *                                             to leave at once
  *
- * --adapter FILE is bench_adapter.py. Each prints one line of JSON for run.py; chunks
- * that are missing or out of order end the program with status 1.
+ * Each prints one line of JSON for run.py; chunks that are missing or out of order end the
+ * program with status 1.
  */
 #include <stdio.h>
 #include <string.h>
@@ -162,11 +162,7 @@ static void sparse(sp_pit *pit, long chunks, long pause_us)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
-    const char *adapter = option_text(argc, argv, "adapter", NULL);
-    if (adapter == NULL) {
-        give_up("usage: streams many|first|sparse --adapter FILE [--OPTION VALUE]");
-    }
-    sp_pit *pit = pit_of(1, adapter);
+    sp_pit *pit = pit_of(1);
     if (strcmp(what, "many") == 0) {
         many(pit, option_number(argc, argv, "chunks", 1000000));
     } else if (strcmp(what, "first") == 0) {

@@ -140,7 +140,7 @@ static void on_any(const sp_event *event, void *user_data)
 static void open_watched(struct watched *watched, const char *collector,
                          const char *statsd)
 {
-    sp_pool_options pool = pool_of(1, NULL);
+    sp_pool_options pool = pool_of(1);
     sp_pit_options options = {
         .size = sizeof options, .pools = &pool, .pools_count = 1, .otlp_endpoint = ""};
     sp_error err = {0};

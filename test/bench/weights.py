@@ -14,8 +14,7 @@ def once(bench):
     bench.add("weight", "idle", IDLE_WORKERS,
               bench.run("host-memory", "idle", "--workers", IDLE_WORKERS))
     bench.add("weight", "queue", QUEUED_CALLS,
-              bench.run("host-memory", "queue", "--calls", QUEUED_CALLS, "--adapter",
-                        bench.adapter))
+              bench.run("host-memory", "queue", "--calls", QUEUED_CALLS))
     bench.add("weight", "long", bench.plan.long_calls,
               bench.run("host-memory", "long", "--calls", bench.plan.long_calls))
 
