@@ -286,16 +286,6 @@ SP_API int sp_pit_fd(const sp_pit *pit)
     return pit == NULL ? -1 : pit->dispatch.fd;
 }
 
-static void grant(void *user, struct request *request, size_t wire_bytes)
-{
-    sp__pit_grant(request, wire_bytes);
-}
-
-static void cancel(void *user, struct request *request)
-{
-    sp__pit_cancel_request(request);
-}
-
 static int is_due(void *dispatch)
 {
     return sp__dispatch_wait(dispatch, 0);
@@ -331,8 +321,8 @@ SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err)
         return 0;
     }
     sp__loop_postpone(pit->loop);
-    int ran = sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data, grant,
-                               cancel, pit);
+    int ran = sp__dispatch_run(&pit->dispatch, pit->on_event, pit->event_data,
+                               sp__pit_grant, sp__pit_cancel_request);
     sp__loop_catch_up(pit->loop);
     return ran;
 }

@@ -221,8 +221,8 @@ static int ignore_chunk(const sp_chunk *chunk, void *user_data)
 /* `ending`: its end has been published, so nothing more will touch it. Without that an
  * end seen early is left for the round in which it is published. */
 static int run_stream(struct request *request, int ending,
-                      void (*grant)(void *, struct request *, size_t),
-                      void (*cancel)(void *, struct request *), void *user)
+                      void (*grant)(struct request *, size_t),
+                      void (*cancel)(struct request *))
 {
     int ran = 0;
     for (;;) {
@@ -230,7 +230,7 @@ static int run_stream(struct request *request, int ending,
         size_t credit;
         int rc = sp__mailbox_take(&request->mailbox, &taken, &credit);
         if (credit > 0) {
-            grant(user, request, credit);
+            grant(request, credit);
         }
         if (rc == 0 || (rc < 0 && !ending)) {
             return ran;
@@ -250,7 +250,7 @@ static int run_stream(struct request *request, int ending,
         if (request->chunk_cb(&chunk, request->user_data) != 0) {
             /* The rest is taken without telling; the end follows. */
             request->chunk_cb = ignore_chunk;
-            cancel(user, request);
+            cancel(request);
         }
     }
 }
@@ -298,9 +298,8 @@ static void tell_lost(uint64_t lost, sp_event_cb on_event, void *event_data)
 }
 
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,
-                     void (*grant)(void *user, struct request *request,
-                                   size_t wire_bytes),
-                     void (*cancel)(void *user, struct request *request), void *user)
+                     void (*grant)(struct request *request, size_t wire_bytes),
+                     void (*cancel)(struct request *request))
 {
     pthread_mutex_lock(&dispatch->lock);
     if (dispatch->signalled) {
@@ -340,7 +339,7 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
         }
         struct request *request = ITEM(link, struct request, on_done);
         if (request->streaming) {
-            ran += run_stream(request, ending, grant, cancel, user);
+            ran += run_stream(request, ending, grant, cancel);
         } else {
             run_reply(request);
             ran++;

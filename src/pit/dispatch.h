@@ -50,9 +50,8 @@ void sp__dispatch_gone(struct dispatch *dispatch, struct host_tool *tool);
 
 /* User thread: run what is due. The number of callbacks run. */
 int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *event_data,
-                     void (*grant)(void *user, struct request *request,
-                                   size_t wire_bytes),
-                     void (*cancel)(void *user, struct request *request), void *user);
+                     void (*grant)(struct request *request, size_t wire_bytes),
+                     void (*cancel)(struct request *request));
 /* User thread: from here on it drives this loop (NULL: it does not) until something is due;
  * what others add makes the loop look. */
 void sp__dispatch_drives(struct dispatch *dispatch, struct loop *loop);

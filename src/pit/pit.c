@@ -663,11 +663,11 @@ static void finish_close(void *user, void *arg)
 }
 
 /* The loops are gone: credit and wishes to stop have nobody to go to. */
-static void no_grant(void *user, struct request *request, size_t wire_bytes)
+static void no_grant(struct request *request, size_t wire_bytes)
 {
 }
 
-static void no_cancel(void *user, struct request *request)
+static void no_cancel(struct request *request)
 {
 }
 
@@ -727,7 +727,7 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     struct dispatch *dispatch = &pit->dispatch;
     while (sp__dispatch_wait(dispatch, 0)) {
         (void)sp__dispatch_run(dispatch, pit->on_event, pit->event_data, no_grant,
-                               no_cancel, NULL);
+                               no_cancel);
     }
     sp__handlers_close(&pit->herald);
     close_parts(pit);

@@ -50,19 +50,19 @@ static void on_event(const sp_event *event, void *user_data)
     (void)snprintf(text, sizeof told.text, "%s:%s", event->pool, event->message);
 }
 
-static void grant(void *user, struct request *request, size_t wire_bytes)
+static void grant(struct request *request, size_t wire_bytes)
 {
     granted += wire_bytes;
 }
 
-static void cancel(void *user, struct request *request)
+static void cancel(struct request *request)
 {
     cancelled++;
 }
 
 static int run(struct dispatch *dispatch)
 {
-    return sp__dispatch_run(dispatch, on_event, NULL, grant, cancel, NULL);
+    return sp__dispatch_run(dispatch, on_event, NULL, grant, cancel);
 }
 
 static int readable(const struct dispatch *dispatch)
