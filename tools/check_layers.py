@@ -26,7 +26,8 @@ PROGRAMS = {
     "daemon": set(),
     "examples": set(),
     "guard": {"guard/protocol.h", "wire/zygote.h"},
-    "bridges": {"wire/json.h", "wire/json_bytes.h", "wire/json_read.h", "wire/tensor.h", "wire/tensor_json.h",
+    "bridges": {"wire/json.h", "wire/json_bytes.h", "wire/json_read.h",
+                "wire/tensor.h", "wire/tensor_json.h",
                 "base/buf.h", "base/clock.h", "base/error.h",
                 "base/list.h", "base/mem.h"},
 }
