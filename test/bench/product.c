@@ -7,7 +7,7 @@
  *     product map                                    sp_map_put, sp_map_next
  *
  * The first two take --warm-ms and --measure-ms, and print a line of JSON for each
- * number they are given. Any call that fails, and any wrong answer, ends the program
+ * number they are given; whatever calls has a session of its own. Any call that fails, and any wrong answer, ends the program
  * with status 1.
  */
 #include <pthread.h>
@@ -19,12 +19,13 @@
 #include "measure.h"
 #include "pit.h"
 
-enum { THREADS_MAX = 1024, LEVELS_MAX = 16 };
+enum { THREADS_MAX = 1024, LEVELS_MAX = 16, SESSION_BYTES = 24 };
 
 /* ---- calls: one thread, many in flight ---- */
 
 struct call {
     struct loop *loop;
+    char session[SESSION_BYTES];
     uint64_t started_ns;
     uint32_t a;
 };
@@ -36,6 +37,11 @@ struct loop {
     uint32_t open;
 };
 
+static void name_session(char session[SESSION_BYTES], uint32_t number)
+{
+    (void)snprintf(session, SESSION_BYTES, "bench-%u", number);
+}
+
 static void on_reply(const sp_reply *reply, void *user_data);
 
 static void start_call(struct call *call)
@@ -45,8 +51,9 @@ static void start_call(struct call *call)
     char args[64];
     call->a = loop->next++;
     size_t size = put_arguments(args, call->a, 3);
-    check(sp_call_start(loop->pit, "add", (sp_bytes){args, size}, NULL, on_reply, call,
-                        NULL, &err),
+    sp_call_options options = {.size = sizeof options, .session = call->session};
+    check(sp_call_start(loop->pit, "add", (sp_bytes){args, size}, &options, on_reply,
+                        call, NULL, &err),
           &err, "call");
     loop->open++;
 }
@@ -94,6 +101,7 @@ static void calls(sp_pit *pit, uint32_t in_flight, long warm_ms, long measure_ms
     load_begin(&loop.load, in_flight, warm_ms, measure_ms);
     for (uint32_t i = 0; i < in_flight; i++) {
         all[i] = (struct call){.loop = &loop, .started_ns = now_ns()};
+        name_session(all[i].session, i);
         start_call(&all[i]);
     }
     while (loop.open > 0) {
@@ -113,6 +121,7 @@ static void calls(sp_pit *pit, uint32_t in_flight, long warm_ms, long measure_ms
 
 struct caller {
     pthread_t thread;
+    char session[SESSION_BYTES];
     sp_pit *pit;
     struct load load;
 };
@@ -121,15 +130,16 @@ static void *call_on(void *arg)
 {
     struct caller *caller = arg;
     char args[64];
+    sp_call_options options = {.size = sizeof options, .session = caller->session};
     int go_on = 1;
     for (uint32_t a = 0; go_on; a++) {
         sp_result result = {0};
         sp_error err = {0};
         uint64_t started_ns = now_ns();
         size_t size = put_arguments(args, a, 3);
-        check(
-            sp_execute(caller->pit, "add", (sp_bytes){args, size}, NULL, &result, &err),
-            &err, "execute");
+        check(sp_execute(caller->pit, "add", (sp_bytes){args, size}, &options, &result,
+                         &err),
+              &err, "execute");
         int is_right = get_result(result.json, result.json_bytes) == (int64_t)a + 3;
         go_on = load_ended(&caller->load, started_ns, now_ns(), is_right);
         sp_result_clear(&result);
@@ -148,6 +158,7 @@ static void execute(sp_pit *pit, uint32_t threads, long warm_ms, long measure_ms
     load_begin(sum, threads, warm_ms, measure_ms);
     for (uint32_t i = 0; i < threads; i++) {
         callers[i].pit = pit;
+        name_session(callers[i].session, i);
         callers[i].load.begin_ns = sum->begin_ns;
         callers[i].load.end_ns = sum->end_ns;
         int rc = pthread_create(&callers[i].thread, NULL, call_on, &callers[i]);
