@@ -276,7 +276,7 @@ static int on_answer(struct h2 *h2, uint32_t id, struct reader *reader)
     if (stream == NULL) {
         return 1;
     }
-    if (stream->prefix_size != 0) {
+    if (stream->prefix_size != 0 && !stream->deaf) {
         return 0;
     }
     answer_begins(h2, stream);

@@ -203,6 +203,25 @@ static void an_answer_inside_a_message_breaks_it(void **state)
     end(&scene);
 }
 
+/* What was left of that message is not kept for a call that was given up. */
+static void an_answer_to_nobody_may_come_inside_a_message(void **state)
+{
+    struct scene scene = begin();
+    struct heard *call = pair_open(scene.pair, "x", 1);
+    assert_true(pair_client_to_server(scene.pair) > 0);
+    put_hello(&scene, 1000, 10);
+    put_frame(&scene, LEAN_DATA, 1, "\0\0", 2);
+    assert_int_equal(say(&scene, scene.pair->client, 0), SP_OK);
+    sp__h2_reset(call->stream, RST_CANCEL);
+    put_frame(&scene, LEAN_DATA, 1, "\0\0\1y", 4);
+    put_frame(&scene, LEAN_ANSWER, 1, "x", 1);
+    assert_int_equal(say(&scene, scene.pair->client, 0), SP_OK);
+    assert_int_equal(call->messages, 0);
+    assert_int_equal(call->ends, 1);
+    assert_int_equal(call->rst_code, RST_CANCEL);
+    end(&scene);
+}
+
 static void nothing_comes_before_the_greeting(void **state)
 {
     struct scene scene = begin();
@@ -407,6 +426,7 @@ int main(void)
         TEST(an_answer_overtakes_nothing),
         TEST(a_small_call_that_is_larger_than_the_limit_is_refused),
         TEST(an_answer_inside_a_message_breaks_it),
+        TEST(an_answer_to_nobody_may_come_inside_a_message),
         TEST(nothing_comes_before_the_greeting),
         TEST(another_version_is_told_at_once),
         TEST(http2_is_not_understood),
