@@ -7,11 +7,12 @@
  * guard has been killed.
  *
  * The normal course: the group is made in version 2 below the group the guard is in, and
- * tried with a child that is born there, or moves there, and ends. So do workers: they are
- * born in it (clone3) or, before Linux 5.7, move there before they execute. To move takes
- * ten milliseconds and more, for the kernel waits until every processor has taken note. A worker with limits moves on to a group of its own
- * (cgroup.c) whose name begins alike, by which the host finds it. When the guard ends it
- * writes to cgroup.kill, reaps, and removes the group.
+ * tried with a child that is born there, or moves there, and ends. So it is with workers:
+ * they are born in it (clone3) or, before Linux 5.7, move there before they execute. To
+ * move takes ten milliseconds and more, for the kernel waits until every processor has
+ * taken note. A worker with limits moves on to a group of its own (cgroup.c) whose name
+ * begins alike, by which the host finds it. When the guard ends it writes to cgroup.kill,
+ * reaps, and removes the group.
  *
  * How it fails: where there is no version 2, no permission or a kind of group that takes
  * no processes, the level is not reached and the caller goes on without. Kernels before

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* All workers in one control group: guard/enclosure.c, src/guard/groups.c. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -212,8 +213,10 @@ static void groups_without_cgroup_kill_are_ended(void **state)
         .begun_us = 7};
     (void)snprintf(name, sizeof name, GUARD_GROUP_PREFIX "0", (int)getpid(), 7ull);
     if (groups.place < 0 || mkdirat(groups.place, name, 0755) != 0) {
+        int wrong = errno;
         (void)close(groups.place);
-        print_message("skipped: no version 1 groups can be made here\n");
+        print_message("skipped: no version 1 group can be made here: %s\n",
+                      strerror(wrong));
         skip();
     }
     pid_t child = fork();
