@@ -86,8 +86,7 @@ typedef struct sp_event {
     int exit_status; /* WORKER_DIED, WORKER_STOPPED: exit status or -1 */
     int signal;      /* the signal that ended it, or 0 */
     uint64_t duration_ms;
-    const char
-        *session; /* its id, of what is about a session or a call in one; or "" */
+    const char *session;   /* its id, of what concerns one or a call in one; or "" */
     const char *message;   /* one line; borrowed until the callback returns */
     const sp_death *death; /* WORKER_DIED, WORKER_STOPPED: the certificate, borrowed;
                               NULL for other events, without memory for one, and in
@@ -143,9 +142,8 @@ SP_API int sp_events_attach(struct sp_pit *pit, const char *pattern,
 SP_API int sp_events_detach(struct sp_pit *pit, uint64_t id, sp_error *err);
 
 typedef struct sp_events_stats {
-    size_t size; /* sizeof the struct, set by the caller */
-    uint64_t
-        delivered; /* taken for the handler, which gets up to some dozens in a row */
+    size_t size;        /* sizeof the struct, set by the caller */
+    uint64_t delivered; /* taken for the handler, up to some dozens in a row */
     uint64_t dropped;
 } sp_events_stats;
 

@@ -64,9 +64,8 @@ PyObject *sp__py_keys_get(struct key_cache *cache, const char *text, size_t n);
  */
 enum { MEMBERS_MAX = 16 };
 struct members {
-    PyObject
-        *names; /* expected, in this order: a tuple of ASCII str, or NULL; borrowed */
-    Py_ssize_t count;              /* of values */
+    PyObject *names;  /* expected, in order: a tuple of ASCII str, or NULL; borrowed */
+    Py_ssize_t count; /* of values */
     PyObject *values[MEMBERS_MAX]; /* owned */
 };
 
