@@ -19,17 +19,14 @@
 #include "base/clock.h"
 #include "snakepit/base.h"
 
-/* In the low bits of the state; the lot is above them. */
-enum { CLOSED, RESTING, OPEN, NUDGED, ASLEEP, LOT = 8 };
-
 static unsigned what(unsigned state)
 {
-    return state % LOT;
+    return state % LATCH_LOT;
 }
 
 static struct spot spot_of(unsigned spot, unsigned state)
 {
-    return (struct spot){.lot = state / LOT, .number = spot - 1};
+    return (struct spot){.lot = state / LATCH_LOT, .number = spot - 1};
 }
 
 static void wake_alone(struct latch *latch)
@@ -41,8 +38,8 @@ void sp__latch_open_with(struct latch *latch, struct unparking *unparking)
 {
     unsigned spot = latch->spot; /* it may be gone as soon as it is open */
     unsigned before =
-        atomic_exchange_explicit(&latch->state, OPEN, memory_order_acq_rel);
-    if (what(before) != RESTING && what(before) != ASLEEP) {
+        atomic_exchange_explicit(&latch->state, LATCH_OPEN, memory_order_acq_rel);
+    if (what(before) != LATCH_RESTING && what(before) != LATCH_ASLEEP) {
         return;
     }
     if (spot == 0) {
@@ -63,10 +60,10 @@ int sp__latch_nudge(struct latch *latch)
 {
     unsigned seen = atomic_load(&latch->state);
     do {
-        if (what(seen) != RESTING) {
+        if (what(seen) != LATCH_RESTING) {
             return 0;
         }
-    } while (!atomic_compare_exchange_weak(&latch->state, &seen, NUDGED));
+    } while (!atomic_compare_exchange_weak(&latch->state, &seen, LATCH_NUDGED));
     if (latch->spot == 0) {
         wake_alone(latch);
     } else {
@@ -79,9 +76,9 @@ int sp__latch_nudge(struct latch *latch)
  * open, or has been nudged. */
 static int mark_asleep(struct latch *latch, unsigned how)
 {
-    unsigned seen = CLOSED;
+    unsigned seen = LATCH_CLOSED;
     while (!atomic_compare_exchange_weak(&latch->state, &seen, how)) {
-        if (seen == OPEN || seen == NUDGED) {
+        if (seen == LATCH_OPEN || seen == LATCH_NUDGED) {
             return 0;
         }
     }
@@ -92,11 +89,11 @@ static int mark_asleep(struct latch *latch, unsigned how)
 static int mark_awake(struct latch *latch)
 {
     unsigned seen = atomic_load_explicit(&latch->state, memory_order_acquire);
-    while (seen != OPEN && !atomic_compare_exchange_weak_explicit(
-                               &latch->state, &seen, CLOSED, memory_order_acquire,
-                               memory_order_acquire)) {
+    while (seen != LATCH_OPEN && !atomic_compare_exchange_weak_explicit(
+                                     &latch->state, &seen, LATCH_CLOSED,
+                                     memory_order_acquire, memory_order_acquire)) {
     }
-    return seen == OPEN;
+    return seen == LATCH_OPEN;
 }
 
 static int sleep_alone(struct latch *latch, unsigned how, const struct timespec *end)
@@ -120,7 +117,7 @@ static int wait(struct latch *latch, unsigned how, uint64_t timeout_ms,
     }
     int is_over = 0;
     while (!is_over) {
-        unsigned state = latch->spot == 0 ? how : how + LOT * sp__parking_lot();
+        unsigned state = latch->spot == 0 ? how : how + LATCH_LOT * sp__parking_lot();
         struct spot spot = spot_of(latch->spot, state);
         unsigned seen = latch->spot == 0 ? how : sp__parking_look(spot);
         if (!mark_asleep(latch, state) || (work != NULL && atomic_load(work) > 0)) {
@@ -134,10 +131,10 @@ static int wait(struct latch *latch, unsigned how, uint64_t timeout_ms,
 
 int sp__latch_wait(struct latch *latch, uint64_t timeout_ms)
 {
-    return wait(latch, ASLEEP, timeout_ms, NULL);
+    return wait(latch, LATCH_ASLEEP, timeout_ms, NULL);
 }
 
 int sp__latch_rest(struct latch *latch, uint64_t timeout_ms, atomic_size_t *work)
 {
-    return wait(latch, RESTING, timeout_ms, work);
+    return wait(latch, LATCH_RESTING, timeout_ms, work);
 }

@@ -103,6 +103,7 @@ static void nobody_rests_while_there_is_work(void **state)
 
 struct sleeper {
     struct latch latch;
+    pthread_t thread;
     atomic_size_t work;
     atomic_int rests; /* that ended without the latch being open */
 };
@@ -117,32 +118,46 @@ static void *rest(void *arg)
     return NULL;
 }
 
+/* At a latch that has been initialised. */
+static void lie_down(struct sleeper *sleeper, void *(*how)(void *sleeper))
+{
+    atomic_init(&sleeper->rests, 0);
+    atomic_init(&sleeper->work, 0);
+    assert_int_equal(pthread_create(&sleeper->thread, NULL, how, sleeper), 0);
+}
+
+static void get_up(struct sleeper *sleeper)
+{
+    sp__latch_open(&sleeper->latch);
+    assert_int_equal(pthread_join(sleeper->thread, NULL), 0);
+}
+
+enum { NUDGES = 1000 };
+
+static void nudge_often(struct sleeper *sleeper)
+{
+    for (int i = 1; i <= NUDGES; i++) {
+        UNTIL(sp__latch_nudge(&sleeper->latch));
+        UNTIL(atomic_load(&sleeper->rests) >= i);
+    }
+}
+
 static void a_sleeper_is_nudged_awake(void **state)
 {
     struct sleeper sleeper;
-    pthread_t thread;
     sp__latch_init(&sleeper.latch);
-    atomic_init(&sleeper.rests, 0);
-    atomic_init(&sleeper.work, 0);
-    assert_int_equal(pthread_create(&thread, NULL, rest, &sleeper), 0);
-    for (int i = 1; i <= 1000; i++) {
-        UNTIL(sp__latch_nudge(&sleeper.latch));
-        UNTIL(atomic_load(&sleeper.rests) >= i);
-    }
-    sp__latch_open(&sleeper.latch);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(atomic_load(&sleeper.rests), 1000);
+    lie_down(&sleeper, rest);
+    nudge_often(&sleeper);
+    get_up(&sleeper);
+    assert_int_equal(atomic_load(&sleeper.rests), NUDGES);
 }
 
 /* Who adds work and nudges once is heard, whatever the waiter is just about to do. */
 static void work_is_never_missed(void **state)
 {
     struct sleeper sleeper;
-    pthread_t thread;
     sp__latch_init(&sleeper.latch);
-    atomic_init(&sleeper.rests, 0);
-    atomic_init(&sleeper.work, 0);
-    assert_int_equal(pthread_create(&thread, NULL, rest, &sleeper), 0);
+    lie_down(&sleeper, rest);
     for (int i = 1; i <= ROUNDS; i++) {
         atomic_store(&sleeper.work, 1);
         (void)sp__latch_nudge(&sleeper.latch);
@@ -150,14 +165,12 @@ static void work_is_never_missed(void **state)
             (void)sched_yield(); /* for ever when it is missed */
         }
     }
-    sp__latch_open(&sleeper.latch);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    get_up(&sleeper);
 }
 
 static void *sleep_soundly(void *arg)
 {
     struct sleeper *sleeper = arg;
-    atomic_store(&sleeper->rests, 1);
     (void)sp__latch_wait(&sleeper->latch, SP_UNLIMITED);
     return NULL;
 }
@@ -165,16 +178,13 @@ static void *sleep_soundly(void *arg)
 static void who_only_waits_is_not_nudged(void **state)
 {
     struct sleeper sleeper;
-    pthread_t thread;
     sp__latch_init(&sleeper.latch);
-    atomic_init(&sleeper.rests, 0);
-    assert_int_equal(pthread_create(&thread, NULL, sleep_soundly, &sleeper), 0);
-    UNTIL(atomic_load(&sleeper.latch.state) != 0);
-    for (int i = 0; i < 1000; i++) {
+    lie_down(&sleeper, sleep_soundly);
+    UNTIL(atomic_load(&sleeper.latch.state) == LATCH_ASLEEP);
+    for (int i = 0; i < NUDGES; i++) {
         assert_int_equal(sp__latch_nudge(&sleeper.latch), 0);
     }
-    sp__latch_open(&sleeper.latch);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    get_up(&sleeper);
 }
 
 /* Many wait, each for its own latch, and all are opened in one go: again and again, with
@@ -263,19 +273,16 @@ static void many_are_woken_in_one_go(void **state)
 
 static void one_of_many_is_nudged_alone(void **state)
 {
-    struct sleeper sleeper;
-    pthread_t thread;
+    struct sleeper sleeper, neighbour;
     sp__latch_init_of_many(&sleeper.latch, 5);
-    atomic_init(&sleeper.rests, 0);
-    atomic_init(&sleeper.work, 0);
-    assert_int_equal(pthread_create(&thread, NULL, rest, &sleeper), 0);
-    for (int i = 1; i <= 1000; i++) {
-        UNTIL(sp__latch_nudge(&sleeper.latch));
-        UNTIL(atomic_load(&sleeper.rests) >= i);
-    }
-    sp__latch_open(&sleeper.latch);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(atomic_load(&sleeper.rests), 1000);
+    sp__latch_init_of_many(&neighbour.latch, 6);
+    lie_down(&sleeper, rest);
+    lie_down(&neighbour, rest);
+    nudge_often(&sleeper);
+    get_up(&sleeper);
+    get_up(&neighbour);
+    assert_int_equal(atomic_load(&sleeper.rests), NUDGES);
+    assert_int_equal(atomic_load(&neighbour.rests), 0);
 }
 
 int main(void)

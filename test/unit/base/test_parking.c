@@ -149,5 +149,5 @@ int main(void)
         TEST(who_is_left_is_woken_later),
         TEST(who_is_parked_elsewhere_sleeps_on),
     };
-    return cmocka_run_group_tests_name("spots", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("parking", tests, NULL, NULL);
 }

@@ -8,7 +8,6 @@
 
 static void a_decimal_comma_is_a_point(void **state)
 {
-    (void)state;
     char comma[] = "-0,25";
     char exponent[] = "1,5e-07";
     char whole[] = "12";
@@ -19,7 +18,6 @@ static void a_decimal_comma_is_a_point(void **state)
 
 static void whole_ones_have_no_fraction_and_few_digits(void **state)
 {
-    (void)state;
     assert_true(sp__real_is_whole(0) && sp__real_is_whole(-3) &&
                 sp__real_is_whole(999999999999999));
     assert_false(sp__real_is_whole(0.5) || sp__real_is_whole(1e15) ||
