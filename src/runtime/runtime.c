@@ -183,7 +183,8 @@ static int take_options(struct sp_worker *w, const sp_worker_options *options,
     o->queue_max = o->queue_max == 0 ? QUEUE_DEFAULT : o->queue_max;
     o->request_max_bytes =
         o->request_max_bytes == 0 ? REQUEST_DEFAULT : o->request_max_bytes;
-    if (o->unconnected && (o->listen != NULL || o->name != NULL || o->call_fd > 0)) {
+    if (o->unconnected && (o->listen != NULL || o->name != NULL || o->call_fd != 0 ||
+                           o->host_fd != 0 || o->page_fd != 0 || o->memory_fd != 0)) {
         return sp__fail(err, SP_ERR_INVAL,
                         "unconnected: what a worker is called and connected to comes "
                         "later, from the environment");

@@ -303,11 +303,24 @@ static void a_worker_may_be_connected_later(void **state)
     sp_worker *worker = NULL;
     sp_error err = {0};
     int pair[2];
-    sp_worker_options options = {
-        .size = sizeof options, .unconnected = 1, .listen = "127.0.0.1:0"};
-    assert_int_equal(sp_worker_open(&options, &worker, &err), SP_ERR_INVAL);
-    assert_null(worker);
-    options.listen = NULL;
+    const sp_worker_options wrong[] = {
+        {.listen = "127.0.0.1:0"},
+        {.name = "one"},
+        {.call_fd = 3},
+        {.host_fd = 4},
+        {.page_fd = 5},
+        {.memory_fd = 6},
+    };
+    sp_worker_options options;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        options = wrong[i];
+        options.size = sizeof options;
+        options.unconnected = 1;
+        assert_int_equal(sp_worker_open(&options, &worker, &err), SP_ERR_INVAL);
+        assert_non_null(strstr(err.message, "unconnected"));
+        assert_null(worker);
+    }
+    options = (sp_worker_options){.size = sizeof options, .unconnected = 1};
     const sp_tool tool = {.size = sizeof tool, .name = "add"};
     sp_job *job;
     assert_int_equal(sp_worker_open(&options, &worker, &err), SP_OK);
