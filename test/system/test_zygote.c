@@ -283,6 +283,17 @@ static void sockets_are_refused_with_their_module(void **state)
                    "socket:", "opened by the module starts_a_thread");
 }
 
+static void descriptors_are_watched_whatever_is_closed(void **state)
+{
+    (void)state;
+    write_module("starts_a_thread", "import os\n"
+                                    "first, second = os.pipe()\n"
+                                    "os.close(first)\n"
+                                    "os.close(0)\n");
+    assert_refused(pool_of_text(uses_it, SP_ZYGOTE_ON),
+                   "pipe:", "opened by the module starts_a_thread");
+}
+
 static void threads_that_have_ended_do_no_harm(void **state)
 {
     (void)state;
@@ -589,6 +600,7 @@ int main(void)
         TEST(threads_are_refused_with_who_started_them),
         TEST(native_threads_are_refused_with_their_module),
         TEST(sockets_are_refused_with_their_module),
+        TEST(descriptors_are_watched_whatever_is_closed),
         TEST(threads_that_have_ended_do_no_harm),
         TEST(scripts_that_serve_are_refused),
         TEST(auto_does_without),

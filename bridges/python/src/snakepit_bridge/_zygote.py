@@ -33,7 +33,7 @@ CannotFork.__module__ = "snakepit_bridge"
 def _descriptors():
     """{number: what it is} of what user code has open."""
     found = {}
-    for name in os.listdir("/proc/self/fd"):
+    for name in _numbers():
         if int(name) >= _FIRST:
             try:
                 found[int(name)] = os.readlink("/proc/self/fd/" + name)
@@ -42,12 +42,10 @@ def _descriptors():
     return found
 
 
-def _lowest_free_descriptor():
-    """The number that whatever is opened next gets: it tells that something has been
-    opened, or closed, for a hundredth of what a list of all costs."""
-    number = os.dup(0)
-    os.close(number)
-    return number
+def _numbers():
+    """The numbers of what is open, and of this listing: those of the time before unless
+    something has been opened or closed, for a third of what a look at each costs."""
+    return os.listdir("/proc/self/fd")
 
 
 class Watch:
@@ -57,7 +55,7 @@ class Watch:
         self.importing = []
         self.threads = _worker.zygote_threads()
         self.descriptors = set(_descriptors())
-        self._free = _lowest_free_descriptor()
+        self._numbers = _numbers()
         self.threads_of = {}  # module: how many more there were after its import
         self.opened_by = {}  # descriptor: module
         self.starters = {}  # Thread: the module that started it
@@ -67,10 +65,10 @@ class Watch:
         """Blame what is new on the module that is being imported."""
         here = self.importing[-1] if self.importing else None
         threads = _worker.zygote_threads()
-        free = _lowest_free_descriptor()
-        if threads == self.threads and free == self._free:
+        numbers = _numbers()
+        if threads == self.threads and numbers == self._numbers:
             return
-        self._free = free
+        self._numbers = numbers
         if threads > self.threads and here is not None:
             self.threads_of[here] = self.threads_of.get(here, 0) + threads - self.threads
         self.threads = threads
