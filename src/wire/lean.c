@@ -3,9 +3,9 @@
  * The framing of a trusted connection: its life, and what comes.
  *
  * Normal course: frames that lie whole in the bytes that came are read where they lie; a
- * small call is one of them, and so is its answer. DATA goes to its stream as it comes, however it is cut; of any other frame the
- * beginning is gathered until it is whole. A number that is not known any more is no
- * mistake: the other side could not know yet.
+ * small call is one of them, and so is its answer. DATA goes to its stream as it comes,
+ * however it is cut; of any other frame the beginning is gathered until it is whole. A
+ * number that is not known any more is no mistake: the other side could not know yet.
  *
  * Failure: a frame that cannot be right, or memory gone in the middle of one, and the
  * connection is broken. Nothing is sent about it: the peer is of the same make, and what
@@ -21,8 +21,7 @@
 #include "wire/h2_internal.h"
 
 enum {
-    FRAME_MAX =
-        LEAN_PAYLOAD_MAX + LEAN_MESSAGE_MAX, /* the payload, unless it is DATA */
+    FRAME_MAX = LEAN_PAYLOAD_MAX + LEAN_MESSAGE_MAX, /* payload of what is no DATA */
     IN_KEEP = 8192,
     STREAMS_MAX = 1 << 20
 };
@@ -414,12 +413,21 @@ static size_t take_data(struct h2 *h2, const uint8_t *data, size_t size)
     return n;
 }
 
+/* The largest payload of such a frame, but for DATA. */
+static uint32_t payload_max(const struct frame *frame)
+{
+    if (frame->kind == LEAN_ANSWER) {
+        return LEAN_MESSAGE_MAX;
+    }
+    int has_message = frame->kind == LEAN_HEAD && frame->is_last;
+    int was_head = frame->kind == LEAN_NOTHING; /* of either sort */
+    return has_message || was_head ? FRAME_MAX : LEAN_PAYLOAD_MAX;
+}
+
 static int is_fit(const struct h2 *h2, const struct frame *frame)
 {
-    int has_message = frame->kind == LEAN_HEAD && frame->is_last;
-    uint32_t size_max = has_message ? FRAME_MAX : LEAN_PAYLOAD_MAX;
     return (h2->greeted || frame->kind == LEAN_HELLO) &&
-           (frame->kind == LEAN_DATA || frame->size <= size_max);
+           (frame->kind == LEAN_DATA || frame->size <= payload_max(frame));
 }
 
 static struct frame read_head(const uint8_t *head)

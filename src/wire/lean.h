@@ -42,7 +42,7 @@ struct h2_mem;
 enum {
     LEAN_HEAD_SIZE = 8,
     LEAN_MAGIC = 0x324e4c53,    /* "SLN2": the digit is the version */
-    LEAN_MESSAGE_MAX = 4096,    /* of one that comes with a head or a status */
+    LEAN_MESSAGE_MAX = 4096,    /* of one in a HEAD or an ANSWER */
     LEAN_PAYLOAD_MAX = 1 << 20, /* of a frame that is no DATA, without such a message */
     LEAN_WINDOW = 65535         /* until the peer's HELLO came */
 };

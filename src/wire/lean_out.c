@@ -4,9 +4,9 @@
  *
  * Everything but DATA is written down as frames at once, and those go first; a small
  * message that is a side's only one is in the frame of the head, or of the end. A stream
- * with other messages stands on a list and has its turn with one frame, as long as the peer's
- * credit lasts; the messages are copied once, behind the frame's head. The status of a
- * server follows the last of them at once.
+ * with other messages stands on a list and has its turn with one frame, as long as the
+ * peer's credit lasts; the messages are copied once, behind the frame's head. The status
+ * of a server follows the last of them at once.
  *
  * A stream that we ended goes with the next sending, so that nobody above meets the end
  * of a stream inside the very call that ended it.

@@ -287,12 +287,51 @@ static void texts_end_where_they_say(void **state)
 
 static void what_is_too_large_is_no_frame(void **state)
 {
-    struct scene scene = begin();
-    uint32_t head[2] = {(uint32_t)LEAN_STATUS << 24 | (LEAN_PAYLOAD_MAX + 1), 1};
-    put_hello(&scene, 1000, 10);
-    assert_int_equal(sp__buf_append(&scene.bytes, head, sizeof head, NULL), 0);
-    assert_int_equal(say(&scene, scene.pair->client, 0), SP_ERR_PROTOCOL);
-    end(&scene);
+    static const struct {
+        enum lean_kind kind;
+        uint32_t size;
+    } rows[] = {
+        {LEAN_STATUS, LEAN_PAYLOAD_MAX + 1},
+        {LEAN_ANSWER, LEAN_MESSAGE_MAX + 1},
+        {LEAN_NOTHING, LEAN_PAYLOAD_MAX + LEAN_MESSAGE_MAX + 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scene scene = begin();
+        uint32_t head[2] = {(uint32_t)rows[i].kind << 24 | rows[i].size, 1};
+        put_hello(&scene, 1000, 10);
+        assert_int_equal(sp__buf_append(&scene.bytes, head, sizeof head, NULL), 0);
+        assert_int_equal(say(&scene, scene.pair->client, 0), SP_ERR_PROTOCOL);
+        end(&scene);
+    }
+}
+
+/* As many bytes as a head can have, with a message behind them: taken back, it is a frame
+ * of as many that says nothing. */
+static void the_largest_head_may_be_taken_back(void **state)
+{
+    static char text[LEAN_PAYLOAD_MAX];
+    static const char path[] = "/p";
+    size_t rest = 4 * sizeof(uint32_t) + sizeof path + 2 * sizeof(uint32_t) + 1 + 2;
+    struct h2_header header = {.name = "n", .name_size = 1, .value = text};
+    struct pair *pair = pair_echoing(&trusted, &trusted);
+    struct h2_stream *stream;
+    memset(text, 'x', sizeof text);
+    pair_run(pair);
+    header.value_size = sizeof text - rest + 1;
+    assert_int_equal(sp__h2_open(pair->client, path, 5, &header, 1, sp_text("x"), 1,
+                                 NULL, &stream, NULL),
+                     SP_ERR_TOO_BIG);
+    header.value_size--;
+    assert_int_equal(sp__h2_open(pair->client, path, 5, &header, 1, sp_text("x"), 1,
+                                 NULL, &stream, NULL),
+                     SP_OK);
+    sp__h2_reset(stream, RST_CANCEL);
+    struct heard *call = pair_open(pair, "x", 1);
+    pair_run(pair);
+    assert_int_equal(pair->broken, 0);
+    heard_assert_ok(call, "x");
+    assert_int_equal(pair->server_count, 1);
+    pair_free(pair);
 }
 
 static void what_comes_too_late_is_no_mistake(void **state)
@@ -433,6 +472,7 @@ int main(void)
         TEST(numbers_rise),
         TEST(texts_end_where_they_say),
         TEST(what_is_too_large_is_no_frame),
+        TEST(the_largest_head_may_be_taken_back),
         TEST(what_comes_too_late_is_no_mistake),
         TEST(frames_of_the_wrong_side_break_it),
         TEST(a_call_that_is_cancelled_in_the_queue_takes_no_other_along),
