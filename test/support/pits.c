@@ -155,24 +155,19 @@ sp_pool_options pool_of_program(const char *program, const char *argument,
                              .init_timeout_ms = patience_ms(20000)};
 }
 
-sp_pit *pit_open(const sp_pool_options *pools, size_t count)
+static sp_pit *open_as(const sp_pit_options *options)
 {
-    sp_pit_options options = {.size = sizeof options,
-                              .pools = pools,
-                              .pools_count = count,
-                              .on_event = event_record};
     sp_pit *pit = NULL;
     leak_at_end(close_all);
-    if (sp_pit_open(&options, &pit, &error) < 0) {
+    if (sp_pit_open(options, &pit, &error) < 0) {
         fail_msg("opening a pit: %s", error.message);
     }
     pit_adopt(pit);
     return pit;
 }
 
-sp_pit *pit_open_ready(const sp_pool_options *pools, size_t count)
+static sp_pit *await_workers(sp_pit *pit)
 {
-    sp_pit *pit = pit_open(pools, count);
     if (sp_pit_await_ready(pit, patience_ms(READY_MS), &error) < 0) {
         fail_msg("waiting for workers: %s %s%s%s", sp_error_name(error.code),
                  error.message, error.worker_stderr != NULL ? "\n" : "",
@@ -181,10 +176,35 @@ sp_pit *pit_open_ready(const sp_pool_options *pools, size_t count)
     return pit;
 }
 
+sp_pit *pit_open(const sp_pool_options *pools, size_t count)
+{
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = pools,
+                              .pools_count = count,
+                              .on_event = event_record};
+    return open_as(&options);
+}
+
+sp_pit *pit_open_ready(const sp_pool_options *pools, size_t count)
+{
+    return await_workers(pit_open(pools, count));
+}
+
 sp_pit *pit_of_probes(uint32_t workers)
 {
     sp_pool_options pool = pool_of_probes(workers);
     return pit_open_ready(&pool, 1);
+}
+
+sp_pit *pit_of_turning_probes(uint32_t workers)
+{
+    sp_pool_options pool = pool_of_probes(workers);
+    sp_pit_options options = {.size = sizeof options,
+                              .pools = &pool,
+                              .pools_count = 1,
+                              .on_event = event_record,
+                              .sample_interval_ms = 20};
+    return await_workers(open_as(&options));
 }
 
 /* ---- calls ---- */
@@ -269,6 +289,45 @@ const sp_error *call_wait_fails(sp_pit *pit, sp_id id, int code)
     return must_be("a started call", sp_call_wait(pit, id, &result, &error), code);
 }
 
+static struct {
+    sp_pit *pit;
+    int (*step)(sp_pit *pit, unsigned number);
+    unsigned ended;
+    unsigned count;
+    unsigned wrong;
+} chain;
+
+/* In a callback, which no test may be left from. */
+static void on_link(const sp_reply *reply, void *user_data)
+{
+    chain.wrong += reply->error != NULL;
+    chain.wrong += !chain.step(chain.pit, chain.ended);
+    if (++chain.ended < chain.count &&
+        sp_call_start(chain.pit, "add", sp_text("[1,2]"), NULL, on_link, NULL, NULL,
+                      NULL) < 0) {
+        chain.wrong++;
+        chain.ended = chain.count;
+    }
+}
+
+void call_chain(sp_pit *pit, unsigned count, int (*step)(sp_pit *pit, unsigned number))
+{
+    memset(&chain, 0, sizeof chain);
+    chain.pit = pit;
+    chain.step = step;
+    chain.count = count;
+    if (sp_call_start(pit, "add", sp_text("[1,2]"), NULL, on_link, NULL, NULL, &error) <
+        0) {
+        complain("add");
+    }
+    uint64_t end_ms = leak_now_ms() + patience_ms(60000);
+    while (chain.ended < count) {
+        assert_true(leak_now_ms() < end_ms);
+        assert_true(sp_pit_dispatch(pit, 1000, &error) >= 0);
+    }
+    assert_int_equal(chain.wrong, 0);
+}
+
 long long json_number(const char *json, const char *key)
 {
     char name[80];
@@ -343,6 +402,17 @@ sp_id hold_start(sp_pit *pit, const char *name, const sp_call_options *options)
     sp_id id = call_start(pit, "hold", hold_args(name, args, sizeof args), options);
     hold_await(name);
     return id;
+}
+
+void hold_start_telling(sp_pit *pit, const char *name, sp_reply_cb on_reply,
+                        void *user_data)
+{
+    char args[400];
+    if (sp_call_start(pit, "hold", sp_text(hold_args(name, args, sizeof args)), NULL,
+                      on_reply, user_data, NULL, &error) < 0) {
+        complain("hold");
+    }
+    hold_await(name);
 }
 
 /* ---- events ---- */

@@ -26,6 +26,8 @@ const char *path_of_python(const char *file);
 sp_pit *pit_open_ready(const sp_pool_options *pools, size_t count);
 sp_pit *pit_open(const sp_pool_options *pools, size_t count);
 sp_pit *pit_of_probes(uint32_t workers);
+/* Its loop has a turn now and then, whatever happens. */
+sp_pit *pit_of_turning_probes(uint32_t workers);
 /* Take a pit that was opened by other means under the same care. */
 void pit_adopt(sp_pit *pit);
 void pit_close(sp_pit *pit);
@@ -44,6 +46,10 @@ sp_id call_start(sp_pit *pit, const char *tool, const char *args,
                  const sp_call_options *options);
 const sp_result *call_wait(sp_pit *pit, sp_id id);
 const sp_error *call_wait_fails(sp_pit *pit, sp_id id, int code);
+
+/* Calls of the probe's `add` with callbacks: each runs a step (1: it went well), then starts
+ * the next call. Dispatches until all have ended well. */
+void call_chain(sp_pit *pit, unsigned count, int (*step)(sp_pit *pit, unsigned number));
 
 /* The error of the last call here. */
 sp_error *last_error(void);
@@ -64,6 +70,8 @@ long long json_number(const char *json, const char *key);
 /* A call of the probe's `hold`: it runs until released. `name` is a file in the test's
  * folder. Returns once user code runs. */
 sp_id hold_start(sp_pit *pit, const char *name, const sp_call_options *options);
+void hold_start_telling(sp_pit *pit, const char *name, sp_reply_cb on_reply,
+                        void *user_data);
 /* The arguments for it, into text. */
 const char *hold_args(const char *name, char *text, size_t max);
 void hold_await(const char *name);

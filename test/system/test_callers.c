@@ -45,44 +45,15 @@ static void *execute_many(void *arg)
     return (void *)good;
 }
 
-static struct {
-    sp_pit *pit;
-    unsigned ended;
-    unsigned wrong;
-} chain;
-
-/* One callback starts the next call, and now and then waits for one. */
-static void on_sum(const sp_reply *reply, void *user_data)
+/* Now and then a callback waits for another call. */
+static int now_and_then(sp_pit *pit, unsigned number)
 {
-    unsigned step = chain.ended++;
-    chain.wrong += reply->error != NULL;
-    if (step % 10 == 0) {
-        chain.wrong += !add_one_hundred(chain.pit, step);
-    }
-    if (chain.ended < CALLS) {
-        chain.wrong += sp_call_start(chain.pit, "add", sp_text("[1,2]"), NULL, on_sum,
-                                     NULL, NULL, NULL) < 0;
-    }
-}
-
-static void run_chain(sp_pit *pit)
-{
-    memset(&chain, 0, sizeof chain);
-    chain.pit = pit;
-    assert_int_equal(sp_call_start(pit, "add", sp_text("[1,2]"), NULL, on_sum, NULL,
-                                   NULL, last_error()),
-                     0);
-    uint64_t end_ms = leak_now_ms() + patience_ms(30000);
-    while (chain.ended < CALLS) {
-        assert_true(leak_now_ms() < end_ms);
-        assert_true(sp_pit_dispatch(pit, 1000, last_error()) >= 0);
-    }
-    assert_int_equal(chain.wrong, 0);
+    return number % 10 != 0 || add_one_hundred(pit, number);
 }
 
 static void callbacks_may_start_and_execute_calls(void **state)
 {
-    run_chain(pit_of_probes(1));
+    call_chain(pit_of_probes(1), CALLS, now_and_then);
 }
 
 static void threads_that_execute_share_the_loop_with_one_that_dispatches(void **state)
@@ -92,7 +63,7 @@ static void threads_that_execute_share_the_loop_with_one_that_dispatches(void **
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, execute_many, pit), 0);
     }
-    run_chain(pit);
+    call_chain(pit, CALLS, now_and_then);
     for (size_t i = 0; i < THREADS; i++) {
         void *good;
         assert_int_equal(pthread_join(threads[i], &good), 0);
@@ -186,15 +157,7 @@ static void who_sleeps_alone_is_given_the_loop(void **state)
 {
     struct holder first;
     struct holder second;
-    sp_pool_options pool = pool_of_probes(2);
-    sp_pit_options options = {.size = sizeof options,
-                              .pools = &pool,
-                              .pools_count = 1,
-                              .sample_interval_ms = 20}; /* turns, of any kind */
-    sp_pit *pit = NULL;
-    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
-    pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
+    sp_pit *pit = pit_of_turning_probes(2); /* so that it is found to be alone */
     for (int round = 0; round < 5; round++) {
         char names[2][16];
         (void)snprintf(names[0], sizeof names[0], "first%d", round);

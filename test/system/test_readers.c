@@ -50,15 +50,21 @@ static void *read_all(void *arg)
 }
 
 /* A tool that is no generator streams its one result. */
-static void reader_begin(struct reader *reader, sp_pit *pit, const char *name,
-                         const sp_call_options *options)
+static sp_stream *open_held(sp_pit *pit, const char *name,
+                            const sp_call_options *options)
 {
     char args[400];
-    *reader = (struct reader){0};
+    sp_stream *stream = NULL;
     assert_int_equal(sp_stream_open(pit, "hold",
                                     sp_text(hold_args(name, args, sizeof args)),
-                                    options, &reader->stream, last_error()),
+                                    options, &stream, last_error()),
                      0);
+    return stream;
+}
+
+static void reader_begin(struct reader *reader, sp_pit *pit, const char *name)
+{
+    *reader = (struct reader){.stream = open_held(pit, name, NULL)};
     assert_int_equal(pthread_create(&reader->thread, NULL, read_all, reader), 0);
     hold_await(name);
 }
@@ -77,28 +83,13 @@ static void await_driving(struct reader *reader)
           processes_thread_polls(atomic_load(&reader->tid)));
 }
 
-/* With turns of any kind, so that who sleeps is found to be alone. */
-static sp_pit *open_turning(uint32_t workers)
-{
-    sp_pool_options pool = pool_of_probes(workers);
-    sp_pit_options options = {.size = sizeof options,
-                              .pools = &pool,
-                              .pools_count = 1,
-                              .sample_interval_ms = 20};
-    sp_pit *pit = NULL;
-    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
-    pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
-    return pit;
-}
-
 static void a_reader_that_waits_drives_the_loop(void **state)
 {
     struct reader reader;
     char args[400];
     sp_call_options late = {.size = sizeof late, .timeout_ms = 50};
-    sp_pit *pit = open_turning(2);
-    reader_begin(&reader, pit, "held", NULL);
+    sp_pit *pit = pit_of_turning_probes(2);
+    reader_begin(&reader, pit, "held");
     await_driving(&reader);
     for (int i = 0; i < 20; i++) {
         call_gives(pit, "add", "[1,2]", "3");
@@ -116,13 +107,13 @@ static void a_reader_that_is_left_alone_is_given_the_loop(void **state)
 {
     struct reader first;
     struct reader second;
-    sp_pit *pit = open_turning(2);
+    sp_pit *pit = pit_of_turning_probes(2);
     for (int round = 0; round < 5; round++) {
         char names[2][16];
         (void)snprintf(names[0], sizeof names[0], "first%d", round);
         (void)snprintf(names[1], sizeof names[1], "second%d", round);
-        reader_begin(&first, pit, names[0], NULL);
-        reader_begin(&second, pit, names[1], NULL);
+        reader_begin(&first, pit, names[0]);
+        reader_begin(&second, pit, names[1]);
         hold_release(names[0]);
         reader_ends_with(&first, 0, 1);
         await_driving(&second);
@@ -138,7 +129,7 @@ static void a_reader_that_comes_back_beside_another_hears_of_the_end(void **stat
     struct reader other;
     char args[400];
     sp_chunk chunk;
-    sp_pit *pit = open_turning(2);
+    sp_pit *pit = pit_of_turning_probes(2);
     for (int round = 0; round < 5; round++) {
         char names[2][16];
         (void)snprintf(names[0], sizeof names[0], "away%d", round);
@@ -149,7 +140,7 @@ static void a_reader_that_comes_back_beside_another_hears_of_the_end(void **stat
                                         NULL, &away.stream, last_error()),
                          0);
         assert_int_equal(sp_stream_next(away.stream, &chunk, last_error()), 1);
-        reader_begin(&other, pit, names[1], NULL);
+        reader_begin(&other, pit, names[1]);
         assert_int_equal(pthread_create(&away.thread, NULL, read_all, &away), 0);
         UNTIL(atomic_load(&away.tid) != 0);
         hold_release(names[1]);
@@ -164,8 +155,8 @@ static void a_reader_that_comes_back_beside_another_hears_of_the_end(void **stat
 static void a_reader_that_drives_is_cancelled(void **state)
 {
     struct reader reader;
-    sp_pit *pit = open_turning(1);
-    reader_begin(&reader, pit, "held", NULL);
+    sp_pit *pit = pit_of_turning_probes(1);
+    reader_begin(&reader, pit, "held");
     await_driving(&reader);
     assert_int_equal(sp_call_cancel(pit, sp_stream_call(reader.stream), last_error()),
                      0);
@@ -173,29 +164,28 @@ static void a_reader_that_drives_is_cancelled(void **state)
     call_gives(pit, "add", "[1]", "2");
 }
 
+static void its_time_is_over(sp_stream *stream)
+{
+    sp_chunk chunk;
+    assert_int_equal(sp_stream_next(stream, &chunk, last_error()), SP_ERR_TIMEOUT);
+    sp_stream_close(stream);
+}
+
 static void a_reader_that_drives_keeps_its_deadline(void **state)
 {
-    char args[400];
-    sp_chunk chunk;
-    sp_stream *stream = NULL;
     sp_call_options options = {.size = sizeof options, .timeout_ms = 100};
     sp_pit *pit = pit_of_probes(1);
     call_gives(pit, "add", "[1]", "2"); /* the loop may rest now */
-    assert_int_equal(sp_stream_open(pit, "hold",
-                                    sp_text(hold_args("held", args, sizeof args)),
-                                    &options, &stream, last_error()),
-                     0);
-    assert_int_equal(sp_stream_next(stream, &chunk, last_error()), SP_ERR_TIMEOUT);
-    sp_stream_close(stream);
+    its_time_is_over(open_held(pit, "held", &options));
     hold_release("held");
 }
 
 static void a_shutdown_ends_a_stream_whose_reader_drives(void **state)
 {
     struct reader reader;
-    sp_pit *pit = open_turning(1);
+    sp_pit *pit = pit_of_turning_probes(1);
     pit_release(pit);
-    reader_begin(&reader, pit, "held", NULL);
+    reader_begin(&reader, pit, "held");
     await_driving(&reader);
     assert_int_equal(sp_pit_shutdown(pit, 200, last_error()), SP_ERR_TIMEOUT);
     reader_ends_with(&reader, SP_ERR_CLOSED, 0);
@@ -204,19 +194,12 @@ static void a_shutdown_ends_a_stream_whose_reader_drives(void **state)
 /* A stream may be opened and left: nobody need come back for its deadline to pass. */
 static void a_stream_that_nobody_reads_ends_in_time(void **state)
 {
-    char args[400];
-    sp_chunk chunk;
-    sp_stream *stream = NULL;
     sp_call_options options = {.size = sizeof options, .timeout_ms = 50};
     sp_pit *pit = pit_of_probes(1);
     call_gives(pit, "add", "[1]", "2");
-    assert_int_equal(sp_stream_open(pit, "hold",
-                                    sp_text(hold_args("held", args, sizeof args)),
-                                    &options, &stream, last_error()),
-                     0);
+    sp_stream *stream = open_held(pit, "held", &options);
     UNTIL(stats_of(pit).call_timeouts == 1);
-    assert_int_equal(sp_stream_next(stream, &chunk, last_error()), SP_ERR_TIMEOUT);
-    sp_stream_close(stream);
+    its_time_is_over(stream);
     hold_release("held");
 }
 
@@ -234,42 +217,19 @@ static void *read_and_execute(void *arg)
     return (void *)good;
 }
 
-static struct {
-    sp_pit *pit;
-    unsigned ended;
-    unsigned wrong;
-} chain;
-
-/* A callback reads a stream, and starts the next call. */
-static void on_sum(const sp_reply *reply, void *user_data)
+static int read_a_stream(sp_pit *pit, unsigned number)
 {
-    chain.ended++;
-    chain.wrong += reply->error != NULL;
-    chain.wrong += !numbers_come(chain.pit);
-    if (chain.ended < ROUNDS) {
-        chain.wrong += sp_call_start(chain.pit, "add", sp_text("[1,2]"), NULL, on_sum,
-                                     NULL, NULL, NULL) < 0;
-    }
+    return numbers_come(pit);
 }
 
 static void readers_share_the_loop_with_calls_and_callbacks(void **state)
 {
     pthread_t threads[THREADS];
     sp_pit *pit = pit_of_probes(2);
-    chain.pit = pit;
-    chain.ended = chain.wrong = 0;
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, read_and_execute, pit), 0);
     }
-    assert_int_equal(sp_call_start(pit, "add", sp_text("[1,2]"), NULL, on_sum, NULL,
-                                   NULL, last_error()),
-                     0);
-    uint64_t end_ms = leak_now_ms() + patience_ms(60000);
-    while (chain.ended < ROUNDS) {
-        assert_true(leak_now_ms() < end_ms);
-        assert_true(sp_pit_dispatch(pit, 1000, last_error()) >= 0);
-    }
-    assert_int_equal(chain.wrong, 0);
+    call_chain(pit, ROUNDS, read_a_stream);
     for (size_t i = 0; i < THREADS; i++) {
         void *good;
         assert_int_equal(pthread_join(threads[i], &good), 0);

@@ -241,14 +241,9 @@ static void check_closed(const sp_reply *reply, void *user_data)
 
 static void the_pit_was_closed_while_it_ran(void **state)
 {
-    char args[400];
     int told = 0;
     sp_pit *pit = pit_of_probes(1);
-    assert_int_equal(sp_call_start(pit, "hold",
-                                   sp_text(hold_args("h", args, sizeof args)), NULL,
-                                   check_closed, &told, NULL, last_error()),
-                     0);
-    hold_await("h");
+    hold_start_telling(pit, "h", check_closed, &told);
     pit_close(pit);
     assert_int_equal(told, 1);
 }

@@ -208,14 +208,9 @@ static void a_reader_sends_for_itself_what_it_asks_for(void **state)
 static void a_reader_beside_a_callback_leaves_the_loop_alone(void **state)
 {
     enum { ONE_BY_ONE = 200 };
-    char args[400];
     unsigned ended = 0;
     sp_pit *pit = pit_of_probes(2);
-    assert_int_equal(sp_call_start(pit, "hold",
-                                   sp_text(hold_args("held", args, sizeof args)), NULL,
-                                   count_reply, &ended, NULL, last_error()),
-                     0);
-    hold_await("held");
+    hold_start_telling(pit, "held", count_reply, &ended);
     own_sleeps = 0;
     for (unsigned i = 0; i < ONE_BY_ONE; i++) {
         assert_int_equal(sp_execute_stream(pit, "numbers", sp_text("{\"count\":2}"),
