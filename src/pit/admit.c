@@ -9,6 +9,7 @@
  */
 #include "pit/admit.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -211,7 +212,9 @@ static int make_request(const struct admission *admission,
         size_t size = sp__proto_request_size(message);
         int rc = sp__request_new(&admission->names, streaming, size, ret_request, err);
         if (rc == SP_OK) {
-            sp__proto_write_request((*ret_request)->message, message);
+            uint8_t *to = (*ret_request)->message;
+            const uint8_t *end = sp__proto_write_request(to, message);
+            assert(end == to + size);
         }
         return rc;
     }

@@ -347,12 +347,12 @@ size_t sp__proto_request_size(const struct proto_request *request)
     return size + put_binaries(NULL, request, size);
 }
 
-void sp__proto_write_request(uint8_t *to, const struct proto_request *request)
+uint8_t *sp__proto_write_request(uint8_t *to, const struct proto_request *request)
 {
     const uint8_t *start = to;
     to = put_common(to, request);
     to = put_bytes(to, REQUEST_ARGS_JSON, request->args_json);
-    (void)put_binaries(to, request, (size_t)(to - start));
+    return to + put_binaries(to, request, (size_t)(to - start));
 }
 
 /* One member of the argument object becomes one parameter. */
@@ -418,8 +418,9 @@ int sp__proto_put_request(struct sp_buffer *out, const struct proto_request *req
     }
     size_t start = out->size;
     if (size > 0) {
-        sp__proto_write_request(out->data + start, &whole);
+        const uint8_t *end = sp__proto_write_request(out->data + start, &whole);
         out->size += size;
+        assert(end == out->data + out->size);
     }
     if (split) {
         rc = put_split(out, request->args_json, err);

@@ -65,9 +65,10 @@ struct proto_request {
     size_t metadata_count;
 };
 
-/* The bytes of a request for a native peer, and writing it where there is room for them. */
+/* The bytes of a request for a native peer; and writing it where there is room for so many:
+ * where it ends. */
 size_t sp__proto_request_size(const struct proto_request *request);
-void sp__proto_write_request(uint8_t *to, const struct proto_request *request);
+uint8_t *sp__proto_write_request(uint8_t *to, const struct proto_request *request);
 
 /* Append a request. Large binaries begin at multiples of 16 when the message does.
  * `split`: a stock peer; args_json must be an object (SP_ERR_BAD_ARGS
