@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/grpc_meta.h"
 
@@ -213,7 +214,7 @@ static void take_grpc(struct h2_block *block, const char *name, size_t name_size
 {
     if (IS(name, name_size, "grpc-status")) {
         int status = small_number(value, value_size);
-        block->grpc_status = status < 0 ? 2 : status; /* UNKNOWN */
+        block->grpc_status = status < 0 ? GRPC_UNKNOWN : status;
     } else if (IS(name, name_size, "grpc-timeout")) {
         if (!sp__grpc_get_timeout(value, value_size, &block->timeout_ms)) {
             block->bad_timeout = 1;

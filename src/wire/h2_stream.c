@@ -267,7 +267,7 @@ static int begin_message(struct h2_stream *stream)
     const uint8_t *p = stream->prefix;
     size_t size = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (p[0] != 0) {
-        sp__h2_stream_fail(stream, p[0] == 1 ? 12 : 13, /* UNIMPLEMENTED, INTERNAL */
+        sp__h2_stream_fail(stream, p[0] == 1 ? GRPC_UNIMPLEMENTED : GRPC_INTERNAL,
                            p[0] == 1 ? "compressed messages are not supported"
                                      : "the message's prefix is malformed");
         return 0;

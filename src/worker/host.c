@@ -107,10 +107,10 @@ static void answer(struct worker *worker, struct h2_stream *stream, const uint8_
     if (rc == SP_OK) {
         rc = sp__h2_write(stream, (sp_bytes){out.data, out.size}, &failure);
     }
-    rc = sp__h2_finish(stream, rc == SP_OK ? 0 : GRPC_INVALID_ARGUMENT, failure.message,
-                       (sp_bytes){0}, NULL, 0, NULL);
+    rc = sp__h2_finish(stream, rc == SP_OK ? GRPC_OK : GRPC_INVALID_ARGUMENT,
+                       failure.message, (sp_bytes){0}, NULL, 0, NULL);
     if (rc < 0) {
-        sp__h2_reset(stream, 2 /* INTERNAL_ERROR */);
+        sp__h2_reset(stream, RST_INTERNAL);
     }
     sp__buf_fini(&out);
     sp_error_clear(&failure);

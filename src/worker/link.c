@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/grpc_status.h"
 #include "base/mem.h"
 #include "wire/proto_state.h"
 #include "worker/internal.h"
@@ -214,7 +215,7 @@ static void failure_of_status(const struct h2_status *status, sp_error *ret)
         sp__proto_get_failure(status->details, status->details_size, ret) == 1) {
         return;
     }
-    if (status->grpc_status == 13 && status->message[0] == '{') {
+    if (status->grpc_status == GRPC_INTERNAL && status->message[0] == '{') {
         /* The original puts its error object into the details of INTERNAL. */
         sp__proto_get_error_text(sp_text(status->message), ret);
         ret->executed = SP_EXECUTED_YES;
@@ -258,7 +259,8 @@ static void call_end(void *user, struct h2_stream *stream,
     }
     if ((void *)call == (void *)worker) {
         /* A stock worker that has no Ping is there all the same. */
-        if (status->grpc_status == 0 || status->grpc_status == 12) {
+        if (status->grpc_status == GRPC_OK ||
+            status->grpc_status == GRPC_UNIMPLEMENTED) {
             sp__worker_on_connected(worker);
         }
         return;
@@ -274,7 +276,7 @@ static void call_end(void *user, struct h2_stream *stream,
     if (status->trailers_count > 0 && worker->page != NULL) {
         read_times(call, status);
     }
-    if (status->grpc_status == 0 && (call->streaming || call->replied)) {
+    if (status->grpc_status == GRPC_OK && (call->streaming || call->replied)) {
         call_ended(call, NULL);
         return;
     }
