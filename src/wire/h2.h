@@ -67,8 +67,8 @@ struct h2_events {
                        size_t size);
     /* Server: the client sends no more. May be NULL. */
     void (*on_half_close)(void *user, struct h2_stream *stream);
-    /* The stream is over, exactly once for every stream, and `stream` is gone after it.
-     * Nobody is told when sp__h2_stream_user() is NULL: the user was done with it.
+    /* The stream is over, and `stream` is gone after it: exactly once for every stream,
+     * but for those whose sp__h2_stream_user() is NULL, with which the user was done.
      * Client: how it ended. Server: status->rst_code != 0 when the client cancelled,
      * otherwise the status we sent. Also called from sp__h2_free(). */
     void (*on_end)(void *user, struct h2_stream *stream,

@@ -254,9 +254,6 @@ static void call_end(void *user, struct h2_stream *stream,
 {
     struct worker *worker = user;
     struct worker_call *call = sp__h2_stream_user(stream);
-    if (call == NULL) {
-        return;
-    }
     if ((void *)call == (void *)worker) {
         /* A stock worker that has no Ping is there all the same. */
         if (status->grpc_status == GRPC_OK ||
