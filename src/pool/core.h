@@ -129,8 +129,7 @@ struct core_seat {
 enum core_call_state { CALL_FREE, CALL_QUEUED, CALL_RESTING, CALL_SENT };
 
 struct core_call {
-    uint8_t
-        state; /* enum core_call_state; FREE: of the rest only `next` says something */
+    uint8_t state; /* enum core_call_state; when FREE only `next` counts besides */
     uint8_t idempotent;
     uint8_t streaming;
     uint8_t touched;  /* a chunk of it came */
@@ -311,8 +310,8 @@ struct core {
 int sp__core_init(struct core *core, const struct core_options *options) SP_MUST_CHECK;
 void sp__core_fini(struct core *core);
 
-/* A number for a call, to be filled in before CORE_SUBMIT: without ancestors, a preferred
- * seat and all else that is not of every call.
+/* A number for a call, to be filled in before CORE_SUBMIT: it has the pool's affinity, no
+ * preferred seat and no ancestors, and all else is zero.
  * The only thing besides init that takes memory. CORE_NONE: there was none. */
 uint32_t sp__core_call_new(struct core *core);
 

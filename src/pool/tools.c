@@ -9,8 +9,9 @@
  *
  * Entries are never removed while the pool lives, so a pointer to one stays good; names
  * that were only called, not announced, are kept up to a limit. Callers of many threads
- * look names up and take no lock: a table that is full is replaced by a larger one and kept
- * until the end, for those who still look into it.
+ * look names up and take no lock: a table that is full is replaced by one of twice its
+ * size and kept until the end, for those who still look into it. All that were replaced
+ * are together smaller than the one in use.
  */
 #include "pool/tools.h"
 

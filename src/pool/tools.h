@@ -20,7 +20,7 @@ struct tool {
     size_t name_size;
     uint32_t average_us;      /* 0: never ran */
     atomic_int declared;      /* it is on the configured list */
-    atomic_int announced;     /* then what follows is complete */
+    atomic_int announced;     /* then `spec` and `rules` are complete */
     struct proto_tool spec;   /* owned when announced */
     _Atomic(void *) rules;    /* what it takes, as its owner knows; or NULL */
     struct tool_meter *meter; /* what counts its calls; NULL: none has ended */
