@@ -24,13 +24,9 @@ static int check_size(const struct pool *pool, size_t bytes, sp_error *err)
     return SP_OK;
 }
 
-static int check_args(const struct pool *pool, sp_bytes args, sp_error *err)
+static int check_form(sp_bytes args, sp_error *err)
 {
-    int rc = check_size(pool, args.size, err);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
+    int rc = sp__json_read(args.data, args.size, SP__JSON_DEPTH_MAX, NULL, NULL, err);
     if (rc < 0) {
         return rc;
     }
@@ -73,13 +69,14 @@ static int ask_adapter(const sp_adapter *adapter, const char *tool, sp_bytes *ar
 }
 
 /* The longer way: binaries that become arguments, an adapter that is asked, arguments that
- * are wrong or that only a closer look can tell. */
+ * are wrong or that only a closer look can tell. What an adapter rewrites is bounded by its
+ * buffer; what all of it comes to is checked at the end. */
 static int read_closely(struct arguments *arguments, const struct pool *pool,
                         const struct tool *tool, const struct call_wish *wish,
                         const sp_call_options *options, sp_error *err)
 {
     const sp_adapter *adapter = pool->options.custom;
-    int rc = check_args(pool, arguments->json, err);
+    int rc = check_form(arguments->json, err);
     if (rc == SP_OK) {
         rc = sp__binaries_read(&arguments->binaries, options->binaries,
                                options->binaries_count, err);
@@ -90,7 +87,7 @@ static int read_closely(struct arguments *arguments, const struct pool *pool,
         rc = ask_adapter(adapter, wish->tool, &arguments->json, &arguments->rewritten,
                          &arguments->timeout_ms, err);
         if (rc == SP_OK && arguments->rewritten.size > 0) {
-            rc = check_args(pool, arguments->json, err);
+            rc = check_form(arguments->json, err);
         }
     }
     if (rc == SP_OK && tool != NULL) {
