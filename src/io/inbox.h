@@ -25,7 +25,8 @@ struct inbox {
     atomic_uintptr_t word;
 };
 
-enum inbox_mark { INBOX_AWAKE = 0, INBOX_ASLEEP = 1, INBOX_RESTS = 2, INBOX_MARKS = 3 };
+enum inbox_mark { INBOX_AWAKE = 0, INBOX_ASLEEP = 1, INBOX_RESTS = 2 };
+enum { INBOX_MARKS = INBOX_ASLEEP | INBOX_RESTS };
 
 _Static_assert(_Alignof(struct command) > INBOX_MARKS,
                "a pointer leaves room for marks");

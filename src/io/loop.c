@@ -58,7 +58,7 @@ struct loop {
     int wake_fd;      /* an eventfd */
     pthread_t thread; /* to join */
 
-    /* Loop thread. */
+    /* Who drives. */
     uv_loop_t uv;
     uv_poll_t wake;
     uv_timer_t timer;
@@ -72,11 +72,15 @@ struct loop {
     int by_fd_max;
     int tells_fd; /* libuv's epoll says of an event which descriptor it is about */
     struct spin spin;
+    int is_guest;
+    int unsettled;    /* the kernel has not been told yet what is watched now */
+    int cancel_state; /* the guest's, as pthread_setcancelstate() knows it */
 
     /* Any thread. */
     struct inbox inbox;
     atomic_int wanted;         /* somebody would have liked to borrow the loop */
     _Atomic(pthread_t) driver; /* written by each with his own name, and taken back */
+    atomic_uint guests;        /* how many there were; written by each */
 
     /* Of the loop thread's sleep while others drive, or may. Written under lock. */
     pthread_mutex_t lock;
@@ -84,12 +88,6 @@ struct loop {
     int resume;            /* it is needed now */
     atomic_int is_told;    /* a guest that goes wakes it */
     atomic_int is_offered; /* it is leaving: who wants the loop waits for the lock */
-    atomic_uint guests;    /* how many there were; written by each */
-
-    /* Who drives. */
-    int is_guest;
-    int unsettled;    /* the kernel has not been told yet what is watched now */
-    int cancel_state; /* the guest's, as pthread_setcancelstate() knows it */
 };
 
 struct watch {
@@ -158,7 +156,6 @@ void sp__loop_post_all(struct loop *loop, struct command *chain)
         call_thread(loop);
         break;
     case INBOX_AWAKE:
-    case INBOX_MARKS:
         break;
     }
 }
