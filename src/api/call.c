@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "base/mem.h"
 #include "pit/admit.h"
 #include "pit/taker.h"
 

@@ -4,7 +4,6 @@
  */
 #include "snakepit/serve.h"
 
-#include <string.h>
 #include <sys/resource.h>
 
 #include "api/serve.h"

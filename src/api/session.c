@@ -8,7 +8,6 @@
 
 #include "api/remote.h"
 #include "base/error.h"
-#include "base/mem.h"
 #include "base/options.h"
 #include "session/sessions.h"
 

@@ -8,7 +8,6 @@
 #include "snakepit/stream.h"
 
 #include "base/error.h"
-#include "base/mem.h"
 #include "pit/admit.h"
 #include "pit/taker.h"
 

@@ -13,8 +13,6 @@
  */
 #include "pit/home.h"
 
-#include <stdio.h>
-
 #include "pool/share.h"
 
 static uint64_t key_of(const struct request *request)

@@ -16,11 +16,10 @@ struct sp_pit;
 /* Submit a request of TAKER_WAITER, and wait until it has ended, or its stream has news. */
 void sp__taker_run(struct sp_pit *pit, struct request *request);
 
-/* Submit it and see it off, for a taker that comes back soon to wait. */
+/* The same in two steps. The first sees it off, for a taker that comes back soon to wait;
+ * the second is also for what was submitted by other means, and first gives so much of a
+ * stream's credit back. */
 void sp__taker_start(struct sp_pit *pit, struct request *request);
-
-/* The same as the first for one that has been submitted. First give so much of a stream's
- * credit back. */
 void sp__taker_wait(struct request *request, size_t credit);
 
 #endif

@@ -10,8 +10,6 @@
  */
 #include "pit/upkeep.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/options.h"

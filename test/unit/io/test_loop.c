@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/latch.h"
 #include "base/mem.h"
 #include "leak.h"

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "base/error.h"
 #include "cm.h"
 #include "leak.h"
 
