@@ -155,6 +155,15 @@ void spawn(uint64_t id, const char *const *argv, const int *fds, size_t count)
     assert_int_equal(rc, SP_OK);
 }
 
+void signal_guards(int signal)
+{
+    (void)kill(sp__guard_pid(host.guard), signal);
+    int inner = sp__guard_inner_pid(host.guard);
+    if (inner != 0) {
+        (void)kill(inner, signal);
+    }
+}
+
 /* A pipe that tells who wrote: the kernel translates the number of a writer in another
  * PID namespace. */
 void make_pipe(int ends[2])

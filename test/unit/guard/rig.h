@@ -60,6 +60,9 @@ int pump(const uint32_t *counter, uint32_t wanted);
 /* Spawn, and assert that it was accepted. */
 void spawn(uint64_t id, const char *const *argv, const int *fds, size_t count);
 
+/* Send a signal to the guard, and to the inner one where there is one: it has the socket. */
+void signal_guards(int signal);
+
 /* As pipe2(), for output that watch_next() reads. */
 void make_pipe(int ends[2]);
 

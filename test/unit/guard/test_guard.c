@@ -283,13 +283,13 @@ static void full_socket_is_told(void **state)
     enum { ENOUGH = 10000, NOBODY = 7 };
     (void)state;
     const char *const argv[] = {"/bin/true", NULL};
-    (void)kill(sp__guard_pid(host.guard), SIGSTOP);
+    signal_guards(SIGSTOP);
     for (int i = 0; i < ENOUGH && host.blocked == 0; i++) {
         assert_int_equal(sp__guard_kill(host.guard, NOBODY, SIGTERM, 0, NULL), SP_OK);
     }
     assert_int_equal(host.blocked, 1);
     assert_true(sp__guard_wants_write(host.guard));
-    (void)kill(sp__guard_pid(host.guard), SIGCONT);
+    signal_guards(SIGCONT);
     spawn(1, argv, NULL, 0);
     assert_true(pump(&host.exited, 1)); /* behind all of them */
     assert_false(sp__guard_wants_write(host.guard));

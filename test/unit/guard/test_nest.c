@@ -182,10 +182,7 @@ static void close_ends_stopped_guards(void **state)
     (void)state;
     int out = misbehaving(1, "hostile", NULL);
     int watched[2] = {watch_next(out), watch_next(out)};
-    (void)kill(sp__guard_pid(host.guard), SIGSTOP);
-    if (has_namespace()) {
-        (void)kill(sp__guard_inner_pid(host.guard), SIGSTOP);
-    }
+    signal_guards(SIGSTOP);
     sp__guard_close(host.guard);
     host.guard = NULL;
     assert_true(is_gone(watched[0], 0));
