@@ -67,7 +67,8 @@ SP_API int sp_buffer_append(sp_buffer *buffer, sp_bytes bytes);
  * Replace the allocator of the library.
  *
  * Call it before anything else, once. All three functions are needed; `realloc` and
- * `free` accept NULL as the C library's do.
+ * `free` accept NULL as the C library's do. While a pit is open, up to 2 MiB of what calls
+ * give back is kept for other calls.
  *
  * Errors: SP_ERR_INVAL (a function is missing).
  * Thread: before start. Since: 0.1

@@ -75,20 +75,37 @@ static void advise(void *memory, size_t size)
     }
 }
 
-void *sp__malloc(size_t size)
+int sp__mem_refuses(void)
 {
-    if (is_watched() && must_fail()) {
-        return NULL;
+    return is_watched() && must_fail();
+}
+
+void sp__mem_count(int change)
+{
+    if (is_watched()) {
+        atomic_fetch_add_explicit(&live, change, memory_order_relaxed);
     }
+}
+
+void *sp__mem_get(size_t size)
+{
     void *memory = malloc_fn(size == 0 ? 1 : size);
-    if (memory == NULL) {
-        return NULL;
-    }
-    if (size >= ADVISE_BYTES) {
+    if (memory != NULL && size >= ADVISE_BYTES) {
         advise(memory, size);
     }
-    if (is_watched()) {
-        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    return memory;
+}
+
+void sp__mem_put(void *memory)
+{
+    free_fn(memory);
+}
+
+void *sp__malloc(size_t size)
+{
+    void *memory = sp__mem_refuses() ? NULL : sp__mem_get(size);
+    if (memory != NULL) {
+        sp__mem_count(1);
     }
     return memory;
 }
@@ -110,16 +127,13 @@ void *sp__realloc(void *memory, size_t size)
     if (memory == NULL) {
         return sp__malloc(size);
     }
-    return is_watched() && must_fail() ? NULL
-                                       : realloc_fn(memory, size == 0 ? 1 : size);
+    return sp__mem_refuses() ? NULL : realloc_fn(memory, size == 0 ? 1 : size);
 }
 
 void sp__release(void *memory)
 {
-    if (is_watched()) {
-        atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
-    }
-    free_fn(memory);
+    sp__mem_count(-1);
+    sp__mem_put(memory);
 }
 
 char *sp__strndup(const char *text, size_t n)

@@ -21,6 +21,25 @@ static inline void sp__free(void *memory)
 char *sp__strdup(const char *text) SP_MUST_CHECK; /* NULL gives NULL */
 char *sp__strndup(const char *text, size_t n) SP_MUST_CHECK;
 
+/* For who keeps memory to use it again, in parts. The allocator without counting; what tests
+ * count; and whether one wants this allocation to fail. */
+void *sp__mem_get(size_t size) SP_MUST_CHECK;
+void sp__mem_put(void *memory); /* not NULL */
+void sp__mem_count(int change);
+int sp__mem_refuses(void);
+
+/* Under AddressSanitizer nothing is to be kept, so that it sees every use after a free. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEM_MAY_KEEP 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEM_MAY_KEEP 0
+#endif
+#endif
+#ifndef MEM_MAY_KEEP
+#define MEM_MAY_KEEP 1
+#endif
+
 /* For tests: how many allocations more are alive than when the first of these was called,
  * and "fail the n-th allocation from here on" (1 is the next; 0 never; `sticky` fails every
  * one after it too). */

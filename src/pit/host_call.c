@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "pool/result.h"
 #include "wire/json.h"
 
 static _Thread_local const struct sp_tool_call *here;
@@ -474,18 +475,13 @@ static int copy_result(const struct sp_tool_call *call, sp_bytes json, sp_bytes 
     if (rc < 0) {
         return sp__wrap(err, rc, "the result of host tool %s", call->tool->facts.name);
     }
-    ret->json = sp__strndup(json.data, json.size);
-    ret->json_bytes = json.size;
-    if (ret->json != NULL && binary.size > 0) {
-        ret->binary = sp__malloc(binary.size);
-        if (ret->binary != NULL) {
-            memcpy(ret->binary, binary.data, binary.size);
-            ret->binary_bytes = binary.size;
-        }
+    rc = sp__result_copy_json(ret, json);
+    if (rc == SP_OK) {
+        rc = sp__result_copy_binary(ret, binary);
     }
-    if (ret->json == NULL || (binary.size > 0 && ret->binary == NULL)) {
+    if (rc < 0) {
         sp_result_clear(ret);
-        return sp__fail(err, SP_ERR_NOMEM, "no memory for a result");
+        return sp__fail(err, rc, "no memory for a result");
     }
     return SP_OK;
 }

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "pool/result.h"
 
 enum { ENDED_MAX = 10000 };
 static const size_t bytes_max = (size_t)64 << 20;
@@ -114,23 +115,17 @@ static int copy_result(sp_result *to, const sp_result *from)
     sp_result copy = *from;
     copy.json = NULL;
     copy.memory = copy.binary = NULL;
+    int rc = SP_OK;
     if (from->json != NULL) {
-        copy.json = sp__malloc(from->json_bytes + 1);
+        rc = sp__result_copy_json(&copy, (sp_bytes){from->json, from->json_bytes});
     }
-    if (from->binary != NULL) {
-        copy.memory = copy.binary = sp__malloc(from->binary_bytes + 1);
+    if (rc == SP_OK && from->binary != NULL) {
+        rc =
+            sp__result_copy_binary(&copy, (sp_bytes){from->binary, from->binary_bytes});
     }
-    if ((from->json != NULL && copy.json == NULL) ||
-        (from->binary != NULL && copy.binary == NULL)) {
-        sp__free(copy.json);
-        sp__free(copy.memory);
-        return SP_ERR_NOMEM;
-    }
-    if (from->json != NULL) {
-        memcpy(copy.json, from->json, from->json_bytes + 1);
-    }
-    if (from->binary != NULL) {
-        memcpy(copy.binary, from->binary, from->binary_bytes);
+    if (rc < 0) {
+        sp_result_clear(&copy);
+        return rc;
     }
     *to = copy;
     return SP_OK;

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/spare.h"
 #include "pit/deadlock.h"
 #include "pit/guarding.h"
 #include "pit/pit_internal.h"
@@ -405,6 +406,7 @@ int sp__pit_new(const sp_pit_options *options, const struct host_service *servic
     if (pit == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a pit");
     }
+    sp__spare_open();
     atomic_init(&pit->next_call, 1);
     atomic_init(&pit->hurried, 0);
     sp__latch_init(&pit->drained);
@@ -457,6 +459,7 @@ drop_spans:
 free_pit:
     sp__controls_fini(&pit->controls);
     sp__herald_fini(&pit->herald);
+    sp__spare_close();
     sp__free(pit);
     return rc;
 }
@@ -735,5 +738,6 @@ void sp__pit_close(struct sp_pit *pit, uint64_t wait_ms)
     sp__spans_drop(pit->spans);
     sp__controls_fini(&pit->controls);
     sp__herald_fini(&pit->herald);
+    sp__spare_close();
     sp__free(pit);
 }

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "pool/heard.h"
 #include "pool/lineage.h"
+#include "pool/result.h"
 #include "pool/schedule.h"
 #include "pool/share.h"
 
@@ -329,13 +330,7 @@ static void forget_attempt(struct request *request)
 {
     sp__request_take_error(request, NULL);
     request->call = (struct worker_call){0};
-    sp__free(request->result.json);
-    sp__free(request->result.memory);
-    request->result.json = NULL;
-    request->result.json_bytes = 0;
-    request->result.memory = NULL;
-    request->result.binary = NULL;
-    request->result.binary_bytes = 0;
+    sp__result_drop_data(&request->result);
 }
 
 void sp__flow_send(struct pool *pool, const struct core_action *action)
@@ -631,39 +626,19 @@ void sp__pool_end_deadlock(struct request *request)
 
 /* ---- what workers answer ---- */
 
-static int copy_bytes(sp_bytes from, char **ret_data, size_t *ret_size)
-{
-    if (from.size > 0 || *ret_data == NULL) {
-        char *copy = sp__malloc(from.size + 1);
-        if (copy == NULL) {
-            return SP_ERR_NOMEM;
-        }
-        if (from.size > 0) {
-            memcpy(copy, from.data, from.size);
-        }
-        copy[from.size] = '\0';
-        *ret_data = copy;
-        *ret_size = from.size;
-    }
-    return SP_OK;
-}
-
-/* The binary of a result stays in the message it came with, when that is given. */
+/* The binary stays in the message it came with, when that is given. */
 static int take_binary(sp_result *result, sp_bytes binary, struct sp_buffer *memory)
 {
-    if (memory->data != NULL) {
-        size_t size;
-        uint8_t *data;
-        sp__buf_take(memory, &data, &size);
-        result->memory = data;
-        result->binary = (void *)(uintptr_t)binary.data;
-        result->binary_bytes = binary.size;
-        return SP_OK;
+    if (memory->data == NULL) {
+        return sp__result_copy_binary(result, binary);
     }
-    char *copy = NULL;
-    int rc = copy_bytes(binary, &copy, &result->binary_bytes);
-    result->memory = result->binary = copy;
-    return rc;
+    size_t size;
+    uint8_t *data;
+    sp__buf_take(memory, &data, &size);
+    result->memory = data;
+    result->binary = (void *)(uintptr_t)binary.data;
+    result->binary_bytes = binary.size;
+    return SP_OK;
 }
 
 static void reply_came(struct worker_call *call, const struct proto_response *response,
@@ -681,7 +656,7 @@ static void reply_came(struct worker_call *call, const struct proto_response *re
     }
     sp_bytes json =
         response->result_json.size > 0 ? response->result_json : sp_text("null");
-    int rc = copy_bytes(json, &request->result.json, &request->result.json_bytes);
+    int rc = sp__result_copy_json(&request->result, json);
     if (rc == SP_OK && response->binary_result.size > 0) {
         rc = take_binary(&request->result, response->binary_result, memory);
     }

@@ -16,7 +16,9 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/spare.h"
 #include "pool/pool.h"
+#include "pool/result.h"
 
 static size_t room_of(sp_bytes text)
 {
@@ -44,7 +46,7 @@ int sp__request_new(const struct request_names *names, int streaming,
     size_t texts = room_of(names->tool) + room_of(names->session) +
                    room_of(names->request_id) + room_of(names->dedupe_key) +
                    room_of(names->trace);
-    struct request *request = sp__malloc(size + texts + message_bytes);
+    struct request *request = sp__spare_take(size + texts + message_bytes);
     if (request == NULL) {
         return sp__fail(err, SP_ERR_NOMEM, "no memory for a call");
     }
@@ -151,16 +153,7 @@ void sp__request_drop(struct request *request)
     if (request->streaming) {
         sp__mailbox_fini(&request->mailbox);
     }
-    sp__free(request);
-}
-
-SP_API void sp_result_clear(sp_result *result)
-{
-    if (result != NULL) {
-        sp__free(result->json);
-        sp__free(result->memory);
-        *result = (sp_result){0};
-    }
+    sp__spare_give(request);
 }
 
 int sp__request_process(struct request *request)
@@ -177,15 +170,10 @@ int sp__request_process(struct request *request)
                          (sp_bytes){request->result.json, request->result.json_bytes},
                          &rewritten, &refusal);
     if (rc == 0 && rewritten.size > 0) {
-        rewritten.max++; /* the terminating NUL does not count */
-        rc = sp__buf_append(&rewritten, "", 1, &refusal);
-        if (rc == SP_OK) {
-            uint8_t *json;
-            size_t size;
-            sp__buf_take(&rewritten, &json, &size);
-            sp__free(request->result.json);
-            request->result.json = (char *)json;
-            request->result.json_bytes = size - 1;
+        rc = sp__result_copy_json(&request->result,
+                                  (sp_bytes){rewritten.data, rewritten.size});
+        if (rc < 0) {
+            sp__fail(&refusal, rc, "no memory for the result");
         }
     }
     if (rc != 0) {

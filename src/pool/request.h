@@ -96,8 +96,8 @@ struct request {
     uint8_t streaming;
     uint8_t is_asked;    /* over a connection */
     uint8_t is_recorded; /* in the pit's spans, once it has ended */
-
-    uint8_t is_away; /* the taker's: it is at WAIT_AWAY */
+    uint8_t is_away;     /* the taker's: it is at WAIT_AWAY */
+    uint8_t has_own_message;
 
     /* Loop thread. */
     uint8_t state;    /* enum request_state */
@@ -105,6 +105,7 @@ struct request {
     uint8_t executed; /* SP_EXECUTED_, and: what came of it in other parts of */
     uint8_t deaths;   /* its pool; workers it has ended there */
     uint32_t number;  /* the core's, CORE_NONE when it has none */
+    uint32_t slot;    /* of the worker it was sent to */
 
     const char *tool_name; /* these five point behind the struct, if they are not "" */
     const char *session;   /* "" : none, as for the next two */
@@ -119,7 +120,6 @@ struct request {
     /* The encoded ExecuteToolRequest, behind the texts or in memory of its own. */
     uint8_t *message;
     size_t message_bytes;
-    int has_own_message;
 
     /* Loop thread. */
     struct link on_queue; /* the pool's list of those no worker would take */
@@ -137,7 +137,6 @@ struct request {
     /* Written by the loop before the ending is published, then the taker's. */
     sp_result result;
     const sp_error *error; /* NULL: it went well */
-    uint32_t slot;         /* of the worker it was sent to */
     struct latch done;
     struct link on_wake; /* the loop's list of takers to tell at the turn's end */
     int end_published; /* of TAKER_DISPATCH: the ending is on its list; under its lock */

@@ -7,7 +7,7 @@
  * kept in lists by size, without locks and without counting each one; one in steady state
  * asks the library's allocator for nothing. What was kept goes back in sp__h2_mem_fini().
  *
- * Under AddressSanitizer nothing is kept, so that it sees every use after a free.
+ * Under AddressSanitizer nothing is kept.
  */
 #include "wire/h2_mem.h"
 
@@ -15,17 +15,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define KEEP 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KEEP 0
-#endif
-#endif
-#ifndef KEEP
-#define KEEP 1
-#endif
 
 enum {
     CLASS_STEP = 64, /* class n holds blocks of up to (n + 1) * 64 bytes */
@@ -50,7 +39,7 @@ static void *malloc_cb(size_t size, void *user_data)
     struct h2_mem *mem = user_data;
     size_t class = size == 0 ? 0 : (size - 1) / CLASS_STEP;
     struct h2_mem_block *block;
-    if (!KEEP || class >= H2_MEM_CLASSES) {
+    if (!MEM_MAY_KEEP || class >= H2_MEM_CLASSES) {
         class = LARGE;
         if (size > SIZE_MAX - sizeof *block) {
             return NULL;

@@ -83,6 +83,13 @@ static void give_back(sp_tool_call *call, sp_bytes args_json, void *user_data)
     assert_int_equal(sp_tool_call_reply(call, args_json, (sp_bytes){0}, NULL), 0);
 }
 
+static void give_bytes(sp_tool_call *call, sp_bytes args_json, void *user_data)
+{
+    static char bytes[1000];
+    assert_int_equal(
+        sp_tool_call_reply(call, args_json, (sp_bytes){bytes, sizeof bytes}, NULL), 0);
+}
+
 static void tell_session(sp_tool_call *call, sp_bytes args_json, void *user_data)
 {
     char text[300];
@@ -591,6 +598,17 @@ static void an_answer_after_the_pit_meets_nobody(void **state)
     sp_error_clear(&err);
 }
 
+/* What it keeps of them is released: the teardown counts. */
+static void a_tool_may_answer_bytes(void **state)
+{
+    open_pit();
+    add((sp_host_tool){.name = "bytes", .fn = give_bytes});
+    struct asked *asked = done("bytes", NULL, "{\"x\":1}");
+    assert_int_equal(asked->status, OK);
+    assert_string_equal(asked->json, "{\"x\":1}");
+    assert_true(asked->bytes > 1000);
+}
+
 /* ---- streams ---- */
 
 static void count_to_three(sp_tool_call *call, sp_bytes args_json, void *user_data)
@@ -725,6 +743,7 @@ int main(void)
         TEST(what_has_not_begun_never_does),
         TEST(a_tool_that_is_gone_is_told_when_its_last_call_ends),
         TEST(an_answer_after_the_pit_meets_nobody),
+        TEST(a_tool_may_answer_bytes),
         TEST(a_streaming_tool_answers_chunks),
         TEST(a_slow_reader_slows_the_tool),
         TEST(a_reader_that_goes_ends_a_blocked_tool),

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "leak.h"
 #include "pool/pool.h"
+#include "pool/result.h"
 
 static struct request *make(const char *session)
 {
@@ -44,7 +45,7 @@ static void it_lives_until_both_have_let_go(void **state)
 {
     int64_t before = sp__mem_live();
     struct request *request = make("");
-    request->result.json = sp__strdup("{}");
+    assert_int_equal(sp__result_copy_json(&request->result, sp_text("{}")), 0);
     sp__request_fail(request, SP_ERR_REMOTE, SP_EXECUTED_YES, "T: t")->remote_type =
         sp__strdup("T");
     request->message = (uint8_t *)sp__strdup("bytes");
@@ -118,8 +119,7 @@ static int process(const char *mode, uint64_t response_max, struct request **ret
     pool.options.response_max_bytes = response_max;
     request->adapter = &adapter;
     request->pool = &pool;
-    request->result.json = sp__strdup("[1]");
-    request->result.json_bytes = 3;
+    assert_int_equal(sp__result_copy_json(&request->result, sp_text("[1]")), 0);
     *ret = request;
     return sp__request_process(request);
 }
