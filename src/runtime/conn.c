@@ -219,6 +219,10 @@ int sp__conns_pump(struct sp_worker *w, struct slot *slot)
             i++;
         }
     }
+    if (any) {
+        w->flush_at = sp__answers_to_gather(w->rested, w->queued);
+        w->rested = 0;
+    }
     if (w->listen_hot) {
         w->listen_hot = 0;
         sp__listen_accept(w);

@@ -236,7 +236,7 @@ void sp__job_answered(struct sp_worker *w, struct conn *c, size_t bytes)
     if (watches && w->unflushed == 1) {
         sp__poll_kick(w);
     }
-    if (w->unflushed >= FLUSH_JOBS || w->unflushed_bytes >= FLUSH_BYTES || is_long) {
+    if (w->unflushed >= w->flush_at || w->unflushed_bytes >= FLUSH_BYTES || is_long) {
         sp__conns_flush(w);
     }
 }

@@ -238,6 +238,7 @@ static int lead(struct sp_worker *w, struct slot *slot, uint64_t until_ms)
 
     sp__runtime_lock(w);
     w->leader = LEADER_NONE;
+    w->rested = 1;
     if (rc > 0) {
         sp__conns_poll_read(w, slot->polled, n);
     }

@@ -49,7 +49,9 @@ enum {
     SPARE_BYTES = 4096,      /* input such a job may keep */
     READ_BYTES = 64 * 1024,  /* one recv */
     WRITE_BYTES = 64 * 1024, /* one send */
-    FLUSH_JOBS = 16,         /* answers gathered before a write */
+    FLUSH_JOBS = 16,         /* answers gathered before a write, */
+    FLUSH_JOBS_MIN = 4,      /* or so many, when their host has nothing else to do */
+    FLUSH_PARTS = 4,
     FLUSH_BYTES = 16 * 1024,
     HIGH_WATER = 256 * 1024,       /* a stream with more queued must wait */
     PEND_BYTES = 32 * 1024,        /* a stream's area for chunks not yet published */
@@ -391,6 +393,8 @@ struct sp_worker {
     struct poller poller;
     struct list askers;      /* those and guests that ask */
     struct sp_buffer report; /* an event as it leaves; its memory is kept */
+    int rested;              /* its thread has slept since it last read something */
+    uint32_t flush_at;       /* so many answers are gathered before a write */
     uint32_t unflushed;
     size_t unflushed_bytes;
     int started_up; /* some thread has called sp_worker_next() */
@@ -453,6 +457,20 @@ void sp__conns_flush(struct sp_worker *w);
 int sp__conns_pump(struct sp_worker *w, struct slot *slot);
 void sp__conns_close(struct sp_worker *w);
 /* What to poll (at most POLLED_MAX; returns how many), and what poll said. */
+/* How many answers one write carries, after something has been read. A host that has woken
+ * its worker (it rested) has sent what it had, and sleeps itself by now: it gets the answers
+ * to what is queued in parts, so that both have something to do at once. One whose calls
+ * lie there already when the last are done is busy, and has the less to do the fewer parts
+ * it gets. */
+static inline uint32_t sp__answers_to_gather(int rested, uint32_t queued)
+{
+    uint32_t part = queued / FLUSH_PARTS;
+    if (!rested || part > FLUSH_JOBS) {
+        return FLUSH_JOBS;
+    }
+    return part > FLUSH_JOBS_MIN ? part : FLUSH_JOBS_MIN;
+}
+
 nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled, int kick_fd);
 void sp__conns_poll_kick(const struct pollfd *polled); /* take the kick that woke it */
 void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n);

@@ -143,6 +143,16 @@ static void an_answer_does_not_wait_for_the_job_behind_it(void **state)
     rig_close(rig);
 }
 
+static void a_host_that_sleeps_gets_the_answers_in_parts(void **state)
+{
+    (void)state;
+    assert_int_equal(sp__answers_to_gather(1, 32), 32 / FLUSH_PARTS);
+    assert_int_equal(sp__answers_to_gather(1, 1), FLUSH_JOBS_MIN);
+    assert_int_equal(sp__answers_to_gather(1, 1000), FLUSH_JOBS);
+    assert_int_equal(sp__answers_to_gather(0, 1), FLUSH_JOBS); /* this one is busy */
+    assert_int_equal(sp__answers_to_gather(0, 1000), FLUSH_JOBS);
+}
+
 static void an_exception_is_an_answer_with_its_text(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -631,6 +641,7 @@ int main(void)
         TEST(a_job_knows_its_request),
         TEST(a_result_is_called_what_its_json_is),
         TEST(an_answer_does_not_wait_for_the_job_behind_it),
+        TEST(a_host_that_sleeps_gets_the_answers_in_parts),
         TEST(an_exception_is_an_answer_with_its_text),
         TEST(a_failure_that_is_no_exception_is_a_status),
         TEST(an_unknown_tool_is_refused_with_near_names),
