@@ -190,6 +190,11 @@ sp_pit *pit_open_ready(const sp_pool_options *pools, size_t count)
     return await_workers(pit_open(pools, count));
 }
 
+sp_pit *pit_open_ready_as(const sp_pit_options *options)
+{
+    return await_workers(open_as(options));
+}
+
 sp_pit *pit_of_probes(uint32_t workers)
 {
     sp_pool_options pool = pool_of_probes(workers);
@@ -204,7 +209,7 @@ sp_pit *pit_of_turning_probes(uint32_t workers)
                               .pools_count = 1,
                               .on_event = event_record,
                               .sample_interval_ms = 20};
-    return await_workers(open_as(&options));
+    return pit_open_ready_as(&options);
 }
 
 /* ---- calls ---- */

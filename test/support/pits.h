@@ -24,6 +24,7 @@ const char *path_of_python(const char *file);
 
 /* Open; every event is recorded. The first waits until all workers are ready. */
 sp_pit *pit_open_ready(const sp_pool_options *pools, size_t count);
+sp_pit *pit_open_ready_as(const sp_pit_options *options);
 sp_pit *pit_open(const sp_pool_options *pools, size_t count);
 sp_pit *pit_of_probes(uint32_t workers);
 /* Its loop has a turn now and then, whatever happens. */

@@ -55,13 +55,10 @@ static sp_pit *open_counted_with(sp_pool_options pool, sp_pit_options options)
     (void)close(fd);
     leak_at_end(release);
     pool.env_set = env;
-    sp_pit *pit;
     options.size = sizeof options;
     options.pools = &pool;
     options.pools_count = 1;
-    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
-    pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
+    sp_pit *pit = pit_open_ready_as(&options);
     assert_true(*in_worker > 0); /* it counts */
     return pit;
 }

@@ -187,10 +187,7 @@ static void a_loop_that_spins_sleeps_in_the_end(void **state)
     sp_pool_options pool = pool_of_program("plain", NULL, 1);
     sp_pit_options options = {
         .size = sizeof options, .pools = &pool, .pools_count = 1, .spin_us = 1000};
-    sp_pit *pit = NULL;
-    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
-    pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
+    sp_pit *pit = pit_open_ready_as(&options);
     for (int i = 0; i < 300; i++) {
         call_gives(pit, "echo", "[1]", "[1]");
     }

@@ -12,20 +12,12 @@ static sp_pit *pit;
 
 static sp_pit *open_lanes(sp_pool_options *pools, size_t count, uint32_t loops)
 {
-    sp_pit *opened = NULL;
     sp_pit_options options = {.size = sizeof options,
                               .pools = pools,
                               .pools_count = count,
                               .on_event = event_record,
                               .loops = loops};
-    if (sp_pit_open(&options, &opened, last_error()) < 0) {
-        fail_msg("opening: %s", last_error()->message);
-    }
-    pit_adopt(opened);
-    if (sp_pit_await_ready(opened, 0, last_error()) < 0) {
-        fail_msg("waiting: %s", last_error()->message);
-    }
-    return opened;
+    return pit_open_ready_as(&options);
 }
 
 static void open_probes(uint32_t workers, uint32_t loops)

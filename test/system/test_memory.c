@@ -19,11 +19,7 @@ static sp_pit *open_watched(uint32_t workers, uint64_t limit_bytes)
                               .pools_count = 1,
                               .sample_interval_ms = INTERVAL_MS,
                               .on_event = event_record};
-    sp_pit *pit = NULL;
-    assert_int_equal(sp_pit_open(&options, &pit, last_error()), 0);
-    pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), 0);
-    return pit;
+    return pit_open_ready_as(&options);
 }
 
 static void a_worker_is_looked_at(void **state)

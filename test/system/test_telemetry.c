@@ -390,16 +390,13 @@ static void workers_of_every_loop_are_listened_to(void **state)
 {
     enum { WORKERS = 4 };
     static const char *const names[WORKERS] = {"a", "b", "c", "d"};
-    sp_pit *pit = NULL;
     sp_pool_options pool = pool_of_probes(WORKERS);
     sp_pit_options options = {.size = sizeof options,
                               .pools = &pool,
                               .pools_count = 1,
                               .on_event = event_record,
                               .loops = 2};
-    assert_int_equal(sp_pit_open(&options, &pit, last_error()), SP_OK);
-    pit_adopt(pit);
-    assert_int_equal(sp_pit_await_ready(pit, 0, last_error()), SP_OK);
+    sp_pit *pit = pit_open_ready_as(&options);
     reset();
     uint64_t id = attach(pit, "tool.execution.stop", note);
     sp_id calls[WORKERS];
