@@ -5,8 +5,10 @@
  * event_table.h has them all. A program hears of them in two ways:
  *
  * sp_pit_options.on_event is told the few that matter to whoever runs a pit (TOLD in the
- * table). They wait in a bounded ring (1 024; the oldest goes first, and a warning says how
- * many are lost) and come inside sp_pit_dispatch(), on the thread that calls it.
+ * table). They wait in bounded queues and come, in their order, inside sp_pit_dispatch(), on
+ * the thread that calls it. At most 1 024 wait, and as many lines that workers have printed;
+ * the oldest goes first, and how many went is told: of events by a warning, of lines by one
+ * more line. So a flood of output pushes out no event.
  *
  * sp_events_attach() hands any events to a handler, on a thread of the library's. A slow
  * handler loses events, which are counted; it never slows a call or another handler.

@@ -26,6 +26,7 @@
 
 struct event_node {
     struct link on_events;
+    struct link on_sort;
     struct death *certificate;  /* or NULL */
     struct event_record record; /* the whole of it lies behind */
 };
@@ -142,20 +143,26 @@ void sp__dispatch_event(struct dispatch *dispatch, const struct event_record *re
         return; /* an event is not worth failing for */
     }
     node->on_events = (struct link){0};
+    node->on_sort = (struct link){0};
     node->certificate = sp__death_hold(certificate);
     memcpy(&node->record, record, record->bytes);
 
-    struct link *oldest = NULL;
+    enum event_sort sort =
+        record->kind == SP_EVENT_WORKER_OUTPUT ? EVENT_PRINTED : EVENT_HAPPENED;
+    struct event_node *oldest = NULL;
     pthread_mutex_lock(&dispatch->lock);
     sp__list_append(&dispatch->events, &node->on_events);
-    if (dispatch->events.length > EVENTS_MAX) {
-        oldest = sp__list_pop(&dispatch->events);
-        dispatch->events_lost++;
+    sp__list_append(&dispatch->sorts[sort], &node->on_sort);
+    if (dispatch->sorts[sort].length > EVENTS_MAX) {
+        oldest = ITEM(dispatch->sorts[sort].first, struct event_node, on_sort);
+        sp__list_remove(&oldest->on_sort);
+        sp__list_remove(&oldest->on_events);
+        dispatch->events_lost[sort]++;
     }
     signal_fd(dispatch);
     pthread_mutex_unlock(&dispatch->lock);
     if (oldest != NULL) {
-        free_event(ITEM(oldest, struct event_node, on_events));
+        free_event(oldest);
     }
 }
 
@@ -279,19 +286,29 @@ static void run_event(const struct event_node *node, sp_event_cb on_event,
 }
 
 /* Before those that have come after them. */
-static void tell_lost(uint64_t lost, sp_event_cb on_event, void *event_data)
+static void tell_lost(enum event_sort sort, uint64_t lost, sp_event_cb on_event,
+                      void *event_data)
 {
     _Alignas(RECORD_ALIGN) uint8_t place[sizeof(struct event_record) + 128];
     char message[120];
-    const struct tidings tidings = {.event = {.kind = SP_EVENT_WARNING,
-                                              .exit_status = -1,
-                                              .message = message,
-                                              .time_unix_ns = sp__unix_ns()}};
+    struct tidings tidings = {.event = {.exit_status = -1,
+                                        .message = message,
+                                        .time_unix_ns = sp__unix_ns()}};
     struct record_plan plan;
     struct read_event read;
-    (void)snprintf(message, sizeof message,
-                   "%llu events are lost: more than %d waited for sp_pit_dispatch()",
-                   (unsigned long long)lost, EVENTS_MAX);
+    if (sort == EVENT_PRINTED) {
+        tidings.event.kind = SP_EVENT_WORKER_OUTPUT; /* of no worker: see output.c */
+        (void)snprintf(message, sizeof message,
+                       "... %llu lines not shown: more than %d waited for "
+                       "sp_pit_dispatch()",
+                       (unsigned long long)lost, EVENTS_MAX);
+    } else {
+        tidings.event.kind = SP_EVENT_WARNING;
+        (void)snprintf(message, sizeof message,
+                       "%llu events are lost: more than %d waited for "
+                       "sp_pit_dispatch()",
+                       (unsigned long long)lost, EVENTS_MAX);
+    }
     sp__record_plan(&tidings, &plan);
     sp__record_read(sp__record_write(place, &tidings, &plan), &read);
     on_event(&read.event, event_data);
@@ -310,15 +327,19 @@ int sp__dispatch_run(struct dispatch *dispatch, sp_event_cb on_event, void *even
     uint32_t left = dispatch->due.length;
     int work = (int)atomic_load(&dispatch->work.length);
     struct list events = dispatch->events;
-    uint64_t lost = dispatch->events_lost;
+    uint64_t lost[EVENT_SORTS];
+    memcpy(lost, dispatch->events_lost, sizeof lost);
     dispatch->events = (struct list){0};
-    dispatch->events_lost = 0;
+    memset(dispatch->sorts, 0, sizeof dispatch->sorts);
+    memset(dispatch->events_lost, 0, sizeof dispatch->events_lost);
     pthread_mutex_unlock(&dispatch->lock);
 
     int ran = sp__work_run(&dispatch->work, work);
-    if (lost > 0 && on_event != NULL) {
-        tell_lost(lost, on_event, event_data);
-        ran++;
+    for (int sort = 0; sort < EVENT_SORTS; sort++) {
+        if (lost[sort] > 0 && on_event != NULL) {
+            tell_lost(sort, lost[sort], on_event, event_data);
+            ran++;
+        }
     }
     while (events.first != NULL) {
         struct event_node *node = ITEM(events.first, struct event_node, on_events);

@@ -12,7 +12,10 @@
 #include "pool/request.h"
 #include "snakepit/event.h"
 
-enum { EVENTS_MAX = 1024 };
+enum { EVENTS_MAX = 1024 /* that wait, of a sort */ };
+
+/* What workers print must not push out what has happened. */
+enum event_sort { EVENT_HAPPENED, EVENT_PRINTED, EVENT_SORTS };
 
 struct dispatch {
     int fd; /* an eventfd */
@@ -21,10 +24,11 @@ struct dispatch {
     pthread_mutex_t lock;
     struct list due; /* requests with something for the user, by on_done */
     struct list events;
-    uint64_t events_lost; /* since it was told */
-    int signalled;        /* fd is readable */
-    struct loop *driven;  /* by the dispatching thread, which then looks at no fd */
-    int is_poked;         /* `poke` is on its way there */
+    struct list sorts[EVENT_SORTS];    /* the same, each sort by itself */
+    uint64_t events_lost[EVENT_SORTS]; /* since it was told */
+    int signalled;                     /* fd is readable */
+    struct loop *driven; /* by the dispatching thread, which then looks at no fd */
+    int is_poked;        /* `poke` is on its way there */
     struct command poke;
     struct map waitable; /* calls started without a callback, by id */
 
@@ -38,7 +42,7 @@ void sp__dispatch_fini(struct dispatch *dispatch);
 void sp__dispatch_add(struct list *turn, struct request *request);
 /* Loop thread: publish what its turn has collected. */
 void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn);
-/* Any thread: one event; the oldest goes when there are too many. certificate: of the
+/* Any thread: one event; the oldest of its sort goes when there are too many. certificate: of the
  * death it tells, or NULL. */
 void sp__dispatch_event(struct dispatch *dispatch, const struct event_record *record,
                         struct death *certificate);

@@ -71,15 +71,21 @@ static int readable(const struct dispatch *dispatch)
     return poll(&ready, 1, 0) == 1;
 }
 
-static void tell(struct dispatch *dispatch, const char *pool, const char *message)
+static void tell_kind(struct dispatch *dispatch, int kind, const char *pool,
+                      const char *message)
 {
     static uint64_t place[RECORD_MAX / sizeof(uint64_t)];
     const struct tidings tidings = {
-        .event = {.kind = SP_EVENT_WARNING, .pool = pool, .message = message}};
+        .event = {.kind = kind, .pool = pool, .message = message}};
     struct record_plan plan;
     sp__record_plan(&tidings, &plan);
     sp__dispatch_event(dispatch, sp__record_write(place, &tidings, &plan), NULL);
     memset(place, '#', plan.bytes); /* it was copied */
+}
+
+static void tell(struct dispatch *dispatch, const char *pool, const char *message)
+{
+    tell_kind(dispatch, SP_EVENT_WARNING, pool, message);
 }
 
 static void begin(struct dispatch *dispatch)
@@ -229,6 +235,24 @@ static void too_many_events_push_out_the_oldest(void **state)
     sp__dispatch_fini(&dispatch);
 }
 
+static void what_workers_print_pushes_out_nothing_else(void **state)
+{
+    struct dispatch dispatch;
+    begin(&dispatch);
+    tell(&dispatch, "", "happened");
+    for (int i = 0; i < EVENTS_MAX + 10; i++) {
+        tell_kind(&dispatch, SP_EVENT_WORKER_OUTPUT, "", "printed");
+    }
+    tell(&dispatch, "", "and then this");
+    assert_int_equal(run(&dispatch), 1 + 1 + EVENTS_MAX + 1);
+    assert_string_equal(told.first,
+                        ":... 10 lines not shown: more than 1024 waited for "
+                        "sp_pit_dispatch()");
+    assert_string_equal(told.text, ":and then this");
+    assert_int_equal(run(&dispatch), 0); /* told once */
+    sp__dispatch_fini(&dispatch);
+}
+
 static void without_memory_an_event_is_left_out(void **state)
 {
     struct dispatch dispatch;
@@ -315,6 +339,7 @@ int main(void)
         TEST(a_callback_stops_a_stream),
         TEST(an_event_is_copied),
         TEST(too_many_events_push_out_the_oldest),
+        TEST(what_workers_print_pushes_out_nothing_else),
         TEST(without_memory_an_event_is_left_out),
         TEST(a_kept_call_is_taken_once),
         TEST(what_was_never_taken_is_freed_at_the_end),
