@@ -3,17 +3,21 @@
 snakepit-stdio(1), with the examples and with programs that break it."""
 
 import json
+import os
 import shutil
 
 import pytest
 from cli_tool import DEADLINE, PYTHON, ROOT, Started, snakepit, wait_until
 
 EXAMPLES = ROOT / "examples" / "stdio"
+# One that reads no more than a line of a pipe: worker.awk.
+IS_MAWK = os.path.basename(os.path.realpath(shutil.which("awk") or "")) == "mawk"
+AWK = ["awk", "-W", "interactive"] if IS_MAWK else ["awk"]
 COMMANDS = {
     "bash": ["bash", "worker.sh"],
     "perl": ["perl", "worker.pl"],
     "lua": ["lua5.4", "worker.lua"],
-    "awk": ["awk", "-f", "worker.awk"],
+    "awk": [*AWK, "-f", "worker.awk"],
 }
 NEEDS = {"bash": "jq", "lua": "lua5.4", "perl": "perl", "awk": "awk"}
 
