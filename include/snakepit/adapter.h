@@ -18,9 +18,9 @@ extern "C" {
 
 /* How the worker is reached. */
 enum {
-    /* It inherits connected sockets and shared memory and uses libsnakepit-worker
-     * (SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD, SNAKEPIT_PAGE_FD, SNAKEPIT_MEMORY_FD name
-     * them). It listens nowhere. */
+    /* It inherits connections and shared memory and uses libsnakepit-worker
+     * (SNAKEPIT_CALL_FD, SNAKEPIT_CALL_IN_FD, SNAKEPIT_CALL_OUT_FD, SNAKEPIT_HOST_FD,
+     * SNAKEPIT_PAGE_FD and SNAKEPIT_MEMORY_FD name them). It listens nowhere. */
     SP_TRANSPORT_INHERITED = 0,
     /* A stock gRPC server: it listens on the unix socket that SNAKEPIT_ADDRESS names
      * ("unix:/path"), also put in place of "{address}" in its arguments. */

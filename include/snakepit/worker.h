@@ -42,8 +42,9 @@ typedef struct sp_worker_options {
     size_t size;
     const char *runtime; /* shown in status, "python 3.11.2"; NULL: "c" */
     const char *name;    /* NULL: SNAKEPIT_WORKER_ID, or "worker" */
-    /* The inherited sockets; all 0: taken from SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD and
-     * SNAKEPIT_PAGE_FD; then memory_fd is too. */
+    /* The inherited descriptors; all 0: taken from SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD and
+     * SNAKEPIT_PAGE_FD; then memory_fd, call_in_fd and
+     * call_out_fd are too. */
     int call_fd;
     int host_fd;
     int page_fd;
@@ -93,6 +94,12 @@ typedef struct sp_worker_options {
      * (zygote.h), which prepares what its workers have in common once. All else here that
      * says where to connect, and name, must be left out. Since: 0.1 */
     int unconnected;
+    /* Inherited like the first three: SNAKEPIT_CALL_IN_FD and SNAKEPIT_CALL_OUT_FD. Two
+     * pipes beside the socket call_fd, which then carries what is much: one to read, whose
+     * end is the host's death, and one to write to, which is open for reading too, so that
+     * writing raises no SIGPIPE. Both or neither; 0: none. Since: 0.1 */
+    int call_in_fd;
+    int call_out_fd;
 } sp_worker_options;
 
 typedef struct sp_tool_param {

@@ -18,7 +18,7 @@ enum {
                               lock on its instance, held until the guard has ended */
     GUARD_FDS = 6,     /* the guard's numbers are below */
 
-    GUARD_FDS_MAX = 7,         /* descriptors handed to one worker */
+    GUARD_FDS_MAX = 9,         /* descriptors handed to one worker */
     GUARD_STRINGS_MAX = 4096,  /* argv and environment entries together */
     GUARD_BLOCK_MAX = 1 << 20, /* bytes of a spawn block */
     GUARD_WORKERS_MAX = 4096

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's connections: bytes between sockets and wire/h2. Everything under smu.
+ * The worker's connections: bytes between descriptors and wire/h2. Everything under smu.
  *
- * Reading and writing never wait. What a socket does not take stays in the connection's
- * out buffer, which is filled again only when it is empty, so it holds one write's
- * worth; the rest stays in h2, where streams stop at their high-water mark.
+ * Reading and writing never wait. What is not taken stays in the duplex's buffer, which is
+ * filled again only when it is empty, so it holds one write's worth; the rest stays in h2,
+ * where streams stop at their high-water mark.
  *
  * A connection that ended or broke is marked and dropped by the next pump: h2 then ends
  * its streams, which cancels their jobs. When it was the one with the host's calls, the
@@ -13,16 +13,14 @@
 #include "runtime/runtime.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
-int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
-                 struct conn **ret_conn, sp_error *err)
+int sp__conn_add(struct sp_worker *w, enum conn_role role, const struct duplex_fds *fds,
+                 sp_error *err)
 {
     size_t conns_max = sizeof w->conns / sizeof w->conns[0];
     if (w->conns_count == conns_max) {
@@ -35,9 +33,8 @@ int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
     }
     c->worker = w;
     c->role = role;
-    c->fd = fd;
     c->dirty = 1; /* our SETTINGS */
-    sp__buf_init(&c->out, SIZE_MAX);
+    sp__duplex_init(&c->duplex, fds);
     struct h2_options options = {
         .trusted = role != CONN_STRANGER,
         .message_max = w->options.request_max_bytes,
@@ -51,7 +48,6 @@ int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
         return rc;
     }
     w->conns[w->conns_count++] = c;
-    *ret_conn = c;
     return SP_OK;
 }
 
@@ -69,47 +65,40 @@ static void conn_free(struct conn *c)
 {
     sp__poll_forget(c);
     sp__h2_free(c->h2);
-    (void)close(c->fd);
-    sp__buf_fini(&c->out);
+    sp__duplex_close_fds(&c->duplex.fds);
+    sp__duplex_fini(&c->duplex);
     sp__free(c);
 }
 
 /* ---- writing ---- */
 
-/* 1 when all of `out` went away. */
+/* 1 when all that waited went away. */
 static int write_out(struct conn *c)
 {
-    while (c->out_off < c->out.size) {
-        ssize_t n = send(c->fd, c->out.data + c->out_off, c->out.size - c->out_off,
-                         MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0) {
-            c->out_off += (size_t)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            c->stuck = 1;
-            sp__runtime_nudge(c->worker); /* a leader asleep must poll for writing */
-            return 0;
-        } else if (errno != EINTR) {
-            c->broken = 1;
-            return 0;
-        }
+    size_t bytes;
+    int rc = sp__duplex_send(&c->duplex, &bytes);
+    c->stuck = rc == 0;
+    c->broken |= rc < 0;
+    if (rc == 0) {
+        sp__runtime_nudge(c->worker); /* a leader asleep must poll for writing */
     }
-    c->out.size = 0;
-    c->out_off = 0;
-    c->stuck = 0;
-    return 1;
+    return rc > 0;
 }
 
 void sp__conn_flush(struct conn *c)
 {
     int more = c->dirty;
     while (!c->broken && write_out(c) && more > 0) {
-        more = sp__h2_send(c->h2, &c->out, WRITE_BYTES, NULL);
+        more = sp__duplex_begin(&c->duplex, NULL);
+        if (more == SP_OK) {
+            more = sp__h2_send(c->h2, &c->duplex.buf, WRITE_BYTES, NULL);
+        }
         if (more < 0) {
             (void)write_out(c); /* the GOAWAY, if it can be said */
             c->broken = 1;
         } else if (more == 0) {
             c->dirty = 0;
-            if (c->out.size == 0) {
+            if (sp__duplex_waiting(&c->duplex) == 0) {
                 break;
             }
         }
@@ -161,33 +150,33 @@ static void take_note(struct conn *c, int was_right)
     c->guessed = 0;
 }
 
+static int take(void *user, const uint8_t *data, size_t size)
+{
+    struct conn *c = user;
+    c->dirty = 1;
+    if (sp__h2_receive(c->h2, data, size, NULL) < 0) {
+        sp__conn_flush(c);
+        c->broken = 1;
+    }
+    return c->broken;
+}
+
 static int conn_read(struct conn *c)
 {
     struct sp_worker *w = c->worker;
     int was_guessed = c->guessed;
     uint32_t queued = w->queued;
-    ssize_t n = recv(c->fd, w->read_buffer, READ_BYTES, MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) {
-        return 1;
-    }
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        c->hot = 0;
+    enum duplex_news news =
+        sp__duplex_receive(&c->duplex, w->read_buffer, READ_BYTES, take, c);
+    c->hot = news == DUPLEX_MORE;
+    if (news == DUPLEX_NOTHING) {
         if (was_guessed) {
             take_note(c, 0);
         }
         return 0;
     }
-    if (n <= 0) {
-        c->broken = 1;
-        return 1;
-    }
-    c->hot = n == READ_BYTES;
-    c->dirty = 1;
-    if (sp__h2_receive(c->h2, w->read_buffer, (size_t)n, NULL) < 0) {
-        sp__conn_flush(c);
-        c->broken = 1;
-    }
-    if (was_guessed || w->queued > queued + 1) {
+    c->broken |= news == DUPLEX_END || news == DUPLEX_BROKEN;
+    if (!c->broken && (was_guessed || w->queued > queued + 1)) {
         take_note(c, 1); /* several at once: more may come while they are answered */
     }
     return 1;
@@ -252,11 +241,14 @@ nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled, int kick_
     int listens = w->listen_again_ms == 0;
     polled[n++] = (struct pollfd){.fd = listens ? w->listen_fd : -1, .events = POLLIN};
     for (size_t i = 0; i < w->conns_count; i++) {
-        short events = POLLIN | POLLRDHUP;
+        polled[n++] = (struct pollfd){.fd = w->conns[i]->duplex.fds.in,
+                                      .events = POLLIN | POLLRDHUP};
+    }
+    for (size_t i = 0; i < w->conns_count; i++) {
         if (w->conns[i]->stuck) {
-            events |= POLLOUT;
+            polled[n++] =
+                (struct pollfd){.fd = w->conns[i]->duplex.full, .events = POLLOUT};
         }
-        polled[n++] = (struct pollfd){.fd = w->conns[i]->fd, .events = events};
     }
     return n;
 }
@@ -269,6 +261,17 @@ void sp__conns_poll_kick(const struct pollfd *polled)
     }
 }
 
+static void found_room(struct sp_worker *w, int fd)
+{
+    for (size_t i = 0; i < w->conns_count; i++) {
+        struct conn *c = w->conns[i];
+        if (c->stuck && c->duplex.full == fd) {
+            c->stuck = 0;
+            c->dirty = 1;
+        }
+    }
+}
+
 void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n)
 {
     sp__conns_poll_kick(polled);
@@ -277,13 +280,12 @@ void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_
     }
     w->listen_hot = polled[2].revents != 0;
     for (nfds_t i = 3; i < n; i++) {
-        struct conn *c = w->conns[i - 3];
-        if (polled[i].revents & ~POLLOUT) {
-            c->hot = 1;
-        }
-        if (polled[i].revents & POLLOUT) {
-            c->stuck = 0;
-            c->dirty = 1;
+        if (polled[i].events & POLLOUT) {
+            if (polled[i].revents != 0) {
+                found_room(w, polled[i].fd);
+            }
+        } else if (polled[i].revents != 0) {
+            w->conns[i - 3]->hot = 1;
         }
     }
 }

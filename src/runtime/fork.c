@@ -25,7 +25,7 @@ SP_API void sp_worker_forget(sp_worker *w)
      * it guards can be read, but the connections may be half changed: only their
      * descriptors are touched. */
     for (size_t i = 0; i < w->conns_count; i++) {
-        (void)close(w->conns[i]->fd);
+        sp__duplex_close_fds(&w->conns[i]->duplex.fds);
     }
     if (w->listen_fd >= 0) {
         (void)close(w->listen_fd);

@@ -176,13 +176,13 @@ void sp__listen_accept(struct sp_worker *w)
             w->listen_again_ms = is_done ? 0 : w->now_ms + ACCEPT_AGAIN_MS;
             return;
         }
+        struct duplex_fds fds = sp__duplex_socket(fd);
         int one = 1;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        struct conn *c;
-        if (sp__conn_add(w, CONN_STRANGER, fd, &c, NULL) < 0) {
+        if (sp__conn_add(w, CONN_STRANGER, &fds, NULL) < 0) {
             (void)close(fd);
             continue;
         }
-        c->hot = 1;
+        w->conns[w->conns_count - 1]->hot = 1;
     }
 }

@@ -77,9 +77,10 @@ static void watch(struct sp_worker *w, int fd, void *mark, uint32_t want,
 
 void sp__poll_forget(struct conn *c)
 {
-    if (c->watched != 0) {
-        watch(c->worker, c->fd, c, 0, &c->watched);
-    }
+    const struct duplex_fds *fds = &c->duplex.fds;
+    watch(c->worker, fds->in, c, 0, &c->watched.in);
+    watch(c->worker, fds->out, c, 0, &c->watched.out);
+    watch(c->worker, fds->socket, c, 0, &c->watched.socket);
 }
 
 static void arm(struct sp_worker *w, uint64_t next_ms)
@@ -96,6 +97,21 @@ static void arm(struct sp_worker *w, uint64_t next_ms)
     }
 }
 
+static void watch_conn(struct sp_worker *w, struct conn *c)
+{
+    const struct duplex_fds *fds = &c->duplex.fds;
+    int full = c->stuck ? c->duplex.full : -1;
+    uint32_t input = EPOLLIN | EPOLLRDHUP;
+    if (sp__duplex_is_piped(fds)) {
+        watch(w, fds->out, c, full == fds->out ? EPOLLOUT : 0, &c->watched.out);
+        watch(w, fds->socket, c, full == fds->socket ? EPOLLOUT : 0,
+              &c->watched.socket);
+    } else if (full >= 0) {
+        input |= EPOLLOUT;
+    }
+    watch(w, fds->in, c, input, &c->watched.in);
+}
+
 void sp__poll_watch(struct sp_worker *w, struct slot *slot, uint64_t next_ms)
 {
     struct poller *p = &w->poller;
@@ -103,9 +119,7 @@ void sp__poll_watch(struct sp_worker *w, struct slot *slot, uint64_t next_ms)
     watch(w, w->stop_fd, &stop_mark, w->stopping ? 0 : EPOLLIN, &p->stop);
     watch(w, w->listen_fd, &listen_mark, listens ? EPOLLIN : 0, &p->listen);
     for (size_t i = 0; i < w->conns_count; i++) {
-        struct conn *c = w->conns[i];
-        watch(w, c->fd, c, EPOLLIN | EPOLLRDHUP | (c->stuck ? EPOLLOUT : 0u),
-              &c->watched);
+        watch_conn(w, w->conns[i]);
     }
     arm(w, next_ms);
     w->leader = (int)slot->index;

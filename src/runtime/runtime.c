@@ -59,21 +59,39 @@ static uint64_t read_env_spin(void)
     return us < SPIN_MAX_US ? us : SPIN_MAX_US;
 }
 
-/* An inherited descriptor that is open and, for sockets, is one. It must not reach the
- * programs that user code starts. */
-static int check_fd(const char *name, int fd, int is_socket, sp_error *err)
+/* An inherited descriptor that is open. It must not reach the programs that user code
+ * starts. */
+static int check_fd(const char *name, int fd, sp_error *err)
+{
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0
+               ? SP_OK
+               : sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is not open", name, fd);
+}
+
+static int check_socket(const char *name, int fd, sp_error *err)
 {
     int type;
     socklen_t size = sizeof type;
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
-        return sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is not open", name, fd);
+    int rc = check_fd(name, fd, err);
+    if (rc == SP_OK && (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+                        type != SOCK_STREAM)) {
+        rc = sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is no stream socket", name,
+                      fd);
     }
-    if (is_socket && (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
-                      type != SOCK_STREAM)) {
-        return sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is no stream socket",
-                        name, fd);
+    return rc;
+}
+
+static int check_pipe(const char *name, int fd, sp_error *err)
+{
+    struct stat st;
+    int rc = check_fd(name, fd, err);
+    if (rc == SP_OK && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))) {
+        return sp__fail(err, SP_ERR_INVAL, "%s: descriptor %d is no pipe", name, fd);
     }
-    return SP_OK;
+    if (rc == SP_OK && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) {
+        rc = sp__fail_errno(err, errno, "%s: descriptor %d", name, fd);
+    }
+    return rc;
 }
 
 static int map_page(struct sp_worker *w, int fd, sp_error *err)
@@ -101,12 +119,29 @@ static int has_stack_room(int fd)
     return fstat(fd, &st) == 0 && st.st_size >= WORKER_SHARED_BYTES;
 }
 
-static int add_inherited(struct sp_worker *w, const char *name, enum conn_role role,
-                         int fd, sp_error *err)
+static int add_socket(struct sp_worker *w, const char *name, enum conn_role role,
+                      int fd, sp_error *err)
 {
-    struct conn *c;
-    int rc = check_fd(name, fd, 1, err);
-    return rc < 0 ? rc : sp__conn_add(w, role, fd, &c, err);
+    struct duplex_fds fds = sp__duplex_socket(fd);
+    int rc = check_socket(name, fd, err);
+    return rc < 0 ? rc : sp__conn_add(w, role, &fds, err);
+}
+
+static int add_calls(struct sp_worker *w, sp_error *err)
+{
+    const sp_worker_options *o = &w->options;
+    struct duplex_fds fds = {o->call_fd, o->call_in_fd, o->call_out_fd};
+    if (fds.in < 0 && fds.out < 0) {
+        return add_socket(w, "SNAKEPIT_CALL_FD", CONN_CALLS, o->call_fd, err);
+    }
+    int rc = check_socket("SNAKEPIT_CALL_FD", fds.socket, err);
+    if (rc == SP_OK) {
+        rc = check_pipe("SNAKEPIT_CALL_IN_FD", fds.in, err);
+    }
+    if (rc == SP_OK) {
+        rc = check_pipe("SNAKEPIT_CALL_OUT_FD", fds.out, err);
+    }
+    return rc < 0 ? rc : sp__conn_add(w, CONN_CALLS, &fds, err);
 }
 
 static int take_inherited(struct sp_worker *w, sp_error *err)
@@ -124,12 +159,20 @@ static int take_inherited(struct sp_worker *w, sp_error *err)
         if (rc == SP_OK) {
             rc = read_env_fd("SNAKEPIT_MEMORY_FD", &o->memory_fd, err);
         }
+        if (rc == SP_OK) {
+            rc = read_env_fd("SNAKEPIT_CALL_IN_FD", &o->call_in_fd, err);
+        }
+        if (rc == SP_OK) {
+            rc = read_env_fd("SNAKEPIT_CALL_OUT_FD", &o->call_out_fd, err);
+        }
         sp__spin_init(&w->spin, read_env_spin());
     } else { /* descriptor 0 is never handed down */
         o->call_fd = o->call_fd > 0 ? o->call_fd : -1;
         o->host_fd = o->host_fd > 0 ? o->host_fd : -1;
         o->page_fd = o->page_fd > 0 ? o->page_fd : -1;
         o->memory_fd = o->memory_fd > 0 ? o->memory_fd : -1;
+        o->call_in_fd = o->call_in_fd > 0 ? o->call_in_fd : -1;
+        o->call_out_fd = o->call_out_fd > 0 ? o->call_out_fd : -1;
     }
     if (rc == SP_OK && o->call_fd < 0) {
         return sp__fail(
@@ -137,22 +180,22 @@ static int take_inherited(struct sp_worker *w, sp_error *err)
             "no SNAKEPIT_CALL_FD: a worker is started by a pit, or listens");
     }
     if (rc == SP_OK && o->page_fd >= 0) {
-        rc = check_fd("SNAKEPIT_PAGE_FD", o->page_fd, 0, err);
+        rc = check_fd("SNAKEPIT_PAGE_FD", o->page_fd, err);
         if (rc == SP_OK) {
             rc = map_page(w, o->page_fd, err);
         }
     }
     if (rc == SP_OK && o->memory_fd >= 0) {
-        rc = check_fd("SNAKEPIT_MEMORY_FD", o->memory_fd, 0, err);
+        rc = check_fd("SNAKEPIT_MEMORY_FD", o->memory_fd, err);
         if (rc == SP_OK) {
             rc = sp__memory_open(o->memory_fd, &w->memory, err);
         }
     }
     if (rc == SP_OK) {
-        rc = add_inherited(w, "SNAKEPIT_CALL_FD", CONN_CALLS, o->call_fd, err);
+        rc = add_calls(w, err);
     }
     if (rc == SP_OK && o->host_fd >= 0) {
-        rc = add_inherited(w, "SNAKEPIT_HOST_FD", CONN_HOST, o->host_fd, err);
+        rc = add_socket(w, "SNAKEPIT_HOST_FD", CONN_HOST, o->host_fd, err);
     }
     return rc;
 }
@@ -184,7 +227,8 @@ static int take_options(struct sp_worker *w, const sp_worker_options *options,
     o->request_max_bytes =
         o->request_max_bytes == 0 ? REQUEST_DEFAULT : o->request_max_bytes;
     if (o->unconnected && (o->listen != NULL || o->name != NULL || o->call_fd != 0 ||
-                           o->host_fd != 0 || o->page_fd != 0 || o->memory_fd != 0)) {
+                           o->host_fd != 0 || o->page_fd != 0 || o->memory_fd != 0 ||
+                           o->call_in_fd != 0 || o->call_out_fd != 0)) {
         return sp__fail(err, SP_ERR_INVAL,
                         "unconnected: what a worker is called and connected to comes "
                         "later, from the environment");
@@ -370,7 +414,7 @@ SP_API int sp_worker_connect(sp_worker *w, sp_error *err)
     }
     if (rc < 0) {
         for (size_t i = 0; i < w->conns_count; i++) {
-            w->conns[i]->fd = -1; /* still the caller's */
+            w->conns[i]->duplex.fds = sp__duplex_socket(-1); /* still the caller's */
         }
         return rc;
     }
@@ -431,7 +475,8 @@ static void linger(struct sp_worker *w)
         sp__conns_flush(w);
         for (size_t i = 0; i < w->conns_count; i++) {
             if (w->conns[i]->stuck && !w->conns[i]->broken) {
-                polled[n++] = (struct pollfd){.fd = w->conns[i]->fd, .events = POLLOUT};
+                polled[n++] =
+                    (struct pollfd){.fd = w->conns[i]->duplex.full, .events = POLLOUT};
                 w->conns[i]->dirty = 1;
             }
         }

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/duplex.h"
 #include "base/grpc_status.h"
 #include "base/list.h"
 #include "base/spin.h"
@@ -38,7 +39,7 @@ enum {
     THREADS_MAX = WORKER_PAGE_SLOTS,
     SPREAD_US = 50,  /* ten times what waking a thread costs */
     CONNS_MAX = 256, /* strangers connected at once */
-    POLLED_MAX = CONNS_MAX + 8,
+    POLLED_MAX = 2 * CONNS_MAX + 8,
     TELEMETRY_MAX = 8, /* telemetry streams at once; bits of sp_job.sampled */
     TELEMETRY_QUEUE_MAX = 256 * 1024,
     TELEMETRY_CONTROL_MAX = 64 * 1024,
@@ -47,7 +48,7 @@ enum {
     SESSIONS_MAX = 1024,
     SPARE_MAX = 256,         /* ended jobs kept for use again */
     SPARE_BYTES = 4096,      /* input such a job may keep */
-    READ_BYTES = 64 * 1024,  /* one recv */
+    READ_BYTES = 128 * 1024, /* one recv, or half of it two */
     WRITE_BYTES = 64 * 1024, /* one send */
     FLUSH_JOBS = 16,         /* answers gathered before a write, */
     FLUSH_JOBS_MIN = 4,      /* or so many, when their host has nothing else to do */
@@ -88,18 +89,18 @@ enum conn_role {
 struct conn { /* all under smu */
     struct sp_worker *worker;
     enum conn_role role;
-    int fd;
+    struct duplex duplex;
     struct h2 *h2;
-    struct sp_buffer out; /* what the socket has not taken yet, from out_off on */
-    size_t out_off;
-    int hot;          /* may have input */
-    int guessed;      /* that is a guess, after an answer */
-    uint32_t misses;  /* guesses in a row that were wrong; many: then several answers */
-    uint32_t passed;  /* are let pass between two, and so many have been */
-    int dirty;        /* h2 may have output */
-    int stuck;        /* the socket takes no more: wait for POLLOUT */
-    int broken;       /* dropped by the next pump */
-    uint32_t watched; /* what the poller watches it for, 0: not yet */
+    int hot;         /* may have input */
+    int guessed;     /* that is a guess, after an answer */
+    uint32_t misses; /* guesses in a row that were wrong; many: then several answers */
+    uint32_t passed; /* are let pass between two, and so many have been */
+    int dirty;       /* h2 may have output */
+    int stuck;       /* no more is taken: wait for POLLOUT */
+    int broken;      /* dropped by the next pump */
+    struct {
+        uint32_t in, out, socket;
+    } watched; /* what the poller watches each of duplex for, 0: not yet */
 };
 
 /*
@@ -440,13 +441,14 @@ void sp__poll_close(struct sp_worker *w);
 void sp__poll_watch(struct sp_worker *w, struct slot *slot, uint64_t next_ms);
 /* It is back: take note of what has come, and lead no more. */
 void sp__poll_unwatch(struct sp_worker *w);
-void sp__poll_forget(struct conn *c); /* its socket is about to be closed */
+void sp__poll_forget(struct conn *c); /* its descriptors are about to be closed */
 int sp__poll_has_input(const struct sp_worker *w); /* any thread, without smu */
 void sp__poll_kick(struct sp_worker *w);
 
-/* ---- conn.c: sockets and h2; all under smu ---- */
-int sp__conn_add(struct sp_worker *w, enum conn_role role, int fd,
-                 struct conn **ret_conn, sp_error *err) SP_MUST_CHECK;
+/* ---- conn.c: descriptors and h2; all under smu ---- */
+/* Takes the descriptors when it succeeds. */
+int sp__conn_add(struct sp_worker *w, enum conn_role role, const struct duplex_fds *fds,
+                 sp_error *err) SP_MUST_CHECK;
 struct conn *sp__conn_find(struct sp_worker *w, enum conn_role role);
 void sp__conn_flush(struct conn *c);
 /* An answer was given: look for input, if that is worth it. */
@@ -456,7 +458,6 @@ void sp__conns_flush(struct sp_worker *w);
  * helper. */
 int sp__conns_pump(struct sp_worker *w, struct slot *slot);
 void sp__conns_close(struct sp_worker *w);
-/* What to poll (at most POLLED_MAX; returns how many), and what poll said. */
 /* How many answers one write carries, after something has been read. A host that has woken
  * its worker (it rested) has sent what it had, and sleeps itself by now: it gets the answers
  * to what is queued in parts, so that both have something to do at once. One whose calls
@@ -471,6 +472,7 @@ static inline uint32_t sp__answers_to_gather(int rested, uint32_t queued)
     return part > FLUSH_JOBS_MIN ? part : FLUSH_JOBS_MIN;
 }
 
+/* What to poll (at most POLLED_MAX; returns how many), and what poll said. */
 nfds_t sp__conns_poll_fill(struct sp_worker *w, struct pollfd *polled, int kick_fd);
 void sp__conns_poll_kick(const struct pollfd *polled); /* take the kick that woke it */
 void sp__conns_poll_read(struct sp_worker *w, const struct pollfd *polled, nfds_t n);

@@ -10,7 +10,7 @@
 #include "wire/zygote.h"
 
 enum {
-    NEWBORN_FDS = 7 /* the numbers below are a worker's own */
+    NEWBORN_FDS = 9 /* the numbers below are a worker's own */
 };
 
 struct sp_zygote {

@@ -54,8 +54,9 @@ int sp__client_open(struct server *server, int fd, uid_t user, sp_error *err)
                                  .client = client,
                                  .stats = &server->stats,
                                  .scratch = &server->scratch};
+    struct duplex_fds fds = sp__duplex_socket(fd);
     int rc =
-        sp__channel_open(&client->channel, &server->pit->lanes[0].shop.channels, fd,
+        sp__channel_open(&client->channel, &server->pit->lanes[0].shop.channels, &fds,
                          H2_SERVER, &options, &sp__service, client, broken, err);
     if (rc < 0) {
         sp__free(client);

@@ -23,7 +23,7 @@
 
 enum {
     ZYGOTE_BORN = -1, /* the stage of the word that has the worker's pid for an errno */
-    ZYGOTE_FDS_MAX = 12 /* that come with a request */
+    ZYGOTE_FDS_MAX = 14 /* that come with a request */
 };
 
 struct zygote_request {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connected socket with gRPC on it.
+ * A connection with gRPC on it.
  *
- * Reading: everything the socket has goes into the h2 connection, in pieces of a buffer
+ * Reading: everything that has come goes into the h2 connection, in pieces of a buffer
  * that all channels share; its callbacks run meanwhile. Writing: whoever queued something
- * touches the channel; at the end of the turn each touched channel is written once. A
- * socket that takes no more is watched until it does.
+ * touches the channel; at the end of the turn each touched channel is written once. What
+ * takes no more is watched until it does.
  *
  * End of file, a failed system call and a broken protocol all end in on_broken, once.
  */
@@ -13,8 +13,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -49,63 +47,70 @@ static void break_channel(struct channel *channel, const sp_error *why)
     channel->broken = 1;
     sp__list_remove(&channel->on_dirty);
     sp__watch_set(channel->watch, 0);
+    if (channel->pipe_room != NULL) {
+        sp__watch_set(channel->pipe_room, 0);
+        sp__watch_set(channel->bulk_room, 0);
+    }
     channel->on_broken(channel->user, why);
 }
 
 /* ---- writing ---- */
 
-/* Send what is in `out`. 1: all gone; 0: the socket is full; negative: broken. */
+/* Send what waits. 1: all gone; 0: there is no room; negative: broken. */
 static int send_out(struct channel *channel, sp_error *err)
 {
-    while (channel->out_at < channel->out.size) {
-        ssize_t n = send(channel->fd, channel->out.data + channel->out_at,
-                         channel->out.size - channel->out_at, MSG_NOSIGNAL);
-        if (n >= 0) {
-            channel->out_at += (size_t)n;
-            channel->written += (uint64_t)n;
-            channel->shared->bytes_out[channel->peer] += (uint64_t)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return 0;
-        } else if (errno != EINTR) {
-            return sp__fail_errno(err, errno, "write to a worker");
-        }
+    size_t bytes;
+    int rc = sp__duplex_send(&channel->duplex, &bytes);
+    channel->written += bytes;
+    channel->shared->bytes_out[channel->peer] += bytes;
+    return rc < 0 ? sp__fail_errno(err, errno, "write to a worker") : rc;
+}
+
+/* fd: that is to have room first; -1: none. */
+static void await_room(struct channel *channel, int fd)
+{
+    const struct duplex_fds *fds = &channel->duplex.fds;
+    if (fd < 0 && !channel->blocked) {
+        return;
     }
-    channel->out.size = 0;
-    channel->out_at = 0;
-    return 1;
+    channel->blocked = fd >= 0;
+    if (sp__duplex_is_piped(fds)) {
+        sp__watch_set(channel->pipe_room, fd == fds->out ? WATCH_WRITE : 0);
+        sp__watch_set(channel->bulk_room, fd == fds->socket ? WATCH_WRITE : 0);
+    } else {
+        sp__watch_set(channel->watch, WATCH_READ | (fd >= 0 ? WATCH_WRITE : 0));
+    }
 }
 
 static int write_channel(struct channel *channel, sp_error *err)
 {
+    struct duplex *duplex = &channel->duplex;
     for (;;) {
-        int rc = channel->out.size > 0 ? send_out(channel, err) : 1;
+        int rc = send_out(channel, err);
         if (rc < 0) {
             return rc;
         }
         if (rc == 0) {
-            if (!channel->blocked) {
-                channel->blocked = 1;
-                sp__watch_set(channel->watch, WATCH_READ | WATCH_WRITE);
-            }
+            await_room(channel, duplex->full);
             return SP_OK;
         }
         if (!sp__h2_wants_send(channel->h2)) {
             break;
         }
-        rc = sp__h2_send(channel->h2, &channel->out, WRITE_BYTES, err);
+        rc = sp__duplex_begin(duplex, err);
+        if (rc == SP_OK) {
+            rc = sp__h2_send(channel->h2, &duplex->buf, WRITE_BYTES, err);
+        }
         if (rc < 0) {
             (void)send_out(channel, NULL); /* a last word: the GOAWAY that says why */
             return rc;
         }
-        if (channel->out.size == 0) {
+        if (sp__duplex_waiting(duplex) == 0) {
             break;
         }
     }
-    if (channel->blocked) {
-        channel->blocked = 0;
-        sp__watch_set(channel->watch, WATCH_READ);
-    }
-    sp__buf_shrink(&channel->out, OUT_KEEP_BYTES);
+    await_room(channel, -1);
+    sp__duplex_rest(duplex, OUT_KEEP_BYTES);
     return SP_OK;
 }
 
@@ -139,24 +144,42 @@ void sp__channel_touch(struct channel *channel)
 
 /* ---- reading ---- */
 
+struct reading {
+    struct channel *channel;
+    sp_error *err;
+    int rc;
+};
+
+static int take(void *user, const uint8_t *data, size_t size)
+{
+    struct reading *reading = user;
+    struct channel *channel = reading->channel;
+    channel->shared->bytes_in[channel->peer] += size;
+    reading->rc = sp__h2_receive(channel->h2, data, size, reading->err);
+    return reading->rc < 0;
+}
+
 /* 1: there may be more; 0: nothing now; negative: broken. */
 static int read_once(struct channel *channel, sp_error *err)
 {
-    ssize_t n = recv(channel->fd, channel->shared->read_buffer, CHANNEL_READ_BYTES,
-                     MSG_DONTWAIT);
-    if (n > 0) {
-        channel->shared->bytes_in[channel->peer] += (uint64_t)n;
-        int rc =
-            sp__h2_receive(channel->h2, channel->shared->read_buffer, (size_t)n, err);
-        return rc < 0 ? rc : n == CHANNEL_READ_BYTES;
+    struct reading reading = {channel, err, SP_OK};
+    enum duplex_news news =
+        sp__duplex_receive(&channel->duplex, channel->shared->read_buffer,
+                           CHANNEL_READ_BYTES, take, &reading);
+    if (reading.rc < 0) {
+        return reading.rc;
     }
-    if (n == 0) {
+    if (news == DUPLEX_END) {
         return sp__fail(err, SP_ERR_CLOSED, "the worker closed its connection");
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-        return 0;
+    if (news == DUPLEX_BROKEN) {
+        return errno == EPROTO
+                   ? sp__fail(err, SP_ERR_PROTOCOL,
+                              "the connection to our own peer: what came by the pipe "
+                              "is not of its form")
+                   : sp__fail_errno(err, errno, "read from a worker");
     }
-    return sp__fail_errno(err, errno, "read from a worker");
+    return news == DUPLEX_MORE;
 }
 
 static void ready(void *user, int events)
@@ -185,21 +208,55 @@ static void ready(void *user, int events)
 
 /* ---- life ---- */
 
-int sp__channel_open(struct channel *channel, struct channels *shared, int fd,
-                     enum h2_role role, const struct h2_options *options,
-                     const struct h2_events *events, void *user,
-                     void (*on_broken)(void *user, const sp_error *why), sp_error *err)
+static void close_watches(struct channel *channel)
 {
-    *channel = (struct channel){
-        .shared = shared, .fd = fd, .user = user, .on_broken = on_broken};
-    sp__buf_init(&channel->out, SIZE_MAX / 2);
+    sp__watch_close(channel->watch);
+    sp__watch_close(channel->pipe_room);
+    sp__watch_close(channel->bulk_room);
+}
+
+static int watch_room(struct channel *channel, int fd, struct watch **ret_watch,
+                      sp_error *err)
+{
+    int rc = sp__watch_open(channel->shared->loop, fd, ready, channel, ret_watch, err);
+    if (rc == SP_OK) {
+        sp__watch_set(*ret_watch, 0); /* until it is needed */
+    }
+    return rc;
+}
+
+static int open_watches(struct channel *channel, sp_error *err)
+{
+    const struct duplex_fds *fds = &channel->duplex.fds;
+    int rc = sp__watch_open(channel->shared->loop, fds->in, ready, channel,
+                            &channel->watch, err);
+    if (rc == SP_OK && sp__duplex_is_piped(fds)) {
+        rc = watch_room(channel, fds->out, &channel->pipe_room, err);
+        if (rc == SP_OK) {
+            rc = watch_room(channel, fds->socket, &channel->bulk_room, err);
+        }
+    }
+    if (rc < 0) {
+        close_watches(channel);
+    }
+    return rc;
+}
+
+int sp__channel_open(struct channel *channel, struct channels *shared,
+                     const struct duplex_fds *fds, enum h2_role role,
+                     const struct h2_options *options, const struct h2_events *events,
+                     void *user, void (*on_broken)(void *user, const sp_error *why),
+                     sp_error *err)
+{
+    *channel = (struct channel){.shared = shared, .user = user, .on_broken = on_broken};
+    sp__duplex_init(&channel->duplex, fds);
 
     int rc = sp__h2_new(role, options, events, user, &channel->h2, err);
     if (rc < 0) {
         *channel = (struct channel){0};
         return rc;
     }
-    rc = sp__watch_open(shared->loop, fd, ready, channel, &channel->watch, err);
+    rc = open_watches(channel, err);
     if (rc < 0) {
         sp__h2_free(channel->h2);
         *channel = (struct channel){0};
@@ -216,9 +273,9 @@ void sp__channel_close(struct channel *channel)
     }
     channel->broken = 1;
     sp__list_remove(&channel->on_dirty);
-    sp__watch_close(channel->watch);
+    close_watches(channel);
     sp__h2_free(channel->h2);
-    (void)close(channel->fd);
-    sp__buf_fini(&channel->out);
+    sp__duplex_close_fds(&channel->duplex.fds);
+    sp__duplex_fini(&channel->duplex);
     *channel = (struct channel){0};
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A connected socket with gRPC on it: bytes between the loop and wire/h2. */
+/* A connection with gRPC on it: bytes between the loop and wire/h2. */
 #ifndef SP_WORKER_CHANNEL_H
 #define SP_WORKER_CHANNEL_H
 
+#include "base/duplex.h"
 #include "base/list.h"
 #include "io/loop.h"
 #include "wire/h2.h"
@@ -24,15 +25,15 @@ struct channels {
 struct channel {
     struct channels *shared;
     struct link on_dirty;
-    struct watch *watch;
+    struct watch *watch; /* of what is read; of a socket without pipes for room too */
+    struct watch *pipe_room; /* NULL without */
+    struct watch *bulk_room;
     struct h2 *h2;
-    int fd;
+    struct duplex duplex;
     enum channel_peer peer; /* a worker, unless its owner says otherwise */
-    int blocked;            /* the socket took no more: waiting until it does */
+    int blocked;            /* no more was taken: waiting until it is */
     int broken;             /* told so already */
-    struct sp_buffer out;
-    size_t out_at;    /* bytes of `out` that are on their way */
-    uint64_t written; /* bytes the socket ever took */
+    uint64_t written;       /* bytes that ever were taken */
     void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
     void *user;
 };
@@ -44,18 +45,18 @@ void sp__channels_fini(struct channels *channels);
 /* Write what every dirty channel has to say. At the end of a turn. */
 void sp__channels_flush(struct channels *channels);
 
-/* Takes the descriptor when it succeeds. on_broken is called at most once, never from
+/* Takes the descriptors when it succeeds. on_broken is called at most once, never from
  * inside sp__channel_open() or sp__channel_close(). */
-int sp__channel_open(struct channel *channel, struct channels *shared, int fd,
-                     enum h2_role role, const struct h2_options *options,
-                     const struct h2_events *events, void *user,
-                     void (*on_broken)(void *user, const sp_error *why),
+int sp__channel_open(struct channel *channel, struct channels *shared,
+                     const struct duplex_fds *fds, enum h2_role role,
+                     const struct h2_options *options, const struct h2_events *events,
+                     void *user, void (*on_broken)(void *user, const sp_error *why),
                      sp_error *err) SP_MUST_CHECK;
 
 /* There is something to write: at the end of this turn. */
 void sp__channel_touch(struct channel *channel);
 
-/* End every stream (their on_end runs), close the socket. Fine when zeroed. */
+/* End every stream (their on_end runs), close the descriptors. Fine when zeroed. */
 void sp__channel_close(struct channel *channel);
 
 static inline int sp__channel_is_open(const struct channel *channel)

@@ -9,8 +9,8 @@
 /* launch.c: make the descriptors, tell the guard to spawn, open the channels. */
 int sp__worker_launch(struct worker *worker, sp_error *err) SP_MUST_CHECK;
 /* launch.c: the connection of its calls. Takes fd on success. */
-int sp__worker_open_calls(struct worker *worker, int fd, int trusted,
-                          sp_error *err) SP_MUST_CHECK;
+int sp__worker_open_calls(struct worker *worker, const struct duplex_fds *fds,
+                          int trusted, sp_error *err) SP_MUST_CHECK;
 /* launch.c: the environment of a process: `own`, the mark of this run unless it has one,
  * and what the spec has, if it `inherits`. *ret_env from sp__malloc(); its strings are
  * borrowed. */

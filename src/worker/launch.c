@@ -2,9 +2,9 @@
 /*
  * Starting a worker process: descriptors, environment, and the guard's errand.
  *
- * A native worker gets two connected sockets and a shared page; it listens nowhere and a
- * closed socket is death notice. A stock gRPC worker is told where to listen, or tells
- * where it does: stock.c.
+ * A native worker gets two connections and a shared page; it listens nowhere and the end of
+ * a connection is death notice. The one for calls has pipes beside its socket: base/duplex.h.
+ * A stock gRPC worker is told where to listen, or tells where it does: stock.c.
  *
  * Everything is made close-on-exec and handed to the guard, which alone forks; our copies
  * of the worker's ends are closed at once.
@@ -20,14 +20,16 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/pipe.h"
 #include "worker/internal.h"
 #include "worker/stock.h"
 
 enum {
     SOCKET_BYTES = 1 << 20,  /* on the way in a call connection, each way */
+    PIPE_BYTES = 64 * 1024,  /* the same of pipes, at least */
     WORKER_STDIO = 3,        /* 0, 1, 2 */
-    WORKER_FDS_MAX = 7,      /* and the two sockets, the page and the shared memory */
-    ENV_OWN_MAX = 8,         /* variables put on top of the spec's */
+    WORKER_FDS_MAX = 9,      /* and three for calls, one to ask, the page, the memory */
+    ENV_OWN_MAX = 9,         /* variables put on top of the spec's */
     ASKS_MAX = 1024,         /* questions of one worker at a time */
     ASK_BYTES_MAX = 16 << 20 /* of one */
 };
@@ -35,10 +37,10 @@ enum {
 /* The descriptors of one launch: ours and the worker's. -1 where there is none. */
 struct ends {
     int null;
-    int output[2];  /* of what it prints: the ends that are read, */
-    int printed[2]; /* and those that are written */
-    int call[2];
-    int host[2];
+    int output[2];             /* of what it prints: the ends that are read, */
+    int printed[2];            /* and those that are written */
+    struct duplex_fds call[2]; /* ours and the worker's */
+    int host[2];               /* likewise */
     int page;
     int memory;
 };
@@ -51,6 +53,18 @@ static void close_fd(int *fd)
     }
 }
 
+static void close_duplex(struct duplex_fds *fds)
+{
+    if (fds->in != fds->socket) {
+        close_fd(&fds->in);
+    }
+    if (fds->out != fds->socket) {
+        close_fd(&fds->out);
+    }
+    close_fd(&fds->socket);
+    *fds = sp__duplex_socket(-1);
+}
+
 static void close_ends(struct ends *ends)
 {
     close_fd(&ends->null);
@@ -58,8 +72,8 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->output[1]);
     close_fd(&ends->printed[0]);
     close_fd(&ends->printed[1]);
-    close_fd(&ends->call[0]);
-    close_fd(&ends->call[1]);
+    close_duplex(&ends->call[0]);
+    close_duplex(&ends->call[1]);
     close_fd(&ends->host[0]);
     close_fd(&ends->host[1]);
     close_fd(&ends->page);
@@ -91,6 +105,48 @@ static void widen(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
+static int make_socket_pair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0
+               ? -1
+               : fcntl(fds[0], F_SETFL, O_NONBLOCK);
+}
+
+/* Pipes beside the socket, where they are to be had: the system gives small ones to a user
+ * who has very many. */
+static void add_pipes(struct duplex_fds call[2])
+{
+    struct duplex_fds ours = sp__duplex_socket(-1);
+    struct duplex_fds theirs = ours;
+    if (sp__pipe_open(&theirs.in, &ours.out) >= PIPE_BYTES &&
+        sp__pipe_open(&ours.in, &theirs.out) >= PIPE_BYTES) {
+        ours.socket = call[0].socket;
+        theirs.socket = call[1].socket;
+        call[0] = ours;
+        call[1] = theirs;
+    } else {
+        close_duplex(&ours);
+        close_duplex(&theirs);
+    }
+}
+
+static int make_call_ends(const struct worker *worker, struct ends *ends)
+{
+    int sockets[2] = {-1, -1};
+    int rc = make_socket_pair(sockets);
+    ends->call[0] = sp__duplex_socket(sockets[0]);
+    ends->call[1] = sp__duplex_socket(sockets[1]);
+    if (rc < 0) {
+        return -1;
+    }
+    widen(sockets[0]);
+    widen(sockets[1]);
+    if (worker->spec->uses_pipes) {
+        add_pipes(ends->call);
+    }
+    return 0;
+}
+
 static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
 {
     int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
@@ -101,20 +157,16 @@ static int make_ends(struct worker *worker, struct ends *ends, sp_error *err)
     if (!native) {
         return SP_OK;
     }
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->call) < 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->host) < 0 ||
-        fcntl(ends->call[0], F_SETFL, O_NONBLOCK) < 0 ||
-        fcntl(ends->host[0], F_SETFL, O_NONBLOCK) < 0) {
-        return sp__fail_errno(err, errno, "make the sockets of worker %s",
+    if (make_call_ends(worker, ends) < 0 || make_socket_pair(ends->host) < 0) {
+        return sp__fail_errno(err, errno, "make the connections of worker %s",
                               worker->name);
     }
-    widen(ends->call[0]);
-    widen(ends->call[1]);
     ends->memory = sp__worker_memory_open(worker); /* without it sockets do */
     return make_page(worker, ends, err);
 }
 
-int sp__worker_open_calls(struct worker *worker, int fd, int trusted, sp_error *err)
+int sp__worker_open_calls(struct worker *worker, const struct duplex_fds *fds,
+                          int trusted, sp_error *err)
 {
     struct h2_options options = {
         .trusted = trusted,
@@ -122,7 +174,7 @@ int sp__worker_open_calls(struct worker *worker, int fd, int trusted, sp_error *
         .authority = "localhost",
         .first_stream_id = worker->shop->first_stream_id,
     };
-    return sp__channel_open(&worker->calls, &worker->shop->channels, fd, H2_CLIENT,
+    return sp__channel_open(&worker->calls, &worker->shop->channels, fds, H2_CLIENT,
                             &options, &sp__call_events, worker, sp__worker_on_broken,
                             err);
 }
@@ -189,18 +241,40 @@ static void add_variable(struct own_variables *own, const char *name, const char
     own->count++;
 }
 
+/* What the guard hands over: fds[i] becomes the worker's i. */
+struct handed {
+    int fds[WORKER_FDS_MAX];
+    size_t count;
+};
+
+/* The next number is this descriptor's, and is told by that name. */
+static void hand(struct handed *handed, struct own_variables *own, const char *name,
+                 int fd)
+{
+    char number[16];
+    if (fd >= 0) {
+        (void)snprintf(number, sizeof number, "%zu", handed->count);
+        add_variable(own, name, number);
+        handed->fds[handed->count++] = fd;
+    }
+}
+
 static void list_variables(const struct worker *worker, const struct ends *ends,
-                           struct own_variables *own)
+                           struct handed *handed, struct own_variables *own)
 {
     char address[128];
     *own = (struct own_variables){0};
+    *handed =
+        (struct handed){{ends->null, ends->printed[0], ends->printed[1]}, WORKER_STDIO};
     add_variable(own, "SNAKEPIT_WORKER_ID", worker->name);
     if (worker->spec->transport == SP_TRANSPORT_INHERITED) {
-        add_variable(own, "SNAKEPIT_CALL_FD", "3");
-        add_variable(own, "SNAKEPIT_HOST_FD", "4");
-        add_variable(own, "SNAKEPIT_PAGE_FD", "5");
-        if (ends->memory >= 0) {
-            add_variable(own, "SNAKEPIT_MEMORY_FD", "6");
+        hand(handed, own, "SNAKEPIT_CALL_FD", ends->call[1].socket);
+        hand(handed, own, "SNAKEPIT_HOST_FD", ends->host[1]);
+        hand(handed, own, "SNAKEPIT_PAGE_FD", ends->page);
+        hand(handed, own, "SNAKEPIT_MEMORY_FD", ends->memory);
+        if (sp__duplex_is_piped(&ends->call[1])) {
+            hand(handed, own, "SNAKEPIT_CALL_IN_FD", ends->call[1].in);
+            hand(handed, own, "SNAKEPIT_CALL_OUT_FD", ends->call[1].out);
         }
         if (worker->shop->spin_us > 0) {
             char spin[16];
@@ -239,28 +313,24 @@ static int tell_guard(struct worker *worker, const struct ends *ends, sp_error *
     char **argv = NULL;
     const char **env = NULL;
     struct own_variables own;
+    struct handed handed;
     int rc = sp__stock_argv(worker, &argv, err);
     if (rc < 0) {
         return rc;
     }
-    list_variables(worker, ends, &own);
+    list_variables(worker, ends, &handed, &own);
     rc = sp__worker_compose_env(worker->shop, worker->spec, own.list,
                                 worker->forked_by == 0, &env, err);
     if (rc < 0) {
         goto free_argv;
     }
-    int fds[WORKER_FDS_MAX] = {ends->null,    ends->printed[0], ends->printed[1],
-                               ends->call[1], ends->host[1],    ends->page,
-                               ends->memory};
-    int native = worker->spec->transport == SP_TRANSPORT_INHERITED;
-    size_t fds_count = native ? WORKER_FDS_MAX - (ends->memory < 0) : WORKER_STDIO;
     struct guard_command command = {
         .argv = (const char *const *)argv,
         .env = env,
         .working_dir = worker->spec->working_dir,
         .limits = worker->spec->limits,
-        .fds = fds,
-        .fds_count = fds_count,
+        .fds = handed.fds,
+        .fds_count = handed.count,
         .zygote = worker->forked_by,
     };
     rc = sp__worker_spawn(worker->shop, worker->id, worker->name, &command, err);
@@ -282,16 +352,17 @@ static void line_printed(void *user, int stream, const char *line)
 
 static int open_native_channels(struct worker *worker, struct ends *ends, sp_error *err)
 {
-    int rc = sp__worker_open_calls(worker, ends->call[0], 1, err);
+    int rc = sp__worker_open_calls(worker, &ends->call[0], 1, err);
     if (rc < 0) {
         return rc;
     }
-    ends->call[0] = -1;
+    ends->call[0] = sp__duplex_socket(-1);
+    struct duplex_fds host = sp__duplex_socket(ends->host[0]);
     struct h2_options options = {
         .trusted = 1, .streams_max = ASKS_MAX, .message_max = ASK_BYTES_MAX};
-    rc = sp__channel_open(&worker->host, &worker->shop->channels, ends->host[0],
-                          H2_SERVER, &options, &sp__host_events, worker,
-                          sp__worker_on_host_broken, err);
+    rc = sp__channel_open(&worker->host, &worker->shop->channels, &host, H2_SERVER,
+                          &options, &sp__host_events, worker, sp__worker_on_host_broken,
+                          err);
     if (rc == SP_OK) {
         ends->host[0] = -1;
     }
@@ -300,7 +371,8 @@ static int open_native_channels(struct worker *worker, struct ends *ends, sp_err
 
 int sp__worker_launch(struct worker *worker, sp_error *err)
 {
-    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
+    struct duplex_fds none = sp__duplex_socket(-1);
+    struct ends ends = {-1, {-1, -1}, {-1, -1}, {none, none}, {-1, -1}, -1, -1};
     if (worker->shop->guard == NULL) {
         return sp__fail(err, SP_ERR_GUARD, "the guard process is gone");
     }

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +28,13 @@
 
 extern char **environ;
 
-enum { ARGS_MAX = 1024, ENV_MAX = 3072 };
+enum {
+    ARGS_MAX = 1024,
+    ENV_MAX = 3072,
+    /* Descriptors for pipes: so many without a worker, and for each one. */
+    FILES_BESIDES = 64,
+    FILES_EACH = 12
+};
 
 /* ---- a growing, owned list of strings ---- */
 
@@ -244,7 +251,8 @@ static int has_name(const struct strings *env, const char *entry)
 static int is_own(const char *entry)
 {
     static const char *const own[] = {
-        "SNAKEPIT_CALL_FD",        "SNAKEPIT_HOST_FD",
+        "SNAKEPIT_CALL_FD",        "SNAKEPIT_CALL_IN_FD",
+        "SNAKEPIT_CALL_OUT_FD",    "SNAKEPIT_HOST_FD",
         "SNAKEPIT_PAGE_FD",        "SNAKEPIT_MEMORY_FD",
         "SNAKEPIT_WORKER_ID",      "SNAKEPIT_ADDRESS",
         "SNAKEPIT_WORKER_THREADS", "SNAKEPIT_WORKER_CONCURRENCY",
@@ -408,12 +416,22 @@ static struct guard_limits limits_of(const sp_pool_options *options)
     };
 }
 
+/* Pipes take two descriptors more of the host for each worker. A pool that needs many of
+ * those that the process may open leaves it these. */
+static int may_use_pipes(const sp_pool_options *options)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+           limit.rlim_cur >= FILES_BESIDES + (rlim_t)options->workers * FILES_EACH;
+}
+
 int sp__spec_init(struct worker_spec *spec, const sp_pool_options *options,
                   const char *bridge_path, sp_error *err)
 {
     *spec = (struct worker_spec){
         .transport = transport_of(options),
         .threads = options->threads,
+        .uses_pipes = may_use_pipes(options),
         .thread_checks = options->thread_checks,
         .limits = limits_of(options),
         .init_timeout_ms = options->init_timeout_ms,

@@ -18,6 +18,7 @@ struct worker_spec {
     uint32_t threads;  /* calls it runs at once */
     int thread_checks; /* SP_THREADS_ */
     int accepts_any;   /* the tool list of the worker is not the whole truth */
+    int uses_pipes;    /* beside the socket for calls */
     struct guard_limits limits;
     uint64_t init_timeout_ms;
     uint64_t shutdown_grace_ms;

@@ -269,7 +269,8 @@ void sp__stock_connect(struct worker *worker)
     if (worker->state != WORKER_STARTING) {
         return; /* refused */
     }
-    if (fd >= 0 && sp__worker_open_calls(worker, fd, 0, NULL) < 0) {
+    struct duplex_fds fds = sp__duplex_socket(fd);
+    if (fd >= 0 && sp__worker_open_calls(worker, &fds, 0, NULL) < 0) {
         (void)close(fd);
         fd = -1;
     }

@@ -58,7 +58,8 @@ static void flood(int fd, uint64_t amount, int lines)
 
 static void write_to_host(const void *bytes, size_t size)
 {
-    const char *number = getenv("SNAKEPIT_CALL_FD");
+    const char *number = getenv("SNAKEPIT_CALL_OUT_FD");
+    number = number != NULL ? number : getenv("SNAKEPIT_CALL_FD");
     if (number != NULL) {
         (void)!write((int)strtol(number, NULL, 10), bytes, size);
     }

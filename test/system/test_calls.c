@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "pits.h"
 
@@ -130,6 +132,67 @@ static void a_large_result_arrives(void **state)
     const sp_result *result = call(pit, "text", "{\"size\":20000000}", NULL);
     assert_int_equal(result->json_bytes, SIZE + 2);
     assert_int_equal(result->json[SIZE], 'x');
+}
+
+/* Pipes beyond its standard ones. */
+static int pipes_of(int pid)
+{
+    char path[64];
+    char target[64];
+    int found = 0;
+    for (int fd = 3; fd < 32; fd++) {
+        (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+        ssize_t n = readlink(path, target, sizeof target);
+        found += n > 5 && strncmp(target, "pipe:", 5) == 0;
+    }
+    return found;
+}
+
+/* What is little and what is much, the one under way beside the other. */
+static void check_sizes(sp_pit *pit)
+{
+    static const int sizes[] = {1, 3000, 16000, 17000, 60000, 100000, 250000};
+    enum { SIZES = COUNT_OF(sizes), ROUNDS = 5 };
+    sp_id ids[SIZES * ROUNDS];
+    char args[64];
+    for (int i = 0; i < SIZES * ROUNDS; i++) {
+        (void)snprintf(args, sizeof args, "{\"size\":%d}", sizes[i % SIZES]);
+        ids[i] = call_start(pit, "text", args, NULL);
+    }
+    for (int i = 0; i < SIZES * ROUNDS; i++) {
+        const sp_result *result = call_wait(pit, ids[i]);
+        assert_int_equal(result->json_bytes, sizes[i % SIZES] + 2);
+        char *list = malloc(result->json_bytes + 3);
+        assert_non_null(list);
+        (void)snprintf(list, result->json_bytes + 3, "[%s]", result->json);
+        (void)snprintf(args, sizeof args, "%d", sizes[i % SIZES]);
+        call_gives(pit, "length", list, args);
+        free(list);
+    }
+}
+
+static void calls_of_any_size_go_by_pipes_and_a_socket(void **state)
+{
+    sp_pit *pit = pit_of_probes(1);
+    assert_int_equal(pipes_of(worker_at(pit, 0).pid), 2);
+    check_sizes(pit);
+}
+
+static void a_pool_that_needs_many_descriptors_has_sockets_alone(void **state)
+{
+    enum { WORKERS = 4, SOFT = 64 + 12 * WORKERS - 1 };
+    struct rlimit limit;
+    sp_pool_options pool = pool_of_probes(WORKERS);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit fewer = {SOFT, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &fewer), 0);
+    sp_pit *pit = pit_open_ready(&pool, 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        assert_int_equal(pipes_of(worker_at(pit, i).pid), 0);
+    }
+    check_sizes(pit);
+    pit_close(pit);
 }
 
 /* ---- waiting ---- */
@@ -344,6 +407,8 @@ int main(void)
         TEST(a_worker_in_c_answers_too),
         TEST(a_100_megabyte_argument_arrives),
         TEST(a_large_result_arrives),
+        TEST(calls_of_any_size_go_by_pipes_and_a_socket),
+        TEST(a_pool_that_needs_many_descriptors_has_sockets_alone),
         TEST(a_started_call_is_waited_for_by_its_id),
         TEST(a_call_is_waited_for_once),
         TEST(a_call_that_nobody_waits_for_is_cleared_away),

@@ -20,6 +20,8 @@ const INHERITED = [
   'SNAKEPIT_HOST_FD',
   'SNAKEPIT_PAGE_FD',
   'SNAKEPIT_MEMORY_FD',
+  'SNAKEPIT_CALL_IN_FD',
+  'SNAKEPIT_CALL_OUT_FD',
 ];
 const USAGE = `usage: snakepit_worker.js [--adapter SPEC] [--listen ADDRESS] [ARGUMENT ...]
 

@@ -4,7 +4,8 @@
 # not known here is the adapter's: commandArgs(TRUE) of a program started by hand, and
 # getOption("snakepit.arguments") always.
 
-INHERITED <- c("SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD", "SNAKEPIT_PAGE_FD", "SNAKEPIT_MEMORY_FD")
+INHERITED <- c("SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD", "SNAKEPIT_PAGE_FD", "SNAKEPIT_MEMORY_FD",
+               "SNAKEPIT_CALL_IN_FD", "SNAKEPIT_CALL_OUT_FD")
 SIGURG <- 23L
 SIGQUIT <- 3L
 

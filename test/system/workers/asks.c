@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/duplex.h"
 #include "base/mem.h"
 #include "wire/h2.h"
 #include "wire/json.h"
@@ -220,35 +221,52 @@ static int announce(void)
     return rc;
 }
 
-static int send_all(struct h2 *h2, int fd)
+/* All that there is; this worker has time. */
+static int send_all(struct h2 *h2, struct duplex *duplex)
 {
-    int rc;
-    do {
-        struct sp_buffer out;
-        sp__buf_init(&out, 4 * BYTES);
-        rc = sp__h2_send(h2, &out, BYTES, NULL);
-        for (size_t at = 0; rc >= 0 && at < out.size;) {
-            ssize_t n = write(fd, out.data + at, out.size - at);
-            rc = n > 0 ? rc : -1;
-            at += n > 0 ? (size_t)n : 0;
+    for (;;) {
+        size_t bytes;
+        int rc = sp__duplex_send(duplex, &bytes);
+        struct pollfd room = {.fd = duplex->full, .events = POLLOUT};
+        if (rc < 0 || (rc == 0 && poll(&room, 1, -1) < 0)) {
+            return -1;
         }
-        sp__buf_fini(&out);
-    } while (rc > 0);
-    return rc;
+        if (rc == 0) {
+            continue;
+        }
+        if (sp__duplex_begin(duplex, NULL) < 0 ||
+            sp__h2_send(h2, &duplex->buf, BYTES, NULL) < 0) {
+            return -1;
+        }
+        if (sp__duplex_waiting(duplex) == 0) {
+            return 0;
+        }
+    }
 }
 
-static int receive(struct h2 *h2, int fd)
+static int take(void *user, const uint8_t *data, size_t size)
+{
+    return sp__h2_receive(user, data, size, NULL);
+}
+
+static int receive(struct h2 *h2, struct duplex *duplex)
 {
     static uint8_t data[BYTES];
-    ssize_t n = read(fd, data, sizeof data);
-    return n > 0 ? sp__h2_receive(h2, data, (size_t)n, NULL) : -1;
+    enum duplex_news news = sp__duplex_receive(duplex, data, sizeof data, take, h2);
+    return news == DUPLEX_END || news == DUPLEX_BROKEN ? -1 : 0;
 }
 
 int main(void)
 {
     static const struct h2_options options = {.trusted = 1, .message_max = BYTES};
-    int call_fd = fd_of("SNAKEPIT_CALL_FD");
-    int host_fd = fd_of("SNAKEPIT_HOST_FD");
+    struct duplex_fds call_fds = {fd_of("SNAKEPIT_CALL_FD"),
+                                  fd_of("SNAKEPIT_CALL_IN_FD"),
+                                  fd_of("SNAKEPIT_CALL_OUT_FD")};
+    struct duplex_fds host_fds = sp__duplex_socket(fd_of("SNAKEPIT_HOST_FD"));
+    struct duplex call;
+    struct duplex asked;
+    sp__duplex_init(&call, &call_fds);
+    sp__duplex_init(&asked, &host_fds);
     page = mmap(NULL, WORKER_SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
                 fd_of("SNAKEPIT_PAGE_FD"), 0);
     if (page == MAP_FAILED ||
@@ -258,12 +276,12 @@ int main(void)
         return 1;
     }
     for (;;) {
-        struct pollfd fds[] = {{.fd = call_fd, .events = POLLIN},
-                               {.fd = host_fd, .events = POLLIN}};
-        if (send_all(calls, call_fd) < 0 || send_all(host, host_fd) < 0 ||
+        struct pollfd fds[] = {{.fd = call_fds.in, .events = POLLIN},
+                               {.fd = host_fds.in, .events = POLLIN}};
+        if (send_all(calls, &call) < 0 || send_all(host, &asked) < 0 ||
             poll(fds, 2, -1) < 0 ||
-            (fds[0].revents != 0 && receive(calls, call_fd) < 0) ||
-            (fds[1].revents != 0 && receive(host, host_fd) < 0)) {
+            (fds[0].revents != 0 && receive(calls, &call) < 0) ||
+            (fds[1].revents != 0 && receive(host, &asked) < 0)) {
             return 0; /* the host is gone */
         }
     }

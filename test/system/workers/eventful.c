@@ -90,7 +90,9 @@ static void stay(const char *path)
 
 static void hang_up(void)
 {
+    const char *out = getenv("SNAKEPIT_CALL_OUT_FD");
     (void)shutdown(CALL_FD, SHUT_RDWR);
+    (void)close(out != NULL ? (int)strtol(out, NULL, 10) : -1);
     for (;;) {
         (void)pause();
     }

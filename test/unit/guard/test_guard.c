@@ -164,9 +164,15 @@ static void arguments_environment_and_directory_arrive(void **state)
 static void worker_has_the_given_descriptors_and_no_other(void **state)
 {
     (void)state;
-    static const char *const wanted[] = {"0 1 \n",         "0 1 2 \n",
-                                         "0 1 2 3 \n",     "0 1 2 3 4 \n",
-                                         "0 1 2 3 4 5 \n", "0 1 2 3 4 5 6 \n"};
+    static const char *const wanted[] = {"0 1 \n",
+                                         "0 1 2 \n",
+                                         "0 1 2 3 \n",
+                                         "0 1 2 3 4 \n",
+                                         "0 1 2 3 4 5 \n",
+                                         "0 1 2 3 4 5 6 \n",
+                                         "0 1 2 3 4 5 6 7 \n",
+                                         "0 1 2 3 4 5 6 7 8 \n"};
+    assert_int_equal(sizeof wanted / sizeof wanted[0], GUARD_FDS_MAX - 1);
     int leaked = dup(2); /* not close-on-exec: an embedding program's habit */
     for (size_t count = 2; count <= GUARD_FDS_MAX; count++) {
         const char *const argv[] = {misbehave, "fds", NULL};

@@ -9,6 +9,7 @@
 #include "peer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -184,10 +185,15 @@ static const struct h2_events server_events = {
 
 struct peer *peer_new(int fd, enum h2_role role, int trusted)
 {
+    struct duplex_fds fds = sp__duplex_socket(fd);
+    return peer_new_over(&fds, role, trusted);
+}
+
+struct peer *peer_new_over(const struct duplex_fds *fds, enum h2_role role, int trusted)
+{
     struct peer *peer = sp__calloc(1, sizeof *peer);
     assert_non_null(peer);
-    peer->fd = fd;
-    sp__buf_init(&peer->out, SIZE_MAX);
+    sp__duplex_init(&peer->duplex, fds);
     struct h2_options options = {.trusted = trusted};
     assert_int_equal(sp__h2_new(role, &options,
                                 role == H2_CLIENT ? &client_events : &server_events,
@@ -202,32 +208,43 @@ void peer_free(struct peer *peer)
         return;
     }
     sp__h2_free(peer->h2);
-    sp__buf_fini(&peer->out);
+    sp__duplex_fini(&peer->duplex);
     sp__proto_announce_fini(&peer->announce);
     while (peer->asks.first != NULL) {
         peer_forget(ITEM(peer->asks.first, struct peer_ask, on_asks));
     }
-    close(peer->fd);
+    sp__duplex_close_fds(&peer->duplex.fds);
     sp__free(peer);
+}
+
+void peer_hang_up(struct peer *peer)
+{
+    struct duplex_fds *fds = &peer->duplex.fds;
+    if (sp__duplex_is_piped(fds)) {
+        (void)close(fds->out);
+        fds->out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    } else {
+        assert_int_equal(shutdown(fds->socket, SHUT_RDWR), 0);
+    }
 }
 
 static void peer_write(struct peer *peer)
 {
-    for (;;) {
-        if (peer->out_off == peer->out.size) {
-            peer->out.size = peer->out_off = 0;
-            if (sp__h2_send(peer->h2, &peer->out, 65536, NULL) < 0 ||
-                peer->out.size == 0) {
-                return;
-            }
-        }
-        ssize_t n = send(peer->fd, peer->out.data + peer->out_off,
-                         peer->out.size - peer->out_off, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0) {
+    size_t bytes;
+    while (sp__duplex_send(&peer->duplex, &bytes) == 1) {
+        if (sp__duplex_begin(&peer->duplex, NULL) < 0 ||
+            sp__h2_send(peer->h2, &peer->duplex.buf, 65536, NULL) < 0 ||
+            sp__duplex_waiting(&peer->duplex) == 0) {
             return;
         }
-        peer->out_off += (size_t)n;
     }
+}
+
+static int peer_take(void *user, const uint8_t *data, size_t size)
+{
+    struct peer *peer = user;
+    peer->eof |= sp__h2_receive(peer->h2, data, size, NULL) < 0;
+    return peer->eof;
 }
 
 void peer_turn(struct peer *peer, int timeout_ms)
@@ -237,19 +254,16 @@ void peer_turn(struct peer *peer, int timeout_ms)
     if (peer->eof) {
         return;
     }
-    struct pollfd polled = {.fd = peer->fd, .events = POLLIN};
-    if (peer->out_off < peer->out.size) {
-        polled.events |= POLLOUT;
-    }
-    if (poll(&polled, 1, timeout_ms) <= 0 || !(polled.revents & ~POLLOUT)) {
+    int waits = sp__duplex_waiting(&peer->duplex) > 0 || peer->duplex.told > 0;
+    struct pollfd polled[2] = {
+        {.fd = peer->duplex.fds.in, .events = POLLIN},
+        {.fd = waits ? peer->duplex.full : -1, .events = POLLOUT}};
+    if (poll(polled, 2, timeout_ms) <= 0 || polled[0].revents == 0) {
         return;
     }
-    ssize_t n = recv(peer->fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-        peer->eof = 1;
-    } else if (n > 0 && sp__h2_receive(peer->h2, buffer, (size_t)n, NULL) < 0) {
-        peer->eof = 1;
-    }
+    enum duplex_news news =
+        sp__duplex_receive(&peer->duplex, buffer, sizeof buffer, peer_take, peer);
+    peer->eof |= news == DUPLEX_END || news == DUPLEX_BROKEN;
     peer_write(peer);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/duplex.h"
 #include "base/list.h"
 #include "patience.h"
 #include "wire/h2.h"
@@ -40,10 +41,8 @@ struct peer_call {
 };
 
 struct peer {
-    int fd;
+    struct duplex duplex;
     struct h2 *h2;
-    struct sp_buffer out;
-    size_t out_off;
     int eof;
     uint64_t pongs;
     int goaway;
@@ -80,6 +79,10 @@ void peer_end(struct peer_ask *ask, int grpc_status, const char *message,
               const sp_error *details);
 
 struct peer *peer_new(int fd, enum h2_role role, int trusted);
+struct peer *peer_new_over(const struct duplex_fds *fds, enum h2_role role,
+                           int trusted);
+/* What its death looks like from the other side. */
+void peer_hang_up(struct peer *peer);
 void peer_free(struct peer *peer); /* closes fd too */
 
 /* Write what is due and read what is there; waits at most timeout_ms for something. */

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/pipe.h"
 
 /* What on_cancel writes to; the job's data begins with it. */
 struct wake {
@@ -362,10 +363,23 @@ static void add_tools(struct rig *rig)
     }
 }
 
+/* With pipes, or without where the environment says so. */
+static void connect_calls(struct rig *rig)
+{
+    int calls[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, calls), 0);
+    struct duplex_fds ours = sp__duplex_socket(calls[0]);
+    rig->options.call_fd = calls[1];
+    if (getenv("RIG_SOCKET") == NULL) {
+        assert_true(sp__pipe_open(&rig->options.call_in_fd, &ours.out) > 0);
+        assert_true(sp__pipe_open(&ours.in, &rig->options.call_out_fd) > 0);
+    }
+    rig->peer = peer_new_over(&ours, H2_CLIENT, 1);
+}
+
 struct rig *rig_new(const sp_worker_options *options)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    int calls[2];
     int host[2];
     sp_error err = {0};
     assert_non_null(rig);
@@ -380,17 +394,15 @@ struct rig *rig_new(const sp_worker_options *options)
     atomic_store(&rig->left_rc, 99);
     rig->threads = rig->options.threads == 0 ? 1 : rig->options.threads;
     if (rig->options.listen == NULL) {
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, calls), 0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, host), 0);
         rig->page_fd = memfd_create("page", MFD_CLOEXEC);
         assert_int_equal(ftruncate(rig->page_fd, WORKER_SHARED_BYTES), 0);
         rig->page = mmap(NULL, WORKER_SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
                          rig->page_fd, 0);
         assert_ptr_not_equal(rig->page, MAP_FAILED);
-        rig->options.call_fd = calls[1];
+        connect_calls(rig);
         rig->options.host_fd = host[1];
         rig->options.page_fd = rig->page_fd;
-        rig->peer = peer_new(calls[0], H2_CLIENT, 1);
         rig->host = peer_new(host[0], H2_SERVER, 1);
     }
     rig->options.on_cancel = on_cancel;

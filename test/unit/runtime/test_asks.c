@@ -98,7 +98,8 @@ static void a_large_answer_comes_whole(void **state)
     struct peer_ask *ask = peer_await_ask(rig->host, 0);
     peer_answer(ask, text);
     /* Its last part may wait for room in the socket when the stream has ended. */
-    PEER_UNTIL(rig->host, ask->stream == NULL && rig->host->out.size == 0);
+    PEER_UNTIL(rig->host,
+               ask->stream == NULL && sp__duplex_waiting(&rig->host->duplex) == 0);
     peer_finish(rig->peer, call);
     assert_string_equal(peer_result(call, back, SIZE + 1), text);
     call_free(call);
@@ -264,7 +265,7 @@ static void a_host_that_hangs_up_ends_the_question(void **state)
     struct rig *rig = rig_open(NULL);
     struct peer_call *call = peer_execute(rig->peer, "ask", "{}");
     (void)peer_await_ask(rig->host, 0);
-    (void)shutdown(rig->host->fd, SHUT_RDWR);
+    (void)shutdown(rig->host->duplex.fds.socket, SHUT_RDWR);
     check_result(rig, call, "\"SP-CLOSED\"");
     check_result(rig, peer_execute(rig->peer, "ask", "{}"), "\"SP-CLOSED\"");
     check_answered(rig);
@@ -277,7 +278,7 @@ static void the_hosts_death_ends_the_question(void **state)
     struct rig *rig = rig_open(&options);
     struct peer_call *call = peer_execute(rig->peer, "ask", "{}");
     (void)peer_await_ask(rig->host, 0);
-    (void)shutdown(rig->peer->fd, SHUT_RDWR); /* the calls' connection */
+    peer_hang_up(rig->peer);
     rig_join(rig);
     assert_int_equal(atomic_load(&rig->next_rc), 0);
     assert_int_equal(atomic_load(&rig->ask_rc), SP_ERR_CLOSED);

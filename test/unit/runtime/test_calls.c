@@ -361,7 +361,7 @@ static void an_announcement_ends_when_the_host_goes(void **state)
     rig->host->mute = 1;
     assert_int_equal(pthread_create(&rig->thread[0], NULL, announce_alone, rig), 0);
     PEER_UNTIL(rig->host, rig->host->announced);
-    assert_int_equal(shutdown(rig->host->fd, SHUT_RDWR), 0);
+    assert_int_equal(shutdown(rig->host->duplex.fds.socket, SHUT_RDWR), 0);
     rig_join(rig);
     assert_int_equal(atomic_load(&rig->next_rc), SP_ERR_CLOSED);
     rig_close(rig);
@@ -531,7 +531,7 @@ static void an_idle_worker_ends_when_the_host_does(void **state)
     struct peer_call *call = peer_execute(rig->peer, "add", "[1,1]");
     peer_finish(rig->peer, call);
     call_free(call);
-    assert_int_equal(shutdown(rig->peer->fd, SHUT_RDWR), 0);
+    peer_hang_up(rig->peer);
     rig_join(rig);
     assert_int_equal(atomic_load(&rig->next_rc), 0);
     rig_close(rig);
@@ -582,7 +582,7 @@ static void threads_that_wait_before_the_announcement_serve_after_it(void **stat
     void *announced;
     char text[64];
     assert_int_equal(pthread_create(&announcer, NULL, announce_only, rig->worker), 0);
-    struct pollfd asked = {.fd = rig->host->fd, .events = POLLIN};
+    struct pollfd asked = {.fd = rig->host->duplex.fds.socket, .events = POLLIN};
     assert_int_equal(poll(&asked, 1, (int)patience_ms(20000)), 1);
     rig_serve(rig); /* the one that announces reads for all of them */
     PEER_UNTIL(rig->peer, atomic_load(&rig->idles) == 2);

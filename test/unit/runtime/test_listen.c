@@ -196,8 +196,9 @@ static void garbage_ends_its_connection_alone(void **state)
     struct peer *bad = connect_unix(socket_path());
     struct peer *good = connect_unix(socket_path());
     static const char garbage[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    assert_int_equal(send(bad->fd, garbage, sizeof garbage - 1, MSG_NOSIGNAL),
-                     sizeof garbage - 1);
+    assert_int_equal(
+        send(bad->duplex.fds.socket, garbage, sizeof garbage - 1, MSG_NOSIGNAL),
+        sizeof garbage - 1);
     PEER_UNTIL(bad, bad->eof);
     check_echo(good, sp_text("1"), "{\"k\":1}");
     peer_free(bad);
@@ -310,6 +311,8 @@ static void a_worker_may_be_connected_later(void **state)
         {.host_fd = 4},
         {.page_fd = 5},
         {.memory_fd = 6},
+        {.call_in_fd = 7},
+        {.call_out_fd = 8},
     };
     sp_worker_options options;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

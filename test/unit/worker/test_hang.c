@@ -68,7 +68,8 @@ static void set_up(struct rig *rig)
     assert_int_equal(
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
     rig->peer = ends[1];
-    assert_int_equal(sp__channel_open(&worker->calls, &rig->shop.channels, ends[0],
+    struct duplex_fds fds = sp__duplex_socket(ends[0]);
+    assert_int_equal(sp__channel_open(&worker->calls, &rig->shop.channels, &fds,
                                       H2_CLIENT, &options, &sp__call_events, worker,
                                       broken, NULL),
                      0);

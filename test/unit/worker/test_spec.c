@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,6 +62,23 @@ static void python_runs_the_bridge_with_the_adapter(void **state)
 }
 
 /* What it may run at once is told by the environment, and nobody else's is handed on. */
+static void a_pool_that_needs_many_descriptors_does_without_pipes(void **state)
+{
+    struct worker_spec spec;
+    struct rlimit limit;
+    sp_pool_options options = options_of("python");
+    options.python = "/bin/sh";
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit usual = {1024, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    for (options.workers = 80; options.workers <= 81; options.workers++) {
+        assert_int_equal(sp__spec_init(&spec, &options, "/bridge", NULL), 0);
+        assert_int_equal(spec.uses_pipes, options.workers == 80);
+        sp__spec_fini(&spec);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static void a_worker_is_told_its_capacity(void **state)
 {
     struct worker_spec spec;
@@ -298,8 +316,9 @@ static void thread_pools_are_limited_unless_set(void **state)
 static void a_workers_own_variables_are_not_handed_on(void **state)
 {
     struct worker_spec spec;
-    static const char *const own[] = {"SNAKEPIT_CALL_FD", "SNAKEPIT_HOST_FD",
-                                      "SNAKEPIT_PAGE_FD", "SNAKEPIT_WORKER_ID",
+    static const char *const own[] = {"SNAKEPIT_CALL_FD",     "SNAKEPIT_CALL_IN_FD",
+                                      "SNAKEPIT_CALL_OUT_FD", "SNAKEPIT_HOST_FD",
+                                      "SNAKEPIT_PAGE_FD",     "SNAKEPIT_WORKER_ID",
                                       "SNAKEPIT_ADDRESS"};
     for (size_t i = 0; i < COUNT_OF(own); i++) {
         (void)setenv(own[i], "9", 1);
@@ -345,6 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(python_runs_the_bridge_with_the_adapter),
+        TEST(a_pool_that_needs_many_descriptors_does_without_pipes),
         TEST(a_worker_is_told_its_capacity),
         TEST(stdio_runs_the_command_behind_its_own_program),
         TEST(python_without_an_adapter_serves_the_showcase),

@@ -17,6 +17,8 @@ INHERITED = (
     "SNAKEPIT_HOST_FD",
     "SNAKEPIT_PAGE_FD",
     "SNAKEPIT_MEMORY_FD",
+    "SNAKEPIT_CALL_IN_FD",
+    "SNAKEPIT_CALL_OUT_FD",
 )
 _USAGE = """usage: snakepit_worker.py [--facts] [--adapter SPEC] [--preload MODULE]... [--listen ADDRESS]
                           [ARGUMENT ...]

@@ -20,7 +20,8 @@ module Snakepit
         --listen ADDRESS   serve gRPC clients on unix:/path or 127.0.0.1:port instead of the
                            sockets a host leaves; port 0 takes a free one and prints it
     TEXT
-    INHERITED = %w[SNAKEPIT_CALL_FD SNAKEPIT_HOST_FD SNAKEPIT_PAGE_FD SNAKEPIT_MEMORY_FD].freeze
+    INHERITED = %w[SNAKEPIT_CALL_FD SNAKEPIT_HOST_FD SNAKEPIT_PAGE_FD SNAKEPIT_MEMORY_FD
+                   SNAKEPIT_CALL_IN_FD SNAKEPIT_CALL_OUT_FD].freeze
     private_constant :USAGE, :INHERITED
 
     class << self
