@@ -363,14 +363,24 @@ static void add_tools(struct rig *rig)
     }
 }
 
-/* With pipes, or without where the environment says so. */
+/* ThreadSanitizer knows that what is read was written before, but takes the two ends of a pipe
+ * that was opened once more for different things. */
+static int has_pipes(void)
+{
+#ifdef __SANITIZE_THREAD__
+    return 0;
+#else
+    return getenv("RIG_SOCKET") == NULL;
+#endif
+}
+
 static void connect_calls(struct rig *rig)
 {
     int calls[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, calls), 0);
     struct duplex_fds ours = sp__duplex_socket(calls[0]);
     rig->options.call_fd = calls[1];
-    if (getenv("RIG_SOCKET") == NULL) {
+    if (has_pipes()) {
         assert_true(sp__pipe_open(&rig->options.call_in_fd, &ours.out) > 0);
         assert_true(sp__pipe_open(&ours.in, &rig->options.call_out_fd) > 0);
     }
