@@ -285,30 +285,28 @@ static void run_event(const struct event_node *node, sp_event_cb on_event,
     on_event(&read.event, event_data);
 }
 
-/* Before those that have come after them. */
+/* Before those that have come after them. Lines of no worker are told as by output.c. */
 static void tell_lost(enum event_sort sort, uint64_t lost, sp_event_cb on_event,
                       void *event_data)
 {
+    static const struct {
+        int kind;
+        const char *before, *behind;
+    } words[EVENT_SORTS] = {
+        [EVENT_HAPPENED] = {SP_EVENT_WARNING, "", "events are lost"},
+        [EVENT_PRINTED] = {SP_EVENT_WORKER_OUTPUT, "... ", "lines not shown"},
+    };
     _Alignas(RECORD_ALIGN) uint8_t place[sizeof(struct event_record) + 128];
     char message[120];
-    struct tidings tidings = {.event = {.exit_status = -1,
-                                        .message = message,
-                                        .time_unix_ns = sp__unix_ns()}};
+    const struct tidings tidings = {.event = {.kind = words[sort].kind,
+                                              .exit_status = -1,
+                                              .message = message,
+                                              .time_unix_ns = sp__unix_ns()}};
     struct record_plan plan;
     struct read_event read;
-    if (sort == EVENT_PRINTED) {
-        tidings.event.kind = SP_EVENT_WORKER_OUTPUT; /* of no worker: see output.c */
-        (void)snprintf(message, sizeof message,
-                       "... %llu lines not shown: more than %d waited for "
-                       "sp_pit_dispatch()",
-                       (unsigned long long)lost, EVENTS_MAX);
-    } else {
-        tidings.event.kind = SP_EVENT_WARNING;
-        (void)snprintf(message, sizeof message,
-                       "%llu events are lost: more than %d waited for "
-                       "sp_pit_dispatch()",
-                       (unsigned long long)lost, EVENTS_MAX);
-    }
+    (void)snprintf(
+        message, sizeof message, "%s%llu %s: more than %d waited for sp_pit_dispatch()",
+        words[sort].before, (unsigned long long)lost, words[sort].behind, EVENTS_MAX);
     sp__record_plan(&tidings, &plan);
     sp__record_read(sp__record_write(place, &tidings, &plan), &read);
     on_event(&read.event, event_data);

@@ -42,8 +42,8 @@ void sp__dispatch_fini(struct dispatch *dispatch);
 void sp__dispatch_add(struct list *turn, struct request *request);
 /* Loop thread: publish what its turn has collected. */
 void sp__dispatch_publish(struct dispatch *dispatch, struct list *turn);
-/* Any thread: one event; the oldest of its sort goes when there are too many. certificate: of the
- * death it tells, or NULL. */
+/* Any thread: one event; the oldest of its sort goes when there are too many.
+ * certificate: of the death it tells, or NULL. */
 void sp__dispatch_event(struct dispatch *dispatch, const struct event_record *record,
                         struct death *certificate);
 
