@@ -43,8 +43,7 @@ typedef struct sp_worker_options {
     const char *runtime; /* shown in status, "python 3.11.2"; NULL: "c" */
     const char *name;    /* NULL: SNAKEPIT_WORKER_ID, or "worker" */
     /* The inherited descriptors; all 0: taken from SNAKEPIT_CALL_FD, SNAKEPIT_HOST_FD and
-     * SNAKEPIT_PAGE_FD; then memory_fd, call_in_fd and
-     * call_out_fd are too. */
+     * SNAKEPIT_PAGE_FD; then memory_fd, call_in_fd and call_out_fd are too. */
     int call_fd;
     int host_fd;
     int page_fd;

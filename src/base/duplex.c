@@ -8,17 +8,13 @@
 
 #include "base/error.h"
 
-enum {
-    PIECE_MIN = 2 * DUPLEX_PIPED_MAX,
-    PIECE_MAX = 1 << 20,
-    BULK_MAX = PIECE_MAX /* of one head */
-};
+enum { PIECE_MIN = 2 * DUPLEX_PIPED_MAX, PIECE_MAX = 1 << 20 };
 #define BULK ((uint32_t)1 << 31)
 
 void sp__duplex_init(struct duplex *duplex, const struct duplex_fds *fds)
 {
     *duplex = (struct duplex){.fds = *fds, .piece = PIECE_MIN};
-    sp__buf_init(&duplex->buf, UINT32_MAX / 2); /* a head has so many bits */
+    sp__buf_init(&duplex->buf, SIZE_MAX / 2);
 }
 
 void sp__duplex_fini(struct duplex *duplex)
@@ -61,21 +57,23 @@ void sp__duplex_rest(struct duplex *duplex, size_t keep)
 
 size_t sp__duplex_waiting(const struct duplex *duplex)
 {
-    size_t gone =
-        duplex->at > room_for_head(duplex) ? duplex->at : room_for_head(duplex);
-    return duplex->buf.size > gone ? duplex->buf.size - gone : 0;
+    size_t head = room_for_head(duplex);
+    size_t gone = duplex->at > head ? duplex->at : head;
+    size_t left = duplex->buf.size > gone ? duplex->buf.size - gone : 0;
+    return left + duplex->told;
 }
 
-/* Whole it is known where it goes, and how much it is. */
+/* All of it is there: now it is known where it goes, and how much it is. */
 static void begin_sending(struct duplex *duplex)
 {
-    uint32_t size = (uint32_t)(duplex->buf.size - DUPLEX_HEAD_BYTES);
+    size_t size = duplex->buf.size - DUPLEX_HEAD_BYTES;
     duplex->is_much = size > DUPLEX_PIPED_MAX;
     if (duplex->is_much) {
         duplex->at = DUPLEX_HEAD_BYTES;
     } else {
+        uint32_t head = (uint32_t)size;
         duplex->piece = PIECE_MIN;
-        memcpy(duplex->buf.data, &size, sizeof size);
+        memcpy(duplex->buf.data, &head, sizeof head);
     }
 }
 
@@ -115,14 +113,13 @@ static void note_piece(struct duplex *duplex, uint32_t bytes)
     }
 }
 
-int sp__duplex_send(struct duplex *duplex, size_t *ret_bytes)
+int sp__duplex_send(struct duplex *duplex)
 {
     int is_piped = sp__duplex_is_piped(&duplex->fds);
-    *ret_bytes = 0;
     if (is_piped && duplex->at == 0 && sp__duplex_waiting(duplex) > 0) {
         begin_sending(duplex);
     }
-    while (sp__duplex_waiting(duplex) > 0 || duplex->told > 0) {
+    while (sp__duplex_waiting(duplex) > 0) {
         if (duplex->told > 0) {
             int rc = tell(duplex);
             if (rc <= 0) {
@@ -135,7 +132,6 @@ int sp__duplex_send(struct duplex *duplex, size_t *ret_bytes)
                         duplex->buf.size - duplex->at);
         if (n >= 0) {
             duplex->at += (size_t)n;
-            *ret_bytes += (size_t)n;
             note_piece(duplex, is_piped && duplex->is_much ? (uint32_t)n : 0);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             duplex->full = fd;
@@ -190,14 +186,16 @@ static int take_head(struct duplex *duplex, uint8_t *room, size_t size,
     uint32_t word;
     memcpy(&word, duplex->head, sizeof word);
     duplex->head_size = 0;
-    if ((word & ~BULK) == 0 || (word & ~BULK) > BULK_MAX) {
+    uint32_t bytes = word & ~BULK;
+    uint32_t max = word & BULK ? PIECE_MAX : DUPLEX_PIPED_MAX;
+    if (bytes == 0 || bytes > max) {
         errno = EPROTO;
         return -1;
     }
     if (word & BULK) {
-        return receive_bulk(duplex, word & ~BULK, room, size, taker);
+        return receive_bulk(duplex, bytes, room, size, taker);
     }
-    duplex->left = word;
+    duplex->left = bytes;
     return 0;
 }
 

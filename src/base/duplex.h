@@ -10,8 +10,9 @@
  *   each u32 in a pipe: n        so many bytes follow in the pipe
  *                       n | BULK so many lie in the socket by now
  *
- * in the machine's own byte order. What is much is told in pieces, the first of them small, so
- * that the peer wakes up and reads while the rest is written. A peer's end is told by that of the pipe it writes to.
+ * in the machine's own byte order. What is much is told of in pieces, the first of them
+ * small, so that the peer wakes up and reads while the rest is written. A peer's end is that
+ * of the pipe it writes to.
  */
 #ifndef SP_BASE_DUPLEX_H
 #define SP_BASE_DUPLEX_H
@@ -68,11 +69,10 @@ void sp__duplex_fini(struct duplex *duplex);
 int sp__duplex_begin(struct duplex *duplex, sp_error *err) SP_MUST_CHECK;
 /* Nothing waits: give up memory beyond `keep` bytes. */
 void sp__duplex_rest(struct duplex *duplex, size_t keep);
-/* Bytes that were appended and have not gone. */
+/* Bytes that were appended, and have not gone or the peer has not been told of. */
 size_t sp__duplex_waiting(const struct duplex *duplex);
-/* Send it. 1: all has gone; 0: `full` takes no more now; -1 with errno: broken.
- * *ret_bytes: that went. */
-int sp__duplex_send(struct duplex *duplex, size_t *ret_bytes);
+/* Send it. 1: all has gone; 0: `full` takes no more now; -1 with errno: broken. */
+int sp__duplex_send(struct duplex *duplex);
 
 enum duplex_news {
     DUPLEX_NOTHING, /* now */

@@ -23,7 +23,6 @@ int sp__pipe_open(int *ret_read, int *ret_written)
     }
     int written = reopen(ends[1]);
     int saved = errno;
-    int bytes = fcntl(ends[1], F_GETPIPE_SZ);
     (void)close(ends[1]);
     if (written < 0) {
         (void)close(ends[0]);
@@ -32,5 +31,5 @@ int sp__pipe_open(int *ret_read, int *ret_written)
     }
     *ret_read = ends[0];
     *ret_written = written;
-    return bytes;
+    return fcntl(written, F_GETPIPE_SZ);
 }

@@ -12,7 +12,6 @@
  */
 #include "runtime/runtime.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -75,8 +74,7 @@ static void conn_free(struct conn *c)
 /* 1 when all that waited went away. */
 static int write_out(struct conn *c)
 {
-    size_t bytes;
-    int rc = sp__duplex_send(&c->duplex, &bytes);
+    int rc = sp__duplex_send(&c->duplex);
     c->stuck = rc == 0;
     c->broken |= rc < 0;
     if (rc == 0) {

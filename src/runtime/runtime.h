@@ -48,7 +48,7 @@ enum {
     SESSIONS_MAX = 1024,
     SPARE_MAX = 256,         /* ended jobs kept for use again */
     SPARE_BYTES = 4096,      /* input such a job may keep */
-    READ_BYTES = 128 * 1024, /* one recv, or half of it two */
+    READ_BYTES = 128 * 1024, /* one recv; a read of a pipe gets half of the room */
     WRITE_BYTES = 64 * 1024, /* one send */
     FLUSH_JOBS = 16,         /* answers gathered before a write, */
     FLUSH_JOBS_MIN = 4,      /* or so many, when their host has nothing else to do */

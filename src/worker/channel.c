@@ -12,7 +12,6 @@
 #include "worker/channel.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -39,6 +38,16 @@ void sp__channels_fini(struct channels *channels)
     *channels = (struct channels){0};
 }
 
+/* fd: which of the two is to have room, where there are two; -1: neither. */
+static void watch_rooms(struct channel *channel, int fd)
+{
+    const struct duplex_fds *fds = &channel->duplex.fds;
+    if (sp__duplex_is_piped(fds)) {
+        sp__watch_set(channel->pipe_room, fd == fds->out ? WATCH_WRITE : 0);
+        sp__watch_set(channel->bulk_room, fd == fds->socket ? WATCH_WRITE : 0);
+    }
+}
+
 static void break_channel(struct channel *channel, const sp_error *why)
 {
     if (channel->broken) {
@@ -47,10 +56,7 @@ static void break_channel(struct channel *channel, const sp_error *why)
     channel->broken = 1;
     sp__list_remove(&channel->on_dirty);
     sp__watch_set(channel->watch, 0);
-    if (channel->pipe_room != NULL) {
-        sp__watch_set(channel->pipe_room, 0);
-        sp__watch_set(channel->bulk_room, 0);
-    }
+    watch_rooms(channel, -1);
     channel->on_broken(channel->user, why);
 }
 
@@ -59,8 +65,9 @@ static void break_channel(struct channel *channel, const sp_error *why)
 /* Send what waits. 1: all gone; 0: there is no room; negative: broken. */
 static int send_out(struct channel *channel, sp_error *err)
 {
-    size_t bytes;
-    int rc = sp__duplex_send(&channel->duplex, &bytes);
+    size_t waited = sp__duplex_waiting(&channel->duplex);
+    int rc = sp__duplex_send(&channel->duplex);
+    size_t bytes = waited - sp__duplex_waiting(&channel->duplex);
     channel->written += bytes;
     channel->shared->bytes_out[channel->peer] += bytes;
     return rc < 0 ? sp__fail_errno(err, errno, "write to a worker") : rc;
@@ -69,15 +76,12 @@ static int send_out(struct channel *channel, sp_error *err)
 /* fd: that is to have room first; -1: none. */
 static void await_room(struct channel *channel, int fd)
 {
-    const struct duplex_fds *fds = &channel->duplex.fds;
     if (fd < 0 && !channel->blocked) {
         return;
     }
     channel->blocked = fd >= 0;
-    if (sp__duplex_is_piped(fds)) {
-        sp__watch_set(channel->pipe_room, fd == fds->out ? WATCH_WRITE : 0);
-        sp__watch_set(channel->bulk_room, fd == fds->socket ? WATCH_WRITE : 0);
-    } else {
+    watch_rooms(channel, fd);
+    if (!sp__duplex_is_piped(&channel->duplex.fds)) {
         sp__watch_set(channel->watch, WATCH_READ | (fd >= 0 ? WATCH_WRITE : 0));
     }
 }
@@ -215,8 +219,8 @@ static void close_watches(struct channel *channel)
     sp__watch_close(channel->bulk_room);
 }
 
-static int watch_room(struct channel *channel, int fd, struct watch **ret_watch,
-                      sp_error *err)
+static int open_room(struct channel *channel, int fd, struct watch **ret_watch,
+                     sp_error *err)
 {
     int rc = sp__watch_open(channel->shared->loop, fd, ready, channel, ret_watch, err);
     if (rc == SP_OK) {
@@ -231,9 +235,9 @@ static int open_watches(struct channel *channel, sp_error *err)
     int rc = sp__watch_open(channel->shared->loop, fds->in, ready, channel,
                             &channel->watch, err);
     if (rc == SP_OK && sp__duplex_is_piped(fds)) {
-        rc = watch_room(channel, fds->out, &channel->pipe_room, err);
+        rc = open_room(channel, fds->out, &channel->pipe_room, err);
         if (rc == SP_OK) {
-            rc = watch_room(channel, fds->socket, &channel->bulk_room, err);
+            rc = open_room(channel, fds->socket, &channel->bulk_room, err);
         }
     }
     if (rc < 0) {

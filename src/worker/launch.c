@@ -29,7 +29,7 @@ enum {
     PIPE_BYTES = 64 * 1024,  /* the same of pipes, at least */
     WORKER_STDIO = 3,        /* 0, 1, 2 */
     WORKER_FDS_MAX = 9,      /* and three for calls, one to ask, the page, the memory */
-    ENV_OWN_MAX = 9,         /* variables put on top of the spec's */
+    ENV_OWN_MAX = 8,         /* variables put on top of the spec's */
     ASKS_MAX = 1024,         /* questions of one worker at a time */
     ASK_BYTES_MAX = 16 << 20 /* of one */
 };

@@ -225,8 +225,7 @@ static int announce(void)
 static int send_all(struct h2 *h2, struct duplex *duplex)
 {
     for (;;) {
-        size_t bytes;
-        int rc = sp__duplex_send(duplex, &bytes);
+        int rc = sp__duplex_send(duplex);
         struct pollfd room = {.fd = duplex->full, .events = POLLOUT};
         if (rc < 0 || (rc == 0 && poll(&room, 1, -1) < 0)) {
             return -1;

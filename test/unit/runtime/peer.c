@@ -230,8 +230,7 @@ void peer_hang_up(struct peer *peer)
 
 static void peer_write(struct peer *peer)
 {
-    size_t bytes;
-    while (sp__duplex_send(&peer->duplex, &bytes) == 1) {
+    while (sp__duplex_send(&peer->duplex) == 1) {
         if (sp__duplex_begin(&peer->duplex, NULL) < 0 ||
             sp__h2_send(peer->h2, &peer->duplex.buf, 65536, NULL) < 0 ||
             sp__duplex_waiting(&peer->duplex) == 0) {
@@ -254,7 +253,7 @@ void peer_turn(struct peer *peer, int timeout_ms)
     if (peer->eof) {
         return;
     }
-    int waits = sp__duplex_waiting(&peer->duplex) > 0 || peer->duplex.told > 0;
+    int waits = sp__duplex_waiting(&peer->duplex) > 0;
     struct pollfd polled[2] = {
         {.fd = peer->duplex.fds.in, .events = POLLIN},
         {.fd = waits ? peer->duplex.full : -1, .events = POLLOUT}};

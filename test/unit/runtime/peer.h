@@ -83,7 +83,7 @@ struct peer *peer_new_over(const struct duplex_fds *fds, enum h2_role role,
                            int trusted);
 /* What its death looks like from the other side. */
 void peer_hang_up(struct peer *peer);
-void peer_free(struct peer *peer); /* closes fd too */
+void peer_free(struct peer *peer); /* closes its descriptors too */
 
 /* Write what is due and read what is there; waits at most timeout_ms for something. */
 void peer_turn(struct peer *peer, int timeout_ms);

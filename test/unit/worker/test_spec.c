@@ -61,7 +61,6 @@ static void python_runs_the_bridge_with_the_adapter(void **state)
     sp__spec_fini(&spec);
 }
 
-/* What it may run at once is told by the environment, and nobody else's is handed on. */
 static void a_pool_that_needs_many_descriptors_does_without_pipes(void **state)
 {
     struct worker_spec spec;
@@ -79,6 +78,7 @@ static void a_pool_that_needs_many_descriptors_does_without_pipes(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+/* What it may run at once is told by the environment, and nobody else's is handed on. */
 static void a_worker_is_told_its_capacity(void **state)
 {
     struct worker_spec spec;
