@@ -227,7 +227,8 @@ SP_API int sp_worker_was_signalled(const sp_worker *worker);
  * NULL is fine. Since: 0.1 */
 SP_API void sp_worker_release_signals(sp_worker *worker);
 
-/* Write what is still to write (bounded), close the sockets, release everything. */
+/* Write what is still to write, wait for who connected to `listen` to have read it (a
+ * second at most), close the sockets, release everything. */
 SP_API void sp_worker_close(sp_worker *worker);
 
 /* In the child after a fork inside a job: forget the connections without touching

@@ -9,14 +9,22 @@
  * A connection that ended or broke is marked and dropped by the next pump: h2 then ends
  * its streams, which cancels their jobs. When it was the one with the host's calls, the
  * worker has lost its purpose: cancel.c.
+ *
+ * A stranger's connection ends in two steps once the worker stops: we say that no more
+ * comes, and the stranger, which has then read everything, closes. Closing first would
+ * fail whatever it is about to write, and then libraries throw away what they have not
+ * looked at yet.
  */
 #include "runtime/runtime.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+
+enum { LINGER_MS = 1000 };
 
 int sp__conn_add(struct sp_worker *w, enum conn_role role, const struct duplex_fds *fds,
                  sp_error *err)
@@ -71,6 +79,17 @@ static void conn_free(struct conn *c)
 
 /* ---- writing ---- */
 
+/* All is said. Inherited connections are the host's to close. */
+static void end(struct conn *c)
+{
+    if (!c->worker->stopping) {
+        c->broken = 1; /* the peer is going */
+    } else if (!c->ended) {
+        c->ended = 1;
+        (void)shutdown(c->duplex.fds.out, SHUT_WR);
+    }
+}
+
 /* 1 when all that waited went away. */
 static int write_out(struct conn *c)
 {
@@ -86,7 +105,7 @@ static int write_out(struct conn *c)
 void sp__conn_flush(struct conn *c)
 {
     int more = c->dirty;
-    while (!c->broken && write_out(c) && more > 0) {
+    while (!c->broken && !c->ended && write_out(c) && more > 0) {
         more = sp__duplex_begin(&c->duplex, NULL);
         if (more == SP_OK) {
             more = sp__h2_send(c->h2, &c->duplex.buf, WRITE_BYTES, NULL);
@@ -102,7 +121,7 @@ void sp__conn_flush(struct conn *c)
         }
     }
     if (c->role == CONN_STRANGER && sp__h2_is_done(c->h2) && !c->stuck) {
-        c->broken = 1; /* inherited ones are the host's to close */
+        end(c);
     }
 }
 
@@ -219,6 +238,42 @@ int sp__conns_pump(struct sp_worker *w, struct slot *slot)
         (void)sp__runtime_timers(w);
     }
     return any;
+}
+
+/* Write what is left, and wait for the strangers to have read it. */
+void sp__conns_linger(struct sp_worker *w)
+{
+    uint64_t until_ms = sp__now_ms() + LINGER_MS;
+    for (;;) {
+        struct pollfd polled[CONNS_MAX + 2];
+        struct conn *of[CONNS_MAX + 2];
+        nfds_t n = 0;
+        sp__conns_flush(w);
+        for (size_t i = 0; i < w->conns_count; i++) {
+            struct conn *c = w->conns[i];
+            short events = c->role == CONN_STRANGER ? POLLIN : 0;
+            events |= c->stuck ? POLLOUT : 0;
+            if (events != 0 && !c->broken) {
+                int fd = c->stuck ? c->duplex.full : c->duplex.fds.in;
+                polled[n] = (struct pollfd){.fd = fd, .events = events};
+                of[n++] = c;
+            }
+        }
+        uint64_t now_ms = sp__now_ms();
+        if (n == 0 || now_ms >= until_ms) {
+            return;
+        }
+        (void)poll(polled, n, (int)(until_ms - now_ms));
+        for (nfds_t i = 0; i < n; i++) {
+            if (polled[i].revents != 0) {
+                of[i]->stuck = 0;
+                of[i]->dirty = 1;
+                if (of[i]->role == CONN_STRANGER) {
+                    (void)conn_read(of[i]);
+                }
+            }
+        }
+    }
 }
 
 void sp__conns_close(struct sp_worker *w)

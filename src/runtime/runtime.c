@@ -27,7 +27,7 @@
 #include "base/mem.h"
 #include "base/options.h"
 
-enum { LINGER_MS = 1000, QUEUE_DEFAULT = 1024 };
+enum { QUEUE_DEFAULT = 1024 };
 static const uint64_t REQUEST_DEFAULT = 128u << 20;
 
 static _Atomic uint64_t serials;
@@ -465,32 +465,6 @@ SP_API void sp_worker_stop(sp_worker *w)
     errno = kept;
 }
 
-/* Write what is left, while the peers read. */
-static void linger(struct sp_worker *w)
-{
-    uint64_t until_ms = sp__now_ms() + LINGER_MS;
-    for (;;) {
-        struct pollfd polled[CONNS_MAX + 2];
-        nfds_t n = 0;
-        sp__conns_flush(w);
-        for (size_t i = 0; i < w->conns_count; i++) {
-            if (w->conns[i]->stuck && !w->conns[i]->broken) {
-                polled[n++] =
-                    (struct pollfd){.fd = w->conns[i]->duplex.full, .events = POLLOUT};
-                w->conns[i]->dirty = 1;
-            }
-        }
-        uint64_t now_ms = sp__now_ms();
-        if (n == 0 || now_ms >= until_ms) {
-            return;
-        }
-        (void)poll(polled, n, (int)(until_ms - now_ms));
-        for (size_t i = 0; i < w->conns_count; i++) {
-            w->conns[i]->stuck = 0;
-        }
-    }
-}
-
 SP_API void sp_worker_close(sp_worker *w)
 {
     if (w == NULL || atomic_load(&w->forgotten)) {
@@ -504,8 +478,8 @@ SP_API void sp_worker_close(sp_worker *w)
     sp__fork_unregister(w);
     sp__helper_stop(w);
     sp__runtime_lock(w);
-    sp__service_stop(w);
-    linger(w);
+    sp__service_end(w);
+    sp__conns_linger(w);
     w->options.on_cancel = NULL;
     sp__runtime_unlock(w);
     release(w);

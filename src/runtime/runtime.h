@@ -97,6 +97,7 @@ struct conn { /* all under smu */
     uint32_t passed; /* are let pass between two, and so many have been */
     int dirty;       /* h2 may have output */
     int stuck;       /* no more is taken: wait for POLLOUT */
+    int ended;       /* all is said: the peer reads it and closes */
     int broken;      /* dropped by the next pump */
     struct {
         uint32_t in, out, socket;
@@ -457,6 +458,7 @@ void sp__conns_flush(struct sp_worker *w);
 /* Read what came, without waiting; 1 when something did. `slot` is who asks, NULL the
  * helper. */
 int sp__conns_pump(struct sp_worker *w, struct slot *slot);
+void sp__conns_linger(struct sp_worker *w);
 void sp__conns_close(struct sp_worker *w);
 /* How many answers one write carries, after something has been read. A host that has woken
  * its worker (it rested) has sent what it had, and sleeps itself by now: it gets the answers
@@ -500,6 +502,7 @@ void sp__listen_accept(struct sp_worker *w);
 /* ---- service.c: what peers may call; under smu, called by h2 ---- */
 extern const struct h2_events sp__service_events;
 void sp__service_stop(struct sp_worker *w); /* no new calls from now on */
+void sp__service_end(struct sp_worker *w);  /* and no streams that only tell */
 
 /* ---- health.c, telemetry.c, session.c: under smu ---- */
 int sp__health_status(const struct sp_worker *w);

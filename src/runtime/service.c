@@ -318,3 +318,26 @@ void sp__service_stop(struct sp_worker *w)
     }
     sp__slots_wake_all(w);
 }
+
+void sp__service_end(struct sp_worker *w)
+{
+    static const char why[] = "the worker stops";
+    sp__service_stop(w);
+    while (w->watchers.first != NULL) {
+        struct watcher *watcher = ITEM(w->watchers.first, struct watcher, on_watchers);
+        struct h2_stream *stream = watcher->stream;
+        sp__health_watcher_free(watcher);
+        finish_plain(stream, GRPC_UNAVAILABLE, why);
+    }
+    for (uint32_t i = 0; i < TELEMETRY_MAX; i++) {
+        struct telemetry *t = w->telemetry[i];
+        if (t != NULL) {
+            struct h2_stream *stream = t->stream;
+            sp__telemetry_free(w, t);
+            finish_plain(stream, GRPC_UNAVAILABLE, why);
+        }
+    }
+    for (size_t i = 0; i < w->conns_count; i++) {
+        w->conns[i]->dirty = 1;
+    }
+}

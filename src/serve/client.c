@@ -4,15 +4,19 @@
  *
  * Normal course: it greets, opens rpcs, is idle between them, and one day closes. What
  * ends a connection only marks it: the sweep of the server frees, so that nothing is
- * freed under the feet of a callback.
+ * freed under the feet of a callback. One that we end is told that all is said, and closes
+ * when it has read it.
  *
  * A client is cut off when it does not greet in time, begins a header block and does not
  * end it, sends a message too slowly, takes nothing of what waits for it, floods, or is
  * idle for too long; the first and the last of these are told with a GOAWAY.
  */
+#include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "serve/server.h"
@@ -89,6 +93,48 @@ void sp__client_leave(struct client *client, uint32_t code)
     }
     sp__channel_touch(&client->channel);
     sp__server_sweep(client->server);
+}
+
+void sp__client_end(struct client *client)
+{
+    if (client->ended_ms == 0) {
+        client->ended_ms = now_of(client);
+        sp__channel_end(&client->channel);
+    }
+}
+
+void sp__client_bid_farewell(struct client *client)
+{
+    struct link *link = client->peer.rpcs.first;
+    while (link != NULL) {
+        struct rpc *rpc = ITEM(link, struct rpc, on_peer);
+        link = link->next;
+        if (!rpc->finished) {
+            sp__rpc_finish(rpc, GRPC_UNAVAILABLE, "the daemon has shut down");
+            if (rpc->method->on_gone != NULL) {
+                rpc->method->on_gone(rpc);
+            }
+        }
+    }
+    sp__client_leave(client, RST_NO_ERROR);
+}
+
+void sp__client_await_close(struct client *client, uint64_t until_ms)
+{
+    struct channels *shared = client->channel.shared;
+    int fd = client->channel.duplex.fds.in;
+    for (;;) {
+        ssize_t got = recv(fd, shared->read_buffer, CHANNEL_READ_BYTES, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+            return;
+        }
+        uint64_t now_ms = sp__now_ms();
+        if (now_ms >= until_ms) {
+            return;
+        }
+        struct pollfd polled = {.fd = fd, .events = POLLIN};
+        (void)poll(&polled, 1, (int)(until_ms - now_ms));
+    }
 }
 
 int sp__client_is_quiet(const struct client *client)
@@ -199,6 +245,9 @@ void sp__client_tick(struct client *client, uint64_t now_ms)
         } else if (rpc->finished || rpc->ended) {
             check_answer(rpc, now_ms);
         }
+    }
+    if (client->ended_ms != 0 && now_ms - client->ended_ms > LINGER_MS) {
+        client->gone = 1;
     }
     if (client->gone || client->leaving) {
         sp__server_sweep(client->server);

@@ -5,7 +5,8 @@
  * Normal course: accept, ask the kernel who it is, make a client of it. Once a second
  * the clients' limits of time are looked at; the sweep frees connections that are over.
  * When the pit drains, the socket goes first, each client gets a GOAWAY, and those whose
- * calls have ended are closed.
+ * calls have ended are told that all is said. When it closes, so are the others, who watch
+ * something, and all have a moment to read it and close.
  *
  * Too many: at the limit the client that has been idle longest makes room; when none is
  * idle, the new one is turned away with a GOAWAY. When the process has no descriptor
@@ -19,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -26,8 +28,8 @@
 
 static int is_over(const struct client *client)
 {
-    return client->gone || (client->leaving && client->peer.rpcs.length == 0 &&
-                            sp__client_is_quiet(client));
+    return !client->gone && client->leaving && client->peer.rpcs.length == 0 &&
+           sp__client_is_quiet(client);
 }
 
 static void run_sweep(struct command *command, void *user)
@@ -39,6 +41,9 @@ static void run_sweep(struct command *command, void *user)
         struct client *client = ITEM(link, struct client, on_server);
         link = link->next;
         if (is_over(client)) {
+            sp__client_end(client);
+        }
+        if (client->gone) {
             sp__client_close(client);
         }
     }
@@ -235,10 +240,38 @@ static void free_server(struct server *server)
     sp__free(server);
 }
 
+/* Clients hear of the end, and have a moment to read what they were told. */
+static void see_off(struct server *server)
+{
+    struct link *link = server->clients.first;
+    while (link != NULL) {
+        struct client *client = ITEM(link, struct client, on_server);
+        link = link->next; /* who moves stands last */
+        sp__client_bid_farewell(client);
+    }
+    sp__channels_flush(&server->pit->lanes[0].shop.channels);
+    for (link = server->clients.first; link != NULL; link = link->next) {
+        struct client *client = ITEM(link, struct client, on_server);
+        if (is_over(client)) {
+            sp__client_end(client);
+        }
+    }
+    uint64_t until_ms = sp__now_ms() + LINGER_MS;
+    for (link = server->clients.first; link != NULL; link = link->next) {
+        struct client *client = ITEM(link, struct client, on_server);
+        if (client->ended_ms != 0 && !client->gone) {
+            sp__client_await_close(client, until_ms);
+        }
+    }
+}
+
 static void on_close(struct pit_server *on_pit)
 {
     struct server *server = server_of(on_pit);
     stop_listening(server);
+    if (!server->for_workers) {
+        see_off(server);
+    }
     sp__timer_fini(server->pit->loop, &server->again);
     sp__timer_fini(server->pit->loop, &server->tick);
     while (server->clients.first != NULL) {

@@ -23,6 +23,7 @@ enum {
     TICK_MAX_MS = 1000,     /* how often those are looked at, at least */
     ACCEPTS_PER_TURN = 64,  /* then others have their turn */
     ACCEPT_AGAIN_MS = 10,   /* when the system has no descriptor left */
+    LINGER_MS = 250,        /* for a client that has been told everything to close */
     CLIENTS_DEFAULT = 1000, /* when so many descriptors are there */
     CALLS_DEFAULT = 128,    /* of one client at a time */
     MESSAGE_DEFAULT = 16 << 20,
@@ -63,6 +64,7 @@ struct client {
     uint64_t stalled_since_ms; /* 0: it takes what it is sent */
     uint64_t written;          /* when that was looked at */
     int leaving;               /* it is closed as soon as it has everything */
+    uint64_t ended_ms;         /* since when it has everything, 0: not yet */
     int gone;                  /* its connection is over: the next sweep frees it */
 };
 
@@ -85,6 +87,12 @@ int sp__client_is_own(const struct client *client);
 void sp__client_close(struct client *client);
 /* No new rpcs; it is closed when those there are have ended. */
 void sp__client_leave(struct client *client, uint32_t code);
+/* Everything has left: wait for it to have read it, which it tells by closing. */
+void sp__client_end(struct client *client);
+/* End what it still watches, for the pit closes. */
+void sp__client_bid_farewell(struct client *client);
+/* On the loop, but waiting: until it closes, or that time. */
+void sp__client_await_close(struct client *client, uint64_t until_ms);
 /* Everything it was promised has left. */
 int sp__client_is_quiet(const struct client *client);
 /* The limits of time. */

@@ -12,6 +12,7 @@
 #include "worker/channel.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -89,7 +90,7 @@ static void await_room(struct channel *channel, int fd)
 static int write_channel(struct channel *channel, sp_error *err)
 {
     struct duplex *duplex = &channel->duplex;
-    for (;;) {
+    while (!channel->ended) {
         int rc = send_out(channel, err);
         if (rc < 0) {
             return rc;
@@ -268,6 +269,12 @@ int sp__channel_open(struct channel *channel, struct channels *shared,
     }
     sp__channel_touch(channel);
     return SP_OK;
+}
+
+void sp__channel_end(struct channel *channel)
+{
+    channel->ended = 1;
+    (void)shutdown(channel->duplex.fds.out, SHUT_WR);
 }
 
 void sp__channel_close(struct channel *channel)

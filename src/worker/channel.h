@@ -32,6 +32,7 @@ struct channel {
     struct duplex duplex;
     enum channel_peer peer; /* a worker, unless its owner says otherwise */
     int blocked;            /* no more was taken: waiting until it is */
+    int ended;              /* nothing is written any more */
     int broken;             /* told so already */
     uint64_t written;       /* bytes that ever were taken */
     void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
@@ -55,6 +56,11 @@ int sp__channel_open(struct channel *channel, struct channels *shared,
 
 /* There is something to write: at the end of this turn. */
 void sp__channel_touch(struct channel *channel);
+
+/* Say that all is said: a peer that has read it closes, and on_broken tells. Closing
+ * first would fail whatever the peer is about to write, and libraries then throw away what
+ * they have not looked at yet. Of sockets without pipes, when nothing waits to be sent. */
+void sp__channel_end(struct channel *channel);
 
 /* End every stream (their on_end runs), close the descriptors. Fine when zeroed. */
 void sp__channel_close(struct channel *channel);

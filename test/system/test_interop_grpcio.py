@@ -520,9 +520,13 @@ def test_a_stopping_worker_tells_who_watches_and_ends(stubs, tmp_path):
             watch = health.Watch(pb.HealthCheckRequest(), timeout=peers.DEADLINE_S)
             assert next(watch).status == pb.HealthCheckResponse.SERVING
             worker.send_signal(signal.SIGTERM)
-            assert next(watch).status == pb.HealthCheckResponse.NOT_SERVING
-            watch.cancel()
             assert worker.wait(peers.DEADLINE_S) == 0
+            # It has left, and what it said last is still read to the end.
+            assert next(watch).status == pb.HealthCheckResponse.NOT_SERVING
+            with pytest.raises(grpc.RpcError) as ended:
+                next(watch)
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert ended.value.details() == "the worker stops"
     assert not os.path.exists(f"{tmp_path}/worker.sock")
 
 

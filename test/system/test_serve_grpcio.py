@@ -4,6 +4,7 @@
 import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -199,6 +200,28 @@ def test_health_of_an_unknown_service(client):
     watch = health.Watch(pb.HealthCheckRequest(service="x"), timeout=peers.DEADLINE_S)
     assert next(watch).status == pb.HealthCheckResponse.SERVICE_UNKNOWN
     watch.cancel()
+
+
+def test_a_stopping_daemon_is_heard_to_the_end(stubs, tmp_path):
+    hold = tmp_path / "hold"
+    with daemons.running(tmp_path) as daemon, peers.connected(daemon.address) as client:
+        pb, health = health_stub(client)
+        watch = health.Watch(pb.HealthCheckRequest(), timeout=peers.DEADLINE_S)
+        assert next(watch).status == pb.HealthCheckResponse.SERVING
+        call = client.bridge.ExecuteTool.future(
+            client.request("hold", {"path": str(hold)}), timeout=peers.DEADLINE_S
+        )
+        peers.cli_tool.wait_until(Path(f"{hold}.held").exists, "the call to run")
+        daemon.terminate()
+        daemon.await_event("daemon.ending")
+        Path(f"{hold}.go").touch()
+        assert daemon.wait() == 0
+        # It has left, and what it said is still read to the end.
+        assert call.result().success
+        assert next(watch).status == pb.HealthCheckResponse.NOT_SERVING
+        error, *_ = peers.failure(lambda: next(watch))
+        assert error.code() == grpc.StatusCode.UNAVAILABLE
+        assert error.details() == "the daemon has shut down"
 
 
 def placed(client, tool, arguments=None, affinity=None):
