@@ -151,8 +151,8 @@ SP_API int sp_job_variables_import(sp_job *job, const char *json, sp_error *err)
 typedef struct sp_job_watch sp_job_watch;
 
 /*
- * Watch variables. Nothing is waited for: that there is no such variable is what
- * sp_job_watch_next() says. A change made after this has returned is seen.
+ * Watch variables. Waits until the host watches: a change made after this has returned is
+ * seen, whoever makes it. That there is no such variable is what sp_job_watch_next() says.
  *
  * ret_watch  end it with sp_job_watch_close(), before sp_worker_close()
  * Since: 0.1

@@ -68,6 +68,17 @@ static int keep_message(struct ask *ask, const uint8_t *data, size_t size,
     return rc == SP_OK ? sp__buf_append(inbox, data, size, err) : rc;
 }
 
+static void answer_begins(void *user, struct h2_stream *stream)
+{
+    struct ask *ask = sp__h2_stream_user(stream);
+    if (ask != NULL) {
+        ask->begun = 1;
+        if (ask->awaits_begin) {
+            wake(ask);
+        }
+    }
+}
+
 static void answer_came(void *user, struct h2_stream *stream, const uint8_t *data,
                         size_t size)
 {
@@ -147,6 +158,7 @@ static int request_came(void *user, struct h2_stream *stream,
 
 const struct h2_events sp__host_events = {
     .on_request = request_came,
+    .on_headers = answer_begins,
     .on_message = answer_came,
     .on_end = answer_ended,
 };
@@ -356,6 +368,16 @@ static int heed_signal(struct seat *seat, sp_error *err)
                 : SP_OK;
 }
 
+/* What is waited for is there, or will not come. */
+static int is_answered(const struct ask *ask)
+{
+    if (ask->over) {
+        return 1;
+    }
+    return ask->awaits_begin ? ask->begun
+                             : ask->held && ask->inbox_off < ask->inbox.size;
+}
+
 static int await(struct ask *ask, struct seat *seat, uint64_t until_ms, sp_error *err)
 {
     struct sp_worker *w = ask->worker;
@@ -363,7 +385,7 @@ static int await(struct ask *ask, struct seat *seat, uint64_t until_ms, sp_error
         seat->slot->look = 0;
         sp__conns_flush(w);
         int rc = ask->job != NULL ? job_over(ask->job, err) : SP_OK;
-        if (rc < 0 || ask->over || (ask->held && ask->inbox_off < ask->inbox.size)) {
+        if (rc < 0 || is_answered(ask)) {
             return rc;
         }
         rc = must_end(ask, until_ms, err);

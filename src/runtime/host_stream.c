@@ -43,6 +43,19 @@ int sp__host_stream_open(struct sp_job *job, const struct question *question,
     return SP_OK;
 }
 
+int sp__host_stream_await_begin(sp_host_stream *stream, sp_error *err)
+{
+    struct ask *ask = &stream->ask;
+    struct seat seat;
+    sp__seat_take(&seat, ask->worker);
+    ask->awaits_begin = 1;
+    int rc = sp__ask_await(ask, &seat, SP_UNLIMITED, err);
+    ask->awaits_begin = 0;
+    sp__conns_flush(ask->worker);
+    sp__seat_leave(&seat);
+    return rc;
+}
+
 /* Under smu: 1 when a message was there. */
 static int take(sp_host_stream *stream, int *ret_rc, sp_error *err)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A job watches variables of its session: a stream from the host, whose messages are
- * changes. What is not taken waits with the host, which bounds it.
+ * changes. What is not taken waits with the host, which bounds it. The watch is open once
+ * the host has begun to answer: it sees every change from then on, whoever makes it.
  */
 #include "snakepit/worker_state.h"
 
@@ -26,6 +27,12 @@ SP_API int sp_job_watch_open(sp_job *job, const sp_watch_options *options,
             &(struct question){.path = SP__PATH_WATCH_VARIABLES,
                                .request = {request.data, request.size}},
             &stream, err);
+    }
+    if (rc == SP_OK) {
+        rc = sp__host_stream_await_begin(stream, err);
+        if (rc < 0) {
+            sp_host_stream_close(stream);
+        }
     }
     if (rc == SP_OK) {
         *ret_watch = (sp_job_watch *)stream; /* nothing of its own */

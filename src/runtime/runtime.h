@@ -303,6 +303,8 @@ struct ask { /* all under smu */
     size_t inbox_off;         /* what has been taken */
     uint32_t answers;         /* that came */
     int held;         /* a stream of messages: the host sends what was granted */
+    int awaits_begin; /* not a message is waited for, but that the host begins */
+    int begun;        /* the host has */
     int over;         /* the status has come */
     sp_error failure; /* what it said; code 0: OK */
 };
@@ -638,6 +640,8 @@ int sp__host_stream_open(struct sp_job *job, const struct question *question,
                          sp_host_stream **ret, sp_error *err) SP_MUST_CHECK;
 int sp__host_stream_take(sp_host_stream *stream, uint64_t timeout_ms,
                          sp_bytes *ret_message, sp_error *err) SP_MUST_CHECK;
+/* Until the host has begun to answer, or the stream is over. */
+int sp__host_stream_await_begin(sp_host_stream *stream, sp_error *err) SP_MUST_CHECK;
 int sp__host_stream_goes_on(sp_host_stream *stream);
 
 /* ---- job_programs.c: what the files about state share ---- */

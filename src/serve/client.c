@@ -139,8 +139,11 @@ void sp__client_await_close(struct client *client, uint64_t until_ms)
 
 int sp__client_is_quiet(const struct client *client)
 {
-    return client->gone || (client->peer.pending == 0 && !client->channel.blocked &&
-                            !sp__h2_wants_send(client->channel.h2));
+    if (client->gone || client->ended_ms != 0) {
+        return 1;
+    }
+    return client->peer.pending == 0 && !client->channel.blocked &&
+           !sp__h2_wants_send(client->channel.h2);
 }
 
 void sp__client_moved(struct client *client)

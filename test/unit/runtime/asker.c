@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "rig.h"
+#include "snakepit/worker_state.h"
 
 enum { CROWD_MAX = 16, STREAMS_MAX = 8 };
 
@@ -237,6 +238,22 @@ static void run_peek(struct rig *rig, sp_job *job)
     sp_host_stream_close(stream);
 }
 
+/* Watches; answers how that ended. */
+static void run_watch(struct rig *rig, sp_job *job)
+{
+    sp_job_watch *watch = NULL;
+    sp_change change;
+    sp_error err = {0};
+    int rc = keep(rig, sp_job_watch_open(job, NULL, &watch, &err), &err);
+    if (rc == SP_OK) {
+        rc = keep(rig, sp_job_watch_next(watch, SP_UNLIMITED, &change, &err), &err);
+        sp_job_watch_close(watch);
+    }
+    char text[64];
+    (void)snprintf(text, sizeof text, "\"%s\"", sp_error_name(rc));
+    reply(rig, job, sp_text(text));
+}
+
 /* One of its three chunks; what sp_job_chunk() says. */
 static int tell(struct rig *rig, sp_job *job, intptr_t step)
 {
@@ -286,6 +303,8 @@ int asker_run(struct rig *rig, sp_job *job)
         run_pull(rig, job, 1, 1);
     } else if (strcmp(tool, "peek") == 0) {
         run_peek(rig, job);
+    } else if (strcmp(tool, "watch") == 0) {
+        run_watch(rig, job);
     } else if (strcmp(tool, "told") == 0) {
         run_told(rig, job);
     } else {

@@ -349,7 +349,7 @@ static void add_tools(struct rig *rig)
         "add",   "echo", "wait",    "raise",      "mute",  "report",
         "count", "slow", "single",  "break",      "burst", "inspect",
         "ask",   "told", "ask_for", "ask_worker", "crowd", "leave",
-        "pull",  "peek", "hold",    "array"};
+        "pull",  "peek", "hold",    "array",      "watch"};
     sp_tool_param params[] = {{.name = "a", .type = "int"},
                               {.name = "b", .default_json = "1"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -26,6 +26,7 @@
  *   pull [n]          reads n host streams side by side to their ends: [chunks,bytes]
  *   hold              the same with one that it reads after a `gate`
  *   peek              takes one chunk of a host stream and leaves the stream open
+ *   watch             watches variables until that ends: why. `ask_rc` is 0 once it does
  *   told              stream: a chunk, the answer to a question, a chunk
  */
 #ifndef TEST_RUNTIME_RIG_H

@@ -307,7 +307,7 @@ static void the_announcement_lists_the_tools(void **state)
     assert_int_equal(a->pid, getpid());
     assert_int_equal(a->capacity, 1);
     assert_int_equal(a->failed, 0);
-    assert_int_equal(a->tools_count, 22);
+    assert_int_equal(a->tools_count, 23);
     assert_string_equal(a->tools[0].name, "add");
     assert_int_equal(a->tools[0].params_count, 2);
     assert_string_equal(a->tools[0].params[0].type, "int");

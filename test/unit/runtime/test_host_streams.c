@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "leak.h"
 #include "rig.h"
+#include "wire/proto_state.h"
 
 /* Turn both ends until the call is over. */
 static void finish(struct rig *rig, struct peer_call *call)
@@ -156,6 +157,55 @@ static void a_cancelled_call_stops_reading(void **state)
     rig_close(rig);
 }
 
+/* All that it had to say before has come. */
+static void hear_out(struct peer *peer)
+{
+    uint64_t pongs = peer->pongs;
+    assert_int_equal(sp__h2_ping(peer->h2, 1, NULL), 0);
+    PEER_UNTIL(peer, peer->pongs == pongs + 1);
+}
+
+static void a_watch_is_open_once_the_host_watches(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "watch", "{}");
+    struct peer_ask *ask = peer_await_ask(rig->host, 0);
+    assert_string_equal(ask->path, SP__PATH_WATCH_VARIABLES);
+    hear_out(rig->host);
+    hear_out(rig->peer);
+    assert_int_equal(atomic_load(&rig->ask_rc), 99); /* it still opens */
+    assert_int_equal(sp__h2_accept(ask->stream, NULL), 0);
+    PEER_UNTIL(rig->host, atomic_load(&rig->ask_rc) == 0);
+    peer_end(ask, 5, "ended", NULL);
+    check_result(rig, call, "\"SP-NOT-FOUND\"");
+    rig_close(rig);
+}
+
+static void a_watch_that_is_refused_says_so_when_it_is_asked(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "watch", "{}");
+    peer_end(peer_await_ask(rig->host, 0), 3, "no variable x", NULL);
+    check_result(rig, call, "\"SP-INVAL\"");
+    assert_string_equal(rig->ask_error, "no variable x");
+    rig_close(rig);
+}
+
+static void a_cancelled_call_stops_opening_a_watch(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    struct peer_call *call = peer_execute(rig->peer, "watch", "{}");
+    struct peer_ask *ask = peer_await_ask(rig->host, 0);
+    sp__h2_reset(call->stream, 8);
+    finish(rig, call);
+    PEER_UNTIL(rig->host, ask->stream == NULL);
+    assert_int_equal(ask->rst_code, 8);
+    call_free(call);
+    check_result(rig, peer_execute(rig->peer, "add", "[20,22]"), "42");
+    assert_int_equal(atomic_load(&rig->ask_rc), SP_ERR_CANCELLED);
+    rig_close(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +216,9 @@ int main(void)
         TEST(chunks_before_a_failure_count),
         TEST(a_stream_that_is_left_is_cancelled),
         TEST(a_cancelled_call_stops_reading),
+        TEST(a_watch_is_open_once_the_host_watches),
+        TEST(a_watch_that_is_refused_says_so_when_it_is_asked),
+        TEST(a_cancelled_call_stops_opening_a_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

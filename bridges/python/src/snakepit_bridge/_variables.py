@@ -396,7 +396,8 @@ class VariableCalls:
 
     def watch(self, *identifiers, initial=False, queue_max=0):
         """Changes as they are made, of these variables or of all: a Watch, for ``for``
-        and ``async for``.
+        and ``async for``. What is changed once this has returned, or in a coroutine
+        once ``async with`` has entered it, is seen, whoever changes it.
 
         initial    begin with the values as they are
         queue_max  changes that may lie waiting, 0: 1,024; more end it with WatchTooSlow
