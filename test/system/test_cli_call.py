@@ -357,7 +357,7 @@ def test_a_daemon_runs_the_call(daemon, tmp_path):
     (["die", "status=3"], 7, "exited with status 3"),
     (["nothing"], 4, "nothing"),
     (["show", "-p", "nowhere"], 4, "nowhere"),
-    (["hang", "path=/dev/null", "-t", "200ms"], 6, "deadline"),
+    (["hang", "path=/dev/null", "-t", "200ms"], 6, "SP-TIMEOUT"),  # either side may say so
     (["show", "-a", "a.py"], 2, "are for a pit that is started"),
 ])
 def test_what_goes_wrong_at_a_daemon_is_told_as_at_home(daemon, words, code, said):
