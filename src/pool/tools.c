@@ -67,7 +67,7 @@ static int is_known(struct tools *tools)
 
 void sp__tools_init(struct tools *tools)
 {
-    *tools = (struct tools){0};
+    memset(tools, 0, sizeof *tools);
     (void)pthread_mutex_init(&tools->lock, NULL);
 }
 

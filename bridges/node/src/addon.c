@@ -257,6 +257,10 @@ static napi_value close_worker(napi_env env, napi_callback_info info)
     return NULL;
 }
 
+#ifdef NODE_API_MODULE_GET_API_VERSION /* which NAPI_MODULE_INIT() does not declare */
+NAPI_MODULE_EXPORT int32_t NODE_API_MODULE_GET_API_VERSION(void);
+#endif
+
 NAPI_MODULE_INIT()
 {
     const napi_property_descriptor functions[] = {

@@ -57,7 +57,7 @@ static void a_span_keeps_trace_and_flags_and_is_new(void **state)
         assert_true(sp__trace_is_valid(sp_text(spans[i])));
         assert_memory_equal(spans[i], ONE, 36);
         assert_string_equal(spans[i] + 52, "-01");
-        assert_memory_not_equal(spans[i] + 36, ONE + 36, 16);
+        assert_memory_not_equal(spans[i] + 36, &ONE[36], 16);
     }
     assert_string_not_equal(first, second);
     assert_string_not_equal(first, inner);
