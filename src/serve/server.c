@@ -32,9 +32,20 @@ static int is_over(const struct client *client)
            sp__client_is_quiet(client);
 }
 
+static void free_server(struct server *server)
+{
+    sp__proto_scratch_fini(&server->scratch);
+    sp__free((void *)(uintptr_t)server->limits.users);
+    sp__free(server);
+}
+
 static void run_sweep(struct command *command, void *user)
 {
     struct server *server = ITEM(command, struct server, sweep);
+    if (server->closed) {
+        free_server(server);
+        return;
+    }
     server->sweep_posted = 0;
     struct link *link = server->clients.first;
     while (link != NULL) {
@@ -233,13 +244,6 @@ static int is_quiet(const struct pit_server *on_pit)
     return 1;
 }
 
-static void free_server(struct server *server)
-{
-    sp__proto_scratch_fini(&server->scratch);
-    sp__free((void *)(uintptr_t)server->limits.users);
-    sp__free(server);
-}
-
 /* Clients hear of the end, and have a moment to read what they were told. */
 static void see_off(struct server *server)
 {
@@ -280,7 +284,10 @@ static void on_close(struct pit_server *on_pit)
     if (server->spare >= 0) {
         (void)close(server->spare);
     }
-    free_server(server);
+    server->closed = 1;
+    if (!server->sweep_posted) {
+        free_server(server);
+    }
 }
 
 /* ---- opening ---- */

@@ -46,6 +46,7 @@ struct server {
     struct command sweep;
     int sweep_posted;
     int draining;
+    int closed;           /* the sweep that is still to come frees it */
     struct list clients;  /* who has been quiet longest comes first */
     struct list watchers; /* rpc.on_watchers */
     struct proto_scratch scratch;
