@@ -159,9 +159,10 @@ SP_API int sp_pit_dispatch(sp_pit *pit, uint64_t timeout_ms, sp_error *err);
  * Close the pit: refuse new calls, end those in flight with SP_ERR_CLOSED, stop every
  * worker, wait until no process is left, and release everything.
  *
- * Blocks for at most the largest shutdown_grace of the pools plus one second. Callbacks
- * of calls not yet ended run inside sp_pit_close(), on this thread. NULL is fine. Do not
- * call it from a callback, and not while another thread uses the pit.
+ * Blocks for at most the largest shutdown_grace of the pools plus one second, and for a
+ * quarter of one more while clients it serves do not close. Callbacks of calls not yet
+ * ended run inside sp_pit_close(), on this thread. NULL is fine. Do not call it from a
+ * callback, and not while another thread uses the pit.
  * Since: 0.1
  */
 SP_API void sp_pit_close(sp_pit *pit);
