@@ -43,12 +43,12 @@ static void on_stack_signal(int number, siginfo_t *info, void *context)
     if (fd > 0) {
         (void)lseek(fd, WORKER_PAGE_BYTES, SEEK_SET);
     }
-    errno = kept;
     if ((shown.writer.sa_flags & SA_SIGINFO) != 0) {
         shown.writer.sa_sigaction(number, info, context);
     } else {
         shown.writer.sa_handler(number);
     }
+    errno = kept; /* Python's writer leaves another */
 }
 
 SP_API int sp_worker_repeat_stacks(sp_worker *w, sp_error *err)

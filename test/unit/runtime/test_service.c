@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker answers besides tool calls: health, sessions. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -243,6 +244,7 @@ static void write_one_stack(int number)
 {
     (void)number;
     assert_int_equal(write(stacks_fd, "there", 5), 5);
+    errno = 0; /* as Python's does */
 }
 
 /* Each time from the beginning, with what the handler was installed with. */
@@ -256,7 +258,9 @@ static void shows_again_and_again(struct rig *rig, int fd)
     assert_int_equal(sp_worker_repeat_stacks(rig->worker, NULL), 0);
     assert_int_equal(sp_worker_repeat_stacks(rig->worker, NULL), 0); /* no loop */
     for (int i = 0; i < 5000; i++) {
+        errno = EAGAIN;
         assert_int_equal(raise(SIGQUIT), 0);
+        assert_int_equal(errno, EAGAIN);
     }
     assert_string_equal((const char *)rig->page + WORKER_PAGE_BYTES, "there");
     assert_int_equal(sigaction(SIGQUIT, &before, &there), 0);
