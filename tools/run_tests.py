@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Run the unit tests (Meson), the system tests and the bridge tests (pytest), and sum.
 
-    tools/run_tests.py [--valgrind] [--unit-only] [--marked MARK] [--no-suite SUITE] [BUILD_DIR]
+    tools/run_tests.py [--valgrind] [--unit-only] [--marked MARK] [BUILD_DIR]
 
 The last line printed is `N passed, N failed`, with `, N skipped` behind it when tests
 were skipped. The exit status is 0 only when nothing failed and something passed.
@@ -59,14 +59,12 @@ def count_program(entry: dict) -> Counter:
     return count
 
 
-def run_meson(build: Path, valgrind: bool, left_out: str | None) -> Counter:
+def run_meson(build: Path, valgrind: bool) -> Counter:
     base = "valgrind" if valgrind else "testlog"
     command = ["meson", "test", "-C", str(build), "--print-errorlogs", "--logbase", base]
     if valgrind:
         command += ["--wrap", VALGRIND, "--timeout-multiplier", "20"]
         command += ["--no-suite", "no-valgrind"]
-    if left_out:
-        command += ["--no-suite", left_out]
     # Meson names the log after the wrapper too; whichever is written is the newest.
     logs = build / "meson-logs"
     for old in logs.glob(f"{base}*.json"):
@@ -126,11 +124,10 @@ def main() -> int:
     parser.add_argument("--valgrind", action="store_true", help="unit tests, memcheck")
     parser.add_argument("--unit-only", action="store_true", help="Meson's tests only")
     parser.add_argument("--marked", metavar="MARK", help="of pytest's tests, only these")
-    parser.add_argument("--no-suite", metavar="SUITE", help="of Meson's tests, not these")
     options = parser.parse_args()
     build = (ROOT / options.build).resolve()
 
-    count = run_meson(build, options.valgrind, options.no_suite)
+    count = run_meson(build, options.valgrind)
     if not (options.valgrind or options.unit_only):
         for folder in PYTEST_FOLDERS:
             count += run_pytest(folder, build, options.marked)

@@ -352,6 +352,20 @@ void skip_because(const char *format, ...)
     skip();
 }
 
+void skip_where_signals_wait(void)
+{
+#ifdef __SANITIZE_THREAD__
+    skip_because("ThreadSanitizer puts signals off");
+#endif
+}
+
+void skip_where_a_thread_is_added(void)
+{
+#ifdef __SANITIZE_THREAD__
+    skip_because("ThreadSanitizer adds a thread");
+#endif
+}
+
 int leak_setup(void **state)
 {
     (void)snprintf(mark, sizeof mark, "%d-%u", (int)getpid(), ++test_number);

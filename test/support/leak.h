@@ -29,6 +29,11 @@ void leak_at_end(void (*fn)(void));
 
 /* End this test, which cannot be run here, saying why. */
 void skip_because(const char *format, ...) CMOCKA_PRINTF_ATTRIBUTE(1, 2);
+/* The same under ThreadSanitizer, which puts a signal off for as long as code of a worker
+ * runs that calls nothing it has a part in. */
+void skip_where_signals_wait(void);
+/* The same under ThreadSanitizer, which has a thread of its own in every process. */
+void skip_where_a_thread_is_added(void);
 
 /* A folder for files of the test's own, removed with them after it. */
 const char *leak_folder(void);

@@ -111,16 +111,19 @@ static void hangs_with_a_stack(const char *tool, const char *line)
 
 static void c_code_with_the_lock_held(void **state)
 {
+    skip_where_signals_wait();
     hangs_with_a_stack("spin", "in spin");
 }
 
 static void a_deadlock_with_the_lock_held(void **state)
 {
+    skip_where_signals_wait();
     hangs_with_a_stack("hang", "in hang");
 }
 
 static void a_deadlock_with_the_lock_given_up(void **state)
 {
+    skip_where_signals_wait();
     hangs_with_a_stack("futex", "in futex");
 }
 
@@ -143,6 +146,7 @@ static void is_interrupted(const char *tool)
 
 static void a_loop_in_python_is_interrupted(void **state)
 {
+    skip_where_signals_wait();
     is_interrupted("loop");
 }
 
