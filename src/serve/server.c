@@ -24,9 +24,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-/* ---- clients that are over ---- */
+/* ---- what is over ---- */
 
-static int is_over(const struct client *client)
+static int has_everything(const struct client *client)
 {
     return !client->gone && client->leaving && client->peer.rpcs.length == 0 &&
            sp__client_is_quiet(client);
@@ -51,7 +51,7 @@ static void run_sweep(struct command *command, void *user)
     while (link != NULL) {
         struct client *client = ITEM(link, struct client, on_server);
         link = link->next;
-        if (is_over(client)) {
+        if (has_everything(client)) {
             sp__client_end(client);
         }
         if (client->gone) {
@@ -256,7 +256,7 @@ static void see_off(struct server *server)
     sp__channels_flush(&server->pit->lanes[0].shop.channels);
     for (link = server->clients.first; link != NULL; link = link->next) {
         struct client *client = ITEM(link, struct client, on_server);
-        if (is_over(client)) {
+        if (has_everything(client)) {
             sp__client_end(client);
         }
     }

@@ -64,7 +64,7 @@ struct client {
     uint64_t block_since_ms;   /* a header block is not whole, 0: none is */
     uint64_t stalled_since_ms; /* 0: it takes what it is sent */
     uint64_t written;          /* when that was looked at */
-    int leaving;               /* it is closed as soon as it has everything */
+    int leaving;               /* no new rpcs; it ends as soon as it has everything */
     uint64_t ended_ms;         /* since when it has everything, 0: not yet */
     int gone;                  /* its connection is over: the next sweep frees it */
 };
@@ -86,7 +86,7 @@ int sp__client_open(struct server *server, int fd, uid_t user,
 int sp__client_is_own(const struct client *client);
 /* Ends its rpcs, closes the connection and frees. */
 void sp__client_close(struct client *client);
-/* No new rpcs; it is closed when those there are have ended. */
+/* No new rpcs; it ends when those there are have ended. */
 void sp__client_leave(struct client *client, uint32_t code);
 /* Everything has left: wait for it to have read it, which it tells by closing. */
 void sp__client_end(struct client *client);

@@ -28,6 +28,14 @@ static void check_result(struct rig *rig, struct peer_call *call, const char *wa
     call_free(call);
 }
 
+/* Behind all that was on its way, a ping comes back. */
+static void hear_out(struct peer *peer)
+{
+    uint64_t pongs = peer->pongs;
+    assert_int_equal(sp__h2_ping(peer->h2, 1, NULL), 0);
+    PEER_UNTIL(peer, peer->pongs == pongs + 1);
+}
+
 static void a_stream_comes_whole_and_ends(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -77,9 +85,7 @@ static void what_nobody_takes_stays_with_the_host(void **state)
         peer_chunk(ask, (sp_bytes){text, SIZE});
     }
     free(text);
-    /* Behind all that has been sent ahead, a ping comes back. */
-    assert_int_equal(sp__h2_ping(rig->host->h2, 1, NULL), 0);
-    PEER_UNTIL(rig->host, rig->host->pongs == 1);
+    hear_out(rig->host);
     size_t queued = sp__h2_queued(ask->stream);
     assert_true(queued >= (size_t)CHUNKS * SIZE - (2u << 20));
     rig_allow(rig, 1); /* now the tool reads */
@@ -155,14 +161,6 @@ static void a_cancelled_call_stops_reading(void **state)
     check_result(rig, peer_execute(rig->peer, "add", "[20,22]"), "42");
     assert_int_equal(atomic_load(&rig->ask_rc), SP_ERR_CANCELLED);
     rig_close(rig);
-}
-
-/* All that it had to say before has come. */
-static void hear_out(struct peer *peer)
-{
-    uint64_t pongs = peer->pongs;
-    assert_int_equal(sp__h2_ping(peer->h2, 1, NULL), 0);
-    PEER_UNTIL(peer, peer->pongs == pongs + 1);
 }
 
 static void a_watch_is_open_once_the_host_watches(void **state)
