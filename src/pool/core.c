@@ -237,6 +237,14 @@ void sp__core_end_all(struct core *core)
 
 /* ---- which seat ---- */
 
+/* As it is thought now: a call that has waited was thought of when it came, and may have
+ * come in a bad moment. */
+static uint32_t estimate_of(const struct core_call *call)
+{
+    return call->average_us == NULL || *call->average_us == 0 ? SCHED_UNKNOWN_US
+                                                              : *call->average_us;
+}
+
 static int has_room(const struct core *core, uint32_t seat,
                     const struct core_call *call)
 {
@@ -247,7 +255,7 @@ static int has_room(const struct core *core, uint32_t seat,
                                 .stuck = s->stuck || s->spent};
     /* Behind others a nested call might wait for its own ancestor. */
     return s->state == SEAT_READY && (!call->nested || s->in_flight < s->capacity) &&
-           sp__sched_has_room(&view, call->estimate_us, core->options.pipeline_max);
+           sp__sched_has_room(&view, estimate_of(call), core->options.pipeline_max);
 }
 
 static void send(struct core *core, uint32_t at, uint32_t seat)
@@ -263,6 +271,7 @@ static void send(struct core *core, uint32_t at, uint32_t seat)
     call->generation = s->generation;
     call->attempts++;
     s->in_flight++;
+    call->estimate_us = estimate_of(call);
     s->estimate_us += call->estimate_us;
     core->filling = seat;
     if (s->in_flight == 1) {
@@ -332,7 +341,7 @@ static uint32_t find_seat(const struct core *core, const struct core_call *call,
     }
     uint32_t filling = core->filling;
     if (filling != CORE_NONE &&
-        sp__sched_fills(core->seats[filling].estimate_us, call->estimate_us) &&
+        sp__sched_fills(core->seats[filling].estimate_us, estimate_of(call)) &&
         core->seats[filling].in_flight > 0 && has_room(core, filling, call)) {
         return filling;
     }

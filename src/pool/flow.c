@@ -317,14 +317,6 @@ void sp__flow_end(struct pool *pool, const struct core_action *action)
 
 /* ---- sending, waiting ---- */
 
-static uint64_t estimate_of(const struct request *request)
-{
-    if (request->streaming || request->tool == NULL || request->tool->average_us == 0) {
-        return SCHED_UNKNOWN_US;
-    }
-    return request->tool->average_us;
-}
-
 /* What an answer that broke off has left behind. */
 static void forget_attempt(struct request *request)
 {
@@ -587,7 +579,9 @@ void sp__pool_submit(struct pool *pool, struct request *request)
     call->idempotent = (request->flags & SP_CALL_IDEMPOTENT) != 0;
     call->streaming = request->streaming != 0;
     call->affinity = (uint8_t)request->affinity;
-    call->estimate_us = (uint32_t)estimate_of(request);
+    if (request->tool != NULL && !request->streaming) {
+        call->average_us = &request->tool->average_us;
+    }
     call->deadline_ms = request->deadline_ms;
     call->queue_deadline_ms = request->queue_deadline_ms;
     if (request->preferred != 0) {

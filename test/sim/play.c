@@ -292,7 +292,7 @@ static int submit(struct play *play, uint32_t which)
     if (request->nested) {
         nest(play, call, request->nested);
     }
-    call->estimate_us = request->estimate_us;
+    call->average_us = &request->average_us;
     call->deadline_ms = moment(play->now_ms, request->deadline_ms);
     call->queue_deadline_ms = moment(play->now_ms, request->queue_deadline_ms);
     call->fingerprint = sp__core_wants_fingerprint(&play->core) ? which + 1 : 0;

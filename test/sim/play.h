@@ -20,7 +20,7 @@ struct play_request {
     uint8_t nested; /* asked for by a call that is with a worker: 1 the first, 2 the
                        last of them, and by who has asked for that */
     uint8_t own;    /* of a session whose worker is or was in the first seat */
-    uint32_t estimate_us;
+    uint32_t average_us;
     uint32_t deadline_ms; /* from its submission; 0: none */
     uint32_t queue_deadline_ms;
 };

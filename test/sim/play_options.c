@@ -19,18 +19,18 @@
 
 enum { LONG_US = 1000, SHORT_US = 10 };
 
-#define THREE_REQUESTS                                                      \
-    .requests_count = 3,                                                    \
-    .requests = {                                                           \
-        {.estimate_us = LONG_US, .deadline_ms = 3, .queue_deadline_ms = 1}, \
-        {.estimate_us = LONG_US, .idempotent = 1},                          \
-        {.estimate_us = LONG_US, .idempotent = 1, .streaming = 1, .deadline_ms = 3}}
+#define THREE_REQUESTS                                                     \
+    .requests_count = 3,                                                   \
+    .requests = {                                                          \
+        {.average_us = LONG_US, .deadline_ms = 3, .queue_deadline_ms = 1}, \
+        {.average_us = LONG_US, .idempotent = 1},                          \
+        {.average_us = LONG_US, .idempotent = 1, .streaming = 1, .deadline_ms = 3}}
 
-#define THREE_OF_A_SESSION                                             \
-    .requests_count = 3,                                               \
-    .requests = {{.estimate_us = LONG_US, .deadline_ms = 3, .own = 1}, \
-                 {.estimate_us = LONG_US, .idempotent = 1, .own = 1},  \
-                 {.estimate_us = LONG_US, .deadline_ms = 2}}
+#define THREE_OF_A_SESSION                                            \
+    .requests_count = 3,                                              \
+    .requests = {{.average_us = LONG_US, .deadline_ms = 3, .own = 1}, \
+                 {.average_us = LONG_US, .idempotent = 1, .own = 1},  \
+                 {.average_us = LONG_US, .deadline_ms = 2}}
 
 const struct play_options play_options[] = {
     {.name = "calls",
@@ -79,19 +79,19 @@ const struct play_options play_options[] = {
      .core = {SMALL, NO_RECYCLE, .surge = 1, .startup_batch = 2, .threads = 2,
               .pipeline_max = 3, .queue_max = 2, .affinity = SP_AFFINITY_STRICT_QUEUE},
      .requests_count = 4,
-     .requests = {{.estimate_us = SHORT_US, .own = 1},
-                  {.estimate_us = SHORT_US, .idempotent = 1},
-                  {.estimate_us = LONG_US, .deadline_ms = 3, .own = 1},
-                  {.estimate_us = LONG_US}},
+     .requests = {{.average_us = SHORT_US, .own = 1},
+                  {.average_us = SHORT_US, .idempotent = 1},
+                  {.average_us = LONG_US, .deadline_ms = 3, .own = 1},
+                  {.average_us = LONG_US}},
      .cancels = 1},
     {.name = "nested",
      .core = {SMALL, ONE_THREAD, .queue_max = 2, NO_RECYCLE, .surge = 1,
               .startup_batch = 2},
      .requests_count = 4,
-     .requests = {{.estimate_us = SHORT_US},
-                  {.estimate_us = SHORT_US, .nested = 1, .idempotent = 1},
-                  {.estimate_us = SHORT_US, .nested = 2, .deadline_ms = 3},
-                  {.estimate_us = LONG_US}},
+     .requests = {{.average_us = SHORT_US},
+                  {.average_us = SHORT_US, .nested = 1, .idempotent = 1},
+                  {.average_us = SHORT_US, .nested = 2, .deadline_ms = 3},
+                  {.average_us = LONG_US}},
      .cancels = 1,
      .recycles = 1,
      .refuses = 1},

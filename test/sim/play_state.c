@@ -308,6 +308,7 @@ static void code_call(struct codec *codec, struct core_call *call)
     FIELD(call->preferred);
     FIELD(call->preferred_generation);
     FIELD(call->estimate_us);
+    FIELD(call->average_us);
     MOMENT(call->deadline_ms);
     MOMENT(call->queue_deadline_ms);
     FIELD(call->fingerprint);
@@ -331,6 +332,7 @@ static void code_book_call(struct codec *codec, struct book_call *call)
     FIELD(call->preferred);
     FIELD(call->preferred_generation);
     FIELD(call->estimate_us);
+    FIELD(call->average_us);
     MOMENT(call->deadline_ms);
     MOMENT(call->queue_deadline_ms);
     MOMENT(call->wait_ms);

@@ -76,7 +76,7 @@ static void note_submit(struct rules *rules, const struct core *core, uint32_t a
                            .affinity = call->affinity,
                            .preferred = call->preferred,
                            .preferred_generation = call->preferred_generation,
-                           .estimate_us = call->estimate_us,
+                           .average_us = call->average_us,
                            .deadline_ms = call->deadline_ms,
                            .queue_deadline_ms = call->queue_deadline_ms,
                            .wait_ms = CORE_NEVER};
@@ -288,6 +288,7 @@ static void do_send(struct rules *rules, const struct core *core,
     RULE(call->state == BOOK_NEW || call->state == BOOK_OFF ||
              call->state == BOOK_WAITING,
          "only open calls are sent", "call %u in state %d", action->call, call->state);
+    call->estimate_us = *call->average_us;
     judge_send_place(rules, core, call, action->seat);
     judge_send_call(rules, core, call, action->call, now_ms);
     rules->fresh -= call->state == BOOK_WAITING && call->attempts == 0;

@@ -35,7 +35,8 @@ struct book_call {
     uint32_t seat;
     uint32_t preferred;
     uint32_t preferred_generation;
-    uint32_t estimate_us;
+    uint32_t estimate_us; /* when it was sent */
+    const uint32_t *average_us;
     uint64_t deadline_ms;
     uint64_t queue_deadline_ms;
     uint64_t wait_ms; /* WAITING: when CORE_CALL_DUE is to come */

@@ -17,7 +17,7 @@
 #include "snakepit/error.h"
 #include "snakepit/pool.h"
 
-enum { BEGIN_MS = 1, KIB_AT_START = 1000 };
+enum { BEGIN_MS = 1, KIB_AT_START = 1000, QUICK_US = 20, SWAP_CALLS = 64 };
 
 enum what {
     AT_TICK,
@@ -77,6 +77,7 @@ struct world {
     struct caller *callers;
     uint32_t callers_max;
     struct process *processes;
+    uint32_t averages_us[2]; /* of the two tools that are called */
     uint64_t events;
     uint64_t log;
     uint64_t calls;
@@ -318,7 +319,12 @@ static void call_now(struct world *world, int idempotent, int poison)
     uint64_t now_ms = world->now_ms;
     call->idempotent = (uint8_t)idempotent;
     call->streaming = happens(world, options->streams);
-    call->estimate_us = happens(world, 500) ? 20 : 1000 * options->call_ms;
+    call->average_us = &world->averages_us[happens(world, 500)];
+    if (world->serial % SWAP_CALLS == 0) { /* what took long is quick, and back */
+        uint32_t average_us = world->averages_us[0];
+        world->averages_us[0] = world->averages_us[1];
+        world->averages_us[1] = average_us;
+    }
     call->deadline_ms =
         options->deadline_ms == 0 ? CORE_NEVER : now_ms + options->deadline_ms;
     call->queue_deadline_ms = options->queue_deadline_ms == 0
@@ -620,6 +626,8 @@ struct world *world_new(const struct world_options *options)
         abort();
     }
     world->options = *options;
+    world->averages_us[0] = 1000 * options->call_ms;
+    world->averages_us[1] = QUICK_US;
     world->now_ms = BEGIN_MS;
     world->random = options->seed;
     world->tick_ms = CORE_NEVER;

@@ -7,7 +7,9 @@
 #include "snakepit/error.h"
 #include "snakepit/pool.h"
 
-enum { NOW_MS = 1000, LONG_US = 1000 };
+enum { NOW_MS = 1000, LONG_US = 1000, SHORT_US = 10 };
+
+static const uint32_t long_us = LONG_US;
 
 static struct core core;
 
@@ -71,7 +73,7 @@ static uint32_t submit(uint32_t own_seat, int idempotent)
     uint32_t at = sp__core_call_new(&core);
     assert_int_not_equal(at, CORE_NONE);
     struct core_call *call = &core.calls[at];
-    call->estimate_us = LONG_US;
+    call->average_us = &long_us;
     call->deadline_ms = CORE_NEVER;
     call->queue_deadline_ms = CORE_NEVER;
     call->idempotent = (uint8_t)idempotent;
@@ -387,6 +389,52 @@ static void poison_is_not_held_against_the_pool(void **state)
     close_core();
 }
 
+/* ---- calls that wait ---- */
+
+/* Calls of one tool, on a worker that takes some of them ahead. */
+static void open_for_a_tool(uint32_t *calls, uint32_t count, const uint32_t *average_us)
+{
+    open_core((struct core_options){.workers = 1});
+    core.options.pipeline_max = count;
+    start(1);
+    for (uint32_t i = 0; i < count; i++) {
+        calls[i] = sp__core_call_new(&core);
+        assert_int_not_equal(calls[i], CORE_NONE);
+        core.calls[calls[i]].average_us = average_us;
+        core.calls[calls[i]].deadline_ms = CORE_NEVER;
+        core.calls[calls[i]].queue_deadline_ms = CORE_NEVER;
+        step((struct core_event){.kind = CORE_SUBMIT, .call = calls[i]}, NOW_MS);
+    }
+}
+
+static void what_waits_is_thought_of_anew(uint32_t average_us)
+{
+    uint32_t calls[4];
+    open_for_a_tool(calls, 4, &average_us);
+    assert_sent(calls[0], 0);
+    assert_int_equal(core.queue.length, 3);
+    average_us = SHORT_US; /* it was only then that it took long */
+    answer(calls[0]);
+    for (int i = 1; i < 4; i++) {
+        assert_int_equal(core.calls[calls[i]].state, CALL_SENT);
+    }
+    assert_int_equal(core.seats[0].estimate_us, 3 * SHORT_US);
+    average_us = LONG_US; /* what has been sent is not looked at again */
+    answer(calls[1]);
+    assert_int_equal(core.seats[0].estimate_us, 2 * SHORT_US);
+    close_core();
+}
+
+static void what_came_in_a_bad_moment_does_not_wait_for_it(void **state)
+{
+    what_waits_is_thought_of_anew(LONG_US);
+}
+
+static void what_came_before_anything_was_known_does_not_wait_for_it(void **state)
+{
+    what_waits_is_thought_of_anew(0);
+}
+
 /* ---- calls that calls ask for ---- */
 
 /* As the shell does: in behalf of a call, and of those in whose behalf that one is. */
@@ -395,7 +443,7 @@ static uint32_t ask(uint32_t parent)
     uint32_t at = sp__core_call_new(&core);
     assert_int_not_equal(at, CORE_NONE);
     struct core_call *call = &core.calls[at];
-    call->estimate_us = LONG_US;
+    call->average_us = &long_us;
     call->deadline_ms = CORE_NEVER;
     call->queue_deadline_ms = CORE_NEVER;
     call->nested = 1;
@@ -544,7 +592,7 @@ static void strict_waits_for_its_own(uint32_t parts)
     assert_sent(parent, 0);
     uint32_t at = sp__core_call_new(&core);
     core.calls[at].deadline_ms = core.calls[at].queue_deadline_ms = CORE_NEVER;
-    core.calls[at].estimate_us = LONG_US;
+    core.calls[at].average_us = &long_us;
     core.calls[at].preferred = 0;
     core.calls[at].preferred_generation = core.seats[0].generation;
     core.calls[at].nested = 1;
@@ -655,6 +703,8 @@ int main(void)
         TEST(a_pool_of_one_does_not_wait_for_itself),
         TEST(a_chain_ends_where_no_worker_is_left),
         TEST(a_nested_call_waits_for_those_who_do_not_wait),
+        TEST(what_came_in_a_bad_moment_does_not_wait_for_it),
+        TEST(what_came_before_anything_was_known_does_not_wait_for_it),
         TEST(a_nested_call_never_stands_behind_another),
         TEST(a_free_thread_of_the_same_worker_will_do),
         TEST(a_full_worker_is_told_once),
