@@ -337,6 +337,15 @@ static int is_over(struct sp_worker *w)
 
 enum { NEXT_OVER, NEXT_JOB, NEXT_NOTHING };
 
+/* Many calls were read: from a host that runs elsewhere, if that can be. */
+static void keep_apart(struct sp_worker *w)
+{
+    int is_together = w->queued >= APART_CALLS && sp__page_is_cpu(w->page);
+    if (sp__apart_is_due(&w->apart, is_together, w->now_ms)) {
+        (void)sp__apart_move();
+    }
+}
+
 /* Take or read a job without waiting. */
 static int look_for_job(struct sp_worker *w, struct slot *slot, struct sp_job **ret_job)
 {
@@ -350,6 +359,7 @@ static int look_for_job(struct sp_worker *w, struct slot *slot, struct sp_job **
         }
         sp__conns_flush(w);
         if (w->leader == LEADER_NONE && sp__conns_pump(w, slot)) {
+            keep_apart(w);
             continue;
         }
         if (!sp__job_waits(w)) {

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/apart.h"
 #include "base/buf.h"
 #include "base/duplex.h"
 #include "base/grpc_status.h"
@@ -395,6 +396,7 @@ struct sp_worker {
     uint64_t since_us; /* with one: when it began the job it runs, or ended the last; 0:
                             not known */
     struct poller poller;
+    struct apart apart;      /* from its host */
     struct list askers;      /* those and guests that ask */
     struct sp_buffer report; /* an event as it leaves; its memory is kept */
     int rested;              /* its thread has slept since it last read something */

@@ -18,6 +18,7 @@
 #ifndef SP_WIRE_PAGE_H
 #define SP_WIRE_PAGE_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -45,6 +46,8 @@ struct worker_page {
      * A place is free for another when a later call than the one in it has begun. */
     _Atomic uint32_t revoked_last;
     _Atomic uint32_t revoked[WORKER_PAGE_REVOKED];
+    /* By the host: the processor on which it wrote last, and one; 0: not yet. */
+    _Atomic uint32_t host_cpu;
     /* What the last calls took: the stream id above, microseconds below. */
     _Atomic uint64_t times[WORKER_PAGE_TIMES];
 };
@@ -52,6 +55,23 @@ struct worker_page {
 static inline _Atomic uint64_t *sp__page_time_of(struct worker_page *page, uint32_t id)
 {
     return &page->times[id / 2 % WORKER_PAGE_TIMES]; /* a client's ids are odd */
+}
+
+/* The host, before it writes. */
+static inline void sp__page_put_cpu(struct worker_page *page)
+{
+    uint32_t cpu = (uint32_t)sched_getcpu() + 1;
+    if (atomic_load_explicit(&page->host_cpu, memory_order_relaxed) != cpu) {
+        atomic_store_explicit(&page->host_cpu, cpu, memory_order_relaxed);
+    }
+}
+
+/* The worker: whether the host is where it is. */
+static inline int sp__page_is_cpu(struct worker_page *page)
+{
+    uint32_t cpu = (uint32_t)sched_getcpu() + 1;
+    return cpu != 0 &&
+           atomic_load_explicit(&page->host_cpu, memory_order_relaxed) == cpu;
 }
 
 /* The worker, before it answers. */

@@ -123,6 +123,9 @@ static void flush_channel(struct channel *channel)
 {
     sp_error why;
     sp__error_init(&why);
+    if (channel->page != NULL) {
+        sp__page_put_cpu(channel->page);
+    }
     if (!channel->broken && write_channel(channel, &why) < 0) {
         break_channel(channel, &why);
         sp_error_clear(&why);

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "io/loop.h"
 #include "wire/h2.h"
+#include "wire/page.h"
 
 enum { CHANNEL_READ_BYTES = 256 * 1024 };
 
@@ -30,11 +31,12 @@ struct channel {
     struct watch *bulk_room;
     struct h2 *h2;
     struct duplex duplex;
-    enum channel_peer peer; /* a worker, unless its owner says otherwise */
-    int blocked;            /* no more was taken: waiting until it is */
-    int ended;              /* nothing is written any more */
-    int broken;             /* told so already */
-    uint64_t written;       /* bytes that ever were taken */
+    enum channel_peer peer;   /* a worker, unless its owner says otherwise */
+    int blocked;              /* no more was taken: waiting until it is */
+    int ended;                /* nothing is written any more */
+    int broken;               /* told so already */
+    uint64_t written;         /* bytes that ever were taken */
+    struct worker_page *page; /* where the processor is told that writes, or NULL */
     void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
     void *user;
 };

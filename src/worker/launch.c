@@ -174,9 +174,11 @@ int sp__worker_open_calls(struct worker *worker, const struct duplex_fds *fds,
         .authority = "localhost",
         .first_stream_id = worker->shop->first_stream_id,
     };
-    return sp__channel_open(&worker->calls, &worker->shop->channels, fds, H2_CLIENT,
-                            &options, &sp__call_events, worker, sp__worker_on_broken,
-                            err);
+    int rc =
+        sp__channel_open(&worker->calls, &worker->shop->channels, fds, H2_CLIENT,
+                         &options, &sp__call_events, worker, sp__worker_on_broken, err);
+    worker->calls.page = worker->page;
+    return rc;
 }
 
 /* ---- the errand ---- */

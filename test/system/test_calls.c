@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that work: every kind of value, every way to wait, large and many. */
 #include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +10,7 @@
 #include <unistd.h>
 
 #include "pits.h"
+#include "wire/page.h"
 
 static void a_call_gives_its_result(void **state)
 {
@@ -176,6 +179,24 @@ static void calls_of_any_size_go_by_pipes_and_a_socket(void **state)
     sp_pit *pit = pit_of_probes(1);
     assert_int_equal(pipes_of(worker_at(pit, 0).pid), 2);
     check_sizes(pit);
+}
+
+static void a_worker_knows_where_its_host_runs(void **state)
+{
+    cpu_set_t before;
+    cpu_set_t one;
+    char args[32];
+    char want[32];
+    unsigned here = (unsigned)sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(here, &one);
+    (void)snprintf(args, sizeof args, "[%zu]", offsetof(struct worker_page, host_cpu));
+    (void)snprintf(want, sizeof want, "%u", here + 1);
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    sp_pit *pit = pit_of_probes(1); /* its threads run nowhere else either */
+    call_gives(pit, "shared", args, want);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 static void a_pool_that_needs_many_descriptors_has_sockets_alone(void **state)
@@ -408,6 +429,7 @@ int main(void)
         TEST(a_100_megabyte_argument_arrives),
         TEST(a_large_result_arrives),
         TEST(calls_of_any_size_go_by_pipes_and_a_socket),
+        TEST(a_worker_knows_where_its_host_runs),
         TEST(a_pool_that_needs_many_descriptors_has_sockets_alone),
         TEST(a_started_call_is_waited_for_by_its_id),
         TEST(a_call_is_waited_for_once),

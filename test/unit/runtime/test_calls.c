@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls: answers, failures, refusals, the page, announcing and stopping. */
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,47 @@ static void a_host_that_sleeps_gets_the_answers_in_parts(void **state)
     assert_int_equal(sp__answers_to_gather(1, 1000), FLUSH_JOBS);
     assert_int_equal(sp__answers_to_gather(0, 1), FLUSH_JOBS); /* this one is busy */
     assert_int_equal(sp__answers_to_gather(0, 1000), FLUSH_JOBS);
+}
+
+/* So many calls in one write, so many times. */
+static void call_together(struct rig *rig, int count, int times)
+{
+    enum { MAX = 64 };
+    struct peer_call *calls[MAX];
+    assert_true(count <= MAX);
+    while (times-- > 0) {
+        for (int i = 0; i < count; i++) {
+            calls[i] = peer_execute(rig->peer, "add", "[2,3]");
+        }
+        for (int i = 0; i < count; i++) {
+            peer_finish(rig->peer, calls[i]);
+            call_free(calls[i]);
+        }
+    }
+}
+
+/* The worker may not go: what is seen is that it wants to. */
+static void many_calls_from_the_same_processor_are_one_to_leave(void **state)
+{
+    enum { TIMES = 20 };
+    struct rig *rig = rig_open(NULL);
+    const struct apart *apart = &rig->worker->apart;
+    cpu_set_t one;
+    uint32_t here = (uint32_t)sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(here, &one);
+    assert_int_equal(pthread_setaffinity_np(rig->thread[0], sizeof one, &one), 0);
+
+    atomic_store(&rig->page->host_cpu, here + 1);
+    call_together(rig, APART_CALLS / 2, TIMES); /* few */
+    assert_int_equal(apart->again_ms, 0);
+    atomic_store(&rig->page->host_cpu, here + 2);
+    call_together(rig, 2 * APART_CALLS, TIMES); /* from another one */
+    assert_int_equal(apart->again_ms, 0);
+    atomic_store(&rig->page->host_cpu, here + 1);
+    call_together(rig, 2 * APART_CALLS, TIMES);
+    assert_true(apart->again_ms > 0);
+    rig_close(rig);
 }
 
 static void an_exception_is_an_answer_with_its_text(void **state)
@@ -642,6 +684,7 @@ int main(void)
         TEST(a_result_is_called_what_its_json_is),
         TEST(an_answer_does_not_wait_for_the_job_behind_it),
         TEST(a_host_that_sleeps_gets_the_answers_in_parts),
+        TEST(many_calls_from_the_same_processor_are_one_to_leave),
         TEST(an_exception_is_an_answer_with_its_text),
         TEST(a_failure_that_is_no_exception_is_a_status),
         TEST(an_unknown_tool_is_refused_with_near_names),

@@ -52,6 +52,23 @@ static void without_a_place_it_is_uncertain(void **state)
     assert_int_equal(sp__page_revoke(&page, &place, id + 2), 1);
 }
 
+static void it_is_known_where_the_host_writes(void **state)
+{
+    cpu_set_t before;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    begin_again();
+    assert_int_equal(sp__page_is_cpu(&page), 0); /* it has not written yet */
+    sp__page_put_cpu(&page);
+    assert_int_equal(sp__page_is_cpu(&page), 1);
+    atomic_fetch_add(&page.host_cpu, 1);
+    assert_int_equal(sp__page_is_cpu(&page), 0);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 static void *be_worker(void *arg)
 {
     for (uint32_t id = 1; id < IDS; id++) {
@@ -106,6 +123,7 @@ int main(void)
         TEST(without_a_place_it_is_uncertain),
         TEST(nothing_is_both_given_up_and_begun),
         TEST(a_time_is_found_by_its_call_alone),
+        TEST(it_is_known_where_the_host_writes),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@ what no worker should."""
 
 import ctypes
 import fcntl
+import glob
 import itertools
 import mmap
 import os
@@ -109,6 +110,14 @@ class Probe(BaseAdapter):
     def resident(self):
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * mmap.PAGESIZE
+
+    @tool
+    def shared(self, at: int):
+        """A word of the page that is shared with the host."""
+        for path in glob.glob("/proc/self/fd/*"):
+            if os.path.realpath(path).startswith("/memfd:snakepit-page"):
+                return int.from_bytes(os.pread(int(path.split("/")[-1]), 4, at), sys.byteorder)
+        raise LookupError("no page")
 
     # ---- what it does ----
 

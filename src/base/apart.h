@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two processes that have much to tell each other should not share a processor.
+ *
+ * Linux likes to let who is woken run where its waker does. For a call that is alone that
+ * is the best place there is, and half the way. With many under way it is the worst: each
+ * side waits while the other works. It does not end soon by itself: the kernel looks for a
+ * free processor only while those that share a cache are less than some 60 % busy, and
+ * moves who waits only when it has lain cold for a while, which took tens of milliseconds
+ * where it was seen.
+ *
+ * So who finds many calls several times in a row, and their sender where it runs itself,
+ * goes elsewhere.
+ */
+#ifndef SP_BASE_APART_H
+#define SP_BASE_APART_H
+
+#include <stdint.h>
+
+/* So many calls at once are many: with fewer one processor is as fast as two. */
+enum { APART_CALLS = 12 };
+
+struct apart {
+    uint32_t together; /* times in a row */
+    uint64_t again_ms; /* not before: moving costs some 20 us, and may be in vain */
+};
+
+/* Calls have come, many and from here, or not: 1 when it is time to go. */
+int sp__apart_is_due(struct apart *apart, int is_together, uint64_t now_ms);
+
+/* The calling thread goes to another of the processors that it may use, and may use the
+ * same ones as before. 1; 0 when there is no other. */
+int sp__apart_move(void);
+
+#endif
