@@ -22,7 +22,7 @@ enum { APART_CALLS = 12 };
 
 struct apart {
     uint32_t together; /* times in a row */
-    uint64_t again_ms; /* not before: moving costs some 20 us, and may be in vain */
+    uint64_t again_ms; /* not before: moving takes 10 us, and may be in vain */
 };
 
 /* Calls have come, many and from here, or not: 1 when it is time to go. */
