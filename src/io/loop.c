@@ -49,7 +49,7 @@
 #include "base/thread.h"
 #include "io/inbox.h"
 
-enum { INBOX_ROUNDS = 4, REST_US = 1000, HEARD_MAX = 64 };
+enum { INBOX_ROUNDS = 4, REST_US = 1000, HEARD_MAX = 64, POSTPONED_MAX = 32 };
 
 struct loop {
     /* Set before start, then constant. */
@@ -100,6 +100,7 @@ struct watch {
 };
 
 static _Thread_local const struct loop *postponing; /* see sp__loop_postpone() */
+static _Thread_local unsigned postponed; /* posted since, and not yet seen to */
 
 /* Something happens. The first in a turn finds out what time it is. */
 static void touch(struct loop *loop)
@@ -148,6 +149,7 @@ static void call_thread(struct loop *loop)
 void sp__loop_post_all(struct loop *loop, struct command *chain)
 {
     int will_borrow = sp__inbox_rests(&loop->inbox) && postponing == loop;
+    postponed += postponing == loop;
     switch (sp__inbox_post(&loop->inbox, chain, will_borrow)) {
     case INBOX_ASLEEP:
         wake(loop);
@@ -505,15 +507,29 @@ void sp__loop_leave(struct loop *loop, enum loop_rest occasion)
 void sp__loop_postpone(struct loop *loop)
 {
     postponing = loop;
+    postponed = 0;
+}
+
+static void run_postponed(struct loop *loop)
+{
+    if (!sp__inbox_is_empty(&loop->inbox) && sp__loop_borrow(loop)) {
+        (void)finish_turn(loop);
+        sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
+    }
+}
+
+void sp__loop_keep_up(struct loop *loop)
+{
+    if (postponing == loop && postponed >= POSTPONED_MAX) {
+        postponed = 0;
+        run_postponed(loop);
+    }
 }
 
 void sp__loop_catch_up(struct loop *loop)
 {
     postponing = NULL;
-    if (!sp__inbox_is_empty(&loop->inbox) && sp__loop_borrow(loop)) {
-        (void)finish_turn(loop);
-        sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
-    }
+    run_postponed(loop);
 }
 
 /* Under lock: sleep a moment. 1 when it passed without a word. */

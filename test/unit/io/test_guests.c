@@ -336,6 +336,36 @@ static void what_was_postponed_is_run(void **state)
     sp__loop_close(rig.loop);
 }
 
+/* What of it this thread has run itself before it is through; the loop's own, which looks
+ * up now and then, may come first. */
+static void who_posts_much_is_not_waited_for(void **state)
+{
+    enum { MANY = 100, ROUNDS = 1000 };
+    struct rig rig;
+    struct note notes[MANY];
+    unsigned ran = 0;
+    open_rig(&rig);
+    for (int round = 0; round < ROUNDS && ran == 0; round++) {
+        borrow(&rig);
+        sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
+        sp__loop_postpone(rig.loop);
+        for (int i = 0; i < MANY; i++) {
+            post_note(&rig, &notes[i]);
+            sp__loop_keep_up(rig.loop);
+        }
+        for (int i = 0; i < MANY; i++) {
+            ran += sp__latch_is_open(&notes[i].done) &&
+                   pthread_equal(notes[i].thread, pthread_self());
+        }
+        sp__loop_catch_up(rig.loop);
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(sp__latch_wait(&notes[i].done, patience_ms(20000)), 1);
+        }
+    }
+    assert_in_range(ran, 1, MANY);
+    sp__loop_close(rig.loop);
+}
+
 static void *drive_for_ever(void *arg)
 {
     struct rig *rig = arg;
@@ -418,6 +448,7 @@ int main(void)
         TEST(the_thread_takes_over_from_a_guest_that_stayed_long),
         TEST(what_a_guest_left_undone_is_run),
         TEST(what_was_postponed_is_run),
+        TEST(who_posts_much_is_not_waited_for),
         TEST(a_guest_that_is_cancelled_gives_the_loop_back_first),
         TEST(guests_that_come_and_go_lose_nothing),
     };
