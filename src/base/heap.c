@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A binary heap of pointers, smallest key first.
+ * A heap of deadlines, smallest key first, four children to a parent.
  *
  * Nodes live inside the objects they time and know their place, so that taking one out
- * costs as little as pushing it. Memory is reserved before the objects exist; pushing
- * therefore never fails.
+ * costs as little as pushing it. Their keys lie in the heap as well: to find a place nobody
+ * looks into objects that are long out of the cache, and the children of one parent are one
+ * line of it. Memory is reserved before the objects exist; pushing therefore never fails.
  */
 #include "base/heap.h"
 
@@ -13,48 +14,60 @@
 #include "base/mem.h"
 #include "snakepit/error.h"
 
-static void put(struct heap *heap, size_t at, struct heap_node *node)
+enum { CHILDREN = 4 };
+
+static void put(struct heap *heap, size_t at, struct heap_place place)
 {
-    heap->nodes[at] = node;
-    node->at = at + 1;
+    heap->places[at] = place;
+    place.node->at = at + 1;
 }
 
-static void sift_up(struct heap *heap, size_t at, struct heap_node *node)
+static void sift_up(struct heap *heap, size_t at, struct heap_place place)
 {
     while (at > 0) {
-        size_t parent = (at - 1) / 2;
-        if (heap->nodes[parent]->key <= node->key) {
+        size_t parent = (at - 1) / CHILDREN;
+        if (heap->places[parent].key <= place.key) {
             break;
         }
-        put(heap, at, heap->nodes[parent]);
+        put(heap, at, heap->places[parent]);
         at = parent;
     }
-    put(heap, at, node);
+    put(heap, at, place);
 }
 
-static void sift_down(struct heap *heap, size_t at, struct heap_node *node)
+/* The one with the smallest key, of those from `first` on that have the same parent. */
+static size_t smallest_child(const struct heap *heap, size_t first)
+{
+    size_t end = first + CHILDREN < heap->length ? first + CHILDREN : heap->length;
+    size_t smallest = first;
+    for (size_t child = first + 1; child < end; child++) {
+        if (heap->places[child].key < heap->places[smallest].key) {
+            smallest = child;
+        }
+    }
+    return smallest;
+}
+
+static void sift_down(struct heap *heap, size_t at, struct heap_place place)
 {
     for (;;) {
-        size_t child = 2 * at + 1;
+        size_t child = CHILDREN * at + 1;
         if (child >= heap->length) {
             break;
         }
-        if (child + 1 < heap->length &&
-            heap->nodes[child + 1]->key < heap->nodes[child]->key) {
-            child++;
-        }
-        if (node->key <= heap->nodes[child]->key) {
+        child = smallest_child(heap, child);
+        if (place.key <= heap->places[child].key) {
             break;
         }
-        put(heap, at, heap->nodes[child]);
+        put(heap, at, heap->places[child]);
         at = child;
     }
-    put(heap, at, node);
+    put(heap, at, place);
 }
 
 void sp__heap_fini(struct heap *heap)
 {
-    sp__free(heap->nodes);
+    sp__free(heap->places);
     *heap = (struct heap){0};
 }
 
@@ -67,11 +80,11 @@ int sp__heap_reserve(struct heap *heap, size_t length)
     if (capacity < length) {
         capacity = length;
     }
-    struct heap_node **nodes = sp__realloc(heap->nodes, capacity * sizeof *nodes);
-    if (nodes == NULL) {
+    struct heap_place *places = sp__realloc(heap->places, capacity * sizeof *places);
+    if (places == NULL) {
         return SP_ERR_NOMEM;
     }
-    heap->nodes = nodes;
+    heap->places = places;
     heap->capacity = capacity;
     return SP_OK;
 }
@@ -81,7 +94,7 @@ void sp__heap_push(struct heap *heap, struct heap_node *node, uint64_t key)
     assert(node->at == 0 && heap->length < heap->capacity);
     node->key = key;
     heap->length++;
-    sift_up(heap, heap->length - 1, node);
+    sift_up(heap, heap->length - 1, (struct heap_place){key, node});
 }
 
 void sp__heap_remove(struct heap *heap, struct heap_node *node)
@@ -90,13 +103,13 @@ void sp__heap_remove(struct heap *heap, struct heap_node *node)
         return;
     }
     size_t at = node->at - 1;
-    struct heap_node *last = heap->nodes[heap->length - 1];
+    struct heap_place last = heap->places[heap->length - 1];
     heap->length--;
     node->at = 0;
-    if (last == node) {
+    if (last.node == node) {
         return;
     }
-    if (at > 0 && heap->nodes[(at - 1) / 2]->key > last->key) {
+    if (at > 0 && heap->places[(at - 1) / CHILDREN].key > last.key) {
         sift_up(heap, at, last);
     } else {
         sift_down(heap, at, last);
@@ -109,9 +122,10 @@ void sp__heap_move(struct heap *heap, struct heap_node *node, uint64_t key)
     size_t at = node->at - 1;
     uint64_t old = node->key;
     node->key = key;
+    struct heap_place place = {key, node};
     if (key < old) {
-        sift_up(heap, at, node);
+        sift_up(heap, at, place);
     } else {
-        sift_down(heap, at, node);
+        sift_down(heap, at, place);
     }
 }

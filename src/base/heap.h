@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A binary heap of deadlines: the earliest is found at once, any can be taken out. */
+/* A heap of deadlines: the earliest is found at once, any can be taken out. */
 #ifndef SP_BASE_HEAP_H
 #define SP_BASE_HEAP_H
 
@@ -11,8 +11,13 @@ struct heap_node {
     size_t at; /* place in the heap + 1; 0: not in it */
 };
 
+struct heap_place {
+    uint64_t key; /* the node's */
+    struct heap_node *node;
+};
+
 struct heap {
-    struct heap_node **nodes;
+    struct heap_place *places;
     size_t length;
     size_t capacity;
 };
@@ -30,7 +35,7 @@ void sp__heap_move(struct heap *heap, struct heap_node *node, uint64_t key);
 /* The earliest, or NULL. */
 static inline struct heap_node *sp__heap_first(const struct heap *heap)
 {
-    return heap->length == 0 ? NULL : heap->nodes[0];
+    return heap->length == 0 ? NULL : heap->places[0].node;
 }
 
 #endif

@@ -19,8 +19,10 @@ static uint32_t number(uint32_t below)
 static void check(const struct heap *heap)
 {
     for (size_t i = 0; i < heap->length; i++) {
-        assert_int_equal(heap->nodes[i]->at, i + 1);
-        assert_true(i == 0 || heap->nodes[(i - 1) / 2]->key <= heap->nodes[i]->key);
+        const struct heap_place *place = &heap->places[i];
+        assert_int_equal(place->node->at, i + 1);
+        assert_int_equal(place->node->key, place->key);
+        assert_true(place->key >= heap->places[0].key);
     }
 }
 
