@@ -337,9 +337,12 @@ static int is_over(struct sp_worker *w)
 
 enum { NEXT_OVER, NEXT_JOB, NEXT_NOTHING };
 
-/* Many calls were read: from a host that runs elsewhere, if that can be. */
+/* Calls were read: when they are many, from a host that runs elsewhere, if that can be. */
 static void keep_apart(struct sp_worker *w)
 {
+    if (w->queued == 0) {
+        return; /* it was something else */
+    }
     int is_together = w->queued >= APART_CALLS && sp__page_is_cpu(w->page);
     if (sp__apart_is_due(&w->apart, is_together, w->now_ms)) {
         (void)sp__apart_move();

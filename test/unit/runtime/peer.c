@@ -230,7 +230,7 @@ void peer_hang_up(struct peer *peer)
 
 static void peer_write(struct peer *peer)
 {
-    while (sp__duplex_send(&peer->duplex) == 1) {
+    while (!peer->gathers && sp__duplex_send(&peer->duplex) == 1) {
         if (sp__duplex_begin(&peer->duplex, NULL) < 0 ||
             sp__h2_send(peer->h2, &peer->duplex.buf, 65536, NULL) < 0 ||
             sp__duplex_waiting(&peer->duplex) == 0) {
@@ -343,6 +343,13 @@ struct peer_call *peer_stream(struct peer *peer, const char *tool, const char *a
                               int held)
 {
     return execute(peer, SP__PATH_STREAM, tool, args, SP_UNLIMITED, held);
+}
+
+void peer_hear_out(struct peer *peer)
+{
+    uint64_t pongs = peer->pongs;
+    assert_int_equal(sp__h2_ping(peer->h2, 1, NULL), 0);
+    PEER_UNTIL(peer, peer->pongs == pongs + 1);
 }
 
 void peer_finish(struct peer *peer, struct peer_call *call)

@@ -50,8 +50,9 @@ struct peer {
     struct list asks;
     struct proto_announce announce;
     int announced;
-    int refuse; /* answer accepted = 0 */
-    int mute;   /* do not answer */
+    int refuse;  /* answer accepted = 0 */
+    int mute;    /* do not answer */
+    int gathers; /* nothing is written until it does no more */
 };
 
 /* One question of the worker, from the host's side. */
@@ -115,6 +116,8 @@ struct peer_call *peer_stream(struct peer *peer, const char *tool, const char *a
 struct peer_call *peer_open(struct peer *peer, const char *path, sp_bytes message,
                             int half_close);
 void peer_finish(struct peer *peer, struct peer_call *call); /* until done */
+/* Until all that was on its way has come: behind it, a ping comes back. */
+void peer_hear_out(struct peer *peer);
 /* Whether the bytes of its last message have this text in them. */
 int call_last_has(const struct peer_call *call, const char *text);
 /* The text of a finished call's result. */

@@ -161,9 +161,11 @@ static void call_together(struct rig *rig, int count, int times)
     struct peer_call *calls[MAX];
     assert_true(count <= MAX);
     while (times-- > 0) {
+        rig->peer->gathers = 1;
         for (int i = 0; i < count; i++) {
             calls[i] = peer_execute(rig->peer, "add", "[2,3]");
         }
+        rig->peer->gathers = 0;
         for (int i = 0; i < count; i++) {
             peer_finish(rig->peer, calls[i]);
             call_free(calls[i]);

@@ -28,14 +28,6 @@ static void check_result(struct rig *rig, struct peer_call *call, const char *wa
     call_free(call);
 }
 
-/* Behind all that was on its way, a ping comes back. */
-static void hear_out(struct peer *peer)
-{
-    uint64_t pongs = peer->pongs;
-    assert_int_equal(sp__h2_ping(peer->h2, 1, NULL), 0);
-    PEER_UNTIL(peer, peer->pongs == pongs + 1);
-}
-
 static void a_stream_comes_whole_and_ends(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -85,7 +77,7 @@ static void what_nobody_takes_stays_with_the_host(void **state)
         peer_chunk(ask, (sp_bytes){text, SIZE});
     }
     free(text);
-    hear_out(rig->host);
+    peer_hear_out(rig->host);
     size_t queued = sp__h2_queued(ask->stream);
     assert_true(queued >= (size_t)CHUNKS * SIZE - (2u << 20));
     rig_allow(rig, 1); /* now the tool reads */
@@ -169,8 +161,8 @@ static void a_watch_is_open_once_the_host_watches(void **state)
     struct peer_call *call = peer_execute(rig->peer, "watch", "{}");
     struct peer_ask *ask = peer_await_ask(rig->host, 0);
     assert_string_equal(ask->path, SP__PATH_WATCH_VARIABLES);
-    hear_out(rig->host);
-    hear_out(rig->peer);
+    peer_hear_out(rig->host);
+    peer_hear_out(rig->peer);
     assert_int_equal(atomic_load(&rig->ask_rc), 99); /* it still opens */
     assert_int_equal(sp__h2_accept(ask->stream, NULL), 0);
     PEER_UNTIL(rig->host, atomic_load(&rig->ask_rc) == 0);
