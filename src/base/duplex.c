@@ -145,6 +145,14 @@ int sp__duplex_send(struct duplex *duplex)
     return 1;
 }
 
+void sp__duplex_rouse(struct duplex *duplex)
+{
+    static const uint32_t nothing;
+    if (sp__duplex_is_piped(&duplex->fds) && sp__duplex_waiting(duplex) == 0) {
+        (void)!write(duplex->fds.out, &nothing, sizeof nothing); /* full: it is awake */
+    }
+}
+
 /* ---- reading ---- */
 
 struct taker {
@@ -188,7 +196,7 @@ static int take_head(struct duplex *duplex, uint8_t *room, size_t size,
     duplex->head_size = 0;
     uint32_t bytes = word & ~BULK;
     uint32_t max = word & BULK ? PIECE_MAX : DUPLEX_PIPED_MAX;
-    if (bytes == 0 || bytes > max) {
+    if (bytes > max || word == BULK) {
         errno = EPROTO;
         return -1;
     }

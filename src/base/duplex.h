@@ -9,6 +9,7 @@
  *
  *   each u32 in a pipe: n        so many bytes follow in the pipe
  *                       n | BULK so many lie in the socket by now
+ *                       0        nothing yet, but in a moment: wake up
  *
  * in the machine's own byte order. What is much is told of in pieces, the first of them
  * small, so that the peer wakes up and reads while the rest is written. A peer's end is that
@@ -73,6 +74,9 @@ void sp__duplex_rest(struct duplex *duplex, size_t keep);
 size_t sp__duplex_waiting(const struct duplex *duplex);
 /* Send it. 1: all has gone; 0: `full` takes no more now; -1 with errno: broken. */
 int sp__duplex_send(struct duplex *duplex);
+/* What a sleeping peer waits for comes in a moment: it may wake up meanwhile. With pipes,
+ * when nothing waits. */
+void sp__duplex_rouse(struct duplex *duplex);
 
 enum duplex_news {
     DUPLEX_NOTHING, /* now */

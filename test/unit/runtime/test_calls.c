@@ -197,6 +197,70 @@ static void many_calls_from_the_same_processor_are_one_to_leave(void **state)
     rig_close(rig);
 }
 
+/* A call that has not ended: 1 when its host has been told to wake up. */
+static int rouses(struct rig *rig, uint32_t quick)
+{
+    struct pollfd polled = {.fd = rig->peer->duplex.fds.in, .events = POLLIN};
+    peer_hear_out(rig->peer);
+    sp__runtime_lock(rig->worker);
+    rig->worker->quick = quick;
+    sp__runtime_unlock(rig->worker);
+    struct peer_call *call = peer_execute(rig->peer, "wait", "[]");
+    rig_await_begun(rig, 1);
+    int has_news = poll(&polled, 1, 0);
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, call);
+    call_free(call);
+    return has_news;
+}
+
+static void a_host_that_sleeps_elsewhere_is_woken_before_a_quick_answer(void **state)
+{
+    enum { TIMES = 1000, SOME = 20 };
+    struct rig *rig = rig_open(NULL);
+    cpu_set_t one;
+    uint32_t here = (uint32_t)sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(here, &one);
+    assert_int_equal(pthread_setaffinity_np(rig->thread[0], sizeof one, &one), 0);
+
+    atomic_store(&rig->page->host_cpu, here + 2);
+    for (int i = 0; i < SOME; i++) { /* its like may take long */
+        assert_int_equal(rouses(rig, QUICK_CALLS - 1), 0);
+    }
+    int is_roused = 0;
+    for (int i = 0; i < TIMES && !is_roused; i++) { /* the worker has to sleep, too */
+        is_roused = rouses(rig, QUICK_CALLS);
+    }
+    assert_int_equal(is_roused, sp__duplex_is_piped(&rig->peer->duplex.fds));
+    atomic_store(&rig->page->host_cpu, here + 1);
+    for (int i = 0; i < SOME; i++) { /* it would only be in the way */
+        assert_int_equal(rouses(rig, QUICK_CALLS), 0);
+    }
+    rig_close(rig);
+}
+
+/* Quick ones make it so, one that waits a millisecond for its gate ends it. */
+static void what_takes_long_is_not_quick(void **state)
+{
+    struct rig *rig = rig_open(NULL);
+    sp__runtime_lock(rig->worker);
+    rig->worker->quick = QUICK_CALLS;
+    sp__runtime_unlock(rig->worker);
+    struct peer_call *call = peer_execute(rig->peer, "wait", "[]");
+    rig_await_begun(rig, 1);
+    uint64_t begun_us = sp__now_us();
+    while (sp__now_us() <= begun_us + QUICK_US) {
+    }
+    rig_allow(rig, 1);
+    peer_finish(rig->peer, call);
+    call_free(call);
+    sp__runtime_lock(rig->worker);
+    assert_int_equal(rig->worker->quick, 0);
+    sp__runtime_unlock(rig->worker);
+    rig_close(rig);
+}
+
 static void an_exception_is_an_answer_with_its_text(void **state)
 {
     struct rig *rig = rig_open(NULL);
@@ -687,6 +751,8 @@ int main(void)
         TEST(an_answer_does_not_wait_for_the_job_behind_it),
         TEST(a_host_that_sleeps_gets_the_answers_in_parts),
         TEST(many_calls_from_the_same_processor_are_one_to_leave),
+        TEST(a_host_that_sleeps_elsewhere_is_woken_before_a_quick_answer),
+        TEST(what_takes_long_is_not_quick),
         TEST(an_exception_is_an_answer_with_its_text),
         TEST(a_failure_that_is_no_exception_is_a_status),
         TEST(an_unknown_tool_is_refused_with_near_names),
