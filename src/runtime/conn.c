@@ -227,8 +227,6 @@ int sp__conns_pump(struct sp_worker *w, struct slot *slot)
     }
     if (any) {
         w->flush_at = sp__answers_to_gather(w->rested, w->queued);
-        w->woken = w->rested;
-        w->rested = 0;
     }
     if (w->listen_hot) {
         w->listen_hot = 0;

@@ -343,7 +343,7 @@ static void keep_apart(struct sp_worker *w)
     if (w->queued == 0) {
         return; /* it was something else */
     }
-    int is_together = w->queued >= APART_CALLS && sp__page_is_cpu(w->page);
+    int is_together = w->queued >= APART_CALLS && sp__page_host_is_here(w->page);
     if (sp__apart_is_due(&w->apart, is_together, w->now_ms)) {
         (void)sp__apart_move();
     }

@@ -205,20 +205,17 @@ void sp__job_tell_time(const struct sp_job *job)
     uint64_t taken_us = now_us - w->since_us;
     sp__page_put_time(w->page, job->stream_id, taken_us);
     w->since_us = now_us;
-    w->quick = taken_us > QUICK_US      ? 0
-               : w->quick < QUICK_CALLS ? w->quick + 1
-                                        : QUICK_CALLS;
+    w->quick = taken_us <= QUICK_US ? w->quick + 1 : 0;
 }
 
 /* A host that has woken its worker for one call sleeps elsewhere by now. To wake it takes
  * longer than such calls do: it is woken before there is an answer. */
 static void rouse_host(struct sp_worker *w, const struct sp_job *job)
 {
-    if (w->woken && w->queued == 0 && w->quick == QUICK_CALLS && is_timed(job) &&
-        !sp__page_is_cpu(w->page)) {
+    if (w->rested && w->queued == 0 && w->quick >= QUICK_JOBS && is_timed(job) &&
+        !sp__page_host_is_here(w->page)) {
         sp__duplex_rouse(&job->conn->duplex);
     }
-    w->woken = 0;
 }
 
 /* The first in the line that may run. When as many are aside as may be, only turns. */
@@ -272,6 +269,7 @@ struct sp_job *sp__job_pop(struct sp_worker *w, struct slot *slot)
     show_running(w, job, job->stream_id);
     leave_place(job);
     rouse_host(w, job);
+    w->rested = 0;
     return job;
 }
 

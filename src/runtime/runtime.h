@@ -55,8 +55,8 @@ enum {
     FLUSH_JOBS_MIN = 4,      /* or so many, when their host has nothing else to do */
     FLUSH_PARTS = 4,
     FLUSH_BYTES = 16 * 1024,
-    QUICK_US = 5, /* less than waking a process takes */
-    QUICK_CALLS = 16,
+    QUICK_US = 5,                  /* less than waking a process takes */
+    QUICK_JOBS = 16,               /* so many were, so the next will be */
     HIGH_WATER = 256 * 1024,       /* a stream with more queued must wait */
     PEND_BYTES = 32 * 1024,        /* a stream's area for chunks not yet published */
     SLOT_BUFFER_KEEP = 256 * 1024, /* of an answer's memory, for the next one */
@@ -401,8 +401,7 @@ struct sp_worker {
     struct apart apart;      /* from its host */
     struct list askers;      /* those and guests that ask */
     struct sp_buffer report; /* an event as it leaves; its memory is kept */
-    int rested;              /* its thread has slept since it last read something */
-    int woken;               /* it had, before it read what it has read last */
+    int rested;              /* its thread has slept since it last took a job */
     uint32_t quick;          /* so many jobs in a row took QUICK_US at most */
     uint32_t flush_at;       /* so many answers are gathered before a write */
     uint32_t unflushed;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page a worker shares with its host: what user code it has begun.
+ * The page a worker shares with its host: what user code it has begun, and where the host
+ * runs.
  *
  * A memfd of WORKER_SHARED_BYTES that the host makes and both map. The worker writes what
  * it has begun; after a death it still says which calls certainly never reached user
@@ -46,7 +47,7 @@ struct worker_page {
      * A place is free for another when a later call than the one in it has begun. */
     _Atomic uint32_t revoked_last;
     _Atomic uint32_t revoked[WORKER_PAGE_REVOKED];
-    /* By the host: the processor on which it wrote last, and one; 0: not yet. */
+    /* By the host: sp__page_cpu() when it wrote last; 0: it has not. */
     _Atomic uint32_t host_cpu;
     /* What the last calls took: the stream id above, microseconds below. */
     _Atomic uint64_t times[WORKER_PAGE_TIMES];
@@ -57,19 +58,25 @@ static inline _Atomic uint64_t *sp__page_time_of(struct worker_page *page, uint3
     return &page->times[id / 2 % WORKER_PAGE_TIMES]; /* a client's ids are odd */
 }
 
-/* The host, before it writes. */
-static inline void sp__page_put_cpu(struct worker_page *page)
+/* The processor of the caller, and one; 0: not known. */
+static inline uint32_t sp__page_cpu(void)
 {
-    uint32_t cpu = (uint32_t)sched_getcpu() + 1;
+    return (uint32_t)sched_getcpu() + 1;
+}
+
+/* The host, before it writes. */
+static inline void sp__page_put_host(struct worker_page *page)
+{
+    uint32_t cpu = sp__page_cpu();
     if (atomic_load_explicit(&page->host_cpu, memory_order_relaxed) != cpu) {
         atomic_store_explicit(&page->host_cpu, cpu, memory_order_relaxed);
     }
 }
 
-/* The worker: whether the host is where it is. */
-static inline int sp__page_is_cpu(struct worker_page *page)
+/* The worker: 1 when the host wrote last on the processor that it runs on itself. */
+static inline int sp__page_host_is_here(struct worker_page *page)
 {
-    uint32_t cpu = (uint32_t)sched_getcpu() + 1;
+    uint32_t cpu = sp__page_cpu();
     return cpu != 0 &&
            atomic_load_explicit(&page->host_cpu, memory_order_relaxed) == cpu;
 }

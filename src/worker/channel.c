@@ -90,6 +90,9 @@ static void await_room(struct channel *channel, int fd)
 static int write_channel(struct channel *channel, sp_error *err)
 {
     struct duplex *duplex = &channel->duplex;
+    if (channel->page != NULL) {
+        sp__page_put_host(channel->page);
+    }
     while (!channel->ended) {
         int rc = send_out(channel, err);
         if (rc < 0) {
@@ -123,9 +126,6 @@ static void flush_channel(struct channel *channel)
 {
     sp_error why;
     sp__error_init(&why);
-    if (channel->page != NULL) {
-        sp__page_put_cpu(channel->page);
-    }
     if (!channel->broken && write_channel(channel, &why) < 0) {
         break_channel(channel, &why);
         sp_error_clear(&why);

@@ -36,7 +36,7 @@ struct channel {
     int ended;                /* nothing is written any more */
     int broken;               /* told so already */
     uint64_t written;         /* bytes that ever were taken */
-    struct worker_page *page; /* where the processor is told that writes, or NULL */
+    struct worker_page *page; /* of a worker that is told where we run, or NULL */
     void (*on_broken)(void *user, const sp_error *why); /* end of file, or a failure */
     void *user;
 };

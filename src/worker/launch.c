@@ -177,7 +177,9 @@ int sp__worker_open_calls(struct worker *worker, const struct duplex_fds *fds,
     int rc =
         sp__channel_open(&worker->calls, &worker->shop->channels, fds, H2_CLIENT,
                          &options, &sp__call_events, worker, sp__worker_on_broken, err);
-    worker->calls.page = worker->page;
+    if (rc == SP_OK) {
+        worker->calls.page = worker->page;
+    }
     return rc;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that work: every kind of value, every way to wait, large and many. */
 #include <pthread.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "pits.h"
+#include "processor.h"
 #include "wire/page.h"
 
 static void a_call_gives_its_result(void **state)
@@ -183,20 +183,13 @@ static void calls_of_any_size_go_by_pipes_and_a_socket(void **state)
 
 static void a_worker_knows_where_its_host_runs(void **state)
 {
-    cpu_set_t before;
-    cpu_set_t one;
     char args[32];
     char want[32];
-    unsigned here = (unsigned)sched_getcpu();
-    CPU_ZERO(&one);
-    CPU_SET(here, &one);
+    uint32_t here = processor_bind(pthread_self());
+    sp_pit *pit = pit_of_probes(1); /* its threads run nowhere else either */
     (void)snprintf(args, sizeof args, "[%zu]", offsetof(struct worker_page, host_cpu));
     (void)snprintf(want, sizeof want, "%u", here + 1);
-    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
-    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
-    sp_pit *pit = pit_of_probes(1); /* its threads run nowhere else either */
     call_gives(pit, "shared", args, want);
-    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 static void a_pool_that_needs_many_descriptors_has_sockets_alone(void **state)

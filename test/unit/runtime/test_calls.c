@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls: answers, failures, refusals, the page, announcing and stopping. */
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "leak.h"
+#include "processor.h"
 #include "rig.h"
 #include "runtime/runtime.h"
 
@@ -179,12 +179,7 @@ static void many_calls_from_the_same_processor_are_one_to_leave(void **state)
     enum { TIMES = 20 };
     struct rig *rig = rig_open(NULL);
     const struct apart *apart = &rig->worker->apart;
-    cpu_set_t one;
-    uint32_t here = (uint32_t)sched_getcpu();
-    CPU_ZERO(&one);
-    CPU_SET(here, &one);
-    assert_int_equal(pthread_setaffinity_np(rig->thread[0], sizeof one, &one), 0);
-
+    uint32_t here = processor_bind(rig->thread[0]);
     atomic_store(&rig->page->host_cpu, here + 1);
     call_together(rig, APART_CALLS / 2, TIMES); /* few */
     assert_int_equal(apart->again_ms, 0);
@@ -197,17 +192,34 @@ static void many_calls_from_the_same_processor_are_one_to_leave(void **state)
     rig_close(rig);
 }
 
-/* A call that has not ended: 1 when its host has been told to wake up. */
+static void set_quick(struct rig *rig, uint32_t quick)
+{
+    sp__runtime_lock(rig->worker);
+    rig->worker->quick = quick;
+    sp__runtime_unlock(rig->worker);
+}
+
+static uint32_t quick_of(struct rig *rig)
+{
+    sp__runtime_lock(rig->worker);
+    uint32_t quick = rig->worker->quick;
+    sp__runtime_unlock(rig->worker);
+    return quick;
+}
+
+/* After so many quick ones, a call that takes longer than they do: 1 when the host has been
+ * told to wake up before it ends. */
 static int rouses(struct rig *rig, uint32_t quick)
 {
     struct pollfd polled = {.fd = rig->peer->duplex.fds.in, .events = POLLIN};
     peer_hear_out(rig->peer);
-    sp__runtime_lock(rig->worker);
-    rig->worker->quick = quick;
-    sp__runtime_unlock(rig->worker);
+    set_quick(rig, quick);
     struct peer_call *call = peer_execute(rig->peer, "wait", "[]");
     rig_await_begun(rig, 1);
+    uint64_t begun_us = sp__now_us();
     int has_news = poll(&polled, 1, 0);
+    while (sp__now_us() <= begun_us + QUICK_US) {
+    }
     rig_allow(rig, 1);
     peer_finish(rig->peer, call);
     call_free(call);
@@ -218,46 +230,28 @@ static void a_host_that_sleeps_elsewhere_is_woken_before_a_quick_answer(void **s
 {
     enum { TIMES = 1000, SOME = 20 };
     struct rig *rig = rig_open(NULL);
-    cpu_set_t one;
-    uint32_t here = (uint32_t)sched_getcpu();
-    CPU_ZERO(&one);
-    CPU_SET(here, &one);
-    assert_int_equal(pthread_setaffinity_np(rig->thread[0], sizeof one, &one), 0);
-
+    uint32_t here = processor_bind(rig->thread[0]);
     atomic_store(&rig->page->host_cpu, here + 2);
     for (int i = 0; i < SOME; i++) { /* its like may take long */
-        assert_int_equal(rouses(rig, QUICK_CALLS - 1), 0);
+        assert_int_equal(rouses(rig, QUICK_JOBS - 1), 0);
     }
     int is_roused = 0;
     for (int i = 0; i < TIMES && !is_roused; i++) { /* the worker has to sleep, too */
-        is_roused = rouses(rig, QUICK_CALLS);
+        is_roused = rouses(rig, QUICK_JOBS);
     }
     assert_int_equal(is_roused, sp__duplex_is_piped(&rig->peer->duplex.fds));
     atomic_store(&rig->page->host_cpu, here + 1);
     for (int i = 0; i < SOME; i++) { /* it would only be in the way */
-        assert_int_equal(rouses(rig, QUICK_CALLS), 0);
+        assert_int_equal(rouses(rig, QUICK_JOBS), 0);
     }
     rig_close(rig);
 }
 
-/* Quick ones make it so, one that waits a millisecond for its gate ends it. */
-static void what_takes_long_is_not_quick(void **state)
+static void one_that_takes_longer_ends_the_quick_ones(void **state)
 {
     struct rig *rig = rig_open(NULL);
-    sp__runtime_lock(rig->worker);
-    rig->worker->quick = QUICK_CALLS;
-    sp__runtime_unlock(rig->worker);
-    struct peer_call *call = peer_execute(rig->peer, "wait", "[]");
-    rig_await_begun(rig, 1);
-    uint64_t begun_us = sp__now_us();
-    while (sp__now_us() <= begun_us + QUICK_US) {
-    }
-    rig_allow(rig, 1);
-    peer_finish(rig->peer, call);
-    call_free(call);
-    sp__runtime_lock(rig->worker);
-    assert_int_equal(rig->worker->quick, 0);
-    sp__runtime_unlock(rig->worker);
+    (void)rouses(rig, QUICK_JOBS);
+    assert_int_equal(quick_of(rig), 0);
     rig_close(rig);
 }
 
@@ -752,7 +746,7 @@ int main(void)
         TEST(a_host_that_sleeps_gets_the_answers_in_parts),
         TEST(many_calls_from_the_same_processor_are_one_to_leave),
         TEST(a_host_that_sleeps_elsewhere_is_woken_before_a_quick_answer),
-        TEST(what_takes_long_is_not_quick),
+        TEST(one_that_takes_longer_ends_the_quick_ones),
         TEST(an_exception_is_an_answer_with_its_text),
         TEST(a_failure_that_is_no_exception_is_a_status),
         TEST(an_unknown_tool_is_refused_with_near_names),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "leak.h"
+#include "processor.h"
 #include "wire/page.h"
 
 enum { IDS = 400000 };
@@ -54,19 +55,14 @@ static void without_a_place_it_is_uncertain(void **state)
 
 static void it_is_known_where_the_host_writes(void **state)
 {
-    cpu_set_t before;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
-    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    uint32_t here = processor_bind(pthread_self());
     begin_again();
-    assert_int_equal(sp__page_is_cpu(&page), 0); /* it has not written yet */
-    sp__page_put_cpu(&page);
-    assert_int_equal(sp__page_is_cpu(&page), 1);
-    atomic_fetch_add(&page.host_cpu, 1);
-    assert_int_equal(sp__page_is_cpu(&page), 0);
-    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    assert_int_equal(sp__page_host_is_here(&page), 0); /* it has not written yet */
+    sp__page_put_host(&page);
+    assert_int_equal(atomic_load(&page.host_cpu), here + 1);
+    assert_int_equal(sp__page_host_is_here(&page), 1);
+    atomic_store(&page.host_cpu, here + 2);
+    assert_int_equal(sp__page_host_is_here(&page), 0);
 }
 
 static void *be_worker(void *arg)
