@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pool's decisions about calls: where each goes, how it ends, whether it is tried
- * again. Those about workers are in core_seats.c.
+ * again. Those about workers are in core_seats.c; which calls are poison, in core_poison.c.
  *
  * Normal course: a submitted call goes to a seat at once when one has room (schedule.h
  * says what room is), else to the end of the queue; a seat that gets room pulls from the
@@ -460,56 +460,6 @@ void sp__core_end_bound(struct core *core, uint32_t seat)
     }
 }
 
-/* ---- poison ---- */
-
-static struct core_fingerprint *find_fingerprint(struct core *core, uint64_t value)
-{
-    for (uint32_t i = 0; value != 0 && i < core->poison_count; i++) {
-        if (core->poison[i].value == value) {
-            return &core->poison[i];
-        }
-    }
-    return NULL;
-}
-
-static void forget_fingerprints(struct core *core, uint64_t now_ms)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < core->poison_count; i++) {
-        if (core->poison[i].until_ms > now_ms) {
-            core->poison[kept++] = core->poison[i];
-        }
-    }
-    core->poison_count = kept;
-}
-
-static void note_death(struct core *core, const struct core_call *call, uint64_t now_ms)
-{
-    if (core->options.poison_block_ms == 0 || call->fingerprint == 0) {
-        return;
-    }
-    forget_fingerprints(core, now_ms);
-    struct core_fingerprint *found = find_fingerprint(core, call->fingerprint);
-    if (found == NULL) {
-        if (core->poison_count == CORE_FINGERPRINTS) {
-            memmove(core->poison, core->poison + 1,
-                    (CORE_FINGERPRINTS - 1) * sizeof core->poison[0]);
-            core->poison_count--;
-        }
-        found = &core->poison[core->poison_count++];
-        *found = (struct core_fingerprint){.value = call->fingerprint};
-    }
-    found->deaths++;
-    found->until_ms = now_ms + core->options.poison_block_ms;
-}
-
-static int is_poison(struct core *core, const struct core_call *call, uint64_t now_ms)
-{
-    forget_fingerprints(core, now_ms);
-    struct core_fingerprint *found = find_fingerprint(core, call->fingerprint);
-    return found != NULL && found->deaths >= core->options.poison_deaths;
-}
-
 /* ---- events ---- */
 
 static void wait(struct core *core, uint32_t at, uint64_t due_ms)
@@ -546,7 +496,7 @@ static void submit(struct core *core, uint32_t at, uint64_t now_ms)
         end_call(core, at, ENDING_BREAKER);
         return;
     }
-    if (core->poison_count > 0 && is_poison(core, call, now_ms)) {
+    if (core->poison_count > 0 && sp__core_is_poison(core, call, now_ms)) {
         end_call(core, at, ENDING_POISON);
         return;
     }
@@ -681,7 +631,7 @@ static void call_failed(struct core *core, const struct core_event *event,
     release(core, call);
     if (event->blamed && event->executed != SP_EXECUTED_NO) {
         call->deaths++;
-        note_death(core, call, now_ms);
+        sp__core_note_death(core, call, now_ms);
     }
     int may_try = event->lost && !core->closing;
     if (may_try && call->deaths >= core->options.poison_deaths) {

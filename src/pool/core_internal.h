@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between core.c (calls) and core_seats.c (workers). */
+/* Between core.c (calls), its parts, and core_seats.c (workers). */
 #ifndef SP_POOL_CORE_INTERNAL_H
 #define SP_POOL_CORE_INTERNAL_H
 
@@ -47,6 +47,14 @@ void sp__core_nest_submitted(struct core *core, uint32_t call);
 void sp__core_nest_released(struct core *core, uint32_t call);
 /* The call, which is queued, would wait for ever. */
 int sp__core_nest_is_stuck(const struct core *core, uint32_t call);
+
+/* core_poison.c */
+/* The call has ended its worker. */
+void sp__core_note_death(struct core *core, const struct core_call *call,
+                         uint64_t now_ms);
+/* Its like have ended too many. */
+int sp__core_is_poison(struct core *core, const struct core_call *call,
+                       uint64_t now_ms);
 
 /* core_seats.c */
 void sp__core_seat_move(struct core *core, uint32_t seat, enum core_seat_state next);
