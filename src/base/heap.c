@@ -4,8 +4,8 @@
  *
  * Nodes live inside the objects they time and know their place, so that taking one out
  * costs as little as pushing it. Their keys lie in the heap as well: to find a place nobody
- * looks into objects that are long out of the cache, and the children of one parent are one
- * line of it. Memory is reserved before the objects exist; pushing therefore never fails.
+ * looks into objects that are long out of the cache, and the children of one parent lie side
+ * by side. Memory is reserved before the objects exist; pushing therefore never fails.
  */
 #include "base/heap.h"
 
@@ -13,8 +13,6 @@
 
 #include "base/mem.h"
 #include "snakepit/error.h"
-
-enum { CHILDREN = 4 };
 
 static void put(struct heap *heap, size_t at, struct heap_place place)
 {
@@ -25,7 +23,7 @@ static void put(struct heap *heap, size_t at, struct heap_place place)
 static void sift_up(struct heap *heap, size_t at, struct heap_place place)
 {
     while (at > 0) {
-        size_t parent = (at - 1) / CHILDREN;
+        size_t parent = (at - 1) / HEAP_CHILDREN;
         if (heap->places[parent].key <= place.key) {
             break;
         }
@@ -38,7 +36,8 @@ static void sift_up(struct heap *heap, size_t at, struct heap_place place)
 /* The one with the smallest key, of those from `first` on that have the same parent. */
 static size_t smallest_child(const struct heap *heap, size_t first)
 {
-    size_t end = first + CHILDREN < heap->length ? first + CHILDREN : heap->length;
+    size_t end =
+        first + HEAP_CHILDREN < heap->length ? first + HEAP_CHILDREN : heap->length;
     size_t smallest = first;
     for (size_t child = first + 1; child < end; child++) {
         if (heap->places[child].key < heap->places[smallest].key) {
@@ -51,7 +50,7 @@ static size_t smallest_child(const struct heap *heap, size_t first)
 static void sift_down(struct heap *heap, size_t at, struct heap_place place)
 {
     for (;;) {
-        size_t child = CHILDREN * at + 1;
+        size_t child = HEAP_CHILDREN * at + 1;
         if (child >= heap->length) {
             break;
         }
@@ -109,7 +108,7 @@ void sp__heap_remove(struct heap *heap, struct heap_node *node)
     if (last.node == node) {
         return;
     }
-    if (at > 0 && heap->places[(at - 1) / CHILDREN].key > last.key) {
+    if (at > 0 && heap->places[(at - 1) / HEAP_CHILDREN].key > last.key) {
         sift_up(heap, at, last);
     } else {
         sift_down(heap, at, last);

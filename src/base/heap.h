@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { HEAP_CHILDREN = 4 }; /* of the node at n: from HEAP_CHILDREN * n + 1 on */
+
 struct heap_node {
     uint64_t key;
     size_t at; /* place in the heap + 1; 0: not in it */

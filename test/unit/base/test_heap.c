@@ -22,7 +22,7 @@ static void check(const struct heap *heap)
         const struct heap_place *place = &heap->places[i];
         assert_int_equal(place->node->at, i + 1);
         assert_int_equal(place->node->key, place->key);
-        assert_true(place->key >= heap->places[0].key);
+        assert_true(i == 0 || heap->places[(i - 1) / HEAP_CHILDREN].key <= place->key);
     }
 }
 
