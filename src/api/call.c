@@ -108,7 +108,6 @@ SP_API int sp_call_start(sp_pit *pit, const char *tool, sp_bytes args_json,
         *ret_call = request->id;
     }
     sp__pit_submit(pit, request);
-    sp__loop_keep_up(pit->loop);
     return SP_OK;
 }
 

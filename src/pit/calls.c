@@ -277,7 +277,9 @@ void sp__pit_run(struct lane *lane, struct request *request)
 
 void sp__pit_submit(struct sp_pit *pit, struct request *request)
 {
-    sp__pit_send(sp__pit_route(pit, request), request);
+    struct lane *lane = sp__pit_route(pit, request);
+    sp__pit_send(lane, request);
+    sp__loop_keep_up(lane->loop);
 }
 
 /* Those of the first one's lane, posted; what is left of the chain. */
