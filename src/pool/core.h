@@ -146,7 +146,7 @@ struct core_call {
     uint32_t generation;
     uint32_t preferred; /* the session's seat, CORE_NONE: any */
     uint32_t preferred_generation;
-    uint32_t estimate_us;       /* SENT: what it was thought to take then */
+    uint32_t estimate_us;       /* SENT: what it is thought to take */
     uint32_t next, prev;        /* on core.queue; FREE: next free one */
     const uint32_t *average_us; /* what its like take by now; NULL or 0: not known */
     uint64_t deadline_ms;

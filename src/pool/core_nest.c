@@ -3,12 +3,13 @@
  * Calls that other calls have asked for.
  *
  * Whoever asked runs on, and waits: its place in a worker is taken until the nested call
- * has ended. So a nested call gets a place of its own, never one behind other calls of a
- * worker, where its own ancestor may stand; and it waits in front of those that nobody
- * asked for, because places become free when it has ended. And while it waits in the queue it *holds*
- * its ancestors: a seat whose every running call is held by somebody in this queue frees
- * no place. When that is true of every seat that could take it, nothing would ever move
- * again, and the call ends at once instead.
+ * has ended. So nothing is sent ahead to wait behind it from then on. A nested call gets a
+ * place of its own, never one behind other calls of a worker, where its own ancestor may
+ * stand; and it waits in front of those that nobody asked for, because places become free
+ * when it has ended. And while it waits in the queue it *holds* its ancestors: a seat whose
+ * every running call is held by somebody in this queue frees no place. When that is true
+ * of every seat that could take it, nothing would ever move again, and the call ends at
+ * once instead.
  *
  * Ancestors in other pools count where they are: this core knows those on its own seats.
  * Of a pool in several parts no core sees all seats; see pit/deadlock.c. But a call that
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "pool/core_internal.h"
+#include "pool/schedule.h"
 
 static void hold(struct core *core, uint32_t at)
 {
@@ -53,12 +55,24 @@ void sp__core_nest_unqueued(struct core *core, uint32_t at)
     }
 }
 
+/* It takes as long as what it asks for, however short it is itself: no call is to be sent
+ * ahead behind it. */
+static void lengthen(struct core *core, struct core_call *call)
+{
+    if (call->estimate_us < SCHED_AHEAD_US) {
+        core->seats[call->seat].estimate_us += SCHED_AHEAD_US - call->estimate_us;
+        call->estimate_us = SCHED_AHEAD_US;
+    }
+}
+
 void sp__core_nest_submitted(struct core *core, uint32_t at)
 {
     const struct core_call *call = &core->calls[at];
     for (uint32_t i = 0; i < call->ancestors_count; i++) {
-        assert(core->calls[call->ancestors[i]].state == CALL_SENT);
-        core->calls[call->ancestors[i]].asks = 1;
+        struct core_call *ancestor = &core->calls[call->ancestors[i]];
+        assert(ancestor->state == CALL_SENT);
+        ancestor->asks = 1;
+        lengthen(core, ancestor);
     }
 }
 

@@ -520,6 +520,10 @@ static void nest(struct pool *pool, const struct request *request,
             ancestor->number != CORE_NONE &&
             pool->core.calls[ancestor->number].state == CALL_SENT) {
             call->ancestors[call->ancestors_count++] = ancestor->number;
+            if (ancestor->tool != NULL) {
+                ancestor->tool->average_us =
+                    sp__sched_learn_asking(ancestor->tool->average_us);
+            }
         }
     }
 }

@@ -73,6 +73,14 @@ static inline uint32_t sp__sched_learn(uint32_t average_us, uint64_t measured_us
     return average_us + (measured - average_us + 7) / 8;
 }
 
+/* The average of a tool that has asked its own pool for a call just now. The next of its
+ * calls would find the pool as full as this one did, so none is sent ahead, until enough
+ * of them in a row have asked for nothing. */
+static inline uint32_t sp__sched_learn_asking(uint32_t average_us)
+{
+    return average_us > SCHED_AHEAD_US ? average_us : SCHED_AHEAD_US;
+}
+
 /*
  * Milliseconds to wait before the n-th start in a row that did not lead to a working
  * worker (n = 1 after the first failure): none at first, then up to `min_ms`, doubling to

@@ -62,6 +62,15 @@ static int grow(struct rules *rules, uint32_t calls_max)
 
 /* ---- events, before the core sees them ---- */
 
+/* What waits for another call leaves no room for short ones behind it. */
+static void note_asking(struct rules *rules, struct book_call *call)
+{
+    if (call->estimate_us < SCHED_AHEAD_US) {
+        rules->seats[call->seat].estimate_us += SCHED_AHEAD_US - call->estimate_us;
+        call->estimate_us = SCHED_AHEAD_US;
+    }
+}
+
 static void note_submit(struct rules *rules, const struct core *core, uint32_t at)
 {
     const struct core_call *call = &core->calls[at];
@@ -80,6 +89,9 @@ static void note_submit(struct rules *rules, const struct core *core, uint32_t a
                            .deadline_ms = call->deadline_ms,
                            .queue_deadline_ms = call->queue_deadline_ms,
                            .wait_ms = CORE_NEVER};
+    for (uint32_t i = 0; i < call->ancestors_count; i++) {
+        note_asking(rules, &rules->calls[call->ancestors[i]]);
+    }
 }
 
 static void take_off(struct rules *rules, const struct core_event *event)

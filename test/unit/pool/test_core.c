@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The pool's decisions, case by case. All orders of events together: test/sim. */
 #include "pool/core.h"
+#include "pool/schedule.h"
 
 #include "base/mem.h"
 #include "leak.h"
@@ -518,6 +519,26 @@ static void a_nested_call_never_stands_behind_another(void **state)
     close_core();
 }
 
+static void nothing_stands_behind_one_that_asks(void **state)
+{
+    uint32_t short_us = SHORT_US;
+    uint32_t calls[2];
+    open_for_a_tool(calls, 2, &short_us);
+    assert_sent(calls[1], 0);
+    assert_int_equal(core.seats[0].estimate_us, 2 * SHORT_US);
+    assert_ended(ask(calls[0]),
+                 ENDING_DEADLOCK); /* it cannot be served; it has asked */
+    uint32_t third = submit(CORE_NONE, 0);
+    core.calls[third].average_us = &short_us;
+    answer(calls[1]);
+    assert_int_equal(core.calls[third].state, CALL_QUEUED);
+    assert_int_equal(core.seats[0].estimate_us, SCHED_AHEAD_US);
+    answer(calls[0]);
+    assert_sent(third, 0);
+    assert_int_equal(core.seats[0].estimate_us, SHORT_US);
+    close_core();
+}
+
 static void a_free_thread_of_the_same_worker_will_do(void **state)
 {
     open_core((struct core_options){.workers = 1, .threads = 2});
@@ -706,6 +727,7 @@ int main(void)
         TEST(what_came_in_a_bad_moment_does_not_wait_for_it),
         TEST(what_came_before_anything_was_known_does_not_wait_for_it),
         TEST(a_nested_call_never_stands_behind_another),
+        TEST(nothing_stands_behind_one_that_asks),
         TEST(a_free_thread_of_the_same_worker_will_do),
         TEST(a_full_worker_is_told_once),
         TEST(a_worker_of_one_call_is_not_told_full),

@@ -86,6 +86,23 @@ static void a_learnt_average_settles_where_the_calls_are(void **state)
     assert_int_equal(average, 2); /* eighths of small numbers are not nothing */
 }
 
+static void a_tool_that_asks_fills_a_worker_until_it_has_not_for_a_while(void **state)
+{
+    struct sched_worker worker = {.capacity = 1, .in_flight = 1};
+    assert_int_equal(sp__sched_learn_asking(800), 800);
+    uint32_t average = sp__sched_learn_asking(40);
+    for (int i = 0; i < 4; i++) {
+        worker.estimate_us = average;
+        assert_false(sp__sched_has_room(&worker, average, 64));
+        average = sp__sched_learn(average, 40);
+    }
+    for (int i = 0; i < 40; i++) {
+        average = sp__sched_learn(average, 40);
+    }
+    worker.estimate_us = average;
+    assert_true(sp__sched_has_room(&worker, average, 64));
+}
+
 static void backing_off_doubles_up_to_the_longest_pause(void **state)
 {
     assert_int_equal(sp__sched_backoff_ceiling_ms(0, 100, 30000), 0);
@@ -116,6 +133,7 @@ int main(void)
         TEST(the_shorter_work_is_the_better_place),
         TEST(an_average_follows_slowly_and_believes_a_jump),
         TEST(a_learnt_average_settles_where_the_calls_are),
+        TEST(a_tool_that_asks_fills_a_worker_until_it_has_not_for_a_while),
         TEST(backing_off_doubles_up_to_the_longest_pause),
         TEST(a_little_work_is_filled_up_before_another_worker_is_woken),
     };
