@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "pit/home.h"
 #include "pit/pit_internal.h"
+#include "pool/lineage.h"
 #include "pool/share.h"
 
 /* ---- ends ---- */
@@ -314,6 +315,18 @@ void sp__pit_submit_all(struct sp_pit *pit, struct command *chain)
     }
 }
 
+/* On another lane it finds none of those who ask for it from here. */
+static void tell_who_asks(struct lane *lane, const struct request *request)
+{
+    const struct lineage *lineage = request->lineage;
+    for (uint32_t i = 0; lineage != NULL && i < lineage->depth; i++) {
+        struct request *ancestor = sp__calls_find(lane, lineage->calls[i]);
+        if (ancestor != NULL && ancestor->pool->front == request->pool->front) {
+            sp__pool_asks(ancestor);
+        }
+    }
+}
+
 void sp__pit_submit_here(struct lane *lane, struct request *request)
 {
     struct lane *to = sp__pit_route(lane->pit, request);
@@ -321,6 +334,7 @@ void sp__pit_submit_here(struct lane *lane, struct request *request)
     if (to == lane) {
         run_submit(&request->submit, lane);
     } else {
+        tell_who_asks(lane, request);
         sp__pit_send(to, request);
     }
 }

@@ -721,6 +721,9 @@ void sp__core_step(struct core *core, const struct core_event *event, uint64_t n
             sp__core_pull(core, i, now_ms);
         }
         break;
+    case CORE_ASKS:
+        sp__core_nest_asks(core, event->call);
+        break;
     case CORE_DEADLOCK:
         if (core->calls[event->call].state == CALL_QUEUED) {
             end_call(core, event->call, ENDING_DEADLOCK);

@@ -175,6 +175,7 @@ enum core_event_kind {
     CORE_RECYCLE,    /* seat, or CORE_NONE: every one */
     CORE_SURRENDER,  /* value: as many waiting calls are another part's from now on */
     CORE_RESUME,     /* what was held back may go on */
+    CORE_ASKS,       /* call, SENT: it asks another part for one */
     CORE_DEADLOCK    /* call, if it waits: it would do so for ever */
 };
 

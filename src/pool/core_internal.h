@@ -43,6 +43,8 @@ void sp__core_nest_queued(struct core *core, uint32_t call);
 void sp__core_nest_unqueued(struct core *core, uint32_t call);
 /* It comes in; its ancestors are with their workers. */
 void sp__core_nest_submitted(struct core *core, uint32_t call);
+/* The call, which is with its worker, asks for another one. */
+void sp__core_nest_asks(struct core *core, uint32_t call);
 /* A call leaves its worker, whatever it has asked for. */
 void sp__core_nest_released(struct core *core, uint32_t call);
 /* The call, which is queued, would wait for ever. */

@@ -57,8 +57,10 @@ void sp__core_nest_unqueued(struct core *core, uint32_t at)
 
 /* It takes as long as what it asks for, however short it is itself: no call is to be sent
  * ahead behind it. */
-static void lengthen(struct core *core, struct core_call *call)
+void sp__core_nest_asks(struct core *core, uint32_t at)
 {
+    struct core_call *call = &core->calls[at];
+    assert(call->state == CALL_SENT);
     if (call->estimate_us < SCHED_AHEAD_US) {
         core->seats[call->seat].estimate_us += SCHED_AHEAD_US - call->estimate_us;
         call->estimate_us = SCHED_AHEAD_US;
@@ -69,10 +71,8 @@ void sp__core_nest_submitted(struct core *core, uint32_t at)
 {
     const struct core_call *call = &core->calls[at];
     for (uint32_t i = 0; i < call->ancestors_count; i++) {
-        struct core_call *ancestor = &core->calls[call->ancestors[i]];
-        assert(ancestor->state == CALL_SENT);
-        ancestor->asks = 1;
-        lengthen(core, ancestor);
+        sp__core_nest_asks(core, call->ancestors[i]);
+        core->calls[call->ancestors[i]].asks = 1;
     }
 }
 

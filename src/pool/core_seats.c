@@ -680,6 +680,7 @@ void sp__core_seats_step(struct core *core, const struct core_event *event,
     case CORE_CALL_OK:
     case CORE_CALL_FAILED:
     case CORE_SURRENDER:
+    case CORE_ASKS:
     case CORE_DEADLOCK:
     case CORE_RESUME:
         assert(!"an event of calls");

@@ -507,6 +507,19 @@ static void prefer(struct pool *pool, const struct request *request,
     }
 }
 
+static int is_with_worker(const struct request *request)
+{
+    return request->number != CORE_NONE &&
+           request->pool->core.calls[request->number].state == CALL_SENT;
+}
+
+static void learn_asking(struct tool *tool)
+{
+    if (tool != NULL) {
+        tool->average_us = sp__sched_learn_asking(tool->average_us);
+    }
+}
+
 /* Those who ask for it and are with workers of this pool. */
 static void nest(struct pool *pool, const struct request *request,
                  struct core_call *call)
@@ -516,14 +529,9 @@ static void nest(struct pool *pool, const struct request *request,
     for (uint32_t i = 0; i < lineage->depth; i++) {
         const struct request *ancestor =
             pool->events->on_find(pool->owner, lineage->calls[i]);
-        if (ancestor != NULL && ancestor->pool == pool &&
-            ancestor->number != CORE_NONE &&
-            pool->core.calls[ancestor->number].state == CALL_SENT) {
+        if (ancestor != NULL && ancestor->pool == pool && is_with_worker(ancestor)) {
             call->ancestors[call->ancestors_count++] = ancestor->number;
-            if (ancestor->tool != NULL) {
-                ancestor->tool->average_us =
-                    sp__sched_learn_asking(ancestor->tool->average_us);
-            }
+            learn_asking(ancestor->tool);
         }
     }
 }
@@ -612,6 +620,15 @@ void sp__pool_cancel(struct request *request)
     }
     take_back(request, &event);
     sp__pool_step(request->pool, &event, NULL);
+}
+
+void sp__pool_asks(struct request *request)
+{
+    struct core_event event = {.kind = CORE_ASKS, .call = request->number};
+    if (is_with_worker(request)) {
+        learn_asking(request->tool);
+        sp__pool_step(request->pool, &event, NULL);
+    }
 }
 
 void sp__pool_end_deadlock(struct request *request)

@@ -123,6 +123,9 @@ void sp__pool_submit(struct pool *pool, struct request *request);
 /* End it with SP_ERR_CANCELLED if it has not ended. */
 void sp__pool_cancel(struct request *request);
 
+/* If it is with a worker: it asks for a call that another part of its pool will have. */
+void sp__pool_asks(struct request *request);
+
 /* End it with SP_ERR_DEADLOCK if it waits. */
 void sp__pool_end_deadlock(struct request *request);
 

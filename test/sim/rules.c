@@ -178,6 +178,7 @@ static void note_seat_event(struct rules *rules, const struct core *core,
     case CORE_MEMORY:
     case CORE_RECYCLE:
     case CORE_SURRENDER:
+    case CORE_ASKS:
     case CORE_DEADLOCK:
     case CORE_RESUME:
         break;
@@ -217,6 +218,7 @@ static void note_event(struct rules *rules, const struct core *core,
     case CORE_MEMORY:
     case CORE_RECYCLE:
     case CORE_SURRENDER:
+    case CORE_ASKS:
     case CORE_DEADLOCK:
     case CORE_RESUME:
         break;
