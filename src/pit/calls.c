@@ -315,7 +315,7 @@ void sp__pit_submit_all(struct sp_pit *pit, struct command *chain)
     }
 }
 
-/* On another lane it finds none of those who ask for it from here. */
+/* The calls of this lane that ask for it, which its part on another lane cannot find. */
 static void tell_who_asks(struct lane *lane, const struct request *request)
 {
     const struct lineage *lineage = request->lineage;

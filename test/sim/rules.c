@@ -202,6 +202,9 @@ static void note_event(struct rules *rules, const struct core *core,
     case CORE_CALL_FAILED:
         note_call_event(rules, core, event);
         break;
+    case CORE_ASKS:
+        note_asking(rules, &rules->calls[event->call]);
+        break;
     case CORE_CLOSE:
         rules->closing = 1;
         break;
@@ -218,7 +221,6 @@ static void note_event(struct rules *rules, const struct core *core,
     case CORE_MEMORY:
     case CORE_RECYCLE:
     case CORE_SURRENDER:
-    case CORE_ASKS:
     case CORE_DEADLOCK:
     case CORE_RESUME:
         break;

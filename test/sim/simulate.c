@@ -85,6 +85,7 @@ void simulate_options(uint64_t seed, struct world_options *ret)
         .streams = maybe(r, 2, 300),
         .sessions = maybe(r, 2, 800),
         .cancels = maybe(r, 2, 200),
+        .asks = maybe(r, 2, 500),
         .stuck = maybe(r, 2, 500),
         .arrival_ms = between(r, 1, 100),
         .arrivals = between(r, 1, 4),

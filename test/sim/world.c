@@ -24,6 +24,7 @@ enum what {
     AT_CALL_TIMER, /* its wait or its deadline */
     AT_ANSWER,
     AT_CHUNK,
+    AT_ASKING, /* it asks another part for a call */
     AT_CHANGE_OF_MIND,
     AT_READY,
     AT_START_FAILURE,
@@ -229,6 +230,10 @@ static void do_send(struct world *world, const struct core_action *action)
         plan(world, at_ms, AT_ANSWER, action->call, caller->attempt);
         if (world->core.calls[action->call].streaming) {
             plan(world, (world->now_ms + at_ms) / 2, AT_CHUNK, action->call,
+                 caller->attempt);
+        }
+        if (happens(world, options->asks)) {
+            plan(world, (world->now_ms + at_ms) / 2, AT_ASKING, action->call,
                  caller->attempt);
         }
     }
@@ -526,6 +531,7 @@ static void process_moment(struct world *world, const struct moment *moment)
     case AT_CALL_TIMER:
     case AT_ANSWER:
     case AT_CHUNK:
+    case AT_ASKING:
     case AT_CHANGE_OF_MIND:
     case AT_ARRIVAL:
     case AT_IDLE_DEATH:
@@ -548,6 +554,8 @@ static void call_moment(struct world *world, const struct moment *moment)
         take_back(world, call, CORE_CANCEL);
     } else if (moment->what == AT_CHUNK && on_it) {
         world->core.calls[call].touched = 1;
+    } else if (moment->what == AT_ASKING && on_it) {
+        step(world, EVENT(.kind = CORE_ASKS, .call = call, .seat = CORE_NONE));
     } else if (moment->what == AT_ANSWER && on_it) {
         answer(world, call);
     }
@@ -594,6 +602,7 @@ static void happen(struct world *world, const struct moment *moment)
     case AT_CALL_TIMER:
     case AT_ANSWER:
     case AT_CHUNK:
+    case AT_ASKING:
     case AT_CHANGE_OF_MIND:
         call_moment(world, moment);
         break;

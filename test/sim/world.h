@@ -32,6 +32,7 @@ struct world_options {
     uint32_t streams;
     uint32_t sessions;    /* callers that prefer the worker of the last call */
     uint32_t cancels;     /* callers that change their mind */
+    uint32_t asks;        /* calls that ask another part of their pool for one */
     uint32_t stuck;       /* cancelled calls that go on in the worker */
     uint32_t arrival_ms;  /* a caller comes after up to twice that, 0: none does */
     uint32_t arrivals;    /* as many come at once */

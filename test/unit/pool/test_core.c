@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The pool's decisions, case by case. All orders of events together: test/sim. */
 #include "pool/core.h"
-#include "pool/schedule.h"
 
 #include "base/mem.h"
 #include "leak.h"
+#include "pool/schedule.h"
 #include "snakepit/error.h"
 #include "snakepit/pool.h"
 
@@ -519,15 +519,24 @@ static void a_nested_call_never_stands_behind_another(void **state)
     close_core();
 }
 
-static void nothing_stands_behind_one_that_asks(void **state)
+static void ask_another_part(uint32_t parent)
+{
+    step((struct core_event){.kind = CORE_ASKS, .call = parent}, NOW_MS);
+}
+
+static void ask_in_vain(uint32_t parent)
+{
+    assert_ended(ask(parent), ENDING_DEADLOCK);
+}
+
+static void nothing_stands_behind_one_that(void (*asks)(uint32_t parent))
 {
     uint32_t short_us = SHORT_US;
     uint32_t calls[2];
     open_for_a_tool(calls, 2, &short_us);
     assert_sent(calls[1], 0);
     assert_int_equal(core.seats[0].estimate_us, 2 * SHORT_US);
-    assert_ended(ask(calls[0]),
-                 ENDING_DEADLOCK); /* it cannot be served; it has asked */
+    asks(calls[0]);
     uint32_t third = submit(CORE_NONE, 0);
     core.calls[third].average_us = &short_us;
     answer(calls[1]);
@@ -537,6 +546,16 @@ static void nothing_stands_behind_one_that_asks(void **state)
     assert_sent(third, 0);
     assert_int_equal(core.seats[0].estimate_us, SHORT_US);
     close_core();
+}
+
+static void nothing_stands_behind_one_that_asks(void **state)
+{
+    nothing_stands_behind_one_that(ask_in_vain);
+}
+
+static void nothing_stands_behind_one_that_asks_another_part(void **state)
+{
+    nothing_stands_behind_one_that(ask_another_part);
 }
 
 static void a_free_thread_of_the_same_worker_will_do(void **state)
@@ -728,6 +747,7 @@ int main(void)
         TEST(what_came_before_anything_was_known_does_not_wait_for_it),
         TEST(a_nested_call_never_stands_behind_another),
         TEST(nothing_stands_behind_one_that_asks),
+        TEST(nothing_stands_behind_one_that_asks_another_part),
         TEST(a_free_thread_of_the_same_worker_will_do),
         TEST(a_full_worker_is_told_once),
         TEST(a_worker_of_one_call_is_not_told_full),
