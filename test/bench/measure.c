@@ -194,6 +194,20 @@ double processor_us(pid_t pid)
     return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
 
+double stolen_us(void)
+{
+    unsigned long ticks = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    if (file == NULL) {
+        give_up("/proc/stat: %s", strerrordesc_np(errno));
+    }
+    if (fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %*u %lu", &ticks) != 1) {
+        give_up("/proc/stat is not as expected");
+    }
+    (void)fclose(file);
+    return (double)ticks * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
 uint64_t resident_bytes(pid_t pid)
 {
     char path[64];

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "measure.h"
 #include "pit.h"
@@ -131,12 +132,17 @@ int main(int argc, char **argv)
                option_number(argc, argv, "measure-ms", 1000));
     /* Timers may be a little late by default, to save power. */
     (void)prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+    double stolen_before_us = stolen_us();
     keep_schedule();
+    double processors_us = (double)(now_ns() - pace.first_ns) / 1e3 *
+                           (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double stolen = (stolen_us() - stolen_before_us) / processors_us;
     (void)snprintf(extra, sizeof extra,
                    "\"wanted_rate\":%ld,\"open_max\":%llu,\"late_p50_us\":%.2f,"
-                   "\"late_p99_us\":%.2f",
+                   "\"late_p99_us\":%.2f,\"stolen\":%.4f",
                    rate, (unsigned long long)pace.open_max,
-                   latency_us(&pace.lateness, 0.5), latency_us(&pace.lateness, 0.99));
+                   latency_us(&pace.lateness, 0.5), latency_us(&pace.lateness, 0.99),
+                   stolen);
     load_print(&pace.load, "paced", extra);
     if (pace.load.wrong > 0) {
         give_up("paced: %llu wrong answers", (unsigned long long)pace.load.wrong);
