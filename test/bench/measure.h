@@ -50,7 +50,6 @@ int64_t get_result(const char *text, size_t size);
 
 /* Processor time of a process so far, user and system, as exact as its ticks are. */
 double processor_us(pid_t pid);
-
 /* Processor time that the machine under this one has given to others while something here
  * wanted to run, of all processors, in us: what /proc/stat calls steal. It is counted in
  * whole ticks (10 ms mostly); a machine with nothing under it has none. */
