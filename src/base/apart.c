@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/apart.h"
 
+#include <poll.h>
 #include <sched.h>
 
 enum { TIMES = 3, PAUSE_MS = 2 };
@@ -31,4 +32,12 @@ int sp__apart_move(void)
     }
     (void)sched_setaffinity(0, sizeof allowed, &allowed);
     return 1;
+}
+
+/* What wakes an epoll wakes those that poll it in its own name, without the writer's hint. */
+int sp__apart_epoll_wait(int epoll_fd, struct epoll_event *events, int max, int wait_ms)
+{
+    struct pollfd polled = {.fd = epoll_fd, .events = POLLIN};
+    int n = poll(&polled, 1, wait_ms);
+    return n > 0 ? epoll_wait(epoll_fd, events, max, 0) : n;
 }

@@ -10,12 +10,15 @@
  * where it was seen.
  *
  * So who finds many calls several times in a row, and their sender where it runs itself,
- * goes elsewhere.
+ * goes elsewhere. And who expects many answers sleeps so that it is left where it is: who
+ * writes to a socket or a pipe tells Linux that it will sleep now and that whom it wakes
+ * can have its processor, which is not true as long as there are more.
  */
 #ifndef SP_BASE_APART_H
 #define SP_BASE_APART_H
 
 #include <stdint.h>
+#include <sys/epoll.h>
 
 /* So many calls at once are many. Batches of 5 to 17 were seen to come for milliseconds to
  * who shared a processor, and with 12 the times in a row began anew all the time. A closed
@@ -33,5 +36,10 @@ int sp__apart_is_due(struct apart *apart, int is_together, uint64_t now_ms);
 /* The calling thread goes to another of the processors that it may use, and may use the
  * same ones as before. 1; 0 when there is no other. */
 int sp__apart_move(void);
+
+/* As epoll_wait(), and is woken where it slept, if that can be. One call more of the
+ * kernel. */
+int sp__apart_epoll_wait(int epoll_fd, struct epoll_event *events, int max,
+                         int wait_ms);
 
 #endif

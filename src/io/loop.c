@@ -41,6 +41,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/apart.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/latch.h"
@@ -443,7 +444,8 @@ static int ms_to_sleep(const struct loop *loop, uint64_t end_ms)
 /* Sleep until a descriptor or a timer of the loop is due, or end_ms. libuv's own sleep is
  * not used because it does not tell of signals. What its epoll says is heard here, which
  * saves asking for it a second time. */
-static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms)
+static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms,
+                                       enum loop_sleep how)
 {
     struct epoll_event events[HEARD_MAX];
     int may_sleep = sp__inbox_mark(&loop->inbox, INBOX_ASLEEP);
@@ -451,7 +453,10 @@ static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms)
     if (wait_ms != 0 && sp__spin(&loop->spin, has_news, loop)) {
         wait_ms = 0;
     }
-    int n = epoll_wait(uv_backend_fd(&loop->uv), events, HEARD_MAX, wait_ms);
+    int fd = uv_backend_fd(&loop->uv);
+    int n = how == SLEEP_APART && wait_ms != 0
+                ? sp__apart_epoll_wait(fd, events, HEARD_MAX, wait_ms)
+                : epoll_wait(fd, events, HEARD_MAX, wait_ms);
     int failure = n < 0 ? errno : 0;
     int heard = 0;
     touch(loop);
@@ -466,7 +471,7 @@ static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms)
 }
 
 int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
-                   uint64_t end_ms)
+                   uint64_t end_ms, enum loop_sleep how)
 {
     SP__ON_LOOP(loop);
     enum guest_sleep sleep = SLEEP_LIBUV;
@@ -479,7 +484,7 @@ int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
             return 0;
         }
         /* The kernel learns what is watched in uv_run() only: no sleep before. */
-        sleep = loop->unsettled ? SLEEP_LIBUV : sleep_as_guest(loop, end_ms);
+        sleep = loop->unsettled ? SLEEP_LIBUV : sleep_as_guest(loop, end_ms, how);
         if (sleep != SLEEP_HEARD) {
             loop->unsettled = 0;
             (void)uv_run(&loop->uv, UV_RUN_NOWAIT);

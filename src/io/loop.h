@@ -30,6 +30,10 @@ enum loop_rest {
     REST_BETWEEN_TURNS       /* the loop thread, which somebody would like to relieve */
 };
 
+/* How a guest sleeps: so that it may be fetched to where its news come from, which is best
+ * for one call; or is left where it is, which is best for many (base/apart.h). */
+enum loop_sleep { SLEEP_ANYWHERE, SLEEP_APART };
+
 struct loop_events {
     /* After every batch of commands and descriptor events, before the loop sleeps. */
     void (*on_turn_end)(void *user);
@@ -76,7 +80,7 @@ void sp__loop_run(struct loop *loop, struct command *command);
 /* Turns until is_done(arg): 1. Or until end_ms (sp__now_ms(); UINT64_MAX: never) or a
  * signal handler has run: 0. */
 int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
-                   uint64_t end_ms);
+                   uint64_t end_ms, enum loop_sleep how);
 /* Give the loop back. */
 void sp__loop_leave(struct loop *loop, enum loop_rest occasion);
 

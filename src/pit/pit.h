@@ -5,7 +5,9 @@
 
 #include <pthread.h>
 
+#include "base/apart.h"
 #include "event/handler.h"
+#include "io/loop.h"
 #include "pit/clerks.h"
 #include "pit/dispatch.h"
 #include "pit/outcome.h"
@@ -220,6 +222,12 @@ static inline struct lane *sp__pit_lane_of(const struct lane *any, uint64_t work
 static inline struct lane *sp__pit_where(const struct request *request)
 {
     return atomic_load_explicit(&request->lane, memory_order_acquire);
+}
+
+/* On the loop, by a thread that waits for what all have started: how to sleep. */
+static inline enum loop_sleep sp__pit_sleep(const struct sp_pit *pit)
+{
+    return pit->lanes[0].requests.length >= APART_CALLS ? SLEEP_APART : SLEEP_ANYWHERE;
 }
 
 /* Any thread. */

@@ -47,7 +47,8 @@ static void drive(struct lane *lane, struct request *request)
     struct waiting waiting = {.lane = lane, .request = request};
     uint64_t end_ms =
         request->interrupt != NULL ? sp__now_ms() + SP__INTERRUPT_MS : UINT64_MAX;
-    while (!sp__loop_drive(lane->loop, is_over_or_busy, &waiting, end_ms) &&
+    while (!sp__loop_drive(lane->loop, is_over_or_busy, &waiting, end_ms,
+                           SLEEP_ANYWHERE) &&
            request->interrupt == NULL) {
         /* Only a signal ends it early, and the call goes on. */
     }
@@ -121,7 +122,8 @@ void sp__taker_start(struct sp_pit *pit, struct request *request)
 {
     struct lane *lane = sp__pit_route(pit, request);
     if (submit(lane, request)) {
-        (void)sp__loop_drive(lane->loop, after_one_turn, NULL, UINT64_MAX);
+        (void)sp__loop_drive(lane->loop, after_one_turn, NULL, UINT64_MAX,
+                             SLEEP_ANYWHERE);
         leave(lane, request);
     }
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Leaving a processor that is shared: when, and how. */
+/* Leaving a processor that is shared: when, and how; sleeping on one's own. */
 #include "base/apart.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "leak.h"
 #include "processor.h"
@@ -80,6 +85,82 @@ static void who_has_one_processor_stays(void **state)
     assert_true(CPU_EQUAL(&before, &after));
 }
 
+struct sleep {
+    int epoll_fd, event_fd;
+    struct epoll_event heard[2];
+};
+
+static int open_sleep(void **state)
+{
+    static struct sleep sleep;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = 7};
+    sleep = (struct sleep){.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
+                           .event_fd = eventfd(0, EFD_CLOEXEC)};
+    assert_int_equal(epoll_ctl(sleep.epoll_fd, EPOLL_CTL_ADD, sleep.event_fd, &event),
+                     0);
+    *state = &sleep;
+    return 0;
+}
+
+static int close_sleep(void **state)
+{
+    const struct sleep *sleep = *state;
+    (void)close(sleep->epoll_fd);
+    (void)close(sleep->event_fd);
+    return 0;
+}
+
+static int doze(struct sleep *sleep, int wait_ms)
+{
+    return sp__apart_epoll_wait(sleep->epoll_fd, sleep->heard, 2, wait_ms);
+}
+
+static void what_there_is_is_told(void **state)
+{
+    struct sleep *sleep = *state;
+    assert_int_equal(doze(sleep, 0), 0);
+    assert_int_equal(doze(sleep, 1), 0);
+    assert_int_equal(eventfd_write(sleep->event_fd, 1), 0);
+    assert_int_equal(doze(sleep, -1), 1);
+    assert_int_equal(sleep->heard[0].data.u32, 7);
+    assert_int_equal(sleep->heard[0].events, EPOLLIN);
+}
+
+static void *write_event(void *arg)
+{
+    const struct sleep *sleep = arg;
+    return eventfd_write(sleep->event_fd, 1) == 0 ? NULL : arg;
+}
+
+static void who_sleeps_is_woken(void **state)
+{
+    struct sleep *sleep = *state;
+    pthread_t writer;
+    void *failed;
+    assert_int_equal(pthread_create(&writer, NULL, write_event, sleep), 0);
+    assert_int_equal(doze(sleep, -1), 1);
+    assert_int_equal(pthread_join(writer, &failed), 0);
+    assert_null(failed);
+}
+
+static void on_alarm(int signal)
+{
+}
+
+static void a_signal_ends_the_sleep(void **state)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct sigaction before;
+    struct itimerval often = {{0, 20000}, {0, 20000}}; /* one may come too early */
+    struct itimerval never = {{0, 0}, {0, 0}};
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    assert_int_equal(doze(*state, -1), -1);
+    assert_int_equal(errno, EINTR);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +169,10 @@ int main(void)
         TEST(it_is_not_due_all_the_time),
         TEST(it_goes_elsewhere_and_may_come_back),
         TEST(who_has_one_processor_stays),
+        cmocka_unit_test_setup_teardown(what_there_is_is_told, open_sleep, close_sleep),
+        cmocka_unit_test_setup_teardown(who_sleeps_is_woken, open_sleep, close_sleep),
+        cmocka_unit_test_setup_teardown(a_signal_ends_the_sleep, open_sleep,
+                                        close_sleep),
     };
     return cmocka_run_group_tests_name("base_apart", tests, NULL, NULL);
 }

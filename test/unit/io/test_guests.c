@@ -111,7 +111,8 @@ static void a_guest_runs_what_it_posted(void **state)
     assert_int_equal(sp__on_loop(rig.loop), 1);
     assert_int_equal(sp__loop_borrow(rig.loop), 0); /* one at a time */
     post_note(&rig, &note);
-    assert_int_equal(sp__loop_drive(rig.loop, is_open, &note.done, soon()), 1);
+    assert_int_equal(
+        sp__loop_drive(rig.loop, is_open, &note.done, soon(), SLEEP_ANYWHERE), 1);
     sp__loop_leave(rig.loop, REST_AFTER_CALL);
     assert_int_equal(sp__on_loop(rig.loop), 0);
     assert_true(pthread_equal(note.thread, pthread_self()));
@@ -167,7 +168,8 @@ static void every_post_wakes_a_guest_that_sleeps(void **state)
     open_rig(&rig);
     borrow(&rig);
     assert_int_equal(pthread_create(&caller, NULL, call_often, &rig), 0);
-    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, soon()), 1);
+    assert_int_equal(
+        sp__loop_drive(rig.loop, is_open, &rig.done, soon(), SLEEP_ANYWHERE), 1);
     sp__loop_leave(rig.loop, REST_AFTER_CALL);
     assert_int_equal(pthread_join(caller, NULL), 0);
     sp__loop_close(rig.loop);
@@ -208,7 +210,7 @@ static void *write_byte(void *arg)
 }
 
 /* The watch is new to the kernel, and the timer is set by what the guest woke for. */
-static void a_guest_hears_new_descriptors_and_new_timers(void **state)
+static void hear_new_ones(enum loop_sleep how)
 {
     struct rig rig;
     pthread_t writer;
@@ -220,7 +222,7 @@ static void a_guest_hears_new_descriptors_and_new_timers(void **state)
     assert_int_equal(
         sp__watch_open(rig.loop, rig.ends[0], on_byte, &rig, &rig.watch, NULL), 0);
     assert_int_equal(pthread_create(&writer, NULL, write_byte, &rig), 0);
-    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, soon()), 1);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, soon(), how), 1);
     sp__loop_leave(rig.loop, REST_AFTER_CALL);
     assert_int_equal(pthread_join(writer, &failed), 0);
     assert_null(failed);
@@ -232,23 +234,35 @@ static void a_guest_hears_new_descriptors_and_new_timers(void **state)
     sp__loop_close(rig.loop);
 }
 
-static void a_guest_drives_until_its_time(void **state)
+static void a_guest_hears_new_descriptors_and_new_timers(void **state)
+{
+    hear_new_ones(SLEEP_ANYWHERE);
+    hear_new_ones(SLEEP_APART);
+}
+
+static void drive_until_time(enum loop_sleep how)
 {
     struct rig rig;
     open_rig(&rig);
     borrow(&rig);
     uint64_t end_ms = sp__now_ms() + 30;
-    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, end_ms), 0);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, end_ms, how), 0);
     assert_true(sp__now_ms() >= end_ms);
     sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
     sp__loop_close(rig.loop);
+}
+
+static void a_guest_drives_until_its_time(void **state)
+{
+    drive_until_time(SLEEP_ANYWHERE);
+    drive_until_time(SLEEP_APART);
 }
 
 static void on_alarm(int signal)
 {
 }
 
-static void a_signal_ends_the_driving(void **state)
+static void be_ended_by_a_signal(enum loop_sleep how)
 {
     struct rig rig;
     struct sigaction action = {.sa_handler = on_alarm};
@@ -260,11 +274,17 @@ static void a_signal_ends_the_driving(void **state)
     borrow(&rig);
     assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
     assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
-    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, UINT64_MAX), 0);
+    assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, UINT64_MAX, how), 0);
     assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
     assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
     sp__loop_leave(rig.loop, REST_AFTER_CALL);
     sp__loop_close(rig.loop);
+}
+
+static void a_signal_ends_the_driving(void **state)
+{
+    be_ended_by_a_signal(SLEEP_ANYWHERE);
+    be_ended_by_a_signal(SLEEP_APART);
 }
 
 /* ---- what comes when a guest has gone ---- */
@@ -290,7 +310,8 @@ static void the_thread_takes_over_from_a_guest_that_stayed_long(void **state)
     for (int may = 0; may < 2; may++) {
         open_rig(&rig);
         borrow(&rig);
-        (void)sp__loop_drive(rig.loop, is_open, &rig.done, sp__now_ms() + 50);
+        (void)sp__loop_drive(rig.loop, is_open, &rig.done, sp__now_ms() + 50,
+                             SLEEP_ANYWHERE);
         atomic_store(&rig.may_rest, may);
         sp__loop_leave(rig.loop, REST_AFTER_CALL);
         post_note(&rig, &note);
@@ -373,7 +394,8 @@ static void *drive_for_ever(void *arg)
     sp__latch_open(&rig->done);
     struct latch never;
     sp__latch_init(&never);
-    (void)sp__loop_drive(rig->loop, is_open, &never, sp__now_ms() + 100);
+    (void)sp__loop_drive(rig->loop, is_open, &never, sp__now_ms() + 100,
+                         SLEEP_ANYWHERE);
     sp__loop_leave(rig->loop, REST_AFTER_CALL);
     for (;;) {
         (void)pause(); /* a point at which a thread may be cancelled */
@@ -407,7 +429,8 @@ static void *come_and_go(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         if (sp__loop_borrow(rig->loop)) {
             post_note(rig, &note);
-            while (!sp__loop_drive(rig->loop, is_open, &note.done, UINT64_MAX)) {
+            while (!sp__loop_drive(rig->loop, is_open, &note.done, UINT64_MAX,
+                                   SLEEP_ANYWHERE)) {
             }
             sp__loop_leave(rig->loop,
                            i % 2 ? REST_AFTER_CALL : REST_BETWEEN_DISPATCHES);
