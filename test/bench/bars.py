@@ -40,6 +40,10 @@ def _paced(bench, workers):
     return ratio(bench.median("paced", "product", workers, "p99_us"), min(medians))
 
 
+def _paced_floor(bench, key):
+    return bench.median("paced", "floor", 1, key)
+
+
 def _latency(bench):
     pingpong = bench.median("floor", "pingpong", 1, "p50_us")
     return {
@@ -48,6 +52,10 @@ def _latency(bench):
             bench.median("execute", "product", 1, "p50_us"), pingpong),
         "paced_p99_vs_p50": _paced(bench, 1),
         "paced_2_p99_vs_p50": _paced(bench, 2),
+        "paced_floor_p99_vs_p50": ratio(_paced_floor(bench, "p99_us"),
+                                        _paced_floor(bench, "p50_us")),
+        "paced_p99_vs_floor": ratio(bench.median("paced", "product", 1, "p99_us"),
+                                    _paced_floor(bench, "p99_us")),
     }
 
 
