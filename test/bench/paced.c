@@ -155,10 +155,10 @@ static const struct side pit_side = {start_in_pit, await_pit};
 /* ---- the floor ---- */
 
 enum {
-    AT_ONCE = 32,   /* calls in a write, as the product has it */
-    ON_WAY = 2048,  /* no more in the sockets: neither side is to wait for room */
-    PARTS = 4,      /* in which a batch is answered */
-    STEPS = 1000000 /* that tell how long one takes */
+    AT_ONCE = 32,    /* calls in a write, as the product has it */
+    READ_MAX = 2048, /* so many are read at once */
+    PARTS = 4,       /* in which a batch is answered */
+    STEPS = 1000000  /* that tell how long one takes */
 };
 
 static struct {
@@ -203,7 +203,7 @@ static size_t read_some(int fd, uint32_t *numbers)
     size_t size = 0;
     do {
         ssize_t n =
-            recv(fd, (char *)numbers + size, ON_WAY * sizeof *numbers - size, 0);
+            recv(fd, (char *)numbers + size, READ_MAX * sizeof *numbers - size, 0);
         if (n == 0 && size == 0) {
             return 0;
         }
@@ -215,17 +215,23 @@ static size_t read_some(int fd, uint32_t *numbers)
     return size / sizeof *numbers;
 }
 
+/* What the socket takes: who waited for room here would not read, and the child wait, too. */
 static void send_bare(void)
 {
-    uint64_t end = bare.taken + ON_WAY;
-    end = end < pace.started ? end : pace.started;
-    while (bare.sent < end) {
+    while (bare.sent < pace.started) {
         uint32_t numbers[AT_ONCE];
         size_t n = 0;
-        for (; n < AT_ONCE && bare.sent < end; n++) {
-            numbers[n] = pace.all[bare.sent++ % PACED_MAX].a;
+        for (; n < AT_ONCE && bare.sent + n < pace.started; n++) {
+            numbers[n] = pace.all[(bare.sent + n) % PACED_MAX].a;
         }
-        write_all(bare.fd, numbers, n * sizeof *numbers);
+        if (send(bare.fd, numbers, n * sizeof *numbers, MSG_DONTWAIT | MSG_NOSIGNAL) <
+            0) {
+            if (errno != EAGAIN && errno != EINTR) {
+                give_up("paced: send: %s", strerrordesc_np(errno));
+            }
+            return;
+        }
+        bare.sent += n; /* so little goes whole or not at all */
     }
 }
 
@@ -239,7 +245,7 @@ static void start_bare(struct call *call)
 
 static void await_bare(void)
 {
-    static uint32_t numbers[ON_WAY];
+    static uint32_t numbers[READ_MAX];
     send_bare();
     size_t n = read_some(bare.fd, numbers);
     for (size_t i = 0; i < n; i++) {
@@ -268,7 +274,7 @@ static void stay_on(int n)
 
 static void answer_bare(int fd)
 {
-    static uint32_t numbers[ON_WAY];
+    static uint32_t numbers[READ_MAX];
     size_t n;
     while ((n = read_some(fd, numbers)) > 0) {
         size_t part = (n + PARTS - 1) / PARTS;
