@@ -470,6 +470,18 @@ static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms,
     return heard == n ? SLEEP_HEARD : SLEEP_LIBUV;
 }
 
+static enum guest_sleep look(struct loop *loop, uint64_t end_ms, enum loop_sleep how)
+{
+    /* The kernel learns what is watched in uv_run() only: no sleep before. */
+    enum guest_sleep sleep =
+        loop->unsettled ? SLEEP_LIBUV : sleep_as_guest(loop, end_ms, how);
+    if (sleep != SLEEP_HEARD) {
+        loop->unsettled = 0;
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
+    return sleep;
+}
+
 int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
                    uint64_t end_ms, enum loop_sleep how)
 {
@@ -483,12 +495,7 @@ int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
         if (sleep == SLEEP_SIGNAL || sp__loop_now_ms(loop) >= end_ms) {
             return 0;
         }
-        /* The kernel learns what is watched in uv_run() only: no sleep before. */
-        sleep = loop->unsettled ? SLEEP_LIBUV : sleep_as_guest(loop, end_ms, how);
-        if (sleep != SLEEP_HEARD) {
-            loop->unsettled = 0;
-            (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
-        }
+        sleep = look(loop, end_ms, how);
     }
 }
 
@@ -525,9 +532,15 @@ static void run_postponed(struct loop *loop)
 
 void sp__loop_keep_up(struct loop *loop)
 {
-    if (postponing == loop && postponed >= POSTPONED_MAX) {
-        postponed = 0;
-        run_postponed(loop);
+    if (postponing != loop || postponed < POSTPONED_MAX) {
+        return;
+    }
+    postponed = 0;
+    if (sp__loop_borrow(loop)) {
+        (void)finish_turn(loop);
+        (void)look(loop, 0, SLEEP_ANYWHERE); /* what has ended makes room */
+        (void)finish_turn(loop);
+        sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
     }
 }
 

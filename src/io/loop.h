@@ -88,8 +88,8 @@ void sp__loop_leave(struct loop *loop, enum loop_rest occasion);
  * second sees to it that it is run. For callbacks, which post one call after another. */
 void sp__loop_postpone(struct loop *loop);
 void sp__loop_catch_up(struct loop *loop);
-/* Between them, after each post: when there are many they are run, and do not wait for all
- * that are still to come. */
+/* Between them, after each post: when there are many they are run, as is what descriptors
+ * have brought, and do not wait for all that are still to come. */
 void sp__loop_keep_up(struct loop *loop);
 
 int sp__on_loop(const struct loop *loop);

@@ -20,7 +20,8 @@ struct rig {
     struct watch *watch;
     int ends[2];
     char byte;
-    int fired_on_main; /* the timer, on the thread of the test */
+    pthread_t heard_by; /* it was */
+    int fired_on_main;  /* the timer, on the thread of the test */
     pthread_t main;
 };
 
@@ -192,6 +193,7 @@ static void on_byte(void *user, int events)
 {
     struct rig *rig = user;
     if (read(rig->ends[0], &rig->byte, 1) == 1) {
+        rig->heard_by = pthread_self();
         set_timer(rig, 20);
     }
 }
@@ -387,6 +389,40 @@ static void who_posts_much_is_not_waited_for(void **state)
     sp__loop_close(rig.loop);
 }
 
+/* Nor is what others have written meanwhile; the loop's own thread may come first here, too. */
+static void who_posts_much_hears_others(void **state)
+{
+    enum { MANY = 100, ROUNDS = 1000 };
+    int heard = 0;
+    for (int round = 0; round < ROUNDS && !heard; round++) {
+        struct rig rig;
+        struct note notes[MANY];
+        open_rig(&rig);
+        assert_int_equal(pipe2(rig.ends, O_CLOEXEC | O_NONBLOCK), 0);
+        borrow(&rig);
+        assert_int_equal(sp__timer_init(rig.loop, &rig.timer, fire), 0);
+        assert_int_equal(
+            sp__watch_open(rig.loop, rig.ends[0], on_byte, &rig, &rig.watch, NULL), 0);
+        sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
+        sp__loop_postpone(rig.loop);
+        assert_null(write_byte(&rig));
+        for (int i = 0; i < MANY; i++) {
+            post_note(&rig, &notes[i]);
+            sp__loop_keep_up(rig.loop);
+        }
+        sp__loop_catch_up(rig.loop);
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(sp__latch_wait(&notes[i].done, patience_ms(20000)), 1);
+        }
+        sp__loop_call(rig.loop, end_rig, NULL);
+        heard = rig.byte == 'b' && pthread_equal(rig.heard_by, pthread_self());
+        (void)close(rig.ends[0]);
+        (void)close(rig.ends[1]);
+        sp__loop_close(rig.loop);
+    }
+    assert_true(heard);
+}
+
 static void *drive_for_ever(void *arg)
 {
     struct rig *rig = arg;
@@ -472,6 +508,7 @@ int main(void)
         TEST(what_a_guest_left_undone_is_run),
         TEST(what_was_postponed_is_run),
         TEST(who_posts_much_is_not_waited_for),
+        TEST(who_posts_much_hears_others),
         TEST(a_guest_that_is_cancelled_gives_the_loop_back_first),
         TEST(guests_that_come_and_go_lose_nothing),
     };
