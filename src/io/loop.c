@@ -470,6 +470,7 @@ static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms,
     return heard == n ? SLEEP_HEARD : SLEEP_LIBUV;
 }
 
+/* One sleep, and what it brings. */
 static enum guest_sleep look(struct loop *loop, uint64_t end_ms, enum loop_sleep how)
 {
     /* The kernel learns what is watched in uv_run() only: no sleep before. */
