@@ -8,6 +8,7 @@ IN_FLIGHT = (1, 4, 16, 64, 256)
 GRID = {1: IN_FLIGHT, 2: IN_FLIGHT, 16: IN_FLIGHT, 100: (1, 4, 16, 64, 100, 256)}
 THREADS = (1, 8, 64)
 EXECUTE = {1: "product", 16: "product_16"}
+TURNS = 3
 QUANTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
 
 
@@ -22,8 +23,15 @@ def listed(numbers):
     return ",".join(map(str, numbers))
 
 
-def floor(bench):
-    bench.add("floor", "pingpong", 1, bench.run("floor", "pingpong", *bench.plan.window))
+def alone(bench):
+    """How long one call takes depends on where the kernel puts the two processes, and
+    differs from one run to the next: several of both, in turns."""
+    for _ in range(TURNS):
+        bench.add("floor", "pingpong", 1,
+                  bench.run("floor", "pingpong", *bench.plan.window))
+        bench.add("calls", "product", 1,
+                  bench.run("product", "calls", "--in-flight", 1, "--workers", 1,
+                            *bench.plan.window))
 
 
 def product(bench):
@@ -45,7 +53,7 @@ def in_order(bench):
               bench.run("product", "map", "--measure-ms", bench.plan.measure_ms))
 
 
-PARTS = [floor, product, execute, in_order]
+PARTS = [alone, product, execute, in_order]
 
 
 def rates_table(bench, group, titles, numbers, what):
