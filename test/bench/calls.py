@@ -8,7 +8,6 @@ IN_FLIGHT = (1, 4, 16, 64, 256)
 GRID = {1: IN_FLIGHT, 2: IN_FLIGHT, 16: IN_FLIGHT, 100: (1, 4, 16, 64, 100, 256)}
 THREADS = (1, 8, 64)
 EXECUTE = {1: "product", 16: "product_16"}
-TURNS = 3
 QUANTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
 
 
@@ -26,7 +25,7 @@ def listed(numbers):
 def alone(bench):
     """How long one call takes depends on where the kernel puts the two processes, and
     differs from one run to the next: several of both, in turns."""
-    for _ in range(TURNS):
+    for _ in range(bench.plan.turns):
         bench.add("floor", "pingpong", 1,
                   bench.run("floor", "pingpong", *bench.plan.window))
         bench.add("calls", "product", 1,
@@ -35,7 +34,8 @@ def alone(bench):
 
 
 def product(bench):
-    for workers, numbers in GRID.items():
+    for workers, all_numbers in GRID.items():
+        numbers = [n for n in all_numbers if (workers, n) != (1, 1)]  # it is alone
         bench.add_each("calls", name_of(workers), numbers,
                        bench.run("product", "calls", "--in-flight", listed(numbers),
                                  "--workers", workers, *bench.plan.window))

@@ -32,6 +32,7 @@ class Plan:
     def __init__(self, kind):
         is_quick, is_long = kind == "quick", kind == "long"
         self.repetitions = 1 if is_quick else 9 if is_long else 3
+        self.turns = 1 if is_quick else 3  # of what varies most, in each repetition
         self.warm_ms = 100 if is_quick else 500 if is_long else 150
         self.measure_ms = 200 if is_quick else 3000 if is_long else 500
         self.chunks = 200_000 if is_quick else 5_000_000 if is_long else 1_000_000

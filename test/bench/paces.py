@@ -6,7 +6,6 @@ from harness import cell
 
 WORKERS = (1, 2)
 SHARE = 0.5
-TURNS = 3
 
 
 def paced(bench):
@@ -19,7 +18,7 @@ def paced(bench):
                             *bench.plan.window))
         capacity = bench.median("capacity", "product", workers, "rate")
         rate = ["--rate", int(capacity * SHARE), *bench.plan.window]
-        for _ in range(TURNS):
+        for _ in range(bench.plan.turns):
             bench.add("paced", "product", workers,
                       bench.run("paced", *rate, "--workers", workers))
             if workers == 1:
