@@ -34,7 +34,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -48,70 +47,12 @@
 #include "base/mem.h"
 #include "base/spin.h"
 #include "base/thread.h"
-#include "io/inbox.h"
+#include "io/loop_internal.h"
 
 enum { INBOX_ROUNDS = 4, REST_US = 1000, HEARD_MAX = 64, POSTPONED_MAX = 32 };
 
-struct loop {
-    /* Set before start, then constant. */
-    struct loop_events events;
-    void *user;
-    int wake_fd;      /* an eventfd */
-    pthread_t thread; /* to join */
-
-    /* Who drives. */
-    uv_loop_t uv;
-    uv_poll_t wake;
-    uv_timer_t timer;
-    uv_prepare_t prepare;
-    struct heap timers;
-    size_t timers_reserved;
-    uint64_t timer_due_ms; /* what uv_timer is set to; UINT64_MAX: stopped */
-    uint64_t now_us;
-    int dirty;            /* something happened since the last end of turn: at now_us */
-    struct watch **by_fd; /* by_fd_max of them; NULL where nothing is watched */
-    int by_fd_max;
-    int tells_fd; /* libuv's epoll says of an event which descriptor it is about */
-    struct spin spin;
-    int is_guest;
-    int unsettled;    /* the kernel has not been told yet what is watched now */
-    int cancel_state; /* the guest's, as pthread_setcancelstate() knows it */
-
-    /* Any thread. */
-    struct inbox inbox;
-    atomic_int wanted;         /* somebody would have liked to borrow the loop */
-    _Atomic(pthread_t) driver; /* written by each with his own name, and taken back */
-    atomic_uint guests;        /* how many there were; written by each */
-
-    /* Of the loop thread's sleep while others drive, or may. Written under lock. */
-    pthread_mutex_t lock;
-    pthread_cond_t rest;
-    int resume;            /* it is needed now */
-    atomic_int is_told;    /* a guest that goes wakes it */
-    atomic_int is_offered; /* it is leaving: who wants the loop waits for the lock */
-};
-
-struct watch {
-    uv_poll_t poll;
-    struct loop *loop;
-    int fd;
-    int wanted; /* what the kernel was asked for last: asking again costs a call */
-    void (*on_ready)(void *user, int events);
-    void *user;
-};
-
 static _Thread_local const struct loop *postponing; /* see sp__loop_postpone() */
 static _Thread_local unsigned postponed; /* posted since, and not yet seen to */
-
-/* Something happens. The first in a turn finds out what time it is. */
-static void touch(struct loop *loop)
-{
-    if (!loop->dirty) {
-        loop->dirty = 1;
-        loop->now_us = sp__now_us();
-        sp__inbox_wake(&loop->inbox);
-    }
-}
 
 uint64_t sp__loop_now_us(const struct loop *loop)
 {
@@ -176,7 +117,7 @@ static int run_commands(struct loop *loop)
     if (command == NULL) {
         return 0;
     }
-    touch(loop);
+    sp__loop_touch(loop);
     while (command != NULL) {
         struct command *next = command->next; /* run() may free it */
         command->run(command, loop->user);
@@ -275,7 +216,7 @@ static void timer_cb(uv_timer_t *handle)
 {
     struct loop *loop = handle->data;
     loop->timer_due_ms = UINT64_MAX;
-    touch(loop);
+    sp__loop_touch(loop);
     fire_due(loop);
 }
 
@@ -420,10 +361,10 @@ static int hear(struct loop *loop, const struct epoll_event *event)
     return 1;
 }
 
-enum guest_sleep {
-    SLEEP_HEARD,  /* what came has been handled */
-    SLEEP_LIBUV,  /* libuv is to look */
-    SLEEP_SIGNAL, /* the same, and a signal handler has run */
+enum woken {
+    WOKEN_HEARD,  /* what came has been handled */
+    WOKEN_LIBUV,  /* libuv is to look */
+    WOKEN_SIGNAL, /* the same, and a signal handler has run */
 };
 
 /* Until the first timer is due, or end_ms; -1: for ever. */
@@ -444,8 +385,8 @@ static int ms_to_sleep(const struct loop *loop, uint64_t end_ms)
 /* Sleep until a descriptor or a timer of the loop is due, or end_ms. libuv's own sleep is
  * not used because it does not tell of signals. What its epoll says is heard here, which
  * saves asking for it a second time. */
-static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms,
-                                       enum loop_sleep how)
+static enum woken sleep_as_guest(struct loop *loop, uint64_t end_ms,
+                                 enum loop_sleep how)
 {
     struct epoll_event events[HEARD_MAX];
     int may_sleep = sp__inbox_mark(&loop->inbox, INBOX_ASLEEP);
@@ -459,44 +400,44 @@ static enum guest_sleep sleep_as_guest(struct loop *loop, uint64_t end_ms,
                 : epoll_wait(fd, events, HEARD_MAX, wait_ms);
     int failure = n < 0 ? errno : 0;
     int heard = 0;
-    touch(loop);
+    sp__loop_touch(loop);
     if (n < 0) {
-        return failure == EINTR ? SLEEP_SIGNAL : SLEEP_LIBUV;
+        return failure == EINTR ? WOKEN_SIGNAL : WOKEN_LIBUV;
     }
     for (int i = 0; loop->tells_fd && i < n; i++) {
         heard += hear(loop, &events[i]);
     }
     fire_due(loop);
-    return heard == n ? SLEEP_HEARD : SLEEP_LIBUV;
+    return heard == n ? WOKEN_HEARD : WOKEN_LIBUV;
 }
 
 /* One sleep, and what it brings. */
-static enum guest_sleep look(struct loop *loop, uint64_t end_ms, enum loop_sleep how)
+static enum woken look(struct loop *loop, uint64_t end_ms, enum loop_sleep how)
 {
     /* The kernel learns what is watched in uv_run() only: no sleep before. */
-    enum guest_sleep sleep =
-        loop->unsettled ? SLEEP_LIBUV : sleep_as_guest(loop, end_ms, how);
-    if (sleep != SLEEP_HEARD) {
+    enum woken woken =
+        loop->unsettled ? WOKEN_LIBUV : sleep_as_guest(loop, end_ms, how);
+    if (woken != WOKEN_HEARD) {
         loop->unsettled = 0;
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     }
-    return sleep;
+    return woken;
 }
 
 int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
                    uint64_t end_ms, enum loop_sleep how)
 {
     SP__ON_LOOP(loop);
-    enum guest_sleep sleep = SLEEP_LIBUV;
+    enum woken woken = WOKEN_LIBUV;
     for (;;) {
         (void)finish_turn(loop);
         if (is_done(arg)) {
             return 1;
         }
-        if (sleep == SLEEP_SIGNAL || sp__loop_now_ms(loop) >= end_ms) {
+        if (woken == WOKEN_SIGNAL || sp__loop_now_ms(loop) >= end_ms) {
             return 0;
         }
-        sleep = look(loop, end_ms, how);
+        woken = look(loop, end_ms, how);
     }
 }
 
@@ -523,32 +464,30 @@ void sp__loop_postpone(struct loop *loop)
     postponed = 0;
 }
 
-static void run_postponed(struct loop *loop)
+static void run_postponed(struct loop *loop, int is_midway)
 {
     if (!sp__inbox_is_empty(&loop->inbox) && sp__loop_borrow(loop)) {
         (void)finish_turn(loop);
+        if (is_midway) { /* what has ended makes room for them */
+            (void)look(loop, 0, SLEEP_ANYWHERE);
+            (void)finish_turn(loop);
+        }
         sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
     }
 }
 
 void sp__loop_keep_up(struct loop *loop)
 {
-    if (postponing != loop || postponed < POSTPONED_MAX) {
-        return;
-    }
-    postponed = 0;
-    if (sp__loop_borrow(loop)) {
-        (void)finish_turn(loop);
-        (void)look(loop, 0, SLEEP_ANYWHERE); /* what has ended makes room */
-        (void)finish_turn(loop);
-        sp__loop_leave(loop, REST_BETWEEN_DISPATCHES);
+    if (postponing == loop && postponed >= POSTPONED_MAX) {
+        postponed = 0;
+        run_postponed(loop, 1);
     }
 }
 
 void sp__loop_catch_up(struct loop *loop)
 {
     postponing = NULL;
-    run_postponed(loop);
+    run_postponed(loop, 0);
 }
 
 /* Under lock: sleep a moment. 1 when it passed without a word. */
@@ -594,98 +533,6 @@ static int lay_down(struct loop *loop)
     int rests = may && sp__inbox_mark(&loop->inbox, INBOX_RESTS);
     atomic_store(&loop->is_offered, 0);
     return rests;
-}
-
-/* ---- descriptors ---- */
-
-static void poll_cb(uv_poll_t *handle, int status, int events)
-{
-    struct watch *watch = handle->data;
-    touch(watch->loop);
-    if (status < 0 && watch->wanted != 0) {
-        /* libuv stops watching then, but what came before the error may be read in
-         * several turns: the owner would never get to its end. */
-        (void)uv_poll_start(&watch->poll, watch->wanted, poll_cb);
-    }
-    /* A failed poll is told as readable: the read then finds the error itself. */
-    int ready = status < 0
-                    ? WATCH_READ
-                    : ((events & (UV_READABLE | UV_DISCONNECT)) ? WATCH_READ : 0) |
-                          ((events & UV_WRITABLE) ? WATCH_WRITE : 0);
-    watch->on_ready(watch->user, ready);
-}
-
-/* Room for one more descriptor. */
-static int reserve_fd(struct loop *loop, int fd)
-{
-    if (fd < loop->by_fd_max) {
-        return SP_OK;
-    }
-    int max = fd < 32 ? 64 : 2 * fd;
-    struct watch **grown = sp__realloc(loop->by_fd, (size_t)max * sizeof(*grown));
-    if (grown == NULL) {
-        return SP_ERR_NOMEM;
-    }
-    memset(grown + loop->by_fd_max, 0,
-           (size_t)(max - loop->by_fd_max) * sizeof(*grown));
-    loop->by_fd = grown;
-    loop->by_fd_max = max;
-    return SP_OK;
-}
-
-int sp__watch_open(struct loop *loop, int fd, void (*on_ready)(void *user, int events),
-                   void *user, struct watch **ret_watch, sp_error *err)
-{
-    struct watch *watch = sp__calloc(1, sizeof *watch);
-    if (watch == NULL || reserve_fd(loop, fd) < 0) {
-        sp__free(watch);
-        return sp__fail(err, SP_ERR_NOMEM, "no memory to watch a descriptor");
-    }
-    watch->loop = loop;
-    watch->fd = fd;
-    watch->on_ready = on_ready;
-    watch->user = user;
-    int rc = uv_poll_init(&loop->uv, &watch->poll, fd);
-    if (rc < 0) {
-        sp__free(watch);
-        return sp__fail_errno(err, -rc, "watch descriptor %d", fd);
-    }
-    watch->poll.data = watch;
-    loop->by_fd[fd] = watch;
-    sp__watch_set(watch, WATCH_READ);
-    *ret_watch = watch;
-    return SP_OK;
-}
-
-void sp__watch_set(struct watch *watch, int events)
-{
-    int wanted = ((events & WATCH_READ) ? UV_READABLE : 0) |
-                 ((events & WATCH_WRITE) ? UV_WRITABLE : 0);
-    if (wanted == watch->wanted) {
-        return;
-    }
-    watch->wanted = wanted;
-    watch->loop->unsettled = 1;
-    if (wanted == 0) {
-        (void)uv_poll_stop(&watch->poll);
-    } else {
-        (void)uv_poll_start(&watch->poll, wanted, poll_cb);
-    }
-}
-
-static void watch_closed_cb(uv_handle_t *handle)
-{
-    sp__free(handle->data);
-}
-
-void sp__watch_close(struct watch *watch)
-{
-    if (watch != NULL) {
-        watch->loop->unsettled = 1;
-        watch->loop->by_fd[watch->fd] = NULL;
-        (void)uv_poll_stop(&watch->poll);
-        uv_close((uv_handle_t *)&watch->poll, watch_closed_cb);
-    }
 }
 
 /* ---- life ---- */

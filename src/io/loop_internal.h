@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop from within, for its two halves: who drives and when (loop.c), and the
+ * descriptors that it hears (watch.c). */
+#ifndef SP_IO_LOOP_INTERNAL_H
+#define SP_IO_LOOP_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/spin.h"
+#include "io/inbox.h"
+#include "io/loop.h"
+
+struct loop {
+    /* Set before start, then constant. */
+    struct loop_events events;
+    void *user;
+    int wake_fd;      /* an eventfd */
+    pthread_t thread; /* to join */
+
+    /* Who drives. */
+    uv_loop_t uv;
+    uv_poll_t wake;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+    struct heap timers;
+    size_t timers_reserved;
+    uint64_t timer_due_ms; /* what uv_timer is set to; UINT64_MAX: stopped */
+    uint64_t now_us;
+    int dirty;            /* something happened since the last end of turn: at now_us */
+    struct watch **by_fd; /* by_fd_max of them; NULL where nothing is watched */
+    int by_fd_max;
+    int tells_fd; /* libuv's epoll says of an event which descriptor it is about */
+    struct spin spin;
+    int is_guest;
+    int unsettled;    /* the kernel has not been told yet what is watched now */
+    int cancel_state; /* the guest's, as pthread_setcancelstate() knows it */
+
+    /* Any thread. */
+    struct inbox inbox;
+    atomic_int wanted;         /* somebody would have liked to borrow the loop */
+    _Atomic(pthread_t) driver; /* written by each with his own name, and taken back */
+    atomic_uint guests;        /* how many there were; written by each */
+
+    /* Of the loop thread's sleep while others drive, or may. Written under lock. */
+    pthread_mutex_t lock;
+    pthread_cond_t rest;
+    int resume;            /* it is needed now */
+    atomic_int is_told;    /* a guest that goes wakes it */
+    atomic_int is_offered; /* it is leaving: who wants the loop waits for the lock */
+};
+
+struct watch {
+    uv_poll_t poll;
+    struct loop *loop;
+    int fd;
+    int wanted; /* what the kernel was asked for last: asking again costs a call */
+    void (*on_ready)(void *user, int events);
+    void *user;
+};
+
+/* Something happens. The first in a turn finds out what time it is. */
+static inline void sp__loop_touch(struct loop *loop)
+{
+    if (!loop->dirty) {
+        loop->dirty = 1;
+        loop->now_us = sp__now_us();
+        sp__inbox_wake(&loop->inbox);
+    }
+}
+
+#endif
