@@ -304,8 +304,8 @@ static int await_due(struct sp_pit *pit, uint64_t timeout_ms)
         timeout_ms < UINT64_MAX - now_ms ? now_ms + timeout_ms : UINT64_MAX;
     sp__work_sleep(&pit->dispatch.work);
     sp__dispatch_drives(&pit->dispatch, pit->loop);
-    int due =
-        sp__loop_drive(pit->loop, is_due, &pit->dispatch, end_ms, sp__pit_sleep(pit));
+    int due = sp__loop_drive(pit->loop, is_due, &pit->dispatch, end_ms,
+                             sp__pit_how_to_sleep(pit));
     sp__dispatch_drives(&pit->dispatch, NULL);
     sp__loop_leave(pit->loop, REST_BETWEEN_DISPATCHES);
     sp__work_wake(&pit->dispatch.work);

@@ -430,7 +430,7 @@ static void await_news(struct sp_map *map, uint64_t end_ms)
     /* With several loops none brings all the news. */
     if (map->pit->lanes_count == 1 && sp__loop_borrow(map->pit->loop)) {
         (void)sp__loop_drive(map->pit->loop, has_news_or_work, map, end_ms,
-                             sp__pit_sleep(map->pit));
+                             sp__pit_how_to_sleep(map->pit));
         sp__loop_leave(map->pit->loop, occasion(map));
         if (!sp__work_is_due(work)) {
             return;

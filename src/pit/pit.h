@@ -224,8 +224,8 @@ static inline struct lane *sp__pit_where(const struct request *request)
     return atomic_load_explicit(&request->lane, memory_order_acquire);
 }
 
-/* On the loop, by a thread that waits for what all have started: how to sleep. */
-static inline enum loop_sleep sp__pit_sleep(const struct sp_pit *pit)
+/* On the loop, by a thread that waits for what all threads have started. */
+static inline enum loop_sleep sp__pit_how_to_sleep(const struct sp_pit *pit)
 {
     return pit->lanes[0].requests.length >= APART_CALLS ? SLEEP_APART : SLEEP_ANYWHERE;
 }
