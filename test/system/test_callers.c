@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "alarms.h"
 #include "pits.h"
 #include "processes.h"
 
@@ -229,31 +229,18 @@ static void what_happens_after_the_last_call_is_heard(void **state)
     (void)event_await(pit, SP_EVENT_WORKER_DIED, 1);
 }
 
-static void on_alarm(int signal_number)
-{
-}
-
-static void set_alarm_every(long interval_us)
-{
-    struct itimerval often = {{0, interval_us}, {0, interval_us}};
-    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
-}
-
 static void a_signal_ends_a_dispatch_and_no_call(void **state)
 {
-    struct sigaction action = {.sa_handler = on_alarm};
-    struct sigaction before;
+    struct alarms alarms;
     sp_pit *pit = pit_of_probes(1);
     while (sp_pit_dispatch(pit, 0, NULL) > 0) {
     }
-    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
-    set_alarm_every(20000);
+    alarms_begin(&alarms);
     for (int i = 0; i < 10; i++) {
         call_gives(pit, "add", "[1,2]", "3"); /* so that the loop rests, and is lent */
         assert_int_equal(sp_pit_dispatch(pit, SP_UNLIMITED, last_error()), 0);
     }
-    set_alarm_every(0);
-    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    alarms_end(&alarms);
 }
 
 int main(void)

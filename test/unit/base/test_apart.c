@@ -4,11 +4,10 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "alarms.h"
 #include "leak.h"
 #include "processor.h"
 
@@ -90,24 +89,19 @@ struct sleep {
     struct epoll_event heard[2];
 };
 
-static int open_sleep(void **state)
+static void open_sleep(struct sleep *sleep)
 {
-    static struct sleep sleep;
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = 7};
-    sleep = (struct sleep){.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
-                           .event_fd = eventfd(0, EFD_CLOEXEC)};
-    assert_int_equal(epoll_ctl(sleep.epoll_fd, EPOLL_CTL_ADD, sleep.event_fd, &event),
+    sleep->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    sleep->event_fd = eventfd(0, EFD_CLOEXEC);
+    assert_int_equal(epoll_ctl(sleep->epoll_fd, EPOLL_CTL_ADD, sleep->event_fd, &event),
                      0);
-    *state = &sleep;
-    return 0;
 }
 
-static int close_sleep(void **state)
+static void close_sleep(const struct sleep *sleep)
 {
-    const struct sleep *sleep = *state;
     (void)close(sleep->epoll_fd);
     (void)close(sleep->event_fd);
-    return 0;
 }
 
 static int doze(struct sleep *sleep, int wait_ms)
@@ -117,13 +111,15 @@ static int doze(struct sleep *sleep, int wait_ms)
 
 static void what_there_is_is_told(void **state)
 {
-    struct sleep *sleep = *state;
-    assert_int_equal(doze(sleep, 0), 0);
-    assert_int_equal(doze(sleep, 1), 0);
-    assert_int_equal(eventfd_write(sleep->event_fd, 1), 0);
-    assert_int_equal(doze(sleep, -1), 1);
-    assert_int_equal(sleep->heard[0].data.u32, 7);
-    assert_int_equal(sleep->heard[0].events, EPOLLIN);
+    struct sleep sleep;
+    open_sleep(&sleep);
+    assert_int_equal(doze(&sleep, 0), 0);
+    assert_int_equal(doze(&sleep, 1), 0);
+    assert_int_equal(eventfd_write(sleep.event_fd, 1), 0);
+    assert_int_equal(doze(&sleep, -1), 1);
+    assert_int_equal(sleep.heard[0].data.u32, 7);
+    assert_int_equal(sleep.heard[0].events, EPOLLIN);
+    close_sleep(&sleep);
 }
 
 static void *write_event(void *arg)
@@ -134,31 +130,27 @@ static void *write_event(void *arg)
 
 static void who_sleeps_is_woken(void **state)
 {
-    struct sleep *sleep = *state;
+    struct sleep sleep;
     pthread_t writer;
     void *failed;
-    assert_int_equal(pthread_create(&writer, NULL, write_event, sleep), 0);
-    assert_int_equal(doze(sleep, -1), 1);
+    open_sleep(&sleep);
+    assert_int_equal(pthread_create(&writer, NULL, write_event, &sleep), 0);
+    assert_int_equal(doze(&sleep, -1), 1);
     assert_int_equal(pthread_join(writer, &failed), 0);
     assert_null(failed);
-}
-
-static void on_alarm(int signal)
-{
+    close_sleep(&sleep);
 }
 
 static void a_signal_ends_the_sleep(void **state)
 {
-    struct sigaction action = {.sa_handler = on_alarm};
-    struct sigaction before;
-    struct itimerval often = {{0, 20000}, {0, 20000}}; /* one may come too early */
-    struct itimerval never = {{0, 0}, {0, 0}};
-    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
-    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
-    assert_int_equal(doze(*state, -1), -1);
+    struct sleep sleep;
+    struct alarms alarms;
+    open_sleep(&sleep);
+    alarms_begin(&alarms);
+    assert_int_equal(doze(&sleep, -1), -1);
     assert_int_equal(errno, EINTR);
-    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
-    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    alarms_end(&alarms);
+    close_sleep(&sleep);
 }
 
 int main(void)
@@ -169,10 +161,9 @@ int main(void)
         TEST(it_is_not_due_all_the_time),
         TEST(it_goes_elsewhere_and_may_come_back),
         TEST(who_has_one_processor_stays),
-        cmocka_unit_test_setup_teardown(what_there_is_is_told, open_sleep, close_sleep),
-        cmocka_unit_test_setup_teardown(who_sleeps_is_woken, open_sleep, close_sleep),
-        cmocka_unit_test_setup_teardown(a_signal_ends_the_sleep, open_sleep,
-                                        close_sleep),
+        TEST(what_there_is_is_told),
+        TEST(who_sleeps_is_woken),
+        TEST(a_signal_ends_the_sleep),
     };
     return cmocka_run_group_tests_name("base_apart", tests, NULL, NULL);
 }

@@ -3,10 +3,9 @@
  * the driver changes. */
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "alarms.h"
 #include "base/clock.h"
 #include "base/latch.h"
 #include "io/loop.h"
@@ -205,6 +204,25 @@ static void end_rig(void *user, void *arg)
     sp__watch_close(rig->watch);
 }
 
+/* Borrowed, with a timer, and a pipe that it watches. */
+static void open_watching_rig(struct rig *rig)
+{
+    open_rig(rig);
+    assert_int_equal(pipe2(rig->ends, O_CLOEXEC | O_NONBLOCK), 0);
+    borrow(rig);
+    assert_int_equal(sp__timer_init(rig->loop, &rig->timer, fire), 0);
+    assert_int_equal(
+        sp__watch_open(rig->loop, rig->ends[0], on_byte, rig, &rig->watch, NULL), 0);
+}
+
+static void close_watching_rig(struct rig *rig)
+{
+    sp__loop_call(rig->loop, end_rig, NULL);
+    (void)close(rig->ends[0]);
+    (void)close(rig->ends[1]);
+    sp__loop_close(rig->loop);
+}
+
 static void *write_byte(void *arg)
 {
     struct rig *rig = arg;
@@ -217,12 +235,7 @@ static void hear_new_ones(enum loop_sleep how)
     struct rig rig;
     pthread_t writer;
     void *failed;
-    open_rig(&rig);
-    assert_int_equal(pipe2(rig.ends, O_CLOEXEC | O_NONBLOCK), 0);
-    borrow(&rig);
-    assert_int_equal(sp__timer_init(rig.loop, &rig.timer, fire), 0);
-    assert_int_equal(
-        sp__watch_open(rig.loop, rig.ends[0], on_byte, &rig, &rig.watch, NULL), 0);
+    open_watching_rig(&rig);
     assert_int_equal(pthread_create(&writer, NULL, write_byte, &rig), 0);
     assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, soon(), how), 1);
     sp__loop_leave(rig.loop, REST_AFTER_CALL);
@@ -230,10 +243,7 @@ static void hear_new_ones(enum loop_sleep how)
     assert_null(failed);
     assert_int_equal(rig.byte, 'b');
     assert_int_equal(rig.fired_on_main, 1);
-    sp__loop_call(rig.loop, end_rig, NULL);
-    (void)close(rig.ends[0]);
-    (void)close(rig.ends[1]);
-    sp__loop_close(rig.loop);
+    close_watching_rig(&rig);
 }
 
 static void a_guest_hears_new_descriptors_and_new_timers(void **state)
@@ -260,25 +270,15 @@ static void a_guest_drives_until_its_time(void **state)
     drive_until_time(SLEEP_APART);
 }
 
-static void on_alarm(int signal)
-{
-}
-
 static void be_ended_by_a_signal(enum loop_sleep how)
 {
     struct rig rig;
-    struct sigaction action = {.sa_handler = on_alarm};
-    struct sigaction before;
-    struct itimerval often = {{0, 20000},
-                              {0, 20000}}; /* one may come before the sleep */
-    struct itimerval never = {{0, 0}, {0, 0}};
+    struct alarms alarms;
     open_rig(&rig);
     borrow(&rig);
-    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
-    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    alarms_begin(&alarms);
     assert_int_equal(sp__loop_drive(rig.loop, is_open, &rig.done, UINT64_MAX, how), 0);
-    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
-    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    alarms_end(&alarms);
     sp__loop_leave(rig.loop, REST_AFTER_CALL);
     sp__loop_close(rig.loop);
 }
@@ -397,12 +397,7 @@ static void who_posts_much_hears_others(void **state)
     for (int round = 0; round < ROUNDS && !heard; round++) {
         struct rig rig;
         struct note notes[MANY];
-        open_rig(&rig);
-        assert_int_equal(pipe2(rig.ends, O_CLOEXEC | O_NONBLOCK), 0);
-        borrow(&rig);
-        assert_int_equal(sp__timer_init(rig.loop, &rig.timer, fire), 0);
-        assert_int_equal(
-            sp__watch_open(rig.loop, rig.ends[0], on_byte, &rig, &rig.watch, NULL), 0);
+        open_watching_rig(&rig);
         sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
         sp__loop_postpone(rig.loop);
         assert_null(write_byte(&rig));
@@ -414,11 +409,8 @@ static void who_posts_much_hears_others(void **state)
         for (int i = 0; i < MANY; i++) {
             assert_int_equal(sp__latch_wait(&notes[i].done, patience_ms(20000)), 1);
         }
-        sp__loop_call(rig.loop, end_rig, NULL);
+        close_watching_rig(&rig);
         heard = rig.byte == 'b' && pthread_equal(rig.heard_by, pthread_self());
-        (void)close(rig.ends[0]);
-        (void)close(rig.ends[1]);
-        sp__loop_close(rig.loop);
     }
     assert_true(heard);
 }
