@@ -360,7 +360,7 @@ def test_a_daemon_runs_the_call(daemon, tmp_path):
     (["show", "-p", "nowhere"], 4, "nowhere"),
     # Either side may be the first to say so.
     (["hang", "path=/dev/null", "-t", "200ms"], 6,
-     '"name":"SP-TIMEOUT","message":".*(deadline|did not end within 200 ms)'),
+     '"name":"SP-TIMEOUT","message":"(?:[^"\\\\]|\\\\.)*(deadline|did not end within 200 ms)'),
     (["show", "-a", "a.py"], 2, "are for a pit that is started"),
 ])
 def test_what_goes_wrong_at_a_daemon_is_told_as_at_home(daemon, words, code, said):
