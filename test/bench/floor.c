@@ -13,7 +13,6 @@
  * Prints one line of JSON for run.py.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,33 +80,25 @@ static void echo(int fd)
 static void pingpong(long warm_ms, long measure_ms)
 {
     static struct load load;
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
-        give_up("floor: socketpair: %s", strerrordesc_np(errno));
-    }
-    pid_t child = fork();
-    if (child < 0) {
-        give_up("floor: fork: %s", strerrordesc_np(errno));
-    }
+    int fd;
+    pid_t child = fork_with_socket(SOCK_NONBLOCK, &fd);
     if (child == 0) {
-        (void)close(fds[0]);
-        echo(fds[1]);
+        echo(fd);
         _exit(0);
     }
-    (void)close(fds[1]);
-    int epoll = watch(fds[0]);
+    int epoll = watch(fd);
     load_begin(&load, 1, warm_ms, measure_ms);
     uint64_t started_ns;
     uint64_t ended_ns = now_ns();
     do {
         started_ns = ended_ns;
-        transmit(fds[0]);
-        if (!receive(epoll, fds[0])) {
+        transmit(fd);
+        if (!receive(epoll, fd)) {
             give_up("floor: the child has gone");
         }
         ended_ns = now_ns();
     } while (load_ended(&load, started_ns, ended_ns, 1));
-    (void)close(fds[0]);
+    (void)close(fd);
     (void)waitpid(child, NULL, 0);
     load_print(&load, "pingpong", "");
 }
@@ -169,39 +160,33 @@ static void take_bytes(int fd, char *block, long bytes)
 
 static void carry(long bytes, uint64_t *ns, long times)
 {
-    int fds[2];
+    int fd;
     char answer;
     char *block = calloc(1, (size_t)bytes);
-    if (block == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
-        give_up("floor: %ld bytes: %s", bytes, strerrordesc_np(errno));
+    if (block == NULL) {
+        give_up("floor: no memory for %ld bytes", bytes);
     }
     memset(block, 1, (size_t)bytes);
-    pid_t child = fork();
-    if (child < 0) {
-        give_up("floor: fork: %s", strerrordesc_np(errno));
-    }
+    pid_t child = fork_with_socket(0, &fd);
     if (child == 0) {
-        (void)close(fds[0]);
-        take_bytes(fds[1], block, bytes);
+        take_bytes(fd, block, bytes);
         _exit(0);
     }
-    (void)close(fds[1]);
     for (long i = 0; i < times; i++) {
         uint64_t began_ns = now_ns();
         for (long sent = 0; sent < bytes;) {
-            ssize_t n =
-                send(fds[0], block + sent, (size_t)(bytes - sent), MSG_NOSIGNAL);
+            ssize_t n = send(fd, block + sent, (size_t)(bytes - sent), MSG_NOSIGNAL);
             if (n < 0) {
                 give_up("floor: send: %s", strerrordesc_np(errno));
             }
             sent += n;
         }
-        if (recv(fds[0], &answer, 1, 0) != 1) {
+        if (recv(fd, &answer, 1, 0) != 1) {
             give_up("floor: the child has gone");
         }
         ns[i] = now_ns() - began_ns;
     }
-    (void)close(fds[0]);
+    (void)close(fd);
     (void)waitpid(child, NULL, 0);
     print_times("carry", bytes, ns, times);
     free(block);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -171,6 +172,22 @@ int64_t get_result(const char *text, size_t size)
 }
 
 /* ---- /proc ---- */
+
+pid_t fork_with_socket(int flags, int *ret_end)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0, ends) < 0) {
+        give_up("socketpair: %s", strerrordesc_np(errno));
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        give_up("fork: %s", strerrordesc_np(errno));
+    }
+    int own = child == 0;
+    (void)close(ends[1 - own]);
+    *ret_end = ends[own];
+    return child;
+}
 
 double processor_us(pid_t pid)
 {

@@ -48,6 +48,9 @@ size_t put_arguments(char *text, uint32_t a, uint32_t b);
 /* The integer behind the first colon of `text`, or -1. */
 int64_t get_result(const char *text, size_t size);
 
+/* As fork(), with a unix socket between the two, made with `flags`: each has its end. */
+pid_t fork_with_socket(int flags, int *ret_end);
+
 /* Processor time of a process so far, user and system, as exact as its ticks are. */
 double processor_us(pid_t pid);
 /* Processor time that the machine under this one has given to others while something here

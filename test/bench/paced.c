@@ -162,7 +162,7 @@ enum {
 };
 
 static struct {
-    int fd;
+    int fd;               /* each side's own end */
     uint64_t busy_steps;  /* with every call */
     uint64_t sent, taken; /* calls that have gone out, and come back */
 } bare;
@@ -185,10 +185,10 @@ static uint64_t steps_in(uint64_t busy_ns)
     return busy_ns * STEPS / shortest_ns;
 }
 
-static void write_all(int fd, const void *data, size_t size)
+static void write_all(const void *data, size_t size)
 {
     for (const char *at = data; size > 0;) {
-        ssize_t n = send(fd, at, size, MSG_NOSIGNAL);
+        ssize_t n = send(bare.fd, at, size, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR) {
             give_up("paced: send: %s", strerrordesc_np(errno));
         }
@@ -198,12 +198,12 @@ static void write_all(int fd, const void *data, size_t size)
 }
 
 /* Numbers that have come, at least one; 0 at the end. */
-static size_t read_some(int fd, uint32_t *numbers)
+static size_t read_some(uint32_t *numbers)
 {
     size_t size = 0;
     do {
         ssize_t n =
-            recv(fd, (char *)numbers + size, READ_MAX * sizeof *numbers - size, 0);
+            recv(bare.fd, (char *)numbers + size, READ_MAX * sizeof *numbers - size, 0);
         if (n == 0 && size == 0) {
             return 0;
         }
@@ -247,7 +247,7 @@ static void await_bare(void)
 {
     static uint32_t numbers[READ_MAX];
     send_bare();
-    size_t n = read_some(bare.fd, numbers);
+    size_t n = read_some(numbers);
     for (size_t i = 0; i < n; i++) {
         struct call *call = &pace.all[bare.taken++ % PACED_MAX];
         answered(call, numbers[i] == call->a + 3);
@@ -272,11 +272,11 @@ static void stay_on(int n)
     (void)sched_setaffinity(0, sizeof own, &own);
 }
 
-static void answer_bare(int fd)
+static void answer_bare(void)
 {
     static uint32_t numbers[READ_MAX];
     size_t n;
-    while ((n = read_some(fd, numbers)) > 0) {
+    while ((n = read_some(numbers)) > 0) {
         size_t part = (n + PARTS - 1) / PARTS;
         for (size_t i = 0; i < n; i += part) {
             size_t end = i + part < n ? i + part : n;
@@ -284,31 +284,20 @@ static void answer_bare(int fd)
                 be_busy(bare.busy_steps);
                 numbers[k] += 3;
             }
-            write_all(fd, numbers + i, (end - i) * sizeof *numbers);
+            write_all(numbers + i, (end - i) * sizeof *numbers);
         }
     }
 }
 
 static pid_t open_bare(uint64_t busy_ns)
 {
-    int fds[2];
     bare.busy_steps = steps_in(busy_ns);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
-        give_up("paced: socketpair: %s", strerrordesc_np(errno));
-    }
-    pid_t child = fork();
-    if (child < 0) {
-        give_up("paced: fork: %s", strerrordesc_np(errno));
-    }
+    pid_t child = fork_with_socket(0, &bare.fd);
+    stay_on(child == 0);
     if (child == 0) {
-        (void)close(fds[0]);
-        stay_on(1);
-        answer_bare(fds[1]);
+        answer_bare();
         _exit(0);
     }
-    (void)close(fds[1]);
-    stay_on(0);
-    bare.fd = fds[0];
     return child;
 }
 
