@@ -22,10 +22,11 @@
  *
  * A caller that would only sleep until the loop thread has its answer does the loop's work
  * itself, as a guest: two hand-overs between threads less. One that came too early for it
- * and is alone is woken for it (on_rest). The rest between a guest and the next is REST_US
- * at most. Nobody hears a descriptor then, so a guest that leaves anything somebody sleeps
- * for wakes the loop thread, and so does who posts. A guest that stays longer than a rest
- * is asked to tell when it goes, and the loop thread sleeps without looking up until then.
+ * and is alone is woken for it (on_rest). Nobody hears a descriptor between a guest and the
+ * next, so a guest that leaves anything somebody sleeps for calls the loop thread, and so
+ * does who posts. Otherwise an alarm does, REST_US to twice that after the last guest has
+ * left. Who leaves puts it off, when less than REST_US is left of it: while guests follow
+ * each other it never goes off, and the loop thread sleeps.
  */
 #include "io/loop.h"
 
@@ -36,6 +37,7 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -74,18 +76,17 @@ int sp__on_loop(const struct loop *loop)
 
 /* ---- inbox ---- */
 
-static void wake(struct loop *loop)
+static void add_one(int event_fd)
 {
     uint64_t one = 1;
-    (void)!write(loop->wake_fd, &one, sizeof one); /* an eventfd at 0 takes it */
+    (void)!write(event_fd, &one, sizeof one); /* an eventfd at 0 takes it */
 }
 
-static void call_thread(struct loop *loop)
+/* 1 when there was something. */
+static int take_all(int event_fd)
 {
-    pthread_mutex_lock(&loop->lock);
-    loop->resume = 1;
-    (void)pthread_cond_signal(&loop->rest);
-    pthread_mutex_unlock(&loop->lock);
+    uint64_t count;
+    return read(event_fd, &count, sizeof count) > 0;
 }
 
 void sp__loop_post_all(struct loop *loop, struct command *chain)
@@ -94,10 +95,10 @@ void sp__loop_post_all(struct loop *loop, struct command *chain)
     postponed += postponing == loop;
     switch (sp__inbox_post(&loop->inbox, chain, will_borrow)) {
     case INBOX_ASLEEP:
-        wake(loop);
+        add_one(loop->wake_fd);
         break;
     case INBOX_RESTS:
-        call_thread(loop);
+        add_one(loop->call_fd);
         break;
     case INBOX_AWAKE:
         break;
@@ -128,8 +129,7 @@ static int run_commands(struct loop *loop)
 
 static void hear_wake(struct loop *loop)
 {
-    uint64_t count;
-    (void)!read(loop->wake_fd, &count, sizeof count);
+    (void)take_all(loop->wake_fd);
     (void)run_commands(loop);
 }
 
@@ -292,7 +292,7 @@ static void prepare_cb(uv_prepare_t *handle)
         may_rest(loop, REST_BETWEEN_TURNS)) {
         uv_stop(&loop->uv);
     } else if (!sp__inbox_mark(&loop->inbox, INBOX_ASLEEP)) {
-        wake(loop); /* something is left, or has come just now: no sleep */
+        add_one(loop->wake_fd); /* something is left, or has come just now: no sleep */
     } else {
         (void)sp__spin(&loop->spin, has_news, loop); /* then the sleep is a short one */
     }
@@ -322,8 +322,6 @@ int sp__loop_borrow(struct loop *loop)
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &loop->cancel_state);
     set_driver(loop, pthread_self());
     loop->is_guest = 1;
-    unsigned guests = atomic_load_explicit(&loop->guests, memory_order_relaxed);
-    atomic_store_explicit(&loop->guests, guests + 1, memory_order_relaxed);
     loop->now_us = sp__now_us();
     return 1;
 }
@@ -441,6 +439,20 @@ int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
     }
 }
 
+/* The loop rests: the loop thread is to look in a while whether it still does. */
+static void set_alarm(struct loop *loop)
+{
+    uint64_t now_us = sp__now_us();
+    if (atomic_load(&loop->alarm_us) < now_us + REST_US) {
+        uint64_t at_us = now_us + 2u * REST_US;
+        struct itimerspec at = {
+            .it_value = {(time_t)(at_us / 1000000u), (long)(at_us % 1000000u) * 1000}};
+        atomic_store(&loop->alarm_us,
+                     at_us); /* before, or it would hide that it went off */
+        (void)timerfd_settime(loop->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    }
+}
+
 void sp__loop_leave(struct loop *loop, enum loop_rest occasion)
 {
     SP__ON_LOOP(loop);
@@ -448,12 +460,10 @@ void sp__loop_leave(struct loop *loop, enum loop_rest occasion)
     int cancel_state = loop->cancel_state;
     set_driver(loop, 0);
     loop->is_guest = 0;
-    if (!may || !sp__inbox_mark(&loop->inbox, INBOX_RESTS)) {
-        call_thread(loop);
-    } else if (atomic_load(&loop->is_told)) {
-        pthread_mutex_lock(&loop->lock);
-        (void)pthread_cond_signal(&loop->rest);
-        pthread_mutex_unlock(&loop->lock);
+    if (may && sp__inbox_mark(&loop->inbox, INBOX_RESTS)) {
+        set_alarm(loop);
+    } else {
+        add_one(loop->call_fd);
     }
     (void)pthread_setcancelstate(cancel_state, NULL);
 }
@@ -490,48 +500,39 @@ void sp__loop_catch_up(struct loop *loop)
     run_postponed(loop, 0);
 }
 
-/* Under lock: sleep a moment. 1 when it passed without a word. */
-static int rest(struct loop *loop)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += REST_US * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    return pthread_cond_timedwait(&loop->rest, &loop->lock, &until) == ETIMEDOUT;
-}
-
-/* Under lock: until the loop thread is to drive. */
+/* Until the loop thread is to drive: it is called, or the alarm finds that nobody came. */
 static void await_turn(struct loop *loop)
 {
-    while (!loop->resume) {
-        unsigned seen = atomic_load_explicit(&loop->guests, memory_order_relaxed);
-        if (!rest(loop) || atomic_load(&loop->guests) != seen) {
-            continue;
+    struct pollfd fds[] = {{.fd = loop->call_fd, .events = POLLIN},
+                           {.fd = loop->alarm_fd, .events = POLLIN}};
+    for (;;) {
+        (void)poll(fds, 2, -1);
+        if (take_all(loop->call_fd)) {
+            return;
         }
-        if (sp__inbox_claim(&loop->inbox)) {
-            break; /* nobody came for a while */
+        if (take_all(loop->alarm_fd)) {
+            /* A guest that has the loop now sees that when it leaves, or is gone by now. */
+            atomic_store(&loop->alarm_us, 0);
+            if (sp__inbox_rests(&loop->inbox) && sp__inbox_claim(&loop->inbox)) {
+                return;
+            }
         }
-        atomic_store(&loop->is_told, 1);
-        while (!sp__inbox_rests(&loop->inbox) && atomic_load(&loop->guests) == seen &&
-               !loop->resume) {
-            (void)pthread_cond_wait(&loop->rest, &loop->lock);
-        }
-        atomic_store(&loop->is_told, 0);
     }
-    loop->resume = 0;
 }
 
-/* Under lock, by the loop thread: lay the loop down, unless it is needed on. */
+/* By the loop thread: lay the loop down, unless it is needed on. */
 static int lay_down(struct loop *loop)
 {
+    pthread_mutex_lock(&loop->lock);
     atomic_store(&loop->is_offered, 1);
     int may = sp__inbox_is_empty(&loop->inbox) &&
               (loop->events.on_rest == NULL || loop->events.on_rest(loop->user));
     int rests = may && sp__inbox_mark(&loop->inbox, INBOX_RESTS);
     atomic_store(&loop->is_offered, 0);
+    pthread_mutex_unlock(&loop->lock);
+    if (rests) {
+        set_alarm(loop);
+    }
     return rests;
 }
 
@@ -541,36 +542,43 @@ static void *thread_main(void *arg)
 {
     struct loop *loop = arg;
     (void)pthread_setname_np(pthread_self(), "snakepit-loop");
-    int alive = 1;
-    pthread_mutex_lock(&loop->lock);
-    while (alive) {
-        await_turn(loop);
-        pthread_mutex_unlock(&loop->lock);
+    for (;;) {
         set_driver(loop, pthread_self());
         loop->now_us = sp__now_us();
-        alive = uv_run(&loop->uv, UV_RUN_DEFAULT);
+        int alive = uv_run(&loop->uv, UV_RUN_DEFAULT);
         (void)end_turn(loop); /* what came while it was about to rest */
         set_driver(loop, 0);
         atomic_store_explicit(&loop->wanted, 0, memory_order_relaxed);
-        pthread_mutex_lock(&loop->lock);
-        if (alive && !lay_down(loop)) {
-            loop->resume = 1;
+        if (!alive) {
+            return NULL;
+        }
+        if (lay_down(loop)) {
+            await_turn(loop);
         }
     }
-    pthread_mutex_unlock(&loop->lock);
-    return NULL;
 }
 
 /* Every libuv so far puts the descriptor into the event, but none has promised it. */
 static int is_fd_told(struct loop *loop)
 {
     struct epoll_event event = {0};
-    uint64_t count;
     (void)uv_run(&loop->uv, UV_RUN_NOWAIT); /* tells the kernel what is watched */
-    wake(loop);
+    add_one(loop->wake_fd);
     int n = epoll_wait(uv_backend_fd(&loop->uv), &event, 1, 0);
-    (void)!read(loop->wake_fd, &count, sizeof count);
+    (void)take_all(loop->wake_fd);
     return n == 1 && event.data.fd == loop->wake_fd;
+}
+
+static void free_loop(struct loop *loop)
+{
+    int fds[] = {loop->wake_fd, loop->call_fd, loop->alarm_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (fds[i] >= 0) {
+            (void)close(fds[i]);
+        }
+    }
+    (void)pthread_mutex_destroy(&loop->lock);
+    sp__free(loop);
 }
 
 int sp__loop_open(const struct loop_events *events, void *user, struct loop **ret_loop,
@@ -584,21 +592,17 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
     loop->user = user;
     loop->timer_due_ms = UINT64_MAX;
     (void)pthread_mutex_init(&loop->lock, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&loop->rest, &attr);
-    loop->resume = 1;
-
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->wake_fd < 0) {
-        sp__fail_errno(err, errno, "make the loop's wake-up");
+    loop->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (loop->wake_fd < 0 || loop->call_fd < 0 || loop->alarm_fd < 0) {
+        sp__fail_errno(err, errno, "make what wakes the loop");
         goto free_loop;
     }
     int rc = uv_loop_init(&loop->uv);
     if (rc < 0) {
         sp__fail_errno(err, -rc, "start the event loop");
-        goto close_wake;
+        goto free_loop;
     }
     loop->wake.data = loop;
     loop->timer.data = loop;
@@ -628,12 +632,8 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
 
 close_uv:
     (void)uv_loop_close(&loop->uv);
-close_wake:
-    (void)close(loop->wake_fd);
 free_loop:
-    (void)pthread_cond_destroy(&loop->rest);
-    (void)pthread_mutex_destroy(&loop->lock);
-    sp__free(loop);
+    free_loop(loop);
     return SP_ERR_SYSTEM;
 }
 
@@ -657,10 +657,7 @@ void sp__loop_close(struct loop *loop)
     int rc = uv_loop_close(&loop->uv);
     assert(rc == 0); /* a watch that its owner forgot to close */
     (void)rc;
-    (void)close(loop->wake_fd);
     sp__free(loop->by_fd);
     sp__heap_fini(&loop->timers);
-    (void)pthread_cond_destroy(&loop->rest);
-    (void)pthread_mutex_destroy(&loop->lock);
-    sp__free(loop);
+    free_loop(loop);
 }

@@ -17,7 +17,9 @@ struct loop {
     /* Set before start, then constant. */
     struct loop_events events;
     void *user;
-    int wake_fd;      /* an eventfd */
+    int wake_fd;      /* wakes who drives; an eventfd */
+    int call_fd;      /* has the loop thread drive; an eventfd */
+    int alarm_fd;     /* has it look whether anybody drives; a timerfd */
     pthread_t thread; /* to join */
 
     /* Who drives. */
@@ -40,16 +42,13 @@ struct loop {
 
     /* Any thread. */
     struct inbox inbox;
-    atomic_int wanted;         /* somebody would have liked to borrow the loop */
-    _Atomic(pthread_t) driver; /* written by each with his own name, and taken back */
-    atomic_uint guests;        /* how many there were; written by each */
+    atomic_int wanted;          /* somebody would have liked to borrow the loop */
+    _Atomic(pthread_t) driver;  /* written by each with his own name, and taken back */
+    _Atomic(uint64_t) alarm_us; /* when the alarm goes off; 0: it has */
 
-    /* Of the loop thread's sleep while others drive, or may. Written under lock. */
+    /* While the loop thread lays the loop down. */
     pthread_mutex_t lock;
-    pthread_cond_t rest;
-    int resume;            /* it is needed now */
-    atomic_int is_told;    /* a guest that goes wakes it */
-    atomic_int is_offered; /* it is leaving: who wants the loop waits for the lock */
+    atomic_int is_offered; /* who wants the loop waits for the lock */
 };
 
 struct watch {

@@ -3,6 +3,7 @@
  * the driver changes. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "alarms.h"
@@ -323,6 +324,80 @@ static void the_thread_takes_over_from_a_guest_that_stayed_long(void **state)
     }
 }
 
+/* What calls the loop thread may come in any moment of a guest's stay and leave. */
+static void the_thread_takes_over_however_long_a_guest_stays(void **state)
+{
+    enum { LONGEST_US = 5000, STEP_US = 50 };
+    struct rig rig;
+    open_rig(&rig);
+    borrow(&rig);
+    assert_int_equal(sp__timer_init(rig.loop, &rig.timer, fire), 0);
+    for (uint64_t stay_us = 0; stay_us < LONGEST_US; stay_us += STEP_US) {
+        uint64_t end_us = sp__now_us() + stay_us;
+        while (sp__now_us() < end_us) {
+        }
+        sp__latch_init(&rig.done);
+        set_timer(&rig, 0);
+        sp__loop_leave(rig.loop, REST_AFTER_CALL);
+        assert_int_equal(sp__latch_wait(&rig.done, patience_ms(20000)), 1);
+        borrow(&rig);
+    }
+    sp__loop_leave(rig.loop, REST_AFTER_CALL);
+    sp__loop_call(rig.loop, end_rig, NULL);
+    sp__loop_close(rig.loop);
+}
+
+static void tell_thread(void *user, void *arg)
+{
+    *(pid_t *)arg = gettid();
+}
+
+/* How often a thread has gone to sleep. */
+static unsigned long sleeps_of(pid_t thread)
+{
+    char line[160];
+    unsigned long sleeps = 0;
+    int found = 0;
+    (void)snprintf(line, sizeof line, "/proc/self/task/%d/status", (int)thread);
+    FILE *file = fopen(line, "re");
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        found = sscanf(line, "voluntary_ctxt_switches: %lu", &sleeps) == 1;
+    }
+    (void)fclose(file);
+    assert_true(found);
+    return sleeps;
+}
+
+/* The machine may make a pause between two guests, and the thread look then: so it is tried
+ * until it makes none. */
+static void the_thread_sleeps_while_guests_follow_each_other(void **state)
+{
+    enum { SPAN_MS = 20 };
+    struct rig rig;
+    pid_t thread = 0;
+    uint64_t give_up_ms = soon();
+    int has_slept = 0;
+    open_rig(&rig);
+    sp__loop_call(rig.loop, tell_thread, &thread);
+    while (!has_slept) {
+        assert_true(sp__now_ms() < give_up_ms);
+        borrow(&rig);
+        unsigned long before = sleeps_of(thread);
+        int stays = 1;
+        for (uint64_t end_ms = sp__now_ms() + SPAN_MS;
+             stays && sp__now_ms() < end_ms;) {
+            sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
+            stays = sp__loop_borrow(rig.loop);
+        }
+        if (stays) {
+            has_slept = sleeps_of(thread) == before;
+            sp__loop_leave(rig.loop, REST_BETWEEN_DISPATCHES);
+        }
+    }
+    sp__loop_close(rig.loop);
+}
+
 static void what_a_guest_left_undone_is_run(void **state)
 {
     struct rig rig;
@@ -497,6 +572,8 @@ int main(void)
         TEST(a_signal_ends_the_driving),
         TEST(the_thread_takes_over_when_nobody_comes),
         TEST(the_thread_takes_over_from_a_guest_that_stayed_long),
+        TEST(the_thread_takes_over_however_long_a_guest_stays),
+        TEST(the_thread_sleeps_while_guests_follow_each_other),
         TEST(what_a_guest_left_undone_is_run),
         TEST(what_was_postponed_is_run),
         TEST(who_posts_much_is_not_waited_for),
