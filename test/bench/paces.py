@@ -12,21 +12,21 @@ BAR = 3  # times p50, for p99
 
 
 def paced(bench):
-    """The capacity is measured just before, by calls that are paced by their answers. What
-    the machine does to the slowest hundredth differs from one half second to the next, so
-    there are several of them, in turns with the floor."""
+    """What the machine does to the slowest hundredth, and how fast it is, differs from one
+    half second to the next. So there are several of them, in turns with the floor, and just
+    before each the capacity is measured anew, by calls that are paced by their answers."""
     for workers in WORKERS:
-        bench.add("capacity", "product", workers,
-                  bench.run("product", "calls", "--in-flight", 64, "--workers", workers,
-                            *bench.plan.window))
-        capacity = bench.median("capacity", "product", workers, "rate")
-        rate = ["--rate", int(capacity * SHARE), *bench.plan.window]
         for _ in range(bench.plan.turns):
+            capacity = bench.run("product", "calls", "--in-flight", 64,
+                                 "--workers", workers, *bench.plan.window)
+            bench.add("capacity", "product", workers, capacity)
+            rate = ["--rate", int(capacity["rate"] * SHARE), *bench.plan.window]
             bench.add("paced", "product", workers,
                       bench.run("paced", *rate, "--workers", workers))
             if workers == 1:
                 bench.add("paced", "floor", workers,
-                          bench.run("paced", *rate, "--bare-ns", int(1e9 / capacity)))
+                          bench.run("paced", *rate,
+                                    "--bare-ns", int(1e9 / capacity["rate"])))
 
 
 PARTS = [paced]
