@@ -439,7 +439,8 @@ int sp__loop_drive(struct loop *loop, int (*is_done)(void *arg), void *arg,
     }
 }
 
-/* The loop rests: the loop thread is to look in a while whether it still does. */
+/* The loop rests: the loop thread is to look in a while whether it still does. What is noted
+ * comes before what is set, or it would hide that this has gone off. */
 static void set_alarm(struct loop *loop)
 {
     uint64_t now_us = sp__now_us();
@@ -447,8 +448,7 @@ static void set_alarm(struct loop *loop)
         uint64_t at_us = now_us + 2u * REST_US;
         struct itimerspec at = {
             .it_value = {(time_t)(at_us / 1000000u), (long)(at_us % 1000000u) * 1000}};
-        atomic_store(&loop->alarm_us,
-                     at_us); /* before, or it would hide that it went off */
+        atomic_store(&loop->alarm_us, at_us);
         (void)timerfd_settime(loop->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL);
     }
 }
@@ -597,12 +597,12 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
     loop->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (loop->wake_fd < 0 || loop->call_fd < 0 || loop->alarm_fd < 0) {
         sp__fail_errno(err, errno, "make what wakes the loop");
-        goto free_loop;
+        goto fail;
     }
     int rc = uv_loop_init(&loop->uv);
     if (rc < 0) {
         sp__fail_errno(err, -rc, "start the event loop");
-        goto free_loop;
+        goto fail;
     }
     loop->wake.data = loop;
     loop->timer.data = loop;
@@ -632,7 +632,7 @@ int sp__loop_open(const struct loop_events *events, void *user, struct loop **re
 
 close_uv:
     (void)uv_loop_close(&loop->uv);
-free_loop:
+fail:
     free_loop(loop);
     return SP_ERR_SYSTEM;
 }
