@@ -22,6 +22,7 @@ static int is_expected(int rc)
 
 static struct {
     unsigned runs;
+    unsigned failing; /* in which the allocation that was to fail was asked for */
     unsigned well;
     unsigned no_memory;
     unsigned died;
@@ -43,6 +44,7 @@ static void sweep_mode(run_fn run, void (*after)(void *arg), void *arg, int stic
                      sp_error_name(rc));
         }
         swept.runs++;
+        swept.failing += used >= n;
         swept.well += rc == 0;
         swept.no_memory += rc == SP_ERR_NOMEM;
         swept.died += rc == SP_ERR_WORKER_DIED;
@@ -50,20 +52,28 @@ static void sweep_mode(run_fn run, void (*after)(void *arg), void *arg, int stic
         assert_true(n < RUNS_MAX);
         after(arg);
     }
-    print_message(
-        "             %u runs: %u well, %u without memory, %u lost their worker\n",
-        swept.runs, swept.well, swept.no_memory, swept.died);
-    assert_true(swept.no_memory > 0);
+    print_message("             %u runs, %u with a failing allocation: %u well, %u "
+                  "without memory, "
+                  "%u lost their worker\n",
+                  swept.runs, swept.failing, swept.well, swept.no_memory, swept.died);
+    assert_true(swept.failing > 0);
 }
 
 void sweep(run_fn run, void (*after)(void *arg), void *arg)
 {
     sweep_mode(run, after, arg, 0);
+    assert_true(swept.no_memory > 0);
 }
 
 void sweep_sticky(run_fn run, void (*after)(void *arg), void *arg)
 {
     sweep_mode(run, after, arg, 1);
+    assert_true(swept.no_memory > 0);
+}
+
+void sweep_background(run_fn run, void (*after)(void *arg), void *arg)
+{
+    sweep_mode(run, after, arg, 0);
 }
 
 void works_again(void *arg)
