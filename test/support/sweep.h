@@ -10,11 +10,9 @@ typedef int (*run_fn)(void *arg);
 
 /* Fail the first, the second ...; `after` puts things right after each. A run may end
  * well, with SP_ERR_NOMEM, or with its worker lost. The second form lets every allocation
- * after the n-th fail, too, until the run has ended. The third is for what the library does
- * by itself: it tries again, and nobody need be told. */
+ * after the n-th fail, too, until the run has ended. */
 void sweep(run_fn run, void (*after)(void *arg), void *arg);
 void sweep_sticky(run_fn run, void (*after)(void *arg), void *arg);
-void sweep_background(run_fn run, void (*after)(void *arg), void *arg);
 
 /* For `after`: the pit answers, whatever happened to its workers meanwhile. */
 void works_again(void *arg);

@@ -132,7 +132,7 @@ static void sweep_replacement(int zygote)
     pool.backoff_max_ms = 2;
     pool.crashes_max = 1000000;
     sp_pit *pit = pit_open_ready(&pool, 1);
-    sweep_background(run_recycle, settles, pit);
+    sweep(run_recycle, settles, pit);
 }
 
 static void every_allocation_of_a_replacement_may_fail(void **state)
