@@ -64,7 +64,7 @@ def row(bench, title, name, workers):
                       for key in ("p50_us", "p90_us", "p99_us", "p999_us"))
             + cell(bench.median("paced", name, workers, "late_p99_us"), 17)
             + cell(p99_vs_p50(bench, name, workers), 9, 2)
-            + f"{kept(bench, name, workers):>11}{kept(bench, name, workers, True):>11}"
+            + f"{kept(bench, name, workers):>11}{kept(bench, name, workers, unstolen=True):>11}"
             + cell(100 * stolen, 11, 1))
 
 
