@@ -20,9 +20,9 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-/* So many calls read at once, or under way, are many. Batches of 5 to 17 were seen to come for milliseconds to
- * who shared a processor, and with 12 the times in a row began anew all the time. A closed
- * loop with 6, 8 or 10 in flight is as fast with 5 as with 12. */
+/* So many calls read at once, or under way, are many. Batches of 5 to 17 were seen to come
+ * for milliseconds to who shared a processor, and with 12 the times in a row began anew all
+ * the time. A closed loop with 6, 8 or 10 in flight is as fast with 5 as with 12. */
 enum { APART_CALLS = 5 };
 
 struct apart {

@@ -171,7 +171,7 @@ int64_t get_result(const char *text, size_t size)
     return value;
 }
 
-/* ---- /proc ---- */
+/* ---- processes ---- */
 
 pid_t fork_with_socket(int flags, int *ret_end)
 {
@@ -188,6 +188,8 @@ pid_t fork_with_socket(int flags, int *ret_end)
     *ret_end = ends[own];
     return child;
 }
+
+/* ---- /proc ---- */
 
 double processor_us(pid_t pid)
 {
